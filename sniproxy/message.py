@@ -1,0 +1,188 @@
+"""The values that walk through the house, all frozen; this module imports nothing of ours.
+
+Text is `str` with one character a byte (latin-1), as WSGI has it: every byte that a
+client, an upstream or a configuration file holds survives, and lengths are byte counts.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Header = tuple[str, str]
+"""One header field: name and value as received, without the colon and outer blanks."""
+
+
+class Level(enum.IntEnum):
+    """nginx's log levels, most severe first (`error_log`)."""
+
+    EMERG = 1
+    ALERT = 2
+    CRIT = 3
+    ERROR = 4
+    WARN = 5
+    NOTICE = 6
+    INFO = 7
+    DEBUG = 8
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+class Side(enum.Enum):
+    """Which of the proxy's two neighbours a connection leads to."""
+
+    CLIENT = "client"
+    UPSTREAM = "upstream"
+
+
+class FailureClass(enum.Enum):
+    """What a failed try means to `proxy_next_upstream`, and the status it ends in."""
+
+    ERROR = ("error", 502)
+    TIMEOUT = ("timeout", 504)
+    INVALID_HEADER = ("invalid_header", 502)
+    NO_LIVE = ("no_live", 502)
+    INTERNAL = ("internal", 500)
+    """Preparing our own side failed: 500, never tried on another peer."""
+
+    @property
+    def word(self) -> str:
+        return self.value[0]
+
+    @property
+    def status(self) -> int:
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something went wrong, in nginx's words: `text` alone, errno apart."""
+
+    text: str
+    level: Level = Level.ERROR
+    kind: FailureClass = FailureClass.ERROR
+    errno: int | None = None
+
+    @property
+    def message(self) -> str:
+        """`text`, with nginx's ` (104: Connection reset by peer)` where there is an errno."""
+        if self.errno is None:
+            return self.text
+        return f"{self.text} ({self.errno}: {os.strerror(self.errno)})"
+
+
+class Failed(Exception):
+    """Carries a `Failure` from the module that touched the socket to the one that decides."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class ConfigError(Exception):
+    """A configuration that nginx would refuse, in its words.
+
+    `str(error)` is the text after `[emerg] `: the message, and ` in FILE:LINE` where nginx
+    says it. `file` is None where nginx names no place (a key that does not load, say).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        file: str | None = None,
+        line: int | None = None,
+        errno: int | None = None,
+    ) -> None:
+        self.message = message
+        self.file = file
+        self.line = line
+        self.errno = errno
+        text = message if errno is None else f"{message} ({errno}: {os.strerror(errno)})"
+        if file is not None:
+            text += f" in {file}:{line}"
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request head that passed nginx's grammar (`http/head.py`)."""
+
+    line: str
+    """The request line as received, for the log."""
+    method: str
+    target: str
+    """Path and query as received, unnormalised (`$request_uri`); `/` for an absolute target
+    without a path."""
+    path: str
+    """The normalised path: percent-decoded, dots and doubled slashes resolved (`$uri`)."""
+    args: str
+    """The query without `?` (`$args`)."""
+    version: int
+    """9, 10 or 11."""
+    headers: tuple[Header, ...]
+    """All accepted fields, in the client's order and spelling."""
+    host: str
+    """The name asked for: lower-cased, without port and trailing dot; "" if there is none."""
+    content_length: int | None = None
+    chunked: bool = False
+    keepalive: bool = True
+    """What version and Connection header ask for."""
+
+    def header(self, name: str) -> str | None:
+        """The first field called `name` (lower-case), or None."""
+        return first_header(self.headers, name)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """A response head that passed nginx's grammar (`http/head.py`)."""
+
+    version: int
+    status: int
+    reason: str
+    """May be empty."""
+    headers: tuple[Header, ...]
+    content_length: int | None = None
+    chunked: bool = False
+    keepalive: bool = False
+    """Whether the upstream lets this connection live on."""
+
+    def header(self, name: str) -> str | None:
+        return first_header(self.headers, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """One TLS handshake, of either side, as far as it came."""
+
+    side: Side
+    peer: str
+    """`ADDRESS:PORT`."""
+    server_name: str | None
+    """The SNI that was received (client side) or sent (upstream side); None without one."""
+    verified_name: str | None = None
+    """The name the certificate was checked for (upstream side, `proxy_ssl_verify on`)."""
+    verify_result: int = 0
+    """X509_V_*; 0 is fine."""
+    protocol: str = ""
+    cipher: str = ""
+    group: str = ""
+    alpn: str = ""
+    resumed: bool = False
+    certificate_names: tuple[str, ...] = ()
+    began: float = 0.0
+    """POSIX time, seconds."""
+    duration: float = 0.0
+    """Seconds."""
+    failure: Failure | None = None
+
+
+def first_header(headers: Iterable[Header], name: str) -> str | None:
+    for field_name, value in headers:
+        if field_name.lower() == name:
+            return value
+    return None
