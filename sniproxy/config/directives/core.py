@@ -1,0 +1,247 @@
+"""nginx's http core module: servers, locations, and what concerns the client."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..addresses import Address, AddressError, parse_address
+from ..regex import RegexError, compile_regex
+from .kinds import flag, number, offset, one_of, parse_number, parse_size, parse_time, size, time
+from .row import (
+    HTTP,
+    LOCATION,
+    MAIN,
+    SERVER,
+    Args,
+    Merge,
+    Repeat,
+    Row,
+    Settings,
+    at_least,
+    between,
+    block,
+    exactly,
+    row,
+    settings,
+)
+
+MODULE = "ngx_http_core_module"
+HS = HTTP | SERVER
+HSL = HTTP | SERVER | LOCATION
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """One `listen`."""
+
+    address: Address
+    default_server: bool = False
+    ssl: bool = False
+    backlog: int = 511
+    ipv6only: bool = True
+    reuseport: bool = False
+    socket_options: tuple[str, ...] = ()
+    """The parameters that belong to the socket, which may be said once an address."""
+
+
+_SOCKET_SIZES = ("rcvbuf", "sndbuf")
+_SOCKET_NUMBERS = ("backlog", "setfib", "fastopen")
+
+
+def listen(args: Args) -> Listen:
+    url = args.first
+    try:
+        address = parse_address(url, 80, listen=True)
+    except AddressError as error:
+        args.fail(f'{error} in "{url}" of the "listen" directive')
+    values: dict[str, int] = {}
+    options: list[str] = []
+    for word in args.words[1:]:
+        key, equals, text = word.partition("=")
+        if word in ("default_server", "default"):
+            values["default_server"] = True
+        elif word in ("ssl", "reuseport"):
+            values[word] = True
+        elif word in ("bind", "deferred"):
+            options.append(word)
+        elif equals and key in _SOCKET_NUMBERS:
+            amount = parse_number(text)
+            if amount is None or (key == "backlog" and not amount):
+                args.fail(f'invalid {key} "{word}"')
+            options.append(word)
+            if key == "backlog":
+                values[key] = amount
+        elif equals and key in _SOCKET_SIZES:
+            if parse_size(text) is None:
+                args.fail(f'invalid {key} "{word}"')
+            options.append(word)
+        elif word.startswith("ipv6only=o"):
+            if text not in ("on", "off"):
+                args.fail(f'invalid ipv6only flags "{word[9:]}"')
+            values["ipv6only"] = text == "on"
+            options.append(word)
+        elif equals and key == "so_keepalive":
+            _check_so_keepalive(args, text)
+            options.append(word)
+        elif word in ("http2", "quic", "proxy_protocol", "multipath"):
+            args.fail(f'the "{word}" parameter of "listen" is not supported by sniproxy yet')
+        else:
+            args.fail(f'invalid parameter "{word}"')
+    return Listen(address, socket_options=tuple(options), **values)  # type: ignore[arg-type]
+
+
+def _check_so_keepalive(args: Args, text: str) -> None:
+    if text in ("on", "off"):
+        return
+    times = text.split(":")
+    valid = len(times) <= 3 and any(times)
+    for position, part in enumerate(times):
+        amount = parse_number(part) if position == 2 else parse_time(part, whole_seconds=True)
+        valid = valid and (not part or amount is not None)
+    if not valid:
+        args.fail(f'invalid so_keepalive value: "{text}"')
+
+
+@dataclass(frozen=True, slots=True)
+class ServerName:
+    """One name of a server, lower-cased; with `pattern` a regular expression."""
+
+    name: str
+    pattern: re.Pattern[str] | None = None
+
+
+def server_name(args: Args) -> tuple[ServerName, ...]:
+    return tuple(_server_name(args, word) for word in args.words)
+
+
+def _server_name(args: Args, word: str) -> ServerName:
+    if (word[:1] == "*" and (len(word) < 3 or word[1] != ".")) or word == ".":
+        args.fail(f'server name "{word}" is invalid')
+    if not word.startswith("~"):
+        return ServerName(word.lower())
+    pattern = word[1:]
+    if not pattern:
+        args.fail(f'empty regex in server name "{word}"')
+    try:
+        caseless = pattern.lower() != pattern
+        return ServerName(pattern, compile_regex(pattern, caseless=caseless))
+    except RegexError as error:
+        args.fail(str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class LocationName:
+    """The modifier and the name of a location; with `pattern` for `~` and `~*`."""
+
+    modifier: str
+    """`=`, `^~`, `~`, `~*`, `@` or ""."""
+    name: str
+    pattern: re.Pattern[str] | None = None
+
+
+_MODIFIERS = ("=", "^~", "~*", "~")
+
+
+def location(args: Args) -> LocationName:
+    if len(args.words) == 2:
+        modifier, name = args.words
+        if modifier not in _MODIFIERS:
+            args.fail(f'invalid location modifier "{modifier}"')
+    else:
+        text = args.first
+        modifier = next((m for m in _MODIFIERS if text.startswith(m)), "")
+        name = text[len(modifier) :]
+        if not modifier and name.startswith("@"):
+            modifier = "@"
+    if not modifier.startswith("~"):
+        return LocationName(modifier, name)
+    try:
+        return LocationName(modifier, name, compile_regex(name, caseless=modifier == "~*"))
+    except RegexError as error:
+        args.fail(str(error))
+
+
+def keepalive_timeout(args: Args) -> tuple[float, float | None]:
+    """Seconds that an idle connection is kept, and what the Keep-Alive header says of it."""
+    times = [parse_time(word) for word in args.words]
+    for seconds in times:
+        if seconds is None:
+            args.fail_directive("invalid value")
+    kept, shown = (*times, None)[:2]
+    assert kept is not None
+    return kept, shown
+
+
+def buffers(args: Args) -> tuple[int, int]:
+    """A number of buffers and the bytes of each."""
+    count = parse_number(args.words[0])
+    each = parse_size(args.words[1])
+    if not count or not each:
+        args.fail_directive("invalid value")
+    return count, each
+
+
+@settings(MODULE)
+class CoreServer(Settings):
+    """What is settled once a server."""
+
+    listen: tuple[Listen, ...] = row(
+        SERVER, listen, "an address to answer on",
+        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.OWN,
+    )  # fmt: skip
+    server_name: tuple[tuple[ServerName, ...], ...] = row(
+        SERVER, server_name, "the names that this server answers to",
+        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.OWN,
+    )  # fmt: skip
+    client_header_timeout: float = row(
+        HS, time, "seconds for a handshake, and for a request head", default="60s"
+    )
+    client_header_buffer_size: int = row(
+        HS, size, "bytes of the first buffer for a request head", default="1k"
+    )
+    large_client_header_buffers: tuple[int, int] = row(
+        HS, buffers, "further buffers for a request head", arity=exactly(2), default="4 8k"
+    )
+    ignore_invalid_headers: bool = row(
+        HS, flag, "whether header fields with odd names are dropped", default="on"
+    )
+    underscores_in_headers: bool = row(
+        HS, flag, "whether an underscore makes a field's name odd", default="off"
+    )
+    merge_slashes: bool = row(HS, flag, "whether doubled slashes count as one", default="on")
+
+
+@settings(MODULE)
+class CoreLocation(Settings):
+    """What each location may say about the client's side of an exchange."""
+
+    client_max_body_size: int = row(
+        HSL, offset, "bytes that a request body may have; 0 is no limit", default="1m"
+    )
+    client_body_buffer_size: int = row(
+        HSL, size, "bytes of a request body kept in memory", default="16k"
+    )
+    client_body_timeout: float = row(
+        HSL, time, "seconds between two reads of a request body", default="60s"
+    )
+    send_timeout: float = row(HSL, time, "seconds between two writes to the client", default="60s")
+    keepalive_timeout: tuple[float, float | None] = row(
+        HSL, keepalive_timeout, "seconds that an idle connection is kept",
+        arity=between(1, 2), default="75s",
+    )  # fmt: skip
+    keepalive_requests: int = row(
+        HSL, number, "requests that one connection may carry", default="1000"
+    )
+    server_tokens: str = row(
+        HSL, one_of({"on": "on", "off": "off", "build": "build"}),
+        "whether the version is shown", default="on",
+    )  # fmt: skip
+
+
+ROWS = (
+    block("http", MAIN, HTTP, "the http servers", module="ngx_http_module", repeat=Repeat.REFUSED),
+    block("server", HTTP, SERVER, "a virtual server", module=MODULE),
+    Row("location", SERVER | LOCATION, between(1, 2), location, "settings for a part of the URIs",
+        MODULE, repeat=Repeat.APPENDED, merge=Merge.OWN, opens=LOCATION),
+)  # fmt: skip

@@ -1,0 +1,174 @@
+"""The kinds of arguments that many directives share, each with nginx's words of refusal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ...script import ScriptError, Template, compile_template
+from .row import Args, Kind
+
+MAX_INT = 2**63 - 1
+
+
+def flag(args: Args) -> bool:
+    """`on` or `off`."""
+    value = args.first.lower()
+    if value not in ("on", "off"):
+        args.fail(
+            f'invalid value "{args.first}" in "{args.name}" directive, it must be "on" or "off"'
+        )
+    return value == "on"
+
+
+def parse_number(text: str) -> int | None:
+    """nginx's `ngx_atoi`: decimal digits alone; None for anything else."""
+    if not text.isascii() or not text.isdigit():
+        return None
+    value = int(text[:20])
+    return value if len(text) < 20 and value <= MAX_INT else None
+
+
+def number(args: Args) -> int:
+    value = parse_number(args.first)
+    if value is None:
+        args.fail_directive("invalid number")
+    return value
+
+
+def parse_size(text: str) -> int | None:
+    """`10`, `8k`, `1m`: bytes; None where nginx refuses the text."""
+    scale = {"k": 1024, "m": 1024 * 1024}.get(text[-1:].lower())
+    value = parse_number(text[:-1] if scale else text)
+    if value is None or value * (scale or 1) > MAX_INT:
+        return None
+    return value * (scale or 1)
+
+
+def parse_offset(text: str) -> int | None:
+    """Like `parse_size`, with `g` too (`client_max_body_size`)."""
+    if text[-1:].lower() == "g":
+        value = parse_number(text[:-1])
+        return None if value is None else value * 1024**3
+    return parse_size(text)
+
+
+def size(args: Args) -> int:
+    value = parse_size(args.first)
+    if value is None:
+        args.fail_directive("invalid value")
+    return value
+
+
+def offset(args: Args) -> int:
+    value = parse_offset(args.first)
+    if value is None:
+        args.fail_directive("invalid value")
+    return value
+
+
+# Milliseconds of each unit, in the order nginx wants them in: none twice, none out of turn.
+_UNITS = {
+    "y": 31_536_000_000,
+    "M": 2_592_000_000,
+    "w": 604_800_000,
+    "d": 86_400_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1000,
+    "ms": 1,
+}
+_TURN = {unit: turn for turn, unit in enumerate(_UNITS)}
+_TIME_PART = re.compile(r"([0-9]*)(ms|[yMwdhms ]|$) *|(.)", re.DOTALL)
+
+
+def parse_time(text: str, *, whole_seconds: bool = False) -> float | None:
+    """`1h 30m`, `200ms`, `60`: seconds; None where nginx refuses the text.
+
+    `whole_seconds` is nginx's `is_sec`: then `ms` is refused, else years and months are.
+    """
+    total = 0
+    turn = -1 if whole_seconds else _TURN["M"]
+    for digits, unit, wrong in _TIME_PART.findall(text):
+        # A number without a unit is seconds: at the end always, before a blank in its turn.
+        needed = _TURN.get(unit.strip() or "s", 0)
+        if wrong or (unit and needed <= turn) or (unit == "ms" and whole_seconds):
+            return None
+        if unit:
+            turn = needed if unit != " " else len(_TURN)
+        total += int(digits or 0) * _UNITS[unit.strip() or "s"]
+    if total > MAX_INT or not re.search("[0-9]", text):
+        return None
+    return total / 1000
+
+
+def time(args: Args) -> float:
+    """Seconds, to the millisecond (nginx's `msec` slots)."""
+    value = parse_time(args.first)
+    if value is None:
+        args.fail_directive("invalid value")
+    return value
+
+
+def whole_time(args: Args) -> float:
+    """Whole seconds (nginx's `sec` slots)."""
+    value = parse_time(args.first, whole_seconds=True)
+    if value is None:
+        args.fail_directive("invalid value")
+    return value
+
+
+def string(args: Args) -> str:
+    return args.first
+
+
+def words(args: Args) -> tuple[str, ...]:
+    return args.words
+
+
+def template(args: Args) -> Template:
+    return compiled(args, args.first)
+
+
+def compiled(args: Args, text: str) -> Template:
+    try:
+        return compile_template(text)
+    except ScriptError as error:
+        args.fail(str(error))
+
+
+def one_of(values: Mapping[str, Any]) -> Kind:
+    """One word of a list, in any case."""
+
+    def kind(args: Args) -> Any:
+        value = args.first.lower()
+        if value not in values:
+            args.fail(f'invalid value "{args.first}"')
+        return values[value]
+
+    return kind
+
+
+def some_of(*values: str) -> Kind:
+    """Any words of a list, in any case, as a frozen set of the list's spelling."""
+    spelling = {value.lower(): value for value in values}
+
+    def kind(args: Args) -> frozenset[str]:
+        chosen = []
+        for word in args.words:
+            if word.lower() not in spelling:
+                args.fail(f'invalid value "{word}"')
+            chosen.append(spelling[word.lower()])
+        return frozenset(chosen)
+
+    return kind
+
+
+def or_off(kind: Kind) -> Kind:
+    """`off`, which is None, or what `kind` takes."""
+    return lambda args: None if args.first == "off" else kind(args)
+
+
+def nothing(args: Args) -> None:
+    """For directives whose arguments mean nothing here."""

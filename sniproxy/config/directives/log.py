@@ -1,0 +1,132 @@
+"""Error and access logs: nginx's core `error_log` and its http log module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...message import Level
+from ...script import Template
+from .kinds import compiled, parse_size, parse_time
+from .row import (
+    HTTP,
+    LOCATION,
+    LOCATION_IF,
+    LIMIT_EXCEPT,
+    MAIN,
+    SERVER,
+    Args,
+    Merge,
+    Repeat,
+    Row,
+    Settings,
+    at_least,
+    row,
+    settings,
+)
+
+LOG = "ngx_http_log_module"
+LEVELS = {level.word: level for level in Level}
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorLog:
+    """One target of `error_log`."""
+
+    target: str
+    """`stderr`, or a file's name relative to the prefix."""
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """One target of `access_log`."""
+
+    file: Template
+    format: str
+    condition: Template | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogFormat:
+    """`log_format`: the name, the escape and the joined text."""
+
+    name: str
+    escape: str
+    template: Template
+
+
+COMBINED = (
+    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
+    '"$http_referer" "$http_user_agent"'
+)
+
+
+def error_log(args: Args) -> ErrorLog:
+    target = args.first
+    if target.startswith(("syslog:", "memory:")):
+        args.fail(f'"{target}" is not supported by sniproxy as a target of "error_log" yet')
+    words = args.words[1:]
+    for word in words:
+        if word not in LEVELS and not word.startswith("debug_"):
+            args.fail(f'invalid log level "{word}"')
+    levels = [LEVELS.get(word, Level.DEBUG) for word in words]
+    return ErrorLog(target, max(levels, default=Level.ERROR))
+
+
+def access_log(args: Args) -> AccessLog | None:
+    """None is `off`."""
+    if args.first == "off":
+        if len(args.words) > 1:
+            args.fail(f'invalid parameter "{args.words[1]}"')
+        return None
+    if args.first.startswith("syslog:"):
+        args.fail(f'"{args.first}" is not supported by sniproxy as a target of "access_log" yet')
+    name, condition = "combined", None
+    for position, word in enumerate(args.words[1:]):
+        key, equals, value = word.partition("=")
+        if position == 0 and not (equals and key in ("buffer", "flush", "gzip", "if")):
+            name = word
+        elif key == "if" and equals:
+            condition = compiled(args, value)
+        elif key == "buffer" and equals:
+            if parse_size(value) is None:
+                args.fail(f'invalid buffer size "{value}"')
+        elif key == "flush" and equals:
+            if parse_time(value) is None:
+                args.fail(f'invalid flush time "{value}"')
+        elif key == "gzip":
+            args.fail('the "gzip" parameter of "access_log" is not supported by sniproxy yet')
+        else:
+            args.fail(f'invalid parameter "{word}"')
+    return AccessLog(compiled(args, args.first), name, condition)
+
+
+def log_format(args: Args) -> LogFormat:
+    name, *texts = args.words
+    escape = "default"
+    if texts[0].startswith("escape="):
+        escape = texts.pop(0)[7:]
+        if escape not in ("default", "json", "none"):
+            args.fail(f'unknown log format escaping "{escape}"')
+    return LogFormat(name, escape, compiled(args, "".join(texts)))
+
+
+@settings(LOG)
+class Log(Settings):
+    """The logs of one location."""
+
+    error_log: tuple[ErrorLog, ...] = row(
+        MAIN | HTTP | SERVER | LOCATION, error_log, "where errors are written, from which level on",
+        arity=at_least(1), repeat=Repeat.APPENDED,
+    )  # fmt: skip
+    access_log: tuple[AccessLog | None, ...] = row(
+        HTTP | SERVER | LOCATION | LOCATION_IF | LIMIT_EXCEPT, access_log,
+        "where requests are written, in which format",
+        arity=at_least(1), default="logs/access.log combined", repeat=Repeat.APPENDED,
+    )  # fmt: skip
+
+
+ROWS = (
+    Row("log_format", HTTP, at_least(2), log_format, "the text of an access line", LOG,
+        repeat=Repeat.APPENDED, merge=Merge.OWN),
+)  # fmt: skip

@@ -1,0 +1,156 @@
+"""nginx's http proxy module: what goes to an upstream, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...script import Template
+from ..addresses import Address, AddressError, parse_address
+from .kinds import compiled, flag, number, one_of, size, some_of, string, template, time
+from .row import (
+    HTTP,
+    LIMIT_EXCEPT,
+    LOCATION,
+    LOCATION_IF,
+    SERVER,
+    Args,
+    Merge,
+    Repeat,
+    Settings,
+    at_least,
+    exactly,
+    row,
+    settings,
+)
+from .ssl import PROTOCOLS
+
+HSL = HTTP | SERVER | LOCATION
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyPass:
+    """Where `proxy_pass` leads: a fixed address, or (with `template`) one made a request."""
+
+    url: str
+    scheme: str
+    """`http` or `https`; "" while it depends on variables."""
+    address: Address | None
+    template: Template | None
+    file: str
+    line: int
+
+    @property
+    def tls(self) -> bool:
+        return self.scheme == "https"
+
+    @property
+    def proxy_host(self) -> str:
+        """`$proxy_host`: name or address, with a port that isn't the scheme's own."""
+        if self.address is None:
+            return ""
+        if self.address.is_unix:
+            return "localhost"
+        default = 443 if self.tls else 80
+        if self.address.port == default:
+            return self.address.host
+        return f"{self.address.host}:{self.address.port}"
+
+
+def proxy_pass(args: Args) -> ProxyPass:
+    url = args.first
+    place = (args.place.file, args.place.line)
+    if "$" in url:
+        return ProxyPass(url, "", None, compiled(args, url), *place)
+    for scheme, default_port in (("http", 80), ("https", 443)):
+        if url.lower().startswith(scheme + "://"):
+            rest = url[len(scheme) + 3 :]
+            try:
+                address = parse_address(rest, default_port, uri_allowed=True)
+            except AddressError as error:
+                args.fail(f'{error} in upstream "{rest}"')
+            return ProxyPass(url, scheme, address, None, *place)
+    args.fail("invalid URL prefix")
+
+
+@dataclass(frozen=True, slots=True)
+class SetHeader:
+    """`proxy_set_header NAME VALUE`; an empty value keeps the header away."""
+
+    name: str
+    value: Template
+
+
+def set_header(args: Args) -> SetHeader:
+    return SetHeader(args.words[0], compiled(args, args.words[1]))
+
+
+NEXT_UPSTREAM = (
+    "error", "timeout", "invalid_header", "non_idempotent", "http_500", "http_502", "http_503",
+    "http_504", "http_403", "http_404", "http_429", "updating", "off", "denied",
+)  # fmt: skip
+
+
+@settings("ngx_http_proxy_module")
+class Proxy(Settings):
+    """The proxy settings of one location."""
+
+    proxy_pass: ProxyPass | None = row(
+        LOCATION | LOCATION_IF | LIMIT_EXCEPT, proxy_pass, "hand requests to this server or group",
+        merge=Merge.OWN,
+    )  # fmt: skip
+    proxy_set_header: tuple[SetHeader, ...] = row(
+        HSL, set_header, "a header of the request to the upstream",
+        arity=exactly(2), repeat=Repeat.APPENDED,
+    )  # fmt: skip
+    proxy_http_version: int = row(
+        HSL, one_of({"1.0": 10, "1.1": 11}), "the protocol spoken to the upstream", default="1.1"
+    )
+    proxy_connect_timeout: float = row(
+        HSL, time, "seconds for the connection, and again for its handshake", default="60s"
+    )
+    proxy_send_timeout: float = row(
+        HSL, time, "seconds between two writes to the upstream", default="60s"
+    )
+    proxy_read_timeout: float = row(
+        HSL, time, "seconds between two reads from the upstream", default="60s"
+    )
+    proxy_buffer_size: int = row(HSL, size, "bytes that a response head may take", default="4k")
+    proxy_next_upstream: frozenset[str] = row(
+        HSL, some_of(*NEXT_UPSTREAM), "the failures that lead to the next peer",
+        arity=at_least(1), default="error timeout", repeat=Repeat.MERGED,
+    )  # fmt: skip
+    proxy_next_upstream_tries: int = row(
+        HSL, number, "peers tried at most; 0 is no limit", default="0"
+    )
+    proxy_next_upstream_timeout: float = row(
+        HSL, time, "seconds in which a next peer may be tried; 0 is no limit", default="0"
+    )
+    proxy_ssl_server_name: bool = row(
+        HSL, flag, "whether the handshake names the server (SNI)", default="off"
+    )
+    proxy_ssl_name: Template | None = row(
+        HSL, template, "the name for SNI and for the certificate check; default $proxy_host"
+    )
+    proxy_ssl_verify: bool = row(
+        HSL, flag, "whether the upstream's certificate is checked", default="off"
+    )
+    proxy_ssl_verify_depth: int = row(
+        HSL, number, "intermediate certificates that a chain may have", default="1"
+    )
+    proxy_ssl_trusted_certificate: str | None = row(
+        HSL, string, "PEM file of the CAs that the upstream is checked against"
+    )
+    proxy_ssl_certificate: Template | None = row(
+        HSL, template, "PEM file with our certificate for the upstream; empty is none"
+    )
+    proxy_ssl_certificate_key: Template | None = row(HSL, template, "PEM file with its key")
+    proxy_ssl_protocols: frozenset[str] = row(
+        HSL, some_of(*PROTOCOLS), "the protocols offered to the upstream",
+        arity=at_least(1), default="TLSv1.2 TLSv1.3", repeat=Repeat.MERGED,
+    )  # fmt: skip
+    proxy_ssl_ciphers: str = row(
+        HSL, string, "the cipher list for the upstream, in OpenSSL's language", default="DEFAULT"
+    )
+    proxy_ssl_session_reuse: bool = row(
+        HSL, flag, "whether a session is offered to the same peer again", default="on"
+    )

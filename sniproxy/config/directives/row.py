@@ -1,0 +1,236 @@
+"""How a directive is said: one `row` is its contexts, arguments, default, merge rule and status.
+
+A row stands as a field of the frozen settings class of its nginx module, so that the name of
+the directive, the type that the rest of the house reads and all that nginx knows of it are
+one line of text. Blocks, and directives without a value of their own, are rows in a list.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast, dataclass_transform
+
+from ...message import ConfigError
+from ..tree import Place
+
+
+class Context(enum.Flag):
+    """Where a directive may stand, nginx's NGX_*_CONF bits."""
+
+    MAIN = enum.auto()
+    EVENTS = enum.auto()
+    HTTP = enum.auto()
+    SERVER = enum.auto()
+    LOCATION = enum.auto()
+    UPSTREAM = enum.auto()
+    SERVER_IF = enum.auto()
+    LOCATION_IF = enum.auto()
+    LIMIT_EXCEPT = enum.auto()
+    TYPES = enum.auto()
+    MAP = enum.auto()
+    ANY = (
+        MAIN | EVENTS | HTTP | SERVER | LOCATION | UPSTREAM | SERVER_IF | LOCATION_IF | LIMIT_EXCEPT
+    )
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The contexts as nginx's documentation names them."""
+        names = {
+            Context.SERVER_IF: "if in server",
+            Context.LOCATION_IF: "if in location",
+        }
+        return tuple(names.get(c, (c.name or "").lower()) for c in Context if c in self)
+
+
+MAIN, EVENTS, HTTP, SERVER, LOCATION, UPSTREAM, SERVER_IF, LOCATION_IF, LIMIT_EXCEPT, TYPES, MAP = (
+    Context
+)
+ANY = Context.ANY
+
+
+class Repeat(enum.Enum):
+    """What a second statement of the same directive on the same level means."""
+
+    REFUSED = enum.auto()
+    """`"x" directive is duplicate`."""
+    APPENDED = enum.auto()
+    """The value is a tuple, one item a statement."""
+    MERGED = enum.auto()
+    """The values are sets, united."""
+    REPLACED = enum.auto()
+    """The last one counts, silently."""
+
+
+class Merge(enum.Enum):
+    """What a level without the directive gets."""
+
+    INHERITED = enum.auto()
+    """The value of the level above; a level that says anything replaces it whole."""
+    OWN = enum.auto()
+    """Nothing: the directive counts only where it stands."""
+
+
+class Status(enum.Enum):
+    """What sniproxy does with a directive."""
+
+    WORKS = "works"
+    NO_EFFECT = "no effect"
+    REFUSED = "refused"
+    NOT_YET = "not supported yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Arity:
+    """How many arguments are taken; `most` None means any number."""
+
+    least: int
+    most: int | None
+
+    def __contains__(self, count: int) -> bool:
+        return self.least <= count and (self.most is None or count <= self.most)
+
+
+def exactly(count: int) -> Arity:
+    return Arity(count, count)
+
+
+def at_least(count: int) -> Arity:
+    return Arity(count, None)
+
+
+def between(least: int, most: int) -> Arity:
+    return Arity(least, most)
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """The arguments of one statement on their way into a value."""
+
+    name: str
+    words: tuple[str, ...]
+    place: Place
+    toml: bool = False
+
+    @property
+    def first(self) -> str:
+        return self.words[0]
+
+    def fail(self, message: str) -> NoReturn:
+        """Refuse the statement in nginx's words; the place is added."""
+        raise ConfigError(message, self.place.file, self.place.line)
+
+    def fail_directive(self, verdict: str) -> NoReturn:
+        """`"name" directive VERDICT`."""
+        self.fail(f'"{self.name}" directive {verdict}')
+
+
+Kind = Callable[[Args], Any]
+"""Turns the arguments of a statement into its value, or refuses them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """All that is known of one directive."""
+
+    name: str
+    contexts: Context
+    arity: Arity
+    kind: Kind
+    doc: str
+    module: str = ""
+    field: str = ""
+    """Where the value stands in its settings class; a trailing `_` keeps it off Python's words."""
+    default: str | None = None
+    """As nginx's documentation writes it; None where there is none."""
+    repeat: Repeat = Repeat.REFUSED
+    merge: Merge = Merge.INHERITED
+    status: Status = Status.WORKS
+    ours: bool = False
+    """Not one of nginx's directives."""
+    opens: Context | None = None
+    """The context inside, for a block."""
+
+    def default_value(self) -> Any:
+        if self.default is None:
+            return () if self.repeat is Repeat.APPENDED else None
+        value = self.kind(Args(self.name, tuple(self.default.split()), Place("default", 0)))
+        return (value,) if self.repeat is Repeat.APPENDED else value
+
+
+def row(
+    contexts: Context,
+    kind: Kind,
+    doc: str,
+    *,
+    arity: Arity | None = None,
+    default: str | None = None,
+    repeat: Repeat = Repeat.REFUSED,
+    merge: Merge = Merge.INHERITED,
+    status: Status = Status.WORKS,
+    ours: bool = False,
+) -> Any:
+    """A directive as a field of a settings class: the field's name is the directive's."""
+    unnamed = Row(
+        "", contexts, arity or exactly(1), kind, doc,
+        default=default, repeat=repeat, merge=merge, status=status, ours=ours,
+    )  # fmt: skip
+    return dataclasses.field(default=None, metadata={"row": unnamed})
+
+
+class Settings:
+    """The values of one nginx module's directives on one level; its fields are rows."""
+
+    __slots__ = ()
+    ROWS: ClassVar[tuple[Row, ...]] = ()
+
+    @classmethod
+    def resolve(cls, *levels: Mapping[str, Any]) -> Self:
+        """The settings in force, from what each level says, the innermost first."""
+        values: dict[str, Any] = {}
+        for named in cls.ROWS:
+            inherited = levels if named.merge is Merge.INHERITED else levels[:1]
+            for level in inherited:
+                if named.name in level:
+                    values[named.field] = level[named.name]
+                    break
+        return cls(**values)
+
+
+SettingsClass = TypeVar("SettingsClass", bound=type[Settings])
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(row,))
+def settings(module: str) -> Callable[[SettingsClass], SettingsClass]:
+    """Name the rows of a settings class after its fields, and give the fields their defaults."""
+
+    def decorate(cls: SettingsClass) -> SettingsClass:
+        rows = []
+        for name, field in list(vars(cls).items()):
+            if isinstance(field, dataclasses.Field):
+                named = dataclasses.replace(
+                    field.metadata["row"], name=name.rstrip("_"), field=name, module=module
+                )
+                setattr(cls, name, named.default_value())
+                rows.append(named)
+        cls.ROWS = tuple(rows)
+        return cast(SettingsClass, dataclass(frozen=True, slots=True, kw_only=True)(cls))
+
+    return decorate
+
+
+def block(
+    name: str,
+    contexts: Context,
+    opens: Context,
+    doc: str,
+    *,
+    module: str,
+    arity: Arity | None = None,
+    repeat: Repeat = Repeat.APPENDED,
+) -> Row:
+    """A directive with a block."""
+    return Row(name, contexts, arity or exactly(0), lambda args: args.words, doc, module,
+               repeat=repeat, merge=Merge.OWN, opens=opens)  # fmt: skip

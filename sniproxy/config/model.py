@@ -1,0 +1,81 @@
+"""The frozen configuration: what was said, merged down nginx's levels, nothing opened yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .directives.core import CoreLocation, CoreServer, LocationName
+from .directives.log import ErrorLog, Log, LogFormat
+from .directives.process import Events, Main
+from .directives.proxy import Proxy
+from .directives.rewrite import Rewrite
+from .directives.ssl import Ssl
+from .directives.upstream import UpstreamGroup
+from .tree import Place
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Location:
+    """One location, or (without a name) what a server says outside of any."""
+
+    name: LocationName
+    core: CoreLocation
+    log: Log
+    proxy: Proxy
+    rewrite: Rewrite
+    locations: tuple[Location, ...]
+    """Nested ones, in file order."""
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Server:
+    """One `server {}`."""
+
+    core: CoreServer
+    ssl: Ssl
+    outside: Location
+    """The settings for requests that no location matches; its `locations` are the server's."""
+    place: Place
+
+    @property
+    def name(self) -> str:
+        """The first `server_name`, which log lines and `$server_name` show."""
+        names = self.core.server_name
+        return names[0][0].name if names else ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """One `upstream NAME {}`."""
+
+    name: str
+    settings: UpstreamGroup
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Http:
+    """The `http {}` block."""
+
+    servers: tuple[Server, ...]
+    groups: Mapping[str, Group]
+    """By lower-cased name."""
+    log_formats: Mapping[str, LogFormat]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Config:
+    """A whole configuration."""
+
+    file: str
+    main: Main
+    events: Events
+    error_log: tuple[ErrorLog, ...]
+    """Of the main level; empty where it says nothing."""
+    http: Http | None
+    sources: tuple[tuple[str, str], ...]
+    """Every file that was read with its text, for `-T`."""
+    warnings: tuple[str, ...] = ()
+    """What nginx would say at `[warn]`, with its place."""
