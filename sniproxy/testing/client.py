@@ -1,0 +1,113 @@
+"""A client of the proxy that keeps what it was told."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from sniproxy.testing.framing import message_length
+from sniproxy.testing.wire import Channel, TLSWire, Wire, reason
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTLS:
+    """The TLS of a client; files are those of the zoo's wardrobe, by name."""
+
+    server_name: str | None = "front.test"
+    """SNI; None sends none."""
+    trusts: str | None = None
+    """The authority that has to have issued the certificate; None takes any."""
+    minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
+    maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+
+    def context(self, certificates: Path) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version, context.maximum_version = self.minimum, self.maximum
+        context.check_hostname = False
+        if self.trusts is None:
+            context.verify_mode = ssl.CERT_NONE
+        else:
+            context.load_verify_locations(certificates / f"{self.trusts}.pem")
+        return context
+
+
+@dataclass(slots=True)
+class Reception:
+    """How a proxy received a client; filled in as it happens."""
+
+    handshake: str = ""
+    """"finished", or in OpenSSL's words why not; "" without TLS."""
+    protocol: str = ""
+    certificate: str = ""
+    """Common name of the certificate that was shown."""
+    responses: list[bytes] = field(default_factory=list)
+    parting: str = "still connected"
+    """How the proxy ended it."""
+
+
+async def visit(
+    port: int,
+    requests: tuple[bytes, ...],
+    reception: Reception,
+    context: ssl.SSLContext | None = None,
+    server_name: str | None = None,
+) -> None:
+    """Connect to 127.0.0.1, send the requests one after the other, and read to the end.
+
+    A request is sent when the response to the one before is complete. Raises OSError if the
+    connection is refused.
+    """
+    wire = Wire(await trio.open_tcp_stream("127.0.0.1", port))
+    channel: Channel = wire
+    tls = None
+    async with wire.stream:
+        if context:
+            tls = TLSWire(wire, context, server_name=server_name)
+            try:
+                await tls.handshake()
+            except ssl.SSLError as error:
+                reception.handshake = reason(error)
+                reception.parting = "closed"
+                return await wire.finish()
+            channel = tls
+            reception.handshake = "finished"
+            reception.protocol = tls.tls.version() or ""
+            reception.certificate = common_name(tls.tls.getpeercert(binary_form=True))
+        await _converse(channel, requests, reception)
+        if tls and tls.close_notify_received:
+            reception.parting = "close_notify, closed"
+        else:
+            reception.parting = "reset" if wire.was_reset else "closed"
+
+
+async def _converse(
+    channel: Channel, requests: tuple[bytes, ...], reception: Reception
+) -> None:
+    data = b""
+    for request in requests[:-1]:
+        await channel.send(request)
+        head_only = request.startswith(b"HEAD ")
+        while (length := message_length(data, head_only=head_only)) is None:
+            if not (more := await channel.read()):
+                reception.responses.append(data)
+                return
+            data += more
+        reception.responses.append(data[:length])
+        data = data[length:]
+    for request in requests[-1:]:
+        await channel.send(request)
+    while more := await channel.read():
+        data += more
+    reception.responses.append(data)
+
+
+def common_name(der: bytes | None) -> str:
+    if der is None:
+        return ""
+    subject = x509.load_der_x509_certificate(der).subject
+    return str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)

@@ -1,0 +1,36 @@
+"""Where an HTTP message ends: as much of HTTP as a recording neighbour needs."""
+
+from __future__ import annotations
+
+import re
+
+END_OF_HEAD = b"\r\n\r\n"
+_LENGTH = re.compile(rb"^content-length: *([0-9]+) *$", re.IGNORECASE | re.MULTILINE)
+_CHUNKED = re.compile(rb"^transfer-encoding: *chunked *$", re.IGNORECASE | re.MULTILINE)
+_BODILESS = re.compile(rb"HTTP/1\.[01] (?:1[0-9][0-9]|204|304)\b")
+
+
+def message_length(data: bytes, *, head_only: bool = False) -> int | None:
+    """Bytes of the first message in `data`; None while it is not complete.
+
+    Of a message that ends by the end of its connection, that is None for ever.
+    `head_only` is the answer to a HEAD request.
+    """
+    head, end, body = data.partition(END_OF_HEAD)
+    if not end:
+        return None
+    start = len(head) + len(end)
+    head = head.replace(b"\r\n", b"\n")
+    if head_only or _BODILESS.match(head):
+        return start
+    if _CHUNKED.search(head):
+        return _after(body, b"0\r\n\r\n", start)
+    if length := _LENGTH.search(head):
+        total = start + int(length[1])
+        return total if len(data) >= total else None
+    return None if head.startswith(b"HTTP/") else start
+
+
+def _after(body: bytes, mark: bytes, start: int) -> int | None:
+    found = body.find(mark)
+    return None if found < 0 else start + found + len(mark)

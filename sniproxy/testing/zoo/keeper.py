@@ -1,0 +1,282 @@
+"""The zoo itself: gives each upstream a port, plays it, and keeps what it saw.
+
+async with open_zoo(directory) as zoo:
+    peer = await zoo.house(animals.GOOD)
+    ...                             # a proxy connects to 127.0.0.1:peer.port
+    await peer.settled()
+    peer.visits                     # tuple[Visit, ...]
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import trio
+
+from sniproxy.testing.framing import message_length
+from sniproxy.testing.hello import parse_client_hello
+from sniproxy.testing.wire import Channel, TLSWire, Wire, reason
+from sniproxy.testing.zoo.behaviour import TLS, Ending, Listens, Move, Question, Upstream
+from sniproxy.testing.zoo.records import Parting, Visit
+
+HOST = "127.0.0.1"
+
+
+def reserve_port() -> socket.socket:
+    """A socket that holds a port without listening.
+
+    Connections to it are refused, and no outgoing connection gets the port by chance; a
+    server that sets SO_REUSEADDR may still listen on it.
+    """
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((HOST, 0))
+    return sock
+
+
+@dataclass(eq=False, slots=True)
+class Peer:
+    """An upstream on its port."""
+
+    upstream: Upstream
+    port: int
+    _visits: list[Visit] = field(default_factory=list)
+    _changed: trio.Condition = field(default_factory=trio.Condition)
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    @property
+    def visits(self) -> tuple[Visit, ...]:
+        return tuple(self._visits)
+
+    @property
+    def staying(self) -> int:
+        """How many connections are open."""
+        return sum(visit.parting is Parting.STAYED for visit in self._visits)
+
+    def forget(self) -> None:
+        """Forget all visits so far; a connection that is open stays open, unrecorded."""
+        self._visits.clear()
+
+    async def settled(self, staying: int = 0) -> None:
+        """Wait until at most so many connections are open."""
+        async with self._changed:
+            while self.staying > staying:
+                await self._changed.wait()
+
+    async def record(self, before: Visit, **changes: object) -> Visit:
+        """Replace `before`, a visit of ours, by what has become of it."""
+        after = replace(before, **changes)  # type: ignore[arg-type]
+        async with self._changed:
+            for position, visit in enumerate(self._visits):
+                if visit is before:
+                    self._visits[position] = after
+            self._changed.notify_all()
+        return after
+
+    def open(self) -> Visit:
+        visit = Visit()
+        self._visits.append(visit)
+        return visit
+
+
+class Zoo:
+    """Upstreams that live as long as the nursery; `certificates` holds the wardrobe."""
+
+    def __init__(self, nursery: trio.Nursery, certificates: Path) -> None:
+        self._nursery = nursery
+        self._certificates = certificates
+        self._contexts: dict[TLS, ssl.SSLContext] = {}
+        self._held: list[socket.socket | trio.socket.SocketType] = []
+
+    async def house(self, upstream: Upstream) -> Peer:
+        """Give the upstream a port of its own and open it."""
+        sock = reserve_port()
+        peer = Peer(upstream, sock.getsockname()[1])
+        match upstream.listens:
+            case Listens.ABSENT:
+                self._held.append(sock)
+            case Listens.FULL:
+                sock.listen(0)
+                self._held += [sock, *await fill_queue(peer.port)]
+            case Listens.ACCEPTING:
+                sock.listen(64)
+                listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+                self._nursery.start_soon(self._accept, peer, listener)
+        return peer
+
+    def close(self) -> None:
+        for sock in self._held:
+            sock.close()
+
+    async def _accept(self, peer: Peer, listener: trio.SocketListener) -> None:
+        async with listener, trio.open_nursery() as nursery:
+            while True:
+                stream = await listener.accept()
+                nursery.start_soon(self._receive, peer, stream)
+
+    async def _receive(self, peer: Peer, stream: trio.SocketStream) -> None:
+        async with stream:
+            context = self._context(peer.upstream.tls) if peer.upstream.tls else None
+            await Conversation(peer, Wire(stream), context).run()
+
+    def _context(self, tls: TLS) -> ssl.SSLContext:
+        if tls not in self._contexts:
+            self._contexts[tls] = server_context(tls, self._certificates)
+        return self._contexts[tls]
+
+
+class Conversation:
+    """One connection to an upstream, from its first byte to its end."""
+
+    def __init__(self, peer: Peer, wire: Wire, context: ssl.SSLContext | None) -> None:
+        self.peer = peer
+        self.wire = wire
+        self.context = context
+        self.tls: TLSWire | None = None
+        self.visit = peer.open()
+
+    @property
+    def channel(self) -> Channel:
+        return self.tls or self.wire
+
+    async def run(self) -> None:
+        await self._meet()
+        heard = self.tls is not None and self.tls.close_notify_received
+        await self._record(
+            raw=bytes(self.wire.received),
+            parting=Parting.CLOSE_NOTIFY if heard else Parting.CLOSED,
+        )
+
+    async def _meet(self) -> None:
+        upstream = self.peer.upstream
+        refusal = upstream.refuses
+        if refusal and refusal.at_once:
+            return await self._make(refusal.move)
+        first = await self._first_bytes()
+        if refusal and not self._is_welcome(refusal.unless):
+            return await self._make(refusal.move)
+        if self.context:
+            if not await self._handshake(self.context, first):
+                return await self.wire.finish()
+            first = b""
+        return await self._answer(first)
+
+    async def _first_bytes(self) -> bytes:
+        """The first bytes; when they are a ClientHello's, all of that."""
+        data = await self.wire.read()
+        if self.peer.upstream.tls is None and not data.startswith(b"\x16"):
+            return data
+        while (hello := parse_client_hello(data)) is None:
+            if not (more := await self.wire.read()):
+                return data
+            data += more
+        await self._record(hello=hello)
+        return data
+
+    def _is_welcome(self, names: tuple[str, ...]) -> bool:
+        hello = self.visit.hello
+        return hello is not None and hello.server_name in names
+
+    async def _handshake(self, context: ssl.SSLContext, first: bytes) -> bool:
+        tls = TLSWire(self.wire, context, server_side=True, first=first)
+        try:
+            await tls.handshake()
+        except ssl.SSLError as error:
+            await self._record(handshake=reason(error))
+            return False
+        self.tls = tls
+        await self._record(
+            handshake="finished",
+            protocol=tls.tls.version() or "",
+            resumed=bool(tls.tls.session_reused),
+            client_certificate=tls.tls.getpeercert(binary_form=True) is not None,
+        )
+        return True
+
+    async def _answer(self, data: bytes) -> None:
+        move = self.peer.upstream.answers
+        while True:
+            while (length := message_length(data)) is None:
+                more = await self.channel.read()
+                if not more:
+                    if data:
+                        await self._record(requests=(*self.visit.requests, data))
+                    return None
+                data += more
+            request, data = data[:length], data[length:]
+            await self._record(requests=(*self.visit.requests, request))
+            if move.then is not Ending.WAIT:
+                return await self._make(move, request)
+            await self._say(move, request)
+
+    async def _say(self, move: Move, request: bytes = b"") -> None:
+        if callable(move.send):
+            name = self.visit.hello.server_name if self.visit.hello else None
+            await self.channel.send(move.send(Question(name, request)))
+        elif move.send:
+            await self.channel.send(move.send)
+
+    async def _make(self, move: Move, request: bytes = b"") -> None:
+        """Say what there is to say, and leave."""
+        await self._say(move, request)
+        match move.then:
+            case Ending.RESET:
+                self.wire.reset()
+            case Ending.SILENCE | Ending.WAIT:
+                while await self.channel.read():
+                    pass
+            case Ending.CUT:
+                await self.wire.finish(self.channel)
+            case Ending.CLOSE:
+                if self.tls:
+                    await self.tls.close_notify()
+                await self.wire.finish(self.channel)
+
+    async def _record(self, **changes: object) -> None:
+        self.visit = await self.peer.record(self.visit, **changes)
+
+
+@contextlib.asynccontextmanager
+async def open_zoo(certificates: Path) -> AsyncIterator[Zoo]:
+    """A zoo whose upstreams all leave when the block ends."""
+    async with trio.open_nursery() as nursery:
+        zoo = Zoo(nursery, certificates)
+        try:
+            yield zoo
+        finally:
+            zoo.close()
+            nursery.cancel_scope.cancel()
+
+
+def server_context(tls: TLS, certificates: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version, context.maximum_version = tls.minimum, tls.maximum
+    context.load_cert_chain(
+        certificates / f"{tls.certificate}.pem", certificates / f"{tls.certificate}.key"
+    )
+    if tls.ciphers:
+        context.set_ciphers(tls.ciphers)
+    if tls.client_authority:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(certificates / f"{tls.client_authority}.pem")
+    return context
+
+
+async def fill_queue(port: int) -> list[trio.socket.SocketType]:
+    """Connections that wait to be accepted, until the queue takes no more."""
+    waiting = []
+    while True:
+        sock = trio.socket.socket()
+        waiting.append(sock)
+        with trio.move_on_after(0.1) as patience:
+            await sock.connect((HOST, port))
+        if patience.cancelled_caught:
+            return waiting

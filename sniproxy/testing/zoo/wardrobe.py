@@ -1,0 +1,58 @@
+"""The certificates of the zoo, made anew for each session: a name here is a file there.
+
+`wear(directory)` writes NAME.pem and NAME.key for every leaf, and ROOT.pem for the three
+roots: `root` (to be trusted), `stranger` (not) and `client-root` (for client certificates).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sniproxy.testing.certificates import Authority, Identity, Validity, pem, self_signed
+
+GOOD_NAME = "upstream.test"
+GOOD_NAMES = (
+    GOOD_NAME,
+    "up_stream.test",
+    "*.groups.test",
+    "*.wild.test",
+    "f*.part.test",
+    "IP:127.0.0.1",
+)
+DEEPEST = 4
+"""The longest chain has so many intermediates."""
+
+
+def wear(directory: Path) -> None:
+    """Write all certificates, keys and roots of the zoo into `directory`."""
+    root = Authority.root("Zoo Root")
+    stranger = Authority.root("Stranger Root")
+    client_root = Authority.root("Client Root")
+    for name, authority in (("root", root), ("stranger", stranger), ("client-root", client_root)):
+        (directory / f"{name}.pem").write_bytes(pem(authority.certificate))
+    below = root.intermediate("Zoo Intermediate")
+    leaves: dict[str, Identity] = {
+        "good": root.issue(*GOOD_NAMES),
+        "wrong-host": root.issue("other.test"),
+        "expired": root.issue(GOOD_NAME, validity=Validity(-30, -1)),
+        "early": root.issue(GOOD_NAME, validity=Validity(10, 30)),
+        "expired-wrong-host": root.issue("other.test", validity=Validity(-30, -1)),
+        "self-signed": self_signed(GOOD_NAME),
+        "untrusted": stranger.issue(GOOD_NAME),
+        "untrusted-with-root": stranger.issue(GOOD_NAME, with_root=True),
+        "incomplete": below.issue(GOOD_NAME, with_chain=False),
+        "with-root": root.issue(GOOD_NAME, with_root=True),
+        "common-name": root.issue(common_name=GOOD_NAME),
+        "common-name-hidden": root.issue("other.test", common_name=GOOD_NAME),
+        "address-as-name": root.issue("127.0.0.1"),
+        "client": client_root.issue(common_name="client"),
+        "client-stranger": stranger.issue(common_name="stranger"),
+        "front": root.issue("front.test", common_name="front"),
+        "second": root.issue("second.test", "*.second.test", common_name="second"),
+    }
+    authority = root
+    for depth in range(1, DEEPEST + 1):
+        authority = authority.intermediate(f"Zoo Intermediate {depth}")
+        leaves[f"deep-{depth}"] = authority.issue(GOOD_NAME)
+    for name, identity in leaves.items():
+        identity.write(directory, name)
