@@ -1,0 +1,83 @@
+"""The request line: nginx's grammar of it, as one expression and its beginnings."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_TEXT: Final = r"[^\x00-\x20\x7f]*"
+_SCHEME: Final = "[A-Za-z][A-Za-z0-9+.-]*"
+_NAME: Final = r"(?!\[)[A-Za-z0-9.-]*"
+_LITERAL: Final = r"[A-Za-z0-9:._~!$&'()*+,;=-]*"
+_HOST: Final = rf"(?:\[{_LITERAL}\]|{_NAME})"
+_MINOR: Final = "0*[0-9]{1,3}"
+
+LINE: Final = re.compile(
+    rf"""
+    (?: (?P<connect> CONNECT ) [ ]+ (?P<tunnel> {_HOST} : [0-9]+ ) (?=[ ])
+      | (?P<method> (?!CONNECT[ ]) [A-Z_-]+ ) [ ]+
+        (?: (?P<origin> / {_TEXT} )
+          | {_SCHEME} :// (?P<authority> {_HOST} (?: : [0-9]* )? )
+            (?: (?P<rest> [/?] {_TEXT} ) | (?=[ ]) )
+        )
+    )
+    (?: [ ]+ HTTP/1 \. (?P<minor> {_MINOR} ) )?     # without it: HTTP/0.9
+    [ ]* \r? \n
+    """,
+    re.VERBOSE,
+)
+"""A whole line, with its end."""
+
+_START: Final = ("(?!CONNECT[ ])[A-Z_-]+", "[ ]+")
+_HOSTS: Final = ((r"\[", _LITERAL, r"\]"), (_NAME,))
+_AUTHORITIES: Final = tuple(
+    (*_START, _SCHEME, ":", "/", "/", *host, "(?::[0-9]*)?") for host in _HOSTS
+)
+_WITH_PATH: Final = (
+    (*_START, "/", _TEXT),
+    *((*authority, "[/?]", _TEXT) for authority in _AUTHORITIES),
+)
+_UP_TO_SPACE: Final = (
+    *((*target, "[ ]+") for target in (*_WITH_PATH, *_AUTHORITIES)),
+    *(("CONNECT[ ]+", *host, ":", "[0-9]+", "[ ]+") for host in _HOSTS),
+)
+_VERSION: Final = ("H", "T", "T", "P", "/", "1", r"\.", _MINOR, "[ ]*")
+
+_ROWS: Final = (
+    *((*target, r"\r") for target in (*_WITH_PATH, *_UP_TO_SPACE)),
+    *((*target, *_VERSION, r"\r") for target in _UP_TO_SPACE),
+)
+"""Every form of a line, in pieces: what is received so far must be a beginning of one."""
+
+
+def _beginning(pieces: tuple[str, ...]) -> re.Pattern[str]:
+    nested = ""
+    for piece in reversed(pieces):
+        nested = f"(?:{piece}{nested})?"
+    return re.compile(nested)
+
+
+_BEGINNINGS: Final = tuple(_beginning(row) for row in _ROWS)
+
+_REFUSALS: Final = (
+    (
+        re.compile("|".join("".join(target) + "HTTP/(?:[2-9]|1[0-9])" for target in _UP_TO_SPACE)),
+        (505, "client sent invalid version"),
+    ),
+    (re.compile("[A-Z_-]+ "), (400, "client sent invalid request")),
+    (re.compile(""), (400, "client sent invalid method")),
+)
+"""Which refusal: the first row that matches."""
+
+
+def is_beginning(text: str) -> bool:
+    """Whether a request line can begin with `text`, which has no line end yet."""
+    return any(
+        (match := beginning.match(text)) is not None and match.end() == len(text)
+        for beginning in _BEGINNINGS
+    )
+
+
+def refusal(text: str) -> tuple[int, str]:
+    """Status and log text for a line that is neither right nor the beginning of one."""
+    return next(answer for pattern, answer in _REFUSALS if pattern.match(text))
