@@ -1,0 +1,176 @@
+"""The cases, one row each, and the nginx.conf text that a row stands for.
+
+A row says what the client does, what the proxy does towards its upstream, how large an
+answer is and which figures come out. The text is the same file for every program.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.wire import GROUP, HOST, PROTOCOL, answer
+
+
+class Mode(enum.Enum):
+    """How one side of the proxy gets its connection for a request."""
+
+    NONE = "no connection"
+    FULL = "a new connection, full handshake"
+    RESUMED = "a new connection, resumed session"
+    KEPT = "one connection kept for all"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One figure of a program: its key, the heading, and the decimals that mean something."""
+
+    key: str
+    heading: str
+    decimals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a case counts, the figures it gives, and the one that programs are compared by:
+    the less of it, the better."""
+
+    unit: str
+    columns: tuple[Column, ...]
+    compared: str
+
+
+def _exchanges(unit: str, rate: str) -> Kind:
+    """Load for a while: a rate, CPU time and the latency of whole exchanges."""
+    columns = (
+        Column("rate", rate),
+        Column("cpu", f"CPU µs/{unit}", 1),
+        Column("p50", "p50 ms", 2),
+        Column("p99", "p99 ms", 2),
+    )
+    return Kind(unit, columns, "cpu")
+
+
+HANDSHAKES = _exchanges("handshake", "handshakes/s")
+REQUESTS = _exchanges("request", "requests/s")
+MEBIBYTES = _exchanges("MiB", "MiB/s")
+MEMORY = Kind("connection", (Column("memory", "KiB/connection", 1),), "memory")
+START = Kind("start", (Column("start", "ms to first byte", 1),), "start")
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row. `size` is the answer's length in bytes, `key` the proxy's key type; `alone` has
+    one exchange under way at a time."""
+
+    letter: str
+    title: str
+    kind: Kind
+    client: Mode
+    upstream: Mode
+    size: int = 16
+    key: str = "ecdsa"
+    alone: bool = False
+
+    @property
+    def units(self) -> float:
+        """How many of the kind's units one exchange makes."""
+        return self.size / MIB if self.kind is MEBIBYTES else 1
+
+
+CASES = {
+    case.letter: case
+    for case in (
+        Case("a", "terminate, full handshake", HANDSHAKES, Mode.FULL, Mode.NONE),
+        Case("b", "terminate, resumed", HANDSHAKES, Mode.RESUMED, Mode.NONE),
+        Case("c", "proxy, full handshake on both sides", HANDSHAKES, Mode.FULL, Mode.FULL),
+        # Alone: the ticket that one connection receives spoils the session for those that
+        # offered it too, in OpenSSL, so that with four at a time nginx resumes only five of six.
+        Case(
+            "d",
+            "proxy, client full, upstream resumed",
+            HANDSHAKES,
+            Mode.FULL,
+            Mode.RESUMED,
+            alone=True,
+        ),
+        Case("e", "proxy, client full, upstream kept", HANDSHAKES, Mode.FULL, Mode.KEPT),
+        Case("f", "proxy, both kept, small answer", REQUESTS, Mode.KEPT, Mode.KEPT),
+        Case("g", "proxy, both kept, 64 MiB", MEBIBYTES, Mode.KEPT, Mode.KEPT, 64 * MIB),
+        Case("h", "as a, RSA-2048", HANDSHAKES, Mode.FULL, Mode.NONE, key="rsa"),
+        Case("i", "1,000 idle connections", MEMORY, Mode.KEPT, Mode.NONE),
+        Case("s", "start to first byte", START, Mode.FULL, Mode.NONE),
+    )
+}
+DEFAULT = ("a", "c")
+
+IDLE_CONNECTIONS = 1000
+
+_GROUP = f"""
+    upstream origin {{
+        server {HOST}:%d;
+        keepalive 64;
+        keepalive_requests 100000000;
+    }}
+"""
+
+
+def nginx_conf(case: Case, port: int, origin_port: int, certificates: Path) -> str:
+    """The configuration: one process, no access log, the proxy on `port`, equal settings.
+
+    Temporary paths and logs are relative to the prefix, so that no program needs a directory
+    of the system's.
+    """
+    group = _GROUP % origin_port if case.upstream is Mode.KEPT else ""
+    handler = "\n            ".join(_handler(case, origin_port))
+    return f"""\
+daemon off;
+master_process off;
+worker_processes 1;
+error_log error.log error;
+pid proxy.pid;
+
+events {{
+    worker_connections 4096;
+}}
+
+http {{
+    access_log off;
+    client_body_temp_path client_body_temp;
+    proxy_temp_path proxy_temp;
+    keepalive_timeout 600s;
+    keepalive_requests 100000000;
+{group}
+    server {{
+        listen {HOST}:{port} ssl;
+        ssl_certificate {certificates}/{case.key}.crt;
+        ssl_certificate_key {certificates}/{case.key}.key;
+        ssl_protocols {PROTOCOL};
+        ssl_ecdh_curve {GROUP};
+
+        location / {{
+            {handler}
+        }}
+    }}
+}}
+"""
+
+
+def _handler(case: Case, origin_port: int) -> list[str]:
+    if case.upstream is Mode.NONE:
+        return [f'return 200 "{answer(case.size).decode()}";']
+    if case.upstream is Mode.KEPT:
+        target, connection = "origin", '""'
+    else:
+        target, connection = f"{HOST}:{origin_port}", "close"
+    return [
+        f"proxy_pass https://{target};",
+        "proxy_http_version 1.1;",
+        f"proxy_set_header Connection {connection};",
+        "proxy_max_temp_file_size 0;",
+        f"proxy_ssl_protocols {PROTOCOL};",
+        f"proxy_ssl_session_reuse {'on' if case.upstream is Mode.RESUMED else 'off'};",
+    ]
