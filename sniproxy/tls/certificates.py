@@ -1,0 +1,184 @@
+"""Certificates, keys and lists of revoked ones, loaded as nginx loads them, with its words.
+
+A value is a path, or `data:` and the PEM itself. Errors are ConfigError without a place: nginx
+names no line for a file that does not load. Source: nginx's ngx_ssl_certificate and its
+object cache.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import SSL
+
+from ..message import ConfigError
+from . import openssl
+from .errors import NATIVE, Dialect, error_text
+from .openssl import X509, Pem, PrivateKey
+
+KeyObject = (
+    rsa.RSAPrivateKey
+    | ec.EllipticCurvePrivateKey
+    | ed25519.Ed25519PrivateKey
+    | ed448.Ed448PrivateKey
+)
+
+DATA = "data:"
+PEM_LIBRARY, NO_START_LINE = 9, 108
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSource:
+    """One pair of `ssl_certificate` and `ssl_certificate_key`."""
+
+    certificate: str
+    """Absolute path, or `data:` and PEM: the certificate, then its chain."""
+    key: str
+    passphrases: tuple[str, ...] = ()
+    """What `ssl_password_file` holds (see `read_password_file`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedCertificate:
+    """A certificate, its key and its chain as objects of `cryptography`."""
+
+    certificate: x509.Certificate
+    key: KeyObject
+    chain: tuple[x509.Certificate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Reads PEM in the words of `dialect`."""
+
+    dialect: Dialect = NATIVE
+
+    def use(self, context: SSL.Context, source: CertificateSource | LoadedCertificate) -> bytes:
+        """Puts certificate, chain and key into `context`; returns the certificate as DER.
+
+        Several certificates of different key types can share a context.
+        """
+        if isinstance(source, LoadedCertificate):
+            return _use_loaded(context, source)
+        chain = self._certificates(source.certificate, one_is_enough=True)
+        if not openssl.use_certificate(context, chain[0]):
+            raise self._error(f'SSL_CTX_use_certificate("{source.certificate}") failed')
+        if not _use_chain(context, source.certificate, chain):
+            raise self._error(f'SSL_CTX_set0_chain("{source.certificate}") failed')
+        key = self._private_key(source.key, source.passphrases)
+        if not openssl.use_private_key(context, key):
+            raise self._error(f'SSL_CTX_use_PrivateKey("{source.key}") failed')
+        return openssl.x509_der(chain[0])
+
+    def authorities(self, value: str) -> list[X509]:
+        """The certificates of a bundle (`ssl_trusted_certificate` and its kin)."""
+        return self._certificates(value, one_is_enough=False)
+
+    def revocation_lists(self, value: str) -> list[bytes]:
+        """The lists of `ssl_crl` as DER."""
+        what = f'cannot load CRL "{value}": '
+        text = self._read(value, what)
+        blocks = _CRL.findall(text)
+        if not blocks:
+            # Nothing there for the binding to read either: its error is the one nginx has.
+            Pem.of(b"\n").certificate()
+            raise self._error(f"{what}PEM_read_bio_X509_CRL() failed", "Expecting: X509 CRL")
+        try:
+            return [x509.load_pem_x509_crl(block).public_bytes(Encoding.DER) for block in blocks]
+        except ValueError as error:
+            raise ConfigError(f"{what}PEM_read_bio_X509_CRL() failed ({error})") from error
+
+    def _certificates(self, value: str, *, one_is_enough: bool) -> list[X509]:
+        what = f'cannot load certificate "{value}": '
+        pem = self._open(value, what)
+        found: list[X509] = []
+        while (certificate := pem.certificate()) is not None:
+            found.append(certificate)
+        queue = openssl.drain_error_queue()
+        if found and _is_end(queue):
+            return found
+        first = not found or not one_is_enough
+        function = "PEM_read_bio_X509_AUX" if first else "PEM_read_bio_X509"
+        data = ("Expecting: TRUSTED CERTIFICATE",) if _is_end(queue) else ()
+        raise ConfigError(error_text(f"{what}{function}() failed", queue, self.dialect, data))
+
+    def _private_key(self, value: str, passphrases: Sequence[str]) -> PrivateKey:
+        what = f'cannot load certificate key "{value}": '
+        for passphrase in passphrases or (None,):
+            secret = None if passphrase is None else passphrase.encode("latin-1")
+            key = self._open(value, what).private_key(secret)
+            if key is not None:
+                return key
+        raise self._error(f"{what}PEM_read_bio_PrivateKey() failed")
+
+    def _open(self, value: str, what: str) -> Pem:
+        if value.startswith(DATA):
+            return Pem.of(value[len(DATA) :].encode("latin-1"))
+        pem = Pem.open(value.encode("latin-1"))
+        if pem is None:
+            raise self._error(f"{what}BIO_new_file() failed", f"calling fopen({value}, r)")
+        return pem
+
+    def _read(self, value: str, what: str) -> bytes:
+        self._open(value, what)
+        if value.startswith(DATA):
+            return value[len(DATA) :].encode("latin-1")
+        return Path(value).read_bytes()
+
+    def _error(self, text: str, *data: str) -> ConfigError:
+        return ConfigError(error_text(text, openssl.drain_error_queue(), self.dialect, data))
+
+
+_CRL = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
+
+
+def _is_end(queue: Sequence[openssl.QueuedError]) -> bool:
+    last = queue[-1]
+    return (last.library_number, last.reason_number) == (PEM_LIBRARY, NO_START_LINE)
+
+
+def _use_chain(context: SSL.Context, value: str, chain: Sequence[X509]) -> bool:
+    if len(chain) == 1:
+        return True
+    if not value.startswith(DATA):
+        return openssl.use_chain_file(context, value.encode("latin-1"))
+    # The binding gives a chain to one certificate of several by way of a file only.
+    with NamedTemporaryFile(suffix=".pem") as file:
+        file.write(value[len(DATA) :].encode("latin-1"))
+        file.flush()
+        return openssl.use_chain_file(context, file.name.encode())
+
+
+def _use_loaded(context: SSL.Context, source: LoadedCertificate) -> bytes:
+    context.use_certificate(source.certificate)
+    for certificate in source.chain:
+        context.add_extra_chain_cert(certificate)
+    context.use_privatekey(source.key)
+    return source.certificate.public_bytes(Encoding.DER)
+
+
+def read_password_file(
+    path: str, file: str | None = None, line: int | None = None
+) -> tuple[str, ...]:
+    """The passphrases of `ssl_password_file`, one a line, empty lines left out.
+
+    `file` and `line` are the directive's place, which nginx names here.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f'open() "{path}" failed', file, line, error.errno) from None
+    lines = [text.removesuffix(b"\r") for text in content.split(b"\n")]
+    if any(len(text) >= LONGEST_PASSPHRASE for text in lines):
+        raise ConfigError(f'too long line in "{path}"', file, line)
+    return tuple(text.decode("latin-1") for text in lines if text) or ("",)
+
+
+LONGEST_PASSPHRASE = 4096

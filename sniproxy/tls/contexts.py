@@ -1,0 +1,194 @@
+"""Settings → OpenSSL contexts, one for a virtual server and one for a location's upstream side.
+
+What nginx sets on a context is set here, in its order, so that of several mistakes the same
+one is told. Verification is never a reason to fail a handshake: contexts that verify have a
+callback that goes on, and the result is asked for afterwards.
+Source: nginx's ngx_ssl_create and the merge functions of its http ssl and proxy modules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cryptography import x509
+from OpenSSL import SSL
+
+from ..message import ConfigError
+from . import openssl
+from .certificates import CertificateSource, KeyObject, LoadedCertificate, Loader
+from .errors import NATIVE, Dialect, error_text
+
+PROTOCOLS = frozenset({"TLSv1.2", "TLSv1.3"})
+"""nginx's default."""
+SERVER_CIPHERS = "HIGH:!aNULL:!MD5"
+UPSTREAM_CIPHERS = "DEFAULT"
+GROUPS = "X25519:P-256:X448:P-521:P-384"
+"""What the OpenSSL of a production nginx takes for `ssl_ecdh_curve auto`. OpenSSL 4 would put
+a post-quantum share first: another hello, of 1.5 kB, and more work."""
+SESSION_TIMEOUT = 300.0
+
+_REFUSED_PROTOCOL = {
+    "SSLv2": SSL.OP_NO_SSLv2,
+    "SSLv3": SSL.OP_NO_SSLv3,
+    "TLSv1": SSL.OP_NO_TLSv1,
+    "TLSv1.1": SSL.OP_NO_TLSv1_1,
+    "TLSv1.2": SSL.OP_NO_TLSv1_2,
+    "TLSv1.3": SSL.OP_NO_TLSv1_3,
+}
+
+VERIFY_CLIENT = SSL.VERIFY_PEER
+"""What every `ssl_verify_client` but `off` means to the library: the certificate is asked for,
+nothing more; whether one was needed is judged when the request is there."""
+
+
+def server_context(
+    *,
+    certificates: Sequence[CertificateSource | LoadedCertificate] = (),
+    protocols: Iterable[str] = PROTOCOLS,
+    ciphers: str = SERVER_CIPHERS,
+    prefer_server_ciphers: bool = False,
+    groups: str = "auto",
+    verify_client: bool = False,
+    client_certificate: str = "",
+    trusted_certificate: str = "",
+    verify_depth: int = 1,
+    crl: str = "",
+    session_cache: str = "none",
+    session_tickets: bool = True,
+    session_timeout: float = SESSION_TIMEOUT,
+    dialect: Dialect = NATIVE,
+) -> SSL.Context:
+    """The context of a virtual server; paths are absolute, "" stands for a directive not given.
+
+    Without `certificates` it is one for `ssl_reject_handshake`.
+    `session_cache` is `none`, `off` or `builtin`. Raises ConfigError in nginx's words.
+    """
+    loader = Loader(dialect)
+    context = _context(protocols)
+    openssl.call_on_server_name(context)
+    openssl.select_http(context)
+    _set_ciphers(context, ciphers, dialect)
+    if prefer_server_ciphers:
+        context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
+    own = [loader.use(context, source) for source in certificates]
+    subjects: dict[bytes, None] = {}
+    if verify_client:
+        openssl.verify_and_go_on(context, VERIFY_CLIENT, verify_depth)
+        for authority in loader.authorities(client_certificate) if client_certificate else ():
+            openssl.trust(context, authority)
+            subject = _subject(openssl.x509_der(authority))
+            if subject not in subjects:
+                openssl.ask_for_client_of(context, authority)
+                subjects[subject] = None
+    openssl.verify_and_go_on(context, None, verify_depth)
+    _trust(context, trusted_certificate, loader)
+    _revoke(context, crl, loader)
+    _set_groups(context, groups, dialect)
+    context.set_timeout(int(session_timeout))
+    context.set_session_id(_session_id_context(own, subjects))
+    context.set_session_cache_mode(_SESSION_CACHE[session_cache])
+    if not session_tickets:
+        context.set_options(SSL.OP_NO_TICKET)
+    return context
+
+
+def context_for(
+    certificate: x509.Certificate,
+    key: KeyObject,
+    chain: Sequence[x509.Certificate] = (),
+    **settings: Any,
+) -> SSL.Context:
+    """A server context for a certificate that is at hand (`ssl_certificate auto`).
+
+    `settings` are those of `server_context`.
+    """
+    loaded = LoadedCertificate(certificate, key, tuple(chain))
+    return server_context(certificates=[loaded], **settings)
+
+
+def upstream_context(
+    *,
+    protocols: Iterable[str] = PROTOCOLS,
+    ciphers: str = UPSTREAM_CIPHERS,
+    certificate: CertificateSource | None = None,
+    verify: bool = False,
+    trusted_certificate: str = "",
+    verify_depth: int = 1,
+    crl: str = "",
+    dialect: Dialect = NATIVE,
+) -> SSL.Context:
+    """The context for the upstreams of a location. Raises ConfigError in nginx's words."""
+    loader = Loader(dialect)
+    context = _context(protocols)
+    _set_ciphers(context, ciphers, dialect)
+    if certificate is not None:
+        loader.use(context, certificate)
+    if verify:
+        if not trusted_certificate:
+            raise ConfigError("no proxy_ssl_trusted_certificate for proxy_ssl_verify")
+        openssl.verify_and_go_on(context, None, verify_depth)
+        _trust(context, trusted_certificate, loader)
+        _revoke(context, crl, loader)
+    _set_groups(context, "auto", dialect)
+    context.set_session_cache_mode(SSL.SESS_CACHE_CLIENT | SSL.SESS_CACHE_NO_INTERNAL)
+    return context
+
+
+def _context(protocols: Iterable[str]) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_METHOD)
+    for refused in _REFUSED_PROTOCOL.keys() - set(protocols):
+        context.set_options(_REFUSED_PROTOCOL[refused])
+    context.set_min_proto_version(0)
+    context.set_max_proto_version(SSL.TLS1_3_VERSION)
+    # Without the second a FIN inside a handshake reads as a TLS error, not as nginx's
+    # "peer closed connection".
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_IGNORE_UNEXPECTED_EOF)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS | openssl.MODE_NO_AUTO_CHAIN)
+    return context
+
+
+def _set_ciphers(context: SSL.Context, ciphers: str, dialect: Dialect) -> None:
+    if not openssl.set_cipher_list(context, ciphers.encode("latin-1")):
+        text = f'SSL_CTX_set_cipher_list("{ciphers}") failed'
+        raise ConfigError(error_text(text, openssl.drain_error_queue(), dialect))
+
+
+def _set_groups(context: SSL.Context, groups: str, dialect: Dialect) -> None:
+    wanted = GROUPS if groups == "auto" else groups
+    if not openssl.set_groups(context, wanted.encode("latin-1")):
+        text = f'SSL_CTX_set1_curves_list("{groups}") failed'
+        raise ConfigError(error_text(text, openssl.drain_error_queue(), dialect))
+
+
+def _trust(context: SSL.Context, bundle: str, loader: Loader) -> None:
+    for authority in loader.authorities(bundle) if bundle else ():
+        openssl.trust(context, authority)
+
+
+def _revoke(context: SSL.Context, crl: str, loader: Loader) -> None:
+    for revoked in loader.revocation_lists(crl) if crl else ():
+        openssl.add_crl(context, revoked)
+
+
+_SESSION_CACHE = {
+    "off": SSL.SESS_CACHE_OFF,
+    # Clients are told that sessions can be resumed, and then none is kept.
+    "none": (
+        SSL.SESS_CACHE_SERVER | SSL.SESS_CACHE_NO_AUTO_CLEAR | SSL.SESS_CACHE_NO_INTERNAL_STORE
+    ),
+    "builtin": SSL.SESS_CACHE_SERVER,
+}
+
+
+def _subject(der: bytes) -> bytes:
+    return x509.load_der_x509_certificate(der).subject.public_bytes()
+
+
+def _session_id_context(certificates: Iterable[bytes], subjects: Iterable[bytes]) -> bytes:
+    """nginx's: a session is for servers with these certificates and client authorities only."""
+    digest = hashlib.sha1(b"HTTP", usedforsecurity=False)
+    for der in (*certificates, *subjects):
+        digest.update(hashlib.sha1(der, usedforsecurity=False).digest())
+    return digest.digest()

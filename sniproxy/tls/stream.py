@@ -1,0 +1,447 @@
+"""One connection, plain or TLS, on a non-blocking socket.
+
+Each operation tries first and waits only when the kernel has nothing to give, so that what
+is there already costs no scheduling. Rules that hold here:
+
+- A deadline belongs to one operation, as nginx's timers do, and its cancel scope is opened
+  only for a wait. A handshake has one deadline for the whole of it.
+- Every failure leaves as `Failed`, worded by `errors.py`; only the first one of a connection
+  is worth wording, later ones are its echo.
+- A write that failed or was cancelled has sent nobody knows how much: the stream is broken,
+  and ends without close_notify.
+- Nothing waits inside an `except` block: the traceback would keep the frame and its buffer
+  alive for as long as the peer is silent.
+- A connection whose peer keeps it busy yields to the others now and then.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import socket
+from collections.abc import Callable
+
+import trio
+from cryptography import x509
+from OpenSSL import SSL
+
+from .. import names
+from ..message import Failed, Failure, FailureClass, Handshake, Side
+from . import openssl
+from .errors import (
+    NATIVE,
+    Dialect,
+    error_text,
+    openssl_failure,
+    socket_failure,
+    timeout_failure,
+)
+from .hello import NotTLS, parse_client_hello
+from .openssl import WANT_READ, WANT_WRITE, Session
+
+CHUNK = 16384
+PEEKED_HELLO = 65536
+EAGER_TURNS = 32
+"""How many operations in a row may succeed at once before others get their turn."""
+
+
+class SocketStream:
+    """A plain connection. Not for several readers, nor several writers, at a time."""
+
+    def __init__(self, sock: socket.socket, side: Side) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self.side = side
+        self.broken = False
+        """True while a write is under way, and for good when it did not end well."""
+        self._fd = sock.fileno()
+        self._eager_turns = 0
+
+    async def receive_some(self, timeout: float, max_bytes: int = CHUNK) -> bytes:
+        """What has arrived, at most `max_bytes`; b"" when the peer has closed.
+
+        `timeout` is in seconds. Raises Failed: `recv() failed`, `… timed out`.
+        """
+        return await self._receive(timeout, max_bytes, 0)
+
+    async def peek_byte(self, timeout: float) -> bytes:
+        """The first byte that has arrived, left where it is; b"" when the peer has closed."""
+        return await self._receive(timeout, 1, socket.MSG_PEEK)
+
+    async def _receive(self, timeout: float, max_bytes: int, flags: int) -> bytes:
+        while True:
+            try:
+                data = self.sock.recv(max_bytes, flags)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                raise self._socket_failed("recv() failed", error) from None
+            else:
+                await self._take_turns()
+                return data
+            await self._wait(WANT_READ, timeout)
+
+    async def send_all(self, data: bytes | bytearray | memoryview, timeout: float) -> None:
+        """Sends all of `data`; `timeout` is for each wait, not for the whole.
+
+        Raises Failed: `send() failed`, `… timed out`.
+        """
+        unsent = memoryview(data).cast("B")
+        if not unsent:
+            return
+        self.broken = True
+        while True:
+            try:
+                unsent = unsent[self.sock.send(unsent) :]
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                raise self._socket_failed("send() failed", error) from None
+            if not unsent:
+                break
+            await self._wait(WANT_WRITE, timeout)
+        self.broken = False
+        await self._take_turns()
+
+    async def shutdown(self) -> None:
+        """Ends the connection in good order."""
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection at once."""
+        self.sock.close()
+
+    async def _wait(self, want: int, timeout: float) -> None:
+        self._eager_turns = 0
+        wait = trio.lowlevel.wait_readable if want == WANT_READ else trio.lowlevel.wait_writable
+        if timeout == math.inf:
+            await wait(self._fd)
+            return
+        with trio.move_on_after(max(timeout, 0)) as scope:
+            await wait(self._fd)
+        if scope.cancelled_caught:
+            raise Failed(timeout_failure(self.side))
+
+    async def _take_turns(self) -> None:
+        self._eager_turns += 1
+        if self._eager_turns >= EAGER_TURNS:
+            self._eager_turns = 0
+            await trio.lowlevel.checkpoint()
+
+    def _socket_failed(self, text: str, error: OSError) -> Failed:
+        self.broken = True
+        return Failed(socket_failure(text, self.side, error.errno or 0))
+
+
+class Reject(enum.Enum):
+    """What `choose` answers for a server with `ssl_reject_handshake on`."""
+
+    REJECT = "reject"
+
+
+REJECT = Reject.REJECT
+
+Choose = Callable[[str | None], SSL.Context | Reject]
+"""The SNI as received (None without one) → the context of the virtual server it chooses.
+
+Called once a connection, before the handshake when the whole hello is there, else inside.
+"""
+
+
+class TLSStream(SocketStream):
+    """A TLS connection: the server of it on the client side, the client on the upstream side.
+
+    Raises Failed of class INTERNAL when it can not be prepared: a `server_name` that OpenSSL
+    refuses, say.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        side: Side,
+        context: SSL.Context,
+        *,
+        server_name: str | None = None,
+        session: Session | None = None,
+        alpn: bytes = b"",
+        choose: Choose | None = None,
+        dialect: Dialect = NATIVE,
+    ) -> None:
+        """`server_name`, `session` and `alpn` (wire format) are for the upstream side, `choose`
+        is for the client side."""
+        super().__init__(sock, side)
+        self.context = context
+        self.server_name = server_name
+        """The SNI sent (upstream) or received (client); None without one."""
+        self.dialect = dialect
+        self.established = False
+        self._choose = choose
+        self._choice: SSL.Context | Reject | None = None
+        self._choose_error: Exception | None = None
+        self._at_end = False
+        self._first_session: Session | None = None
+        if side is Side.UPSTREAM:
+            self._ssl = openssl.new_ssl(context, self._fd, server=False)
+            self._prepare(server_name, session, alpn)
+
+    def _prepare(self, server_name: str | None, session: Session | None, alpn: bytes) -> None:
+        if server_name is not None and not openssl.set_server_name(
+            self._ssl, server_name.encode("latin-1")
+        ):
+            raise self._unprepared(f'SSL_set_tlsext_host_name("{server_name}") failed')
+        if alpn and not openssl.set_alpn(self._ssl, alpn):
+            raise self._unprepared("SSL_set_alpn_protos() failed")
+        if session is not None and not openssl.set_session(self._ssl, session):
+            raise self._unprepared("SSL_set_session() failed")
+
+    def _unprepared(self, operation: str) -> Failed:
+        text = error_text(operation, openssl.drain_error_queue(), self.dialect)
+        return Failed(Failure(text, kind=FailureClass.INTERNAL))
+
+    # --- the handshake ---
+
+    async def do_handshake(self, timeout: float) -> None:
+        """The whole handshake within `timeout` seconds. The peer's certificate never fails it.
+
+        Raises Failed: `SSL_do_handshake() failed (SSL: …)`, `peer closed connection in SSL
+        handshake`, `handshake rejected`, `… timed out`.
+        """
+        if self.side is Side.UPSTREAM:
+            await self._shake_hands(timeout)
+        else:
+            await self._accept(timeout)
+
+    async def _accept(self, timeout: float) -> None:
+        if self._choose is not None:
+            self._choose_early(self._choose)
+        self._ssl = openssl.new_ssl(self.context, self._fd, server=True)
+        openssl.watch_server_name(self._ssl, self._on_server_name)
+        try:
+            await self._shake_hands(timeout)
+        finally:
+            openssl.forget_server_name(self._ssl)
+            if self._choose_error is not None:
+                raise self._choose_error
+
+    async def _shake_hands(self, timeout: float) -> None:
+        self.broken = True
+        result, error, errno = openssl.do_handshake(self._ssl)
+        if error in (WANT_READ, WANT_WRITE):
+            with trio.move_on_after(max(timeout, 0)) as scope:
+                while error in (WANT_READ, WANT_WRITE):
+                    await self._wait(error, math.inf)
+                    result, error, errno = openssl.do_handshake(self._ssl)
+            if scope.cancelled_caught:
+                raise Failed(timeout_failure(self.side))
+        if result != 1:
+            raise Failed(self._handshake_failure(error, errno))
+        self.broken = False
+        self.established = True
+        if self.side is Side.UPSTREAM:
+            self._first_session = openssl.session_of(self._ssl)
+
+    def _handshake_failure(self, error: int, errno: int) -> Failure:
+        queue = openssl.drain_error_queue()
+        if error == openssl.ZERO_RETURN or not queue:
+            errno = errno if error == openssl.SYSCALL else 0
+            return socket_failure("peer closed connection in SSL handshake", self.side, errno)
+        if self._choice is REJECT:
+            return socket_failure("handshake rejected", self.side)
+        return openssl_failure(
+            "SSL_do_handshake() failed",
+            self.side,
+            queue,
+            ssl_error=error,
+            errno=errno,
+            dialect=self.dialect,
+        )
+
+    def _choose_early(self, choose: Choose) -> None:
+        # As nginx's ClientHello callback, before the library looks at versions and sessions,
+        # so that a virtual server's own ssl_protocols hold and no session is resumed across
+        # servers. A hello that is still on its way is left to the later callback.
+        try:
+            hello = parse_client_hello(self.sock.recv(PEEKED_HELLO, socket.MSG_PEEK))
+        except (OSError, NotTLS):
+            return
+        if hello is not None:
+            self._note_server_name(hello.server_name)
+            self._choice = choose(self.server_name)
+            if self._choice is not REJECT:
+                self.context = self._choice
+
+    def _on_server_name(self, ssl: openssl.Ssl) -> int | None:
+        """Inside the handshake, the hello having been read: None or the alert to refuse with."""
+        if self._choice is None:
+            self._note_server_name(openssl.received_server_name(ssl))
+            try:
+                self._choice = self._choose(self.server_name) if self._choose else self.context
+            except Exception as error:
+                self._choose_error = error
+                return openssl.AD_INTERNAL_ERROR
+            if self._choice is not REJECT and self._choice is not self.context:
+                if openssl.resumed(ssl):
+                    return openssl.AD_INTERNAL_ERROR
+                self.context = self._choice
+                openssl.switch_context(ssl, self.context)
+        return openssl.AD_UNRECOGNIZED_NAME if self._choice is REJECT else None
+
+    def _note_server_name(self, name: bytes | None) -> None:
+        self.server_name = None if name is None else name.decode("latin-1")
+
+    # --- reading, writing, ending ---
+
+    async def receive_some(self, timeout: float, max_bytes: int = CHUNK) -> bytes:
+        """What has arrived, at most `max_bytes`; b"" when the peer has closed, or reset, as
+        nginx takes it. Raises Failed: `SSL_read() failed (SSL: …)`, `… timed out`."""
+        while True:
+            data, error, errno = openssl.read(self._ssl, max_bytes)
+            if data:
+                await self._take_turns()
+                return data
+            if error not in (WANT_READ, WANT_WRITE):
+                break
+            await self._wait(error, timeout)
+        self._at_end = True
+        queue = openssl.drain_error_queue()
+        if error == openssl.ZERO_RETURN or not queue:
+            return b""
+        raise self._failed("SSL_read() failed", queue, error, errno)
+
+    async def send_all(self, data: bytes | bytearray | memoryview, timeout: float) -> None:
+        """Sends all of `data`; `timeout` is for each wait, not for the whole.
+
+        Raises Failed: `SSL_write() failed (SSL: …)`, `… timed out`.
+        """
+        memory = openssl.borrow(data)
+        sent, end = 0, len(memory)
+        if not end:
+            return
+        self.broken = True
+        while sent < end:
+            count, error, errno = openssl.write(self._ssl, memory, sent, end)
+            if count > 0:
+                sent += count
+            elif error in (WANT_READ, WANT_WRITE):
+                await self._wait(error, timeout)
+            else:
+                queue = openssl.drain_error_queue()
+                # After the peer's close_notify the library may hide the errno this way.
+                error = openssl.SYSCALL if error == openssl.ZERO_RETURN else error
+                raise self._failed("SSL_write() failed", queue, error, errno)
+        self.broken = False
+        await self._take_turns()
+
+    def _failed(
+        self, operation: str, queue: list[openssl.QueuedError], error: int, errno: int
+    ) -> Failed:
+        self.broken = True
+        return Failed(
+            openssl_failure(
+                operation,
+                self.side,
+                queue,
+                ssl_error=error,
+                errno=errno,
+                dialect=self.dialect,
+            )
+        )
+
+    async def shutdown(self) -> None:
+        """Sends close_notify, if the connection is sound and the peer has not gone, and closes.
+
+        Neither the sending nor the peer's answer is waited for.
+        """
+        if self.established and not self.broken and not self._at_end:
+            openssl.send_close_notify(self._ssl)
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection at once, without close_notify; its session stays good."""
+        if self.established:
+            openssl.mark_shut_down(self._ssl)
+        super().close()
+
+    # --- facts, asked for when needed ---
+
+    @property
+    def protocol(self) -> str:
+        """`TLSv1.3`."""
+        return openssl.protocol(self._ssl)
+
+    @property
+    def cipher(self) -> str:
+        """`TLS_AES_256_GCM_SHA384`."""
+        return openssl.cipher(self._ssl)
+
+    @property
+    def group(self) -> str:
+        """`X25519`, `prime256v1`; "" if the key exchange had none."""
+        return openssl.group(self._ssl)
+
+    @property
+    def alpn(self) -> str:
+        return openssl.alpn(self._ssl).decode("latin-1")
+
+    @property
+    def resumed(self) -> bool:
+        return openssl.resumed(self._ssl)
+
+    @property
+    def verify_result(self) -> int:
+        """The last error of the peer's chain, X509_V_*, also that of a resumed session; 0 is
+        fine, and what a server says of a client without a certificate."""
+        return openssl.verify_result(self._ssl)
+
+    def verify_error(self) -> str:
+        """The words for `verify_result`: `self-signed certificate`."""
+        return self.dialect.verify(self.verify_result)
+
+    @property
+    def peer_certificate_der(self) -> bytes | None:
+        return openssl.peer_certificate(self._ssl)
+
+    @property
+    def peer_certificate(self) -> x509.Certificate | None:
+        """The peer's certificate; None also for one that `cryptography` can not read."""
+        der = self.peer_certificate_der
+        try:
+            return None if der is None else x509.load_der_x509_certificate(der)
+        except ValueError:
+            return None
+
+    @property
+    def session(self) -> Session | None:
+        """The session to offer next time; None before a TLS 1.3 peer has sent a ticket."""
+        session = openssl.session_of(self._ssl) if self.established else None
+        if session == self._first_session and self.protocol == "TLSv1.3":
+            return None
+        return session
+
+    def handshake(
+        self,
+        peer: str,
+        *,
+        verified_name: str | None = None,
+        began: float = 0.0,
+        duration: float = 0.0,
+        failure: Failure | None = None,
+    ) -> Handshake:
+        """All that is known of the handshake, also of one that failed."""
+        certificate = self.peer_certificate if self.established else None
+        return Handshake(
+            side=self.side,
+            peer=peer,
+            server_name=self.server_name,
+            verified_name=verified_name,
+            verify_result=self.verify_result if self.established else 0,
+            protocol=self.protocol if self.established else "",
+            cipher=self.cipher if self.established else "",
+            group=self.group if self.established else "",
+            alpn=self.alpn if self.established else "",
+            resumed=self.established and self.resumed,
+            certificate_names=names.certificate_names(certificate).all if certificate else (),
+            began=began,
+            duration=duration,
+            failure=failure,
+        )
