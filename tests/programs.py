@@ -24,6 +24,9 @@ class Program:
 SNIPROXY = Program("sniproxy", (sys.executable, "-m", "sniproxy"))
 
 
+PROBE = b"GET /ready HTTP/1.1\r\nHost: ready\r\nConnection: close\r\n\r\n"
+
+
 class DidNotStart(Exception):
     """The program ended before it listened; the text is what it wrote to stderr."""
 
@@ -32,10 +35,10 @@ class DidNotStart(Exception):
 async def running(
     program: Program, prefix: Path, configuration: Path, port: int
 ) -> AsyncIterator[None]:
-    """The program, from the moment it listens on 127.0.0.1:`port`; stopped with the block.
+    """The program, from the moment it answers on 127.0.0.1:`port`; stopped with the block.
 
-    Its stderr and its early log go to `stderr.log` and `early.log` in `prefix`. Raises
-    DidNotStart.
+    What it is asked then is PROBE, whatever it answers. Its stderr and its early log go to
+    `stderr.log` and `early.log` in `prefix`. Raises DidNotStart.
     """
     command = [
         *program.command,
@@ -47,7 +50,7 @@ async def running(
             command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr
         )
     try:
-        await _listening(process, port)
+        await _answering(process, port)
         yield
     except _Ended:
         words = (prefix / "stderr.log").read_text(errors="replace")
@@ -61,7 +64,7 @@ class _Ended(Exception):
     pass
 
 
-async def _listening(process: trio.Process, port: int) -> None:
+async def _answering(process: trio.Process, port: int) -> None:
     while True:
         try:
             stream = await trio.open_tcp_stream("127.0.0.1", port)
@@ -69,8 +72,12 @@ async def _listening(process: trio.Process, port: int) -> None:
             if process.poll() is not None:
                 raise _Ended from None
             await trio.sleep(0.005)
-        else:
-            return await stream.aclose()
+            continue
+        async with stream:
+            await stream.send_all(PROBE)
+            async for _ in stream:
+                pass
+        return
 
 
 async def _stop(process: trio.Process) -> None:

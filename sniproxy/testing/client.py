@@ -73,7 +73,8 @@ async def visit(
             except ssl.SSLError as error:
                 reception.handshake = reason(error)
                 reception.parting = "closed"
-                return await wire.finish()
+                await wire.finish()
+                return
             channel = tls
             reception.handshake = "finished"
             reception.protocol = tls.tls.version() or ""
@@ -85,9 +86,7 @@ async def visit(
             reception.parting = "reset" if wire.was_reset else "closed"
 
 
-async def _converse(
-    channel: Channel, requests: tuple[bytes, ...], reception: Reception
-) -> None:
+async def _converse(channel: Channel, requests: tuple[bytes, ...], reception: Reception) -> None:
     data = b""
     for request in requests[:-1]:
         await channel.send(request)

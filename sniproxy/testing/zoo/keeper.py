@@ -45,8 +45,9 @@ class Peer:
 
     upstream: Upstream
     port: int
+    changed: trio.lowlevel.ParkingLot
+    """Where those wait who want to know when a visit has got further."""
     _visits: list[Visit] = field(default_factory=list)
-    _changed: trio.Condition = field(default_factory=trio.Condition)
 
     @property
     def address(self) -> str:
@@ -65,26 +66,17 @@ class Peer:
         """Forget all visits so far; a connection that is open stays open, unrecorded."""
         self._visits.clear()
 
-    async def settled(self, staying: int = 0) -> None:
-        """Wait until at most so many connections are open."""
-        async with self._changed:
-            while self.staying > staying:
-                await self._changed.wait()
-
-    async def record(self, before: Visit, **changes: object) -> Visit:
-        """Replace `before`, a visit of ours, by what has become of it."""
-        after = replace(before, **changes)  # type: ignore[arg-type]
-        async with self._changed:
-            for position, visit in enumerate(self._visits):
-                if visit is before:
-                    self._visits[position] = after
-            self._changed.notify_all()
-        return after
-
-    def open(self) -> Visit:
+    def begin(self) -> Visit:
         visit = Visit()
         self._visits.append(visit)
         return visit
+
+    def record(self, before: Visit, **changes: object) -> Visit:
+        """Replace `before`, a visit of ours, by what has become of it."""
+        after = replace(before, **changes)  # type: ignore[arg-type]
+        self._visits = [after if visit is before else visit for visit in self._visits]
+        self.changed.unpark_all()
+        return after
 
 
 class Zoo:
@@ -92,14 +84,15 @@ class Zoo:
 
     def __init__(self, nursery: trio.Nursery, certificates: Path) -> None:
         self._nursery = nursery
-        self._certificates = certificates
+        self.certificates = certificates
         self._contexts: dict[TLS, ssl.SSLContext] = {}
+        self._changed = trio.lowlevel.ParkingLot()
         self._held: list[socket.socket | trio.socket.SocketType] = []
 
     async def house(self, upstream: Upstream) -> Peer:
         """Give the upstream a port of its own and open it."""
         sock = reserve_port()
-        peer = Peer(upstream, sock.getsockname()[1])
+        peer = Peer(upstream, sock.getsockname()[1], self._changed)
         match upstream.listens:
             case Listens.ABSENT:
                 self._held.append(sock)
@@ -111,6 +104,11 @@ class Zoo:
                 listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
                 self._nursery.start_soon(self._accept, peer, listener)
         return peer
+
+    async def settled(self, *peers: Peer, staying: int = 0) -> None:
+        """Wait until at most so many connections to these upstreams are open."""
+        while sum(peer.staying for peer in peers) > staying:
+            await self._changed.park()
 
     def close(self) -> None:
         for sock in self._held:
@@ -129,7 +127,7 @@ class Zoo:
 
     def _context(self, tls: TLS) -> ssl.SSLContext:
         if tls not in self._contexts:
-            self._contexts[tls] = server_context(tls, self._certificates)
+            self._contexts[tls] = server_context(tls, self.certificates)
         return self._contexts[tls]
 
 
@@ -141,7 +139,7 @@ class Conversation:
         self.wire = wire
         self.context = context
         self.tls: TLSWire | None = None
-        self.visit = peer.open()
+        self.visit = peer.begin()
 
     @property
     def channel(self) -> Channel:
@@ -150,7 +148,7 @@ class Conversation:
     async def run(self) -> None:
         await self._meet()
         heard = self.tls is not None and self.tls.close_notify_received
-        await self._record(
+        self._record(
             raw=bytes(self.wire.received),
             parting=Parting.CLOSE_NOTIFY if heard else Parting.CLOSED,
         )
@@ -178,7 +176,7 @@ class Conversation:
             if not (more := await self.wire.read()):
                 return data
             data += more
-        await self._record(hello=hello)
+        self._record(hello=hello)
         return data
 
     def _is_welcome(self, names: tuple[str, ...]) -> bool:
@@ -190,10 +188,10 @@ class Conversation:
         try:
             await tls.handshake()
         except ssl.SSLError as error:
-            await self._record(handshake=reason(error))
+            self._record(handshake=reason(error))
             return False
         self.tls = tls
-        await self._record(
+        self._record(
             handshake="finished",
             protocol=tls.tls.version() or "",
             resumed=bool(tls.tls.session_reused),
@@ -208,11 +206,11 @@ class Conversation:
                 more = await self.channel.read()
                 if not more:
                     if data:
-                        await self._record(requests=(*self.visit.requests, data))
+                        self._record(requests=(*self.visit.requests, data))
                     return None
                 data += more
             request, data = data[:length], data[length:]
-            await self._record(requests=(*self.visit.requests, request))
+            self._record(requests=(*self.visit.requests, request))
             if move.then is not Ending.WAIT:
                 return await self._make(move, request)
             await self._say(move, request)
@@ -240,8 +238,8 @@ class Conversation:
                     await self.tls.close_notify()
                 await self.wire.finish(self.channel)
 
-    async def _record(self, **changes: object) -> None:
-        self.visit = await self.peer.record(self.visit, **changes)
+    def _record(self, **changes: object) -> None:
+        self.visit = self.peer.record(self.visit, **changes)
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,146 @@
+"""Plays the scenarios of a table on each program and observes what their neighbours see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from sniproxy.testing.client import Reception, visit
+from sniproxy.testing.zoo import Peer, Zoo, open_zoo, reserve_port
+from tests.conformance.observation import Observation, observe
+from tests.conformance.scenario import Place, Scenario, Table, configuration
+from tests.programs import DidNotStart, Program, running
+
+PATIENCE = 10.0
+"""Seconds that one scenario may take."""
+SETTLING = 2.0
+"""Seconds in which everything that is expected after the response has to have happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a table."""
+
+    places: Mapping[str, Place]
+    """By the scenario's name."""
+    observations: Mapping[str, Mapping[str, Observation]]
+    """By the program's name, then the scenario's."""
+    refusals: Mapping[str, str]
+    """Programs that did not start, and what they said."""
+
+
+async def play(table: Table, programs: Sequence[Program], directory: Path) -> Result:
+    """Start each program once and serve the whole table; `directory` holds the wardrobe."""
+    with reserve_port() as front, reserve_port() as front_tls:
+        async with open_zoo(directory) as zoo:
+            stages = [await build(scenario, zoo) for scenario in table.scenarios]
+            ports = Ports(front.getsockname()[1], front_tls.getsockname()[1])
+            file = directory / f"{table.name}.conf"
+            places = tuple(stage.place for stage in stages)
+            addresses = (f"127.0.0.1:{ports.plain}", f"127.0.0.1:{ports.tls}")
+            file.write_text(configuration(table, places, *addresses))
+            names = [place.scenario.name for place in places]
+            observations, refusals = {}, {}
+            for program in programs:
+                prefix = directory / f"{table.name}-{program.name}"
+                prefix.mkdir()
+                try:
+                    async with running(program, prefix, file, ports.plain):
+                        logs = Logs(prefix)
+                        seen = [await perform(stage, zoo, ports, logs) for stage in stages]
+                        observations[program.name] = dict(zip(names, seen, strict=True))
+                except DidNotStart as error:
+                    refusals[program.name] = str(error)
+    return Result(dict(zip(names, places, strict=True)), observations, refusals)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the program listens."""
+
+    plain: int
+    tls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A scenario with its upstreams in their places."""
+
+    place: Place
+    peers: tuple[Peer, ...]
+
+
+async def build(scenario: Scenario, zoo: Zoo) -> Stage:
+    peers = tuple([await zoo.house(upstream) for upstream in scenario.upstreams])
+    return Stage(Place(scenario, tuple(peer.port for peer in peers)), peers)
+
+
+class Logs:
+    """What a program has logged since it was last asked."""
+
+    def __init__(self, prefix: Path) -> None:
+        self._errors = LogFile(prefix / "error.log")
+        self._accesses = LogFile(prefix / "access.log")
+        self.take()
+
+    async def has(self, errors: int, accesses: int) -> None:
+        """Wait until so many new lines are there."""
+        while self._errors.count() < errors or self._accesses.count() < accesses:
+            await trio.sleep(0.002)
+
+    def take(self) -> tuple[str, str]:
+        """The new text of the error log and of the access log."""
+        return self._errors.take(), self._accesses.take()
+
+
+class LogFile:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.position = 0
+
+    def peek(self) -> bytes:
+        if not self.path.exists():
+            return b""
+        with self.path.open("rb") as file:
+            file.seek(self.position)
+            return file.read()
+
+    def count(self) -> int:
+        return self.peek().count(b"\n")
+
+    def take(self) -> str:
+        text = self.peek()
+        self.position += len(text)
+        return text.decode("latin-1")
+
+
+async def perform(stage: Stage, zoo: Zoo, ports: Ports, logs: Logs) -> Observation:
+    """Play one scenario on the program that is running."""
+    scenario = stage.place.scenario
+    for peer in stage.peers:
+        peer.forget()
+    logs.take()
+    receptions = []
+    with trio.move_on_after(PATIENCE):
+        for _ in range(scenario.repeat):
+            receptions.append(Reception())
+            await converse(stage.place, ports, zoo.certificates, receptions[-1])
+        with trio.move_on_after(SETTLING):
+            await logs.has(len(scenario.logs), scenario.access_lines)
+            await zoo.settled(*stage.peers, staying=scenario.staying)
+    return observe(stage.peers, receptions, *logs.take())
+
+
+async def converse(place: Place, ports: Ports, certificates: Path, reception: Reception) -> None:
+    scenario = place.scenario
+    requests = tuple(place.fill(text).encode("latin-1") for text in scenario.requests)
+    tls = scenario.tls
+    port = ports.tls if tls or scenario.to_tls_port else ports.plain
+    context = tls.context(certificates) if tls else None
+    try:
+        await visit(port, requests, reception, context, tls.server_name if tls else None)
+    except OSError as error:
+        reception.parting = f"no connection: {error}"

@@ -1,0 +1,136 @@
+"""What was seen of one scenario, as lines of text that two programs should share.
+
+Ports need no replacing: both programs listen on the same ones and have the same upstreams.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sniproxy.testing.client import Reception
+from sniproxy.testing.zoo import Peer, Visit
+
+Lines = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The four things that are compared."""
+
+    hellos: Lines
+    requests: Lines
+    responses: Lines
+    logs: Lines
+    statuses: tuple[int, ...]
+    server_names: tuple[str | None, ...]
+    """SNI of every hello, for the check of the rule."""
+
+    @property
+    def error_messages(self) -> Lines:
+        """The error log's lines from the message on."""
+        return tuple(
+            match[1] for line in self.logs if (match := re.match(r"\[\w+\] (?:\*\d+ )?(.*)", line))
+        )
+
+
+def observe(
+    peers: Sequence[Peer], receptions: Sequence[Reception], errors: str, accesses: str
+) -> Observation:
+    visits = [
+        (f"upstream {number}, connection {turn}", visit)
+        for number, peer in enumerate(peers, 1)
+        for turn, visit in enumerate(peer.visits, 1)
+    ]
+    hellos = [visit.hello for _, visit in visits if visit.hello]
+    return Observation(
+        hellos=tuple(f"{where}: {hello_line(visit)}" for where, visit in visits),
+        requests=tuple(line for where, visit in visits for line in request_lines(where, visit)),
+        responses=tuple(
+            line
+            for turn, reception in enumerate(receptions, 1)
+            for line in response_lines(f"client connection {turn}", reception)
+        ),
+        logs=(*error_lines(errors), *access_lines(accesses)),
+        statuses=tuple(status(data) for reception in receptions for data in reception.responses),
+        server_names=tuple(hello.server_name for hello in hellos),
+    )
+
+
+def hello_line(visit: Visit) -> str:
+    hello = visit.hello
+    if hello is None:
+        return "no hello"
+    sni = "none" if hello.server_name is None else f'"{hello.server_name}"'
+    session = "offered" if hello.session_offered else "none"
+    alpn = " ".join(hello.alpn) or "none"
+    return f"SNI {sni}, versions {' '.join(hello.versions)}, ALPN {alpn}, session {session}"
+
+
+def request_lines(where: str, visit: Visit) -> Iterable[str]:
+    if visit.handshake:
+        facts = [visit.handshake, visit.protocol]
+        facts += ["resumed"] * visit.resumed + ["client certificate"] * visit.client_certificate
+        yield f"{where}: handshake {', '.join(filter(None, facts))}"
+    for number, request in enumerate(visit.requests, 1):
+        yield f"{where}: request {number}"
+        yield from shown(request)
+    yield f"{where}: {visit.parting.value}"
+
+
+def response_lines(where: str, reception: Reception) -> Iterable[str]:
+    if reception.handshake:
+        facts = [reception.handshake, reception.protocol, reception.certificate]
+        yield f"{where}: handshake {', '.join(filter(None, facts))}"
+    for number, response in enumerate(reception.responses, 1):
+        yield f"{where}: response {number}"
+        yield from (re.sub("^Date: .*GMT", "Date: (now)", line) for line in shown(response))
+    yield f"{where}: {reception.parting}"
+
+
+def shown(data: bytes) -> Iterable[str]:
+    """Bytes as readable lines: what is not printable, CR included, is escaped."""
+    for line in data.decode("latin-1").split("\n"):
+        yield line.encode("unicode_escape").decode("ascii")
+
+
+def status(response: bytes) -> int:
+    """0 when there is no status line."""
+    match = re.match(rb"HTTP/1\.[01] ([0-9]{3})", response)
+    return int(match[1]) if match else 0
+
+
+_STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (\[\w+\]) \d+#\d+: ")
+_CONNECTION = re.compile(r"(?<=\] )\*(\d+) ")
+_NUMBERED_WORDS = re.compile(r"\((\d+): ?[^)]*\)")
+_ALERT_WORDS = re.compile(r"routines::(?:sslv3|ssl/tls|tls) alert ")
+_TIME = re.compile(r"\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]")
+
+
+def error_lines(text: str) -> Iterable[str]:
+    """The error log without time, pid and the C library's and OpenSSL's wording.
+
+    Connections are numbered anew, `*1` being the first to appear.
+    """
+    numbers: dict[str, int] = {}
+    for line in text.splitlines():
+        line = _STAMP.sub(r"\1 ", line)
+        if match := _CONNECTION.search(line):
+            number = numbers.setdefault(match[1], len(numbers) + 1)
+            line = _CONNECTION.sub(f"*{number} ", line, count=1)
+        yield worded(line)
+
+
+def worded(line: str) -> str:
+    """Numbers instead of the words that are not nginx's own.
+
+    `(111: Connection refused)` becomes `(111)`, and so does `(18:self-signed certificate)`;
+    an alert has one prefix in place of OpenSSL's three.
+    """
+    return _ALERT_WORDS.sub("routines::alert ", _NUMBERED_WORDS.sub(r"(\1)", line))
+
+
+def access_lines(text: str) -> Iterable[str]:
+    for line in text.splitlines():
+        yield "access: " + _TIME.sub("[now]", line)
