@@ -16,11 +16,20 @@ from pathlib import Path
 
 from cryptography.hazmat.backends.openssl import backend
 
-from benchmarks.wire import connect
+from benchmarks.wire import GROUP, connect
 
 START_SECONDS = 20
 STOP_SECONDS = 5
 TICK = 0.001
+
+
+_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+NGINX_OWN = f"""\
+proxy_ssl_conf_command Groups {GROUP};
+{"".join(f"{name}_temp_path {name}_temp;" for name in _TEMPORARY)}
+"""
+"""The library's default may offer a dearer group to the upstream; and started as root, nginx
+would make the temporary directories of the system's own nginx belong to another user."""
 
 
 class Broken(Exception):
@@ -29,11 +38,13 @@ class Broken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Something that takes nginx's command line and configuration."""
+    """Something that takes nginx's command line and configuration. `own` are directives of the
+    http level that it alone needs to work under the same conditions as the others."""
 
     name: str
     openssl: str
     argv: tuple[str, ...]
+    own: str = ""
 
     @property
     def is_ours(self) -> bool:
@@ -77,7 +88,7 @@ def nginx(path: str, origin: str) -> Program:
     # "running with" follows "built with", and only where the two differ.
     openssl = re.findall(r"(?:built|running) with \w+SSL (\S+)", told)
     name = f"nginx {version[1] if version else '?'} ({origin})"
-    return Program(name, openssl[-1] if openssl else "?", (path,))
+    return Program(name, openssl[-1] if openssl else "?", (path,), NGINX_OWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +125,7 @@ def running(program: Program, configuration: str, directory: Path, port: int) ->
     directory.mkdir()
     file = directory / "nginx.conf"
     file.write_text(configuration)
+    (directory / "own.conf").write_text(program.own)
     error_log = str(directory / "error.log")
     argv = [*program.argv, "-p", f"{directory}/", "-c", str(file), "-e", error_log]
     with (directory / "stderr").open("wb") as stderr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_tiny_run_of_a_and_c(peer: Program) -> None:
 
 @pytest.mark.nginx
 def test_a_program_that_does_not_start_is_invalid(peer: Program) -> None:
-    broken = Program("broken", "", (*peer.argv, "-g", "no_such_directive on;"))
+    broken = replace(peer, own="no_such_directive on;")
     with bench(Plan(rounds=1, warm=0.0, window=0.1, processes=1)) as stand:
         turn = stand.turn(CASES["a"], broken)
     assert turn.invalid is not None
@@ -98,6 +99,7 @@ def test_a_program_that_does_not_start_is_invalid(peer: Program) -> None:
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_nginx_accepts_every_configuration(case: Case, peer: Program, tmp_path: Path) -> None:
     write_certificates(tmp_path)
+    (tmp_path / "own.conf").write_text(peer.own)
     (tmp_path / "nginx.conf").write_text(nginx_conf(case, 18443, 18444, tmp_path))
     told = subprocess.run(
         [*peer.argv, "-t", "-p", f"{tmp_path}/", "-c", "nginx.conf", "-e", "stderr"],
