@@ -1,8 +1,9 @@
 """HTTP/1.x as nginx reads and writes it.
 
-`head.py` judges request heads and `response.py` response heads, line by line with the
-grammar of `fields.py`; `uri.py` normalises and escapes, `chunks.py` reads and writes chunked
-bodies, `pages.py` holds the table of statuses and the built-in pages.
+`head.py` judges request heads (`request_line.py` holds the grammar of their first line) and
+`upstream_head.py` response heads; `fields.py` is the grammar of header lines that both share.
+`response.py` writes the head that goes to the client, `uri.py` normalises and escapes,
+`chunks.py` reads and writes chunked bodies, `pages.py` has the statuses and built-in pages.
 
 The rule inside: bytes in, values or nginx's words out, and the same values however the bytes
 were cut. Nothing here knows a socket, a clock, a configuration file or what is done with a

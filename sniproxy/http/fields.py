@@ -1,28 +1,27 @@
 """Header lines and host names: the grammar that requests and responses share.
 
-Every regular expression here matches the *longest beginning that can still become right*.
-One match so tells all three cases apart: the group `end` took part, and the line is complete;
-the match reaches the end of what was received, and more is needed; or it stops earlier, and
-the byte there is the one nginx refuses.
+The expression for a line matches the *longest beginning that can still become right*. One
+match so tells all three cases apart: the group `end` took part, and the line is complete; the
+match reaches the end of what was received, and more is needed; or it stops earlier, and the
+byte there is the one nginx refuses.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 LINE: Final = re.compile(
     r"""
-    (?P<name> [^\x00-\x20\x7f:]+ )
-    (?: : [ ]* (?P<value> [^\x00\r\n]* ) )?     # a name alone is a field with an empty value
-    \r* (?P<end> \n )?
+    (?: (?P<name> [^\x00-\x20\x7f:]+ )
+        (?: : [ ]* (?P<value> [^\x00\r\n]* ) )?    # a name alone has an empty value
+    )?                                              # neither: the empty line that ends a head
+    (?(name) \r* | \r? ) (?P<end> \n )?
     """,
     re.VERBOSE,
 )
 """One header line. The value still has its trailing spaces (tabs belong to the value)."""
-
-EMPTY_LINE: Final = re.compile(r"\r?(?P<end>\n)?")
-"""The line that ends a head."""
 
 ORDINARY_LINES: Final = re.compile(r"(?:[A-Za-z0-9-]+:[^\x00\r\n]*\r\n)*")
 """Any number of complete lines that nothing can be said against."""
@@ -35,6 +34,8 @@ HOST: Final = re.compile(
     """,
     re.VERBOSE,
 )
+
+MINOR_VERSION: Final = "0*(?P<minor>[0-9]{1,3})"
 
 LARGEST_LENGTH: Final = 2**63 - 1
 
@@ -57,14 +58,28 @@ def printed_line(line: str) -> str:
     return before + colon + (value.rstrip(" ") if value.strip(" ") else value)
 
 
-def printed_refusal(text: str, start: int, position: int) -> str:
-    r"""The line that begins at `start` as nginx logs it when the byte at `position` is wrong:
-    `Foo: bar\x00...`, up to the byte where the field ended for nginx.
+class InvalidLine(ValueError):
+    """A header line that nginx can not read; `str(error)` is the line as nginx logs it."""
+
+
+def read_line(text: str, start: int, stop: int) -> re.Match[str] | None:
+    """The complete line at `start` (a match of `LINE`), None if `text[:stop]` ends before it.
+
+    Raises `InvalidLine`.
     """
-    if text[position - 1 : position] == "\r":  # nginx names the end of the value instead
+    match = LINE.match(text, start, stop)
+    if match and not match["end"]:
+        if match.end() < min(stop, len(text)):
+            raise InvalidLine(_printed_refusal(text, start, match.end()))
+        return None
+    return match
+
+
+def _printed_refusal(text: str, start: int, position: int) -> str:
+    r"""The line at `start` when the byte at `position` is wrong: `Foo: bar\x00...`."""
+    end = position
+    if text[position - 1] == "\r":  # nginx names the byte that ended the value instead
         end = start + len(printed_line(text[start:position]))
-    else:
-        end = position
     return f"{text[start:end]}\\x{ord(text[end]):02x}..."
 
 
@@ -87,3 +102,11 @@ def content_length(value: str) -> int | None:
     if len(digits) > len(str(LARGEST_LENGTH)) or int(digits) > LARGEST_LENGTH:
         return None
     return int(digits)
+
+
+def beginning(pieces: Iterable[str]) -> re.Pattern[str]:
+    """An expression for as many of `pieces`, one after the other, as there are."""
+    nested = ""
+    for piece in reversed(tuple(pieces)):
+        nested = f"(?:{piece}{nested})?"
+    return re.compile(nested)

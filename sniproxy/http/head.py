@@ -14,8 +14,20 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from sniproxy.http import fields, request_line
+from sniproxy.http.upstream_head import NotHTTP, ParsedResponse, read_response_head
 from sniproxy.http.uri import BadURI, normalise, split_target
 from sniproxy.message import Header, Level, Request, first_header
+
+__all__ = [
+    "BadRequest",
+    "HeadRules",
+    "NotHTTP",
+    "Note",
+    "ParsedHead",
+    "ParsedResponse",
+    "read_request_head",
+    "read_response_head",
+]
 
 READING_LINE: Final = "reading client request line"
 READING_HEADERS: Final = "reading client request headers"
@@ -245,23 +257,19 @@ def _read_fields(
     previous = position
     while True:
         limit = room.limit()
-        last = text[position : position + 1] in ("\r", "\n")
-        pattern = fields.EMPTY_LINE if last else fields.LINE
-        match = pattern.match(text, position, position + limit)
-        reached = match.end() if match else position
-        if match and match["end"]:
-            room.take(reached - position)
-            if last:
-                return reached
-            _take_line(draft, match, rules)
-            previous, position = position, reached
-        elif reached < min(position + limit, len(text)):
-            line = fields.printed_refusal(text, position, reached)
-            raise draft.refusal(f'client sent invalid header line: "{line}"')
-        elif len(text) - position >= limit:
-            raise _too_large(draft, text[position if limit else previous : position + limit])
-        else:
+        try:
+            line = fields.read_line(text, position, position + limit)
+        except fields.InvalidLine as error:
+            raise draft.refusal(f'client sent invalid header line: "{error}"') from None
+        if line is None and len(text) - position < limit:
             return None
+        if line is None:
+            raise _too_large(draft, text[position if limit else previous : position + limit])
+        if line["name"] is None:
+            return line.end()
+        room.take(len(line[0]))
+        previous, position = position, line.end()
+        _take_line(draft, line, rules)
 
 
 def _too_large(draft: Draft, line: str) -> BadRequest:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from sniproxy.http.fields import MINOR_VERSION, beginning
+
 _TEXT: Final = r"[^\x00-\x20\x7f]*"
 _SCHEME: Final = "[A-Za-z][A-Za-z0-9+.-]*"
 _NAME: Final = r"(?!\[)[A-Za-z0-9.-]*"
 _LITERAL: Final = r"[A-Za-z0-9:._~!$&'()*+,;=-]*"
 _HOST: Final = rf"(?:\[{_LITERAL}\]|{_NAME})"
-_MINOR: Final = "0*[0-9]{1,3}"
 
 LINE: Final = re.compile(
     rf"""
@@ -21,7 +22,7 @@ LINE: Final = re.compile(
             (?: (?P<rest> [/?] {_TEXT} ) | (?=[ ]) )
         )
     )
-    (?: [ ]+ HTTP/1 \. (?P<minor> {_MINOR} ) )?     # without it: HTTP/0.9
+    (?: [ ]+ HTTP/1 \. {MINOR_VERSION} )?     # without it: HTTP/0.9
     [ ]* \r? \n
     """,
     re.VERBOSE,
@@ -41,7 +42,7 @@ _UP_TO_SPACE: Final = (
     *((*target, "[ ]+") for target in (*_WITH_PATH, *_AUTHORITIES)),
     *(("CONNECT[ ]+", *host, ":", "[0-9]+", "[ ]+") for host in _HOSTS),
 )
-_VERSION: Final = ("H", "T", "T", "P", "/", "1", r"\.", _MINOR, "[ ]*")
+_VERSION: Final = ("H", "T", "T", "P", "/", "1", r"\.", MINOR_VERSION, "[ ]*")
 
 _ROWS: Final = (
     *((*target, r"\r") for target in (*_WITH_PATH, *_UP_TO_SPACE)),
@@ -50,14 +51,7 @@ _ROWS: Final = (
 """Every form of a line, in pieces: what is received so far must be a beginning of one."""
 
 
-def _beginning(pieces: tuple[str, ...]) -> re.Pattern[str]:
-    nested = ""
-    for piece in reversed(pieces):
-        nested = f"(?:{piece}{nested})?"
-    return re.compile(nested)
-
-
-_BEGINNINGS: Final = tuple(_beginning(row) for row in _ROWS)
+_BEGINNINGS: Final = tuple(beginning(row) for row in _ROWS)
 
 _REFUSALS: Final = (
     (
@@ -72,10 +66,7 @@ _REFUSALS: Final = (
 
 def is_beginning(text: str) -> bool:
     """Whether a request line can begin with `text`, which has no line end yet."""
-    return any(
-        (match := beginning.match(text)) is not None and match.end() == len(text)
-        for beginning in _BEGINNINGS
-    )
+    return any(pattern.fullmatch(text) for pattern in _BEGINNINGS)
 
 
 def refusal(text: str) -> tuple[int, str]:

@@ -1,0 +1,141 @@
+"""Chunked bodies by nginx's grammar, in both directions.
+
+A size is hexadecimal digits; `;`, a space or a tab begins an extension, which runs to the end of
+the line; every line ends in CRLF and in nothing else. Trailers are lines of any kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from sniproxy.message import Header, Side
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+_SIZE_LINE: Final = rb"""
+    (?: (?P<size> 0* (?: [0-7][0-9A-Fa-f]{14} | [0-9A-Fa-f]{1,14} ) )    # as nginx: below 2**59
+        (?: (?P<skipped> [;\ \t][^\r\n]* )? (?: \r (?P<end> \n )? )? )?
+    )?
+"""
+_FIRST: Final = re.compile(_SIZE_LINE, re.VERBOSE)
+_NEXT: Final = re.compile(rb"(?: \r (?: \n " + _SIZE_LINE + rb")? )?", re.VERBOSE)
+_TRAILER: Final = re.compile(rb"(?P<skipped>[^\r\n]+)?(?:\r(?P<end>\n)?)?")
+"""What may stand where: the longest beginning of it, with `end` when it is whole."""
+
+_LEADING_ZEROS: Final = re.compile(rb"^(\r\n)?0+(?=0)")
+
+
+class BadChunk(ValueError):
+    """A body that breaks the grammar; `str(error)` is what nginx logs, at error."""
+
+
+_REFUSALS: Final = {
+    Side.CLIENT: "client sent invalid chunked body",
+    Side.UPSTREAM: "upstream sent invalid chunked response",
+}
+
+
+class TooLargeBody(ValueError):
+    """A chunk begins that leads beyond the limit; `str(error)` is nginx's `RECEIVED+SIZE`."""
+
+
+class ChunkReader:
+    """Decodes one chunked body, which comes from `side`.
+
+    `limit`: the largest body accepted, in bytes (`client_max_body_size`); 0 is no limit.
+    `keep_trailers`: the body ends with its last chunk, so that `rest` begins with the trailers
+    (`proxy_pass_trailers`); else they are read past.
+    """
+
+    __slots__ = (
+        "_expected",
+        "_keep_trailers",
+        "_left",
+        "_limit",
+        "_pending",
+        "_received",
+        "_side",
+        "done",
+        "rest",
+    )
+
+    def __init__(
+        self, side: Side = Side.CLIENT, *, limit: int = 0, keep_trailers: bool = False
+    ) -> None:
+        self.done = False
+        self.rest = b""
+        """After the end: the bytes that follow the body."""
+        self._side = side
+        self._limit = limit
+        self._keep_trailers = keep_trailers
+        self._expected = _FIRST
+        self._left = 0
+        self._received = 0
+        self._pending = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes of the body that `data`, the next bytes received, complete.
+
+        Raises `BadChunk` as early as nginx, and `TooLargeBody`.
+        """
+        if self._left > len(data):
+            self._left -= len(data)
+            self._received += len(data)
+            return data
+        data = self._pending + data
+        self._pending = b""
+        decoded: list[bytes] = []
+        position = 0
+        while position < len(data) and not self.done:
+            if self._left:
+                piece = data[position : position + self._left]
+                decoded.append(piece)
+                self._left -= len(piece)
+                self._received += len(piece)
+                position += len(piece)
+            else:
+                position = self._read_line(data, position)
+        if self.done:
+            self.rest = data[position:]
+        return b"".join(decoded)
+
+    def _read_line(self, data: bytes, position: int) -> int:
+        match = self._expected.match(data, position)
+        if match is None or (not match["end"] and match.end() < len(data)):
+            raise BadChunk(_REFUSALS[self._side])
+        if not match["end"]:
+            self._pending = _unfinished(match)
+        elif self._expected is not _TRAILER:
+            self._begin_chunk(int(match["size"].lstrip(b"0") or b"0", 16))
+        else:
+            self.done = not match["skipped"]
+        return match.end()
+
+    def _begin_chunk(self, size: int) -> None:
+        if self._limit and self._received + size > self._limit:
+            raise TooLargeBody(f"{self._received}+{size}")
+        self._left = size
+        self._expected = _NEXT if size else _TRAILER
+        self.done = not size and self._keep_trailers
+
+
+def _unfinished(match: re.Match[bytes]) -> bytes:
+    """A line to go on with when more has come, without what need not be seen again."""
+    line = match[0]
+    skipped = match["skipped"]
+    if skipped:
+        line = line.replace(skipped, skipped[:1], 1)
+    return _LEADING_ZEROS.sub(rb"\1", line)
+
+
+def chunk(data: bytes) -> bytes:
+    """`data`, which is not empty, as one chunk."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def last_chunk(trailers: Iterable[Header] = ()) -> bytes:
+    """The end of a chunked body."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in trailers)
+    return b"0\r\n" + lines.encode("latin-1") + b"\r\n"

@@ -1,0 +1,230 @@
+"""Response heads: an upstream's first bytes, to a `ResponseHead` or to nginx's refusal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from sniproxy.http import fields
+from sniproxy.message import Failed, Failure, FailureClass, Header, Level, ResponseHead
+
+EARLY_HINTS: Final = 103
+SWITCHING_PROTOCOLS: Final = 101
+WITHOUT_BODY: Final = frozenset({204, 304})
+
+
+class NotHTTP(Exception):
+    """The upstream sent no status line: nginx logs `text` at error and passes all bytes on, raw,
+    to the end of the connection, as an HTTP/0.9 response of status 200.
+    """
+
+    def __init__(self) -> None:
+        self.text = "upstream sent no valid HTTP/1.0 header"
+        super().__init__(self.text)
+
+
+class ParsedResponse(NamedTuple):
+    """A complete response head."""
+
+    head: ResponseHead
+    length: int
+    """Bytes it took, with the empty line that ends it."""
+    notes: tuple[str, ...]
+    """Lines for the error log at warn: fields that were ignored."""
+
+
+_STATUS_LINE: Final = re.compile(
+    rf"""
+    HTTP/ (?P<major> [1-9][0-9]{{0,2}} ) \. {fields.MINOR_VERSION}
+    [ ]+ (?P<status> [0-9] [ ]* [0-9] [ ]* [0-9] )      # nginx skips spaces between digits too
+    (?P<text> [ .] [^\r\n]* )?                          # IIS sends 403.1
+    \r? \n
+    """,
+    re.VERBOSE,
+)
+
+_BEGINNING: Final = fields.beginning(
+    [
+        *("H", "T", "T", "P", "/", "[1-9][0-9]{0,2}", r"\.", fields.MINOR_VERSION),
+        *("[ ]+", "[0-9]", "[ ]*", "[0-9]", "[ ]*", "[0-9]", r"(?:[ .][^\r\n]*)?", r"\r"),
+    ]
+)
+
+
+def read_response_head(
+    buffer: bytes | bytearray, *, request_method: str, limit: int = 4096
+) -> ParsedResponse | None:
+    """The head at the beginning of `buffer`; None if more bytes are needed to tell.
+
+    `limit` is nginx's buffer for it (`proxy_buffer_size`), in bytes. A head of status 103 has
+    another one behind it; any other 1xx is a response like the rest. Raises `Failed` (class
+    `invalid_header`) and `NotHTTP` as early as nginx does.
+    """
+    text = bytes(buffer[:limit]).decode("latin-1")
+    parsed = _read(text, request_method)
+    if parsed is None and len(text) == limit:
+        raise _refusal("upstream sent too big header")
+    return parsed
+
+
+def _read(text: str, request_method: str) -> ParsedResponse | None:
+    line = _STATUS_LINE.match(text)
+    if line is None:
+        if _BEGINNING.fullmatch(text):
+            return None
+        raise NotHTTP
+    draft = _Draft(int(line["status"].replace(" ", "")))
+    old = (int(line["major"]), int(line["minor"])) < (1, 1)
+    if old and draft.status == EARLY_HINTS:
+        raise _refusal("upstream sent HTTP/1.0 response with early hints")
+    position = _read_fields(draft, text, line.end())
+    if position is None:
+        return None
+    status_text = line["text"] or ""
+    head = ResponseHead(
+        version=10 if old else 11,
+        status=draft.status,
+        reason=status_text[1:],
+        status_line=text[line.end("status") - 3 : line.end("status")] + status_text,
+        headers=tuple(draft.headers),
+        content_length=draft.content_length,
+        chunked=draft.chunked,
+        keepalive=not old and _leaves_open(draft, request_method),
+    )
+    return ParsedResponse(head, position, tuple(draft.notes))
+
+
+class _Draft:
+    """What is known of a response while its head is read."""
+
+    __slots__ = ("chunked", "close", "content_length", "headers", "met", "notes", "status")
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.headers: list[Header] = []
+        self.met: dict[str, Header] = {}
+        """The fields that may stand there once, by lower-case name."""
+        self.notes: list[str] = []
+        self.content_length: int | None = None
+        self.chunked = False
+        self.close = False
+
+
+def _leaves_open(draft: _Draft, request_method: str) -> bool:
+    """Whether the connection can live on: the end of the body must show without its close."""
+    bodiless = request_method == "HEAD" or draft.status in WITHOUT_BODY
+    delimited = bodiless or draft.chunked or draft.content_length is not None
+    return delimited and not draft.close and draft.status != SWITCHING_PROTOCOLS
+
+
+# The header lines
+
+
+def _read_fields(draft: _Draft, text: str, position: int) -> int | None:
+    """Take header lines from `position` on: the position after the empty line, or None."""
+    end = text.find("\r\n\r\n", position - 2) + 4
+    if end > 3 and fields.ORDINARY_LINES.fullmatch(text, position, end - 2):
+        for line in text[position : end - 2].split("\r\n")[:-1]:
+            name, _, value = line.partition(":")
+            _take(draft, name, value.strip(" "))
+        return end
+    while True:
+        if text.startswith("HTTP/", position):  # IIS sends its status line twice
+            position = text.find("\n", position) + 1
+            if not position:
+                return None
+            continue
+        try:
+            match = fields.read_line(text, position, len(text))
+        except fields.InvalidLine as error:
+            raise _refusal(f'upstream sent invalid header: "{error}"') from None
+        if match is None:
+            return None
+        position = match.end()
+        if match["name"] is None:
+            return position
+        _take(draft, match["name"], (match["value"] or "").rstrip(" "))
+
+
+def _take(draft: _Draft, name: str, value: str) -> None:
+    field = (name, value)
+    key = name.lower()
+    if draft.status != EARLY_HINTS and key in _RULES:
+        _RULES[key](draft, key, field)
+    else:
+        draft.headers.append(field)
+
+
+def _take_connection(draft: _Draft, key: str, field: Header) -> None:
+    draft.headers.append(field)
+    draft.close = draft.close or "close" in field[1].lower()
+
+
+def _take_content_length(draft: _Draft, key: str, field: Header) -> None:
+    _take_framing(draft, key, field)
+    draft.content_length = fields.content_length(field[1])
+    if draft.content_length is None:
+        text = f'upstream sent invalid "Content-Length" header: "{field[0]}: {field[1]}"'
+        raise _refusal(text)
+
+
+def _take_transfer_encoding(draft: _Draft, key: str, field: Header) -> None:
+    _take_framing(draft, key, field)
+    draft.chunked = field[1].lower() == "chunked"
+    if not draft.chunked:
+        raise _refusal(f'upstream sent unknown "Transfer-Encoding": "{field[1]}"')
+
+
+def _take_framing(draft: _Draft, key: str, field: Header) -> None:
+    if key in draft.met:
+        raise _refusal(_duplicate(field, draft.met[key]))
+    draft.met[key] = field
+    draft.headers.append(field)
+    if "content-length" in draft.met and "transfer-encoding" in draft.met:
+        raise _refusal(
+            'upstream sent "Content-Length" and "Transfer-Encoding" headers at the same time'
+        )
+
+
+def _take_first(draft: _Draft, key: str, field: Header) -> None:
+    if key in draft.met:
+        draft.notes.append(f"{_duplicate(field, draft.met[key])}, ignored")
+    else:
+        draft.met[key] = field
+        draft.headers.append(field)
+
+
+def _duplicate(field: Header, previous: Header) -> str:
+    return (
+        f'upstream sent duplicate header line: "{field[0]}: {field[1]}", '
+        f'previous value: "{previous[0]}: {previous[1]}"'
+    )
+
+
+_FIRST_COUNTS: Final = (
+    "content-type",
+    "date",
+    "etag",
+    "expires",
+    "last-modified",
+    "location",
+    "refresh",
+    "server",
+    "status",
+    "x-accel-expires",
+    "x-accel-limit-rate",
+    "x-accel-redirect",
+)
+
+_RULES: Final[dict[str, Callable[[_Draft, str, Header], None]]] = {
+    "connection": _take_connection,
+    "content-length": _take_content_length,
+    "transfer-encoding": _take_transfer_encoding,
+    **dict.fromkeys(_FIRST_COUNTS, _take_first),
+}
+"""How fields are taken, by lower-case name; all others are passed on as they are."""
+
+
+def _refusal(text: str) -> Failed:
+    return Failed(Failure(text, Level.ERROR, FailureClass.INVALID_HEADER))
