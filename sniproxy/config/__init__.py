@@ -7,3 +7,7 @@ either kind in file order. What a directive is stands in its row and nowhere els
 
 No file but the configuration's own is opened here; certificates and host names are `site`'s.
 """
+
+from .build import load, parse
+
+__all__ = ["load", "parse"]

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..message import ConfigError
+
+COMMAND_LINE = "command line"
+"""The file's name for the text of `-g`, which has no lines."""
+
+# nginx's NGX_MAX_CONF_ERRSTR: what a message may take before the place is added.
+_LONGEST_MESSAGE = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -11,6 +19,21 @@ class Place:
 
     file: str
     line: int
+
+    def error(self, message: str, errno: int | None = None) -> ConfigError:
+        """The refusal of what stands here, ready to be raised."""
+        message = message[:_LONGEST_MESSAGE]
+        if self.file == COMMAND_LINE:
+            return ConfigError(f"{ConfigError(message, errno=errno)} in {COMMAND_LINE}")
+        return ConfigError(message, self.file, self.line, errno)
+
+    def __str__(self) -> str:
+        return self.file if self.file == COMMAND_LINE else f"{self.file}:{self.line}"
+
+
+def c_string(text: str) -> str:
+    """`text` up to a NUL, where nginx prints it as a C string."""
+    return text.partition("\0")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from ..addresses import Address, AddressError, parse_address
 from ..regex import RegexError, compile_regex
-from .kinds import flag, number, offset, one_of, parse_number, parse_size, parse_time, size, time
+from .kinds import (
+    buffers,
+    flag,
+    number,
+    offset,
+    one_of,
+    parse_number,
+    parse_size,
+    parse_time,
+    size,
+    time,
+)
 from .row import (
     HTTP,
     LOCATION,
@@ -171,15 +182,6 @@ def keepalive_timeout(args: Args) -> tuple[float, float | None]:
     kept, shown = (*times, None)[:2]
     assert kept is not None
     return kept, shown
-
-
-def buffers(args: Args) -> tuple[int, int]:
-    """A number of buffers and the bytes of each."""
-    count = parse_number(args.words[0])
-    each = parse_size(args.words[1])
-    if not count or not each:
-        args.fail_directive("invalid value")
-    return count, each
 
 
 @settings(MODULE)

@@ -119,6 +119,15 @@ def whole_time(args: Args) -> float:
     return value
 
 
+def buffers(args: Args) -> tuple[int, int]:
+    """A number of buffers and the bytes of each."""
+    count = parse_number(args.words[0])
+    each = parse_size(args.words[1])
+    if not count or not each:
+        args.fail_directive("invalid value")
+    return count, each
+
+
 def string(args: Args) -> str:
     return args.first
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...script import Template
 from ..addresses import Address, AddressError, parse_address
-from .kinds import compiled, flag, number, one_of, size, some_of, string, template, time
+from .kinds import buffers, compiled, flag, number, one_of, size, some_of, string, template, time
 from .row import (
     HTTP,
     LIMIT_EXCEPT,
@@ -17,6 +17,7 @@ from .row import (
     Merge,
     Repeat,
     Settings,
+    Status,
     at_least,
     exactly,
     row,
@@ -115,6 +116,19 @@ class Proxy(Settings):
         HSL, time, "seconds between two reads from the upstream", default="60s"
     )
     proxy_buffer_size: int = row(HSL, size, "bytes that a response head may take", default="4k")
+    proxy_buffers: tuple[int, int] = row(
+        HSL, buffers, "buffers for a response body; memory is not counted so here",
+        arity=exactly(2), default="8 4k", status=Status.NO_EFFECT,
+    )  # fmt: skip
+    proxy_busy_buffers_size: int | None = row(
+        HSL, size, "bytes of those that may wait for the client", status=Status.NO_EFFECT
+    )
+    proxy_temp_file_write_size: int | None = row(
+        HSL, size, "bytes written to a temporary file at once", status=Status.NO_EFFECT
+    )
+    proxy_max_temp_file_size: int | None = row(
+        HSL, size, "bytes of a response that may go to a temporary file", status=Status.NO_EFFECT
+    )
     proxy_next_upstream: frozenset[str] = row(
         HSL, some_of(*NEXT_UPSTREAM), "the failures that lead to the next peer",
         arity=at_least(1), default="error timeout", repeat=Repeat.MERGED,

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast, dataclass_transform
 
-from ...message import ConfigError
 from ..tree import Place
 
 
@@ -120,7 +119,7 @@ class Args:
 
     def fail(self, message: str) -> NoReturn:
         """Refuse the statement in nginx's words; the place is added."""
-        raise ConfigError(message, self.place.file, self.place.line)
+        raise self.place.error(message)
 
     def fail_directive(self, verdict: str) -> NoReturn:
         """`"name" directive VERDICT`."""
@@ -189,14 +188,20 @@ class Settings:
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
         """The settings in force, from what each level says, the innermost first."""
-        values: dict[str, Any] = {}
-        for named in cls.ROWS:
-            inherited = levels if named.merge is Merge.INHERITED else levels[:1]
-            for level in inherited:
-                if named.name in level:
-                    values[named.field] = level[named.name]
-                    break
-        return cls(**values)
+        settings = cls()
+        for level in reversed(levels):
+            settings = settings.below(level)
+        return settings
+
+    def below(self, level: Mapping[str, Any]) -> Self:
+        """The settings of a level that says `level` inside one with these."""
+        changed = {row.field: level[row.name] for row in self.ROWS if row.name in level}
+        for row in self.ROWS:
+            if row.merge is Merge.OWN and row.name not in level:
+                default = row.default_value()
+                if getattr(self, row.field) != default:
+                    changed[row.field] = default
+        return dataclasses.replace(cast(Any, self), **changed) if changed else self
 
 
 SettingsClass = TypeVar("SettingsClass", bound=type[Settings])

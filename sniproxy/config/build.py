@@ -1,0 +1,177 @@
+"""A tree of blocks → the frozen `Config`, merged down nginx's levels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ..message import ConfigError
+from .checks import ParseChecks
+from .directives.core import CoreLocation, CoreServer, LocationName
+from .directives.log import Log
+from .directives.process import Events, Main
+from .directives.proxy import Proxy
+from .directives.rewrite import Rewrite
+from .directives.ssl import Ssl
+from .directives.upstream import UpstreamGroup
+from .final import IsVariable, check_http
+from .model import Config, Group, Http, Location, Server
+from .reader import Block, Reader
+from .tokens import read_statements
+from .toml import read_toml
+from .tree import COMMAND_LINE
+
+Syntax = Literal["nginx", "toml"]
+Level = Mapping[str, Any]
+
+
+def any_variable(name: str) -> bool:
+    """For callers who leave the question which variables exist to others."""
+    return True
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    conf_prefix: str | None = None,
+    directives: str = "",
+    is_variable: IsVariable = any_variable,
+) -> Config:
+    """Read the configuration file `path`: TOML if it is called `*.toml`, nginx.conf otherwise.
+
+    `conf_prefix` is the folder that `include` starts from, by default that of `path`.
+    `directives` are of the main level and go first (`-g`). `is_variable` tells of a lower-cased
+    name whether there is such a variable. Raises `ConfigError` where nginx would refuse.
+    """
+    file = os.fsencode(path).decode("latin-1")
+    build = _Build(os.path.dirname(file) if conf_prefix is None else conf_prefix, is_variable)
+    build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
+    build.read(build.reader.load(file), file, "toml" if file.endswith(".toml") else "nginx")
+    return build.config(file)
+
+
+def parse(
+    text: str,
+    syntax: Syntax = "nginx",
+    name: str = "configuration",
+    *,
+    conf_prefix: str = "",
+    is_variable: IsVariable = any_variable,
+) -> Config:
+    """Read a configuration that stands in a string; `name` is what messages call it.
+
+    `text` may hold any characters; those beyond latin-1 are taken as their UTF-8 bytes.
+    """
+    build = _Build(conf_prefix, is_variable)
+    if any(character > "\xff" for character in text):
+        text = text.encode("utf-8", "surrogateescape").decode("latin-1")
+    build.reader.texts[name] = text
+    build.read(text, name, syntax)
+    return build.config(name)
+
+
+class _Build:
+    """One configuration on its way in."""
+
+    def __init__(self, conf_prefix: str, is_variable: IsVariable) -> None:
+        self._is_variable = is_variable
+        self._checks = ParseChecks(self._http_read)
+        self._http_block: Block | None = None
+        self.reader = Reader(self._checks, conf_prefix)
+
+    def read(self, text: str, name: str, syntax: Syntax) -> None:
+        if syntax == "toml":
+            self.reader.read(name, read_toml(text, name), toml=True)
+        else:
+            self.reader.read(name, read_statements(text, name))
+
+    def _http_read(self, block: Block, checks: ParseChecks) -> None:
+        # nginx is through with `http {}` before it reads what stands behind.
+        self._http_block = block
+        check_http(http_model(block, {}, checks), block, checks, self._is_variable)
+
+    def config(self, file: str) -> Config:
+        root = self.reader.finish()
+        events = next(root.named("events"), None)
+        if events is None:
+            raise ConfigError('no "events" section in configuration')
+        http = self._http_block
+        return Config(
+            file=file,
+            main=Main.resolve(root.values),
+            events=Events.resolve(events.values),
+            error_log=root.values.get("error_log", ()),
+            http=None if http is None else http_model(http, root.values, self._checks),
+            sources=tuple(self.reader.texts.items()),
+            warnings=tuple(self._checks.warnings),
+        )
+
+
+def http_model(http: Block, main: Level, checks: ParseChecks) -> Http:
+    """The frozen form of an `http {}` block below the main level."""
+    return Http(
+        servers=tuple(_server(block, http.values, main) for block in http.named("server")),
+        groups={
+            block.value[0].lower(): Group(
+                block.value[0], UpstreamGroup.resolve(block.values), block.place
+            )
+            for block in http.named("upstream")
+        },
+        log_formats=checks.log_formats,
+    )
+
+
+def _server(block: Block, http: Level, main: Level) -> Server:
+    settings = _LocationSettings(
+        CoreLocation.resolve(block.values, http),
+        Log.resolve(block.values, http, main),
+        Proxy.resolve(block.values, http),
+        Rewrite.resolve(block.values, http),
+    )
+    return Server(
+        core=CoreServer.resolve(block.values, http),
+        ssl=Ssl.resolve(block.values, http),
+        outside=_location(block, LocationName("", ""), settings),
+        place=block.place,
+    )
+
+
+class _LocationSettings:
+    """The settings of one location, of each module."""
+
+    __slots__ = ("core", "log", "proxy", "rewrite")
+
+    def __init__(self, core: CoreLocation, log: Log, proxy: Proxy, rewrite: Rewrite) -> None:
+        self.core = core
+        self.log = log
+        self.proxy = proxy
+        self.rewrite = rewrite
+
+    def below(self, level: Level) -> _LocationSettings:
+        return _LocationSettings(
+            self.core.below(level),
+            self.log.below(level),
+            self.proxy.below(level),
+            self.rewrite.below(level),
+        )
+
+
+def _location(block: Block, name: LocationName, settings: _LocationSettings) -> Location:
+    """A location with all that is nested in it, however deep."""
+    # Outer ones first: a location's settings stand on those around it ...
+    found = [(block, name, settings)]
+    parents = [0]
+    for index, (outer, _, around) in enumerate(found):
+        for inner in outer.named("location"):
+            found.append((inner, inner.value, around.below(inner.values)))
+            parents.append(index)
+    # ... then inner ones first: it is frozen with its nested ones in it.
+    nested: list[list[Location]] = [[] for _ in found]
+    for index in range(len(found) - 1, -1, -1):
+        here, name, own = found[index]
+        location = Location(
+            name, own.core, own.log, own.proxy, own.rewrite, tuple(nested[index][::-1]), here.place
+        )
+        nested[parents[index]].append(location)
+    return location

@@ -1,0 +1,263 @@
+"""What nginx looks at across statements while it reads: each rule where its directive stands.
+
+Every check here fails at the place of the statement that breaks the rule; what can only be
+judged when a whole `http {}` is known is `final`'s.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from ..script import Template, compile_template
+from .addresses import Address
+from .directives.core import Listen, LocationName, ServerName
+from .directives.log import COMBINED, AccessLog, LogFormat
+from .directives.proxy import ProxyPass
+from .directives.row import LIMIT_EXCEPT, LOCATION, LOCATION_IF, Args, Row
+from .reader import Block
+from .tree import Place
+
+DEFAULT_PORT = 80 if not hasattr(os, "getuid") or os.getuid() == 0 else 8000
+"""Where a server without `listen` answers: only root may bind port 80."""
+
+
+@dataclass(slots=True, eq=False)
+class ListenedAddress:
+    """One address and port with the servers on it."""
+
+    text: str
+    """As messages show it: `127.0.0.1:80`."""
+    wildcard: bool
+    servers: list[Block] = field(default_factory=list)
+    marked_default: Block | None = None
+    """The one with `default_server`."""
+    options: bool = False
+    """Whether socket options were given."""
+    ssl: bool = False
+    # nginx's bookkeeping behind "protocol options redefined".
+    protocol: bool | None = None
+    protocol_changed: bool = False
+
+    @property
+    def default_server(self) -> Block:
+        return self.marked_default or self.servers[0]
+
+
+@dataclass(slots=True)
+class _Upstream:
+    """A group, or the server that a `proxy_pass` names without one."""
+
+    name: str
+    place: Place
+    explicit: bool
+    port: int
+    has_port: bool
+
+
+class ParseChecks:
+    """Follows one reading; implements `reader.Checks`."""
+
+    def __init__(self, http_read: Callable[[Block, ParseChecks], None]) -> None:
+        """`http_read` is called at the end of `http {}`."""
+        self._http_read = http_read
+        self.warnings: list[str] = []
+        self.addresses: dict[tuple[str, int], ListenedAddress] = {}
+        self.log_formats = {
+            "combined": LogFormat("combined", "default", compile_template(COMBINED))
+        }
+        self.variables: dict[str, None] = {}
+        """The variables that were used, lower-cased, in the order of their appearance."""
+        self.captures: set[str] = set()
+        """Names that regular expressions of the configuration define."""
+        self._upstreams: dict[str, list[_Upstream]] = {}
+
+    def said(self, row: Row, value: Any, args: Args, inside: Block) -> None:
+        self._note_variables(value)
+        check = _SAID.get(row.name)
+        if check is not None:
+            check(self, value, args, inside)
+
+    def opened(self, block: Block, inside: Block) -> None:
+        self._note_variables(block.value)
+        if block.row.name == "location":
+            _check_nesting(block, inside)
+        elif block.row.name == "upstream":
+            name = block.value[0]
+            self._add_upstream(_Upstream(name, block.place, True, 0, False), block.place)
+
+    def closed(self, block: Block, inside: Block) -> None:
+        name = block.row.name
+        if name == "server" and "listen" not in block.values:
+            listen = Listen(Address(f"*:{DEFAULT_PORT}", "*", DEFAULT_PORT))
+            block.values["listen"] = (listen,)
+            self._listen(listen, Args("listen", (), block.end), block)
+        elif name == "upstream" and not block.values.get("server"):
+            raise block.end.error("no servers are inside upstream")
+        elif name == "http":
+            self._http_read(block, self)
+
+    def warn(self, message: str, place: Place | None = None) -> None:
+        self.warnings.append(message if place is None else f"{message} in {place}")
+
+    def _note_variables(self, value: Any) -> None:
+        for template in templates_in(value):
+            for name in template.variables:
+                if not name.isdigit():
+                    self.variables.setdefault(name.lower())
+        if isinstance(value, LocationName | ServerName) and value.pattern:
+            self.captures.update(name.lower() for name in value.pattern.groupindex)
+
+    # listen, server_name
+
+    def _listen(self, listen: Listen, args: Args, server: Block) -> None:
+        first = listen.address.port
+        for port in range(first, (listen.address.last_port or first) + 1):
+            self._add_address(listen, port, args, server)
+
+    def _add_address(self, listen: Listen, port: int, args: Args, server: Block) -> None:
+        text = address_text(listen.address, port)
+        known = self.addresses.get((text, port))
+        if known is None:
+            self.addresses[text, port] = ListenedAddress(
+                text, text.startswith(("0.0.0.0:", "[::]:")), [server],
+                server if listen.default_server else None,
+                bool(listen.socket_options or listen.reuseport), listen.ssl,
+            )  # fmt: skip
+            return
+        if server in known.servers:
+            args.fail(f"a duplicate listen {text}")
+        known.servers.append(server)
+        options = bool(listen.socket_options or listen.reuseport)
+        if options and known.options:
+            args.fail(f"duplicate listen options for {text}")
+        if listen.default_server:
+            if known.marked_default:
+                args.fail(f"a duplicate default server for {text}")
+            known.marked_default = server
+        known.options = known.options or options
+        if _protocol_redefined(known, listen.ssl, options):
+            self.warn(f"protocol options redefined for {text}", args.place)
+        known.ssl = known.ssl or listen.ssl
+
+    def _server_name(self, names: tuple[ServerName, ...], args: Args, server: Block) -> None:
+        for word, name in zip(args.words, names, strict=True):
+            if "/" in word:
+                self.warn(f'server name "{word}" has suspicious symbols', args.place)
+            self._note_variables(name)
+
+    # upstream, proxy_pass
+
+    def _proxy_pass(self, target: ProxyPass, args: Args, inside: Block) -> None:
+        address = target.address
+        if address is None:
+            return
+        self._add_upstream(
+            _Upstream(address.host.removeprefix("unix:"), args.place, False, address.port,
+                      address.explicit_port),
+            args.place,
+        )  # fmt: skip
+        nameless = inside.context in (LOCATION_IF, LIMIT_EXCEPT)
+        if address.uri and (nameless or inside.value.modifier in ("@", "~", "~*")):
+            args.fail(
+                '"proxy_pass" cannot have URI part in location given by regular expression, or '
+                'inside named location, or inside "if" statement, or inside "limit_except" block'
+            )
+
+    def _add_upstream(self, new: _Upstream, place: Place) -> None:
+        """One `upstream {}` a name, none where its name was used with a port."""
+        known = self._upstreams.setdefault(new.name.lower(), [])
+        for old in known:
+            if new.explicit and old.explicit:
+                raise place.error(f'duplicate upstream "{new.name}"')
+            if old.explicit and new.has_port:
+                raise place.error(f'upstream "{new.name}" may not have port {new.port}')
+            if new.explicit and old.has_port:
+                raise old.place.error(f'upstream "{new.name}" may not have port {old.port}')
+            if old.port and new.port and old.port != new.port:
+                continue
+            if new.explicit:
+                old.explicit, old.port = True, 0
+            return
+        known.append(new)
+
+    # logs
+
+    def _log_format(self, log_format: LogFormat, args: Args, inside: Block) -> None:
+        if log_format.name in self.log_formats:
+            args.fail(f'duplicate "log_format" name "{log_format.name}"')
+        self.log_formats[log_format.name] = log_format
+
+    def _access_log(self, log: AccessLog | None, args: Args, inside: Block) -> None:
+        if log is None or log.format in self.log_formats:
+            return
+        for name, log_format in self.log_formats.items():
+            if name.lower() == log.format.lower():
+                self.log_formats[log.format] = log_format
+                return
+        args.fail(f'unknown log format "{log.format}"')
+
+
+_SAID: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = {
+    "listen": ParseChecks._listen,
+    "server_name": ParseChecks._server_name,
+    "proxy_pass": ParseChecks._proxy_pass,
+    "log_format": ParseChecks._log_format,
+    "access_log": ParseChecks._access_log,
+}
+
+
+def address_text(address: Address, port: int) -> str:
+    """An address of `listen` as nginx shows it; a host name stays one."""
+    if address.is_unix:
+        return address.host
+    host = "0.0.0.0" if address.host in ("*", "") else address.host.lower()
+    return f"{host}:{port}"
+
+
+def templates_in(value: Any) -> Iterator[Template]:
+    """Every string with variables in a directive's value."""
+    if isinstance(value, Template):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from templates_in(item)
+    elif is_dataclass(value):
+        for part in fields(value):
+            yield from templates_in(getattr(value, part.name))
+
+
+def _protocol_redefined(known: ListenedAddress, ssl: bool, options: bool) -> bool:
+    """Whether nginx warns of a `listen` with or without `ssl` for an address that it knows."""
+    before = known.ssl
+    if ssl and not before:
+        warn = (known.options and not options) or known.protocol_changed
+        known.protocol, known.protocol_changed = before, True
+        return warn
+    warn = known.protocol is not None and known.protocol != ssl
+    if before and not ssl:
+        warn = warn or options
+        known.protocol_changed = True
+    else:
+        warn = warn or (options and known.protocol_changed)
+    known.protocol = ssl
+    return warn
+
+
+def _check_nesting(block: Block, inside: Block) -> None:
+    """The rules for a location inside another."""
+    if inside.context is not LOCATION:
+        return
+    inner, outer = block.value, inside.value
+    place = block.place
+    for modifier, word in (("=", "exact"), ("@", "named")):
+        if outer.modifier == modifier:
+            raise place.error(
+                f'location "{inner.name}" cannot be inside the {word} location "{outer.name}"'
+            )
+    if inner.modifier == "@":
+        raise place.error(f'named location "{inner.name}" can be on the server level only')
+    if inner.pattern is None and not inner.name.startswith(outer.name):
+        raise place.error(f'location "{inner.name}" is outside location "{outer.name}"')

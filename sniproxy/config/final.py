@@ -1,0 +1,196 @@
+"""What nginx looks at once `http {}` is read, in nginx's order: module by module, server by server.
+
+Errors that need the world (a certificate that does not load, a host that is not found) stand
+between these in nginx's order; `site` finds them later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ..message import ConfigError
+from .checks import ListenedAddress, ParseChecks
+from .directives.core import CoreServer
+from .directives.proxy import Proxy
+from .directives.ssl import Ssl
+from .model import Http, Location, Server
+from .reader import Block
+from .tree import Place
+
+IsVariable = Callable[[str], bool]
+
+# nginx's connection_pool_size on 64 bits.
+_CONNECTION_POOL_SIZE = 512
+
+
+def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVariable) -> None:
+    """Raise `ConfigError` for the first thing that is wrong with `http`."""
+    for server in http.servers:
+        _check_buffers(server.core, block.end)
+    for group in http.groups.values():
+        if all(peer.backup for peer in group.settings.server):
+            raise group.place.error(f'no servers in upstream "{group.name}"')
+    for server in http.servers:
+        _check_keys(server.ssl)
+    for server in http.servers:
+        for location in walk(server.outside):
+            _check_proxy_buffers(location.proxy, block.end)
+            _check_proxy_ssl(location.proxy)
+    for server in http.servers:
+        _check_duplicate_locations(server.outside)
+    _check_certificates(checks.addresses.values(), http.servers, block)
+    _check_variables(checks, is_variable)
+    for address in checks.addresses.values():
+        if len(address.servers) > 1 or _has_captures(address.default_server):
+            _check_names(address, checks)
+
+
+def walk(location: Location) -> Iterator[Location]:
+    """`location`, and what is nested in it, in file order."""
+    waiting = [location]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        waiting.extend(reversed(current.locations))
+
+
+def _check_buffers(core: CoreServer, end: Place) -> None:
+    if core.large_client_header_buffers[1] < _CONNECTION_POOL_SIZE:
+        raise end.error(
+            'the "large_client_header_buffers" size must be equal to or greater than '
+            '"connection_pool_size"'
+        )
+
+
+def _check_keys(ssl: Ssl) -> None:
+    needed = [name for name in ssl.ssl_certificate if name != "auto"]
+    if len(ssl.ssl_certificate_key) < len(needed):
+        raise ConfigError(f'no "ssl_certificate_key" is defined for certificate "{needed[-1]}"')
+
+
+def _check_proxy_buffers(proxy: Proxy, end: Place) -> None:
+    count, each = proxy.proxy_buffers
+    largest = max(proxy.proxy_buffer_size, each)
+    busy = proxy.proxy_busy_buffers_size
+    at_once = proxy.proxy_temp_file_write_size
+    temporary = proxy.proxy_max_temp_file_size
+    at_least_one = (
+        'must be equal to or greater than the maximum of the value of "proxy_buffer_size" and '
+        'one of the "proxy_buffers"'
+    )
+    if count < 2:
+        raise end.error('there must be at least 2 "proxy_buffers"')
+    if busy is None:
+        busy = 2 * largest
+    if busy < largest:
+        raise end.error(f'"proxy_busy_buffers_size" {at_least_one}')
+    if busy > (count - 1) * each:
+        raise end.error(
+            '"proxy_busy_buffers_size" must be less than the size of all "proxy_buffers" minus '
+            "one buffer"
+        )
+    if at_once is not None and at_once < largest:
+        raise end.error(f'"proxy_temp_file_write_size" {at_least_one}')
+    if temporary and temporary < largest:
+        raise end.error(
+            '"proxy_max_temp_file_size" must be equal to zero to disable temporary files usage '
+            f"or {at_least_one}"
+        )
+
+
+def _check_proxy_ssl(proxy: Proxy) -> None:
+    target = proxy.proxy_pass
+    if target is None or not (target.tls or target.template):
+        return
+    certificate = proxy.proxy_ssl_certificate
+    if certificate and certificate.source and proxy.proxy_ssl_certificate_key is None:
+        raise ConfigError(
+            f'no "proxy_ssl_certificate_key" is defined for certificate "{certificate}"'
+        )
+    if proxy.proxy_ssl_verify and not proxy.proxy_ssl_trusted_certificate:
+        raise ConfigError("no proxy_ssl_trusted_certificate for proxy_ssl_verify")
+
+
+def _check_duplicate_locations(outside: Location) -> None:
+    # Only where nginx grows a tree of names: not inside regular expressions and named ones.
+    levels = [outside]
+    for level in levels:
+        levels.extend(one for one in level.locations if one.name.modifier in ("", "=", "^~"))
+    for level in reversed(levels):
+        seen: set[tuple[bool, str]] = set()
+        for location in sorted(level.locations, key=_tree_order):
+            name = location.name
+            if name.modifier in ("@", "~", "~*"):
+                continue
+            kind = (name.modifier == "=", name.name)
+            if kind in seen:
+                raise location.place.error(f'duplicate location "{name.name}"')
+            seen.add(kind)
+
+
+def _tree_order(location: Location) -> str:
+    # A slash sorts before every other byte.
+    return location.name.name.replace("/", "\0")
+
+
+def _check_certificates(
+    addresses: Iterable[ListenedAddress], servers: Iterable[Server], http: Block
+) -> None:
+    ssl = dict(zip(http.named("server"), (server.ssl for server in servers), strict=True))
+    for address in addresses:
+        default = address.default_server
+        if not address.ssl or ssl[default].ssl_certificate:
+            continue
+        bare = [default]
+        if ssl[default].ssl_reject_handshake:
+            bare = [
+                server
+                for server in address.servers
+                if not (ssl[server].ssl_certificate or ssl[server].ssl_reject_handshake)
+            ]
+        if bare:
+            raise bare[0].place.error(
+                'no "ssl_certificate" is defined for the "listen ... ssl" directive'
+            )
+
+
+def _check_variables(checks: ParseChecks, is_variable: IsVariable) -> None:
+    for name in checks.variables:
+        if name not in checks.captures and not is_variable(name):
+            raise ConfigError(f'unknown "{name}" variable')
+
+
+def _has_captures(server: Block) -> bool:
+    names = server.values.get("server_name", ())
+    return any(name.pattern and name.pattern.groups for said in names for name in said)
+
+
+def _check_names(address: ListenedAddress, checks: ParseChecks) -> None:
+    """Names that two servers of an address share, or that are none."""
+    seen: set[tuple[str, str]] = set()
+    for server in address.servers:
+        said = server.values.get("server_name", ())
+        names = [name.name for names in said for name in names if name.pattern is None]
+        for name in names if said else [""]:
+            key = _hash_key(name)
+            if key is None:
+                raise ConfigError(f'invalid server name or wildcard "{name}" on {address.text}')
+            if key in seen or (key[0] == "dotted" and ("exact", key[1]) in seen):
+                checks.warn(f'conflicting server name "{name}" on {address.text}, ignored')
+                continue
+            seen.add(key)
+            if key[0] == "dotted":
+                seen |= {("exact", key[1]), ("head", key[1])}
+
+
+def _hash_key(name: str) -> tuple[str, str] | None:
+    """Which of nginx's hashes a name goes to, and as what; None where it is no name."""
+    if ".." in name or "\0" in name or name.count("*") > 1:
+        return None
+    if len(name) > 1 and name.startswith("."):
+        return "dotted", name[1:]
+    if len(name) > 2 and name.startswith("*."):
+        return "head", name[2:]
+    if len(name) > 2 and name.endswith(".*"):
+        return "tail", name[:-2]
+    return None if "*" in name else ("exact", name)

@@ -1,0 +1,248 @@
+"""Statements → a tree of blocks, each statement checked against the table as it arrives.
+
+nginx reports the first error in file order, whatever its kind. So this is one loop over the
+items of either reader, and whoever knows more than a row does (`checks`) is told of every
+statement and of every block's two ends while they pass. Nothing recurses: blocks and included
+files are two stacks.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import RawIOBase
+from typing import Any, NoReturn, Protocol
+
+from ..message import ConfigError
+from .directives import table
+from .directives.kinds import nothing
+from .directives.row import MAIN, TYPES, Args, Context, Repeat, Row, Status, at_least
+from .tokens import read_statements
+from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement, c_string
+
+ROOT = Row("main", MAIN, at_least(0), nothing, "what stands outside of all blocks", opens=MAIN)
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """A block with what it says; filled while it is read."""
+
+    row: Row
+    value: Any
+    """What the row made of the arguments behind the block's name."""
+    place: Place
+    """Of the `{`."""
+    end: Place
+    """Of the `}`."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """By directive; where it may be repeated, a list while the block is read, then a tuple."""
+    blocks: list[Block] = field(default_factory=list)
+
+    @property
+    def context(self) -> Context:
+        assert self.row.opens is not None
+        return self.row.opens
+
+    def named(self, name: str) -> Iterator[Block]:
+        """The blocks called `name` in here, in file order."""
+        return (block for block in self.blocks if block.row.name == name)
+
+
+class Checks(Protocol):
+    """What is looked at while the configuration is read, beyond a statement's own row."""
+
+    def said(self, row: Row, value: Any, args: Args, inside: Block) -> None: ...
+    def opened(self, block: Block, inside: Block) -> None: ...
+    def closed(self, block: Block, inside: Block) -> None: ...
+
+
+@dataclass(slots=True)
+class _Source:
+    """A file that is being read."""
+
+    file: str
+    items: Iterator[Item]
+    depth: int
+    """How many blocks were open around it."""
+    waiting: list[str] = field(default_factory=list)
+    """What else the same `include` means, the next one last."""
+    place: Place | None = None
+    """Of that `include`."""
+
+
+class Reader:
+    """Reads items into `root`; several main files, as `-g` and the configuration are, add up."""
+
+    def __init__(self, checks: Checks, conf_prefix: str = "") -> None:
+        self.root = Block(ROOT, (), Place("", 0), Place("", 0))
+        self.texts: dict[str, str] = {}
+        """Every file that was read with its text, in the order of their opening."""
+        self._checks = checks
+        self._conf_prefix = conf_prefix
+        self._open = [self.root]
+        self._sources: list[_Source] = []
+
+    def read(self, file: str, items: Iterator[Item], *, toml: bool = False) -> None:
+        """Read `items` to their end; raises `ConfigError` for the first that is wrong."""
+        self._sources.append(_Source(file, items, len(self._open)))
+        while self._sources:
+            source = self._sources[-1]
+            item = next(source.items)
+            if isinstance(item, Statement):
+                self._statement(item, toml)
+            elif isinstance(item, BlockEnd):
+                if len(self._open) == source.depth:
+                    raise item.place.error('unexpected "}"')
+                self._close(item.place)
+            else:
+                self._end_of_file(item, source)
+
+    def read_file(self, file: str, place: Place | None = None) -> None:
+        """Read an nginx.conf; `place` is that of its `include`, None for the main file."""
+        self.read(file, read_statements(self.load(file, place), file))
+
+    def load(self, file: str, place: Place | None = None) -> str:
+        """The text of `file`, kept for `-T`."""
+        text = self.texts.get(file)
+        if text is None:
+            text = self.texts[file] = _read_text(file, place)
+        return text
+
+    def finish(self) -> Block:
+        """The whole tree, closed."""
+        _freeze(self.root)
+        return self.root
+
+    def _statement(self, statement: Statement, toml: bool) -> None:
+        inside = self._open[-1]
+        if inside.context is TYPES:
+            self._entry(statement)
+            return
+        name = c_string(statement.name)
+        place = statement.place
+        row = self._row(statement, name, inside.context)
+        if row.opens is None and statement.opens_block:
+            raise place.error(f'directive "{name}" is not terminated by ";"')
+        if row.opens is not None and not statement.opens_block:
+            raise place.error(f'directive "{name}" has no opening "{{"')
+        if len(statement.args) not in row.arity:
+            raise place.error(f'invalid number of arguments in "{name}" directive')
+        if row.status in (Status.NOT_YET, Status.REFUSED):
+            _refuse(row, place)
+        if row.repeat is Repeat.REFUSED and row.name in inside.values:
+            raise place.error(f'"{name}" directive is duplicate')
+        if row.name == "include":
+            self._include(statement.args[0], place)
+            return
+        args = Args(row.name, statement.args, place, toml)
+        value = row.kind(args)
+        if row.opens is None:
+            self._checks.said(row, value, args, inside)
+            _keep(inside.values, row, value)
+            return
+        block = Block(row, value, place, place)
+        self._checks.opened(block, inside)
+        if row.repeat is Repeat.REFUSED:
+            inside.values[row.name] = value
+        inside.blocks.append(block)
+        self._open.append(block)
+
+    def _row(self, statement: Statement, name: str, context: Context) -> Row:
+        place = statement.place
+        if statement.opens_block and place.file == COMMAND_LINE:
+            raise place.error("block directives are not supported in -g option")
+        row = table.find(statement.name, context)
+        if row is not None:
+            return row
+        if statement.name in table.BY_NAME:
+            raise place.error(f'"{name}" directive is not allowed here')
+        raise place.error(f'unknown directive "{name}"')
+
+    def _entry(self, statement: Statement) -> None:
+        """A line of `types {}`, which is no directive: nothing here asks for it."""
+        if statement.opens_block:
+            raise statement.place.error('unexpected "{"')
+        if statement.name == "include":
+            if len(statement.args) != 1:
+                raise statement.place.error('invalid number of arguments in "include" directive')
+            self._include(statement.args[0], statement.place)
+
+    def _include(self, mask: str, place: Place) -> None:
+        files = find_files(os.path.join(self._conf_prefix, c_string(mask)))
+        self._enter(files[::-1], place)
+
+    def _enter(self, files: list[str], place: Place | None) -> None:
+        """Go on with the last of `files`, and with the others once it is read."""
+        if not files:
+            return
+        file = files.pop()
+        if any(file == source.file for source in self._sources):
+            raise (place or Place(file, 0)).error(f'"{file}" includes itself')
+        items = read_statements(self.load(file, place), file)
+        self._sources.append(_Source(file, items, len(self._open), files, place))
+
+    def _close(self, place: Place) -> None:
+        block = self._open.pop()
+        block.end = place
+        _freeze(block)
+        self._checks.closed(block, self._open[-1])
+
+    def _end_of_file(self, item: FileEnd, source: _Source) -> None:
+        if len(self._open) > source.depth:
+            raise item.place.error('unexpected end of file, expecting "}"')
+        self._sources.pop()
+        self._enter(source.waiting, source.place)
+
+
+def find_files(mask: str) -> list[str]:
+    """The files that an `include` means: the name itself, or what a mask matches, sorted."""
+    if not re.search(r"[*?\[]", mask):
+        return [mask]
+    return [file.decode("latin-1") for file in sorted(glob.glob(mask.encode("latin-1")))]
+
+
+def _read_text(file: str, place: Place | None) -> str:
+    operation = "open()"
+    try:
+        # Unbuffered and without O_NONBLOCK a pipe would be waited for. As many bytes are read
+        # as fstat tells, which is none for a pipe: nginx has it so.
+        descriptor = os.open(file.encode("latin-1"), os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb", buffering=0, closefd=True) as opened:
+            operation = "pread()"
+            return _read_all(opened, os.fstat(descriptor).st_size).decode("latin-1")
+    except OSError as error:
+        message = f'{operation} "{file}" failed'
+        if place is None or operation == "pread()":
+            raise ConfigError(message, errno=error.errno) from None
+        raise place.error(message, error.errno) from None
+
+
+def _read_all(opened: RawIOBase, size: int) -> bytes:
+    text = bytearray()
+    while len(text) < size and (piece := opened.read(size - len(text))):
+        text += piece
+    return bytes(text)
+
+
+def _keep(values: dict[str, Any], row: Row, value: Any) -> None:
+    if row.repeat is Repeat.APPENDED:
+        values.setdefault(row.name, []).append(value)
+    elif row.repeat is Repeat.MERGED:
+        values[row.name] = values.get(row.name, frozenset()) | value
+    else:
+        values[row.name] = value
+
+
+def _freeze(block: Block) -> None:
+    for name, value in block.values.items():
+        if isinstance(value, list):
+            block.values[name] = tuple(value)
+
+
+def _refuse(row: Row, place: Place) -> NoReturn:
+    if row.status is Status.REFUSED:
+        raise place.error(f'"{row.name}" directive is refused by sniproxy: {row.doc}')
+    raise place.error(f'"{row.name}" directive is not supported by sniproxy yet')
