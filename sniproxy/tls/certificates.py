@@ -8,7 +8,7 @@ object cache.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -20,7 +20,7 @@ from OpenSSL import SSL
 
 from ..message import ConfigError
 from . import openssl
-from .errors import NATIVE, Dialect, error_text
+from .errors import NATIVE, NO_DATA, NO_START_LINE, Dialect, error_text
 from .openssl import X509, Pem, PrivateKey
 
 KeyObject = (
@@ -31,7 +31,6 @@ KeyObject = (
 )
 
 DATA = "data:"
-PEM_LIBRARY, NO_START_LINE = 9, 108
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,7 @@ class CertificateSource:
     certificate: str
     """Absolute path, or `data:` and PEM: the certificate, then its chain."""
     key: str
+    """The same for the key; "" if none is given, which is an error."""
     passphrases: tuple[str, ...] = ()
     """What `ssl_password_file` holds (see `read_password_file`)."""
 
@@ -89,7 +89,8 @@ class Loader:
         if not blocks:
             # Nothing there for the binding to read either: its error is the one nginx has.
             Pem.of(b"\n").certificate()
-            raise self._error(f"{what}PEM_read_bio_X509_CRL() failed", "Expecting: X509 CRL")
+            expecting = {NO_START_LINE: "Expecting: X509 CRL"}
+            raise self._error(f"{what}PEM_read_bio_X509_CRL() failed", expecting)
         try:
             return [x509.load_pem_x509_crl(block).public_bytes(Encoding.DER) for block in blocks]
         except ValueError as error:
@@ -106,8 +107,8 @@ class Loader:
             return found
         first = not found or not one_is_enough
         function = "PEM_read_bio_X509_AUX" if first else "PEM_read_bio_X509"
-        data = ("Expecting: TRUSTED CERTIFICATE",) if _is_end(queue) else ()
-        raise ConfigError(error_text(f"{what}{function}() failed", queue, self.dialect, data))
+        expecting = {NO_START_LINE: "Expecting: TRUSTED CERTIFICATE"}
+        raise ConfigError(error_text(f"{what}{function}() failed", queue, self.dialect, expecting))
 
     def _private_key(self, value: str, passphrases: Sequence[str]) -> PrivateKey:
         what = f'cannot load certificate key "{value}": '
@@ -123,7 +124,10 @@ class Loader:
             return Pem.of(value[len(DATA) :].encode("latin-1"))
         pem = Pem.open(value.encode("latin-1"))
         if pem is None:
-            raise self._error(f"{what}BIO_new_file() failed", f"calling fopen({value}, r)")
+            queue = openssl.drain_error_queue()
+            call = {error.code: f"calling fopen({value}, r)" for error in queue if error.is_system}
+            text = error_text(f"{what}BIO_new_file() failed", queue, self.dialect, call)
+            raise ConfigError(text)
         return pem
 
     def _read(self, value: str, what: str) -> bytes:
@@ -132,7 +136,7 @@ class Loader:
             return value[len(DATA) :].encode("latin-1")
         return Path(value).read_bytes()
 
-    def _error(self, text: str, *data: str) -> ConfigError:
+    def _error(self, text: str, data: Mapping[int, str] = NO_DATA) -> ConfigError:
         return ConfigError(error_text(text, openssl.drain_error_queue(), self.dialect, data))
 
 
@@ -140,8 +144,7 @@ _CRL = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTA
 
 
 def _is_end(queue: Sequence[openssl.QueuedError]) -> bool:
-    last = queue[-1]
-    return (last.library_number, last.reason_number) == (PEM_LIBRARY, NO_START_LINE)
+    return queue[-1].code == NO_START_LINE
 
 
 def _use_chain(context: SSL.Context, value: str, chain: Sequence[X509]) -> bool:

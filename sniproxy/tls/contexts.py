@@ -50,7 +50,7 @@ def server_context(
     ciphers: str = SERVER_CIPHERS,
     prefer_server_ciphers: bool = False,
     groups: str = "auto",
-    verify_client: bool = False,
+    verify_client: str = "off",
     client_certificate: str = "",
     trusted_certificate: str = "",
     verify_depth: int = 1,
@@ -63,8 +63,12 @@ def server_context(
     """The context of a virtual server; paths are absolute, "" stands for a directive not given.
 
     Without `certificates` it is one for `ssl_reject_handshake`.
-    `session_cache` is `none`, `off` or `builtin`. Raises ConfigError in nginx's words.
+    `verify_client` is the argument of `ssl_verify_client`; `session_cache` is `none`, `off` or
+    `builtin`. Raises ConfigError in nginx's words.
     """
+    for source in certificates:
+        if isinstance(source, CertificateSource) and not source.key:
+            raise _no_key("ssl_certificate_key", source)
     loader = Loader(dialect)
     context = _context(protocols)
     openssl.call_on_server_name(context)
@@ -74,7 +78,11 @@ def server_context(
         context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
     own = [loader.use(context, source) for source in certificates]
     subjects: dict[bytes, None] = {}
-    if verify_client:
+    if verify_client != "off":
+        if verify_client != "optional_no_ca" and not (client_certificate or trusted_certificate):
+            raise ConfigError(
+                "no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client"
+            )
         openssl.verify_and_go_on(context, VERIFY_CLIENT, verify_depth)
         for authority in loader.authorities(client_certificate) if client_certificate else ():
             openssl.trust(context, authority)
@@ -124,6 +132,8 @@ def upstream_context(
     context = _context(protocols)
     _set_ciphers(context, ciphers, dialect)
     if certificate is not None:
+        if not certificate.key:
+            raise _no_key("proxy_ssl_certificate_key", certificate)
         loader.use(context, certificate)
     if verify:
         if not trusted_certificate:
@@ -147,6 +157,10 @@ def _context(protocols: Iterable[str]) -> SSL.Context:
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_IGNORE_UNEXPECTED_EOF)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS | openssl.MODE_NO_AUTO_CHAIN)
     return context
+
+
+def _no_key(directive: str, source: CertificateSource) -> ConfigError:
+    return ConfigError(f'no "{directive}" is defined for certificate "{source.certificate}"')
 
 
 def _set_ciphers(context: SSL.Context, ciphers: str, dialect: Dialect) -> None:

@@ -10,7 +10,8 @@ Source: nginx's ngx_ssl_error, ngx_ssl_connection_error and ngx_connection_error
 from __future__ import annotations
 
 import errno as errnos
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from ..message import Failure, FailureClass, Level, Side
@@ -44,6 +45,21 @@ class _Native:
 NATIVE: Dialect = _Native()
 
 
+NO_START_LINE = 0x0480006C
+SYSTEM_ERROR = 0x80000000
+"""With errno in the low bits."""
+
+NO_DATA: Mapping[int, str] = MappingProxyType({})
+USUAL_DATA: Mapping[int, str] = MappingProxyType(
+    {
+        0x1E08010C: "No supported data to decode. Input type: PEM",
+        0x11800074: "maybe wrong password",
+        0x1400006B: "while reading strings",
+    }
+)
+"""DATA that the library always gives to these errors where nginx meets them."""
+
+
 def alert_number(error: QueuedError) -> int | None:
     """The number of the alert that the peer sent, if this error is one."""
     alert = error.reason_number - ALERT
@@ -54,25 +70,24 @@ def error_text(
     operation: str,
     queue: Sequence[QueuedError],
     dialect: Dialect = NATIVE,
-    data: Sequence[str] = (),
+    data: Mapping[int, str] = NO_DATA,
 ) -> str:
     """`operation` and what is queued: `SSL_do_handshake() failed (SSL: error:…:DATA)`.
 
-    `operation` is the whole text before the bracket; `data` gives DATA to the first errors by
-    position ("" for none).
+    `operation` is the whole text before the bracket; `data` knows DATA for packed codes.
     """
     if not queue:
         return operation
-    parts = []
-    for position, error in enumerate(queue):
-        text = dialect.error(error, operation)
-        alert = alert_number(error)
-        if alert is not None:
-            text += f":SSL alert number {alert}"
-        elif position < len(data) and data[position]:
-            text += f":{data[position]}"
-        parts.append(text)
-    return f"{operation} (SSL: {' '.join(parts)})"
+    errors = (_with_data(dialect.error(error, operation), error, data) for error in queue)
+    return f"{operation} (SSL: {' '.join(errors)})"
+
+
+def _with_data(text: str, error: QueuedError, data: Mapping[int, str]) -> str:
+    alert = alert_number(error)
+    if alert is not None:
+        return f"{text}:SSL alert number {alert}"
+    known = data.get(error.code) or USUAL_DATA.get(error.code)
+    return f"{text}:{known}" if known else text
 
 
 def openssl_failure(

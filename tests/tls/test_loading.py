@@ -1,0 +1,185 @@
+"""What a certificate, key or list that does not load is called: our words beside `nginx -t`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from sniproxy.message import ConfigError
+from sniproxy.tls.certificates import CertificateSource, read_password_file
+from sniproxy.tls.contexts import server_context, upstream_context
+
+from . import authority
+from .conftest import Files
+from .real_nginx import refusal, same_codes
+
+
+@pytest.fixture(scope="module")
+def odd(files: Files) -> Path:
+    """A folder of files that do not hold what they should."""
+    folder = files.folder / "odd"
+    folder.mkdir()
+    good = Path(files.leaf.certificate).read_bytes()
+    bad = authority.pem(files.ca.certificate).replace(b"M", b"*", 3)
+    key = load_pem_private_key(Path(files.leaf.key).read_bytes(), None)
+    (folder / "empty").write_bytes(b"")
+    (folder / "garbage").write_bytes(b"hello\n")
+    (folder / "bad").write_bytes(bad)
+    (folder / "good-bad").write_bytes(good + bad)
+    (folder / "encrypted").write_bytes(authority.key_pem(key, b"secret"))  # type: ignore[arg-type]
+    (folder / "wrong").write_bytes(b"wrong\n\nwronger\r\n")
+    (folder / "long").write_bytes(b"x" * 4096 + b"\n")
+    return folder
+
+
+@dataclass(frozen=True)
+class Server:
+    """An `ssl` server: its settings as ours and as nginx's; FILES is replaced in both."""
+
+    certificate: str = "FILES/leaf.crt"
+    key: str = "FILES/leaf.key"
+    password_file: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    """Names without `ssl_`."""
+
+    def nginx(self, path: Callable[[str], str]) -> str:
+        directives = {
+            "certificate": self.certificate,
+            "certificate_key": self.key,
+            "password_file": self.password_file,
+            **self.settings,
+        }
+        text = "".join(
+            f'ssl_{k.replace("groups", "ecdh_curve")} "{path(v)}";'
+            for k, v in directives.items()
+            if v
+        )
+        return f"server {{ listen 127.0.0.1:1 ssl; {text} }}"
+
+    def ours(self, path: Callable[[str], str]) -> None:
+        passphrases: tuple[str, ...] = ()
+        if self.password_file:
+            passphrases = read_password_file(path(self.password_file))
+        source = CertificateSource(path(self.certificate), path(self.key), passphrases)
+        settings: dict[str, Any] = {name: path(value) for name, value in self.settings.items()}
+        server_context(certificates=[source], **settings)
+
+
+@dataclass(frozen=True)
+class Location:
+    """The upstream side of a location."""
+
+    settings: dict[str, str]
+    certificate: str = ""
+    key: str = ""
+
+    def nginx(self, path: Callable[[str], str]) -> str:
+        directives = {"certificate": self.certificate, "certificate_key": self.key, **self.settings}
+        text = "".join(f'proxy_ssl_{k} "{path(v)}";' for k, v in directives.items() if v)
+        location = f"location / {{ proxy_pass https://127.0.0.1; {text} }}"
+        return f"server {{ listen 127.0.0.1:1; {location} }}"
+
+    def ours(self, path: Callable[[str], str]) -> None:
+        settings: dict[str, Any] = {name: path(value) for name, value in self.settings.items()}
+        settings["verify"] = settings.get("verify") == "on"
+        if self.certificate:
+            settings["certificate"] = CertificateSource(path(self.certificate), path(self.key))
+        upstream_context(**settings)
+
+
+TRUSTED = {"verify": "on", "trusted_certificate": "FILES/ca.pem"}
+
+REFUSED = [
+    Server(certificate="/nonexistent/x"),
+    Server(certificate="FILES/odd/empty"),
+    Server(certificate="FILES/odd/garbage"),
+    Server(certificate="FILES/odd/bad"),
+    Server(certificate="FILES/odd/good-bad"),
+    Server(certificate="FILES"),
+    Server(certificate="data:hello"),
+    Server(certificate="data:"),
+    Server(key="/nonexistent/x"),
+    Server(key="FILES/odd/empty"),
+    Server(key="FILES/odd/garbage"),
+    Server(key="FILES/own.key"),
+    Server(key="data:hello"),
+    Server(key=""),
+    Server(settings={"ciphers": "nope"}),
+    Server(settings={"groups": "X25519:nope"}),
+    Server(settings={"trusted_certificate": "/nonexistent/x"}),
+    Server(settings={"trusted_certificate": "FILES/odd/empty"}),
+    Server(settings={"trusted_certificate": "FILES/odd/good-bad"}),
+    Server(settings={"verify_client": "on"}),
+    Server(settings={"verify_client": "optional", "client_certificate": "/nonexistent/x"}),
+    Server(settings={"crl": "/nonexistent/x"}),
+    Server(settings={"crl": "FILES/odd/empty"}),
+    Server(settings={"crl": "FILES/ca.pem"}),
+    Server(certificate="/nonexistent/x", settings={"ciphers": "nope"}),
+    Server(certificate="/nonexistent/x", settings={"groups": "nope"}),
+    Location({"verify": "on"}),
+    Location({"verify": "on", "trusted_certificate": "/nonexistent/x"}),
+    Location({"verify": "on", "trusted_certificate": "FILES/odd/empty"}),
+    Location({**TRUSTED, "crl": "/nonexistent/x"}),
+    Location({"ciphers": "nope"}),
+    Location({}, certificate="/nonexistent/x"),
+    Location({}, certificate="/nonexistent/x", key="/nonexistent/y"),
+    Location({}, certificate="FILES/leaf.crt", key="FILES/own.key"),
+]
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("case", REFUSED, ids=str)
+def test_what_does_not_load_is_refused_in_nginx_words(
+    case: Server | Location, files: Files, odd: Path, tmp_path: Path
+) -> None:
+    def path(text: str) -> str:
+        return text.replace("FILES", str(files.folder))
+
+    with pytest.raises(ConfigError) as refused:
+        case.ours(path)
+    assert same_codes(str(refused.value)) == same_codes(refusal(tmp_path, case.nginx(path)))
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("name", ["nonexistent", "long"])
+def test_a_password_file_that_does_not_read_is_told_with_its_place(
+    name: str, files: Files, odd: Path, tmp_path: Path
+) -> None:
+    http = Server(password_file=str(odd / name)).nginx(
+        lambda text: text.replace("FILES", str(files.folder))
+    )
+    theirs = refusal(tmp_path, http)
+    file, line = theirs.rpartition(" in ")[2].split(":")
+    with pytest.raises(ConfigError) as refused:
+        read_password_file(str(odd / name), file, int(line))
+    assert str(refused.value) == theirs
+
+
+def test_passphrases_are_tried_in_turn(files: Files, odd: Path) -> None:
+    source = CertificateSource(files.leaf.certificate, str(odd / "encrypted"), ("wrong", "secret"))
+    server_context(certificates=[source])
+
+
+def test_no_passphrase_of_several_fits(files: Files, odd: Path) -> None:
+    # Some releases say it twice: their decoders try twice.
+    source = CertificateSource(files.leaf.certificate, str(odd / "encrypted"), ("a", "b"))
+    with pytest.raises(ConfigError, match=r"PKCS12 routines::.*:maybe wrong password"):
+        server_context(certificates=[source])
+
+
+def test_an_encrypted_key_without_passphrase_is_refused_without_asking(
+    files: Files, odd: Path
+) -> None:
+    source = CertificateSource(files.leaf.certificate, str(odd / "encrypted"))
+    with pytest.raises(ConfigError, match=r"PEM_read_bio_PrivateKey\(\) failed .*bad password"):
+        server_context(certificates=[source])
+
+
+def test_an_empty_password_file_holds_the_empty_passphrase(odd: Path) -> None:
+    assert read_password_file(str(odd / "empty")) == ("",)
+    assert read_password_file(str(odd / "wrong")) == ("wrong", "wronger")
