@@ -52,6 +52,8 @@ class Wire:
             await self.stream.send_all(data)
         except trio.BrokenResourceError:
             self.was_reset = True
+        except trio.ClosedResourceError:
+            pass  # after our own FIN: a TLS library that comments on what it still reads
 
     async def finish(self, through: Channel | None = None) -> None:
         """Send a FIN, then read until the other side has closed too.

@@ -134,7 +134,7 @@ def deep(intermediates: int) -> Upstream:
     return dressed(
         f"deep-{intermediates}",
         f"sends a chain with {intermediates} intermediates",
-        verify_failed(22, "certificate chain too long"),
+        verify_failed(20, "unable to get local issuer certificate"),
     )
 
 
@@ -232,7 +232,7 @@ RESETS_REQUEST = answering(
     "resets-request",
     "resets the connection instead of answering",
     Move(then=Ending.RESET),
-    f"recv() failed (104: Connection reset by peer){READING_HEAD}",
+    _PREMATURE,
 )
 MUTE = answering(
     "mute",
@@ -266,13 +266,14 @@ BAD_HEADER = answering(
     "bad-header",
     "sends a malformed header line",
     Move(b"HTTP/1.1 200 OK\r\nBad Header: x\r\nContent-Length: 0\r\n\r\n"),
-    f'upstream sent invalid header: "Bad Header: x..."{READING_HEAD}',
+    f'upstream sent invalid header: "Bad\\x20..."{READING_HEAD}',
 )
 DOUBLE_LENGTH = answering(
     "double-length",
     "sends Content-Length twice",
     Move(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
-    f"upstream sent duplicate header line: ...{READING_HEAD}",
+    'upstream sent duplicate header line: "Content-Length: 2", '
+    f'previous value: "Content-Length: 1"{READING_HEAD}',
 )
 
 

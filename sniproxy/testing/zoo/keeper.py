@@ -25,6 +25,7 @@ from sniproxy.testing.zoo.behaviour import TLS, Ending, Listens, Move, Question,
 from sniproxy.testing.zoo.records import Parting, Visit
 
 HOST = "127.0.0.1"
+HANDSHAKE_RECORD = b"\x16"
 
 
 def reserve_port() -> socket.socket:
@@ -170,13 +171,13 @@ class Conversation:
     async def _first_bytes(self) -> bytes:
         """The first bytes; when they are a ClientHello's, all of that."""
         data = await self.wire.read()
-        if self.peer.upstream.tls is None and not data.startswith(b"\x16"):
-            return data
-        while (hello := parse_client_hello(data)) is None:
+        while data.startswith(HANDSHAKE_RECORD):
+            if hello := parse_client_hello(data):
+                self._record(hello=hello)
+                break
             if not (more := await self.wire.read()):
-                return data
+                break
             data += more
-        self._record(hello=hello)
         return data
 
     def _is_welcome(self, names: tuple[str, ...]) -> bool:

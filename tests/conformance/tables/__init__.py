@@ -1,5 +1,5 @@
 """The scenarios, a module for each of nginx's subjects."""
 
-from tests.conformance.tables import names
+from tests.conformance.tables import failures, names, verification
 
-TABLES = (names.TABLE,)
+TABLES = (names.TABLE, verification.TABLE, failures.TABLE)
