@@ -52,21 +52,15 @@ class Wire:
             await self.stream.send_all(data)
         except trio.BrokenResourceError:
             self.was_reset = True
-        except trio.ClosedResourceError:
-            pass  # after our own FIN: a TLS library that comments on what it still reads
 
-    async def finish(self, through: Channel | None = None) -> None:
-        """Send a FIN, then read until the other side has closed too.
-
-        What comes is read `through` the TLS on this wire, so that a close_notify is noticed.
-        """
+    async def finish(self) -> None:
+        """Send a FIN, then read until the other side has closed too."""
         try:
             await self.stream.send_eof()
         except (trio.BrokenResourceError, OSError):
             self.was_reset = True
-        for channel in (through or self, self):
-            while await channel.read():
-                pass
+        while await self.read():
+            pass
 
     def reset(self) -> None:
         """Close with a RST."""

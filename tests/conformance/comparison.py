@@ -63,6 +63,8 @@ def broken_promises(place: Place, seen: Observation) -> list[str]:
     wanted_name = scenario.sni and place.fill(scenario.sni)
     if any(name != wanted_name for name in seen.server_names):
         broken.append(f"SNI {seen.server_names}, not {wanted_name!r}")
+    if seen.staying != scenario.staying:
+        broken.append(f"{seen.staying} connections to upstreams stay, not {scenario.staying}")
     messages = seen.error_messages
     wanted = [worded(place.fill(text)) for text in scenario.logs]
     if len(messages) != len(wanted) or not all(map(str.startswith, messages, wanted)):

@@ -82,6 +82,7 @@ class Logs:
     """What a program has logged since it was last asked."""
 
     def __init__(self, prefix: Path) -> None:
+        self._prefix = prefix
         self._errors = LogFile(prefix / "error.log")
         self._accesses = LogFile(prefix / "access.log")
         self.take()
@@ -92,8 +93,9 @@ class Logs:
             await trio.sleep(0.002)
 
     def take(self) -> tuple[str, str]:
-        """The new text of the error log and of the access log."""
-        return self._errors.take(), self._accesses.take()
+        """The new text of the error log and of the access log, the prefix left out."""
+        errors, accesses = self._errors.take(), self._accesses.take()
+        return errors.replace(f"{self._prefix}/", "PREFIX/"), accesses
 
 
 class LogFile:
@@ -127,20 +129,31 @@ async def perform(stage: Stage, zoo: Zoo, ports: Ports, logs: Logs) -> Observati
     with trio.move_on_after(PATIENCE):
         for _ in range(scenario.repeat):
             receptions.append(Reception())
-            await converse(stage.place, ports, zoo.certificates, receptions[-1])
+            await converse(stage, zoo, ports, receptions[-1])
         with trio.move_on_after(SETTLING):
             await logs.has(len(scenario.logs), scenario.access_lines)
             await zoo.settled(*stage.peers, staying=scenario.staying)
     return observe(stage.peers, receptions, *logs.take())
 
 
-async def converse(place: Place, ports: Ports, certificates: Path, reception: Reception) -> None:
-    scenario = place.scenario
-    requests = tuple(place.fill(text).encode("latin-1") for text in scenario.requests)
+async def converse(stage: Stage, zoo: Zoo, ports: Ports, reception: Reception) -> None:
+    scenario = stage.place.scenario
+    requests = tuple(stage.place.fill(text).encode("latin-1") for text in scenario.requests)
     tls = scenario.tls
     port = ports.tls if tls or scenario.to_tls_port else ports.plain
-    context = tls.context(certificates) if tls else None
-    try:
-        await visit(port, requests, reception, context, tls.server_name if tls else None)
-    except OSError as error:
-        reception.parting = f"no connection: {error}"
+    context = tls.context(zoo.certificates) if tls else None
+    async with trio.open_nursery() as nursery:
+        if scenario.leaves:
+            nursery.start_soon(leave, stage.peers[-1], zoo, nursery.cancel_scope)
+        try:
+            await visit(port, requests, reception, context, tls.server_name if tls else None)
+        except OSError as error:
+            reception.parting = f"no connection: {error}"
+        nursery.cancel_scope.cancel()
+
+
+async def leave(peer: Peer, zoo: Zoo, client: trio.CancelScope) -> None:
+    """Take the client away once the upstream has a request."""
+    while not any(visit.requests for visit in peer.visits):
+        await zoo.change()
+    client.cancel()

@@ -26,6 +26,8 @@ class Observation:
     statuses: tuple[int, ...]
     server_names: tuple[str | None, ...]
     """SNI of every hello, for the check of the rule."""
+    staying: int
+    """Connections to upstreams that are open at the end."""
 
     @property
     def error_messages(self) -> Lines:
@@ -55,6 +57,7 @@ def observe(
         logs=(*error_lines(errors), *access_lines(accesses)),
         statuses=tuple(status(data) for reception in receptions for data in reception.responses),
         server_names=tuple(hello.server_name for hello in hellos),
+        staying=sum(peer.staying for peer in peers),
     )
 
 

@@ -60,6 +60,8 @@ class Scenario:
     """How the client speaks TLS; None is plain HTTP."""
     to_tls_port: bool = False
     """Plain HTTP goes to the TLS port."""
+    leaves: bool = False
+    """The client goes away as soon as the last upstream has got the request."""
     repeat: int = 1
     """So many connections, each with all requests."""
 

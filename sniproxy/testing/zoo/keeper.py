@@ -109,7 +109,11 @@ class Zoo:
     async def settled(self, *peers: Peer, staying: int = 0) -> None:
         """Wait until at most so many connections to these upstreams are open."""
         while sum(peer.staying for peer in peers) > staying:
-            await self._changed.park()
+            await self.change()
+
+    async def change(self) -> None:
+        """Wait until any visit has got further."""
+        await self._changed.park()
 
     def close(self) -> None:
         for sock in self._held:
@@ -233,11 +237,11 @@ class Conversation:
                 while await self.channel.read():
                     pass
             case Ending.CUT:
-                await self.wire.finish(self.channel)
+                await self.wire.finish()
             case Ending.CLOSE:
                 if self.tls:
                     await self.tls.close_notify()
-                await self.wire.finish(self.channel)
+                await self.wire.finish()
 
     def _record(self, **changes: object) -> None:
         self.visit = self.peer.record(self.visit, **changes)

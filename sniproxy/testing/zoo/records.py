@@ -12,7 +12,8 @@ class Parting(enum.Enum):
     """How the proxy left the connection.
 
     A FIN and a RST are not told apart: which of them a `close()` sends depends on whether a
-    TLS 1.3 ticket has just arrived unread.
+    TLS 1.3 ticket has just arrived unread. Nor does it count whether a close_notify follows
+    the upstream's own end: that depends on which the proxy saw first, the end or the answer.
     """
 
     STAYED = "still connected"

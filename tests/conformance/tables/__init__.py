@@ -1,5 +1,5 @@
 """The scenarios, a module for each of nginx's subjects."""
 
-from tests.conformance.tables import failures, names, verification
+from tests.conformance.tables import failures, groups, names, verification
 
-TABLES = (names.TABLE, verification.TABLE, failures.TABLE)
+TABLES = (names.TABLE, verification.TABLE, failures.TABLE, groups.TABLE)
