@@ -21,7 +21,7 @@ class Address:
     url: str
     """The whole text."""
     host: str
-    """Name or address, an IPv6 one in its brackets, `unix:/path` for a socket; `*` or "" for any."""
+    """Name or address, an IPv6 one in its brackets, `unix:/path` for a socket, `*` for any."""
     port: int
     """0 for a UNIX socket."""
     explicit_port: bool = False
@@ -73,6 +73,8 @@ def _ipv6(text: str, default_port: int, listen: bool, uri_allowed: bool) -> Addr
     first, last = _ports(address[1:], listen) if address else (default_port, 0)
     if not host:
         raise AddressError("no host")
+    if "%" in host:
+        raise AddressError("invalid IPv6 address")
     try:
         ipaddress.IPv6Address(host)
     except ValueError:

@@ -113,6 +113,11 @@ class ParseChecks:
     # listen, server_name
 
     def _listen(self, listen: Listen, args: Args, server: Block) -> None:
+        if "http2" in args.words[1:]:
+            self.warn(
+                'the "listen ... http2" directive is deprecated, use the "http2" directive instead',
+                args.place,
+            )
         first = listen.address.port
         for port in range(first, (listen.address.last_port or first) + 1):
             self._add_address(listen, port, args, server)

@@ -244,5 +244,5 @@ def _freeze(block: Block) -> None:
 
 def _refuse(row: Row, place: Place) -> NoReturn:
     if row.status is Status.REFUSED:
-        raise place.error(f'"{row.name}" directive is refused by sniproxy: {row.doc}')
+        raise place.error(f'"{row.name}" directive is not supported by sniproxy: {row.doc}')
     raise place.error(f'"{row.name}" directive is not supported by sniproxy yet')

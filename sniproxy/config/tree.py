@@ -1,4 +1,4 @@
-"""What both readers of configuration yield: statements in file order, ends of blocks between them."""
+"""What both readers of configuration yield: statements and ends of blocks, in file order."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from dataclasses import dataclass
 
 from ..addresses import Address, AddressError, parse_address
@@ -57,7 +58,7 @@ class Listen:
 
 
 _SOCKET_SIZES = ("rcvbuf", "sndbuf")
-_SOCKET_NUMBERS = ("backlog", "setfib", "fastopen")
+_SOCKET_NUMBERS = ("backlog", "fastopen")
 
 
 def listen(args: Args) -> Listen:
@@ -76,6 +77,8 @@ def listen(args: Args) -> Listen:
             values[word] = True
         elif word in ("bind", "deferred"):
             options.append(word)
+        elif word == "http2":
+            pass  # as the directive `http2` is: a client speaks HTTP/1.1 as well
         elif equals and key in _SOCKET_NUMBERS:
             amount = parse_number(text)
             if amount is None or (key == "backlog" and not amount):
@@ -95,7 +98,7 @@ def listen(args: Args) -> Listen:
         elif equals and key == "so_keepalive":
             _check_so_keepalive(args, text)
             options.append(word)
-        elif word in ("http2", "quic", "proxy_protocol", "multipath"):
+        elif word in ("quic", "proxy_protocol", "multipath"):
             args.fail(f'the "{word}" parameter of "listen" is not supported by sniproxy yet')
         else:
             args.fail(f'invalid parameter "{word}"')
@@ -105,12 +108,14 @@ def listen(args: Args) -> Listen:
 def _check_so_keepalive(args: Args, text: str) -> None:
     if text in ("on", "off"):
         return
-    times = text.split(":")
-    valid = len(times) <= 3 and any(times)
-    for position, part in enumerate(times):
-        amount = parse_number(part) if position == 2 else parse_time(part, whole_seconds=True)
-        valid = valid and (not part or amount is not None)
-    if not valid:
+    idle, _, rest = text.partition(":")
+    interval, _, count = rest.partition(":")
+    amounts = (
+        parse_time(idle or "0", whole_seconds=True),
+        parse_time(interval or "0", whole_seconds=True),
+        parse_number(count or "0"),
+    )
+    if None in amounts or not any(amounts):
         args.fail(f'invalid so_keepalive value: "{text}"')
 
 
@@ -129,6 +134,8 @@ def server_name(args: Args) -> tuple[ServerName, ...]:
 def _server_name(args: Args, word: str) -> ServerName:
     if (word[:1] == "*" and (len(word) < 3 or word[1] != ".")) or word == ".":
         args.fail(f'server name "{word}" is invalid')
+    if word.lower() == "$hostname":
+        return ServerName(socket.gethostname().lower())
     if not word.startswith("~"):
         return ServerName(word.lower())
     pattern = word[1:]
@@ -175,12 +182,14 @@ def location(args: Args) -> LocationName:
 
 def keepalive_timeout(args: Args) -> tuple[float, float | None]:
     """Seconds that an idle connection is kept, and what the Keep-Alive header says of it."""
-    times = [parse_time(word) for word in args.words]
-    for seconds in times:
-        if seconds is None:
-            args.fail_directive("invalid value")
-    kept, shown = (*times, None)[:2]
-    assert kept is not None
+    kept = parse_time(args.first)
+    if kept is None:
+        args.fail_directive("invalid value")
+    if len(args.words) == 1:
+        return kept, None
+    shown = parse_time(args.words[1], whole_seconds=True)
+    if shown is None:
+        args.fail_directive("invalid value")
     return kept, shown
 
 

@@ -37,6 +37,18 @@ def number(args: Args) -> int:
     return value
 
 
+def within(least: int, most: int) -> Kind:
+    """A number between two others."""
+
+    def kind(args: Args) -> int:
+        value = number(args)
+        if not least <= value <= most:
+            args.fail(f"value must be between {least} and {most}")
+        return value
+
+    return kind
+
+
 def parse_size(text: str) -> int | None:
     """`10`, `8k`, `1m`: bytes; None where nginx refuses the text."""
     scale = {"k": 1024, "m": 1024 * 1024}.get(text[-1:].lower())

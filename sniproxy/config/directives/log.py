@@ -9,9 +9,9 @@ from ...script import Template
 from .kinds import compiled, parse_size, parse_time
 from .row import (
     HTTP,
+    LIMIT_EXCEPT,
     LOCATION,
     LOCATION_IF,
-    LIMIT_EXCEPT,
     MAIN,
     SERVER,
     Args,
@@ -26,6 +26,9 @@ from .row import (
 
 LOG = "ngx_http_log_module"
 LEVELS = {level.word: level for level in Level}
+DEBUG_LEVELS = tuple(
+    f"debug_{part}" for part in ("core", "alloc", "mutex", "event", "http", "mail", "stream")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,40 +68,51 @@ def error_log(args: Args) -> ErrorLog:
     target = args.first
     if target.startswith(("syslog:", "memory:")):
         args.fail(f'"{target}" is not supported by sniproxy as a target of "error_log" yet')
-    words = args.words[1:]
-    for word in words:
-        if word not in LEVELS and not word.startswith("debug_"):
+    level: Level | None = None
+    for word in args.words[1:]:
+        if word in LEVELS:
+            if level is not None:
+                args.fail(f'duplicate log level "{word}"')
+            level = LEVELS[word]
+        elif word in DEBUG_LEVELS and level in (None, Level.DEBUG):
+            level = Level.DEBUG
+        else:
             args.fail(f'invalid log level "{word}"')
-    levels = [LEVELS.get(word, Level.DEBUG) for word in words]
-    return ErrorLog(target, max(levels, default=Level.ERROR))
+    return ErrorLog(target, level or Level.ERROR)
 
 
 def access_log(args: Args) -> AccessLog | None:
     """None is `off`."""
-    if args.first == "off":
-        if len(args.words) > 1:
-            args.fail(f'invalid parameter "{args.words[1]}"')
+    file, *words = args.words
+    if file == "off":
+        if words:
+            args.fail(f'invalid parameter "{words[0]}"')
         return None
-    if args.first.startswith("syslog:"):
-        args.fail(f'"{args.first}" is not supported by sniproxy as a target of "access_log" yet')
-    name, condition = "combined", None
-    for position, word in enumerate(args.words[1:]):
+    if file.startswith("syslog:"):
+        args.fail(f'"{file}" is not supported by sniproxy as a target of "access_log" yet')
+    condition = None
+    buffered = flushed = False
+    for word in words[1:]:
         key, equals, value = word.partition("=")
-        if position == 0 and not (equals and key in ("buffer", "flush", "gzip", "if")):
-            name = word
+        if key == "buffer" and equals:
+            if not parse_size(value):
+                args.fail(f'invalid buffer size "{value}"')
+            buffered = True
+        elif key == "flush" and equals:
+            if not parse_time(value):
+                args.fail(f'invalid flush time "{value}"')
+            flushed = True
         elif key == "if" and equals:
             condition = compiled(args, value)
-        elif key == "buffer" and equals:
-            if parse_size(value) is None:
-                args.fail(f'invalid buffer size "{value}"')
-        elif key == "flush" and equals:
-            if parse_time(value) is None:
-                args.fail(f'invalid flush time "{value}"')
         elif key == "gzip":
             args.fail('the "gzip" parameter of "access_log" is not supported by sniproxy yet')
         else:
             args.fail(f'invalid parameter "{word}"')
-    return AccessLog(compiled(args, args.first), name, condition)
+    if flushed and not buffered:
+        args.fail(f'no buffer is defined for access_log "{file}"')
+    if buffered and "$" in file:
+        args.fail("buffered logs cannot have variables in name")
+    return AccessLog(compiled(args, file), words[0] if words else "combined", condition)
 
 
 def log_format(args: Args) -> LogFormat:

@@ -57,20 +57,23 @@ class ProxyPass:
         return f"{self.address.host}:{self.address.port}"
 
 
+_PORTS = {"http": 80, "https": 443}
+
+
 def proxy_pass(args: Args) -> ProxyPass:
     url = args.first
     place = (args.place.file, args.place.line)
     if "$" in url:
         return ProxyPass(url, "", None, compiled(args, url), *place)
-    for scheme, default_port in (("http", 80), ("https", 443)):
-        if url.lower().startswith(scheme + "://"):
-            rest = url[len(scheme) + 3 :]
-            try:
-                address = parse_address(rest, default_port, uri_allowed=True)
-            except AddressError as error:
-                args.fail(f'{error} in upstream "{rest}"')
-            return ProxyPass(url, scheme, address, None, *place)
-    args.fail("invalid URL prefix")
+    scheme, separator, rest = url.partition("://")
+    default_port = _PORTS.get(scheme.lower())
+    if not separator or default_port is None:
+        args.fail("invalid URL prefix")
+    try:
+        address = parse_address(rest, default_port, uri_allowed=True)
+    except AddressError as error:
+        args.fail(f'{error} in upstream "{rest}"')
+    return ProxyPass(url, scheme.lower(), address, None, *place)
 
 
 @dataclass(frozen=True, slots=True)

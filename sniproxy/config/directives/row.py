@@ -29,7 +29,9 @@ class Context(enum.Flag):
     LOCATION_IF = enum.auto()
     LIMIT_EXCEPT = enum.auto()
     TYPES = enum.auto()
-    MAP = enum.auto()
+    """Inside `types {}`: no directives but lines of a table."""
+    REFUSED = enum.auto()
+    """Inside of what is refused as a whole: `stream {}`, `mail {}`, `map {}` …"""
     ANY = (
         MAIN | EVENTS | HTTP | SERVER | LOCATION | UPSTREAM | SERVER_IF | LOCATION_IF | LIMIT_EXCEPT
     )
@@ -44,9 +46,19 @@ class Context(enum.Flag):
         return tuple(names.get(c, (c.name or "").lower()) for c in Context if c in self)
 
 
-MAIN, EVENTS, HTTP, SERVER, LOCATION, UPSTREAM, SERVER_IF, LOCATION_IF, LIMIT_EXCEPT, TYPES, MAP = (
-    Context
-)
+(
+    MAIN,
+    EVENTS,
+    HTTP,
+    SERVER,
+    LOCATION,
+    UPSTREAM,
+    SERVER_IF,
+    LOCATION_IF,
+    LIMIT_EXCEPT,
+    TYPES,
+    REFUSED,
+) = Context
 ANY = Context.ANY
 
 
@@ -235,7 +247,8 @@ def block(
     module: str,
     arity: Arity | None = None,
     repeat: Repeat = Repeat.APPENDED,
+    status: Status = Status.WORKS,
 ) -> Row:
     """A directive with a block."""
     return Row(name, contexts, arity or exactly(0), lambda args: args.words, doc, module,
-               repeat=repeat, merge=Merge.OWN, opens=opens)  # fmt: skip
+               repeat=repeat, merge=Merge.OWN, status=status, opens=opens)  # fmt: skip

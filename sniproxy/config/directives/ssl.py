@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
-from .kinds import flag, some_of, string, whole_time
-from .row import HTTP, SERVER, Repeat, Settings, at_least, row, settings
+from .kinds import flag, parse_number, parse_size, some_of, string, whole_time
+from .row import (
+    HTTP,
+    SERVER,
+    Args,
+    Repeat,
+    Settings,
+    Status,
+    at_least,
+    between,
+    row,
+    settings,
+)
 
 PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+
+
+_LEAST_SHARED_CACHE = 8 * 4096
+
+
+def session_cache(args: Args) -> tuple[str, ...]:
+    """`off`, `none`, `builtin[:SIZE]`, `shared:NAME:SIZE`, or two of them."""
+    for word in args.words:
+        kind, _, rest = word.partition(":")
+        if word in ("off", "none", "builtin"):
+            continue
+        if kind == "builtin" and parse_number(rest) is not None:
+            continue
+        name, colon, text = rest.partition(":")
+        shared = parse_size(text) if kind == "shared" and name and colon else None
+        if shared is None:
+            args.fail(f'invalid session cache "{word}"')
+        if shared < _LEAST_SHARED_CACHE:
+            args.fail(f'session cache "{word}" is too small')
+    return args.words
 
 
 @settings("ngx_http_ssl_module")
@@ -34,6 +65,10 @@ class Ssl(Settings):
     ssl_session_timeout: float = row(
         HTTP | SERVER, whole_time, "seconds a session may be resumed", default="5m"
     )
+    ssl_session_cache: tuple[str, ...] = row(
+        HTTP | SERVER, session_cache, "where sessions are kept besides tickets",
+        arity=between(1, 2), default="none", repeat=Repeat.REPLACED, status=Status.NO_EFFECT,
+    )  # fmt: skip
     ssl_session_tickets: bool = row(
         HTTP | SERVER, flag, "whether sessions go to the client as tickets", default="on"
     )

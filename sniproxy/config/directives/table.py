@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import core, log, process, proxy, rewrite, ssl, unsupported, upstream
+from . import core, inert, log, process, proxy, rewrite, ssl, unsupported, upstream
 from .row import Context, Row, Settings
 
 MAIN_SETTINGS: tuple[type[Settings], ...] = (process.Main, process.Events)
@@ -25,6 +25,7 @@ ROWS: tuple[Row, ...] = (
     *core.ROWS,
     *log.ROWS,
     *upstream.ROWS,
+    *inert.ROWS,
     *unsupported.ROWS,
 )
 

@@ -1,7 +1,402 @@
-"""nginx's directives that sniproxy does not know yet, or refuses: each by name, none ignored."""
+"""nginx's directives that sniproxy does not know yet, or refuses: each by name, none ignored.
+
+All of nginx 1.31's standard modules that have no row elsewhere. A row that begins to work moves
+to the settings class of its module.
+"""
 
 from __future__ import annotations
 
-from .row import Row
+from collections.abc import Iterator
 
-ROWS: tuple[Row, ...] = ()
+from .kinds import nothing
+from .row import (
+    HTTP,
+    LIMIT_EXCEPT,
+    LOCATION,
+    LOCATION_IF,
+    MAIN,
+    REFUSED,
+    SERVER,
+    SERVER_IF,
+    UPSTREAM,
+    Arity,
+    Context,
+    Merge,
+    Repeat,
+    Row,
+    Status,
+    at_least,
+    between,
+    exactly,
+)  # fmt: skip
+
+HS = HTTP | SERVER
+HSL = HTTP | SERVER | LOCATION
+
+# Module, status, what it is for or why not; then contexts, arguments, names (blocks with `{`).
+_Module = tuple[str, Status, str, tuple[tuple[Context, Arity, str], ...]]
+
+_TABLE: tuple[_Module, ...] = (
+    ("ngx_core_module", Status.REFUSED, "nginx's binary modules do not fit", (
+        (MAIN, exactly(1), "load_module"),
+    )),
+    ("ngx_openssl_module", Status.REFUSED, "OpenSSL has given up its engines", (
+        (MAIN, exactly(1), "ssl_engine"),
+    )),
+    ("ngx_http_access_module", Status.NOT_YET, "access by address", (
+        (HSL | LIMIT_EXCEPT, exactly(1), "allow deny"),
+    )),
+    ("ngx_http_addition_filter_module", Status.NOT_YET, "text around responses", (
+        (HSL, exactly(1), "add_before_body add_after_body"),
+        (HSL, at_least(1), "addition_types"),
+    )),
+    ("ngx_http_auth_basic_module", Status.NOT_YET, "access by password", (
+        (HSL | LIMIT_EXCEPT, exactly(1), "auth_basic auth_basic_user_file"),
+    )),
+    ("ngx_http_auth_request_module", Status.NOT_YET, "access by subrequest", (
+        (HSL, exactly(1), "auth_request"),
+        (HSL, exactly(2), "auth_request_set"),
+    )),
+    ("ngx_http_autoindex_module", Status.NOT_YET, "lists of folders", (
+        (HSL, exactly(1),
+         "autoindex autoindex_format autoindex_localtime autoindex_exact_size"),
+    )),
+    ("ngx_http_browser_module", Status.NOT_YET, "variables about browsers", (
+        (HSL, between(1, 2), "modern_browser"),
+        (HSL, at_least(1), "ancient_browser"),
+        (HSL, exactly(1), "modern_browser_value ancient_browser_value"),
+    )),
+    ("ngx_http_charset_filter_module", Status.NOT_YET, "character sets of responses", (
+        (HSL | LOCATION_IF, exactly(1), "charset source_charset override_charset"),
+        (HSL, at_least(1), "charset_types"),
+        (HTTP, exactly(2), "charset_map{"),
+    )),
+    ("ngx_http_dav_module", Status.NOT_YET, "WebDAV", (
+        (HSL, at_least(1), "dav_methods"),
+        (HSL, exactly(1), "create_full_put_path min_delete_depth"),
+        (HSL, between(1, 3), "dav_access"),
+    )),
+    ("ngx_http_empty_gif_module", Status.NOT_YET, "a transparent pixel", (
+        (LOCATION, exactly(0), "empty_gif"),
+    )),
+    ("ngx_http_fastcgi_module", Status.NOT_YET, "FastCGI upstreams", (
+        (LOCATION | LOCATION_IF, exactly(1), "fastcgi_pass"),
+        (HSL, exactly(1),
+         "fastcgi_index fastcgi_split_path_info fastcgi_store fastcgi_buffering "
+         "fastcgi_request_buffering fastcgi_ignore_client_abort fastcgi_socket_keepalive "
+         "fastcgi_socket_rcvbuf fastcgi_socket_sndbuf fastcgi_connect_timeout "
+         "fastcgi_send_timeout fastcgi_send_lowat fastcgi_buffer_size "
+         "fastcgi_pass_request_headers fastcgi_pass_request_body fastcgi_intercept_errors "
+         "fastcgi_read_timeout fastcgi_busy_buffers_size fastcgi_force_ranges "
+         "fastcgi_limit_rate fastcgi_cache fastcgi_cache_key fastcgi_cache_min_uses "
+         "fastcgi_cache_max_range_offset fastcgi_cache_lock fastcgi_cache_lock_timeout "
+         "fastcgi_cache_lock_age fastcgi_cache_revalidate fastcgi_cache_background_update "
+         "fastcgi_max_temp_file_size fastcgi_temp_file_write_size fastcgi_next_upstream_tries "
+         "fastcgi_next_upstream_timeout fastcgi_pass_header fastcgi_hide_header "
+         "fastcgi_catch_stderr fastcgi_keep_conn"),
+        (HSL, between(1, 3), "fastcgi_store_access"),
+        (HSL, between(1, 2), "fastcgi_bind"),
+        (HSL, exactly(2), "fastcgi_buffers"),
+        (HTTP, at_least(2), "fastcgi_cache_path"),
+        (HSL, at_least(1),
+         "fastcgi_cache_bypass fastcgi_no_cache fastcgi_cache_valid fastcgi_cache_use_stale "
+         "fastcgi_cache_methods fastcgi_next_upstream fastcgi_ignore_headers"),
+        (HSL, between(1, 4), "fastcgi_temp_path"),
+        (HSL, between(2, 3), "fastcgi_param"),
+    )),
+    ("ngx_http_flv_module", Status.NOT_YET, "seeking in FLV files", (
+        (LOCATION, exactly(0), "flv"),
+    )),
+    ("ngx_http_geo_module", Status.NOT_YET, "variables by address", (
+        (HTTP, between(1, 2), "geo{"),
+    )),
+    ("ngx_http_geoip_module", Status.REFUSED, "the databases that it reads are no longer made", (
+        (HTTP, between(1, 2), "geoip_country geoip_org geoip_city"),
+        (HTTP, exactly(1), "geoip_proxy geoip_proxy_recursive"),
+    )),
+    ("ngx_http_grpc_module", Status.NOT_YET, "gRPC upstreams", (
+        (LOCATION | LOCATION_IF, exactly(1), "grpc_pass"),
+        (HSL, between(1, 2), "grpc_bind"),
+        (HSL, exactly(1),
+         "grpc_socket_keepalive grpc_socket_rcvbuf grpc_socket_sndbuf grpc_connect_timeout "
+         "grpc_send_timeout grpc_intercept_errors grpc_buffer_size grpc_read_timeout "
+         "grpc_next_upstream_tries grpc_next_upstream_timeout grpc_pass_header "
+         "grpc_hide_header grpc_ssl_session_reuse grpc_ssl_ciphers grpc_ssl_name "
+         "grpc_ssl_server_name grpc_ssl_verify grpc_ssl_verify_depth "
+         "grpc_ssl_trusted_certificate grpc_ssl_crl grpc_ssl_certificate "
+         "grpc_ssl_certificate_key grpc_ssl_password_file"),
+        (HSL, at_least(1), "grpc_next_upstream grpc_ignore_headers grpc_ssl_protocols"),
+        (HSL, exactly(2), "grpc_set_header grpc_ssl_conf_command"),
+        (HSL, between(1, 3), "grpc_ssl_certificate_cache"),
+    )),
+    ("ngx_http_gunzip_filter_module", Status.NOT_YET, "unpacking for clients without gzip", (
+        (HSL, exactly(1), "gunzip"),
+        (HSL, exactly(2), "gunzip_buffers"),
+    )),
+    ("ngx_http_gzip_static_module", Status.NOT_YET, "packed files", (
+        (HSL, exactly(1), "gzip_static"),
+    )),
+    ("ngx_http_headers_filter_module", Status.NOT_YET, "headers of responses", (
+        (HSL | LOCATION_IF, between(1, 2), "expires"),
+        (HSL | LOCATION_IF, between(2, 3), "add_header add_trailer"),
+        (HSL | LOCATION_IF, exactly(1), "add_header_inherit add_trailer_inherit"),
+    )),
+    ("ngx_http_image_filter_module", Status.NOT_YET, "pictures", (
+        (LOCATION, between(1, 3), "image_filter"),
+        (HSL, exactly(1),
+         "image_filter_jpeg_quality image_filter_webp_quality image_filter_sharpen "
+         "image_filter_transparency image_filter_interlace image_filter_buffer"),
+    )),
+    ("ngx_http_index_module", Status.NOT_YET, "index files", (
+        (HSL, at_least(1), "index"),
+    )),
+    ("ngx_http_limit_conn_module", Status.NOT_YET, "limits of connections", (
+        (HTTP, exactly(2), "limit_conn_zone"),
+        (HSL, exactly(2), "limit_conn"),
+        (HSL, exactly(1), "limit_conn_log_level limit_conn_status limit_conn_dry_run"),
+    )),
+    ("ngx_http_limit_req_module", Status.NOT_YET, "limits of requests", (
+        (HTTP, exactly(3), "limit_req_zone"),
+        (HSL, between(1, 3), "limit_req"),
+        (HSL, exactly(1), "limit_req_log_level limit_req_status limit_req_dry_run"),
+    )),
+    ("ngx_http_map_module", Status.NOT_YET, "variables by table", (
+        (HTTP, exactly(2), "map{"),
+        (HTTP, exactly(1), "map_hash_max_size map_hash_bucket_size"),
+    )),
+    ("ngx_http_memcached_module", Status.NOT_YET, "memcached upstreams", (
+        (LOCATION | LOCATION_IF, exactly(1), "memcached_pass"),
+        (HSL, between(1, 2), "memcached_bind"),
+        (HSL, exactly(1),
+         "memcached_socket_keepalive memcached_connect_timeout memcached_send_timeout "
+         "memcached_buffer_size memcached_read_timeout memcached_next_upstream_tries "
+         "memcached_next_upstream_timeout memcached_gzip_flag"),
+        (HSL, at_least(1), "memcached_next_upstream"),
+    )),
+    ("ngx_http_mirror_module", Status.NOT_YET, "mirrored requests", (
+        (HSL, exactly(1), "mirror mirror_request_body"),
+    )),
+    ("ngx_http_mp4_module", Status.NOT_YET, "seeking in MP4 files", (
+        (LOCATION, exactly(0), "mp4"),
+        (HSL, exactly(1), "mp4_buffer_size mp4_max_buffer_size mp4_start_key_frame"),
+    )),
+    ("ngx_http_proxy_module", Status.NOT_YET, "what else may be said to a proxy", (
+        (HSL, between(1, 2), "proxy_redirect proxy_cookie_domain proxy_cookie_path proxy_bind"),
+        (HSL, between(1, 4), "proxy_cookie_flags"),
+        (HSL, exactly(1),
+         "proxy_store proxy_buffering proxy_request_buffering proxy_ignore_client_abort "
+         "proxy_intercept_errors proxy_set_body proxy_method proxy_pass_request_headers "
+         "proxy_pass_request_body proxy_pass_trailers proxy_force_ranges proxy_limit_rate "
+         "proxy_cache proxy_cache_key proxy_cache_min_uses proxy_cache_max_range_offset "
+         "proxy_cache_lock proxy_cache_lock_timeout proxy_cache_lock_age "
+         "proxy_cache_revalidate proxy_cache_convert_head proxy_cache_background_update "
+         "proxy_pass_header proxy_hide_header proxy_ssl_crl proxy_ssl_password_file"),
+        (HSL, between(1, 3), "proxy_store_access"),
+        (HTTP, at_least(2), "proxy_cache_path"),
+        (HSL, at_least(1),
+         "proxy_cache_bypass proxy_no_cache proxy_cache_valid proxy_cache_use_stale "
+         "proxy_cache_methods proxy_ignore_headers"),
+        (HSL, exactly(2), "proxy_ssl_conf_command"),
+    )),
+    ("ngx_http_random_index_module", Status.NOT_YET, "random index files", (
+        (LOCATION, exactly(1), "random_index"),
+    )),
+    ("ngx_http_realip_module", Status.NOT_YET, "the client's address from a header", (
+        (HSL, exactly(1), "set_real_ip_from real_ip_header real_ip_recursive"),
+    )),
+    ("ngx_http_referer_module", Status.NOT_YET, "access by referer", (
+        (SERVER | LOCATION, at_least(1), "valid_referers"),
+        (SERVER | LOCATION, exactly(1), "referer_hash_max_size referer_hash_bucket_size"),
+    )),
+    ("ngx_http_rewrite_module", Status.NOT_YET, "rewriting of requests", (
+        (SERVER | LOCATION | SERVER_IF | LOCATION_IF, between(2, 3), "rewrite"),
+        (SERVER | LOCATION | SERVER_IF | LOCATION_IF, exactly(0), "break"),
+        (SERVER | LOCATION, at_least(1), "if{"),
+        (SERVER | LOCATION | SERVER_IF | LOCATION_IF, exactly(2), "set"),
+    )),
+    ("ngx_http_scgi_module", Status.NOT_YET, "SCGI upstreams", (
+        (LOCATION | LOCATION_IF, exactly(1), "scgi_pass"),
+        (HSL, exactly(1),
+         "scgi_store scgi_buffering scgi_request_buffering scgi_ignore_client_abort "
+         "scgi_socket_keepalive scgi_socket_rcvbuf scgi_socket_sndbuf scgi_connect_timeout "
+         "scgi_send_timeout scgi_buffer_size scgi_pass_request_headers scgi_pass_request_body "
+         "scgi_intercept_errors scgi_read_timeout scgi_busy_buffers_size scgi_force_ranges "
+         "scgi_limit_rate scgi_cache scgi_cache_key scgi_cache_min_uses "
+         "scgi_cache_max_range_offset scgi_cache_lock scgi_cache_lock_timeout "
+         "scgi_cache_lock_age scgi_cache_revalidate scgi_cache_background_update "
+         "scgi_max_temp_file_size scgi_temp_file_write_size scgi_next_upstream_tries "
+         "scgi_next_upstream_timeout scgi_pass_header scgi_hide_header"),
+        (HSL, between(1, 3), "scgi_store_access"),
+        (HSL, between(1, 2), "scgi_bind"),
+        (HSL, exactly(2), "scgi_buffers"),
+        (HTTP, at_least(2), "scgi_cache_path"),
+        (HSL, at_least(1),
+         "scgi_cache_bypass scgi_no_cache scgi_cache_valid scgi_cache_use_stale "
+         "scgi_cache_methods scgi_next_upstream scgi_ignore_headers"),
+        (HSL, between(1, 4), "scgi_temp_path"),
+        (HSL, between(2, 3), "scgi_param"),
+    )),
+    ("ngx_http_secure_link_module", Status.NOT_YET, "access by signed links", (
+        (HSL, exactly(1), "secure_link secure_link_md5 secure_link_secret"),
+    )),
+    ("ngx_http_slice_filter_module", Status.NOT_YET, "responses in slices", (
+        (HSL, exactly(1), "slice"),
+    )),
+    ("ngx_http_split_clients_module", Status.NOT_YET, "variables by share", (
+        (HTTP, exactly(2), "split_clients{"),
+    )),
+    ("ngx_http_ssi_filter_module", Status.NOT_YET, "server side includes", (
+        (HSL | LOCATION_IF, exactly(1), "ssi"),
+        (HSL, exactly(1),
+         "ssi_silent_errors ssi_ignore_recycled_buffers ssi_min_file_chunk ssi_value_length "
+         "ssi_last_modified"),
+        (HSL, at_least(1), "ssi_types"),
+    )),
+    ("ngx_http_ssl_module", Status.NOT_YET, "what else may be said of TLS", (
+        (HS, exactly(1),
+         "ssl_ech_file ssl_password_file ssl_verify_client ssl_verify_depth "
+         "ssl_client_certificate ssl_session_ticket_key ssl_crl ssl_ocsp ssl_ocsp_responder "
+         "ssl_ocsp_cache"),
+        (HS, exactly(2), "ssl_conf_command"),
+    )),
+    ("ngx_http_stub_status_module", Status.NOT_YET, "a page of counters", (
+        (SERVER | LOCATION, between(0, 1), "stub_status"),
+    )),
+    ("ngx_http_sub_filter_module", Status.NOT_YET, "replaced text in responses", (
+        (HSL, exactly(2), "sub_filter"),
+        (HSL, at_least(1), "sub_filter_types"),
+        (HSL, exactly(1), "sub_filter_once sub_filter_last_modified"),
+    )),
+    ("ngx_http_try_files_module", Status.NOT_YET, "files tried in turn", (
+        (SERVER | LOCATION, at_least(2), "try_files"),
+    )),
+    ("ngx_http_tunnel_module", Status.NOT_YET, "CONNECT", (
+        (SERVER | LOCATION | LOCATION_IF, between(0, 1), "tunnel_pass"),
+        (HSL, between(1, 2), "tunnel_bind"),
+        (HSL, exactly(1),
+         "tunnel_socket_keepalive tunnel_socket_rcvbuf tunnel_socket_sndbuf "
+         "tunnel_connect_timeout tunnel_send_timeout tunnel_send_lowat tunnel_buffer_size "
+         "tunnel_read_timeout tunnel_next_upstream_tries tunnel_next_upstream_timeout"),
+        (HSL, at_least(1), "tunnel_next_upstream"),
+    )),
+    ("ngx_http_upstream_hash_module", Status.NOT_YET, "peers by key", (
+        (UPSTREAM, between(1, 2), "hash"),
+    )),
+    ("ngx_http_upstream_ip_hash_module", Status.NOT_YET, "peers by address", (
+        (UPSTREAM, exactly(0), "ip_hash"),
+    )),
+    ("ngx_http_upstream_least_conn_module", Status.NOT_YET, "peers by connections", (
+        (UPSTREAM, exactly(0), "least_conn"),
+    )),
+    ("ngx_http_upstream_least_time_module", Status.NOT_YET, "peers by time", (
+        (UPSTREAM, between(1, 2), "least_time"),
+    )),
+    ("ngx_http_upstream_random_module", Status.NOT_YET, "peers by chance", (
+        (UPSTREAM, between(0, 2), "random"),
+    )),
+    ("ngx_http_upstream_sticky_module", Status.NOT_YET, "peers by session", (
+        (UPSTREAM, at_least(2), "sticky"),
+    )),
+    ("ngx_http_userid_filter_module", Status.NOT_YET, "cookies that tell clients apart", (
+        (HSL, exactly(1),
+         "userid userid_service userid_name userid_domain userid_path userid_expires "
+         "userid_p3p userid_mark"),
+        (HSL, between(1, 3), "userid_flags"),
+    )),
+    ("ngx_http_uwsgi_module", Status.NOT_YET, "uwsgi upstreams", (
+        (LOCATION | LOCATION_IF, exactly(1), "uwsgi_pass"),
+        (HSL, exactly(1),
+         "uwsgi_modifier1 uwsgi_modifier2 uwsgi_store uwsgi_buffering uwsgi_request_buffering "
+         "uwsgi_ignore_client_abort uwsgi_socket_keepalive uwsgi_socket_rcvbuf "
+         "uwsgi_socket_sndbuf uwsgi_connect_timeout uwsgi_send_timeout uwsgi_buffer_size "
+         "uwsgi_pass_request_headers uwsgi_pass_request_body uwsgi_intercept_errors "
+         "uwsgi_read_timeout uwsgi_busy_buffers_size uwsgi_force_ranges uwsgi_limit_rate "
+         "uwsgi_cache uwsgi_cache_key uwsgi_cache_min_uses uwsgi_cache_max_range_offset "
+         "uwsgi_cache_lock uwsgi_cache_lock_timeout uwsgi_cache_lock_age "
+         "uwsgi_cache_revalidate uwsgi_cache_background_update uwsgi_max_temp_file_size "
+         "uwsgi_temp_file_write_size uwsgi_next_upstream_tries uwsgi_next_upstream_timeout "
+         "uwsgi_string uwsgi_pass_header uwsgi_hide_header uwsgi_ssl_session_reuse "
+         "uwsgi_ssl_ciphers uwsgi_ssl_name uwsgi_ssl_server_name uwsgi_ssl_verify "
+         "uwsgi_ssl_verify_depth uwsgi_ssl_trusted_certificate uwsgi_ssl_crl "
+         "uwsgi_ssl_certificate uwsgi_ssl_certificate_key uwsgi_ssl_password_file"),
+        (HSL, between(1, 3), "uwsgi_store_access uwsgi_ssl_certificate_cache"),
+        (HSL, between(1, 2), "uwsgi_bind"),
+        (HSL, exactly(2), "uwsgi_buffers uwsgi_ssl_conf_command"),
+        (HTTP, at_least(2), "uwsgi_cache_path"),
+        (HSL, at_least(1),
+         "uwsgi_cache_bypass uwsgi_no_cache uwsgi_cache_valid uwsgi_cache_use_stale "
+         "uwsgi_cache_methods uwsgi_next_upstream uwsgi_ignore_headers uwsgi_ssl_protocols"),
+        (HSL, between(1, 4), "uwsgi_temp_path"),
+        (HSL, between(2, 3), "uwsgi_param"),
+    )),
+    ("ngx_http_xslt_filter_module", Status.NOT_YET, "XML transformed", (
+        (HSL, exactly(1), "xml_entities xml_external_entities xslt_last_modified"),
+        (LOCATION, at_least(1), "xslt_stylesheet"),
+        (HSL, exactly(2), "xslt_param xslt_string_param"),
+        (HSL, at_least(1), "xslt_types"),
+    )),
+    ("ngx_http_perl_module", Status.REFUSED, "there is no Perl in here", (
+        (HTTP, exactly(1), "perl_modules perl_require"),
+        (LOCATION | LIMIT_EXCEPT, exactly(1), "perl"),
+        (HTTP, exactly(2), "perl_set"),
+    )),
+    ("ngx_http_core_module", Status.NOT_YET, "files, limits, error pages, names looked up", (
+        (HS, exactly(1), "max_headers"),
+        (HSL | LOCATION_IF, exactly(1), "root limit_rate limit_rate_after post_action"),
+        (LOCATION, exactly(1), "alias"),
+        (LOCATION, at_least(1), "limit_except{"),
+        (HSL, exactly(1),
+         "client_body_in_file_only satisfy auth_delay absolute_redirect "
+         "server_name_in_redirect port_in_redirect recursive_error_pages "
+         "chunked_transfer_encoding resolver_timeout"),
+        (HS, at_least(1), "client_body_early_read"),
+        (LOCATION, exactly(0), "internal"),
+        (HSL, at_least(1), "early_hints resolver"),
+        (HSL | LOCATION_IF, at_least(2), "error_page"),
+        (HSL, between(1, 2), "disable_symlinks"),
+    )),
+    ("ngx_http_upstream_module", Status.NOT_YET, "names looked up while running", (
+        (UPSTREAM, at_least(1), "resolver"),
+        (UPSTREAM, exactly(1), "resolver_timeout"),
+    )),
+    ("ngx_http_v3_module", Status.NOT_YET, "HTTP/3", (
+        (HS, exactly(1),
+         "http3 http3_hq http3_max_concurrent_streams http3_stream_buffer_size quic_retry "
+         "quic_gso quic_host_key quic_active_connection_id_limit"),
+    )),
+    ("ngx_mail_module", Status.NOT_YET, "mail proxies", (
+        (MAIN, exactly(0), "mail{"),
+    )),
+    ("ngx_stream_module", Status.NOT_YET, "TCP and UDP proxies", (
+        (MAIN, exactly(0), "stream{"),
+    )),
+)  # fmt: skip
+
+# Names that stand in `mail {}` and `stream {}` alone, so are not allowed anywhere else.
+_INSIDE_OF_REFUSED = (
+    "auth_http auth_http_timeout auth_http_header auth_http_pass_client_cert protocol timeout "
+    "max_errors imap_client_buffer imap_capabilities imap_auth pop3_capabilities pop3_auth "
+    "proxy proxy_buffer proxy_timeout proxy_pass_error_message xclient proxy_smtp_auth "
+    "proxy_protocol smtp_client_buffer smtp_greeting_delay smtp_capabilities smtp_auth "
+    "starttls proxy_protocol_timeout preread_buffer_size preread_timeout pass "
+    "proxy_downstream_buffer proxy_upstream_buffer proxy_upload_rate proxy_download_rate "
+    "proxy_requests proxy_responses proxy_half_close proxy_ssl proxy_ssl_alpn "
+    "ssl_handshake_timeout ssl_alpn ssl_preread "
+)
+
+
+def _rows() -> Iterator[Row]:
+    for module, status, doc, said in _TABLE:
+        for contexts, arity, names in said:
+            for name in names.split():
+                yield Row(
+                    name.rstrip("{"), contexts, arity, nothing, doc, module,
+                    repeat=Repeat.REPLACED, merge=Merge.OWN, status=status,
+                    opens=REFUSED if name.endswith("{") else None,
+                )  # fmt: skip
+    for name in _INSIDE_OF_REFUSED.split():
+        yield Row(name, REFUSED, at_least(0), nothing, "mail, TCP and UDP proxies", "",
+                  repeat=Repeat.REPLACED, merge=Merge.OWN, status=Status.NOT_YET)  # fmt: skip
+
+
+ROWS = tuple(_rows())

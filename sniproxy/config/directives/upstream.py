@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..addresses import Address, AddressError, parse_address
-from .kinds import parse_number, parse_time
+from .kinds import number, parse_number, parse_time, time
 from .row import (
     HTTP,
     UPSTREAM,
@@ -13,7 +13,9 @@ from .row import (
     Merge,
     Repeat,
     Settings,
+    Status,
     at_least,
+    between,
     block,
     exactly,
     row,
@@ -63,6 +65,24 @@ def upstream_server(args: Args) -> PeerSettings:
     return PeerSettings(address, **values)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """`keepalive CONNECTIONS [local]`."""
+
+    connections: int
+    local: bool = False
+    """Whether each location that uses the group keeps connections of its own."""
+
+
+def keepalive(args: Args) -> Keepalive:
+    connections = parse_number(args.first)
+    if connections is None:
+        args.fail(f'invalid value "{args.first}" in "{args.name}" directive')
+    if args.words[1:] not in ((), ("local",)):
+        args.fail(f'invalid parameter "{args.words[1]}"')
+    return Keepalive(connections, len(args.words) > 1)
+
+
 @settings(MODULE)
 class UpstreamGroup(Settings):
     """The directives inside `upstream {}`."""
@@ -70,6 +90,22 @@ class UpstreamGroup(Settings):
     server: tuple[PeerSettings, ...] = row(
         UPSTREAM, upstream_server, "one peer of the group",
         arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.OWN,
+    )  # fmt: skip
+    keepalive: Keepalive = row(
+        UPSTREAM, keepalive, "idle connections that are kept", arity=between(1, 2),
+        default="32 local", merge=Merge.OWN, status=Status.NO_EFFECT,
+    )  # fmt: skip
+    keepalive_requests: int = row(
+        UPSTREAM, number, "requests that one kept connection may carry",
+        default="1000", merge=Merge.OWN, status=Status.NO_EFFECT,
+    )  # fmt: skip
+    keepalive_time: float = row(
+        UPSTREAM, time, "seconds that a kept connection may live in all",
+        default="1h", merge=Merge.OWN, status=Status.NO_EFFECT,
+    )  # fmt: skip
+    keepalive_timeout: float = row(
+        UPSTREAM, time, "seconds that an idle connection is kept",
+        default="60s", merge=Merge.OWN, status=Status.NO_EFFECT,
     )  # fmt: skip
 
 

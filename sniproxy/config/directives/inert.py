@@ -1,0 +1,184 @@
+"""nginx's directives that are accepted, checked, and mean nothing here.
+
+They tune nginx's own machinery (buffers in shared memory, sendfile, hash tables), or offer what
+a client can do without (gzip, HTTP/2). What decides who gets an answer, or which, never stands
+here: that is refused in `unsupported` until it works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .kinds import (
+    buffers,
+    flag,
+    number,
+    offset,
+    one_of,
+    or_off,
+    parse_number,
+    size,
+    some_of,
+    string,
+    time,
+    whole_time,
+    within,
+    words,
+)  # fmt: skip
+from .row import (
+    EVENTS,
+    HTTP,
+    LOCATION,
+    LOCATION_IF,
+    MAIN,
+    SERVER,
+    SERVER_IF,
+    TYPES,
+    UPSTREAM,
+    Args,
+    Arity,
+    Context,
+    Kind,
+    Merge,
+    Repeat,
+    Row,
+    Status,
+    at_least,
+    between,
+    block,
+    exactly,
+)  # fmt: skip
+
+HS = HTTP | SERVER
+HSL = HTTP | SERVER | LOCATION
+ONE = exactly(1)
+
+
+def path(args: Args) -> tuple[str, ...]:
+    """A folder, and the digits of up to three levels of folders below it."""
+    levels = [parse_number(word) for word in args.words[1:]]
+    if not all(levels) or sum(level + 1 for level in levels if level) > 10 + len(levels):
+        args.fail_directive("invalid value")
+    return args.words
+
+
+def aio(args: Args) -> str:
+    value = args.first
+    if value not in ("on", "off") and value != "threads" and not value.startswith("threads="):
+        args.fail_directive("invalid value")
+    return value
+
+
+def worker_priority(args: Args) -> str:
+    if parse_number(args.first.lstrip("+-")) is None:
+        args.fail_directive("invalid number")
+    return args.first
+
+
+_OBSOLETE_HTTP2 = "http2_recv_timeout http2_idle_timeout http2_max_requests http2_max_field_size \
+http2_max_header_size http2_max_concurrent_pushes"
+
+# Module, contexts, kind, arity, whether it may be repeated, names.
+_Said = tuple[str, Context, Kind, Arity, Repeat, str]
+_ONCE, _AGAIN = Repeat.REFUSED, Repeat.REPLACED
+
+_CORE = "ngx_core_module"
+_EVENTS = "ngx_event_core_module"
+_HTTP = "ngx_http_core_module"
+_GZIP = "ngx_http_gzip_filter_module"
+_PROXY = "ngx_http_proxy_module"
+_SSL = "ngx_http_ssl_module"
+_V2 = "ngx_http_v2_module"
+
+_TABLE: tuple[_Said, ...] = (
+    (_CORE, MAIN, time, ONE, _ONCE, "timer_resolution"),
+    (_CORE, MAIN, string, ONE, _ONCE, "lock_file working_directory"),
+    (_CORE, MAIN, worker_priority, ONE, _ONCE, "worker_priority"),
+    (_CORE, MAIN, words, at_least(1), _ONCE, "worker_cpu_affinity"),
+    (_CORE, MAIN, number, ONE, _ONCE, "worker_rlimit_nofile"),
+    (_CORE, MAIN, offset, ONE, _ONCE, "worker_rlimit_core"),
+    (_CORE, MAIN, string, ONE, _AGAIN, "env"),
+    (_CORE, MAIN, one_of({"stop": 1, "abort": 2}), ONE, _ONCE, "debug_points"),
+    ("ngx_regex_module", MAIN, flag, ONE, _ONCE, "pcre_jit"),
+    ("ngx_thread_pool_module", MAIN, words, between(2, 3), _AGAIN, "thread_pool"),
+    ("ngx_openssl_cache_module", MAIN, flag, ONE, _ONCE, "ssl_object_cache_inheritable"),
+    ("ngx_quic_bpf_module", MAIN, flag, ONE, _ONCE, "quic_bpf"),
+    ("ngx_google_perftools_module", MAIN, string, ONE, _ONCE, "google_perftools_profiles"),
+    (_EVENTS, EVENTS, string, ONE, _ONCE, "use"),
+    (_EVENTS, EVENTS, flag, ONE, _ONCE, "multi_accept accept_mutex"),
+    (_EVENTS, EVENTS, time, ONE, _ONCE, "accept_mutex_delay"),
+    (_EVENTS, EVENTS, string, ONE, _AGAIN, "debug_connection"),
+    ("ngx_epoll_module", EVENTS, number, ONE, _ONCE, "epoll_events worker_aio_requests"),
+    (_HTTP, HTTP, number, ONE, _ONCE,
+     "variables_hash_max_size variables_hash_bucket_size server_names_hash_max_size "
+     "server_names_hash_bucket_size"),
+    (_HTTP, HS, size, ONE, _ONCE, "connection_pool_size request_pool_size"),
+    (_HTTP, HSL, number, ONE, _ONCE,
+     "types_hash_max_size types_hash_bucket_size max_ranges open_file_cache_min_uses"),
+    (_HTTP, HSL, string, ONE, _ONCE, "default_type"),
+    (_HTTP, HSL, path, between(1, 4), _ONCE, "client_body_temp_path"),
+    (_HTTP, HSL | LOCATION_IF, flag, ONE, _ONCE, "sendfile"),
+    (_HTTP, HSL, flag, ONE, _ONCE,
+     "client_body_in_single_buffer aio_write tcp_nopush tcp_nodelay reset_timedout_connection "
+     "msie_padding msie_refresh log_not_found log_subrequest etag open_file_cache_errors "
+     "open_file_cache_events gzip_vary"),
+    (_HTTP, HSL, size, ONE, _ONCE,
+     "sendfile_max_chunk subrequest_output_buffer_size read_ahead send_lowat postpone_output"),
+    (_HTTP, HSL, aio, ONE, _ONCE, "aio"),
+    (_HTTP, HSL, or_off(offset), ONE, _ONCE, "directio"),
+    (_HTTP, HSL, offset, ONE, _ONCE, "directio_alignment"),
+    (_HTTP, HSL, time, ONE, _ONCE,
+     "keepalive_time keepalive_min_timeout lingering_time lingering_timeout"),
+    (_HTTP, HSL, some_of("none", "msie6", "safari"), between(1, 2), _AGAIN, "keepalive_disable"),
+    (_HTTP, HSL, one_of({"off": 0, "on": 1, "always": 2}), ONE, _ONCE, "lingering_close"),
+    (_HTTP, HSL, one_of({"off": 0, "exact": 1, "before": 2}), ONE, _ONCE, "if_modified_since"),
+    (_HTTP, HSL, words, between(1, 2), _ONCE, "open_file_cache"),
+    (_HTTP, HSL, whole_time, ONE, _ONCE, "open_file_cache_valid"),
+    (_HTTP, HSL, one_of({"1.0": 10, "1.1": 11}), ONE, _ONCE, "gzip_http_version"),
+    (_HTTP, HSL,
+     some_of("off", "expired", "no-cache", "no-store", "private", "no_last_modified", "no_etag",
+             "auth", "any"),
+     at_least(1), _AGAIN, "gzip_proxied"),
+    (_HTTP, HSL, words, at_least(1), _AGAIN, "gzip_disable"),
+    ("ngx_http_copy_filter_module", HSL, buffers, exactly(2), _ONCE, "output_buffers"),
+    ("ngx_http_log_module", HSL, words, between(1, 4), _ONCE, "open_log_file_cache"),
+    ("ngx_http_rewrite_module", HSL | SERVER_IF | LOCATION_IF, flag, ONE, _ONCE,
+     "rewrite_log uninitialized_variable_warn"),
+    (_GZIP, HSL | LOCATION_IF, flag, ONE, _ONCE, "gzip"),
+    (_GZIP, HSL, flag, ONE, _ONCE, "gzip_no_buffer"),
+    (_GZIP, HSL, buffers, exactly(2), _ONCE, "gzip_buffers"),
+    (_GZIP, HSL, words, at_least(1), _AGAIN, "gzip_types"),
+    (_GZIP, HSL, within(1, 9), ONE, _ONCE, "gzip_comp_level"),
+    (_GZIP, HSL, size, ONE, _ONCE, "gzip_window gzip_hash postpone_gzipping gzip_min_length"),
+    (_V2, HS, flag, ONE, _ONCE, "http2"),
+    (_V2, HTTP, size, ONE, _ONCE, "http2_recv_buffer_size"),
+    (_V2, HS, size, ONE, _ONCE, "http2_pool_size http2_body_preread_size"),
+    (_V2, HS, number, ONE, _ONCE, "http2_max_concurrent_streams http2_streams_index_size"),
+    (_V2, HS, string, ONE, _AGAIN, _OBSOLETE_HTTP2),
+    (_V2, HSL, size, ONE, _ONCE, "http2_chunk_size"),
+    (_V2, HSL, string, ONE, _AGAIN, "http2_push http2_push_preload"),
+    (_PROXY, HSL, number, ONE, _ONCE, "proxy_headers_hash_max_size proxy_headers_hash_bucket_size"),
+    (_PROXY, HSL, size, ONE, _ONCE, "proxy_send_lowat proxy_socket_rcvbuf proxy_socket_sndbuf"),
+    (_PROXY, HSL, flag, ONE, _ONCE, "proxy_socket_keepalive"),
+    (_PROXY, HSL, path, between(1, 4), _ONCE, "proxy_temp_path"),
+    (_PROXY, HSL, words, between(1, 3), _ONCE, "proxy_ssl_certificate_cache"),
+    (_SSL, HS, size, ONE, _ONCE, "ssl_buffer_size"),
+    (_SSL, HS, string, ONE, _ONCE,
+     "ssl_dhparam ssl_trusted_certificate ssl_stapling_file ssl_stapling_responder"),
+    (_SSL, HS, flag, ONE, _ONCE,
+     "ssl_certificate_compression ssl_stapling ssl_stapling_verify ssl_early_data"),
+    (_SSL, HS, words, between(1, 3), _ONCE, "ssl_certificate_cache"),
+    ("ngx_http_upstream_zone_module", UPSTREAM, words, between(1, 2), _AGAIN, "zone"),
+)  # fmt: skip
+
+
+def _rows() -> Iterator[Row]:
+    doc = "a matter of nginx's own machinery"
+    for module, contexts, kind, arity, repeat, names in _TABLE:
+        for name in names.split():
+            yield Row(name, contexts, arity, kind, doc, module,
+                      repeat=repeat, merge=Merge.OWN, status=Status.NO_EFFECT)  # fmt: skip
+    yield block("types", HSL, TYPES, "media types of files", module=_HTTP, status=Status.NO_EFFECT)
+
+
+ROWS = tuple(_rows())
