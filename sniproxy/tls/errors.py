@@ -103,7 +103,10 @@ def openssl_failure(
 
     `ssl_error` is SSL_get_error's answer; `errno` counts only with SSL_ERROR_SYSCALL.
     """
-    if ssl_error != openssl.SYSCALL:
+    if ssl_error == openssl.SYSCALL:
+        # OpenSSL 4 queues the errno too: told once, as every nginx in use tells it.
+        queue = [error for error in queue if error.code != SYSTEM_ERROR | errno]
+    else:
         errno = 0
     return Failure(
         error_text(operation, queue, dialect),

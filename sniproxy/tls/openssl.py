@@ -272,8 +272,13 @@ def cipher(ssl: Ssl) -> str:
 
 
 def group(ssl: Ssl) -> str:
-    """The key exchange group by OpenSSL's name; "" without one."""
-    return _text(lib.SSL_get0_group_name(ssl))
+    """The key exchange group as nginx calls it; "" without one."""
+    name = _text(lib.SSL_get0_group_name(ssl))
+    return _SHORT_NAMES.get(name, name)
+
+
+_SHORT_NAMES = {"x25519": "X25519", "x448": "X448", "secp256r1": "prime256v1"}
+"""nginx prints the object's short name, where TLS has its own."""
 
 
 def alpn(ssl: Ssl) -> bytes:

@@ -16,6 +16,7 @@ is there already costs no scheduling. Rules that hold here:
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
 import socket
@@ -54,6 +55,12 @@ class SocketStream:
         self.side = side
         self.broken = False
         """True while a write is under way, and for good when it did not end well."""
+        self.requests = 0
+        """Exchanges that it has carried, where it is kept for more."""
+        self.reads_by = "recv()"
+        """The call that a failed read is told by: nginx takes `readv()` for a buffered body."""
+        self.writes_by = "writev()"
+        """The same for writes: `send()` on an upgraded connection."""
         self._fd = sock.fileno()
         self._eager_turns = 0
 
@@ -75,7 +82,7 @@ class SocketStream:
             except BlockingIOError:
                 pass
             except OSError as error:
-                raise self._socket_failed("recv() failed", error) from None
+                raise self._socket_failed(self.reads_by, error) from None
             else:
                 await self._take_turns()
                 return data
@@ -84,7 +91,7 @@ class SocketStream:
     async def send_all(self, data: bytes | bytearray | memoryview, timeout: float) -> None:
         """Sends all of `data`; `timeout` is for each wait, not for the whole.
 
-        Raises Failed: `send() failed`, `… timed out`.
+        Raises Failed: `writev() failed`, `… timed out`.
         """
         unsent = memoryview(data).cast("B")
         if not unsent:
@@ -96,16 +103,38 @@ class SocketStream:
             except BlockingIOError:
                 pass
             except OSError as error:
-                raise self._socket_failed("send() failed", error) from None
+                raise self._socket_failed(self.writes_by, error) from None
             if not unsent:
                 break
             await self._wait(WANT_WRITE, timeout)
         self.broken = False
         await self._take_turns()
 
-    async def shutdown(self) -> None:
+    def shutdown(self) -> None:
         """Ends the connection in good order."""
         self.close()
+
+    def shutdown_writing(self) -> None:
+        """Tells the peer, in good order, that nothing more will come; reading goes on."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def shutdown_reading(self) -> None:
+        """Lets whoever reads find the end at once."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RD)
+
+    def is_quiet(self) -> bool:
+        """Whether an idle connection is fit for use: open, and nothing has come unasked."""
+        if self.broken:
+            return False
+        try:
+            self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
     def close(self) -> None:
         """Ends the connection at once."""
@@ -128,9 +157,9 @@ class SocketStream:
             self._eager_turns = 0
             await trio.lowlevel.checkpoint()
 
-    def _socket_failed(self, text: str, error: OSError) -> Failed:
+    def _socket_failed(self, call: str, error: OSError) -> Failed:
         self.broken = True
-        return Failed(socket_failure(text, self.side, error.errno or 0))
+        return Failed(socket_failure(f"{call} failed", self.side, error.errno or 0))
 
 
 class Reject(enum.Enum):
@@ -347,14 +376,22 @@ class TLSStream(SocketStream):
             )
         )
 
-    async def shutdown(self) -> None:
+    def shutdown(self) -> None:
         """Sends close_notify, if the connection is sound and the peer has not gone, and closes.
 
         Neither the sending nor the peer's answer is waited for.
         """
+        self._notify()
+        self.close()
+
+    def shutdown_writing(self) -> None:
+        """Sends close_notify and ends the sending side of the socket."""
+        self._notify()
+        super().shutdown_writing()
+
+    def _notify(self) -> None:
         if self.established and not self.broken and not self._at_end:
             openssl.send_close_notify(self._ssl)
-        self.close()
 
     def close(self) -> None:
         """Ends the connection at once, without close_notify; its session stays good."""

@@ -66,6 +66,8 @@ def running(folder: Path, http: str, port: int) -> Iterator[Nginx]:
             if process.poll() is not None:
                 raise RuntimeError((folder / "error.log").read_text())
             time.sleep(0.01)
+        while b"closed connection" not in (folder / "error.log").read_bytes():
+            time.sleep(0.002)  # the line about the connection above
         yield Nginx(folder / "error.log")
     finally:
         process.terminate()

@@ -35,6 +35,7 @@ class Case:
     server: tuple[tuple[str, Any], ...] = ()
     proxy: tuple[tuple[str, str], ...] = ()
     """proxy_ssl_* directives, and the arguments of `upstream_context`."""
+    name: str = "w.test"
 
 
 TLS12 = ssl.TLSVersion.TLSv1_2
@@ -65,6 +66,8 @@ CASES = {
     ),
     "client certificate missing": Case(server=(("maximum_version", TLS12), CLIENT_WANTED)),
     "client certificate missing (1.3)": Case(server=(CLIENT_WANTED,)),
+    "a name of 255 bytes": Case(name="x" * 255),
+    "a name of 256 bytes": Case(name="x" * 256),
     "good": Case(proxy=VERIFY),
     "unknown issuer": Case(certificate="lonely", proxy=VERIFY),
     "self-signed": Case(certificate="own", proxy=VERIFY),
@@ -106,7 +109,7 @@ def world(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
         port = free_port()
         locations = "".join(
             f"location = /{ports[name]} {{ proxy_pass https://127.0.0.1:{ports[name]};"
-            "proxy_ssl_server_name on; proxy_ssl_name w.test; proxy_ssl_session_reuse off;"
+            f"proxy_ssl_server_name on; proxy_ssl_name {case.name}; proxy_ssl_session_reuse off;"
             "proxy_connect_timeout 200ms;"
             + "".join(f"proxy_ssl_{key} {value};" for key, value in case.proxy)
             + "}\n"
@@ -131,19 +134,19 @@ def ours(case: Case, port: int, files: Files) -> tuple[str, str] | None:
 
     async def talk() -> tuple[str, str] | None:
         sock = socket.create_connection(("127.0.0.1", port))
-        stream = TLSStream(sock, Side.UPSTREAM, context, server_name="w.test")
         try:
+            stream = TLSStream(sock, Side.UPSTREAM, context, server_name=case.name)
             await stream.do_handshake(0.2)
             if verify and stream.verify_result:
                 error = f"({stream.verify_result}:{stream.verify_error()})"
                 return "error", f"upstream SSL certificate verify error: {error}"
             await stream.send_all(b"GET / HTTP/1.0\r\n\r\n", 5)
             await stream.receive_some(5)
-            await stream.shutdown()
+            stream.shutdown()
         except Failed as error:
             return error.failure.level.word, error.failure.message
         finally:
-            stream.close()
+            sock.close()
         return None
 
     return trio.run(talk, clock=MockClock(autojump_threshold=1))

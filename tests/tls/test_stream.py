@@ -1,0 +1,411 @@
+"""The stream itself: both sides of it joined, and Python's ssl as a peer."""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from sniproxy.message import Failed, Failure, FailureClass, Level, Side
+from sniproxy.tls.contexts import server_context, upstream_context
+from sniproxy.tls.stream import EAGER_TURNS, SocketStream, TLSStream
+
+from . import peers
+from .conftest import Files
+from .pairs import connected, part, shake_hands, tls_pair
+
+
+def run(
+    test: Callable[..., Awaitable[None]], *arguments: object, clock: trio.abc.Clock | None = None
+) -> None:
+    trio.run(test, *arguments, clock=clock)
+
+
+async def failure_of(operation: Awaitable[object]) -> Failure:
+    with pytest.raises(Failed) as failed:
+        await operation
+    return failed.value.failure
+
+
+def plain_pair() -> tuple[SocketStream, SocketStream]:
+    near, far = socket.socketpair()
+    return SocketStream(near, Side.CLIENT), SocketStream(far, Side.UPSTREAM)
+
+
+def contexts(files: Files, **settings: Any) -> tuple[Any, Any]:
+    return server_context(certificates=[files.leaf], **settings), upstream_context()
+
+
+@pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
+def test_facts_of_a_handshake(protocol: str, files: Files) -> None:
+    async def main() -> None:
+        pair = await connected(
+            *contexts(files, protocols=[protocol]), server_name="W.test.", alpn=b"\x08http/1.1"
+        )
+        for stream in pair:
+            facts = stream.handshake("192.0.2.1:443", began=1.0, duration=0.5)
+            assert facts.side is stream.side
+            assert facts.server_name == "W.test."
+            assert facts.protocol == protocol
+            assert facts.cipher.endswith(
+                "AES_256_GCM_SHA384" if protocol == "TLSv1.3" else "SHA384"
+            )
+            assert facts.group == "X25519"
+            assert facts.alpn == "http/1.1"
+            assert not facts.resumed
+        assert pair[1].handshake("").certificate_names == ("w.test",)
+        assert pair[0].peer_certificate is None
+        part(*pair)
+
+    run(main)
+
+
+def test_a_handshake_that_failed_has_facts_too(files: Files) -> None:
+    async def main() -> None:
+        near, far = plain_pair()
+        server, _ = contexts(files)
+        stream = TLSStream(near.sock, Side.CLIENT, server)
+        far.close()
+        failure = await failure_of(stream.do_handshake(5))
+        assert failure == Failure("peer closed connection in SSL handshake", Level.INFO)
+        facts = stream.handshake("192.0.2.1:443", failure=failure)
+        assert (facts.protocol, facts.server_name, facts.failure) == ("", None, failure)
+        stream.shutdown()
+
+    run(main)
+
+
+def test_much_data_both_ways_at_once(files: Files) -> None:
+    data = os.urandom(1 << 20)
+
+    async def receive(stream: TLSStream) -> None:
+        received = bytearray()
+        while len(received) < len(data):
+            received += await stream.receive_some(5, 65536)
+        assert received == data
+
+    async def main() -> None:
+        pair = await connected(*contexts(files))
+        async with trio.open_nursery() as nursery:
+            for stream in pair:
+                nursery.start_soon(receive, stream)
+                nursery.start_soon(stream.send_all, memoryview(data), 5)
+        assert not pair[0].broken
+        part(*pair)
+
+    run(main)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_what_can_be_sent(kind: Callable[[bytes], Any], files: Files) -> None:
+    async def main() -> None:
+        for near, far in (await connected(*contexts(files)), plain_pair()):
+            await near.send_all(kind(b""), 5)
+            await near.send_all(kind(b"\0abc"), 5)
+            assert await far.receive_some(5) == b"\0abc"
+            near.shutdown()
+            assert await far.receive_some(5) == b""
+            far.close()
+
+    run(main)
+
+
+def test_a_short_read_leaves_the_rest(files: Files) -> None:
+    async def main() -> None:
+        for near, far in (await connected(*contexts(files)), plain_pair()):
+            await near.send_all(b"abcdef", 5)
+            assert await far.receive_some(5, 2) == b"ab"
+            assert await far.receive_some(5) == b"cdef"
+            near.close()
+            far.close()
+
+    run(main)
+
+
+def test_a_peeked_byte_stays(files: Files) -> None:
+    async def main() -> None:
+        near, far = plain_pair()
+        await near.send_all(b"GET", 5)
+        assert await far.peek_byte(5) == b"G"
+        assert await far.receive_some(5) == b"GET"
+        near.close()
+        assert await far.peek_byte(5) == b""
+        far.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_nobody_waits_for_ever(side: Side, files: Files) -> None:
+    expected = Failure(
+        f"{side.value} timed out",
+        Level.INFO if side is Side.CLIENT else Level.ERROR,
+        FailureClass.TIMEOUT,
+        110,
+    )
+
+    async def main() -> None:
+        server, client = contexts(files)
+        for operation in ("receive_some", "peek_byte", "send_all", "do_handshake"):
+            near, far = socket.socketpair()
+            stream: Any = SocketStream(near, side)
+            if operation == "do_handshake":
+                stream = TLSStream(near, side, server if side is Side.CLIENT else client)
+            arguments = (b"x" * 10_000_000, 0.2) if operation == "send_all" else (0.2,)
+            began = trio.current_time()
+            assert await failure_of(getattr(stream, operation)(*arguments)) == expected
+            assert trio.current_time() - began == pytest.approx(0.2, abs=0.05)
+            stream.close()
+            far.close()
+
+    run(main, clock=MockClock(autojump_threshold=0.01))
+
+
+def test_a_time_out_is_between_two_operations(files: Files) -> None:
+    """A peer that takes a little now and then is slow, not gone."""
+
+    async def main() -> None:
+        near, far = await connected(*contexts(files))
+        data = b"x" * 2_000_000
+
+        async def sip() -> None:
+            received = 0
+            while received < len(data):
+                await trio.sleep(0.9)
+                while True:
+                    received += len(await far.receive_some(5, 65536))
+                    if received == len(data) or received % 262144 < 16384:
+                        break
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sip)
+            await near.send_all(data, 1)
+        assert trio.current_time() > 2
+        part(near, far)
+
+    run(main, clock=MockClock(autojump_threshold=0.02))
+
+
+def test_no_time_out_at_all(files: Files) -> None:
+    async def main() -> None:
+        near, far = plain_pair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(near.receive_some, math.inf)
+            await trio.testing.wait_all_tasks_blocked()
+            await far.send_all(b"x", math.inf)
+        near.close()
+        far.close()
+
+    run(main)
+
+
+def test_a_cancelled_write_breaks_the_stream(files: Files) -> None:
+    """What was sent is unknown, so nothing may follow: no close_notify."""
+
+    async def main() -> None:
+        near, far = await connected(*contexts(files))
+        with trio.move_on_after(0.2):
+            await near.send_all(b"x" * 10_000_000, math.inf)
+        assert near.broken
+        near.shutdown()
+        last = b"".join([chunk async for chunk in _raw(far)])
+        assert not last.endswith(b"\x15\x03\x03\x00\x13", 0, len(last) - 19)
+        far.close()
+
+    run(main, clock=MockClock(autojump_threshold=0.01))
+
+
+async def _raw(stream: TLSStream) -> Any:
+    while chunk := await SocketStream(stream.sock, Side.UPSTREAM).receive_some(5):
+        yield chunk
+
+
+def test_close_notify_is_sent_in_good_order_only(files: Files) -> None:
+    async def main() -> None:
+        for end, expected in (("shutdown", 1), ("close", 0)):
+            near, far = await connected(*contexts(files, protocols=["TLSv1.2"]))
+            near.shutdown() if end == "shutdown" else near.close()
+            raw = b"".join([chunk async for chunk in _raw(far)])
+            assert raw.count(b"\x15\x03\x03") == expected
+            far.close()
+
+    run(main)
+
+
+def test_a_peer_that_closes_without_notice_is_at_its_end(files: Files) -> None:
+    async def main() -> None:
+        near, far = await connected(*contexts(files))
+        near.close()
+        assert await far.receive_some(5) == b""
+        far.shutdown()
+
+    run(main)
+
+
+def reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        return near, listener.accept()[0]
+
+
+def test_a_plain_reset(files: Files) -> None:
+    async def main() -> None:
+        near, far = tcp_pair()
+        reset(far)
+        stream = SocketStream(near, Side.UPSTREAM)
+        assert (await failure_of(stream.receive_some(5))).message == (
+            "recv() failed (104: Connection reset by peer)"
+        )
+        assert (await failure_of(stream.send_all(b"x", 5))).message == (
+            "writev() failed (32: Broken pipe)"
+        )
+        stream.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("reading", [True, False])
+@pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
+def test_a_reset_under_tls(protocol: str, reading: bool, files: Files) -> None:
+    async def main() -> None:
+        near, far = tcp_pair()
+        server, client = contexts(files, protocols=[protocol])
+        streams = TLSStream(far, Side.CLIENT, server), TLSStream(near, Side.UPSTREAM, client)
+        await shake_hands(*streams)
+        await streams[0].send_all(b"x", 5)
+        assert await streams[1].receive_some(5) == b"x"
+        reset(far)
+        if reading:
+            assert await streams[1].receive_some(5) == b""
+            streams[1].close()
+            return
+        failure = await failure_of(streams[1].send_all(b"x", 5))
+        assert failure.message == "SSL_write() failed (104: Connection reset by peer)"
+        assert failure.level is Level.ERROR
+        streams[1].close()
+
+    run(main)
+
+
+def test_a_broken_record_is_an_error(files: Files) -> None:
+    async def main() -> None:
+        near, far = await connected(*contexts(files, protocols=["TLSv1.2"]))
+        near.sock.send(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+        failure = await failure_of(far.receive_some(5))
+        assert failure.text.startswith("SSL_read() failed (SSL: error:")
+        assert "error:0A000119:SSL routines::decryption failed or bad record mac" in failure.text
+        assert failure.level is Level.ERROR
+        part(near, far)
+
+    run(main)
+
+
+def test_a_busy_connection_lets_others_run(files: Files) -> None:
+    async def main() -> None:
+        near, far = await connected(*contexts(files))
+        others_ran = 0
+
+        async def other() -> None:
+            nonlocal others_ran
+            while True:
+                await trio.lowlevel.checkpoint()
+                others_ran += 1
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other)
+            for _ in range(EAGER_TURNS * 4):
+                await near.send_all(b"x", 5)
+                await far.receive_some(5)
+            assert others_ran >= 4
+            nursery.cancel_scope.cancel()
+        part(near, far)
+
+    run(main)
+
+
+def test_nothing_is_left_behind(files: Files) -> None:
+    server, client = contexts(files)
+
+    async def main() -> None:
+        for n in range(20):
+            pair = tls_pair(server, client)
+            if n % 2:
+                await shake_hands(*pair)
+            for stream in pair:
+                stream.close()
+
+    run(main)
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    run(main)
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+# --- Python's ssl as the peer ---
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_python_as_a_server(version: ssl.TLSVersion, files: Files) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.rsa.certificate, files.rsa.key)
+    context.minimum_version = context.maximum_version = version
+
+    async def main(port: int) -> None:
+        sock = socket.create_connection(("127.0.0.1", port))
+        stream = TLSStream(sock, Side.UPSTREAM, upstream_context(), server_name="w.test")
+        await stream.do_handshake(5)
+        await stream.send_all(b"GET / HTTP/1.0\r\n\r\n", 5)
+        assert await stream.receive_some(5) == b"HTTP/1.0 200 OK\r\n\r\n"
+        assert await stream.receive_some(5) == b""
+        stream.shutdown()
+
+    with peers.listening(peers.serves(context)) as port:
+        run(main, port)
+
+
+@pytest.mark.parametrize(
+    "ciphers", ["ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384", None]
+)
+def test_python_as_a_client(ciphers: str | None, files: Files) -> None:
+    """Of two certificates in one context the client gets the one it asks for, with its chain."""
+    server = server_context(certificates=[files.rsa, files.deep])
+    context = ssl.create_default_context(cafile=files.ca_file)
+    if ciphers:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(ciphers)
+    answers: list[bytes] = []
+
+    def client(sock: socket.socket) -> None:
+        with context.wrap_socket(sock, server_hostname="w.test") as tls:
+            tls.sendall(b"ping")
+            answers.append(tls.recv(100))
+
+    async def main() -> None:
+        near, far = socket.socketpair()
+        thread = threading.Thread(target=client, args=(far,))
+        thread.start()
+        stream = TLSStream(near, Side.CLIENT, server)
+        await stream.do_handshake(5)
+        assert stream.server_name == "w.test"
+        await stream.send_all(await stream.receive_some(5), 5)
+        await trio.to_thread.run_sync(thread.join)
+        stream.shutdown()
+
+    run(main)
+    assert answers == [b"ping"]
