@@ -10,6 +10,7 @@ import enum
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 Header = tuple[str, str]
 """One header field: name and value as received, without the colon and outer blanks."""
@@ -40,11 +41,21 @@ class Side(enum.Enum):
 
 
 class FailureClass(enum.Enum):
-    """What a failed try means to `proxy_next_upstream`, and the status it ends in."""
+    """What a failed try means to `proxy_next_upstream`, and the status it ends in.
+
+    An answer with one of the `http_…` statuses is a failure only where the directive says so.
+    """
 
     ERROR = ("error", 502)
     TIMEOUT = ("timeout", 504)
     INVALID_HEADER = ("invalid_header", 502)
+    HTTP_500 = ("http_500", 500)
+    HTTP_502 = ("http_502", 502)
+    HTTP_503 = ("http_503", 503)
+    HTTP_504 = ("http_504", 504)
+    HTTP_403 = ("http_403", 403)
+    HTTP_404 = ("http_404", 404)
+    HTTP_429 = ("http_429", 429)
     NO_LIVE = ("no_live", 502)
     INTERNAL = ("internal", 500)
     """Preparing our own side failed: 500, never tried on another peer."""
@@ -150,9 +161,47 @@ class ResponseHead:
     chunked: bool = False
     keepalive: bool = False
     """Whether the upstream lets this connection live on."""
+    status_line: str = ""
+    """Status and reason as received (`200 OK`), what nginx passes on."""
 
     def header(self, name: str) -> str | None:
         return first_header(self.headers, name)
+
+
+class BodyBroken(Exception):
+    """A response's body has broken off; why is in the log already."""
+
+
+class BodyReader(Protocol):
+    """A body that comes piece by piece."""
+
+    async def read(self) -> bytes:
+        """The next piece, b"" at the end; raises `BodyBroken` if it is cut short."""
+        ...
+
+    def abandon(self) -> None:
+        """Nobody will read the rest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer on its way to the client, before it is framed."""
+
+    status: int
+    """444 closes the connection without a byte."""
+    body: bytes | BodyReader = b""
+    content_type: str = ""
+    content_length: int | None = None
+    """None where only the end of `body` tells."""
+    headers: tuple[Header, ...] = ()
+    """All fields that nginx does not write in a place of their own."""
+    status_line: str | None = None
+    """The upstream's own, from the number on; None for nginx's."""
+    location: str | None = None
+    """A redirect's target where nginx itself made it absolute."""
+    closes: bool = False
+    """Whether the connection ends with this answer, whatever the client asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def compile_template(source: str) -> Template:
         name = match["capture"] or braced or match["plain"]
         if not name:
             raise ScriptError("invalid variable name")
-        parts.append(Variable(name))
+        parts.append(Variable(name.lower()))
     if done < len(source):
         parts.append(source[done:])
     return Template(source, tuple(parts))

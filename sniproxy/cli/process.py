@@ -1,0 +1,90 @@
+"""The process around the loop: signals, the pid file, the background."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+
+import trio
+
+from ..message import ConfigError, Level
+from ..server import Server
+from ..site import Site
+from ..site.listeners import Binding
+
+FAST = (signal.SIGTERM, signal.SIGINT)
+
+
+async def serve_until_signal(site: Site, sockets: Sequence[tuple[Binding, socket.socket]]) -> None:
+    """Serve until TERM or INT (at once) or QUIT (gracefully); USR1 opens the logs again."""
+    server = Server(site, sockets)
+    handled = (*FAST, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
+    with trio.open_signal_receiver(*handled) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_run, server, nursery.cancel_scope)
+            async for number in signals:
+                name = signal.Signals(number).name
+                if number in FAST:
+                    site.error_log.write(
+                        Level.NOTICE, f"signal {number} ({name}) received, exiting"
+                    )
+                    nursery.cancel_scope.cancel()
+                elif number == signal.SIGQUIT:
+                    text = f"signal {number} ({name}) received, shutting down"
+                    site.error_log.write(Level.NOTICE, text)
+                    server.stop_gracefully()
+                    timeout = site.config.main.worker_shutdown_timeout
+                    if timeout:
+                        nursery.cancel_scope.deadline = trio.current_time() + timeout
+                elif number == signal.SIGUSR1:
+                    site.sinks.reopen()
+                else:
+                    site.error_log.write(
+                        Level.WARN, "reloading is not supported by sniproxy yet: SIGHUP is ignored"
+                    )
+
+
+async def _run(server: Server, whole: trio.CancelScope) -> None:
+    await server.run()
+    whole.cancel()
+
+
+class PidFile:
+    """The file that holds our process id while we serve (`pid`)."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        try:
+            with open(path, "w", encoding="ascii") as file:
+                file.write(f"{os.getpid()}\n")
+        except OSError as error:
+            raise ConfigError(f'open() "{path}" failed', errno=error.errno) from None
+
+    def __enter__(self) -> PidFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            os.unlink(self.path)
+        except OSError:
+            pass
+
+
+def daemonize() -> None:
+    """Go on in the background, as `daemon on` wants; the caller's process ends."""
+    sys.stdout.flush()
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)

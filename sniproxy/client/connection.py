@@ -1,0 +1,317 @@
+"""One client connection, from accept to close.
+
+    handshake ─► head ─► server ─► location ─► body ─► handler ─► response ─► access log
+                  ▲                                                    │
+                  └──────────────────── keep-alive ────────────────────┘
+
+A request walks this line once. What goes wrong with the client ends here, in a line at
+nginx's level and a closed connection; what goes wrong upstream comes back as a response.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import trio
+
+from ..facts import Connection, Facts
+from ..handlers.special import special_response
+from ..http.chunks import BadChunk, TooLargeBody
+from ..http.head import READING_HEADERS, READING_LINE, BadRequest, Note
+from ..logs.error import ConnectionLog
+from ..message import Failed, FailureClass, Header, Level, Request, Response, Side
+from ..running import Listener, Running, RunningServer
+from ..tls.stream import SocketStream, TLSStream
+from .body import SpooledBody
+from .framing import Framing
+from .requests import RequestReader
+from .responses import ResponseWriter
+
+LINGERING_TIME = 30.0
+LINGERING_TIMEOUT = 5.0
+"""Seconds: nginx's defaults of the directives of these names."""
+
+
+class ClientConnection:
+    """The requests of one connection, one after the other."""
+
+    def __init__(
+        self, running: Running, listener: Listener, stream: SocketStream, connection: Connection
+    ) -> None:
+        self.running = running
+        self.listener = listener
+        self.connection = connection
+        self.default = running.servers[listener.names.default]
+        """What holds until a name has chosen the server."""
+        self.log = ConnectionLog(
+            self.default.outside.error_log,
+            connection.number,
+            connection.client_address,
+            listener.text,
+        )
+        self.stream = stream
+        self.framing = Framing()
+        self.kept_for = 0.0
+        """Seconds to wait for the next request (`keepalive_timeout`)."""
+        self.waiting = False
+        """Whether it waits between two requests, so that a graceful stop may end it."""
+
+    def stop_if_waiting(self) -> None:
+        """Let a connection that waits between requests find that its client has closed it."""
+        if self.waiting:
+            self.stream.shutdown_reading()
+
+    async def serve(self) -> None:
+        """Answer requests until the connection ends."""
+        try:
+            await self._serve()
+        except Failed as failed:
+            self.log.failure(failed.failure)
+        finally:
+            self.stream.close()
+
+    async def _serve(self) -> None:
+        if self.listener.ssl and not await self._handshake():
+            return
+        self.log.action = "waiting for request"
+        self.reader = RequestReader(self.stream)
+        self.writer = ResponseWriter(self.stream, self.framing)
+        while await self._wait_for_request() and await self._serve_request():
+            self.log.next_request()
+            self.log.error_log = self.default.outside.error_log
+            self.log.action = "keepalive"
+
+    # --- TLS ---
+
+    async def _handshake(self) -> bool:
+        """False where the client has closed; plain HTTP on a TLS port goes on without TLS."""
+        self.log.action = "SSL handshaking"
+        timeout = self.default.settings.core.client_header_timeout
+        first = await self.stream.peek_byte(timeout)
+        if not first:
+            self.log.write(Level.INFO, "client closed connection")
+            return False
+        if first != b"\x16" and not first[0] & 0x80:
+            return True
+        began, started = time.time(), time.monotonic()
+        context = self.running.default_context(self.listener)
+        tls = TLSStream(
+            self.stream.sock,
+            Side.CLIENT,
+            context,
+            choose=lambda name: self.running.context_for(
+                self.listener, name, self.connection.server_address
+            ),
+        )
+        self.stream = tls
+        peer = f"{self.connection.client_address}:{self.connection.client_port}"
+        try:
+            await tls.do_handshake(timeout)
+        except Failed as failed:
+            self.running.note(tls, peer, began, time.monotonic() - started, failed.failure)
+            raise
+        duration = time.monotonic() - started
+        self.connection.handshake = lambda: tls.handshake(peer, began=began, duration=duration)
+        self.running.note(tls, peer, began, duration, None)
+        return True
+
+    # --- one request ---
+
+    async def _wait_for_request(self) -> bool:
+        """Wait for the first byte of a request; False where the connection is to end."""
+        if self.reader.buffer:
+            self.log.action = "reading client pipelined request line"
+            return True
+        first = not self.connection.requests
+        core = self.default.settings.core
+        timeout = core.client_header_timeout if first else self.kept_for
+        self.waiting = True
+        try:
+            came = await self.reader.wait(timeout)
+        except Failed as failed:
+            if first or failed.failure.kind is not FailureClass.TIMEOUT:
+                raise
+            self.stream.shutdown()
+            return False
+        finally:
+            self.waiting = False
+        if not came and first:
+            self.log.write(Level.INFO, "client closed connection")
+        elif not came and not self.running.stopping:
+            self.log.write_bare(Level.INFO, f"client {self.log.client} closed keepalive connection")
+        return came
+
+    async def _serve_request(self) -> bool:
+        """Read and answer one request; whether another may follow."""
+        core = self.default.settings.core
+        timeout = core.client_header_timeout
+        self.log.action = READING_LINE
+        try:
+            head = await self.reader.head(self.default.head_rules, timeout, self._note_incomplete)
+        except BadRequest as refused:
+            return await self._refuse(refused)
+        except Failed:
+            self.log.action = READING_HEADERS
+            raise
+        self.connection.requests += 1
+        server = self.running.server_for(self.listener, head.request.host)
+        self._note_request(server, head.request, head.notes)
+        facts = self._facts(server, head.request, head.length)
+        return await self._answer(server, facts)
+
+    def _note_incomplete(self, buffer: bytearray) -> None:
+        """From its first byte on a request shows in the log, and the server with it."""
+        line, ended, _ = buffer.lstrip(b"\r\n").partition(b"\n")
+        self.log.server_name = self.default.settings.name
+        self.log.request_line = line.rstrip(b"\r").decode("latin-1")
+        self.log.action = READING_HEADERS if ended else READING_LINE
+
+    def _note_request(self, server: RunningServer, request: Request, notes: Iterable[Note]) -> None:
+        self.log.action = READING_HEADERS
+        self.log.server_name = server.settings.name
+        self.log.request_line = request.line
+        self.log.error_log = server.outside.error_log
+        for note in notes:
+            self.log.headers = _shown(note.host, note.referrer)
+            self.log.write(note.level, note.text)
+        self.log.headers = request.headers
+
+    def _facts(self, server: RunningServer, request: Request, length: int) -> Facts:
+        outside = server.settings.outside
+        return Facts(
+            self.connection, request, server.settings, outside, request.path, request.args,
+            request_length=length,
+        )  # fmt: skip
+
+    async def _answer(self, server: RunningServer, facts: Facts) -> bool:
+        """All that lies between a request's head and its access line; whether to go on."""
+        self.framing.request(facts.request)
+        location, handler = server.choose(facts)
+        try:
+            body: SpooledBody | None = None
+            response = self._refusal(facts)
+            if response is None:
+                self.log.action = ""
+                self.log.error_log = location.error_log
+                response = self._too_large(facts)
+            if response is None and handler.reads_body and _has_body(facts.request):
+                try:
+                    body = await self._read_body(facts)
+                except (BadChunk, TooLargeBody) as refused:
+                    response = self._bad_body(facts, refused)
+            if response is None:
+                response = await handler.respond(facts, body, self.log)
+            self.log.action = "sending to client"
+            return await self._send(facts, response, body)
+        finally:
+            if body is not None:
+                body.close()
+            self.log.action = "logging request"
+            for target in location.access_logs:
+                target.write(facts)
+
+    def _refusal(self, facts: Facts) -> Response | None:
+        """What is wrong with a request before its location is looked at."""
+        if self.listener.ssl and self.connection.handshake is None:
+            self.log.write(Level.INFO, "client sent plain HTTP request to HTTPS port")
+            return special_response(497, facts)
+        return None
+
+    def _too_large(self, facts: Facts) -> Response | None:
+        length, limit = facts.request.content_length, facts.location.core.client_max_body_size
+        if length is None or not limit or length <= limit:
+            return None
+        self.log.write(Level.ERROR, f"client intended to send too large body: {length} bytes")
+        return special_response(413, facts)
+
+    async def _read_body(self, facts: Facts) -> SpooledBody:
+        await self._continue(facts)
+        body = await self.reader.body(facts)
+        if body.on_disk:
+            self.log.write(Level.WARN, "a client request body is buffered to a temporary file")
+        return body
+
+    async def _continue(self, facts: Facts) -> None:
+        """Tell a client that waits for it to go on with its body."""
+        expects = (facts.request.header("expect") or "").lower() == "100-continue"
+        if expects and facts.request.version == 11 and not self.reader.buffer:
+            timeout = facts.location.core.send_timeout
+            await self.stream.send_all(b"HTTP/1.1 100 Continue\r\n\r\n", timeout)
+
+    def _bad_body(self, facts: Facts, refused: BadChunk | TooLargeBody) -> Response:
+        if isinstance(refused, BadChunk):
+            self.log.write(Level.INFO, "client sent invalid chunked body")
+            return special_response(400, facts)
+        text = f"client intended to send too large chunked body: {refused} bytes"
+        self.log.write(Level.ERROR, text)
+        return special_response(413, facts)
+
+    # --- the answer on the wire ---
+
+    async def _send(self, facts: Facts, response: Response, body: SpooledBody | None) -> bool:
+        if response.status == 444:
+            facts.status = 444
+            return False
+        core = facts.location.core
+        may_keep = not self.running.stopping and self.connection.requests < core.keepalive_requests
+        keep = await self.writer.write(facts, response, may_keep=may_keep)
+        unread = body is None and _has_body(facts.request)
+        if keep and unread:
+            keep = await self.reader.discard_body(facts)
+        if keep:
+            self.kept_for = core.keepalive_timeout[0]
+            return True
+        await self._close(linger=unread or bool(self.reader.buffer))
+        return False
+
+    async def _refuse(self, refused: BadRequest) -> bool:
+        """Answer a malformed head with its page, and close."""
+        server = self.running.server_for(self.listener, refused.name)
+        request = Request(
+            refused.line, refused.method, "", "", "", refused.version, refused.headers,
+            refused.name, keepalive=False,
+        )  # fmt: skip
+        self.connection.requests += 1
+        self._note_request(server, request, refused.notes)
+        self.log.action = refused.action
+        self.log.headers = _shown(refused.host, refused.referrer)
+        self.log.write(refused.level, refused.text)
+        facts = self._facts(server, request, len(self.reader.buffer))
+        self.framing.request(request)
+        try:
+            await self.writer.write(facts, special_response(refused.status, facts), may_keep=False)
+            await self._close(linger=True)
+        finally:
+            self.log.action = "logging request"
+            for target in server.outside.access_logs:
+                target.write(facts)
+        return False
+
+    async def _close(self, *, linger: bool) -> None:
+        """End the connection in good order.
+
+        A socket that is closed with bytes unread is reset, and the client may lose an answer
+        that it has not read yet: so what it still sends is read over for a while
+        (`lingering_close on`).
+        """
+        if not linger:
+            self.stream.shutdown()
+            return
+        self.stream.shutdown_writing()
+        with trio.move_on_after(LINGERING_TIME):
+            try:
+                while await SocketStream.receive_some(self.stream, LINGERING_TIMEOUT):
+                    pass
+            except Failed:
+                pass
+
+
+def _has_body(request: Request) -> bool:
+    return request.chunked or bool(request.content_length)
+
+
+def _shown(host: str | None, referrer: str | None) -> tuple[Header, ...]:
+    """The two fields that log lines show, of a head that was not understood whole."""
+    shown = (("host", host), ("referer", referrer))
+    return tuple([(name, value) for name, value in shown if value is not None])

@@ -1,0 +1,79 @@
+"""Writing to a client: a response's head and body, framed by what the client speaks."""
+
+from __future__ import annotations
+
+from ..facts import Facts
+from ..http.response import response_head
+from ..message import BodyBroken, BodyReader, Response
+from ..tls.stream import SocketStream
+from .framing import Framing
+
+
+class ResponseWriter:
+    """The responses of one connection."""
+
+    def __init__(self, stream: SocketStream, framing: Framing) -> None:
+        self.stream = stream
+        self.framing = framing
+
+    async def write(self, facts: Facts, response: Response, *, may_keep: bool) -> bool:
+        """Send all of `response`; whether the connection is fit for another request.
+
+        `may_keep` is what the server thinks of it. False too where the body breaks off, which
+        its reader has logged. Raises `Failed` where the client is gone or too slow.
+        """
+        core, request = facts.location.core, facts.request
+        bodiless = request.method == "HEAD" or response.status in (204, 304)
+        unknown_length = response.content_length is None and not bodiless
+        chunked = unknown_length and request.version == 11
+        keepalive = (
+            may_keep
+            and request.keepalive
+            and not response.closes
+            and (chunked or not unknown_length)
+            and core.keepalive_timeout[0] > 0
+        )
+        facts.status = response.status
+        facts.sent_headers = response.headers
+        self.framing.response(response.status, chunked=chunked, keepalive=keepalive)
+        head = b""
+        if request.version > 9:
+            head = response_head(
+                response,
+                keepalive=keepalive,
+                chunked=chunked,
+                server_tokens=core.server_tokens,
+                keepalive_header=core.keepalive_timeout[1],
+            )
+        facts.bytes_sent = -len(head)
+        try:
+            whole = await self._write_all(facts, head, response.body, bodiless)
+        finally:
+            facts.body_bytes_sent = max(facts.bytes_sent, 0)
+            facts.bytes_sent += len(head)
+            if not isinstance(response.body, bytes):
+                response.body.abandon()
+        return whole and keepalive and self.framing.next_request()
+
+    async def _write_all(
+        self, facts: Facts, head: bytes, body: bytes | BodyReader, bodiless: bool
+    ) -> bool:
+        if isinstance(body, bytes):
+            payload = b"" if bodiless else self.framing.piece(body)
+            await self._send(facts, head + payload + self.framing.end())
+            return True
+        pending = head
+        try:
+            while piece := await body.read():
+                await self._send(facts, pending + self.framing.piece(piece))
+                pending = b""
+        except BodyBroken:
+            await self._send(facts, pending)
+            return False
+        await self._send(facts, pending + self.framing.end())
+        return True
+
+    async def _send(self, facts: Facts, data: bytes) -> None:
+        if data:
+            await self.stream.send_all(data, facts.location.core.send_timeout)
+            facts.bytes_sent += len(data)

@@ -1,0 +1,77 @@
+"""What is known of one request, noted step by step on its one walk through the house.
+
+nginx's `ngx_http_request_t` as far as variables and logs read it. Each step writes what it
+has found and nobody takes anything back.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .config.model import Location, Server
+from .message import Handshake, Header, Request
+
+
+@dataclass(slots=True)
+class Connection:
+    """The client's connection, for all requests on it."""
+
+    number: int
+    client_address: str
+    """Without port; `unix:` for a UNIX socket."""
+    client_port: int
+    server_address: str
+    server_port: int
+    handshake: Callable[[], Handshake] | None = None
+    """Describes the client's handshake; None without TLS."""
+    began: float = field(default_factory=time.time)
+    requests: int = 0
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.handshake is not None else "http"
+
+
+@dataclass(slots=True)
+class Try:
+    """One attempt to get an answer from a peer, as `$upstream_*` show it."""
+
+    address: str
+    began: float
+    """Monotonic seconds."""
+    status: int | None = None
+    connect_time: float | None = None
+    header_time: float | None = None
+    response_time: float | None = None
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    response_length: int = 0
+    headers: tuple[Header, ...] = ()
+    handshake: Handshake | None = None
+
+
+@dataclass(slots=True)
+class Facts:
+    """One request."""
+
+    connection: Connection
+    request: Request
+    server: Server
+    location: Location
+    uri: str
+    """The path, normalised; internal redirects change it."""
+    args: str
+    captures: re.Match[str] | None = None
+    began: float = field(default_factory=time.monotonic)
+    proxy_host: str = ""
+    tries: list[Try] = field(default_factory=list)
+    status: int = 0
+    sent_headers: tuple[Header, ...] = ()
+    bytes_sent: int = 0
+    body_bytes_sent: int = 0
+    request_length: int = 0
+    body_length: int = 0
+    """Of the request's body as it was read."""

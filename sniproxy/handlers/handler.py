@@ -1,0 +1,21 @@
+"""What all handlers have in common."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..facts import Facts
+from ..logs.error import ConnectionLog
+from ..message import Response
+from ..upstream.exchange import RequestBody
+
+
+class Handler(Protocol):
+    """Answers the requests of one location."""
+
+    reads_body: bool
+    """Whether the request's body is read before `respond`; it is thrown away otherwise."""
+
+    async def respond(
+        self, facts: Facts, body: RequestBody | None, log: ConnectionLog
+    ) -> Response: ...

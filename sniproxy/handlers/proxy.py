@@ -1,0 +1,100 @@
+"""`proxy_pass`: a request to an upstream, its answer to the client."""
+
+from __future__ import annotations
+
+from OpenSSL import SSL
+
+from ..config.model import Location
+from ..facts import Facts
+from ..logs.error import ConnectionLog
+from ..message import FailureClass, Response
+from ..names import without_port
+from ..upstream.connector import UpstreamTLS
+from ..upstream.exchange import Answer, Exchange, Outgoing, RequestBody
+from ..upstream.headers import RequestFields, passed_on, rewritten_redirect, upstream_uri
+from ..upstream.keepalive import KeptConnections
+from ..upstream.peers import Upstream
+from ..variables import lookup
+from .special import absolute_location, special_response
+
+
+class ProxyHandler:
+    """The `proxy_pass` of one location."""
+
+    reads_body = True
+
+    def __init__(self, location: Location, upstream: Upstream, context: SSL.Context | None) -> None:
+        target = location.proxy.proxy_pass
+        assert target is not None
+        self.location = location
+        self.target = target
+        self.upstream = upstream
+        self.context = context
+        self.fields = RequestFields.of(location.proxy)
+        self.kept = KeptConnections() if upstream.explicit else None
+
+    async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Response:
+        facts.proxy_host = self.target.proxy_host
+        outgoing = self._outgoing(facts, body)
+        exchange = Exchange(outgoing, self.location.proxy, facts, log)
+        answer = await exchange.respond()
+        if isinstance(answer, FailureClass):
+            log.action = "sending to client"
+            return special_response(answer.status, facts)
+        return self._response(answer, facts)
+
+    def close(self) -> None:
+        """Close the connections that wait for another request."""
+        if self.kept is not None:
+            self.kept.close()
+
+    def _outgoing(self, facts: Facts, body: RequestBody | None) -> Outgoing:
+        uri = upstream_uri(self.location, facts)
+        values = lookup(facts)
+        head = self.fields.head(facts, uri, values, None if body is None else body.length)
+        scheme = self.target.scheme
+        return Outgoing(self.upstream, self.kept, self._tls(facts), scheme, uri, head, body)
+
+    def _tls(self, facts: Facts) -> UpstreamTLS | None:
+        if self.context is None:
+            return None
+        proxy = self.location.proxy
+        if proxy.proxy_ssl_name is not None:
+            name = proxy.proxy_ssl_name.render(lookup(facts))
+        else:
+            assert self.target.address is not None
+            name = self.target.address.host
+        return UpstreamTLS(
+            self.context,
+            without_port(name),
+            server_name=proxy.proxy_ssl_server_name,
+            verify=proxy.proxy_ssl_verify,
+            session_reuse=proxy.proxy_ssl_session_reuse,
+        )
+
+    def _response(self, answer: Answer, facts: Facts) -> Response:
+        headers = list(passed_on(answer.head))
+        content_type = ""
+        location = None
+        for position in range(len(headers) - 1, -1, -1):
+            name, value = headers[position]
+            lowered = name.lower()
+            if lowered == "content-type":
+                content_type = value
+                del headers[position]
+            elif lowered == "location":
+                rewritten = rewritten_redirect(self.location, value)
+                if rewritten is not None and rewritten.startswith("/"):
+                    location = absolute_location(facts, rewritten)
+                    del headers[position]
+                elif rewritten is not None:
+                    headers[position] = (name, rewritten)
+        return Response(
+            answer.head.status,
+            answer.body,
+            content_type=content_type,
+            content_length=answer.head.content_length,
+            headers=tuple(headers),
+            status_line=answer.head.status_line or None,
+            location=location,
+        )

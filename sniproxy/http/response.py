@@ -1,0 +1,60 @@
+"""The response head that goes to the client, field by field in nginx's order (pure)."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+from ..message import Response
+from .pages import server_field, status_line
+
+
+def response_head(
+    response: Response,
+    *,
+    keepalive: bool,
+    chunked: bool,
+    server_tokens: str = "on",
+    keepalive_header: float | None = None,
+) -> bytes:
+    """Status line and fields, with the empty line behind them.
+
+    Server, Date, Content-Type, Content-Length, a redirect's own Location, Transfer-Encoding and
+    Connection have their places; all others follow as the upstream or the configuration had
+    them.
+    """
+    line = response.status_line
+    if line is None:
+        line = status_line(response.status)
+    lines = [f"HTTP/1.1 {line}", f"Server: {server_field(server_tokens)}", _date_field()]
+    if response.content_type:
+        lines.append(f"Content-Type: {response.content_type}")
+    if response.content_length is not None:
+        lines.append(f"Content-Length: {response.content_length}")
+    if response.location is not None:
+        lines.append(f"Location: {response.location}")
+    if chunked:
+        lines.append("Transfer-Encoding: chunked")
+    if response.status == 101:
+        lines.append("Connection: upgrade")
+    elif keepalive:
+        lines.append("Connection: keep-alive")
+        if keepalive_header:
+            lines.append(f"Keep-Alive: timeout={keepalive_header:.0f}")
+    else:
+        lines.append("Connection: close")
+    lines += [f"{name}: {value}" for name, value in response.headers]
+    lines.append("\r\n")
+    return "\r\n".join(lines).encode("latin-1")
+
+
+_last_date = (0, "")
+
+
+def _date_field() -> str:
+    # One second, one text: nginx too makes it once a second.
+    global _last_date
+    now = int(time.time())
+    if _last_date[0] != now:
+        _last_date = (now, f"Date: {formatdate(now, usegmt=True)}")
+    return _last_date[1]

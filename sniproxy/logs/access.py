@@ -1,0 +1,48 @@
+"""The access line: `log_format` rendered with its escape, once a request is over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ..script import Lookup, Template, Variable
+
+_DEFAULT_UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\xff]')
+_JSON_UNSAFE = re.compile(r'["\\\x00-\x1f]')
+_JSON_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
+
+
+def escape_default(value: str) -> str:
+    """`"`, `\\` and everything outside printable ASCII as `\\xHH`; nothing at all is `-`."""
+    if not value:
+        return "-"
+    return _DEFAULT_UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02X}", value)
+
+
+def escape_json(value: str) -> str:
+    """JSON's escapes; nothing at all is empty."""
+    return _JSON_UNSAFE.sub(
+        lambda match: (
+            "\\" + match[0]
+            if match[0] in '"\\'
+            else _JSON_SHORT.get(match[0], f"\\u{ord(match[0]):04X}")
+        ),
+        value,
+    )
+
+
+ESCAPES: dict[str, Callable[[str], str]] = {
+    "default": escape_default,
+    "json": escape_json,
+    "none": str,
+}
+
+
+def access_line(template: Template, escape: str, lookup: Lookup) -> str:
+    """The line of one request, with its line feed."""
+    escaped = ESCAPES[escape]
+    parts = [
+        escaped(lookup(part.name)) if isinstance(part, Variable) else part
+        for part in template.parts
+    ]
+    return "".join(parts) + "\n"

@@ -1,0 +1,119 @@
+"""The error log: nginx's line, its level, and the context that a connection adds to it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..message import Failure, Header, Level, first_header
+from .sinks import Sink
+
+MAX_LINE = 2048
+"""Bytes of a whole line with its LF (NGX_MAX_ERROR_STR)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A sink and the least severe level that it takes."""
+
+    sink: Sink
+    level: Level
+
+
+class ErrorLog:
+    """The targets of one level's `error_log` directives."""
+
+    __slots__ = ("level", "targets")
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self.targets = tuple(targets)
+        self.level = max((target.level for target in targets), default=Level.EMERG)
+        """The least severe level that any target takes: nothing below it need be formatted."""
+
+    def write(self, level: Level, text: str, connection: int | None = None) -> None:
+        """Write `text`, which has its context already, as one line."""
+        if level > self.level:
+            return
+        line = error_line(level, text, connection)
+        for target in self.targets:
+            if level <= target.level:
+                target.sink.write(line)
+
+
+def error_line(level: Level, text: str, connection: int | None = None) -> str:
+    """`2024/07/15 17:14:08 [error] 245105#0: *1 TEXT` with its line feed, cut as nginx cuts it."""
+    now = time.strftime("%Y/%m/%d %H:%M:%S")
+    number = "" if connection is None else f"*{connection} "
+    line = f"{now} [{level.word}] {os.getpid()}#{threading.get_native_id()}: {number}{text}"
+    return line[: MAX_LINE - 1] + "\n"
+
+
+class ConnectionLog:
+    """What the lines of one client connection say beside their message.
+
+    nginx's `ngx_log_t` with its handler: the phases set `action`, the walk sets the rest as it
+    learns it, and a line prints what is known by then.
+    """
+
+    __slots__ = (
+        "action",
+        "client",
+        "error_log",
+        "headers",
+        "listening",
+        "number",
+        "request_line",
+        "server_name",
+        "upstream",
+    )
+
+    def __init__(self, error_log: ErrorLog, number: int, client: str, listening: str) -> None:
+        self.error_log = error_log
+        self.number = number
+        self.client = client
+        self.listening = listening
+        """The address listened on; lines show it until a request has come."""
+        self.action = ""
+        self.server_name: str | None = None
+        """The first name of the server chosen, once there is a request."""
+        self.request_line = ""
+        self.headers: Sequence[Header] = ()
+        self.upstream = ""
+
+    def next_request(self) -> None:
+        """Forget the last request, on a connection that is kept."""
+        self.server_name = None
+        self.request_line = ""
+        self.headers = ()
+        self.upstream = ""
+
+    def write(self, level: Level, message: str) -> None:
+        if level <= self.error_log.level:
+            self.error_log.write(level, message + self.suffix(), self.number)
+
+    def write_bare(self, level: Level, message: str) -> None:
+        """Write a line that has the connection's number and nothing else of the context."""
+        self.error_log.write(level, message, self.number)
+
+    def failure(self, failure: Failure) -> None:
+        self.write(failure.level, failure.message)
+
+    def suffix(self) -> str:
+        """` while ACTION, client: …, server: …, request: "…", …`."""
+        parts = [f" while {self.action}" if self.action else "", f", client: {self.client}"]
+        if self.server_name is None:
+            parts.append(f", server: {self.listening}")
+            return "".join(parts)
+        parts.append(f", server: {self.server_name}")
+        if self.request_line:
+            parts.append(f', request: "{self.request_line}"')
+        if self.upstream:
+            parts.append(f', upstream: "{self.upstream}"')
+        for label, name in (("host", "host"), ("referrer", "referer")):
+            value = first_header(self.headers, name)
+            if value is not None:
+                parts.append(f', {label}: "{value}"')
+        return "".join(parts)

@@ -1,0 +1,83 @@
+"""Where lines end up: files opened for appending, and standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Protocol
+
+from ..message import ConfigError
+
+
+class Sink(Protocol):
+    """Takes whole lines."""
+
+    def write(self, line: str) -> None: ...
+
+
+class FileSink:
+    """A file opened for appending; every line is one write."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._descriptor = self._open()
+
+    def _open(self) -> int:
+        try:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            return os.open(self.path, flags, 0o644)
+        except OSError as error:
+            raise ConfigError(f'open() "{self.path}" failed', errno=error.errno) from None
+
+    def write(self, line: str) -> None:
+        try:
+            os.write(self._descriptor, line.encode("latin-1", "replace"))
+        except OSError:
+            # nginx too drops a line that does not fit on the disk.
+            pass
+
+    def reopen(self) -> None:
+        """Open the path again, for a log that was moved away (`USR1`)."""
+        fresh = self._open()
+        os.dup2(fresh, self._descriptor, inheritable=False)
+        os.close(fresh)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class StderrSink:
+    """Standard error, as it is when the line is written."""
+
+    def write(self, line: str) -> None:
+        # The text layer would write a line in pieces between those of other processes.
+        try:
+            sys.stderr.buffer.write(line.encode("latin-1", "replace"))
+            sys.stderr.buffer.flush()
+        except (OSError, ValueError):
+            pass
+        except AttributeError:
+            sys.stderr.write(line)
+
+
+class Sinks:
+    """Every sink of one running configuration, one a path."""
+
+    def __init__(self) -> None:
+        self.stderr: Sink = StderrSink()
+        self._files: dict[str, FileSink] = {}
+
+    def file(self, path: str) -> FileSink:
+        """The sink of an absolute path; raises `ConfigError` in nginx's words."""
+        if path not in self._files:
+            self._files[path] = FileSink(path)
+        return self._files[path]
+
+    def reopen(self) -> None:
+        for sink in self._files.values():
+            sink.reopen()
+
+    def close(self) -> None:
+        for sink in self._files.values():
+            sink.close()
+        self._files.clear()

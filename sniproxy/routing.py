@@ -1,0 +1,149 @@
+"""Which server, which location: nginx's choices as pure functions of names and URIs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .config.model import Location, Server
+
+
+class ServerNames:
+    """The servers of one listening address, found by name.
+
+    Exact names first, then the longest `*.suffix` (or `.suffix`), the longest `prefix.*`, the
+    first regular expression in file order, else the default server (`server_name`).
+    """
+
+    def __init__(self, servers: Sequence[Server], default: Server) -> None:
+        self.default = default
+        self.servers = tuple(servers)
+        self._exact: dict[str, Server] = {}
+        self._suffixes: dict[str, Server] = {}
+        self._prefixes: dict[str, Server] = {}
+        self._patterns: list[tuple[re.Pattern[str], Server]] = []
+        for server in servers:
+            for name in (name for names in server.core.server_name for name in names):
+                if name.pattern is not None:
+                    self._patterns.append((name.pattern, server))
+                else:
+                    self._add(name.name, server)
+
+    def _add(self, name: str, server: Server) -> None:
+        if name.startswith("*."):
+            self._suffixes.setdefault(name[1:], server)
+        elif name.startswith("."):
+            self._exact.setdefault(name[1:], server)
+            self._suffixes.setdefault(name, server)
+        elif name.endswith(".*"):
+            self._prefixes.setdefault(name[:-1], server)
+        else:
+            self._exact.setdefault(name, server)
+
+    def find(self, host: str) -> Server:
+        """The server for a name that is lower-case and has neither port nor trailing dot."""
+        if not host:
+            return self._exact.get("", self.default)
+        found = self._exact.get(host)
+        if found is not None:
+            return found
+        dots = [position for position, char in enumerate(host) if char == "."]
+        if self._suffixes:
+            for dot in dots:
+                if dot and host[dot:] in self._suffixes:
+                    return self._suffixes[host[dot:]]
+        if self._prefixes:
+            for dot in reversed(dots):
+                if host[: dot + 1] in self._prefixes:
+                    return self._prefixes[host[: dot + 1]]
+        for pattern, server in self._patterns:
+            if pattern.search(host):
+                return server
+        return self.default
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a path leads to."""
+
+    location: Location | None
+    captures: re.Match[str] | None = None
+    """Of the regular expression that chose the location."""
+    add_slash: bool = False
+    """The path lacks the slash at its end that a proxying location's name has: a redirect."""
+
+
+class Locations:
+    """The locations of one level, searched as nginx does."""
+
+    def __init__(self, locations: Iterable[Location]) -> None:
+        self._exact: dict[str, Location] = {}
+        self._prefixes: dict[str, Location] = {}
+        self._patterns: list[tuple[re.Pattern[str], Location]] = []
+        self._nested: dict[Location, Locations] = {}
+        for location in locations:
+            name = location.name
+            if name.pattern is not None:
+                self._patterns.append((name.pattern, location))
+            elif name.modifier == "=":
+                self._exact[name.name] = location
+            elif name.modifier != "@":
+                self._prefixes[name.name] = location
+            if location.locations:
+                self._nested[location] = Locations(location.locations)
+        self._lengths = sorted({len(name) for name in self._prefixes}, reverse=True)
+
+    def find(self, path: str) -> Found:
+        """The location for a normalised path.
+
+        An exact one ends the search. Else the longest prefix counts, and what is nested in it
+        beats it; then come regular expressions, unless that prefix is `^~`.
+        """
+        exact = self._exact.get(path)
+        if exact is not None:
+            return Found(exact)
+        prefix = self._longest_prefix(path)
+        slashed = self._lacking_slash(path)
+        if slashed is not None:
+            return Found(slashed, add_slash=True)
+        found = Found(prefix)
+        if prefix is not None and prefix in self._nested:
+            nested = self._nested[prefix].find(path)
+            if nested.add_slash or nested.captures is not None:
+                return nested
+            if nested.location is not None:
+                if nested.location.name.modifier == "=":
+                    return nested
+                found = nested
+        if prefix is None or prefix.name.modifier != "^~":
+            for pattern, location in self._patterns:
+                match = pattern.search(path)
+                if match is not None:
+                    return self._inside(location, path, match)
+        return found
+
+    def _longest_prefix(self, path: str) -> Location | None:
+        for length in self._lengths:
+            location = self._prefixes.get(path[:length])
+            if location is not None and length <= len(path):
+                return location
+        return None
+
+    def _lacking_slash(self, path: str) -> Location | None:
+        """The proxying location that `path` would lead to with a slash at its end."""
+        if path in self._prefixes:
+            return None
+        for locations in (self._exact, self._prefixes):
+            location = locations.get(path + "/")
+            if location is not None and location.proxy.proxy_pass is not None:
+                return location
+        return None
+
+    def _inside(self, location: Location, path: str, match: re.Match[str]) -> Found:
+        nested = self._nested.get(location)
+        if nested is not None:
+            found = nested.find(path)
+            if found.location is not None:
+                return found if found.captures is not None else Found(found.location, match)
+        return Found(location, match)

@@ -1,0 +1,133 @@
+"""The configuration come alive: what a connection looks things up in.
+
+`site` makes these from a `Config` and opens what they need; nothing here opens anything.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from OpenSSL import SSL
+
+from .config.model import Location, Server
+from .facts import Facts
+from .handlers.handler import Handler
+from .http.head import HeadRules
+from .logs.access import access_line
+from .logs.error import ErrorLog
+from .logs.sinks import Sink
+from .message import Failure, Handshake
+from .routing import Locations, ServerNames
+from .script import Template
+from .tls.stream import REJECT, Reject, TLSStream
+from .variables import lookup
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTarget:
+    """One `access_log` with its format."""
+
+    sink: Sink
+    template: Template
+    escape: str
+    condition: Template | None
+
+    def write(self, facts: Facts) -> None:
+        values = lookup(facts)
+        if self.condition is not None and self.condition.render(values) in ("", "0"):
+            return
+        self.sink.write(access_line(self.template, self.escape, values))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunningLocation:
+    """One location with its logs and the handler that answers there."""
+
+    settings: Location
+    error_log: ErrorLog
+    access_logs: tuple[AccessTarget, ...]
+    handler: Handler
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunningServer:
+    """One virtual server."""
+
+    settings: Server
+    head_rules: HeadRules
+    outside: RunningLocation
+    """For what no location answers; a `return` of the server's own stands here."""
+    answers_all: bool
+    """Whether a `return` on the server's level makes its locations moot."""
+    locations: Locations
+    running: Mapping[Location, RunningLocation]
+    add_slash: Handler
+    context: Callable[[str | None, str], SSL.Context | Reject] | None
+    """The TLS context for the SNI received and the local address; None without a certificate."""
+
+    def choose(self, facts: Facts) -> tuple[RunningLocation, Handler]:
+        """The location for a request, noted in its facts, and the handler that answers."""
+        if self.answers_all:
+            return self.outside, self.outside.handler
+        found = self.locations.find(facts.uri)
+        if found.location is None:
+            return self.outside, self.outside.handler
+        facts.location = found.location
+        facts.captures = found.captures
+        location = self.running[found.location]
+        return location, self.add_slash if found.add_slash else location.handler
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listener:
+    """One address that is listened on, with the servers behind it."""
+
+    text: str
+    """`127.0.0.1:443`, as log lines show it."""
+    ssl: bool
+    names: ServerNames
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """All that the connections of one running configuration share."""
+
+    servers: Mapping[Server, RunningServer]
+    listeners: tuple[Listener, ...]
+    fallback_contexts: Mapping[Listener, SSL.Context]
+    on_handshake: Callable[[Handshake], None] | None = None
+    """Told of every handshake of either side."""
+    stopping: bool = False
+    """Set once: connections finish what they are at and take no further request."""
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def next_number(self) -> int:
+        """A number for a new connection, of either side."""
+        return next(self._numbers)
+
+    def server_for(self, listener: Listener, host: str) -> RunningServer:
+        return self.servers[listener.names.find(host)]
+
+    def note(
+        self, tls: TLSStream, peer: str, began: float, duration: float, failure: Failure | None
+    ) -> None:
+        """Tell whoever wants to know of a handshake that is over."""
+        if self.on_handshake is not None:
+            self.on_handshake(tls.handshake(peer, began=began, duration=duration, failure=failure))
+
+    def default_context(self, listener: Listener) -> SSL.Context:
+        """What a handshake starts from, before the SNI is known."""
+        return self.fallback_contexts[listener]
+
+    def context_for(
+        self, listener: Listener, server_name: str | None, local: str
+    ) -> SSL.Context | Reject:
+        """The context of the server that an SNI chooses; without one, of the default server."""
+        if server_name is None:
+            chosen = listener.names.default
+        else:
+            chosen = listener.names.find(server_name.lower().rstrip("."))
+        server = self.servers[chosen]
+        return server.context(server_name, local) if server.context is not None else REJECT

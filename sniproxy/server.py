@@ -1,0 +1,113 @@
+"""Serving: listening sockets in, one task a connection, until it is told to stop.
+
+    accept ─► Connection (who calls whom) ─► ClientConnection.serve
+
+One trio loop. Nothing here knows what a request is.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import traceback
+from collections.abc import Iterable
+
+import trio
+
+from .client.connection import ClientConnection
+from .facts import Connection
+from .message import Level, Side
+from .running import Listener
+from .site import Site
+from .site.listeners import Binding
+from .tls.stream import SocketStream
+
+# Accepting can fail for want of descriptors or memory: nginx too waits before it goes on.
+_PAUSE_AFTER_FAILURE = 0.5
+
+_PASSING = frozenset((errno.ECONNABORTED, errno.EINTR, errno.EPROTO, errno.EPERM))
+
+
+class Server:
+    """Serves one site on its sockets."""
+
+    def __init__(self, site: Site, sockets: Iterable[tuple[Binding, socket.socket]]) -> None:
+        self.site = site
+        self._sockets = tuple(sockets)
+        self._connections: set[ClientConnection] = set()
+        self._accepting = trio.CancelScope()
+
+    async def run(self) -> None:
+        """Serve until `stop_gracefully`, and until the last connection is done then."""
+        try:
+            async with trio.open_nursery() as nursery:
+                async with trio.open_nursery() as accepting:
+                    self._accepting = accepting.cancel_scope
+                    for binding, sock in self._sockets:
+                        accepting.start_soon(self._accept, binding, sock, nursery)
+        finally:
+            self.close_sockets()
+
+    def stop_gracefully(self) -> None:
+        """Accept no more, end idle connections, let requests under way finish (`QUIT`)."""
+        self.site.running.stopping = True
+        self._accepting.cancel()
+        for connection in self._connections:
+            connection.stop_if_waiting()
+
+    def close_sockets(self) -> None:
+        for _, sock in self._sockets:
+            sock.close()
+
+    async def _accept(self, binding: Binding, sock: socket.socket, nursery: trio.Nursery) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(sock)
+            while True:
+                try:
+                    accepted, address = sock.accept()
+                except BlockingIOError:
+                    break
+                except OSError as error:
+                    if error.errno not in _PASSING:
+                        failure = f"accept4() failed ({error.errno}: {error.strerror})"
+                        self.site.error_log.write(Level.CRIT, failure)
+                        await trio.sleep(_PAUSE_AFTER_FAILURE)
+                    break
+                nursery.start_soon(self._serve, binding, accepted, address)
+
+    async def _serve(self, binding: Binding, sock: socket.socket, address: object) -> None:
+        stream = SocketStream(sock, Side.CLIENT)
+        try:
+            listener, connection = self._introduce(binding, sock, address)
+        except OSError:
+            # Gone before we could look.
+            stream.close()
+            return
+        client = ClientConnection(self.site.running, listener, stream, connection)
+        self._connections.add(client)
+        try:
+            await client.serve()
+        except Exception as bug:
+            # One connection's trouble is not the others': it is logged and they go on.
+            self.site.error_log.write(Level.ALERT, f"internal error: {described(bug)}")
+        finally:
+            self._connections.discard(client)
+
+    def _introduce(
+        self, binding: Binding, sock: socket.socket, address: object
+    ) -> tuple[Listener, Connection]:
+        number = self.site.running.next_number()
+        if sock.family == socket.AF_UNIX:
+            local = binding.key[0]
+            return binding.listener_for(""), Connection(number, "unix:", 0, local, 0)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        assert isinstance(address, tuple)
+        host, port = sock.getsockname()[:2]
+        return binding.listener_for(host), Connection(number, address[0], address[1], host, port)
+
+
+def described(bug: BaseException) -> str:
+    """An exception that should not have been, in one line: what, and where."""
+    frames = traceback.extract_tb(bug.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{bug!r}{where}"

@@ -1,0 +1,147 @@
+"""The variables of nginx's http core module."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterable
+
+from ..facts import Facts
+from ..message import Header
+from ..version import NGINX_VERSION
+from .row import Variable, seconds
+
+
+def _header(name: str) -> Callable[[Facts], str]:
+    return lambda facts: facts.request.header(name) or ""
+
+
+def joined(headers: Iterable[Header], name: str, separator: str = ", ") -> str:
+    """All fields whose name is `name` in a variable's spelling (`user_agent`), joined."""
+    return separator.join([v for n, v in headers if n.lower().replace("-", "_") == name])
+
+
+def _host(facts: Facts) -> str:
+    return facts.request.host or facts.server.name
+
+
+def _remote_user(facts: Facts) -> str:
+    scheme, _, encoded = (facts.request.header("authorization") or "").partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(encoded.strip()).decode("latin-1").partition(":")[0]
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _time_local(facts: Facts) -> str:
+    return time.strftime("%d/%b/%Y:%H:%M:%S %z")
+
+
+def _time_iso8601(facts: Facts) -> str:
+    text = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    return f"{text[:-2]}:{text[-2:]}"
+
+
+def _argument(facts: Facts, name: str) -> str:
+    for part in facts.args.split("&"):
+        key, equals, value = part.partition("=")
+        if equals and key.lower() == name.lower():
+            return value
+    return ""
+
+
+def _cookie(facts: Facts, name: str) -> str:
+    for field_name, value in facts.request.headers:
+        if field_name.lower() == "cookie":
+            for part in re.split(r"[;,]\s*", value):
+                key, equals, text = part.strip().partition("=")
+                if equals and key.lower() == name.lower():
+                    return text
+    return ""
+
+
+def _http(facts: Facts, name: str) -> str:
+    return joined(facts.request.headers, name, "; " if name == "cookie" else ", ")
+
+
+def _sent_http(facts: Facts, name: str) -> str:
+    return joined(facts.sent_headers, name)
+
+
+def _content_length(facts: Facts) -> str:
+    length = facts.request.content_length
+    return "" if length is None else str(length)
+
+
+def _binary_address(facts: Facts) -> str:
+    address = facts.connection.client_address
+    if address == "unix:":
+        return address
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.inet_pton(family, address).decode("latin-1")
+
+
+def _protocol(facts: Facts) -> str:
+    return {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1"}[facts.request.version]
+
+
+ROWS = (
+    Variable("args", lambda f: f.args, "the query"),
+    Variable("query_string", lambda f: f.args, "the query"),
+    Variable("is_args", lambda f: "?" if f.args else "", "`?` if there is a query"),
+    Variable("uri", lambda f: f.uri, "the normalised path"),
+    Variable("document_uri", lambda f: f.uri, "the normalised path"),
+    Variable("request_uri", lambda f: f.request.target, "path and query as the client sent them"),
+    Variable("request", lambda f: f.request.line, "the request line"),
+    Variable("request_method", lambda f: f.request.method, "the method"),
+    Variable("request_length", lambda f: str(f.request_length), "bytes of the request"),
+    Variable(
+        "request_time",
+        lambda f: seconds(time.monotonic() - f.began),
+        "seconds since its first byte",
+    ),
+    Variable("server_protocol", _protocol, "the protocol of the request"),
+    Variable("scheme", lambda f: f.connection.scheme, "`http` or `https`"),
+    Variable("https", lambda f: "on" if f.connection.handshake else "", "`on` over TLS"),
+    Variable("host", _host, "the name asked for, else the server's"),
+    Variable("hostname", lambda f: socket.gethostname(), "this machine's name"),
+    Variable("server_name", lambda f: f.server.name, "the first name of the server chosen"),
+    Variable("server_addr", lambda f: f.connection.server_address, "the address that was called"),
+    Variable("server_port", lambda f: str(f.connection.server_port), "the port that was called"),
+    Variable("remote_addr", lambda f: f.connection.client_address, "the client's address"),
+    Variable("remote_port", lambda f: str(f.connection.client_port or ""), "the client's port"),
+    Variable("binary_remote_addr", _binary_address, "the client's address in 4 or 16 bytes"),
+    Variable("remote_user", _remote_user, "the name of a Basic authorization"),
+    Variable("connection", lambda f: str(f.connection.number), "the connection's number"),
+    Variable("connection_requests", lambda f: str(f.connection.requests), "requests on it so far"),
+    Variable(
+        "connection_time",
+        lambda f: seconds(time.time() - f.connection.began),
+        "seconds since it was accepted",
+    ),
+    Variable("status", lambda f: f"{f.status:03d}", "the status of the answer"),
+    Variable("bytes_sent", lambda f: str(f.bytes_sent), "bytes sent to the client"),
+    Variable("body_bytes_sent", lambda f: str(f.body_bytes_sent), "of these without the head"),
+    Variable("content_length", _content_length, "the Content-Length field"),
+    Variable("content_type", _header("content-type"), "the Content-Type field"),
+    Variable("http_host", lambda f: _http(f, "host"), "the Host field as sent"),
+    Variable("nginx_version", lambda f: NGINX_VERSION, "the nginx that is imitated"),
+    Variable("pid", lambda f: str(os.getpid()), "this process's id"),
+    Variable("msec", lambda f: f"{time.time():.3f}", "POSIX time"),
+    Variable("time_local", _time_local, "local time as access logs write it"),
+    Variable("time_iso8601", _time_iso8601, "local time in ISO 8601"),
+    Variable("pipe", lambda f: ".", "`p` for a pipelined request"),
+)
+
+PREFIXES: tuple[tuple[str, Callable[[Facts, str], str]], ...] = (
+    ("http_", _http),
+    ("sent_http_", _sent_http),
+    ("arg_", _argument),
+    ("cookie_", _cookie),
+)

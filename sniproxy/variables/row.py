@@ -1,0 +1,22 @@
+"""What a variable's row says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`$name`: its value for a request, "" where it has none, and what it is."""
+
+    name: str
+    value: Callable[[Facts], str]
+    doc: str
+
+
+def seconds(value: float) -> str:
+    """As nginx prints times: three decimals."""
+    return f"{max(value, 0.0):.3f}"

@@ -1,0 +1,41 @@
+"""The variables of nginx's http upstream module: one value a try, joined by `, `."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..facts import Facts, Try
+from .core import joined
+from .row import Variable, seconds
+
+
+def _each(value: Callable[[Try], str]) -> Callable[[Facts], str]:
+    return lambda facts: ", ".join([value(one) for one in facts.tries])
+
+
+def _time(value: Callable[[Try], float | None]) -> Callable[[Facts], str]:
+    def text(one: Try) -> str:
+        elapsed = value(one)
+        return "-" if elapsed is None else seconds(elapsed)
+
+    return _each(text)
+
+
+def _header(facts: Facts, name: str) -> str:
+    return joined(facts.tries[-1].headers, name) if facts.tries else ""
+
+
+ROWS = (
+    Variable("upstream_addr", _each(lambda t: t.address), "the peers tried"),
+    Variable(
+        "upstream_status", _each(lambda t: "-" if t.status is None else str(t.status)), "statuses"
+    ),
+    Variable("upstream_connect_time", _time(lambda t: t.connect_time), "until connected, with TLS"),
+    Variable("upstream_header_time", _time(lambda t: t.header_time), "until the head was read"),
+    Variable("upstream_response_time", _time(lambda t: t.response_time), "until all was read"),
+    Variable("upstream_response_length", _each(lambda t: str(t.response_length)), "body bytes"),
+    Variable("upstream_bytes_sent", _each(lambda t: str(t.bytes_sent)), "bytes sent"),
+    Variable("upstream_bytes_received", _each(lambda t: str(t.bytes_received)), "bytes received"),
+)
+
+PREFIXES: tuple[tuple[str, Callable[[Facts, str], str]], ...] = (("upstream_http_", _header),)
