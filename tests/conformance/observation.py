@@ -13,6 +13,7 @@ from sniproxy.testing.client import Reception
 from sniproxy.testing.zoo import Peer, Visit
 
 Lines = tuple[str, ...]
+VERSIONS = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,6 @@ def observe(
         for number, peer in enumerate(peers, 1)
         for turn, visit in enumerate(peer.visits, 1)
     ]
-    hellos = [visit.hello for _, visit in visits if visit.hello]
     return Observation(
         hellos=tuple(f"{where}: {hello_line(visit)}" for where, visit in visits),
         requests=tuple(line for where, visit in visits for line in request_lines(where, visit)),
@@ -56,7 +56,7 @@ def observe(
         ),
         logs=(*error_lines(errors), *access_lines(accesses)),
         statuses=tuple(status(data) for reception in receptions for data in reception.responses),
-        server_names=tuple(hello.server_name for hello in hellos),
+        server_names=tuple(visit.server_name for _, visit in visits if visit.hello),
         staying=sum(peer.staying for peer in peers),
     )
 
@@ -65,10 +65,12 @@ def hello_line(visit: Visit) -> str:
     hello = visit.hello
     if hello is None:
         return "no hello"
-    sni = "none" if hello.server_name is None else f'"{hello.server_name}"'
-    session = "offered" if hello.session_offered else "none"
-    alpn = " ".join(hello.alpn) or "none"
-    return f"SNI {sni}, versions {' '.join(hello.versions)}, ALPN {alpn}, session {session}"
+    sni = "none" if visit.server_name is None else f'"{visit.server_name}"'
+    numbers = hello.supported_versions or (hello.legacy_version,)
+    versions = " ".join(VERSIONS.get(number, hex(number)) for number in numbers)
+    alpn = b" ".join(hello.alpn).decode("latin-1") or "none"
+    session = "offered" if hello.offers_session else "none"
+    return f"SNI {sni}, versions {versions}, ALPN {alpn}, session {session}"
 
 
 def request_lines(where: str, visit: Visit) -> Iterable[str]:

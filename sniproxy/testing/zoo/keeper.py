@@ -19,13 +19,12 @@ from pathlib import Path
 import trio
 
 from sniproxy.testing.framing import message_length
-from sniproxy.testing.hello import parse_client_hello
 from sniproxy.testing.wire import Channel, TLSWire, Wire, reason
 from sniproxy.testing.zoo.behaviour import TLS, Ending, Listens, Move, Question, Upstream
 from sniproxy.testing.zoo.records import Parting, Visit
+from sniproxy.tls.hello import NotTLS, parse_client_hello
 
 HOST = "127.0.0.1"
-HANDSHAKE_RECORD = b"\x16"
 
 
 def reserve_port() -> socket.socket:
@@ -175,18 +174,18 @@ class Conversation:
     async def _first_bytes(self) -> bytes:
         """The first bytes; when they are a ClientHello's, all of that."""
         data = await self.wire.read()
-        while data.startswith(HANDSHAKE_RECORD):
-            if hello := parse_client_hello(data):
-                self._record(hello=hello)
-                break
-            if not (more := await self.wire.read()):
-                break
-            data += more
+        try:
+            while (hello := parse_client_hello(data)) is None:
+                if not (more := await self.wire.read()):
+                    return data
+                data += more
+        except NotTLS:
+            return data
+        self._record(hello=hello)
         return data
 
     def _is_welcome(self, names: tuple[str, ...]) -> bool:
-        hello = self.visit.hello
-        return hello is not None and hello.server_name in names
+        return self.visit.server_name in names
 
     async def _handshake(self, context: ssl.SSLContext, first: bytes) -> bool:
         tls = TLSWire(self.wire, context, server_side=True, first=first)
@@ -222,8 +221,8 @@ class Conversation:
 
     async def _say(self, move: Move, request: bytes = b"") -> None:
         if callable(move.send):
-            name = self.visit.hello.server_name if self.visit.hello else None
-            await self.channel.send(move.send(Question(name, request)))
+            question = Question(self.visit.server_name, request)
+            await self.channel.send(move.send(question))
         elif move.send:
             await self.channel.send(move.send)
 

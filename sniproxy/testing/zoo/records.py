@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from sniproxy.testing.hello import ClientHello
+from sniproxy.tls.hello import ClientHello
 
 
 class Parting(enum.Enum):
@@ -37,3 +37,10 @@ class Visit:
     raw: bytes = field(default=b"", repr=False)
     """All bytes that came, encrypted or not."""
     parting: Parting = Parting.STAYED
+
+    @property
+    def server_name(self) -> str | None:
+        """The SNI of the hello."""
+        if self.hello is None or self.hello.server_name is None:
+            return None
+        return self.hello.server_name.decode("latin-1")
