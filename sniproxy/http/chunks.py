@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from sniproxy.message import Header, Side
+from ..message import Header, Side
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 

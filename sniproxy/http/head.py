@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from sniproxy.http import fields, request_line
-from sniproxy.http.upstream_head import NotHTTP, ParsedResponse, read_response_head
-from sniproxy.http.uri import BadURI, normalise, split_target
-from sniproxy.message import Header, Level, Request, first_header
+from ..message import Header, Level, Request, first_header
+from . import fields, request_line
+from .upstream_head import NotHTTP, ParsedResponse, read_response_head
+from .uri import BadURI, normalise, split_target
 
 __all__ = [
     "BadRequest",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-NGINX_VERSION: Final = "nginx/1.31.3"
+from ..version import NGINX_VERSION
+
+SERVER: Final = f"nginx/{NGINX_VERSION}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def closes_connection(status: int) -> bool:
 
 def server_field(server_tokens: str) -> str:
     """What `server_tokens` (`on`, `off` or `build`) lets a client see of the server."""
-    return "nginx" if server_tokens == "off" else NGINX_VERSION
+    return "nginx" if server_tokens == "off" else SERVER
 
 
 def error_page(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from sniproxy.http.fields import MINOR_VERSION, beginning
+from .fields import MINOR_VERSION, beginning
 
 _TEXT: Final = r"[^\x00-\x20\x7f]*"
 _SCHEME: Final = "[A-Za-z][A-Za-z0-9+.-]*"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from sniproxy.http import fields
-from sniproxy.message import Failed, Failure, FailureClass, Header, Level, ResponseHead
+from ..message import Failed, Failure, FailureClass, Header, Level, ResponseHead
+from . import fields
 
 EARLY_HINTS: Final = 103
 SWITCHING_PROTOCOLS: Final = 101

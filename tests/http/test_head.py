@@ -1,0 +1,243 @@
+"""Request heads: what nginx answers and logs for each, and that cutting changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sniproxy.http.head import BadRequest, HeadRules, Note, ParsedHead, read_request_head
+from sniproxy.http.pages import error_page, shown_status
+from sniproxy.message import Level, Request
+from tests.http.oracle import Answer, Nginx, ScriptedUpstream
+from tests.http.requests import ALL, FIELDS, PLAIN, SIZES, get
+
+RULES = HeadRules()
+TURNED_RULES = HeadRules(
+    client_header_buffer_size=512,
+    large_client_header_buffers=(2, 2048),
+    ignore_invalid_headers=False,
+    underscores_in_headers=True,
+    merge_slashes=False,
+    max_headers=5,
+)
+
+LOG_LENGTH = 1500
+"""Compared of a log line: nginx cuts it at 2048 bytes."""
+
+
+def outcome(raw: bytes, rules: HeadRules = RULES) -> ParsedHead | BadRequest | None:
+    try:
+        return read_request_head(raw, rules)
+    except BadRequest as refused:
+        return refused
+
+
+# Beside nginx
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One answer with its log, as a client and an operator see it."""
+
+    status: int
+    body: bytes
+    kept: bool
+    log: list[str]
+
+
+def nginx_seen(answer: Answer) -> Seen:
+    log = [line[:LOG_LENGTH] for line in answer.lines("client sent")]
+    return Seen(answer.status, answer.body, answer.kept, log)
+
+
+def our_seen(result: ParsedHead | BadRequest | None, server: str) -> Seen:
+    if result is None:
+        return Seen(0, b"", False, [])
+    if isinstance(result, ParsedHead):
+        request = result.request
+        log = [_log_line(note, request.line, server) for note in result.notes]
+        status, kept = (200, request.keepalive) if request.version > 9 else (0, False)
+        body = b"" if request.method == "HEAD" else _shown(request, server)
+        return Seen(status, body, kept, log)
+    log = [_log_line(note, result.line, server) for note in result.notes]
+    last = Note(result.text, result.level, result.host, result.referrer)
+    log.append(_log_line(last, result.line, server, result.action))
+    page = b"" if result.method == "HEAD" else error_page(result.status)
+    return Seen(shown_status(result.status) if result.version > 9 else 0, page, False, log)
+
+
+def _shown(request: Request, server: str) -> bytes:
+    lengths = [request.header("content-length") or "", request.header("transfer-encoding") or ""]
+    host = request.host or server
+    parts = [request.method, request.target, request.path, request.args, host, *lengths]
+    return "|".join(parts).encode("latin-1")
+
+
+def _log_line(
+    note: Note, line: str, server: str, action: str = "reading client request headers"
+) -> str:
+    text = f"{note.level.word}: {note.text} while {action}, client: 127.0.0.1, server: {server}"
+    text += f', request: "{line}"' if line else ""
+    text += f', host: "{note.host}"' if note.host is not None else ""
+    text += f', referrer: "{note.referrer}"' if note.referrer is not None else ""
+    return text[:LOG_LENGTH]
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("name", ALL)
+def test_nginx_answers_and_logs_the_same(nginx: Nginx, name: str) -> None:
+    raw = ALL[name]
+    assert our_seen(outcome(raw), "first.test") == nginx_seen(nginx.ask(raw))
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("name", ALL)
+def test_nginx_answers_the_same_under_other_rules(unmerged: Nginx, name: str) -> None:
+    raw = ALL[name]
+    assert our_seen(outcome(raw, TURNED_RULES), "") == nginx_seen(unmerged.ask(raw))
+
+
+def first_refused(raw: bytes) -> int:
+    """Length of the shortest beginning of `raw` that is refused."""
+    return next(n for n in range(len(raw) + 1) if isinstance(outcome(raw[:n]), BadRequest))
+
+
+REFUSED = [name for name in {**PLAIN, **FIELDS} if isinstance(outcome(ALL[name]), BadRequest)]
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("name", REFUSED)
+def test_nginx_refuses_as_early(nginx: Nginx, name: str) -> None:
+    raw = ALL[name]
+    length = first_refused(raw)
+    assert not nginx.ask(raw[: length - 1]).raw
+    refused = nginx.ask(raw[:length])
+    assert our_seen(outcome(raw[:length]), "first.test") == nginx_seen(refused)
+
+
+PIECES = [
+    *("GET", "HEAD", "CONNECT", "X", " ", "  ", "/", "/a", "http://", "b", "[::1]", ":", "80"),
+    *("?", "#", "%41", "%", "HTTP/1.1", "HTTP/1.0", "HTTP/2", "\r\n", "\n", "\r", "\0", "\x7f"),
+    *("Host: a\r\n", "Host", "X-Y", "X_Y", "\xe4", "\r\n\r\n", "Content-Length: 0\r\n"),
+    *("Transfer-Encoding: chunked\r\n", "Connection: close\r\n", "\t", "..", "_", "@"),
+]
+BEGINNINGS = ["", "GET / HTTP/1.1\r\n", "GET /", "GET / HTTP/1.1\r\nHost: a\r\n", "GET http://b"]
+
+
+@pytest.mark.nginx
+@given(beginning=st.sampled_from(BEGINNINGS), pieces=st.lists(st.sampled_from(PIECES)))
+@settings(
+    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_nginx_agrees_on_anything(nginx: Nginx, beginning: str, pieces: list[str]) -> None:
+    raw = "".join([beginning, *pieces]).encode("latin-1")
+    ours = outcome(raw)
+    if isinstance(ours, ParsedHead):
+        raw = raw[: ours.length]  # nginx would go on with the next request
+    if isinstance(ours, ParsedHead) and ours.request.chunked:
+        raw += b"0\r\n\r\n"
+    answer = nginx.ask(raw)
+    if ours is None:  # what nginx has dropped so far comes with the head
+        assert not answer.raw
+    else:
+        assert our_seen(ours, "first.test") == nginx_seen(answer)
+
+
+@pytest.mark.nginx
+def test_nginx_passes_on_the_same_fields(nginx: Nginx, upstream: ScriptedUpstream) -> None:
+    lines = ("A:  b c  ", "X-1: \t2\t", "X_Y: z", "Name", "a: d", "-:", "E@: f")
+    raw = get(*lines, target="/proxy/")
+    upstream.script = b"HTTP/1.0 204 No Content\r\n\r\n"
+    nginx.ask(raw)
+    seen = upstream.seen.decode("latin-1").split("\r\n")
+    parsed = outcome(raw)
+    assert isinstance(parsed, ParsedHead)
+    passed = [f"{name}: {value}" for name, value in parsed.request.headers if name != "Host"]
+    assert seen[2:-2] == passed
+
+
+# Cutting
+
+
+def essence(result: ParsedHead | BadRequest | None) -> object:
+    """What must not depend on how much has come: all but how far the line is known."""
+    if not isinstance(result, BadRequest):
+        return result
+    facts = vars(result).copy()
+    del facts["line"]
+    return facts
+
+
+@pytest.mark.parametrize("name", {**PLAIN, **FIELDS})
+def test_every_beginning_waits_or_has_the_result_of_the_whole(name: str) -> None:
+    raw = ALL[name]
+    whole = outcome(raw)
+    for length in range(len(raw)):
+        part = outcome(raw[:length])
+        assert part is None or essence(part) == essence(whole)
+        if isinstance(part, BadRequest) and isinstance(whole, BadRequest):
+            assert whole.line.startswith(part.line)
+
+
+@given(name=st.sampled_from(sorted(ALL)), data=st.data())
+def test_any_cut_leads_to_the_same(name: str, data: st.DataObject) -> None:
+    raw = ALL[name]
+    cut = data.draw(st.integers(0, len(raw)))
+    part = outcome(bytearray(raw[:cut]))
+    assert part is None or essence(part) == essence(outcome(raw))
+
+
+@given(st.sampled_from(sorted({**PLAIN, **FIELDS, **SIZES})), st.binary(max_size=20))
+def test_what_follows_a_head_is_left_alone(name: str, rest: bytes) -> None:
+    raw = ALL[name]
+    whole = outcome(raw)
+    if isinstance(whole, ParsedHead):
+        assert outcome(raw[: whole.length] + rest) == whole
+
+
+@given(st.binary(max_size=200))
+def test_anything_is_a_head_a_refusal_or_a_beginning(raw: bytes) -> None:
+    outcome(raw)
+
+
+# Plain statements
+
+
+def test_an_ordinary_head() -> None:
+    raw = (
+        b"POST /a/../b%20c?d=%20 HTTP/1.1\r\nHost: Www.Example.test:8080\r\n"
+        b"Content-Length: 3\r\nConnection: close\r\n\r\nxyz"
+    )
+    assert read_request_head(raw, RULES) == ParsedHead(
+        Request(
+            line="POST /a/../b%20c?d=%20 HTTP/1.1",
+            method="POST",
+            target="/a/../b%20c?d=%20",
+            path="/b c",
+            args="d=%20",
+            version=11,
+            headers=(
+                ("Host", "Www.Example.test:8080"),
+                ("Content-Length", "3"),
+                ("Connection", "close"),
+            ),
+            host="www.example.test",
+            content_length=3,
+            chunked=False,
+            keepalive=False,
+        ),
+        len(raw) - 3,
+        (),
+    )
+
+
+def test_a_dropped_line_is_noted_with_what_was_known_then() -> None:
+    parsed = outcome(b"GET / HTTP/1.1\r\nX_Y: 1\r\nHost: a\r\nReferer: r\r\nY_Z: 2\r\n\r\n")
+    assert isinstance(parsed, ParsedHead)
+    assert parsed.notes == (
+        Note('client sent invalid header line: "X_Y: 1"', Level.INFO, None, None),
+        Note('client sent invalid header line: "Y_Z: 2"', Level.INFO, "a", "r"),
+    )
