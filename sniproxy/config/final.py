@@ -175,12 +175,13 @@ def _check_names(address: ListenedAddress, checks: ParseChecks) -> None:
             key = _hash_key(name)
             if key is None:
                 raise ConfigError(f'invalid server name or wildcard "{name}" on {address.text}')
-            if key in seen or (key[0] == "dotted" and ("exact", key[1]) in seen):
-                checks.warn(f'conflicting server name "{name}" on {address.text}, ignored')
-                continue
-            seen.add(key)
-            if key[0] == "dotted":
-                seen |= {("exact", key[1]), ("head", key[1])}
+            kind, stem = key
+            # ".c" is "c" and "*.c" at once; of the two it takes what is free, in this order.
+            for taken in (("exact", stem), ("head", stem)) if kind == "dotted" else (key,):
+                if taken in seen:
+                    checks.warn(f'conflicting server name "{name}" on {address.text}, ignored')
+                    break
+                seen.add(taken)
 
 
 def _hash_key(name: str) -> tuple[str, str] | None:

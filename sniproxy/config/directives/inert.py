@@ -69,6 +69,12 @@ def aio(args: Args) -> str:
     return value
 
 
+def event_type(args: Args) -> str:
+    if args.first not in ("epoll", "poll", "select"):
+        args.fail(f'invalid event type "{args.first}"')
+    return args.first
+
+
 def worker_priority(args: Args) -> str:
     if parse_number(args.first.lstrip("+-")) is None:
         args.fail_directive("invalid number")
@@ -104,7 +110,7 @@ _TABLE: tuple[_Said, ...] = (
     ("ngx_openssl_cache_module", MAIN, flag, ONE, _ONCE, "ssl_object_cache_inheritable"),
     ("ngx_quic_bpf_module", MAIN, flag, ONE, _ONCE, "quic_bpf"),
     ("ngx_google_perftools_module", MAIN, string, ONE, _ONCE, "google_perftools_profiles"),
-    (_EVENTS, EVENTS, string, ONE, _ONCE, "use"),
+    (_EVENTS, EVENTS, event_type, ONE, _ONCE, "use"),
     (_EVENTS, EVENTS, flag, ONE, _ONCE, "multi_accept accept_mutex"),
     (_EVENTS, EVENTS, time, ONE, _ONCE, "accept_mutex_delay"),
     (_EVENTS, EVENTS, string, ONE, _AGAIN, "debug_connection"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ...message import Level
@@ -115,6 +116,9 @@ def access_log(args: Args) -> AccessLog | None:
     return AccessLog(compiled(args, file), words[0] if words else "combined", condition)
 
 
+_NAMELESS = re.compile(r"\$(?:\{\}|\{?$|(?![A-Za-z0-9_{]))")
+
+
 def log_format(args: Args) -> LogFormat:
     name, *texts = args.words
     escape = "default"
@@ -122,6 +126,10 @@ def log_format(args: Args) -> LogFormat:
         escape = texts.pop(0)[7:]
         if escape not in ("default", "json", "none"):
             args.fail(f'unknown log format escaping "{escape}"')
+    for text in texts:
+        nameless = _NAMELESS.search(text)
+        if nameless:
+            args.fail(f'invalid parameter "{text[nameless.start() :]}"')
     return LogFormat(name, escape, compiled(args, "".join(texts)))
 
 

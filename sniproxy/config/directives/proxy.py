@@ -76,6 +76,13 @@ def proxy_pass(args: Args) -> ProxyPass:
     return ProxyPass(url, scheme.lower(), address, None, *place)
 
 
+def http_version(args: Args) -> int:
+    if args.first == "2":
+        args.fail('the value "2" of "proxy_http_version" is not supported by sniproxy yet')
+    version: int = one_of({"1.0": 10, "1.1": 11})(args)
+    return version
+
+
 @dataclass(frozen=True, slots=True)
 class SetHeader:
     """`proxy_set_header NAME VALUE`; an empty value keeps the header away."""
@@ -107,7 +114,7 @@ class Proxy(Settings):
         arity=exactly(2), repeat=Repeat.APPENDED,
     )  # fmt: skip
     proxy_http_version: int = row(
-        HSL, one_of({"1.0": 10, "1.1": 11}), "the protocol spoken to the upstream", default="1.1"
+        HSL, http_version, "the protocol spoken to the upstream", default="1.1"
     )
     proxy_connect_timeout: float = row(
         HSL, time, "seconds for the connection, and again for its handshake", default="60s"
