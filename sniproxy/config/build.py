@@ -17,9 +17,8 @@ from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
 from .final import IsVariable, check_http
 from .model import Config, Group, Http, Location, Server
-from .reader import Block, Reader
+from .reader import Block, Reader, items_of
 from .tokens import read_statements
-from .toml import read_toml
 from .tree import COMMAND_LINE
 
 Syntax = Literal["nginx", "toml"]
@@ -47,27 +46,23 @@ def load(
     file = os.fsencode(path).decode("latin-1")
     build = _Build(os.path.dirname(file) if conf_prefix is None else conf_prefix, is_variable)
     build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
-    build.read(build.reader.load(file), file, "toml" if file.endswith(".toml") else "nginx")
+    build.reader.read(file, items_of(build.reader.load(file), file))
     return build.config(file)
 
 
 def parse(
-    text: str,
+    text: str | bytes,
     syntax: Syntax = "nginx",
     name: str = "configuration",
     *,
     conf_prefix: str = "",
     is_variable: IsVariable = any_variable,
 ) -> Config:
-    """Read a configuration that stands in a string; `name` is what messages call it.
-
-    `text` may hold any characters; those beyond latin-1 are taken as their UTF-8 bytes.
-    """
+    """Read a configuration at hand, without a file; `name` is what messages call it."""
+    source = (text if isinstance(text, bytes) else text.encode("utf-8")).decode("latin-1")
     build = _Build(conf_prefix, is_variable)
-    if any(character > "\xff" for character in text):
-        text = text.encode("utf-8", "surrogateescape").decode("latin-1")
-    build.reader.texts[name] = text
-    build.read(text, name, syntax)
+    build.reader.texts[name] = source
+    build.reader.read(name, items_of(source, name, toml=syntax == "toml"))
     return build.config(name)
 
 
@@ -79,12 +74,6 @@ class _Build:
         self._checks = ParseChecks(self._http_read)
         self._http_block: Block | None = None
         self.reader = Reader(self._checks, conf_prefix)
-
-    def read(self, text: str, name: str, syntax: Syntax) -> None:
-        if syntax == "toml":
-            self.reader.read(name, read_toml(text, name), toml=True)
-        else:
-            self.reader.read(name, read_statements(text, name))
 
     def _http_read(self, block: Block, checks: ParseChecks) -> None:
         # nginx is through with `http {}` before it reads what stands behind.

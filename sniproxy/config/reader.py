@@ -21,6 +21,7 @@ from .directives import table
 from .directives.kinds import nothing
 from .directives.row import MAIN, TYPES, Args, Context, Repeat, Row, Status, at_least
 from .tokens import read_statements
+from .toml import read_toml
 from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement, c_string
 
 ROOT = Row("main", MAIN, at_least(0), nothing, "what stands outside of all blocks", opens=MAIN)
@@ -85,24 +86,20 @@ class Reader:
         self._open = [self.root]
         self._sources: list[_Source] = []
 
-    def read(self, file: str, items: Iterator[Item], *, toml: bool = False) -> None:
+    def read(self, file: str, items: Iterator[Item]) -> None:
         """Read `items` to their end; raises `ConfigError` for the first that is wrong."""
         self._sources.append(_Source(file, items, len(self._open)))
         while self._sources:
             source = self._sources[-1]
             item = next(source.items)
             if isinstance(item, Statement):
-                self._statement(item, toml)
+                self._statement(item)
             elif isinstance(item, BlockEnd):
                 if len(self._open) == source.depth:
                     raise item.place.error('unexpected "}"')
                 self._close(item.place)
             else:
                 self._end_of_file(item, source)
-
-    def read_file(self, file: str, place: Place | None = None) -> None:
-        """Read an nginx.conf; `place` is that of its `include`, None for the main file."""
-        self.read(file, read_statements(self.load(file, place), file))
 
     def load(self, file: str, place: Place | None = None) -> str:
         """The text of `file`, kept for `-T`."""
@@ -116,7 +113,7 @@ class Reader:
         _freeze(self.root)
         return self.root
 
-    def _statement(self, statement: Statement, toml: bool) -> None:
+    def _statement(self, statement: Statement) -> None:
         inside = self._open[-1]
         if inside.context is TYPES:
             self._entry(statement)
@@ -137,7 +134,7 @@ class Reader:
         if row.name == "include":
             self._include(statement.args[0], place)
             return
-        args = Args(row.name, statement.args, place, toml)
+        args = Args(row.name, statement.args, place)
         value = row.kind(args)
         if row.opens is None:
             self._checks.said(row, value, args, inside)
@@ -181,7 +178,7 @@ class Reader:
         file = files.pop()
         if any(file == source.file for source in self._sources):
             raise (place or Place(file, 0)).error(f'"{file}" includes itself')
-        items = read_statements(self.load(file, place), file)
+        items = items_of(self.load(file, place), file, self._open[-1].context)
         self._sources.append(_Source(file, items, len(self._open), files, place))
 
     def _close(self, place: Place) -> None:
@@ -195,6 +192,15 @@ class Reader:
             raise item.place.error('unexpected end of file, expecting "}"')
         self._sources.pop()
         self._enter(source.waiting, source.place)
+
+
+def items_of(
+    text: str, file: str, context: Context = MAIN, *, toml: bool | None = None
+) -> Iterator[Item]:
+    """The items of a file that stands in `context`; `*.toml` is TOML, unless `toml` says it."""
+    if file.endswith(".toml") if toml is None else toml:
+        return read_toml(text, file, context)
+    return read_statements(text, file)
 
 
 def find_files(mask: str) -> list[str]:

@@ -1,11 +1,248 @@
-"""TOML → the same statements as nginx.conf's."""
+"""TOML → the same statements as nginx.conf's.
+
+    key = value          a directive; a string holds its arguments as nginx.conf has them
+    key = [ … ]          the directive once an item
+    key = true           `on`; for a directive without arguments: that it stands here
+    key = { A = "b" }    under a directive with two arguments: once a pair
+    [http], [[http.server]], [http.upstream.NAME], [http.server.location."~ REGEX"]   blocks
+
+A directive with one argument takes a string as it is, blanks and all. Order is free, except
+among items of a list: what a block says comes before the blocks in it, log formats first.
+"""
 
 from __future__ import annotations
 
+import difflib
+import re
+import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from .tree import Item
+from ..message import ConfigError
+from .directives import table
+from .directives.core import MODIFIERS
+from .directives.kinds import flag
+from .directives.row import LOCATION, MAIN, SERVER, TYPES, Context, Row, Status
+from .lines import Lines, key_lines
+from .tokens import read_statements
+from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement
+
+_WHERE = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
+
+# Directives with a word for "no" besides nginx's flags.
+_OFF_TOO = frozenset({"access_log", "server_tokens", "ssl_session_cache", "directio", "aio"})
 
 
-def read_toml(text: str, file: str) -> Iterator[Item]:
-    raise NotImplementedError
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One statement, with what stands in the block that it opens."""
+
+    statement: Statement
+    inside: Iterator[_Said] | None = None
+
+
+def read_toml(text: str, file: str, context: Context = MAIN) -> Iterator[Item]:
+    """The statements of a TOML file whose top stands in `context`; raises `ConfigError`.
+
+    A file of the main level that has no `[events]` gets an empty one.
+    """
+    document, lines = _parse(text, file)
+    open_blocks = [(_Table(file, context, lines).read(document), Place(file, 1))]
+    while open_blocks:
+        said, place = open_blocks[-1]
+        next_one = next(said, None)
+        if next_one is None:
+            open_blocks.pop()
+            if open_blocks:
+                yield BlockEnd(place)
+            continue
+        yield next_one.statement
+        if next_one.inside is not None:
+            open_blocks.append((next_one.inside, next_one.statement.place))
+    if context is MAIN and "events" not in document:
+        yield Statement("events", (), Place(file, 1), opens_block=True)
+        yield BlockEnd(Place(file, 1))
+    yield FileEnd(Place(file, 1 + text.count("\n")))
+
+
+def _parse(text: str, file: str) -> tuple[dict[str, Any], Lines]:
+    raw = text.encode("latin-1")
+    try:
+        decoded = raw.decode("utf-8")
+        return tomllib.loads(decoded), key_lines(decoded)
+    except UnicodeDecodeError as error:
+        raise Place(file, 1 + raw.count(b"\n", 0, error.start)).error("invalid UTF-8") from None
+    except RecursionError:
+        raise Place(file, 1).error("invalid TOML: nested too deeply") from None
+    except ValueError as error:
+        raise _syntax_error(str(error), decoded, file) from None
+
+
+def _syntax_error(words: str, text: str, file: str) -> ConfigError:
+    where = _WHERE.search(words)
+    line = 1 + text.count("\n")
+    if where:
+        words = words[: where.start()]
+        line = int(where["line"] or line)
+    return Place(file, line).error(f"invalid TOML: {words[:1].lower()}{_text(words[1:])}")
+
+
+class _Table:
+    """Reads one table: the statements of one block."""
+
+    def __init__(self, file: str, context: Context, lines: Lines) -> None:
+        self._file = file
+        self._context = context
+        self._lines = lines
+
+    def read(self, inside: dict[str, Any]) -> Iterator[_Said]:
+        if self._context is TYPES:
+            return
+        directives: list[tuple[str, Row, Any]] = []
+        for key, value in inside.items():
+            directives.append((key, self._row(key), value))
+        directives.sort(key=lambda said: (said[1].opens is not None, said[1].name != "log_format"))
+        for key, row, value in directives:
+            if row.status in (Status.NOT_YET, Status.REFUSED):
+                # Refused whatever it says, so what it says need not be understood.
+                args = ("",) * row.arity.least
+                place = self._place(self._lines.at(key))
+                yield _Said(Statement(row.name, args, place, row.opens is not None))
+            elif row.opens is None:
+                for words, lines in self._statements(row, value, self._lines.at(key)):
+                    yield _Said(Statement(row.name, words, self._place(lines)))
+            else:
+                yield from self._blocks(row, value, self._lines.at(key))
+
+    def _place(self, lines: Lines) -> Place:
+        return Place(self._file, lines.line)
+
+    def _row(self, key: str) -> Row:
+        name = _text(key)
+        place = self._place(self._lines.at(key))
+        row = table.find(name, self._context)
+        if row is not None:
+            return row
+        if name == "rules" and self._context in (SERVER, LOCATION):
+            raise place.error('"rules" is not supported by sniproxy yet')
+        if name in table.BY_NAME:
+            raise place.error(f'"{name}" directive is not allowed here')
+        raise place.error(f'unknown directive "{name}"{_hint(name, self._context)}')
+
+    def _blocks(self, row: Row, value: Any, lines: Lines) -> Iterator[_Said]:
+        """The blocks of one key: a table, a list of tables, or tables by name."""
+        if not row.arity.least:
+            items = value if isinstance(value, list) else [value]
+            for index, item in enumerate(items):
+                below = lines.at(index) if isinstance(value, list) else lines
+                yield self._block(row, (), item, below)
+            return
+        if not isinstance(value, dict):
+            raise self._wrong_type(row, value, "a table of tables by name", lines)
+        for name, item in value.items():
+            yield self._block(row, _block_words(row, _text(name)), item, lines.at(name))
+
+    def _block(self, row: Row, words: tuple[str, ...], value: Any, lines: Lines) -> _Said:
+        if not isinstance(value, dict):
+            raise self._wrong_type(row, value, "a table", lines)
+        assert row.opens is not None
+        statement = Statement(row.name, words, self._place(lines), opens_block=True)
+        return _Said(statement, _Table(self._file, row.opens, lines).read(value))
+
+    def _statements(
+        self, row: Row, value: Any, lines: Lines
+    ) -> Iterator[tuple[tuple[str, ...], Lines]]:
+        """The arguments of each statement that one key makes."""
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, list):
+                    raise self._wrong_type(row, item, _wanted(row), lines.at(index))
+                yield from self._statements(row, item, lines.at(index))
+        elif isinstance(value, dict) and 2 in row.arity:
+            for key, item in value.items():
+                below = lines.at(key)
+                for one in item if isinstance(item, list) else [item]:
+                    yield (_text(key), self._scalar(row, one, below)), below
+        elif value is True and not row.arity.least:
+            yield (), lines
+        elif value is False and not row.arity.least:
+            return
+        elif isinstance(value, str) and row.arity.most != 1:
+            yield self._words(row, value, lines), lines
+        else:
+            yield (self._scalar(row, value, lines),), lines
+
+    def _scalar(self, row: Row, value: Any, lines: Lines) -> str:
+        if isinstance(value, str):
+            return _text(value)
+        if isinstance(value, bool):
+            if row.kind is flag or row.name in _OFF_TOO:
+                return "on" if value else "off"
+        elif isinstance(value, int | float) and row.kind is not flag:
+            return str(value)
+        raise self._wrong_type(row, value, _wanted(row), lines)
+
+    def _words(self, row: Row, value: str, lines: Lines) -> tuple[str, ...]:
+        """The arguments that a string holds as nginx.conf would have them."""
+        if not value:
+            return ("",)
+        try:
+            items = list(read_statements(f"{row.name} {_text(value)};", COMMAND_LINE))
+        except ConfigError:
+            items = []
+        match items:
+            case [Statement(args=args, opens_block=False), FileEnd()]:
+                return args
+        raise self._place(lines).error(
+            f'invalid value "{_text(value)}" of "{row.name}": quotes do not match, or something '
+            "stands outside of them that ends a directive"
+        )
+
+    def _wrong_type(self, row: Row, value: Any, wanted: str, lines: Lines) -> ConfigError:
+        found = _TYPES.get(type(value), "a date or time")
+        return self._place(lines).error(
+            f'invalid type of "{row.name}": {found} instead of {wanted}'
+        )
+
+
+_TYPES = {
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "a table",
+}
+
+
+def _wanted(row: Row) -> str:
+    if row.kind is flag:
+        return "true or false"
+    if not row.arity.least and row.arity.most == 0:
+        return "true or false"
+    return "a string, a list or a table" if 2 in row.arity else "a string or a list"
+
+
+def _block_words(row: Row, name: str) -> tuple[str, ...]:
+    """The arguments of a named block; a location's key has its modifier in front."""
+    if row.opens is LOCATION:
+        modifier, _, rest = name.partition(" ")
+        if modifier in MODIFIERS and rest.strip():
+            return modifier, rest.strip()
+    return (name,)
+
+
+def _hint(name: str, context: Context) -> str:
+    known = [
+        row.name
+        for row in table.ROWS
+        if context in row.contexts and row.status in (Status.WORKS, Status.NO_EFFECT)
+    ]
+    close = difflib.get_close_matches(name[:100], known, n=1)
+    return f', did you mean "{close[0]}"?' if close else ""
+
+
+def _text(text: str) -> str:
+    """The house's form of Unicode: the characters' UTF-8 bytes, one to a character."""
+    return text if text.isascii() else text.encode("utf-8").decode("latin-1")

@@ -158,17 +158,17 @@ class LocationName:
     pattern: re.Pattern[str] | None = None
 
 
-_MODIFIERS = ("=", "^~", "~*", "~")
+MODIFIERS = ("=", "^~", "~*", "~")
 
 
 def location(args: Args) -> LocationName:
     if len(args.words) == 2:
         modifier, name = args.words
-        if modifier not in _MODIFIERS:
+        if modifier not in MODIFIERS:
             args.fail(f'invalid location modifier "{modifier}"')
     else:
         text = args.first
-        modifier = next((m for m in _MODIFIERS if text.startswith(m)), "")
+        modifier = next((m for m in MODIFIERS if text.startswith(m)), "")
         name = text[len(modifier) :]
         if not modifier and name.startswith("@"):
             modifier = "@"

@@ -123,7 +123,6 @@ class Args:
     name: str
     words: tuple[str, ...]
     place: Place
-    toml: bool = False
 
     @property
     def first(self) -> str:

@@ -1,0 +1,159 @@
+"""On which line each key of a TOML text stands: the standard library's parser does not tell.
+
+The text has passed that parser, so this scanner may trust it: it only tells keys from values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_TOKEN = re.compile(
+    r"""
+      (?P<blank>   [ \t\r]+ | \#[^\n]* )
+    | (?P<newline> \n )
+    | (?P<string>  \"{3} (?: [^\\] | \\. )*? \"{3,5} | '{3} .*? '{3,5}
+                 | \" (?: [^"\\] | \\. )* \"         | ' [^']* ' )
+    | (?P<mark>    [][{}=,.] )
+    | (?P<bare>    [^][{}=,.\s"'\#]+ )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
+_ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
+
+
+@dataclass(slots=True)
+class Lines:
+    """A key's line, and those of the keys or list items below it."""
+
+    line: int
+    below: dict[str | int, Lines] = field(default_factory=dict)
+    tables: int = 0
+    """How many `[[…]]` headers named it."""
+
+    def at(self, key: str | int) -> Lines:
+        """The lines below `key`; where it has none of its own, those of its parent."""
+        return self.below.get(key) or Lines(self.line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    line: int
+
+
+def key_lines(text: str) -> Lines:
+    """The lines of every key in `text`, a valid TOML document."""
+    scanner = _Scanner(text)
+    scanner.document()
+    return scanner.root
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self.root = Lines(1)
+        self._tokens = _tokens(text)
+        self._token = next(self._tokens)
+
+    def document(self) -> None:
+        table = self.root
+        while self._token.kind != "end":
+            if self._token.kind == "newline":
+                self._next()
+            elif self._token.text == "[":
+                table = self._header()
+            else:
+                self._pair(table)
+
+    def _header(self) -> Lines:
+        line = self._token.line
+        self._next()
+        is_list = self._token.text == "["
+        if is_list:
+            self._next()
+        table = self.root
+        for key in self._key("]"):
+            # A list of tables stands for its last one.
+            table = _below(_last(table), key, line)
+        if is_list:
+            table.tables += 1
+            _below(table, table.tables - 1, line)
+            self._next()
+        return _last(table)
+
+    def _pair(self, table: Lines) -> None:
+        line = self._token.line
+        for key in self._key("="):
+            table = _below(table, key, line)
+        self._value(table)
+
+    def _key(self, end: str) -> Iterator[str]:
+        """The parts of a dotted key; goes on behind `end`."""
+        while True:
+            token = self._next()
+            if token.kind == "string":
+                yield _unquoted(token.text)
+            elif token.kind == "bare":
+                yield token.text
+            elif token.text == end:
+                return
+
+    def _value(self, lines: Lines) -> None:
+        opening = self._token.text if self._token.kind == "mark" else ""
+        if opening not in ("[", "{"):
+            while self._token.kind in ("bare", "string") or self._token.text == ".":
+                self._next()
+            return
+        self._next()
+        index = 0
+        while self._token.text not in ("]", "}") or self._token.kind != "mark":
+            if self._token.kind == "newline" or self._token.text == ",":
+                self._next()
+            elif opening == "{":
+                self._pair(lines)
+            else:
+                self._value(_below(lines, index, self._token.line))
+                index += 1
+        self._next()
+
+    def _next(self) -> _Token:
+        """The token at hand; the one behind it comes to hand."""
+        token = self._token
+        self._token = next(self._tokens)
+        return token
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    line = 1
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup or ""
+        if kind != "blank":
+            yield _Token(kind, match[0], line)
+        if kind in ("newline", "string"):
+            line += match[0].count("\n")
+    yield _Token("newline", "\n", line)
+    yield _Token("end", "", line)
+
+
+def _last(table: Lines) -> Lines:
+    return table.below[table.tables - 1] if table.tables else table
+
+
+def _below(lines: Lines, key: str | int, line: int) -> Lines:
+    return lines.below.setdefault(key, Lines(line))
+
+
+def _unquoted(text: str) -> str:
+    if text.startswith("'"):
+        return text[1:-1]
+    return _ESCAPE.sub(_unescaped, text[1:-1])
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code = match[1]
+    if len(code) > 1:
+        return chr(int(code[1:], 16))
+    return _ESCAPED.get(code, code)
