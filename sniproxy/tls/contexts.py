@@ -63,8 +63,8 @@ def server_context(
     """The context of a virtual server; paths are absolute, "" stands for a directive not given.
 
     Without `certificates` it is one for `ssl_reject_handshake`.
-    `verify_client` is the argument of `ssl_verify_client`; `session_cache` is `none`, `off` or
-    `builtin`. Raises ConfigError in nginx's words.
+    `verify_client` is the argument of `ssl_verify_client`; `session_cache` is `none` or
+    `off`. Raises ConfigError in nginx's words.
     """
     for source in certificates:
         if isinstance(source, CertificateSource) and not source.key:
@@ -192,7 +192,6 @@ _SESSION_CACHE = {
     "none": (
         SSL.SESS_CACHE_SERVER | SSL.SESS_CACHE_NO_AUTO_CLEAR | SSL.SESS_CACHE_NO_INTERNAL_STORE
     ),
-    "builtin": SSL.SESS_CACHE_SERVER,
 }
 
 

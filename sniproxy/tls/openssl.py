@@ -30,16 +30,16 @@ PrivateKey = NewType("PrivateKey", object)
 
 NEEDED = """
 BIO_free BIO_get_mem_data BIO_new BIO_new_file BIO_new_mem_buf BIO_s_mem ERR_clear_error
-ERR_get_error ERR_lib_error_string ERR_reason_error_string EVP_PKEY_free OPENSSL_VERSION
-OpenSSL_version PEM_read_bio_PrivateKey PEM_read_bio_X509 SSL_CIPHER_get_name
+ERR_get_error ERR_lib_error_string ERR_peek_error ERR_reason_error_string EVP_PKEY_free
+OPENSSL_VERSION OpenSSL_version PEM_read_bio_PrivateKey PEM_read_bio_X509 SSL_CIPHER_get_name
 SSL_CTX_add_client_CA SSL_CTX_get_cert_store SSL_CTX_get_options SSL_CTX_get_verify_mode
 SSL_CTX_set1_curves_list SSL_CTX_set_alpn_select_cb SSL_CTX_set_cipher_list
 SSL_CTX_set_tlsext_servername_callback SSL_CTX_set_verify SSL_CTX_set_verify_depth
 SSL_CTX_use_PrivateKey SSL_CTX_use_certificate SSL_CTX_use_certificate_chain_file SSL_ERROR_NONE
 SSL_ERROR_SSL SSL_ERROR_SYSCALL SSL_ERROR_WANT_READ SSL_ERROR_WANT_WRITE SSL_ERROR_ZERO_RETURN
-SSL_OP_NO_RENEGOTIATION SSL_RECEIVED_SHUTDOWN SSL_SENT_SHUTDOWN SSL_SESSION_free
-SSL_TLSEXT_ERR_ALERT_FATAL SSL_TLSEXT_ERR_OK SSL_do_handshake SSL_free SSL_get0_alpn_selected
-SSL_get0_group_name SSL_get1_session SSL_get_current_cipher SSL_get_error
+SSL_OP_NO_RENEGOTIATION SSL_OP_NO_TICKET SSL_RECEIVED_SHUTDOWN SSL_SENT_SHUTDOWN
+SSL_SESSION_free SSL_TLSEXT_ERR_ALERT_FATAL SSL_TLSEXT_ERR_OK SSL_do_handshake SSL_free
+SSL_get0_alpn_selected SSL_get0_group_name SSL_get1_session SSL_get_current_cipher SSL_get_error
 SSL_get_peer_certificate SSL_get_servername SSL_get_verify_result SSL_get_version SSL_new
 SSL_read SSL_session_reused SSL_set_SSL_CTX SSL_set_accept_state SSL_set_alpn_protos
 SSL_set_connect_state SSL_set_fd SSL_set_options SSL_set_session SSL_set_shutdown
@@ -375,11 +375,16 @@ def select_http(context: SSL.Context) -> None:
 
 
 def switch_context(ssl: Ssl, context: SSL.Context) -> None:
-    """Certificates, options and verification of `context`, as nginx does inside the hello."""
+    """Certificates, options and verification of `context`, as nginx does inside the hello.
+
+    Tickets stay those of the context that the connection began with, which could not tell
+    whose they are: so none are given.
+    """
     ctx = context._context
     lib.SSL_set_SSL_CTX(ssl, ctx)
     lib.SSL_set_verify(ssl, lib.SSL_CTX_get_verify_mode(ctx), _accept_any_chain)
-    lib.SSL_set_options(ssl, lib.SSL_CTX_get_options(ctx) | lib.SSL_OP_NO_RENEGOTIATION)
+    refused = lib.SSL_OP_NO_RENEGOTIATION | lib.SSL_OP_NO_TICKET
+    lib.SSL_set_options(ssl, lib.SSL_CTX_get_options(ctx) | refused)
 
 
 def verify_and_go_on(context: SSL.Context, mode: int | None, depth: int) -> None:

@@ -310,6 +310,7 @@ class TLSStream(SocketStream):
                 return openssl.AD_INTERNAL_ERROR
             if self._choice is not REJECT and self._choice is not self.context:
                 if openssl.resumed(ssl):
+                    # A session of the default server: what it proved there counts not here.
                     return openssl.AD_INTERNAL_ERROR
                 self.context = self._choice
                 openssl.switch_context(ssl, self.context)

@@ -1,0 +1,134 @@
+"""ClientHellos taken apart: made by Python's ssl, by our upstream side, and by nobody."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+import ssl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sniproxy.message import Failed, Side
+from sniproxy.tls.contexts import upstream_context
+from sniproxy.tls.hello import ClientHello, NotTLS, parse_client_hello
+from sniproxy.tls.stream import TLSStream
+
+
+def python_hello(name: str | None = "w.test", **settings: ssl.TLSVersion) -> bytes:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    for setting, value in settings.items():
+        setattr(context, setting, value)
+    outgoing = ssl.MemoryBIO()
+    tls = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+HELLO = python_hello()
+
+
+def parsed(data: bytes) -> ClientHello:
+    hello = parse_client_hello(data)
+    assert hello is not None
+    return hello
+
+
+def test_what_python_offers() -> None:
+    hello = parsed(HELLO)
+    assert hello.legacy_version == 0x0303
+    assert hello.server_name == b"w.test"
+    assert hello.alpn == (b"h2", b"http/1.1")
+    assert hello.supported_versions[0] == 0x0304
+    assert 0x1301 in hello.cipher_suites
+    assert 29 in hello.groups
+    assert set(hello.key_shares) <= set(hello.groups)
+    assert 0x0403 in hello.signature_algorithms
+    assert hello.session_ticket == b""
+    assert hello.psk_identities == ()
+    assert not hello.offers_session
+
+
+def test_tls_12_and_no_name() -> None:
+    hello = parsed(python_hello(None, maximum_version=ssl.TLSVersion.TLSv1_2))
+    assert hello.server_name is None
+    assert 0x0304 not in hello.supported_versions
+    assert hello.key_shares == ()
+
+
+@pytest.mark.parametrize("name", ["W.test.", "a_b", "x" * 255, "b\xfc.test"])
+def test_what_our_upstream_side_sends(name: str) -> None:
+    """The name goes out as it is, and no post-quantum share with it."""
+    near, far = socket.socketpair()
+    with near, far:
+        stream = TLSStream(near, Side.UPSTREAM, upstream_context(), server_name=name)
+        coroutine = stream.do_handshake(5)
+        with pytest.raises(RuntimeError, match="must be called from async context"):
+            coroutine.send(None)
+        hello = parsed(far.recv(65536))
+    assert hello.server_name == name.encode("latin-1")
+    assert hello.supported_versions == (0x0304, 0x0303)
+    assert hello.groups == (29, 23, 30, 25, 24)
+    assert hello.key_shares == (29,)
+    assert hello.alpn == ()
+
+
+def test_every_beginning_is_incomplete() -> None:
+    for length in range(len(HELLO)):
+        assert parse_client_hello(HELLO[:length]) is None
+    assert parse_client_hello(HELLO + b"more") == parsed(HELLO)
+
+
+@given(st.lists(st.integers(1, len(HELLO) - 1), max_size=8))
+def test_records_do_not_matter(cuts: list[int]) -> None:
+    message = HELLO[5:]
+    edges = [0, *sorted(set(cuts) - {0} & set(range(1, len(message)))), len(message)]
+    pieces = [message[a:b] for a, b in itertools.pairwise(edges) if a < b]
+    data = b"".join(b"\x16\x03\x01" + len(piece).to_bytes(2) + piece for piece in pieces)
+    assert parse_client_hello(data) == parsed(HELLO)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\n",
+        b"\x16GET",
+        b"\x15\x03\x01\x00\x02\x01\x00",
+        b"\x16\x03\x01\x00\x00",
+        b"\x16\x03\x01\xff\xff",
+        b"\x16\x03\x01\x00\x04\x02\x00\x00\x00",
+        b"\x16\x03\x01\x00\x04\x01\xff\xff\xff",
+        b"\x16\x03\x01\x00\x06\x01\x00\x00\x02\x03\x03",
+        HELLO[:5] + HELLO[5:43] + b"\xff" + HELLO[44:],
+    ],
+)
+def test_what_is_no_hello(data: bytes) -> None:
+    with pytest.raises(NotTLS):
+        parse_client_hello(data)
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_nothing_else_is_raised(data: bytes, framed: bool) -> None:
+    if framed:
+        message = b"\x01" + len(data).to_bytes(3) + data
+        data = b"\x16\x03\x01" + len(message).to_bytes(2) + message
+    with contextlib.suppress(NotTLS):
+        parse_client_hello(data)
+
+
+@given(st.integers(5, len(HELLO) - 1), st.binary(min_size=1, max_size=4))
+def test_a_damaged_hello_is_parsed_or_refused(position: int, damage: bytes) -> None:
+    data = HELLO[:position] + damage + HELLO[position + len(damage) :]
+    with contextlib.suppress(NotTLS):
+        parse_client_hello(data)
+
+
+def test_an_upstream_name_that_openssl_refuses_is_not_sent() -> None:
+    near, far = socket.socketpair()
+    with near, far, pytest.raises(Failed):
+        TLSStream(near, Side.UPSTREAM, upstream_context(), server_name="x" * 256)

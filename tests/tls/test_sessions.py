@@ -1,0 +1,171 @@
+"""Verification as a fact asked for afterwards, and what a resumed session makes of it."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+import trio
+from OpenSSL import SSL
+
+from sniproxy.message import Side
+from sniproxy.tls.certificates import CertificateSource
+from sniproxy.tls.contexts import _session_id_context, server_context, upstream_context
+from sniproxy.tls.sessions import PeerSessions
+from sniproxy.tls.stream import TLSStream
+
+from .conftest import Files
+from .pairs import connected, part, shake_hands, tls_pair
+
+
+@pytest.fixture(params=["TLSv1.2", "TLSv1.3"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def verifying(files: Files, protocol: str) -> SSL.Context:
+    return upstream_context(protocols=[protocol], verify=True, trusted_certificate=files.ca_file)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "result", "words"),
+    [
+        ("leaf", 0, "ok"),
+        ("deep", 0, "ok"),
+        ("own", 18, "self-signed certificate"),
+        ("old", 10, "certificate has expired"),
+        ("lonely", 21, "unable to verify the first certificate"),
+    ],
+)
+def test_verification_never_fails_a_handshake(
+    certificate: str, result: int, words: str, protocol: str, files: Files
+) -> None:
+    source: CertificateSource = getattr(files, certificate)
+
+    async def main() -> None:
+        near, far = await connected(
+            server_context(certificates=[source]), verifying(files, protocol)
+        )
+        assert (far.verify_result, far.verify_error()) == (result, words)
+        part(near, far)
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("verify_client", ["on", "optional", "optional_no_ca"])
+def test_nor_does_a_client_certificate(verify_client: str, protocol: str, files: Files) -> None:
+    server = server_context(
+        certificates=[files.leaf], verify_client=verify_client, client_certificate=files.ca_file
+    )
+
+    async def main() -> None:
+        for certificate, result in ((files.client, 0), (files.own, 18), (None, 0)):
+            client = upstream_context(protocols=[protocol], certificate=certificate)
+            near, far = await connected(server, client)
+            assert near.verify_result == result
+            assert (near.peer_certificate is None) is (certificate is None)
+            part(near, far)
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("certificate", ["leaf", "own"])
+def test_a_resumed_session_keeps_the_result_across_contexts(
+    certificate: str, protocol: str, files: Files
+) -> None:
+    """As nginx: the result travels with the session, to a location with another CA or none."""
+    source: CertificateSource = getattr(files, certificate)
+    server = server_context(certificates=[source])
+    first, second = verifying(files, protocol), upstream_context(protocols=[protocol])
+    strict = upstream_context(
+        protocols=[protocol], verify=True, trusted_certificate=files.rsa.certificate
+    )
+
+    async def main() -> None:
+        sessions = PeerSessions()
+        results = []
+        for context in (first, second, first, strict):
+            near, far = await connected(server, context, session=sessions.offer("peer"))
+            results.append((far.resumed, far.verify_result))
+            assert far.handshake("").certificate_names == ("w.test",)
+            assert near.resumed is far.resumed
+            sessions.keep("peer", far)
+            part(near, far)
+        expected = 0 if certificate == "leaf" else 18
+        assert results == [(False, expected)] + [(True, expected)] * 3
+        sessions.drop("peer")
+        near, far = await connected(server, strict, session=sessions.offer("peer"))
+        assert not far.resumed
+        assert far.verify_result
+        part(near, far)
+
+    trio.run(main)
+
+
+def test_a_closed_connection_leaves_its_session_good(protocol: str, files: Files) -> None:
+    server, client = server_context(certificates=[files.leaf]), verifying(files, protocol)
+
+    async def main() -> None:
+        near, far = await connected(server, client)
+        session = far.session
+        near.close()
+        far.close()
+        del near, far
+        near, far = await connected(server, client, session=session)
+        assert far.resumed
+        part(near, far)
+
+    trio.run(main)
+
+
+def test_without_a_ticket_the_last_session_stays(files: Files) -> None:
+    client = verifying(files, "TLSv1.3")
+
+    async def main() -> None:
+        sessions = PeerSessions()
+        near, far = await connected(server_context(certificates=[files.leaf]), client)
+        sessions.keep("peer", far)
+        kept = sessions.offer("peer")
+        assert kept is not None
+        part(near, far)
+        pair = tls_pair(server_context(certificates=[files.leaf]), client)
+        await shake_hands(*pair)
+        assert pair[1].session is None
+        sessions.keep("peer", pair[1])
+        assert sessions.offer("peer") is kept
+        part(*pair)
+
+    trio.run(main)
+
+
+def test_tickets_can_be_switched_off(protocol: str, files: Files) -> None:
+    server = server_context(certificates=[files.leaf], session_tickets=False)
+    client = verifying(files, protocol)
+
+    async def main() -> None:
+        near, far = await connected(server, client)
+        session = far.session
+        part(near, far)
+        near, far = await connected(server, client, session=session)
+        assert not far.resumed
+        part(near, far)
+
+    trio.run(main)
+
+
+def test_sessions_are_for_the_same_certificates_and_authorities() -> None:
+    """nginx's session id context, which OpenSSL compares."""
+    made = {
+        _session_id_context(certificates, authorities)
+        for certificates in ([b"a"], [b"b"], [b"a", b"b"])
+        for authorities in ([], [b"CA"])
+    }
+    assert len(made) == 6
+    assert {len(one) for one in made} == {20}
+
+
+def test_a_session_is_not_needed_to_make_a_stream() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        stream = TLSStream(near, Side.UPSTREAM, upstream_context())
+        assert stream.session is None

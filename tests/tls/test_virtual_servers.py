@@ -1,0 +1,203 @@
+"""The virtual server that an SNI chooses: before the library looks, or inside the handshake."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+import pytest
+import trio
+import trio.testing
+from OpenSSL import SSL
+
+from sniproxy.message import Failed, Failure, Level, Side
+from sniproxy.tls.contexts import server_context, upstream_context
+from sniproxy.tls.openssl import Session
+from sniproxy.tls.stream import REJECT, Choose, Reject, TLSStream
+
+from . import authority
+from .conftest import Files
+
+
+async def meet(
+    server: TLSStream, client: TLSStream, relay: tuple[socket.socket, socket.socket] | None
+) -> tuple[Failure | None, Failure | None]:
+    """A handshake, perhaps over a slow relay, and one byte each way; both sides' failures."""
+    failures: dict[TLSStream, Failure] = {}
+
+    async def side(stream: TLSStream, first: bool) -> None:
+        try:
+            await stream.do_handshake(5)
+            if first:
+                await stream.send_all(b"x", 5)
+            await stream.receive_some(5)
+            if not first:
+                await stream.send_all(b"x", 5)
+        except Failed as error:
+            failures[stream] = error.failure
+            stream.close()
+
+    async with trio.open_nursery() as nursery:
+        if relay is not None:
+            nursery.start_soon(_carry, *relay)
+            nursery.start_soon(_carry, *relay[::-1])
+        async with trio.open_nursery() as sides:
+            sides.start_soon(side, server, True)
+            sides.start_soon(side, client, False)
+        server.shutdown()
+        client.shutdown()
+    return failures.get(server), failures.get(client)
+
+
+async def _carry(source: socket.socket, target: socket.socket) -> None:
+    """Passes bytes on, the first hundred well before the rest."""
+    first = True
+    while True:
+        await trio.lowlevel.wait_readable(source)
+        try:
+            data = source.recv(65536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            break
+        if first:
+            first = False
+            target.sendall(data[:100])
+            data = data[100:]
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        if data:
+            try:
+                target.sendall(data)
+            except OSError:
+                break
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+class Listener:
+    """A listener with virtual servers, whose clients' hellos come whole or in pieces."""
+
+    def __init__(self, whole: bool, default: SSL.Context, choose: Choose) -> None:
+        self.whole = whole
+        self.default = default
+        self.choose = choose
+        self.asked: list[str | None] = []
+
+    def _note(self, name: str | None) -> SSL.Context | Reject:
+        self.asked.append(name)
+        return self.choose(name)
+
+    def visit(
+        self, client_context: SSL.Context, name: str | None, session: Session | None = None
+    ) -> tuple[TLSStream, TLSStream, Failure | None, Failure | None]:
+        near, far = socket.socketpair()
+        relay = None
+        if not self.whole:
+            middle_near, middle_far = near, far
+            near, a = socket.socketpair()
+            b, far = socket.socketpair()
+            middle_near.close()
+            middle_far.close()
+            relay = (b, a)
+        server = TLSStream(near, Side.CLIENT, self.default, choose=self._note)
+        client = TLSStream(far, Side.UPSTREAM, client_context, server_name=name, session=session)
+        try:
+            return server, client, *trio.run(meet, server, client, relay)
+        finally:
+            for sock in (near, far, *(relay or ())):
+                sock.close()
+
+
+@pytest.fixture(params=[True, False], ids=["whole", "in pieces"])
+def whole(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture(scope="module")
+def other(files: Files) -> SSL.Context:
+    """The server other.test."""
+    pair = authority.make("other.test", issuer=files.ca)
+    return server_context(certificates=[pair.write(files.folder, "other")])
+
+
+@pytest.fixture(scope="module")
+def default(files: Files) -> SSL.Context:
+    return server_context(certificates=[files.leaf])
+
+
+@pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
+def test_each_name_has_its_certificate(
+    protocol: str, whole: bool, default: SSL.Context, other: SSL.Context
+) -> None:
+    listener = Listener(whole, default, lambda name: other if name == "other.test" else default)
+    client_context = upstream_context(protocols=[protocol])
+    for name, expected in (("other.test", "other.test"), ("w.test", "w.test"), (None, "w.test")):
+        server, client, *failures = listener.visit(client_context, name)
+        assert failures == [None, None]
+        assert client.handshake("").certificate_names == (expected,)
+        assert server.server_name == name
+    assert listener.asked == ["other.test", "w.test", None]
+
+
+@pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
+def test_a_server_that_rejects(protocol: str, whole: bool, default: SSL.Context) -> None:
+    listener = Listener(whole, default, lambda name: REJECT if name == "no.test" else default)
+    client_context = upstream_context(protocols=[protocol])
+    server, _, told, seen = listener.visit(client_context, "no.test")
+    assert told == Failure("handshake rejected", Level.INFO)
+    assert seen is not None
+    assert seen.text.endswith("unrecognized name:SSL alert number 112)")
+    assert server.server_name == "no.test"
+    assert listener.visit(client_context, "w.test")[2:] == (None, None)
+
+
+def test_a_server_that_asks_for_a_certificate(
+    whole: bool, files: Files, default: SSL.Context
+) -> None:
+    asking = server_context(
+        certificates=[files.leaf],
+        verify_client="optional",
+        client_certificate=files.ca_file,
+    )
+    listener = Listener(whole, default, lambda name: asking if name == "asks.test" else default)
+    client_context = upstream_context(certificate=files.client)
+    server = listener.visit(client_context, "asks.test")[0]
+    assert server.peer_certificate is not None
+    assert server.verify_result == 0
+    server = listener.visit(client_context, "w.test")[0]
+    assert server.peer_certificate is None
+
+
+def test_a_server_with_its_own_protocols(files: Files, default: SSL.Context) -> None:
+    """As since nginx 1.27: the name chooses before the version is agreed on."""
+    old = server_context(certificates=[files.leaf], protocols=["TLSv1.2"])
+    listener = Listener(True, default, lambda name: old if name == "old.test" else default)
+    assert listener.visit(upstream_context(), "old.test")[0].protocol == "TLSv1.2"
+    assert listener.visit(upstream_context(), "w.test")[0].protocol == "TLSv1.3"
+
+
+def test_a_session_does_not_cross_servers(
+    whole: bool, files: Files, default: SSL.Context, other: SSL.Context
+) -> None:
+    """Else a client's certificate, once accepted by one server, would be taken by the next."""
+    listener = Listener(whole, default, lambda name: other if name == "other.test" else default)
+    client_context = upstream_context()
+    session = listener.visit(client_context, "w.test")[1].session
+    assert session is not None
+    assert listener.visit(client_context, "w.test", session)[0].resumed
+    server, _, told, _ = listener.visit(client_context, "other.test", session)
+    assert told is not None or not server.resumed
+    # What a late choice gave out is not taken for the default server either.
+    session = listener.visit(client_context, "other.test")[1].session
+    listener.whole = True
+    server, *_ = listener.visit(client_context, "w.test", session)
+    assert not server.resumed
+
+
+def test_a_choice_that_fails_is_not_hidden(whole: bool, default: SSL.Context) -> None:
+    def choose(name: str | None) -> SSL.Context:
+        raise LookupError(name)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        Listener(whole, default, choose).visit(upstream_context(), "w.test")
+    assert raised.group_contains(LookupError, match="w.test")
