@@ -27,50 +27,57 @@ SNIPROXY = Program("sniproxy", (sys.executable, "-m", "sniproxy"))
 PROBE = b"GET /ready HTTP/1.1\r\nHost: ready\r\nConnection: close\r\n\r\n"
 
 
-class DidNotStart(Exception):
-    """The program ended before it listened; the text is what it wrote to stderr."""
+class Ended(Exception):
+    """The program ended by itself; the text is what it wrote to stderr."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    program: Program
+    process: trio.Process
+    stderr: Path
+
+    def check(self) -> None:
+        """Raises Ended."""
+        if (status := self.process.poll()) is not None:
+            words = self.stderr.read_text(errors="replace")
+            raise Ended(f"{self.program.name} ended with exit status {status}\n{words}")
 
 
 @contextlib.asynccontextmanager
 async def running(
     program: Program, prefix: Path, configuration: Path, port: int
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Running]:
     """The program, from the moment it answers on 127.0.0.1:`port`; stopped with the block.
 
     What it is asked then is PROBE, whatever it answers. Its stderr and its early log go to
-    `stderr.log` and `early.log` in `prefix`. Raises DidNotStart.
+    `stderr.log` and `early.log` in `prefix`. Raises Ended if it does not start.
     """
     command = [
         *program.command,
         *("-p", str(prefix), "-c", str(configuration), "-e", str(prefix / "early.log")),
         *("-g", "daemon off; master_process off;"),
     ]
-    with (prefix / "stderr.log").open("wb") as stderr:
+    stderr = prefix / "stderr.log"
+    with stderr.open("wb") as file:
         process = await trio.lowlevel.open_process(
-            command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file
         )
+    state = Running(program, process, stderr)
     try:
-        await _answering(process, port)
-        yield
-    except _Ended:
-        words = (prefix / "stderr.log").read_text(errors="replace")
-        raise DidNotStart(f"{program.name}: exit status {process.returncode}\n{words}") from None
+        await _answering(state, port)
+        yield state
     finally:
         with trio.CancelScope(shield=True):
             await _stop(process)
 
 
-class _Ended(Exception):
-    pass
-
-
-async def _answering(process: trio.Process, port: int) -> None:
+async def _answering(state: Running, port: int) -> None:
     while True:
         try:
             stream = await trio.open_tcp_stream("127.0.0.1", port)
         except OSError:
-            if process.poll() is not None:
-                raise _Ended from None
+            state.check()
             await trio.sleep(0.005)
             continue
         async with stream:

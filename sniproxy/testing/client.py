@@ -56,11 +56,12 @@ async def visit(
     reception: Reception,
     context: ssl.SSLContext | None = None,
     server_name: str | None = None,
+    ends: bool = False,
 ) -> None:
     """Connect to 127.0.0.1, send the requests one after the other, and read to the end.
 
-    A request is sent when the response to the one before is complete. Raises OSError if the
-    connection is refused.
+    A request is sent when the response to the one before is complete; with `ends` a FIN goes
+    behind the last one. Raises OSError if the connection is refused.
     """
     wire = Wire(await trio.open_tcp_stream("127.0.0.1", port))
     channel: Channel = wire
@@ -79,14 +80,19 @@ async def visit(
             reception.handshake = "finished"
             reception.protocol = tls.tls.version() or ""
             reception.certificate = common_name(tls.tls.getpeercert(binary_form=True))
-        await _converse(channel, requests, reception)
+        await _converse(channel, requests, reception, wire if ends else None)
         if tls and tls.close_notify_received:
             reception.parting = "close_notify, closed"
         else:
             reception.parting = "reset" if wire.was_reset else "closed"
 
 
-async def _converse(channel: Channel, requests: tuple[bytes, ...], reception: Reception) -> None:
+async def _converse(
+    channel: Channel,
+    requests: tuple[bytes, ...],
+    reception: Reception,
+    ending: Wire | None,
+) -> None:
     data = b""
     for request in requests[:-1]:
         await channel.send(request)
@@ -100,6 +106,8 @@ async def _converse(channel: Channel, requests: tuple[bytes, ...], reception: Re
         data = data[length:]
     for request in requests[-1:]:
         await channel.send(request)
+    if ending:
+        await ending.stream.send_eof()
     while more := await channel.read():
         data += more
     reception.responses.append(data)

@@ -63,6 +63,8 @@ def broken_promises(place: Place, seen: Observation) -> list[str]:
     wanted_name = scenario.sni and place.fill(scenario.sni)
     if any(name != wanted_name for name in seen.server_names):
         broken.append(f"SNI {seen.server_names}, not {wanted_name!r}")
+    if seen.offers != (scenario.offers or (False,) * len(seen.offers)):
+        broken.append(f"sessions offered {seen.offers}, not {scenario.offers}")
     if seen.staying != scenario.staying:
         broken.append(f"{seen.staying} connections to upstreams stay, not {scenario.staying}")
     messages = seen.error_messages

@@ -12,9 +12,9 @@ from sniproxy.testing.client import Reception, visit
 from sniproxy.testing.zoo import Peer, Zoo, open_zoo, reserve_port
 from tests.conformance.observation import Observation, observe
 from tests.conformance.scenario import Place, Scenario, Table, configuration
-from tests.programs import DidNotStart, Program, running
+from tests.programs import Ended, Program, running
 
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds that one scenario may take."""
 SETTLING = 2.0
 """Seconds in which everything that is expected after the response has to have happened."""
@@ -29,7 +29,7 @@ class Result:
     observations: Mapping[str, Mapping[str, Observation]]
     """By the program's name, then the scenario's."""
     refusals: Mapping[str, str]
-    """Programs that did not start, and what they said."""
+    """Programs that ended before the table did, and what they said."""
 
 
 async def play(table: Table, programs: Sequence[Program], directory: Path) -> Result:
@@ -48,11 +48,16 @@ async def play(table: Table, programs: Sequence[Program], directory: Path) -> Re
                 prefix = directory / f"{table.name}-{program.name}"
                 prefix.mkdir()
                 try:
-                    async with running(program, prefix, file, ports.plain):
+                    async with running(program, prefix, file, ports.plain) as process:
                         logs = Logs(prefix)
-                        seen = [await perform(stage, zoo, ports, logs) for stage in stages]
+                        with trio.move_on_after(SETTLING):
+                            await logs.has(errors=0, accesses=1)  # of the probe
+                        seen = []
+                        for stage in stages:
+                            seen.append(await perform(stage, zoo, ports, logs))
+                            process.check()
                         observations[program.name] = dict(zip(names, seen, strict=True))
-                except DidNotStart as error:
+                except Ended as error:
                     refusals[program.name] = str(error)
     return Result(dict(zip(names, places, strict=True)), observations, refusals)
 
@@ -85,7 +90,6 @@ class Logs:
         self._prefix = prefix
         self._errors = LogFile(prefix / "error.log")
         self._accesses = LogFile(prefix / "access.log")
-        self.take()
 
     async def has(self, errors: int, accesses: int) -> None:
         """Wait until so many new lines are there."""
@@ -146,7 +150,14 @@ async def converse(stage: Stage, zoo: Zoo, ports: Ports, reception: Reception) -
         if scenario.leaves:
             nursery.start_soon(leave, stage.peers[-1], zoo, nursery.cancel_scope)
         try:
-            await visit(port, requests, reception, context, tls.server_name if tls else None)
+            await visit(
+                port,
+                requests,
+                reception,
+                context,
+                server_name=tls.server_name if tls else None,
+                ends=scenario.ends,
+            )
         except OSError as error:
             reception.parting = f"no connection: {error}"
         nursery.cancel_scope.cancel()

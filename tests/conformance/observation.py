@@ -27,6 +27,8 @@ class Observation:
     statuses: tuple[int, ...]
     server_names: tuple[str | None, ...]
     """SNI of every hello, for the check of the rule."""
+    offers: tuple[bool, ...]
+    """Whether each hello offers a session."""
     staying: int
     """Connections to upstreams that are open at the end."""
 
@@ -57,6 +59,7 @@ def observe(
         logs=(*error_lines(errors), *access_lines(accesses)),
         statuses=tuple(status(data) for reception in receptions for data in reception.responses),
         server_names=tuple(visit.server_name for _, visit in visits if visit.hello),
+        offers=tuple(visit.hello.offers_session for _, visit in visits if visit.hello),
         staying=sum(peer.staying for peer in peers),
     )
 

@@ -62,6 +62,8 @@ class Scenario:
     """Plain HTTP goes to the TLS port."""
     leaves: bool = False
     """The client goes away as soon as the last upstream has got the request."""
+    ends: bool = False
+    """The client sends a FIN behind its last request."""
     repeat: int = 1
     """So many connections, each with all requests."""
 
@@ -69,6 +71,8 @@ class Scenario:
     """nginx's answer, or its answers; 0 is something without a status line."""
     sni: str | None = None
     """The SNI that every upstream gets to see."""
+    offers: tuple[bool, ...] = ()
+    """Of each hello in turn: whether it offers a session; () is that none does."""
     logs: tuple[str, ...] = ()
     """Of each line of the error log in turn: how its message begins."""
     accesses: int | None = None

@@ -22,7 +22,7 @@ SCENARIOS = [
 def test_nginx_does_what_the_row_says(theatre: Theatre, table: Table, scenario: Scenario) -> None:
     result = theatre.result(table)
     if refusal := result.refusals.get(NGINX.name):
-        pytest.fail(f"{table.name}: did not start\n{refusal}", pytrace=False)
+        pytest.fail(f"{table.name}: {refusal}", pytrace=False)
     seen = result.observations[NGINX.name][scenario.name]
     if broken := broken_promises(result.places[scenario.name], seen):
         pytest.fail("\n".join([scenario.rule, *broken]), pytrace=False)
@@ -34,7 +34,7 @@ def test_both_do_the_same(theatre: Theatre, table: Table, scenario: Scenario) ->
     result = theatre.result(table)
     program = theatre.program.name
     if refusal := result.refusals.get(program):
-        pytest.fail(f"{table.name}: did not start\n{refusal}", pytrace=False)
+        pytest.fail(f"{table.name}: {refusal}", pytrace=False)
     left = result.observations[NGINX.name][scenario.name]
     right = result.observations[program][scenario.name]
     if report := differences(left, right, (NGINX.name, program)):

@@ -50,10 +50,6 @@ class Peer:
     _visits: list[Visit] = field(default_factory=list)
 
     @property
-    def address(self) -> str:
-        return f"{HOST}:{self.port}"
-
-    @property
     def visits(self) -> tuple[Visit, ...]:
         return tuple(self._visits)
 

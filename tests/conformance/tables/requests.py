@@ -493,7 +493,7 @@ def returns() -> Iterator[Scenario]:
 
 
 def bad(
-    slug: str, rule: str, sends: str, status: int, log: str = "", accesses: int | None = None
+    slug: str, rule: str, sends: str, status: int, log: str = "", *, ends: bool = False
 ) -> Scenario:
     return Scenario(
         f"bad-{slug}",
@@ -504,7 +504,7 @@ def bad(
         requests=(sends,),
         status=status,
         logs=(log,) if log else (),
-        accesses=accesses,
+        ends=ends,
     )
 
 
@@ -541,7 +541,8 @@ BAD = (
         f'client sent invalid "Content-Length" header{FIELDS}'),
     bad("both-lengths", "a length and chunks exclude each other",
         request("POST", "Content-Length: 1", "Transfer-Encoding: chunked"), 400,
-        'client sent "Content-Length" and "Transfer-Encoding" headers at the same time'),
+        'client sent "Content-Length" and "Transfer-Encoding" headers at the same time',
+        ends=True),
     bad("encoding", "other transfer encodings are not known",
         request("POST", "Transfer-Encoding: gzip"), 501,
         'client sent unknown "Transfer-Encoding": "gzip"'),
