@@ -87,6 +87,32 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
     )
 
 
+def peeked_server_name(data: bytes) -> str | None:
+    """The SNI of the hello that `data` starts with ("" without one), or None while bytes are
+    missing; as `parse_client_hello` would find it, at a tenth of its cost.
+
+    Raises NotTLS.
+    """
+    message = _message(data)
+    if message is None:
+        return None
+    size = len(message)
+    try:
+        position = 34  # version and random
+        position += 1 + message[position]  # session id
+        position += 2 + (message[position] << 8 | message[position + 1])  # cipher suites
+        position += 3 + message[position]  # compression methods, length of the extensions
+        while position < size:
+            kind = message[position] << 8 | message[position + 1]
+            start = position + 4
+            position = start + (message[position + 2] << 8 | message[position + 3])
+            if kind == SERVER_NAME:
+                return (_server_name(message[start:position]) or b"").decode("latin-1")
+    except IndexError:
+        raise NotTLS("a ClientHello field runs past its end") from None
+    return ""
+
+
 def _message(data: bytes) -> bytes | None:
     """The body of the handshake message, gathered from its records."""
     message = b""

@@ -16,7 +16,6 @@ is there already costs no scheduling. Rules that hold here:
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import math
 import socket
@@ -37,129 +36,13 @@ from .errors import (
     socket_failure,
     timeout_failure,
 )
-from .hello import NotTLS, parse_client_hello
+from .hello import NotTLS, peeked_server_name
 from .openssl import WANT_READ, WANT_WRITE, Session
+from .socket_stream import CHUNK, SocketStream
 
-CHUNK = 16384
+__all__ = ["REJECT", "Choose", "Reject", "SocketStream", "TLSStream"]
+
 PEEKED_HELLO = 65536
-EAGER_TURNS = 32
-"""How many operations in a row may succeed at once before others get their turn."""
-
-
-class SocketStream:
-    """A plain connection. Not for several readers, nor several writers, at a time."""
-
-    def __init__(self, sock: socket.socket, side: Side) -> None:
-        sock.setblocking(False)
-        self.sock = sock
-        self.side = side
-        self.broken = False
-        """True while a write is under way, and for good when it did not end well."""
-        self.requests = 0
-        """Exchanges that it has carried, where it is kept for more."""
-        self.reads_by = "recv()"
-        """The call that a failed read is told by: nginx takes `readv()` for a buffered body."""
-        self.writes_by = "writev()"
-        """The same for writes: `send()` on an upgraded connection."""
-        self._fd = sock.fileno()
-        self._eager_turns = 0
-
-    async def receive_some(self, timeout: float, max_bytes: int = CHUNK) -> bytes:
-        """What has arrived, at most `max_bytes`; b"" when the peer has closed.
-
-        `timeout` is in seconds. Raises Failed: `recv() failed`, `… timed out`.
-        """
-        return await self._receive(timeout, max_bytes, 0)
-
-    async def peek_byte(self, timeout: float) -> bytes:
-        """The first byte that has arrived, left where it is; b"" when the peer has closed."""
-        return await self._receive(timeout, 1, socket.MSG_PEEK)
-
-    async def _receive(self, timeout: float, max_bytes: int, flags: int) -> bytes:
-        while True:
-            try:
-                data = self.sock.recv(max_bytes, flags)
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                raise self._socket_failed(self.reads_by, error) from None
-            else:
-                await self._take_turns()
-                return data
-            await self._wait(WANT_READ, timeout)
-
-    async def send_all(self, data: bytes | bytearray | memoryview, timeout: float) -> None:
-        """Sends all of `data`; `timeout` is for each wait, not for the whole.
-
-        Raises Failed: `writev() failed`, `… timed out`.
-        """
-        unsent = memoryview(data).cast("B")
-        if not unsent:
-            return
-        self.broken = True
-        while True:
-            try:
-                unsent = unsent[self.sock.send(unsent) :]
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                raise self._socket_failed(self.writes_by, error) from None
-            if not unsent:
-                break
-            await self._wait(WANT_WRITE, timeout)
-        self.broken = False
-        await self._take_turns()
-
-    def shutdown(self) -> None:
-        """Ends the connection in good order."""
-        self.close()
-
-    def shutdown_writing(self) -> None:
-        """Tells the peer, in good order, that nothing more will come; reading goes on."""
-        with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_WR)
-
-    def shutdown_reading(self) -> None:
-        """Lets whoever reads find the end at once."""
-        with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RD)
-
-    def is_quiet(self) -> bool:
-        """Whether an idle connection is fit for use: open, and nothing has come unasked."""
-        if self.broken:
-            return False
-        try:
-            self.sock.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            pass
-        return False
-
-    def close(self) -> None:
-        """Ends the connection at once."""
-        self.sock.close()
-
-    async def _wait(self, want: int, timeout: float) -> None:
-        self._eager_turns = 0
-        wait = trio.lowlevel.wait_readable if want == WANT_READ else trio.lowlevel.wait_writable
-        if timeout == math.inf:
-            await wait(self._fd)
-            return
-        with trio.move_on_after(max(timeout, 0)) as scope:
-            await wait(self._fd)
-        if scope.cancelled_caught:
-            raise Failed(timeout_failure(self.side))
-
-    async def _take_turns(self) -> None:
-        self._eager_turns += 1
-        if self._eager_turns >= EAGER_TURNS:
-            self._eager_turns = 0
-            await trio.lowlevel.checkpoint()
-
-    def _socket_failed(self, call: str, error: OSError) -> Failed:
-        self.broken = True
-        return Failed(socket_failure(f"{call} failed", self.side, error.errno or 0))
 
 
 class Reject(enum.Enum):
@@ -256,7 +139,7 @@ class TLSStream(SocketStream):
         self.broken = True
         result, error, errno = openssl.do_handshake(self._ssl)
         if error in (WANT_READ, WANT_WRITE):
-            with trio.move_on_after(max(timeout, 0)) as scope:
+            with trio.CancelScope(deadline=trio.current_time() + timeout) as scope:
                 while error in (WANT_READ, WANT_WRITE):
                     await self._wait(error, math.inf)
                     result, error, errno = openssl.do_handshake(self._ssl)
@@ -290,11 +173,11 @@ class TLSStream(SocketStream):
         # so that a virtual server's own ssl_protocols hold and no session is resumed across
         # servers. A hello that is still on its way is left to the later callback.
         try:
-            hello = parse_client_hello(self.sock.recv(PEEKED_HELLO, socket.MSG_PEEK))
+            name = peeked_server_name(self.sock.recv(PEEKED_HELLO, socket.MSG_PEEK))
         except (OSError, NotTLS):
             return
-        if hello is not None:
-            self._note_server_name(hello.server_name)
+        if name is not None:
+            self.server_name = name or None
             self._choice = choose(self.server_name)
             if self._choice is not REJECT:
                 self.context = self._choice
@@ -302,7 +185,8 @@ class TLSStream(SocketStream):
     def _on_server_name(self, ssl: openssl.Ssl) -> int | None:
         """Inside the handshake, the hello having been read: None or the alert to refuse with."""
         if self._choice is None:
-            self._note_server_name(openssl.received_server_name(ssl))
+            name = openssl.received_server_name(ssl)
+            self.server_name = None if name is None else name.decode("latin-1")
             try:
                 self._choice = self._choose(self.server_name) if self._choose else self.context
             except Exception as error:
@@ -315,9 +199,6 @@ class TLSStream(SocketStream):
                 self.context = self._choice
                 openssl.switch_context(ssl, self.context)
         return openssl.AD_UNRECOGNIZED_NAME if self._choice is REJECT else None
-
-    def _note_server_name(self, name: bytes | None) -> None:
-        self.server_name = None if name is None else name.decode("latin-1")
 
     # --- reading, writing, ending ---
 

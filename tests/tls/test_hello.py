@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import socket
 import ssl
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from sniproxy.message import Failed, Side
 from sniproxy.tls.contexts import upstream_context
-from sniproxy.tls.hello import ClientHello, NotTLS, parse_client_hello
+from sniproxy.tls.hello import ClientHello, NotTLS, parse_client_hello, peeked_server_name
 from sniproxy.tls.stream import TLSStream
 
 
@@ -119,6 +120,33 @@ def test_nothing_else_is_raised(data: bytes, framed: bool) -> None:
         data = b"\x16\x03\x01" + len(message).to_bytes(2) + message
     with contextlib.suppress(NotTLS):
         parse_client_hello(data)
+
+
+def _outcome(find: Callable[[bytes], object], data: bytes) -> object:
+    try:
+        return find(data)
+    except NotTLS:
+        return NotTLS
+
+
+def _thorough(data: bytes) -> str | None:
+    hello = parse_client_hello(data)
+    return None if hello is None else (hello.server_name or b"").decode("latin-1")
+
+
+@pytest.mark.parametrize("name", ["w.test", None])
+def test_the_name_alone_is_found_too(name: str | None) -> None:
+    data = python_hello(name)
+    assert peeked_server_name(data) == (name or "")
+    assert peeked_server_name(data[:-1]) is None
+
+
+@given(st.integers(0, len(HELLO) - 1), st.binary(min_size=1, max_size=4))
+def test_the_name_alone_is_what_the_whole_parse_finds(position: int, damage: bytes) -> None:
+    """Unless the whole parse refuses the hello for something else."""
+    data = HELLO[:position] + damage + HELLO[position + len(damage) :]
+    thorough = _outcome(_thorough, data)
+    assert thorough is NotTLS or _outcome(peeked_server_name, data) == thorough
 
 
 @given(st.integers(5, len(HELLO) - 1), st.binary(min_size=1, max_size=4))

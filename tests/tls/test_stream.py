@@ -18,7 +18,8 @@ from trio.testing import MockClock
 
 from sniproxy.message import Failed, Failure, FailureClass, Level, Side
 from sniproxy.tls.contexts import server_context, upstream_context
-from sniproxy.tls.stream import EAGER_TURNS, SocketStream, TLSStream
+from sniproxy.tls.socket_stream import EAGER_TURNS, SocketStream
+from sniproxy.tls.stream import TLSStream
 
 from . import peers
 from .conftest import Files

@@ -1,0 +1,137 @@
+"""A plain connection on a non-blocking socket, and what it shares with `stream.TLSStream`.
+
+Each operation tries first and waits only when the kernel has nothing to give, so that what
+is there already costs no scheduling. The rules are told in `stream.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import socket
+
+import trio
+
+from ..message import Failed, Side
+from .errors import socket_failure, timeout_failure
+from .openssl import WANT_READ, WANT_WRITE
+
+CHUNK = 16384
+EAGER_TURNS = 32
+"""How many operations in a row may succeed at once before others get their turn."""
+
+
+class SocketStream:
+    """A plain connection. Not for several readers, nor several writers, at a time."""
+
+    def __init__(self, sock: socket.socket, side: Side) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self.side = side
+        self.broken = False
+        """True while a write is under way, and for good when it did not end well."""
+        self.requests = 0
+        """Exchanges that it has carried, where it is kept for more."""
+        self.reads_by = "recv()"
+        """The call that a failed read is told by: nginx takes `readv()` for a buffered body."""
+        self.writes_by = "writev()"
+        """The same for writes: `send()` on an upgraded connection."""
+        self._fd = sock.fileno()
+        self._eager_turns = 0
+
+    async def receive_some(self, timeout: float, max_bytes: int = CHUNK) -> bytes:
+        """What has arrived, at most `max_bytes`; b"" when the peer has closed.
+
+        `timeout` is in seconds. Raises Failed: `recv() failed`, `… timed out`.
+        """
+        return await self._receive(timeout, max_bytes, 0)
+
+    async def peek_byte(self, timeout: float) -> bytes:
+        """The first byte that has arrived, left where it is; b"" when the peer has closed."""
+        return await self._receive(timeout, 1, socket.MSG_PEEK)
+
+    async def _receive(self, timeout: float, max_bytes: int, flags: int) -> bytes:
+        while True:
+            try:
+                data = self.sock.recv(max_bytes, flags)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                raise self._socket_failed(self.reads_by, error) from None
+            else:
+                await self._take_turns()
+                return data
+            await self._wait(WANT_READ, timeout)
+
+    async def send_all(self, data: bytes | bytearray | memoryview, timeout: float) -> None:
+        """Sends all of `data`; `timeout` is for each wait, not for the whole.
+
+        Raises Failed: `writev() failed`, `… timed out`.
+        """
+        unsent = memoryview(data).cast("B")
+        if not unsent:
+            return
+        self.broken = True
+        while True:
+            try:
+                unsent = unsent[self.sock.send(unsent) :]
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                raise self._socket_failed(self.writes_by, error) from None
+            if not unsent:
+                break
+            await self._wait(WANT_WRITE, timeout)
+        self.broken = False
+        await self._take_turns()
+
+    def shutdown(self) -> None:
+        """Ends the connection in good order."""
+        self.close()
+
+    def shutdown_writing(self) -> None:
+        """Tells the peer, in good order, that nothing more will come; reading goes on."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def shutdown_reading(self) -> None:
+        """Lets whoever reads find the end at once."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RD)
+
+    def is_quiet(self) -> bool:
+        """Whether an idle connection is fit for use: open, and nothing has come unasked."""
+        if self.broken:
+            return False
+        try:
+            self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
+    def close(self) -> None:
+        """Ends the connection at once."""
+        self.sock.close()
+
+    async def _wait(self, want: int, timeout: float) -> None:
+        self._eager_turns = 0
+        wait = trio.lowlevel.wait_readable if want == WANT_READ else trio.lowlevel.wait_writable
+        if timeout == math.inf:
+            await wait(self._fd)
+            return
+        with trio.CancelScope(deadline=trio.current_time() + timeout) as scope:
+            await wait(self._fd)
+        if scope.cancelled_caught:
+            raise Failed(timeout_failure(self.side))
+
+    async def _take_turns(self) -> None:
+        self._eager_turns += 1
+        if self._eager_turns >= EAGER_TURNS:
+            self._eager_turns = 0
+            await trio.lowlevel.checkpoint()
+
+    def _socket_failed(self, call: str, error: OSError) -> Failed:
+        self.broken = True
+        return Failed(socket_failure(f"{call} failed", self.side, error.errno or 0))
