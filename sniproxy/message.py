@@ -189,7 +189,6 @@ class Response:
     """An answer on its way to the client, before it is framed."""
 
     status: int
-    """444 closes the connection without a byte."""
     body: bytes | BodyReader = b""
     content_type: str = ""
     content_length: int | None = None
@@ -202,6 +201,8 @@ class Response:
     """A redirect's target where nginx itself made it absolute."""
     closes: bool = False
     """Whether the connection ends with this answer, whatever the client asked for."""
+    silent: bool = False
+    """Whether the connection is closed without a byte; the status is for the log alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from OpenSSL import SSL
 
+from .departures import DepartureWatch
 from .config.model import Location, Server
 from .facts import Facts
 from .handlers.handler import Handler
@@ -99,6 +100,7 @@ class Running:
     fallback_contexts: Mapping[Listener, SSL.Context]
     on_handshake: Callable[[Handshake], None] | None = None
     """Told of every handshake of either side."""
+    watch: DepartureWatch = field(default_factory=DepartureWatch)
     stopping: bool = False
     """Set once: connections finish what they are at and take no further request."""
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))

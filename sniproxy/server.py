@@ -40,11 +40,14 @@ class Server:
     async def run(self) -> None:
         """Serve until `stop_gracefully`, and until the last connection is done then."""
         try:
-            async with trio.open_nursery() as nursery:
-                async with trio.open_nursery() as accepting:
-                    self._accepting = accepting.cancel_scope
-                    for binding, sock in self._sockets:
-                        accepting.start_soon(self._accept, binding, sock, nursery)
+            async with trio.open_nursery() as watching:
+                watching.start_soon(self.site.running.watch.run)
+                async with trio.open_nursery() as connections:
+                    async with trio.open_nursery() as accepting:
+                        self._accepting = accepting.cancel_scope
+                        for binding, sock in self._sockets:
+                            accepting.start_soon(self._accept, binding, sock, connections)
+                watching.cancel_scope.cancel()
         finally:
             self.close_sockets()
 
@@ -59,7 +62,9 @@ class Server:
         for _, sock in self._sockets:
             sock.close()
 
-    async def _accept(self, binding: Binding, sock: socket.socket, nursery: trio.Nursery) -> None:
+    async def _accept(
+        self, binding: Binding, sock: socket.socket, connections: trio.Nursery
+    ) -> None:
         while True:
             await trio.lowlevel.wait_readable(sock)
             while True:
@@ -73,7 +78,7 @@ class Server:
                         self.site.error_log.write(Level.CRIT, failure)
                         await trio.sleep(_PAUSE_AFTER_FAILURE)
                     break
-                nursery.start_soon(self._serve, binding, accepted, address)
+                connections.start_soon(self._serve, binding, accepted, address)
 
     async def _serve(self, binding: Binding, sock: socket.socket, address: object) -> None:
         stream = SocketStream(sock, Side.CLIENT)

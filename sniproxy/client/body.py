@@ -7,30 +7,47 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from typing import IO
 
 BLOCK = 65536
 
 
 class SpooledBody:
-    """A body of known length that can be read again for every try."""
+    """A body that can be read again for every try."""
 
     def __init__(self, memory: int) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=memory)
+        """`memory` is the bytes that it may take before it goes to a file."""
+        self._memory_limit = memory
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
         self.length = 0
 
-    def write(self, data: bytes) -> None:
-        self._file.write(data)
-        self.length += len(data)
-
     @property
-    def on_disk(self) -> bool:
-        return bool(getattr(self._file, "_rolled", False))
+    def file_name(self) -> str | None:
+        """The temporary file that holds the body, if one does."""
+        return None if self._file is None else self._file.name
+
+    def write(self, data: bytes) -> None:
+        self.length += len(data)
+        if self._file is None and self.length > self._memory_limit:
+            self._file = tempfile.NamedTemporaryFile(prefix="client_body_")
+            self._file.write(self._memory)
+            self._memory = bytearray()
+        if self._file is not None:
+            self._file.write(data)
+        else:
+            self._memory += data
 
     def blocks(self) -> Iterator[bytes]:
         """The body from its beginning."""
+        if self._file is None:
+            if self._memory:
+                yield bytes(self._memory)
+            return
         self._file.seek(0)
         while block := self._file.read(BLOCK):
             yield block
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()

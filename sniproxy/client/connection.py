@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import trio
 
 from ..facts import Connection, Facts
+from ..handlers.handler import Handler
 from ..handlers.special import special_response
 from ..http.chunks import BadChunk, TooLargeBody
 from ..http.head import READING_HEADERS, READING_LINE, BadRequest, Note
@@ -28,6 +29,10 @@ from .framing import Framing
 from .requests import RequestReader
 from .responses import ResponseWriter
 
+CLIENT_LEFT = (
+    "epoll_wait() reported that client prematurely closed connection, "
+    "so upstream connection is closed too"
+)
 LINGERING_TIME = 30.0
 LINGERING_TIMEOUT = 5.0
 """Seconds: nginx's defaults of the directives of these names."""
@@ -201,7 +206,7 @@ class ClientConnection:
                 except (BadChunk, TooLargeBody) as refused:
                     response = self._bad_body(facts, refused)
             if response is None:
-                response = await handler.respond(facts, body, self.log)
+                response = await self._handled(handler, facts, body)
             self.log.action = "sending to client"
             return await self._send(facts, response, body)
         finally:
@@ -210,6 +215,18 @@ class ClientConnection:
             self.log.action = "logging request"
             for target in location.access_logs:
                 target.write(facts)
+
+    async def _handled(self, handler: Handler, facts: Facts, body: SpooledBody | None) -> Response:
+        """The handler's answer, or none (499) where the client leaves before it is there."""
+        if not handler.watches_client:
+            return await handler.respond(facts, body, self.log)
+        response: Response | None = None
+        with self.running.watch.over(self.stream.sock.fileno()) as watched:
+            response = await handler.respond(facts, body, self.log)
+        if watched.cancelled_caught or response is None:
+            self.log.write(Level.INFO, CLIENT_LEFT)
+            response = special_response(499, facts)
+        return response
 
     def _refusal(self, facts: Facts) -> Response | None:
         """What is wrong with a request before its location is looked at."""
@@ -228,8 +245,9 @@ class ClientConnection:
     async def _read_body(self, facts: Facts) -> SpooledBody:
         await self._continue(facts)
         body = await self.reader.body(facts)
-        if body.on_disk:
-            self.log.write(Level.WARN, "a client request body is buffered to a temporary file")
+        if body.file_name is not None:
+            text = f"a client request body is buffered to a temporary file {body.file_name}"
+            self.log.write(Level.WARN, text)
         return body
 
     async def _continue(self, facts: Facts) -> None:
@@ -250,9 +268,6 @@ class ClientConnection:
     # --- the answer on the wire ---
 
     async def _send(self, facts: Facts, response: Response, body: SpooledBody | None) -> bool:
-        if response.status == 444:
-            facts.status = 444
-            return False
         core = facts.location.core
         may_keep = not self.running.stopping and self.connection.requests < core.keepalive_requests
         keep = await self.writer.write(facts, response, may_keep=may_keep)

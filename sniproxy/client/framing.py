@@ -24,21 +24,20 @@ class Framing:
 
     def request(self, request: Request) -> None:
         """A request head has come, and its body, if any, is accounted for elsewhere."""
-        version = "1.1" if request.version == 11 else "1.0"
         connection = "keep-alive" if request.keepalive else "close"
-        method = request.method if request.method in ("HEAD", "CONNECT") else "GET"
-        head = f"{method} / HTTP/{version}\r\nHost: h\r\nConnection: {connection}\r\n\r\n"
+        method = "HEAD" if request.method == "HEAD" else "GET"
+        head = f"{method} / HTTP/1.1\r\nHost: h\r\nConnection: {connection}\r\n\r\n"
         self._h11.receive_data(head.encode())
         self._h11.next_event()
         self._h11.next_event()
 
-    def response(self, status: int, *, chunked: bool, keepalive: bool) -> None:
+    def response(self, *, chunked: bool, keepalive: bool) -> None:
         """A response head goes out. Without `chunked` its body ends by length or by closing."""
         self._chunked = chunked
         headers = list(_CHUNKED)
         if not keepalive:
             headers.append(("connection", "close"))
-        self._h11.send(h11.Response(status_code=status, headers=headers))
+        self._h11.send(h11.Response(status_code=200, headers=headers))
 
     def piece(self, data: bytes) -> bytes:
         """A piece of the response's body as it goes on the wire."""

@@ -8,6 +8,9 @@ from ..message import BodyBroken, BodyReader, Response
 from ..tls.stream import SocketStream
 from .framing import Framing
 
+RAW = 9
+"""The status of an answer that was not HTTP: its bytes go on as they are (HTTP/0.9)."""
+
 
 class ResponseWriter:
     """The responses of one connection."""
@@ -23,9 +26,12 @@ class ResponseWriter:
         its reader has logged. Raises `Failed` where the client is gone or too slow.
         """
         core, request = facts.location.core, facts.request
+        if response.silent:
+            facts.status = response.status
+            return False
         bodiless = request.method == "HEAD" or response.status in (204, 304)
         unknown_length = response.content_length is None and not bodiless
-        chunked = unknown_length and request.version == 11
+        chunked = unknown_length and request.version == 11 and response.status != RAW
         keepalive = (
             may_keep
             and request.keepalive
@@ -35,9 +41,9 @@ class ResponseWriter:
         )
         facts.status = response.status
         facts.sent_headers = response.headers
-        self.framing.response(response.status, chunked=chunked, keepalive=keepalive)
+        self.framing.response(chunked=chunked, keepalive=keepalive)
         head = b""
-        if request.version > 9:
+        if request.version > 9 and response.status != RAW:
             head = response_head(
                 response,
                 keepalive=keepalive,

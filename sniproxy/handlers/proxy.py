@@ -10,7 +10,8 @@ from ..logs.error import ConnectionLog
 from ..message import FailureClass, Response
 from ..names import without_port
 from ..upstream.connector import UpstreamTLS
-from ..upstream.exchange import Answer, Exchange, Outgoing, RequestBody
+from ..upstream.exchange import Exchange
+from ..upstream.attempt import Answer, Outgoing, RequestBody
 from ..upstream.headers import RequestFields, passed_on, rewritten_redirect, upstream_uri
 from ..upstream.keepalive import KeptConnections
 from ..upstream.peers import Upstream
@@ -22,6 +23,7 @@ class ProxyHandler:
     """The `proxy_pass` of one location."""
 
     reads_body = True
+    watches_client = True
 
     def __init__(self, location: Location, upstream: Upstream, context: SSL.Context | None) -> None:
         target = location.proxy.proxy_pass
@@ -35,9 +37,7 @@ class ProxyHandler:
 
     async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Response:
         facts.proxy_host = self.target.proxy_host
-        outgoing = self._outgoing(facts, body)
-        exchange = Exchange(outgoing, self.location.proxy, facts, log)
-        answer = await exchange.respond()
+        answer = await Exchange(self._outgoing(facts, body, log)).respond()
         if isinstance(answer, FailureClass):
             log.action = "sending to client"
             return special_response(answer.status, facts)
@@ -48,12 +48,23 @@ class ProxyHandler:
         if self.kept is not None:
             self.kept.close()
 
-    def _outgoing(self, facts: Facts, body: RequestBody | None) -> Outgoing:
+    def _outgoing(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Outgoing:
         uri = upstream_uri(self.location, facts)
         values = lookup(facts)
-        head = self.fields.head(facts, uri, values, None if body is None else body.length)
-        scheme = self.target.scheme
-        return Outgoing(self.upstream, self.kept, self._tls(facts), scheme, uri, head, body)
+        length = facts.request.content_length if body is None else body.length
+        head = self.fields.head(facts, uri, values, length)
+        return Outgoing(
+            self.upstream,
+            self.kept,
+            self._tls(facts),
+            self.target.scheme,
+            uri,
+            head,
+            body,
+            self.location.proxy,
+            facts,
+            log,
+        )
 
     def _tls(self, facts: Facts) -> UpstreamTLS | None:
         if self.context is None:

@@ -7,7 +7,7 @@ from ..facts import Facts
 from ..http.uri import escape_uri
 from ..logs.error import ConnectionLog
 from ..message import Response
-from ..upstream.exchange import RequestBody
+from ..upstream.attempt import RequestBody
 from ..variables import lookup
 from .special import special_response
 
@@ -18,6 +18,7 @@ class ReturnHandler:
     """`return CODE [TEXT|URL]`."""
 
     reads_body = False
+    watches_client = False
 
     def __init__(self, statement: Return) -> None:
         self.statement = statement
@@ -39,6 +40,7 @@ class PageHandler:
     """One built-in page for every request."""
 
     reads_body = False
+    watches_client = False
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -51,6 +53,7 @@ class AddSlashHandler:
     """301 to the name of a proxying location, which ends in the slash that the path lacks."""
 
     reads_body = False
+    watches_client = False
 
     async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Response:
         query = f"?{facts.args}" if facts.args else ""

@@ -6,9 +6,14 @@ from ..facts import Facts
 from ..http import pages
 from ..message import Response
 
+SILENT = frozenset((408, 444, 499))
+"""Statuses that close the connection without a word, when they are nginx's own."""
+
 
 def special_response(status: int, facts: Facts, *, location: str | None = None) -> Response:
     """The built-in page of `status`; `location` is where a redirect leads."""
+    if status in SILENT:
+        return Response(status, silent=True)
     tokens = facts.location.core.server_tokens
     page = pages.error_page(
         status, server_tokens=tokens, user_agent=facts.request.header("user-agent")
@@ -25,7 +30,7 @@ def special_response(status: int, facts: Facts, *, location: str | None = None) 
         shown,
         page,
         content_type="text/html" if page else "",
-        content_length=len(page) if page else None,
+        content_length=len(page),
         headers=headers,
         location=absolute,
         closes=pages.closes_connection(status),

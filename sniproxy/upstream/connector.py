@@ -53,22 +53,33 @@ class UpstreamTLS:
     session_reuse: bool
     """`proxy_ssl_session_reuse`."""
 
+    def stream(self, plain: SocketStream, peer: Peer) -> TLSStream:
+        """The TLS side of a connection to `peer`, before its handshake; raises `Failed`."""
+        return TLSStream(
+            plain.sock,
+            Side.UPSTREAM,
+            self.context,
+            server_name=sent_server_name(self.name, proxy_ssl_server_name=self.server_name),
+            session=peer.session if self.session_reuse else None,
+        )
 
-async def connect(peer: Peer, timeout: float) -> socket.socket:
-    """A connected non-blocking socket; raises `Failed`. `timeout` is `proxy_connect_timeout`."""
+
+async def connect(peer: Peer, timeout: float) -> SocketStream:
+    """A plain connection to `peer` within `timeout` seconds (`proxy_connect_timeout`).
+
+    Raises `Failed`.
+    """
     try:
         sock = socket.socket(peer.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     except OSError as error:
         failure = Failure("socket() failed", Level.ALERT, FailureClass.INTERNAL, error.errno)
         raise Failed(failure) from None
-    connected = False
     try:
         await _finish_connect(sock, peer, timeout)
-        connected = True
-    finally:
-        if not connected:
-            sock.close()
-    return sock
+    except BaseException:
+        sock.close()
+        raise
+    return SocketStream(sock, Side.UPSTREAM)
 
 
 async def _finish_connect(sock: socket.socket, peer: Peer, timeout: float) -> None:
@@ -90,36 +101,15 @@ async def _finish_connect(sock: socket.socket, peer: Peer, timeout: float) -> No
         raise Failed(Failure(text, level, errno=refused))
 
 
-async def establish(
-    peer: Peer, tls: UpstreamTLS | None, timeout: float, log: ConnectionLog
-) -> SocketStream:
-    """A connection that a request may be sent on; raises `Failed`.
+async def secure(stream: TLSStream, tls: UpstreamTLS, timeout: float, log: ConnectionLog) -> None:
+    """Shake hands within `timeout` seconds (`proxy_connect_timeout` again), then verify.
 
-    `timeout` (`proxy_connect_timeout`, seconds) holds for the connect and again for the
-    handshake.
+    Raises `Failed`.
     """
-    log.action = "connecting to upstream"
-    sock = await connect(peer, timeout)
-    if tls is None:
-        return SocketStream(sock, Side.UPSTREAM)
-    stream = TLSStream(
-        sock,
-        Side.UPSTREAM,
-        tls.context,
-        server_name=sent_server_name(tls.name, proxy_ssl_server_name=tls.server_name),
-        session=peer.session if tls.session_reuse else None,
-    )
     log.action = "SSL handshaking to upstream"
-    established = False
-    try:
-        await stream.do_handshake(timeout)
-        if tls.verify:
-            verify(stream, tls.name)
-        established = True
-    finally:
-        if not established:
-            stream.close()
-    return stream
+    await stream.do_handshake(timeout)
+    if tls.verify:
+        verify(stream, tls.name)
 
 
 def verify(stream: TLSStream, name: str) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..config.directives.proxy import Proxy
+from ..config.directives.proxy import Proxy, SetHeader
 from ..config.model import Location
 from ..facts import Facts
 from ..http.uri import escape_uri
 from ..message import Header, ResponseHead
-from ..script import Lookup, Template
+from ..script import Lookup
 
 OWN_FIELDS = (
     "host",
@@ -70,42 +70,31 @@ def upstream_uri(location: Location, facts: Facts) -> str:
 class RequestFields:
     """The header fields of a location's requests, as far as the configuration settles them."""
 
-    host: Template | None
     http_version: int
-    set_fields: tuple[tuple[str, Template], ...]
-    """In nginx's order: what is set, then its own fields that are not."""
+    set_fields: tuple[SetHeader, ...]
+    """What the configuration sets; nginx's own fields come behind it."""
+    set_names: frozenset[str]
     replaced: frozenset[str]
     """The client's fields that do not go on, lower-case."""
 
     @classmethod
     def of(cls, proxy: Proxy) -> RequestFields:
-        host = None
-        set_fields = []
-        for field in proxy.proxy_set_header:
-            if field.name.lower() == "host":
-                host = field.value
-            else:
-                set_fields.append((field.name, field.value))
-        replaced = frozenset((*OWN_FIELDS, *(name.lower() for name, _ in set_fields)))
-        return cls(host, proxy.proxy_http_version, tuple(set_fields), replaced)
+        set_fields = proxy.proxy_set_header
+        names = frozenset(field.name.lower() for field in set_fields)
+        return cls(proxy.proxy_http_version, set_fields, names, names.union(OWN_FIELDS))
 
     def head(self, facts: Facts, uri: str, lookup: Lookup, body_length: int | None) -> bytes:
         """The whole head; `body_length` None is a request without a body."""
         request = facts.request
-        host = self.host.render(lookup) if self.host is not None else ""
-        if self.host is None or (not host and self.http_version == 11):
-            host = facts.proxy_host
         version = "1.1" if self.http_version == 11 else "1.0"
         lines = [f"{request.method} {uri} HTTP/{version}"]
-        if host:
-            lines.append(f"Host: {host}")
-        set_names = set()
-        for name, template in self.set_fields:
-            set_names.add(name.lower())
-            value = template.render(lookup)
+        for field in self.set_fields:
+            value = field.value.render(lookup)
             if value:
-                lines.append(f"{name}: {value}")
-        if body_length is not None and "content-length" not in set_names:
+                lines.append(f"{field.name}: {value}")
+        if "host" not in self.set_names:
+            lines.append(f"Host: {facts.proxy_host}")
+        if body_length is not None and "content-length" not in self.set_names:
             lines.append(f"Content-Length: {body_length}")
         replaced = self.replaced
         for name, value in request.headers:

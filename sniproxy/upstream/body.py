@@ -1,0 +1,141 @@
+"""The body of an upstream's response, read piece by piece while the client takes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ..facts import Try
+from ..http.chunks import BadChunk, ChunkReader
+from ..http.upstream_head import WITHOUT_BODY
+from ..logs.error import ConnectionLog
+from ..message import BodyBroken, Failed, Failure, FailureClass, Level, ResponseHead
+from ..tls.stream import SocketStream
+
+HELD = 4096
+"""Bytes that are waited for before a piece goes on: one of nginx's `proxy_buffers`."""
+READ = 65536
+
+CLOSED_EARLY = Failure("upstream prematurely closed connection")
+BAD_CHUNKS = Failure("upstream sent invalid chunked response")
+TOO_MUCH = 'upstream sent more data than specified in "Content-Length" header'
+AFTER_CHUNKS = "upstream sent data after final chunk"
+
+
+class ResponseBody:
+    """One body; its end gives the peer and the connection back.
+
+    Small pieces are held back until they fill a buffer or the body ends, as nginx does it
+    (`proxy_buffering on`).
+    """
+
+    def __init__(
+        self,
+        stream: SocketStream,
+        head: ResponseHead,
+        rest: bytes,
+        *,
+        method: str,
+        timeout: float,
+        facts: Try,
+        log: ConnectionLog,
+        give_back: Callable[[bool], None],
+    ) -> None:
+        """`rest` came behind the head. `timeout` is `proxy_read_timeout`, in seconds.
+
+        `give_back` is called once, when no more will be read, and told whether the connection
+        is fit for another request.
+        """
+        self._stream = stream
+        self._timeout = timeout
+        self._facts = facts
+        self._log = log
+        self._give_back = give_back
+        self._rest = rest
+        self._reusable = head.keepalive
+        self._chunks: ChunkReader | None = None
+        self._left = head.content_length
+        """Bytes still to come; None where the end shows itself."""
+        if method == "HEAD" or head.status in WITHOUT_BODY:
+            self._left = 0
+        elif head.chunked:
+            self._chunks = ChunkReader()
+            self._left = None
+        self._over = False
+        self._broken = False
+
+    async def read(self) -> bytes:
+        """The next piece, b"" at the end; raises `BodyBroken` if it is cut short."""
+        if self._broken:
+            raise BodyBroken
+        held = b""
+        try:
+            while len(held) < HELD and not self._over:
+                piece = await self._piece()
+                held = held + piece if held else piece
+        except Failed as failed:
+            self._broken = True
+            self._log.failure(failed.failure)
+            self._end()
+            if not held or failed.failure.kind is FailureClass.TIMEOUT:
+                raise BodyBroken from None
+        self._facts.response_length += len(held)
+        return held
+
+    async def _piece(self) -> bytes:
+        """Some bytes of the body; b"" says little, `_over` says that it has ended."""
+        if self._left == 0:
+            self._end()
+            return b""
+        data, self._rest = self._rest, b""
+        if not data:
+            self._log.action = "reading upstream"
+            data = await self._stream.receive_some(self._timeout, READ)
+            self._facts.bytes_received += len(data)
+            if not data:
+                if self._left is not None or self._chunks is not None:
+                    raise Failed(CLOSED_EARLY)
+                self._reusable = False
+                self._end()
+                return b""
+        if self._chunks is not None:
+            return self._decoded(self._chunks, data)
+        if self._left is not None:
+            return self._counted(self._left, data)
+        return data
+
+    def _decoded(self, chunks: ChunkReader, data: bytes) -> bytes:
+        try:
+            decoded = chunks.feed(data)
+        except BadChunk:
+            raise Failed(BAD_CHUNKS) from None
+        if chunks.done:
+            if chunks.rest:
+                self._too_much(AFTER_CHUNKS)
+            self._end()
+        return decoded
+
+    def _counted(self, left: int, data: bytes) -> bytes:
+        if len(data) > left:
+            self._too_much(TOO_MUCH)
+            data = data[:left]
+        self._left = left - len(data)
+        if not self._left:
+            self._end()
+        return data
+
+    def _too_much(self, warning: str) -> None:
+        self._reusable = False
+        self._log.action = "reading upstream"
+        self._log.write(Level.WARN, warning)
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._facts.response_time = time.monotonic() - self._facts.began
+            self._give_back(self._reusable and not self._broken)
+
+    def abandon(self) -> None:
+        """The client is gone: nobody reads the rest."""
+        self._reusable = False
+        self._end()
