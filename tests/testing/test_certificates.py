@@ -1,0 +1,76 @@
+"""The small CA makes what OpenSSL accepts, and what it refuses for one reason at a time."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from sniproxy.testing.certificates import Authority, Identity, Validity, self_signed
+from sniproxy.testing.zoo.wardrobe import DEEPEST, wear
+
+ROOT = Authority.root("Root")
+BELOW = ROOT.intermediate("Below").intermediate("Further below")
+
+
+def verdict(identity: Identity, directory: Path, name: str = "a.test") -> str:
+    """What a client that trusts ROOT says to the identity: "" or OpenSSL's words."""
+    identity.write(directory, "leaf")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(directory / "leaf.pem", directory / "leaf.key")
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.load_verify_locations(
+        cadata=Identity(ROOT.certificate, ROOT.key).certificate_pem().decode()
+    )
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = (
+        client.wrap_bio(to_client, to_server, server_hostname=name),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    )
+    for _ in range(3):
+        for side in sides:
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError as error:
+                return error.verify_message
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("identity", "words"),
+    [
+        (ROOT.issue("a.test"), ""),
+        (ROOT.issue("*.test"), ""),
+        (BELOW.issue("a.test"), ""),
+        (BELOW.issue("a.test", with_root=True), ""),
+        (BELOW.issue("a.test", with_chain=False), "unable to get local issuer certificate"),
+        (ROOT.issue("b.test"), "Hostname mismatch"),
+        (ROOT.issue("a.test", validity=Validity(-9, -1)), "certificate has expired"),
+        (ROOT.issue("a.test", validity=Validity(1, 9)), "certificate is not yet valid"),
+        (self_signed("a.test"), "self-signed certificate"),
+        (Authority.root("Other").issue("a.test"), "unable to get local issuer certificate"),
+    ],
+)
+def test_verdict(identity: Identity, words: str, tmp_path: Path) -> None:
+    said = verdict(identity, tmp_path).replace("self signed", "self-signed")
+    assert said.startswith(words)
+    assert bool(said) == bool(words)
+
+
+def test_addresses_are_marked() -> None:
+    names = ROOT.issue("a.test", "IP:127.0.0.1", "127.0.0.1").certificate.extensions
+    found = names.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [type(name) for name in found] == [x509.DNSName, x509.IPAddress, x509.DNSName]
+
+
+def test_the_wardrobe_hangs_in_the_directory(tmp_path: Path) -> None:
+    wear(tmp_path)
+    for name in ("good", "expired", f"deep-{DEEPEST}"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
+    chain = x509.load_pem_x509_certificates((tmp_path / f"deep-{DEEPEST}.pem").read_bytes())
+    assert len(chain) == 1 + DEEPEST

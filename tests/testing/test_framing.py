@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from sniproxy.testing.framing import message_length
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "complete"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n", False),
+        (b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", True),
+        (b"POST / HTTP/1.1\r\ncontent-length:3\r\n\r\nab", False),
+        (CHUNKED + b"1\r\na\r\n0\r\n\r\n", True),
+        (CHUNKED + b"1\r\na\r\n", False),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", False),
+        (b"", False),
+    ],
+)
+@pytest.mark.parametrize("behind", [b"", b"GET / "])
+def test_message_length(data: bytes, complete: bool, behind: bytes) -> None:
+    if complete:
+        assert message_length(data + behind) == len(data)
+    else:
+        assert message_length(data) is None
+
+
+def test_the_answer_to_head_ends_with_its_head() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+    assert message_length(head, head_only=True) == len(head)
