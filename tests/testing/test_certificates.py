@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from sniproxy.testing.certificates import Authority, Identity, Validity, self_signed
+from sniproxy.testing.certificates import Authority, Identity, Validity, pem, self_signed
 from sniproxy.testing.zoo.wardrobe import DEEPEST, wear
 
 ROOT = Authority.root("Root")
@@ -21,9 +21,7 @@ def verdict(identity: Identity, directory: Path, name: str = "a.test") -> str:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(directory / "leaf.pem", directory / "leaf.key")
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.load_verify_locations(
-        cadata=Identity(ROOT.certificate, ROOT.key).certificate_pem().decode()
-    )
+    client.load_verify_locations(cadata=pem(ROOT.certificate).decode())
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     sides = (
         client.wrap_bio(to_client, to_server, server_hostname=name),
@@ -44,7 +42,7 @@ def verdict(identity: Identity, directory: Path, name: str = "a.test") -> str:
     ("identity", "words"),
     [
         (ROOT.issue("a.test"), ""),
-        (ROOT.issue("*.test"), ""),
+        (ROOT.issue("IP:::1", "*.w.test", "a.test"), ""),
         (BELOW.issue("a.test"), ""),
         (BELOW.issue("a.test", with_root=True), ""),
         (BELOW.issue("a.test", with_chain=False), "unable to get local issuer certificate"),

@@ -134,7 +134,7 @@ def test_client_certificates_are_insisted_on(certificates: Path, upstream: Upstr
 
 def test_an_absent_one_refuses(certificates: Path) -> None:
     async def play(zoo: Zoo, peer: Peer) -> None:
-        with pytest.raises(OSError, match="127.0.0.1"):
+        with pytest.raises(OSError, match=r"127\.0\.0\.1"):
             await trio.open_tcp_stream("127.0.0.1", peer.port)
 
     assert run(certificates, animals.ABSENT, play).visits == ()
