@@ -37,6 +37,7 @@ class SocketStream:
         self.writes_by = "writev()"
         """The same for writes: `send()` on an upgraded connection."""
         self._fd = sock.fileno()
+        self._waiting = 0
         self._eager_turns = 0
 
     async def receive_some(self, timeout: float, max_bytes: int = CHUNK) -> bytes:
@@ -51,6 +52,7 @@ class SocketStream:
         return await self._receive(timeout, 1, socket.MSG_PEEK)
 
     async def _receive(self, timeout: float, max_bytes: int, flags: int) -> bytes:
+        self._check_open()
         while True:
             try:
                 data = self.sock.recv(max_bytes, flags)
@@ -68,6 +70,7 @@ class SocketStream:
 
         Raises Failed: `writev() failed`, `… timed out`.
         """
+        self._check_open()
         unsent = memoryview(data).cast("B")
         if not unsent:
             return
@@ -112,17 +115,29 @@ class SocketStream:
         return False
 
     def close(self) -> None:
-        """Ends the connection at once."""
+        """Ends the connection at once. Whoever waits on it gets trio.ClosedResourceError."""
+        if self._waiting:
+            trio.lowlevel.notify_closing(self._fd)
         self.sock.close()
+
+    def _check_open(self) -> None:
+        # The library knows the descriptor's number alone, which may be another connection's
+        # by now.
+        if self.sock.fileno() < 0:
+            raise trio.ClosedResourceError
 
     async def _wait(self, want: int, timeout: float) -> None:
         self._eager_turns = 0
         wait = trio.lowlevel.wait_readable if want == WANT_READ else trio.lowlevel.wait_writable
-        if timeout == math.inf:
-            await wait(self._fd)
-            return
-        with trio.CancelScope(deadline=trio.current_time() + timeout) as scope:
-            await wait(self._fd)
+        self._waiting += 1
+        try:
+            if timeout == math.inf:
+                await wait(self._fd)
+                return
+            with trio.CancelScope(deadline=trio.current_time() + timeout) as scope:
+                await wait(self._fd)
+        finally:
+            self._waiting -= 1
         if scope.cancelled_caught:
             raise Failed(timeout_failure(self.side))
 

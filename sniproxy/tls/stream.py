@@ -63,8 +63,8 @@ Called once a connection, before the handshake when the whole hello is there, el
 class TLSStream(SocketStream):
     """A TLS connection: the server of it on the client side, the client on the upstream side.
 
-    Raises Failed of class INTERNAL when it can not be prepared: a `server_name` that OpenSSL
-    refuses, say.
+    Raises Failed of class INTERNAL, the socket being closed, when it can not be prepared: a
+    `server_name` that OpenSSL refuses, say.
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class TLSStream(SocketStream):
 
     def _unprepared(self, operation: str) -> Failed:
         text = error_text(operation, openssl.drain_error_queue(), self.dialect)
+        self.close()
         return Failed(Failure(text, kind=FailureClass.INTERNAL))
 
     # --- the handshake ---
@@ -118,6 +119,7 @@ class TLSStream(SocketStream):
         Raises Failed: `SSL_do_handshake() failed (SSL: …)`, `peer closed connection in SSL
         handshake`, `handshake rejected`, `… timed out`.
         """
+        self._check_open()
         if self.side is Side.UPSTREAM:
             await self._shake_hands(timeout)
         else:
@@ -205,6 +207,7 @@ class TLSStream(SocketStream):
     async def receive_some(self, timeout: float, max_bytes: int = CHUNK) -> bytes:
         """What has arrived, at most `max_bytes`; b"" when the peer has closed, or reset, as
         nginx takes it. Raises Failed: `SSL_read() failed (SSL: …)`, `… timed out`."""
+        self._check_open()
         while True:
             data, error, errno = openssl.read(self._ssl, max_bytes)
             if data:
@@ -224,6 +227,7 @@ class TLSStream(SocketStream):
 
         Raises Failed: `SSL_write() failed (SSL: …)`, `… timed out`.
         """
+        self._check_open()
         memory = openssl.borrow(data)
         sent, end = 0, len(memory)
         if not end:

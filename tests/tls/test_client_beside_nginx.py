@@ -168,7 +168,7 @@ def ours(case: Case, files: Files) -> tuple[str, str]:
         client = threading.Thread(target=run_client, args=(case.client, port, files))
         client.start()
         try:
-            return trio.run(accept, listener, clock=MockClock(autojump_threshold=1))
+            return trio.run(accept, listener, clock=MockClock(autojump_threshold=0.5))
         finally:
             client.join()
 

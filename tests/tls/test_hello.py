@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.message import Failed, Side
+from sniproxy.message import Failed, FailureClass, Side
 from sniproxy.tls.contexts import upstream_context
 from sniproxy.tls.hello import ClientHello, NotTLS, parse_client_hello, peeked_server_name
 from sniproxy.tls.stream import TLSStream
@@ -158,5 +158,8 @@ def test_a_damaged_hello_is_parsed_or_refused(position: int, damage: bytes) -> N
 
 def test_an_upstream_name_that_openssl_refuses_is_not_sent() -> None:
     near, far = socket.socketpair()
-    with near, far, pytest.raises(Failed):
-        TLSStream(near, Side.UPSTREAM, upstream_context(), server_name="x" * 256)
+    with near, far:
+        with pytest.raises(Failed) as failed:
+            TLSStream(near, Side.UPSTREAM, upstream_context(), server_name="x" * 256)
+        assert failed.value.failure.kind is FailureClass.INTERNAL
+        assert far.recv(100) == b""

@@ -316,6 +316,36 @@ def test_a_broken_record_is_an_error(files: Files) -> None:
     run(main)
 
 
+def test_a_closed_stream_is_closed(files: Files) -> None:
+    """Its descriptor's number may belong to another connection already."""
+
+    async def main() -> None:
+        server, client = contexts(files)
+        for stream, far in ((await connected(server, client)), plain_pair()):
+            async with trio.open_nursery() as nursery:
+
+                @nursery.start_soon
+                async def wait(stream: SocketStream = stream) -> None:
+                    with pytest.raises(trio.ClosedResourceError):
+                        await stream.receive_some(5)
+
+                await trio.testing.wait_all_tasks_blocked()
+                stream.close()
+                stream.close()
+            for operation in (stream.receive_some(5), stream.send_all(b"x", 5)):
+                with pytest.raises(trio.ClosedResourceError):
+                    await operation
+            far.close()
+        near, far_socket = socket.socketpair()
+        unborn = TLSStream(near, Side.UPSTREAM, client)
+        unborn.close()
+        with pytest.raises(trio.ClosedResourceError):
+            await unborn.do_handshake(5)
+        far_socket.close()
+
+    run(main)
+
+
 def test_a_busy_connection_lets_others_run(files: Files) -> None:
     async def main() -> None:
         near, far = await connected(*contexts(files))

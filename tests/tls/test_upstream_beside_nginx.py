@@ -149,7 +149,7 @@ def ours(case: Case, port: int, files: Files) -> tuple[str, str] | None:
             sock.close()
         return None
 
-    return trio.run(talk, clock=MockClock(autojump_threshold=1))
+    return trio.run(talk, clock=MockClock(autojump_threshold=0.5))
 
 
 def theirs(world: World, port: int) -> tuple[str, str] | None:
