@@ -120,6 +120,9 @@ def _leaves_open(draft: _Draft, request_method: str) -> bool:
 
 # The header lines
 
+_COUNTS: Final = re.compile("[A-Za-z0-9_-]")
+"""A name with none of these has the hash 0 in nginx, which marks a field that is not sent."""
+
 
 def _read_fields(draft: _Draft, text: str, position: int) -> int | None:
     """Take header lines from `position` on: the position after the empty line, or None."""
@@ -144,7 +147,8 @@ def _read_fields(draft: _Draft, text: str, position: int) -> int | None:
         position = match.end()
         if match["name"] is None:
             return position
-        _take(draft, match["name"], (match["value"] or "").rstrip(" "))
+        if _COUNTS.search(match["name"]):
+            _take(draft, match["name"], (match["value"] or "").rstrip(" "))
 
 
 def _take(draft: _Draft, name: str, value: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import subprocess
@@ -29,6 +30,8 @@ http {{
 """
 
 _LOG_LINE = re.compile(r"^\S+ \S+ \[(\w+)\] \d+#\d+: \*\d+ (.*)$", re.DOTALL)
+
+_SURROUNDINGS = re.compile(" while |, client: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Answer:
 
     def messages(self, *beginnings: str) -> list[str]:
         """The same, `LEVEL: MESSAGE` alone, without what only surrounds it."""
-        return [line.partition(" while ")[0] for line in self.lines(*beginnings)]
+        return [_SURROUNDINGS.split(line)[0] for line in self.lines(*beginnings)]
 
 
 def free_port() -> int:
@@ -166,7 +169,7 @@ class ScriptedUpstream:
                 connection, _ = self._listener.accept()
             except OSError:
                 return  # our own end
-            with connection:
+            with connection, contextlib.suppress(OSError):  # nginx may have enough early
                 self.seen = _read_request(connection)
                 connection.sendall(self.script)
                 connection.shutdown(socket.SHUT_WR)

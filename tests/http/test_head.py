@@ -28,7 +28,7 @@ LOG_LENGTH = 1500
 """Compared of a log line: nginx cuts it at 2048 bytes."""
 
 
-def outcome(raw: bytes, rules: HeadRules = RULES) -> ParsedHead | BadRequest | None:
+def outcome(raw: bytes | bytearray, rules: HeadRules = RULES) -> ParsedHead | BadRequest | None:
     try:
         return read_request_head(raw, rules)
     except BadRequest as refused:
@@ -171,7 +171,7 @@ def essence(result: ParsedHead | BadRequest | None) -> object:
     return facts
 
 
-@pytest.mark.parametrize("name", {**PLAIN, **FIELDS})
+@pytest.mark.parametrize("name", [*PLAIN, *FIELDS])
 def test_every_beginning_waits_or_has_the_result_of_the_whole(name: str) -> None:
     raw = ALL[name]
     whole = outcome(raw)
