@@ -31,15 +31,15 @@ PrivateKey = NewType("PrivateKey", object)
 NEEDED = """
 BIO_free BIO_get_mem_data BIO_new BIO_new_file BIO_new_mem_buf BIO_s_mem ERR_clear_error
 ERR_get_error ERR_lib_error_string ERR_peek_error ERR_reason_error_string EVP_PKEY_free
-OPENSSL_VERSION OpenSSL_version PEM_read_bio_PrivateKey PEM_read_bio_X509 SSL_CIPHER_get_name
-SSL_CTX_add_client_CA SSL_CTX_get_cert_store SSL_CTX_get_options SSL_CTX_get_verify_mode
-SSL_CTX_set1_curves_list SSL_CTX_set_alpn_select_cb SSL_CTX_set_cipher_list
-SSL_CTX_set_tlsext_servername_callback SSL_CTX_set_verify SSL_CTX_set_verify_depth
-SSL_CTX_use_PrivateKey SSL_CTX_use_certificate SSL_CTX_use_certificate_chain_file SSL_ERROR_NONE
-SSL_ERROR_SSL SSL_ERROR_SYSCALL SSL_ERROR_WANT_READ SSL_ERROR_WANT_WRITE SSL_ERROR_ZERO_RETURN
-SSL_OP_NO_RENEGOTIATION SSL_OP_NO_TICKET SSL_RECEIVED_SHUTDOWN SSL_SENT_SHUTDOWN
-SSL_SESSION_free SSL_TLSEXT_ERR_ALERT_FATAL SSL_TLSEXT_ERR_OK SSL_do_handshake SSL_free
-SSL_get0_alpn_selected SSL_get0_group_name SSL_get1_session SSL_get_current_cipher SSL_get_error
+PEM_read_bio_PrivateKey PEM_read_bio_X509 SSL_CIPHER_get_name SSL_CTX_add_client_CA
+SSL_CTX_get_cert_store SSL_CTX_get_options SSL_CTX_get_verify_mode SSL_CTX_set1_curves_list
+SSL_CTX_set_alpn_select_cb SSL_CTX_set_cipher_list SSL_CTX_set_tlsext_servername_callback
+SSL_CTX_set_verify SSL_CTX_set_verify_depth SSL_CTX_use_PrivateKey SSL_CTX_use_certificate
+SSL_CTX_use_certificate_chain_file SSL_ERROR_NONE SSL_ERROR_SSL SSL_ERROR_SYSCALL
+SSL_ERROR_WANT_READ SSL_ERROR_WANT_WRITE SSL_ERROR_ZERO_RETURN SSL_OP_NO_RENEGOTIATION
+SSL_OP_NO_TICKET SSL_RECEIVED_SHUTDOWN SSL_SENT_SHUTDOWN SSL_SESSION_free
+SSL_TLSEXT_ERR_ALERT_FATAL SSL_TLSEXT_ERR_OK SSL_do_handshake SSL_free SSL_get0_alpn_selected
+SSL_get0_group_name SSL_get1_session SSL_get_current_cipher SSL_get_error
 SSL_get_peer_certificate SSL_get_servername SSL_get_verify_result SSL_get_version SSL_new
 SSL_read SSL_session_reused SSL_set_SSL_CTX SSL_set_accept_state SSL_set_alpn_protos
 SSL_set_connect_state SSL_set_fd SSL_set_options SSL_set_session SSL_set_shutdown
@@ -140,11 +140,6 @@ def verify_error_text(result: int) -> str:
     return _text(lib.X509_verify_cert_error_string(result))
 
 
-def library_version() -> str:
-    """`OpenSSL 4.0.3 29 Sep 2026`."""
-    return _text(lib.OpenSSL_version(lib.OPENSSL_VERSION))
-
-
 # --- one connection -----------------------------------------------------------------------
 
 
@@ -213,13 +208,11 @@ class _Scratch(threading.local):
 _scratch = _Scratch()
 
 
-def send_close_notify(ssl: Ssl) -> tuple[int, int]:
-    """SSL_shutdown once; returns (result, SSL_ERROR_*) and leaves the error queue empty."""
+def send_close_notify(ssl: Ssl) -> None:
+    """SSL_shutdown, whatever comes of it."""
     _clear_error()
-    result = lib.SSL_shutdown(ssl)
-    error = OK if result >= 0 else _get_error(ssl, result)
+    lib.SSL_shutdown(ssl)
     _clear_error()
-    return result, error
 
 
 def mark_shut_down(ssl: Ssl) -> None:

@@ -201,3 +201,34 @@ def test_a_choice_that_fails_is_not_hidden(whole: bool, default: SSL.Context) ->
     with pytest.raises(ExceptionGroup) as raised:
         Listener(whole, default, choose).visit(upstream_context(), "w.test")
     assert raised.group_contains(LookupError, match="w.test")
+
+
+def test_a_hello_that_is_asked_for_again_chooses_once(
+    whole: bool, files: Files, default: SSL.Context
+) -> None:
+    """A HelloRetryRequest, for want of a share of the only group."""
+    picky = server_context(certificates=[files.leaf], groups="P-384")
+    listener = Listener(whole, picky, lambda name: picky)
+    server, _, *failures = listener.visit(upstream_context(), "w.test")
+    assert failures == [None, None]
+    assert server.group == "secp384r1"
+    assert listener.asked == ["w.test"]
+
+
+@pytest.mark.parametrize(
+    ("prefer", "expected"),
+    [(False, "ECDHE-ECDSA-AES128-GCM-SHA256"), (True, "ECDHE-ECDSA-AES256-GCM-SHA384")],
+)
+def test_whose_ciphers_are_preferred(
+    prefer: bool, expected: str, files: Files, default: SSL.Context
+) -> None:
+    ciphers = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"]
+    server_side = server_context(
+        certificates=[files.leaf],
+        protocols=["TLSv1.2"],
+        ciphers=":".join(ciphers),
+        prefer_server_ciphers=prefer,
+    )
+    client_side = upstream_context(ciphers=":".join(reversed(ciphers)))
+    listener = Listener(True, server_side, lambda name: server_side)
+    assert listener.visit(client_side, None)[0].cipher == expected
