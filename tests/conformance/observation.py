@@ -13,6 +13,7 @@ from sniproxy.testing.client import Reception
 from sniproxy.testing.zoo import Peer, Visit
 
 Lines = tuple[str, ...]
+ACCESS = "access: "
 VERSIONS = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 
 
@@ -38,6 +39,11 @@ class Observation:
         return tuple(
             match[1] for line in self.logs if (match := re.match(r"\[\w+\] (?:\*\d+ )?(.*)", line))
         )
+
+    @property
+    def accesses(self) -> Lines:
+        """The access log's lines."""
+        return tuple(line for line in self.logs if line.startswith(ACCESS))
 
 
 def observe(
@@ -141,4 +147,4 @@ def worded(line: str) -> str:
 
 def access_lines(text: str) -> Iterable[str]:
     for line in text.splitlines():
-        yield "access: " + _TIME.sub("[now]", line)
+        yield ACCESS + _TIME.sub("[now]", line)

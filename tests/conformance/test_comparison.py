@@ -57,7 +57,7 @@ SEEN = Observation(
     hellos=("upstream 1, connection 1: SNI none",),
     requests=("GET /row HTTP/1.1\\r",),
     responses=("HTTP/1.1 502 Bad Gateway\\r",),
-    logs=("[error] *1 connect() failed (111) while connecting to upstream",),
+    logs=("[error] *1 connect() failed (111) while connecting to upstream", "access: a line"),
     statuses=(502,),
     server_names=(None,),
     offers=(False,),
@@ -90,6 +90,7 @@ def test_a_row_that_holds() -> None:
         replace(ROW, logs=(*ROW.logs, *ROW.logs)),
         replace(ROW, offers=(True,)),
         replace(ROW, staying=1),
+        replace(ROW, accesses=2),
         replace(ROW, repeat=2),
     ],
 )
