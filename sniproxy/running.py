@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from OpenSSL import SSL
 
-from .departures import DepartureWatch
 from .config.model import Location, Server
+from .departures import DepartureWatch
 from .facts import Facts
 from .handlers.handler import Handler
 from .http.head import HeadRules
@@ -101,13 +100,10 @@ class Running:
     on_handshake: Callable[[Handshake], None] | None = None
     """Told of every handshake of either side."""
     watch: DepartureWatch = field(default_factory=DepartureWatch)
+    number: Callable[[], int] = lambda: 0
+    """Draws a connection's number; one counter for clients and peers."""
     stopping: bool = False
     """Set once: connections finish what they are at and take no further request."""
-    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-
-    def next_number(self) -> int:
-        """A number for a new connection, of either side."""
-        return next(self._numbers)
 
     def server_for(self, listener: Listener, host: str) -> RunningServer:
         return self.servers[listener.names.find(host)]

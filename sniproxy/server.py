@@ -42,11 +42,10 @@ class Server:
         try:
             async with trio.open_nursery() as watching:
                 watching.start_soon(self.site.running.watch.run)
-                async with trio.open_nursery() as connections:
-                    async with trio.open_nursery() as accepting:
-                        self._accepting = accepting.cancel_scope
-                        for binding, sock in self._sockets:
-                            accepting.start_soon(self._accept, binding, sock, connections)
+                async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
+                    self._accepting = accepting.cancel_scope
+                    for binding, sock in self._sockets:
+                        accepting.start_soon(self._accept, binding, sock, connections)
                 watching.cancel_scope.cancel()
         finally:
             self.close_sockets()
@@ -101,7 +100,7 @@ class Server:
     def _introduce(
         self, binding: Binding, sock: socket.socket, address: object
     ) -> tuple[Listener, Connection]:
-        number = self.site.running.next_number()
+        number = self.site.running.number()
         if sock.family == socket.AF_UNIX:
             local = binding.key[0]
             return binding.listener_for(""), Connection(number, "unix:", 0, local, 0)

@@ -30,7 +30,7 @@ class SpooledBody:
     def write(self, data: bytes) -> None:
         self.length += len(data)
         if self._file is None and self.length > self._memory_limit:
-            self._file = tempfile.NamedTemporaryFile(prefix="client_body_")
+            self._file = tempfile.NamedTemporaryFile(prefix="client_body_")  # noqa: SIM115
             self._file.write(self._memory)
             self._memory = bytearray()
         if self._file is not None:

@@ -31,7 +31,7 @@ class ResponseWriter:
             return False
         bodiless = request.method == "HEAD" or response.status in (204, 304)
         unknown_length = response.content_length is None and not bodiless
-        chunked = unknown_length and request.version == 11 and response.status != RAW
+        chunked = unknown_length and request.version == 11 and response.status >= 200
         keepalive = (
             may_keep
             and request.keepalive

@@ -9,9 +9,9 @@ from ..facts import Facts
 from ..logs.error import ConnectionLog
 from ..message import FailureClass, Response
 from ..names import without_port
+from ..upstream.attempt import Answer, Outgoing, RequestBody
 from ..upstream.connector import UpstreamTLS
 from ..upstream.exchange import Exchange
-from ..upstream.attempt import Answer, Outgoing, RequestBody
 from ..upstream.headers import RequestFields, passed_on, rewritten_redirect, upstream_uri
 from ..upstream.keepalive import KeptConnections
 from ..upstream.peers import Upstream

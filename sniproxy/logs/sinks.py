@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Protocol
@@ -30,11 +31,9 @@ class FileSink:
             raise ConfigError(f'open() "{self.path}" failed', errno=error.errno) from None
 
     def write(self, line: str) -> None:
-        try:
+        # nginx too drops a line that does not fit on the disk.
+        with contextlib.suppress(OSError):
             os.write(self._descriptor, line.encode("latin-1", "replace"))
-        except OSError:
-            # nginx too drops a line that does not fit on the disk.
-            pass
 
     def reopen(self) -> None:
         """Open the path again, for a log that was moved away (`USR1`)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def build_site(
     sinks = Sinks()
     try:
         logs = Logs(sinks, paths, http.log_formats, default_error_log, observers)
-        maker = _Maker(logs, Upstreams(http.groups), TLSContexts(paths, state))
+        number = itertools.count(1).__next__
+        maker = _Maker(logs, Upstreams(http.groups, number), TLSContexts(paths, state))
         main_log = logs.error_log(config.error_log)
         servers = {server: maker.server(server) for server in http.servers}
         bound = bindings(http.servers)
@@ -78,6 +80,7 @@ def build_site(
             servers,
             tuple(listeners),
             {listener: maker.fallback(listener, servers) for listener in listeners if listener.ssl},
+            number=number,
         )
     except BaseException:
         sinks.close()

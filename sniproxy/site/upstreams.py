@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..config.addresses import Address
 from ..config.directives.proxy import ProxyPass
@@ -17,8 +17,9 @@ from ..upstream.peers import Peer, Upstream
 class Upstreams:
     """Every upstream of a site, each once: locations that share one share its peers."""
 
-    def __init__(self, groups: Mapping[str, Group]) -> None:
-        self._groups = {name: _group(group) for name, group in groups.items()}
+    def __init__(self, groups: Mapping[str, Group], number: Callable[[], int]) -> None:
+        self._number = number
+        self._groups = {name: _group(group, number) for name, group in groups.items()}
         self._implicit: dict[tuple[str, int], Upstream] = {}
 
     def of(self, target: ProxyPass) -> Upstream:
@@ -33,17 +34,17 @@ class Upstreams:
             place = Place(target.file, target.line)
             settings = PeerSettings(address)
             peers = _peers(settings, address.host, place)
-            self._implicit[key] = Upstream(address.host, peers)
+            self._implicit[key] = Upstream(address.host, peers, number=self._number)
         return self._implicit[key]
 
 
-def _group(group: Group) -> Upstream:
+def _group(group: Group, number: Callable[[], int]) -> Upstream:
     peers: list[Peer] = []
     backups: list[Peer] = []
     for settings in group.settings.server:
         found = _peers(settings, settings.address.url, group.place)
         (backups if settings.backup else peers).extend(found)
-    return Upstream(group.name, peers, backups, explicit=True)
+    return Upstream(group.name, peers, backups, explicit=True, number=number)
 
 
 def _peers(settings: PeerSettings, shown: str, place: Place) -> list[Peer]:

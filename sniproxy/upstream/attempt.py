@@ -102,6 +102,7 @@ class Attempt:
             self.stream = outgoing.kept.take(peer)
             if self.stream is not None:
                 return self.stream
+        outgoing.upstream.number()
         timeout = outgoing.proxy.proxy_connect_timeout
         self.stream = await connect(peer, timeout)
         if outgoing.tls is not None:

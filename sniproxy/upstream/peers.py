@@ -50,6 +50,8 @@ class Upstream:
     explicit: bool = False
     """Whether it is an `upstream {}` of the configuration."""
     clock: Callable[[], float] = time.monotonic
+    number: Callable[[], int] = lambda: 0
+    """Draws a connection's number: connections to clients and peers share one counter."""
 
     @property
     def single(self) -> bool:

@@ -144,7 +144,7 @@ class Log(Settings):
     access_log: tuple[AccessLog | None, ...] = row(
         HTTP | SERVER | LOCATION | LOCATION_IF | LIMIT_EXCEPT, access_log,
         "where requests are written, in which format",
-        arity=at_least(1), default="logs/access.log combined", repeat=Repeat.APPENDED,
+        arity=at_least(1), default="access.log combined", repeat=Repeat.APPENDED,
     )  # fmt: skip
 
 

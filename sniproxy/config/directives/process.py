@@ -57,7 +57,7 @@ class Main(Settings):
         MAIN, words, "the workers' user and group; this process keeps its own",
         arity=between(1, 2), default="nobody nogroup",
     )  # fmt: skip
-    pid: str = row(MAIN, string, "the file that holds the process id", default="logs/nginx.pid")
+    pid: str = row(MAIN, string, "the file that holds the process id", default="sniproxy.pid")
     worker_shutdown_timeout: float | None = row(MAIN, time, "seconds that a graceful stop may take")
     ssl_error_dialect: str = row(
         MAIN, string, "whose OpenSSL words error lines use", default="native", ours=True

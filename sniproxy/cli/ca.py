@@ -1,0 +1,106 @@
+"""`sniproxy ca`: where the development CA is, how to trust it, certificates from it.
+
+Nothing is ever installed: the commands are printed for the user to run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes, serialization
+
+from ..message import ConfigError
+from ..tls.certificates import LoadedCertificate
+from ..tls.devca import DevCA, host_name
+
+TRUST = """\
+The development CA of sniproxy signs the certificates of `ssl_certificate auto`.
+
+  certificate   {path}
+  fingerprint   SHA-256 {fingerprint}
+  valid until   {until:%Y-%m-%d}
+
+It is trusted by nobody until you say so:
+
+  curl          curl --cacert {path} https://127.0.0.1:8443/
+  Python        ssl.create_default_context(cafile="{path}")
+  Chromium      certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n sniproxy -i {path}
+  Firefox       Settings, Certificates, View Certificates, Authorities, Import
+  Debian        sudo cp {path} /usr/local/share/ca-certificates/sniproxy.crt
+                sudo update-ca-certificates
+  macOS         security add-trusted-cert -k ~/Library/Keychains/login.keychain-db {path}
+
+Keep {key} to yourself: who has it can be anybody to whoever trusts the CA.
+"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="sniproxy ca", description=__doc__.partition("\n")[0])
+    actions = parser.add_subparsers(dest="action")
+    issue = actions.add_parser("issue", help="write a certificate and its key for some names")
+    issue.add_argument("names", nargs="+", metavar="NAME", help="a DNS name or an address")
+    issue.add_argument("-d", "--directory", default=".", help="where to write (default: here)")
+    options = parser.parse_args(words)
+    try:
+        ca = DevCA.open()
+        if options.action == "issue":
+            return _issue(ca, options.names, Path(options.directory))
+    except ConfigError as error:
+        print(f"sniproxy: [emerg] {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"sniproxy: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    fingerprint = ca.certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+    path = ca.certificate_path
+    print(
+        TRUST.format(
+            path=path,
+            fingerprint=fingerprint,
+            until=ca.certificate.not_valid_after_utc,
+            key=path.with_name("ca-key.pem"),
+        ),
+        end="",
+    )
+    return 0
+
+
+def _issue(ca: DevCA, wanted: Sequence[str], directory: Path) -> int:
+    names = []
+    for text in wanted:
+        name = host_name(text)
+        if name is None:
+            print(f'sniproxy: "{text}" is neither a DNS name nor an address', file=sys.stderr)
+            return 1
+        names.append(name)
+    leaf = ca.issue(names)
+    stem = names[0].replace("*", "_").replace(":", "_")
+    certificate, key = directory / f"{stem}.pem", directory / f"{stem}-key.pem"
+    _write(key, _key_pem(leaf), 0o600)
+    pem = serialization.Encoding.PEM
+    _write(
+        certificate, leaf.certificate.public_bytes(pem) + ca.certificate.public_bytes(pem), 0o644
+    )
+    print(f"ssl_certificate     {certificate};")
+    print(f"ssl_certificate_key {key};")
+    return 0
+
+
+def _key_pem(leaf: LoadedCertificate) -> bytes:
+    return leaf.key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    # The mode holds from the first byte on: a key is never readable by others for a moment.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(os.open(path, flags, mode), "wb") as file:
+        file.write(data)
