@@ -1,6 +1,6 @@
 # Makes the virtual environment that everything here runs in, and says where it is.
 #
-#     . .ci/environment.sh '.[test]'
+#     install='.[test]'; . .ci/environment.sh
 #
 # Needs python3 (3.11 or newer) and git. Debian's python3 comes without venv: where that is
 # missing, and we may, apt brings it.
@@ -23,7 +23,7 @@ make_environment() {
         fi
         python3 -m venv "$SNIPROXY_VENV" || return 1
     fi
-    "$SNIPROXY_VENV/bin/pip" install --quiet --disable-pip-version-check -e "$1"
+    "$SNIPROXY_VENV/bin/pip" install --quiet --disable-pip-version-check -e "$install"
 }
 
-make_environment "$1" || exit 1
+make_environment || exit 1
