@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from ..message import Header
+
 LINE: Final = re.compile(
     r"""
     (?: (?P<name> [^\x00-\x20\x7f:]+ )
@@ -23,8 +25,7 @@ LINE: Final = re.compile(
 )
 """One header line. The value still has its trailing spaces (tabs belong to the value)."""
 
-ORDINARY_LINES: Final = re.compile(r"(?:[A-Za-z0-9-]+:[^\x00\r\n]*\r\n)*")
-"""Any number of complete lines that nothing can be said against."""
+_ORDINARY: Final = re.compile(r"(?<=\n)([A-Za-z0-9-]++): *([^\x00\r\n]*+)(?<! )\r\n")
 
 HOST: Final = re.compile(
     r"""
@@ -38,6 +39,15 @@ HOST: Final = re.compile(
 MINOR_VERSION: Final = "0*(?P<minor>[0-9]{1,3})"
 
 LARGEST_LENGTH: Final = 2**63 - 1
+
+
+def ordinary_fields(text: str, start: int, stop: int) -> list[Header] | None:
+    """All fields of the complete lines in `text[start:stop]`, which begin after a line end.
+
+    None if one of the lines has anything about it that `read_line` should judge.
+    """
+    found: list[Header] = _ORDINARY.findall(text, start, stop)
+    return found if len(found) == text.count("\n", start, stop) else None
 
 
 def is_invalid_name(name: str, underscores: bool) -> bool:

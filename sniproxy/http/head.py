@@ -156,11 +156,12 @@ def read_request_head(buffer: bytes | bytearray, rules: HeadRules) -> ParsedHead
     if position is None:
         return None
     if draft.version > 9:
-        whole = 4 <= end <= rules.client_header_buffer_size
-        if whole and fields.ORDINARY_LINES.fullmatch(text, position, end - 2):
-            for line in text[position : end - 2].split("\r\n")[:-1]:
-                name, _, value = line.partition(":")
-                _take(draft, name, value.strip(" "), rules)
+        ordinary = None
+        if 4 <= end <= rules.client_header_buffer_size:
+            ordinary = fields.ordinary_fields(text, position, end - 2)
+        if ordinary is not None and len(ordinary) <= rules.max_headers:
+            for field in ordinary:
+                _take(draft, field)
             position = end
         else:
             position = _read_fields(draft, text, position, room, rules)
@@ -282,16 +283,15 @@ def _take_line(draft: Draft, match: re.Match[str], rules: HeadRules) -> None:
     name = match["name"]
     if rules.ignore_invalid_headers and fields.is_invalid_name(name, rules.underscores_in_headers):
         draft.note(f'client sent invalid header line: "{fields.printed_line(match[0])}"')
-    else:
-        _take(draft, name, (match["value"] or "").rstrip(" "), rules)
-
-
-def _take(draft: Draft, name: str, value: str, rules: HeadRules) -> None:
+        return
     if len(draft.headers) >= rules.max_headers:
         raise draft.refusal("client sent too many header lines", 494)
-    field = (name, value)
+    _take(draft, (name, (match["value"] or "").rstrip(" ")))
+
+
+def _take(draft: Draft, field: Header) -> None:
     draft.headers.append(field)
-    rule = _RULES.get(name.lower())
+    rule = _RULES.get(field[0].lower())
     if rule is not None:
         rule(draft, field)
 

@@ -127,10 +127,10 @@ _COUNTS: Final = re.compile("[A-Za-z0-9_-]")
 def _read_fields(draft: _Draft, text: str, position: int) -> int | None:
     """Take header lines from `position` on: the position after the empty line, or None."""
     end = text.find("\r\n\r\n", position - 2) + 4
-    if end > 3 and fields.ORDINARY_LINES.fullmatch(text, position, end - 2):
-        for line in text[position : end - 2].split("\r\n")[:-1]:
-            name, _, value = line.partition(":")
-            _take(draft, name, value.strip(" "))
+    ordinary = fields.ordinary_fields(text, position, end - 2) if end > 3 else None
+    if ordinary is not None:
+        for field in ordinary:
+            _take(draft, field)
         return end
     while True:
         if text.startswith("HTTP/", position):  # IIS sends its status line twice
@@ -148,12 +148,11 @@ def _read_fields(draft: _Draft, text: str, position: int) -> int | None:
         if match["name"] is None:
             return position
         if _COUNTS.search(match["name"]):
-            _take(draft, match["name"], (match["value"] or "").rstrip(" "))
+            _take(draft, (match["name"], (match["value"] or "").rstrip(" ")))
 
 
-def _take(draft: _Draft, name: str, value: str) -> None:
-    field = (name, value)
-    key = name.lower()
+def _take(draft: _Draft, field: Header) -> None:
+    key = field[0].lower()
     if draft.status != EARLY_HINTS and key in _RULES:
         _RULES[key](draft, key, field)
     else:
