@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from ..message import Header, Level, Request, first_header
 from . import fields, request_line
+from .buffers import HeaderBuffers
 from .upstream_head import NotHTTP, ParsedResponse, read_response_head
 from .uri import BadURI, normalise, split_target
 
@@ -46,6 +47,10 @@ class HeadRules:
     underscores_in_headers: bool = False
     merge_slashes: bool = True
     max_headers: int = 1000
+
+
+RulesOf = Callable[[str], HeadRules]
+"""The rules of the server for a host name (as in `Request.host`)."""
 
 
 class Note(NamedTuple):
@@ -108,12 +113,16 @@ class Draft:
         "name",
         "notes",
         "path",
+        "rules",
+        "rules_of",
         "target",
         "unique",
         "version",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, rules: HeadRules, rules_of: RulesOf | None) -> None:
+        self.rules = rules
+        self.rules_of = rules_of
         self.line = ""
         self.method = ""
         self.target = ""
@@ -133,6 +142,12 @@ class Draft:
     def referrer(self) -> str | None:
         return first_header(self.headers, "referer")
 
+    def choose(self, name: str) -> None:
+        """The host is known: from here on the rules of its server hold."""
+        self.name = name
+        if self.rules_of is not None:
+            self.rules = self.rules_of(name)
+
     def note(self, text: str) -> None:
         self.notes.append(Note(text, Level.INFO, self.host, self.referrer))
 
@@ -140,61 +155,39 @@ class Draft:
         return BadRequest(status, text, action, self)
 
 
-def read_request_head(buffer: bytes | bytearray, rules: HeadRules) -> ParsedHead | None:
+def read_request_head(
+    buffer: bytes | bytearray, rules: HeadRules, rules_of: RulesOf | None = None
+) -> ParsedHead | None:
     """The head at the beginning of `buffer`; None if more bytes are needed to tell.
 
-    Raises `BadRequest` as early as nginx does.
+    `rules` are those of the server that the address or SNI chose; `rules_of` tells those of
+    the server for a host name, which hold from the line on that names it (all but the sizes of
+    buffers and `merge_slashes`). Raises `BadRequest` as early as nginx does.
     """
     start = 0
     if buffer.startswith((b"\r", b"\n")):
         start = len(buffer) - len(buffer.lstrip(b"\r\n"))
     end = buffer.find(b"\r\n\r\n", start) + 4
     text = bytes(buffer if end < 4 else buffer[:end]).decode("latin-1")
-    draft = Draft()
-    room = _Buffers(rules, start)
-    position = _read_line(draft, text, start, room, rules)
+    draft = Draft(rules, rules_of)
+    room = HeaderBuffers(rules.client_header_buffer_size, rules.large_client_header_buffers, start)
+    position = _read_line(draft, text, start, room)
     if position is None:
         return None
     if draft.version > 9:
         ordinary = None
         if 4 <= end <= rules.client_header_buffer_size:
             ordinary = fields.ordinary_fields(text, position, end - 2)
-        if ordinary is not None and len(ordinary) <= rules.max_headers:
+        if ordinary is not None:
             for field in ordinary:
                 _take(draft, field)
             position = end
         else:
-            position = _read_fields(draft, text, position, room, rules)
+            position = _read_fields(draft, text, position, room)
             if position is None:
                 return None
         _judge(draft)
     return ParsedHead(_request(draft), position, tuple(draft.notes))
-
-
-class _Buffers:
-    """The buffers that nginx would read this head into: how long may the next line be?
-
-    A line lies in one buffer. One that does not end in the first
-    (`client_header_buffer_size`), or in a large one that others began, moves to the next
-    of the `large_client_header_buffers`.
-    """
-
-    __slots__ = ("_large", "_left", "_size", "_used")
-
-    def __init__(self, rules: HeadRules, leading: int) -> None:
-        self._left, self._large = rules.large_client_header_buffers
-        self._size = rules.client_header_buffer_size
-        self._used = leading % self._size  # empty lines that fill it are forgotten
-
-    def limit(self) -> int:
-        here = self._size - self._used
-        return max(here, self._large) if self._left else here
-
-    def take(self, length: int) -> None:
-        if self._used + length > self._size:
-            self._left -= 1
-            self._size, self._used = self._large, 0
-        self._used += length
 
 
 # The request line
@@ -204,7 +197,7 @@ _METHOD: Final = re.compile("[A-Z_-]+(?= )")
 _LINE_CONTENT: Final = re.compile(r"[^\r\n]*")
 
 
-def _read_line(draft: Draft, text: str, start: int, room: _Buffers, rules: HeadRules) -> int | None:
+def _read_line(draft: Draft, text: str, start: int, room: HeaderBuffers) -> int | None:
     """Fill `draft` from the request line: the position after it, or None."""
     limit = room.limit()
     match = request_line.LINE.match(text, start, start + limit)
@@ -219,7 +212,7 @@ def _read_line(draft: Draft, text: str, start: int, room: _Buffers, rules: HeadR
     draft.target = match["origin"] or match["rest"] or "/"
     path, draft.args = split_target(draft.target)
     try:
-        draft.path = normalise(path or "/", rules.merge_slashes)
+        draft.path = normalise(path or "/", draft.rules.merge_slashes)
     except BadURI:
         raise draft.refusal("client sent invalid request", 400, READING_LINE) from None
     authority = match["tunnel"] or match["authority"]
@@ -227,7 +220,7 @@ def _read_line(draft: Draft, text: str, start: int, room: _Buffers, rules: HeadR
         name = fields.valid_host(authority)
         if name is None:
             raise draft.refusal("client sent invalid host in request line", 400, READING_LINE)
-        draft.name = name
+        draft.choose(name)
     room.take(len(match[0]))
     return match.end()
 
@@ -251,9 +244,7 @@ def _refuse_line(draft: Draft, received: str, limit: int) -> None:
 # The header lines
 
 
-def _read_fields(
-    draft: Draft, text: str, position: int, room: _Buffers, rules: HeadRules
-) -> int | None:
+def _read_fields(draft: Draft, text: str, position: int, room: HeaderBuffers) -> int | None:
     """Take header lines from `position` on: the position after the empty line, or None."""
     previous = position
     while True:
@@ -270,7 +261,7 @@ def _read_fields(
             return line.end()
         room.take(len(line[0]))
         previous, position = position, line.end()
-        _take_line(draft, line, rules)
+        _take_line(draft, line)
 
 
 def _too_large(draft: Draft, line: str) -> BadRequest:
@@ -279,17 +270,18 @@ def _too_large(draft: Draft, line: str) -> BadRequest:
     return draft.refusal(f'client sent too long header line: "{line[:LONGEST_PRINTED]}..."', 494)
 
 
-def _take_line(draft: Draft, match: re.Match[str], rules: HeadRules) -> None:
-    name = match["name"]
+def _take_line(draft: Draft, line: re.Match[str]) -> None:
+    rules = draft.rules
+    name = line["name"]
     if rules.ignore_invalid_headers and fields.is_invalid_name(name, rules.underscores_in_headers):
-        draft.note(f'client sent invalid header line: "{fields.printed_line(match[0])}"')
-        return
-    if len(draft.headers) >= rules.max_headers:
-        raise draft.refusal("client sent too many header lines", 494)
-    _take(draft, (name, (match["value"] or "").rstrip(" ")))
+        draft.note(f'client sent invalid header line: "{fields.printed_line(line[0])}"')
+    else:
+        _take(draft, (name, (line["value"] or "").rstrip(" ")))
 
 
 def _take(draft: Draft, field: Header) -> None:
+    if len(draft.headers) >= draft.rules.max_headers:
+        raise draft.refusal("client sent too many header lines", 494)
     draft.headers.append(field)
     rule = _RULES.get(field[0].lower())
     if rule is not None:
@@ -307,7 +299,7 @@ def _take_host(draft: Draft, field: Header) -> None:
     if host is None:
         raise draft.refusal("client sent invalid host header")
     if not draft.name:  # an absolute target's host wins
-        draft.name = host
+        draft.choose(host)
 
 
 def _take_connection(draft: Draft, field: Header) -> None:

@@ -68,6 +68,12 @@ def unmerged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
         max_headers 5;
         location / {{ return 200 "{SHOWN}"; }}
     }}
+    server {{
+        listen 127.0.0.1:@PORT@;
+        server_name strict.test;
+        max_headers 3;
+        location / {{ return 200 "{SHOWN}"; }}
+    }}
     """
     with Nginx(tmp_path_factory.mktemp("unmerged"), http) as running:
         yield running

@@ -100,6 +100,33 @@ def test_nginx_answers_the_same_under_other_rules(unmerged: Nginx, name: str) ->
     assert our_seen(outcome(raw, TURNED_RULES), "") == nginx_seen(unmerged.ask(raw))
 
 
+STRICT = "strict.test"
+STRICT_RULES = HeadRules(max_headers=3)
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET //a HTTP/1.1\r\nX_Y: 1\r\nHost: strict.test\r\nX_Y: 2\r\n\r\n",
+        b"GET http://strict.test/ HTTP/1.1\r\nX_Y: 1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA: b\r\nHost: strict.test\r\nA: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA: b\r\nHost: strict.test\r\nA: b\r\nA: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: other\r\nA: b\r\nA: b\r\nA: b\r\n\r\n",
+    ],
+)
+def test_the_rules_of_the_named_server_hold_from_its_name_on(unmerged: Nginx, raw: bytes) -> None:
+    def rules_of(name: str) -> HeadRules:
+        return STRICT_RULES if name == STRICT else TURNED_RULES
+
+    try:
+        ours: ParsedHead | BadRequest | None = read_request_head(raw, TURNED_RULES, rules_of)
+    except BadRequest as refused:
+        ours = refused
+    server = STRICT if STRICT.encode() in raw else ""
+    assert our_seen(ours, server) == nginx_seen(unmerged.ask(raw))
+
+
 def first_refused(raw: bytes) -> int:
     """Length of the shortest beginning of `raw` that is refused."""
     return next(n for n in range(len(raw) + 1) if isinstance(outcome(raw[:n]), BadRequest))
