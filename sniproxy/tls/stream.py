@@ -126,8 +126,10 @@ class TLSStream(SocketStream):
             await self._accept(timeout)
 
     async def _accept(self, timeout: float) -> None:
+        deadline = trio.current_time() + timeout
         if self._choose is not None:
-            self._choose_early(self._choose)
+            await self._choose_early(self._choose, timeout)
+            timeout = deadline - trio.current_time()
         self._ssl = openssl.new_ssl(self.context, self._fd, server=True)
         openssl.watch_server_name(self._ssl, self._on_server_name)
         try:
@@ -170,12 +172,12 @@ class TLSStream(SocketStream):
             dialect=self.dialect,
         )
 
-    def _choose_early(self, choose: Choose) -> None:
+    async def _choose_early(self, choose: Choose, timeout: float) -> None:
         # As nginx's ClientHello callback, before the library looks at versions and sessions,
         # so that a virtual server's own ssl_protocols hold and no session is resumed across
-        # servers. A hello that is still on its way is left to the later callback.
+        # servers. What is no hello, or ends before its end, is left to the library.
         try:
-            name = peeked_server_name(self.sock.recv(PEEKED_HELLO, socket.MSG_PEEK))
+            name = await self._peeked_server_name(timeout)
         except (OSError, NotTLS):
             return
         if name is not None:
@@ -183,6 +185,32 @@ class TLSStream(SocketStream):
             self._choice = choose(self.server_name)
             if self._choice is not REJECT:
                 self.context = self._choice
+
+    async def _peeked_server_name(self, timeout: float) -> str | None:
+        """The SNI of a hello that is left where it is; None where the client has closed."""
+        seen = 0
+        with trio.CancelScope(deadline=trio.current_time() + timeout):
+            while True:
+                try:
+                    data = self.sock.recv(PEEKED_HELLO, socket.MSG_PEEK)
+                except BlockingIOError:
+                    data = b""
+                else:
+                    name = peeked_server_name(data)
+                    if name is not None or len(data) <= seen:
+                        return name
+                    seen = len(data)
+                    # The socket is readable already: it is to wake us when the record is whole.
+                    wanted = 5 + int.from_bytes(data[3:5]) if seen >= 5 else 5
+                    self._wake_at(max(wanted, seen + 1))
+                try:
+                    await trio.lowlevel.wait_readable(self._fd)
+                finally:
+                    self._wake_at(1)
+        raise Failed(timeout_failure(self.side))
+
+    def _wake_at(self, count: int) -> None:
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
     def _on_server_name(self, ssl: openssl.Ssl) -> int | None:
         """Inside the handshake, the hello having been read: None or the alert to refuse with."""
