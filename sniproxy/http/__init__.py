@@ -1,8 +1,8 @@
 """HTTP/1.x as nginx reads and writes it.
 
-`head.py` judges request heads (`request_line.py` holds the grammar of their first line,
-`buffers.py` how long lines may be) and `upstream_head.py` response heads; `fields.py` is the
-grammar of header lines that both share.
+`head.py` reads request heads: `request_line.py` holds the grammar of their first line,
+`draft.py` what each field has to pass, `buffers.py` how long lines may be. `upstream_head.py`
+reads response heads; `fields.py` is the grammar of header lines that both share.
 `response.py` writes the head that goes to the client, `uri.py` normalises and escapes,
 `chunks.py` reads and writes chunked bodies, `pages.py` has the statuses and built-in pages.
 

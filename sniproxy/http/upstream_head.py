@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from ..message import Failed, Failure, FailureClass, Header, Level, ResponseHead
@@ -22,6 +22,15 @@ class NotHTTP(Exception):
     def __init__(self) -> None:
         self.text = "upstream sent no valid HTTP/1.0 header"
         super().__init__(self.text)
+
+
+class BadResponse(Failed):
+    """A response head that nginx refuses, of the class `invalid_header`."""
+
+    def __init__(self, text: str, notes: Iterable[str] = ()) -> None:
+        super().__init__(Failure(text, Level.ERROR, FailureClass.INVALID_HEADER))
+        self.notes = tuple(notes)
+        """As in `ParsedResponse`: what nginx logs before."""
 
 
 class ParsedResponse(NamedTuple):
@@ -58,13 +67,13 @@ def read_response_head(
     """The head at the beginning of `buffer`; None if more bytes are needed to tell.
 
     `limit` is nginx's buffer for it (`proxy_buffer_size`), in bytes. A head of status 103 has
-    another one behind it; any other 1xx is a response like the rest. Raises `Failed` (class
-    `invalid_header`) and `NotHTTP` as early as nginx does.
+    another one behind it; any other 1xx is a response like the rest. Raises `BadResponse` and
+    `NotHTTP` as early as nginx does.
     """
     text = bytes(buffer[:limit]).decode("latin-1")
     parsed = _read(text, request_method)
     if parsed is None and len(text) == limit:
-        raise _refusal("upstream sent too big header")
+        raise BadResponse("upstream sent too big header")
     return parsed
 
 
@@ -77,7 +86,7 @@ def _read(text: str, request_method: str) -> ParsedResponse | None:
     draft = _Draft(int(line["status"].replace(" ", "")))
     old = (int(line["major"]), int(line["minor"])) < (1, 1)
     if old and draft.status == EARLY_HINTS:
-        raise _refusal("upstream sent HTTP/1.0 response with early hints")
+        raise BadResponse("upstream sent HTTP/1.0 response with early hints")
     position = _read_fields(draft, text, line.end())
     if position is None:
         return None
@@ -110,6 +119,9 @@ class _Draft:
         self.chunked = False
         self.close = False
 
+    def refusal(self, text: str) -> BadResponse:
+        return BadResponse(text, self.notes)
+
 
 def _leaves_open(draft: _Draft, request_method: str) -> bool:
     """Whether the connection can live on: the end of the body must show without its close."""
@@ -141,7 +153,7 @@ def _read_fields(draft: _Draft, text: str, position: int) -> int | None:
         try:
             match = fields.read_line(text, position, len(text))
         except fields.InvalidLine as error:
-            raise _refusal(f'upstream sent invalid header: "{error}"') from None
+            raise draft.refusal(f'upstream sent invalid header: "{error}"') from None
         if match is None:
             return None
         position = match.end()
@@ -169,23 +181,23 @@ def _take_content_length(draft: _Draft, key: str, field: Header) -> None:
     draft.content_length = fields.content_length(field[1])
     if draft.content_length is None:
         text = f'upstream sent invalid "Content-Length" header: "{field[0]}: {field[1]}"'
-        raise _refusal(text)
+        raise draft.refusal(text)
 
 
 def _take_transfer_encoding(draft: _Draft, key: str, field: Header) -> None:
     _take_framing(draft, key, field)
     draft.chunked = field[1].lower() == "chunked"
     if not draft.chunked:
-        raise _refusal(f'upstream sent unknown "Transfer-Encoding": "{field[1]}"')
+        raise draft.refusal(f'upstream sent unknown "Transfer-Encoding": "{field[1]}"')
 
 
 def _take_framing(draft: _Draft, key: str, field: Header) -> None:
     if key in draft.met:
-        raise _refusal(_duplicate(field, draft.met[key]))
+        raise draft.refusal(_duplicate(field, draft.met[key]))
     draft.met[key] = field
     draft.headers.append(field)
     if "content-length" in draft.met and "transfer-encoding" in draft.met:
-        raise _refusal(
+        raise draft.refusal(
             'upstream sent "Content-Length" and "Transfer-Encoding" headers at the same time'
         )
 
@@ -227,7 +239,3 @@ _RULES: Final[dict[str, Callable[[_Draft, str, Header], None]]] = {
     **dict.fromkeys(_FIRST_COUNTS, _take_first),
 }
 """How fields are taken, by lower-case name; all others are passed on as they are."""
-
-
-def _refusal(text: str) -> Failed:
-    return Failed(Failure(text, Level.ERROR, FailureClass.INVALID_HEADER))
