@@ -15,7 +15,8 @@ from ..message import Header, Side
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 _SIZE_LINE: Final = rb"""
-    (?: (?P<size> 0* (?: [0-7][0-9A-Fa-f]{14} | [0-9A-Fa-f]{1,14} ) )    # as nginx: below 2**59
+    (?: 0* [89A-Fa-f][0-9A-Fa-f]{14}    # too large, which shows with the next byte only
+      | (?P<size> 0* [0-9A-Fa-f]{1,15} )
         (?: (?P<skipped> [;\ \t][^\r\n]* )? (?: \r (?P<end> \n )? )? )?
     )?
 """

@@ -44,6 +44,7 @@ BODIES: dict[str, bytes] = {
     "CR in place of data": b"3\r\nab\r\n0\r\n\r\n",
     "a size of 59 bits": b"7ffffffffffffff\r\nabc",
     "a size of 60 bits": b"800000000000000\r\nabc",
+    "digits of 60 bits alone": b"800000000000000",
     "a size of 64 bits": b"ffffffffffffffff\r\nabc",
     "a size of 80 bits": b"fffffffffffffffffff\r\nabc",
     "many zeros": b"0" * 100 + b"3\r\nabc\r\n0\r\n\r\n",
