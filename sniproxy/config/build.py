@@ -73,25 +73,30 @@ class _Build:
         self._is_variable = is_variable
         self._checks = ParseChecks(self._http_read)
         self._http_block: Block | None = None
+        self._http: Http | None = None
         self.reader = Reader(self._checks, conf_prefix)
 
     def _http_read(self, block: Block, checks: ParseChecks) -> None:
         # nginx is through with `http {}` before it reads what stands behind.
         self._http_block = block
-        check_http(http_model(block, {}, checks), block, checks, self._is_variable)
+        self._http = http_model(block, {}, checks)
+        check_http(self._http, block, checks, self._is_variable)
 
     def config(self, file: str) -> Config:
         root = self.reader.finish()
         events = next(root.named("events"), None)
         if events is None:
             raise ConfigError('no "events" section in configuration')
-        http = self._http_block
+        error_log = root.values.get("error_log", ())
+        if self._http_block is not None and error_log:
+            # Perhaps said behind `http {}`, which inherits it all the same.
+            self._http = http_model(self._http_block, root.values, self._checks)
         return Config(
             file=file,
             main=Main.resolve(root.values),
             events=Events.resolve(events.values),
-            error_log=root.values.get("error_log", ()),
-            http=None if http is None else http_model(http, root.values, self._checks),
+            error_log=error_log,
+            http=self._http,
             sources=tuple(self.reader.texts.items()),
             warnings=tuple(self._checks.warnings),
         )

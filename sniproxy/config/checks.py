@@ -72,7 +72,7 @@ class ParseChecks:
         """The variables that were used, lower-cased, in the order of their appearance."""
         self.captures: set[str] = set()
         """Names that regular expressions of the configuration define."""
-        self._upstreams: dict[str, list[_Upstream]] = {}
+        self._upstreams: dict[str, _Upstream] = {}
 
     def said(self, row: Row, value: Any, args: Args, inside: Block) -> None:
         self._note_variables(value)
@@ -173,20 +173,16 @@ class ParseChecks:
 
     def _add_upstream(self, new: _Upstream, place: Place) -> None:
         """One `upstream {}` a name, none where its name was used with a port."""
-        known = self._upstreams.setdefault(new.name.lower(), [])
-        for old in known:
-            if new.explicit and old.explicit:
-                raise place.error(f'duplicate upstream "{new.name}"')
-            if old.explicit and new.has_port:
-                raise place.error(f'upstream "{new.name}" may not have port {new.port}')
-            if new.explicit and old.has_port:
-                raise old.place.error(f'upstream "{new.name}" may not have port {old.port}')
-            if old.port and new.port and old.port != new.port:
-                continue
-            if new.explicit:
-                old.explicit, old.port = True, 0
+        first = self._upstreams.setdefault(new.name.lower(), new)
+        if first is new:
             return
-        known.append(new)
+        if new.explicit and first.explicit:
+            raise place.error(f'duplicate upstream "{new.name}"')
+        if first.explicit and new.has_port:
+            raise place.error(f'upstream "{new.name}" may not have port {new.port}')
+        if new.explicit and first.has_port:
+            raise first.place.error(f'upstream "{new.name}" may not have port {first.port}')
+        first.explicit = first.explicit or new.explicit
 
     # logs
 

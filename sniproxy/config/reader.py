@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from io import RawIOBase
 from typing import Any, NoReturn, Protocol
 
-from ..message import ConfigError
+from ..message import ConfigError, Level
 from .directives import table
 from .directives.kinds import nothing
 from .directives.row import MAIN, TYPES, Args, Context, Repeat, Row, Status, at_least
@@ -221,7 +221,9 @@ def _read_text(file: str, place: Place | None) -> str:
             return _read_all(opened, os.fstat(descriptor).st_size).decode("latin-1")
     except OSError as error:
         message = f'{operation} "{file}" failed'
-        if place is None or operation == "pread()":
+        if operation == "pread()":
+            raise ConfigError(message, errno=error.errno, level=Level.CRIT) from None
+        if place is None:
             raise ConfigError(message, errno=error.errno) from None
         raise place.error(message, error.errno) from None
 

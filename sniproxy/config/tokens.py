@@ -27,6 +27,7 @@ _TOKEN = re.compile(
       | (?P<comment>  \#[^\n]*+ )
       | (?P<mark>     [;{{}}] )
       | (?P<word>     (?: [^{_BLANKS};{{\\$]++ | \\.? | \${{*+ ){{1,{_BUFFER + 1}}}+ )
+      | (?P<end>      \Z )
     )""",
     re.VERBOSE | re.DOTALL,
 )
@@ -70,6 +71,9 @@ class _Reader:
             kind = match.lastgroup
             assert kind is not None
             begin, end = match.span(kind)
+            if kind == "end" and not words:
+                yield FileEnd(self.place(size))
+                return
             if kind == "mark":
                 mark = text[begin]
                 if (mark == "}") is bool(words):
@@ -85,7 +89,7 @@ class _Reader:
                 self.check_length(kind, begin, end, match.end())
             if kind == "comment":
                 continue
-            if kind == "word":
+            if kind in ("word", "end"):
                 if end == size:
                     break
             else:
@@ -97,10 +101,6 @@ class _Reader:
             if not words:
                 start = begin if kind == "word" else begin - 1
             words.append(decode_word(text[begin:end]))
-        else:
-            if not words:
-                yield FileEnd(self.place(size))
-                return
         raise self.unexpected_end()
 
     def check_length(self, kind: str, begin: int, end: int, closed: int) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..addresses import Address, AddressError, parse_address
 from ..regex import RegexError, compile_regex
+from ..tree import Place
 from .kinds import (
     buffers,
     flag,
@@ -55,6 +56,7 @@ class Listen:
     reuseport: bool = False
     socket_options: tuple[str, ...] = ()
     """The parameters that belong to the socket, which may be said once an address."""
+    place: Place = field(default=Place("", 0), compare=False)
 
 
 _SOCKET_SIZES = ("rcvbuf", "sndbuf")
@@ -102,7 +104,12 @@ def listen(args: Args) -> Listen:
             args.fail(f'the "{word}" parameter of "listen" is not supported by sniproxy yet')
         else:
             args.fail(f'invalid parameter "{word}"')
-    return Listen(address, socket_options=tuple(options), **values)  # type: ignore[arg-type]
+    return Listen(
+        address,
+        socket_options=tuple(options),
+        place=args.place,
+        **values,  # type: ignore[arg-type]
+    )
 
 
 def _check_so_keepalive(args: Args, text: str) -> None:
