@@ -95,7 +95,6 @@ BEFORE = (
     failing(animals.FULL, "a connect that leads nowhere ends in 504", NO_PATIENCE, 504),
     failing(animals.PLAIN_HTTP, "plain HTTP in answer to a hello is a wrong version number"),
     failing(animals.GARBAGE, "garbage in answer to a hello is a wrong version number"),
-    failing(animals.HANGS_UP, "FIN at once is a connection closed in the handshake"),
     failing(animals.CLOSES, "FIN after the hello is a connection closed in the handshake"),
     failing(animals.RESETS, "a reset in the handshake is told with its errno"),
     failing(
