@@ -64,6 +64,21 @@ class Facts:
     uri: str
     """The path, normalised; internal redirects change it."""
     args: str
+    method: str
+    """As the client's, until an internal redirect makes it GET."""
+    internal: bool = False
+    """Whether `uri` is no longer the client's own (`internal`)."""
+    uri_is_clients: bool = True
+    """Whether the request target still says where the request goes."""
+    location_matched: bool = True
+    """False once a `rewrite … break` has changed `uri` under its location."""
+    redirects_left: int = 10
+    """Rewrites and internal redirects that may still follow."""
+    error_status: int | None = None
+    """The status that the client sees whatever answers, once an `error_page` has its turn."""
+    error_page_used: bool = False
+    variables: dict[str, str] = field(default_factory=dict)
+    """What `set` has set."""
     captures: re.Match[str] | None = None
     began: float = field(default_factory=time.monotonic)
     proxy_host: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 Header = tuple[str, str]
@@ -97,8 +97,8 @@ class Failed(Exception):
 class ConfigError(Exception):
     """A configuration that nginx would refuse, in its words.
 
-    `str(error)` is the text after `[emerg] `: the message, and ` in FILE:LINE` where nginx
-    says it. `file` is None where nginx names no place (a key that does not load, say).
+    `str(error)` is the text after `[emerg] ` (`level`): the message, and ` in FILE:LINE` where
+    nginx says it. `file` is None where nginx names no place (a key that does not load, say).
     """
 
     def __init__(
@@ -107,8 +107,10 @@ class ConfigError(Exception):
         file: str | None = None,
         line: int | None = None,
         errno: int | None = None,
+        level: Level = Level.EMERG,
     ) -> None:
         self.message = message
+        self.level = level
         self.file = file
         self.line = line
         self.errno = errno
@@ -203,6 +205,36 @@ class Response:
     """Whether the connection ends with this answer, whatever the client asked for."""
     silent: bool = False
     """Whether the connection is closed without a byte; the status is for the log alone."""
+
+    def with_status(self, status: int) -> Response:
+        """The same answer under another status (`error_page`)."""
+        return replace(self, status=status, status_line=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """An answer of nginx's own: the built-in page of a status, or what `error_page` has for it."""
+
+    status: int
+    location: str | None = None
+    """Where a redirect leads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another place of the same server answers: an internal redirect."""
+
+    uri: str
+    """A path, or `@name` for a named location."""
+    args: str = ""
+
+    @property
+    def named(self) -> bool:
+        return self.uri.startswith("@")
+
+
+Outcome = Response | Special | Elsewhere
+"""What a handler makes of a request."""
 
 
 @dataclass(frozen=True, slots=True)

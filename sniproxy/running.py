@@ -58,9 +58,9 @@ class RunningServer:
     settings: Server
     head_rules: HeadRules
     outside: RunningLocation
-    """For what no location answers; a `return` of the server's own stands here."""
-    answers_all: bool
-    """Whether a `return` on the server's level makes its locations moot."""
+    """For what no location answers."""
+    named: Mapping[str, RunningLocation]
+    """By name with its `@`."""
     locations: Locations
     running: Mapping[Location, RunningLocation]
     add_slash: Handler
@@ -69,10 +69,9 @@ class RunningServer:
 
     def choose(self, facts: Facts) -> tuple[RunningLocation, Handler]:
         """The location for a request, noted in its facts, and the handler that answers."""
-        if self.answers_all:
-            return self.outside, self.outside.handler
         found = self.locations.find(facts.uri)
         if found.location is None:
+            facts.location = self.settings.outside
             return self.outside, self.outside.handler
         facts.location = found.location
         facts.captures = found.captures

@@ -11,17 +11,27 @@ nginx's level and a closed connection; what goes wrong upstream comes back as a 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import trio
 
 from ..facts import Connection, Facts
-from ..handlers.handler import Handler
 from ..handlers.special import special_response
 from ..http.chunks import BadChunk, TooLargeBody
-from ..http.head import READING_HEADERS, READING_LINE, BadRequest, Note
+from ..http.head import READING_HEADERS, READING_LINE, BadRequest, HeadRules, Note
 from ..logs.error import ConnectionLog
-from ..message import Failed, FailureClass, Header, Level, Request, Response, Side
+from ..message import (
+    Failed,
+    FailureClass,
+    Header,
+    Level,
+    Outcome,
+    Request,
+    Response,
+    Side,
+    Special,
+)
+from ..phases import Phases
 from ..running import Listener, Running, RunningServer
 from ..tls.stream import SocketStream, TLSStream
 from .body import SpooledBody
@@ -153,7 +163,9 @@ class ClientConnection:
         timeout = core.client_header_timeout
         self.log.action = READING_LINE
         try:
-            head = await self.reader.head(self.default.head_rules, timeout, self._note_incomplete)
+            head = await self.reader.head(
+                self.default.head_rules, self._rules_of, timeout, self._note_incomplete
+            )
         except BadRequest as refused:
             return await self._refuse(refused)
         except Failed:
@@ -164,6 +176,9 @@ class ClientConnection:
         self._note_request(server, head.request, head.notes)
         facts = self._facts(server, head.request, head.length)
         return await self._answer(server, facts)
+
+    def _rules_of(self, host: str) -> HeadRules:
+        return self.running.server_for(self.listener, host).head_rules
 
     def _note_incomplete(self, buffer: bytearray) -> None:
         """From its first byte on a request shows in the log, and the server with it."""
@@ -186,61 +201,60 @@ class ClientConnection:
         outside = server.settings.outside
         return Facts(
             self.connection, request, server.settings, outside, request.path, request.args,
+            request.method,
             request_length=length,
         )  # fmt: skip
 
     async def _answer(self, server: RunningServer, facts: Facts) -> bool:
         """All that lies between a request's head and its access line; whether to go on."""
         self.framing.request(facts.request)
-        location, handler = server.choose(facts)
+        self.spooled: SpooledBody | None = None
+        phases = Phases(server, facts, self, self.log)
         try:
-            body: SpooledBody | None = None
-            response = self._refusal(facts)
-            if response is None:
-                self.log.action = ""
-                self.log.error_log = location.error_log
-                response = self._too_large(facts)
-            if response is None and handler.reads_body and _has_body(facts.request):
-                try:
-                    body = await self._read_body(facts)
-                except (BadChunk, TooLargeBody) as refused:
-                    response = self._bad_body(facts, refused)
-            if response is None:
-                response = await self._handled(handler, facts, body)
+            refusal = self._refusal(facts)
+            if refusal is not None:
+                response = await phases.settled(refusal)
+            else:
+                response = await phases.response()
             self.log.action = "sending to client"
-            return await self._send(facts, response, body)
+            return await self._send(facts, response)
         finally:
-            if body is not None:
-                body.close()
+            if self.spooled is not None:
+                self.spooled.close()
             self.log.action = "logging request"
-            for target in location.access_logs:
+            for target in phases.location.access_logs:
                 target.write(facts)
 
-    async def _handled(self, handler: Handler, facts: Facts, body: SpooledBody | None) -> Response:
-        """The handler's answer, or none (499) where the client leaves before it is there."""
-        if not handler.watches_client:
-            return await handler.respond(facts, body, self.log)
-        response: Response | None = None
-        with self.running.watch.over(self.stream.sock.fileno()) as watched:
-            response = await handler.respond(facts, body, self.log)
-        if watched.cancelled_caught or response is None:
-            self.log.write(Level.INFO, CLIENT_LEFT)
-            response = special_response(499, facts)
-        return response
-
-    def _refusal(self, facts: Facts) -> Response | None:
+    def _refusal(self, facts: Facts) -> Special | None:
         """What is wrong with a request before its location is looked at."""
         if self.listener.ssl and self.connection.handshake is None:
             self.log.write(Level.INFO, "client sent plain HTTP request to HTTPS port")
-            return special_response(497, facts)
+            return Special(497)
         return None
 
-    def _too_large(self, facts: Facts) -> Response | None:
-        length, limit = facts.request.content_length, facts.location.core.client_max_body_size
-        if length is None or not limit or length <= limit:
-            return None
-        self.log.write(Level.ERROR, f"client intended to send too large body: {length} bytes")
-        return special_response(413, facts)
+    # --- what the phases ask for ---
+
+    async def unless_it_leaves(self, answer: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """What `answer` comes to; 499 where the client leaves before."""
+        with self.running.watch.over(self.stream.sock.fileno()) as watched:
+            return await answer()
+        assert watched.cancelled_caught
+        self.log.write(Level.INFO, CLIENT_LEFT)
+        return Special(499)
+
+    async def body(self, facts: Facts) -> SpooledBody | Special | None:
+        """The request's body, read whole; None without one, `Special` for one that is refused."""
+        if self.spooled is None and _has_body(facts.request):
+            try:
+                self.spooled = await self._read_body(facts)
+            except BadChunk as bad:
+                self.log.write(Level.ERROR, str(bad))
+                return Special(400)
+            except TooLargeBody as large:
+                text = f"client intended to send too large chunked body: {large} bytes"
+                self.log.write(Level.ERROR, text)
+                return Special(413)
+        return self.spooled
 
     async def _read_body(self, facts: Facts) -> SpooledBody:
         await self._continue(facts)
@@ -257,21 +271,13 @@ class ClientConnection:
             timeout = facts.location.core.send_timeout
             await self.stream.send_all(b"HTTP/1.1 100 Continue\r\n\r\n", timeout)
 
-    def _bad_body(self, facts: Facts, refused: BadChunk | TooLargeBody) -> Response:
-        if isinstance(refused, BadChunk):
-            self.log.write(Level.INFO, "client sent invalid chunked body")
-            return special_response(400, facts)
-        text = f"client intended to send too large chunked body: {refused} bytes"
-        self.log.write(Level.ERROR, text)
-        return special_response(413, facts)
-
     # --- the answer on the wire ---
 
-    async def _send(self, facts: Facts, response: Response, body: SpooledBody | None) -> bool:
+    async def _send(self, facts: Facts, response: Response) -> bool:
         core = facts.location.core
         may_keep = not self.running.stopping and self.connection.requests < core.keepalive_requests
         keep = await self.writer.write(facts, response, may_keep=may_keep)
-        unread = body is None and _has_body(facts.request)
+        unread = self.spooled is None and _has_body(facts.request)
         if keep and unread:
             keep = await self.reader.discard_body(facts)
         if keep:

@@ -8,7 +8,7 @@ import trio
 
 from ..facts import Facts
 from ..http.chunks import BadChunk, ChunkReader, TooLargeBody
-from ..http.head import HeadRules, ParsedHead, read_request_head
+from ..http.head import HeadReader, HeadRules, ParsedHead
 from ..message import Failed, Failure, Level
 from ..tls.stream import SocketStream
 from .body import SpooledBody
@@ -31,16 +31,22 @@ class RequestReader:
         return bool(data)
 
     async def head(
-        self, rules: HeadRules, timeout: float, incomplete: Callable[[bytearray], None]
+        self,
+        rules: HeadRules,
+        rules_of: Callable[[str], HeadRules],
+        timeout: float,
+        incomplete: Callable[[bytearray], None],
     ) -> ParsedHead:
         """A request head, all of it within `timeout` seconds (`client_header_timeout`).
 
+        `rules` hold until a name has chosen the server, `rules_of` that name then.
         `incomplete` is shown what has come so far before each wait. Raises `BadRequest`, and
         `Failed` where the client closes or is too slow.
         """
         deadline = trio.current_time() + timeout
+        judge = HeadReader(rules, rules_of)
         while True:
-            parsed = read_request_head(self.buffer, rules)
+            parsed = judge.read(self.buffer)
             if parsed is not None:
                 del self.buffer[: parsed.length]
                 return parsed

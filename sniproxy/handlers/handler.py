@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ..facts import Facts
 from ..logs.error import ConnectionLog
-from ..message import Response
+from ..message import Outcome
 from ..upstream.attempt import RequestBody
 
 
@@ -15,10 +15,9 @@ class Handler(Protocol):
 
     reads_body: bool
     """Whether the request's body is read before `respond`; it is thrown away otherwise."""
-
     watches_client: bool
     """Whether a client that leaves meanwhile ends it (`proxy_ignore_client_abort off`)."""
 
     async def respond(
         self, facts: Facts, body: RequestBody | None, log: ConnectionLog
-    ) -> Response: ...
+    ) -> Outcome: ...

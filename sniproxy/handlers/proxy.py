@@ -7,7 +7,7 @@ from OpenSSL import SSL
 from ..config.model import Location
 from ..facts import Facts
 from ..logs.error import ConnectionLog
-from ..message import FailureClass, Response
+from ..message import FailureClass, Outcome, Response, Special
 from ..names import without_port
 from ..upstream.attempt import Answer, Outgoing, RequestBody
 from ..upstream.connector import UpstreamTLS
@@ -16,7 +16,7 @@ from ..upstream.headers import RequestFields, passed_on, rewritten_redirect, ups
 from ..upstream.keepalive import KeptConnections
 from ..upstream.peers import Upstream
 from ..variables import lookup
-from .special import absolute_location, special_response
+from .special import absolute_location
 
 
 class ProxyHandler:
@@ -35,12 +35,11 @@ class ProxyHandler:
         self.fields = RequestFields.of(location.proxy)
         self.kept = KeptConnections() if upstream.explicit else None
 
-    async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Response:
+    async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Outcome:
         facts.proxy_host = self.target.proxy_host
         answer = await Exchange(self._outgoing(facts, body, log)).respond()
         if isinstance(answer, FailureClass):
-            log.action = "sending to client"
-            return special_response(answer.status, facts)
+            return Special(answer.status)
         return self._response(answer, facts)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`return`, and the two answers that need no directive: no location, a missing slash."""
+"""`return` as a decision, and the two answers that need no directive: no location, no slash."""
 
 from __future__ import annotations
 
@@ -6,38 +6,29 @@ from ..config.directives.rewrite import Return
 from ..facts import Facts
 from ..http.uri import escape_uri
 from ..logs.error import ConnectionLog
-from ..message import Response
+from ..message import Outcome, Response, Special
 from ..upstream.attempt import RequestBody
 from ..variables import lookup
-from .special import special_response
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 
-class ReturnHandler:
-    """`return CODE [TEXT|URL]`."""
-
-    reads_body = False
-    watches_client = False
-
-    def __init__(self, statement: Return) -> None:
-        self.statement = statement
-
-    async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Response:
-        status, template = self.statement.status, self.statement.text
-        text = template.render(lookup(facts)) if template is not None else ""
-        if status in REDIRECTS:
-            return special_response(status, facts, location=text)
-        if status >= 400 and (template is None or not template.source):
-            return special_response(status, facts)
-        data = text.encode("latin-1")
-        if status == 204:
-            return Response(status)
-        return Response(status, data, content_type="text/plain", content_length=len(data))
+def returned(statement: Return, facts: Facts) -> Outcome:
+    """What `return CODE [TEXT|URL]` answers."""
+    status, template = statement.status, statement.text
+    text = template.render(lookup(facts)) if template is not None else ""
+    if status in REDIRECTS:
+        return Special(status, text)
+    if status >= 400 and (template is None or not template.source):
+        return Special(status)
+    if status == 204:
+        return Response(status)
+    data = text.encode("latin-1")
+    return Response(status, data, content_type="text/plain", content_length=len(data))
 
 
 class PageHandler:
-    """One built-in page for every request."""
+    """One status for every request."""
 
     reads_body = False
     watches_client = False
@@ -45,8 +36,8 @@ class PageHandler:
     def __init__(self, status: int) -> None:
         self.status = status
 
-    async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Response:
-        return special_response(self.status, facts)
+    async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Outcome:
+        return Special(self.status)
 
 
 class AddSlashHandler:
@@ -55,7 +46,6 @@ class AddSlashHandler:
     reads_body = False
     watches_client = False
 
-    async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Response:
+    async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Outcome:
         query = f"?{facts.args}" if facts.args else ""
-        target = escape_uri(facts.location.name.name) + query
-        return special_response(301, facts, location=target)
+        return Special(301, escape_uri(facts.location.name.name) + query)

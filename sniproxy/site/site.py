@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from OpenSSL import SSL
@@ -13,17 +13,17 @@ from ..config.directives.log import ErrorLog as ErrorLogSaid
 from ..config.model import Config, Http, Location, Server
 from ..handlers.handler import Handler
 from ..handlers.proxy import ProxyHandler
-from ..handlers.returns import AddSlashHandler, PageHandler, ReturnHandler
+from ..handlers.returns import AddSlashHandler, PageHandler
 from ..http.head import HeadRules
 from ..logs.error import ErrorLog, Target
 from ..logs.sinks import Sinks
 from ..message import ConfigError, Level
 from ..routing import Locations
 from ..running import Listener, Running, RunningLocation, RunningServer
-from .listeners import Binding, bind_all, bindings
+from .listeners import Binding, bind_all, bindings, try_binding
 from .logs import Logs
 from .paths import Paths
-from .tls import TLSContexts
+from .tls import Choose, TLSContexts
 from .upstreams import Upstreams
 
 STDERR = (ErrorLogSaid("stderr", Level.ERROR),)
@@ -44,6 +44,10 @@ class Site:
     def bind(self, report: Callable[[ConfigError], None]) -> list[tuple[Binding, socket.socket]]:
         """Bind every address; raises `ConfigError`."""
         return bind_all(self.bindings, report)
+
+    def try_binding(self) -> None:
+        """Bind every address and let go of it, as `-t` does; raises `ConfigError`."""
+        try_binding(self.bindings)
 
     def close(self) -> None:
         for server in self.running.servers.values():
@@ -66,37 +70,67 @@ def build_site(
     `default_error_log` is where errors go that no `error_log` claims (`-e`); `observers` see
     every line besides; `state` is the folder of the development CA.
     """
-    http = config.http or Http((), {}, {})
-    sinks = Sinks()
-    try:
-        logs = Logs(sinks, paths, http.log_formats, default_error_log, observers)
-        number = itertools.count(1).__next__
-        maker = _Maker(logs, Upstreams(http.groups, number), TLSContexts(paths, state))
-        main_log = logs.error_log(config.error_log)
-        servers = {server: maker.server(server) for server in http.servers}
-        bound = bindings(http.servers)
-        listeners = [listener for binding in bound for listener in binding.listeners]
-        running = Running(
-            servers,
-            tuple(listeners),
-            {listener: maker.fallback(listener, servers) for listener in listeners if listener.ssl},
-            number=number,
-        )
-    except BaseException:
-        sinks.close()
-        raise
-    return Site(config, running, tuple(bound), main_log, sinks, paths)
+    prepared = prepare(config, paths, state=state)
+    return prepared.open(default_error_log=default_error_log, observers=observers)
 
 
-@dataclass(slots=True)
-class _Maker:
-    logs: Logs
-    upstreams: Upstreams
-    tls: TLSContexts
+def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepared:
+    """Load keys and certificates and look hosts up; raises `ConfigError`."""
+    servers = config.http.servers if config.http is not None else ()
+    groups = config.http.groups if config.http is not None else {}
+    bound = tuple(bindings(servers))
+    number = itertools.count(1).__next__
+    maker = _Maker(Upstreams(groups, number), TLSContexts(paths, state))
+    contexts, handlers = {}, {}
+    for server in servers:
+        for location in (server.outside, *_below(server.outside)):
+            handlers[location] = maker.handler(location)
+        contexts[server] = maker.tls.for_server(server)
+    fallbacks = {
+        listener: maker.fallback(contexts[listener.names.default])
+        for binding in bound
+        for listener in binding.listeners
+        if listener.ssl
+    }
+    return Prepared(config, paths, bound, handlers, contexts, fallbacks, number)
 
-    def server(self, server: Server) -> RunningServer:
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A configuration that is in order, before its logs are opened."""
+
+    config: Config
+    paths: Paths
+    bindings: tuple[Binding, ...]
+    handlers: Mapping[Location, Handler]
+    contexts: Mapping[Server, Choose | None]
+    fallbacks: Mapping[Listener, SSL.Context]
+    number: Callable[[], int]
+
+    def open(
+        self,
+        *,
+        default_error_log: Sequence[ErrorLogSaid] = STDERR,
+        observers: Sequence[Target] = (),
+    ) -> Site:
+        """Open the logs; raises `ConfigError`."""
+        http = self.config.http or Http((), {}, {})
+        sinks = Sinks()
+        try:
+            logs = Logs(sinks, self.paths, http.log_formats, default_error_log, observers)
+            main_log = logs.error_log(self.config.error_log)
+            servers = {server: self._server(server, logs) for server in http.servers}
+        except BaseException:
+            sinks.close()
+            raise
+        listeners = [listener for binding in self.bindings for listener in binding.listeners]
+        running = Running(servers, tuple(listeners), self.fallbacks, number=self.number)
+        return Site(self.config, running, self.bindings, main_log, sinks, self.paths)
+
+    def _server(self, server: Server, logs: Logs) -> RunningServer:
         core = server.core
-        outside = self.location(server.outside)
+        outside = self._location(server.outside, logs)
+        running = {location: self._location(location, logs) for location in _below(server.outside)}
         return RunningServer(
             server,
             HeadRules(
@@ -107,24 +141,32 @@ class _Maker:
                 core.merge_slashes,
             ),
             outside,
-            isinstance(outside.handler, ReturnHandler),
+            {
+                location.name.name: running[location]
+                for location in server.outside.locations
+                if location.name.modifier == "@"
+            },
             Locations(server.outside.locations),
-            {location: self.location(location) for location in _below(server.outside)},
+            running,
             AddSlashHandler(),
-            self.tls.for_server(server),
+            self.contexts[server],
         )
 
-    def location(self, location: Location) -> RunningLocation:
+    def _location(self, location: Location, logs: Logs) -> RunningLocation:
         return RunningLocation(
             location,
-            self.logs.error_log(location.log.error_log),
-            self.logs.access_logs(location.log.access_log),
-            self.handler(location),
+            logs.error_log(location.log.error_log),
+            logs.access_logs(location.log.access_log),
+            self.handlers[location],
         )
 
+
+@dataclass(slots=True)
+class _Maker:
+    upstreams: Upstreams
+    tls: TLSContexts
+
     def handler(self, location: Location) -> Handler:
-        if location.rewrite.return_:
-            return ReturnHandler(location.rewrite.return_[0])
         target = location.proxy.proxy_pass
         if target is None:
             return PageHandler(404)
@@ -137,10 +179,9 @@ class _Maker:
         context = self.tls.for_upstream(location.proxy) if target.tls else None
         return ProxyHandler(location, self.upstreams.of(target), context)
 
-    def fallback(self, listener: Listener, servers: dict[Server, RunningServer]) -> SSL.Context:
-        """What a handshake on `listener` starts from, before the SNI is known."""
-        default = servers[listener.names.default]
-        chosen = default.context("", "") if default.context is not None else None
+    def fallback(self, default: Choose | None) -> SSL.Context:
+        """What a handshake starts from, before the SNI is known."""
+        chosen = default("", "") if default is not None else None
         return chosen if isinstance(chosen, SSL.Context) else self.tls.refusing()
 
 

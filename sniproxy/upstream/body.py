@@ -9,7 +9,7 @@ from ..facts import Try
 from ..http.chunks import BadChunk, ChunkReader
 from ..http.upstream_head import WITHOUT_BODY
 from ..logs.error import ConnectionLog
-from ..message import BodyBroken, Failed, Failure, FailureClass, Level, ResponseHead
+from ..message import BodyBroken, Failed, Failure, FailureClass, Level, ResponseHead, Side
 from ..tls.stream import SocketStream
 
 HELD = 4096
@@ -17,7 +17,6 @@ HELD = 4096
 READ = 65536
 
 CLOSED_EARLY = Failure("upstream prematurely closed connection")
-BAD_CHUNKS = Failure("upstream sent invalid chunked response")
 TOO_MUCH = 'upstream sent more data than specified in "Content-Length" header'
 AFTER_CHUNKS = "upstream sent data after final chunk"
 
@@ -59,7 +58,7 @@ class ResponseBody:
         if method == "HEAD" or head.status in WITHOUT_BODY:
             self._left = 0
         elif head.chunked:
-            self._chunks = ChunkReader()
+            self._chunks = ChunkReader(Side.UPSTREAM)
             self._left = None
         self._over = False
         self._broken = False
@@ -107,8 +106,8 @@ class ResponseBody:
     def _decoded(self, chunks: ChunkReader, data: bytes) -> bytes:
         try:
             decoded = chunks.feed(data)
-        except BadChunk:
-            raise Failed(BAD_CHUNKS) from None
+        except BadChunk as bad:
+            raise Failed(Failure(str(bad))) from None
         if chunks.done:
             if chunks.rest:
                 self._too_much(AFTER_CHUNKS)

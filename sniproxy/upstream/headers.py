@@ -56,13 +56,16 @@ def upstream_uri(location: Location, facts: Facts) -> str:
     assert target is not None
     assert target.address is not None
     replacement = target.address.uri
-    if not replacement:
+    if not replacement and facts.uri_is_clients and facts.request.target.startswith("/"):
         return facts.request.target
     if replacement.startswith("?"):
         replacement = "/" + replacement
-    rest = facts.uri[len(location.name.name) :]
-    if "%" in facts.request.target:
+    matched = len(location.name.name) if replacement and facts.location_matched else 0
+    rest = facts.uri[matched:]
+    if facts.internal or "%" in facts.request.target.partition("?")[0]:
         rest = escape_uri(rest)
+    if not facts.location_matched:
+        replacement = ""
     return replacement + rest + (f"?{facts.args}" if facts.args else "")
 
 
@@ -87,7 +90,7 @@ class RequestFields:
         """The whole head; `body_length` None is a request without a body."""
         request = facts.request
         version = "1.1" if self.http_version == 11 else "1.0"
-        lines = [f"{request.method} {uri} HTTP/{version}"]
+        lines = [f"{facts.method} {uri} HTTP/{version}"]
         for field in self.set_fields:
             value = field.value.render(lookup)
             if value:

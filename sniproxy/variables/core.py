@@ -99,7 +99,7 @@ ROWS = (
     Variable("document_uri", lambda f: f.uri, "the normalised path"),
     Variable("request_uri", lambda f: f.request.target, "path and query as the client sent them"),
     Variable("request", lambda f: f.request.line, "the request line"),
-    Variable("request_method", lambda f: f.request.method, "the method"),
+    Variable("request_method", lambda f: f.method, "the method"),
     Variable("request_length", lambda f: str(f.request_length), "bytes of the request"),
     Variable(
         "request_time",

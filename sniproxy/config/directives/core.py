@@ -6,11 +6,13 @@ import re
 import socket
 from dataclasses import dataclass, field
 
+from ...script import Template
 from ..addresses import Address, AddressError, parse_address
 from ..regex import RegexError, compile_regex
 from ..tree import Place
 from .kinds import (
     buffers,
+    compiled,
     flag,
     number,
     offset,
@@ -18,12 +20,14 @@ from .kinds import (
     parse_number,
     parse_size,
     parse_time,
+    present,
     size,
     time,
 )
 from .row import (
     HTTP,
     LOCATION,
+    LOCATION_IF,
     MAIN,
     SERVER,
     Args,
@@ -230,9 +234,52 @@ class CoreServer(Settings):
     merge_slashes: bool = row(HS, flag, "whether doubled slashes count as one", default="on")
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """`error_page CODE … [=[CODE]] TARGET`."""
+
+    codes: tuple[int, ...]
+    status: int | None
+    """What the client sees instead of the code; 0 is whatever answers, None keeps the code."""
+    target: Template
+    """A path, `@name`, or anything else: a redirect."""
+
+
+def error_page(args: Args) -> ErrorPage:
+    *codes, target = args.words
+    status = None
+    if codes[-1].startswith("="):
+        given = codes.pop()
+        status = parse_number(given[1:]) if given != "=" else 0
+        if status is None or not codes:
+            args.fail(f'invalid value "{given}"')
+    compiled_target = compiled(args, target)
+    numbers = []
+    for word in codes:
+        code = parse_number(word)
+        if code is None or code == 499:
+            args.fail(f'invalid value "{word}"')
+        if not 300 <= code <= 599:
+            args.fail(f'value "{word}" must be between 300 and 599')
+        numbers.append(code)
+    return ErrorPage(tuple(numbers), status, compiled_target)
+
+
 @settings(MODULE)
 class CoreLocation(Settings):
     """What each location may say about the client's side of an exchange."""
+
+    error_page: tuple[ErrorPage, ...] = row(
+        HSL | LOCATION_IF, error_page, "what answers in place of an error's page",
+        arity=at_least(2), repeat=Repeat.APPENDED,
+    )  # fmt: skip
+    recursive_error_pages: bool = row(
+        HSL, flag, "whether the error of an error's page has a page too", default="off"
+    )
+    internal: bool = row(
+        LOCATION, present, "answer internal redirects only",
+        arity=exactly(0), repeat=Repeat.REPLACED, merge=Merge.OWN,
+    )  # fmt: skip
 
     client_max_body_size: int = row(
         HSL, offset, "bytes that a request body may have; 0 is no limit", default="1m"
@@ -255,6 +302,10 @@ class CoreLocation(Settings):
         HSL, one_of({"on": "on", "off": "off", "build": "build"}),
         "whether the version is shown", default="on",
     )  # fmt: skip
+
+    def page_for(self, status: int) -> ErrorPage | None:
+        """What `error_page` has for a status."""
+        return next((page for page in self.error_page if status in page.codes), None)
 
 
 ROWS = (

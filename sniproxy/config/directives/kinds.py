@@ -191,5 +191,10 @@ def or_off(kind: Kind) -> Kind:
     return lambda args: None if args.first == "off" else kind(args)
 
 
+def present(args: Args) -> bool:
+    """That it stands there."""
+    return True
+
+
 def nothing(args: Args) -> None:
     """For directives whose arguments mean nothing here."""

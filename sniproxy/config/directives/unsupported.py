@@ -347,12 +347,10 @@ _TABLE: tuple[_Module, ...] = (
         (LOCATION, at_least(1), "limit_except{"),
         (HSL, exactly(1),
          "client_body_in_file_only satisfy auth_delay absolute_redirect "
-         "server_name_in_redirect port_in_redirect recursive_error_pages "
+         "server_name_in_redirect port_in_redirect "
          "chunked_transfer_encoding resolver_timeout"),
         (HS, at_least(1), "client_body_early_read"),
-        (LOCATION, exactly(0), "internal"),
         (HSL, at_least(1), "early_hints resolver"),
-        (HSL | LOCATION_IF, at_least(2), "error_page"),
         (HSL, between(1, 2), "disable_symlinks"),
     )),
     ("ngx_http_upstream_module", Status.NOT_YET, "names looked up while running", (

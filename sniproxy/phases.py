@@ -1,0 +1,159 @@
+"""A request's phases, from its server to an answer, in nginx's order (`ngx_http_core_module`).
+
+    server rewrite ─► location ─► rewrite ─► handler ─► Response
+         ▲                                      │
+         └──── internal redirect ◄── error_page ┘
+
+What ends a phase early is an `Outcome`. An internal redirect goes round again, at most ten
+times; the client's connection is asked for nothing but the request's body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from .facts import Facts
+from .handlers.handler import Handler
+from .handlers.returns import returned
+from .handlers.special import special_response
+from .http.uri import split_target
+from .logs.error import ConnectionLog
+from .message import Elsewhere, Level, Outcome, Response, Special
+from .running import RunningLocation, RunningServer
+from .upstream.attempt import RequestBody
+from .variables import lookup
+
+REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_BAD_REQUEST = frozenset((494, 495, 496, 497))
+
+
+class Client(Protocol):
+    """What the phases want from the connection that a request came on."""
+
+    async def body(self, facts: Facts) -> RequestBody | Special | None:
+        """The request's body, read whole; None without one, `Special` for one that is refused."""
+        ...
+
+    async def unless_it_leaves(self, answer: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """What `answer` comes to; 499 where the client leaves before."""
+        ...
+
+
+class Phases:
+    """One request's walk to its answer."""
+
+    def __init__(
+        self, server: RunningServer, facts: Facts, client: Client, log: ConnectionLog
+    ) -> None:
+        self.server = server
+        self.facts = facts
+        self.client = client
+        self.log = log
+        self.location = server.outside
+        """Where the request is, for its logs."""
+
+    async def response(self) -> Response:
+        """The answer, after as many rounds as it takes."""
+        return await self.settled(await self._from_the_server())
+
+    async def settled(self, outcome: Outcome) -> Response:
+        """`outcome` as a response: what is no response yet goes another round."""
+        while not isinstance(outcome, Response):
+            if isinstance(outcome, Special):
+                outcome = self._error_page(outcome)
+            else:
+                outcome = await self._redirected(outcome)
+        if self.facts.error_status:
+            return outcome.with_status(self.facts.error_status)
+        return outcome
+
+    async def _from_the_server(self) -> Outcome:
+        statements = self.server.settings.outside.rewrite.return_
+        if statements:
+            self._enter(self.server.outside)
+            return returned(statements[0], self.facts)
+        location, handler = self.server.choose(self.facts)
+        self._enter(location)
+        if location.settings.core.internal and not self.facts.internal:
+            return Special(404)
+        return await self._in_location(location, handler)
+
+    async def _in_location(self, location: RunningLocation, handler: Handler) -> Outcome:
+        too_large = self._too_large()
+        if too_large is not None:
+            return too_large
+        statements = location.settings.rewrite.return_
+        if statements and location is not self.server.outside:
+            return returned(statements[0], self.facts)
+        body = await self.client.body(self.facts) if handler.reads_body else None
+        if isinstance(body, Special):
+            return body
+        if not handler.watches_client:
+            return await handler.respond(self.facts, body, self.log)
+        return await self.client.unless_it_leaves(
+            lambda: handler.respond(self.facts, body, self.log)
+        )
+
+    def _enter(self, location: RunningLocation) -> None:
+        self.location = location
+        self.log.action = ""
+        self.log.error_log = location.error_log
+
+    def _too_large(self) -> Special | None:
+        length = self.facts.request.content_length
+        limit = self.facts.location.core.client_max_body_size
+        if length is None or not limit or length <= limit:
+            return None
+        self.log.write(Level.ERROR, f"client intended to send too large body: {length} bytes")
+        return Special(413)
+
+    # --- another place answers ---
+
+    def _error_page(self, special: Special) -> Response | Elsewhere:
+        """The page of a status: nginx's own, or what the location's `error_page` says."""
+        facts, core = self.facts, self.facts.location.core
+        page = None
+        if not facts.error_page_used and special.status >= 300:
+            page = core.page_for(special.status)
+        if page is None:
+            return special_response(special.status, facts, location=special.location)
+        facts.error_page_used = not core.recursive_error_pages
+        facts.error_status = special.status if page.status is None else page.status
+        if page.status is None and special.status in _BAD_REQUEST:
+            facts.error_status = 400
+        target = page.target.render(lookup(facts))
+        if target.startswith("/"):
+            if facts.method != "HEAD":
+                facts.method = "GET"
+            return Elsewhere(*split_target(target))
+        if target.startswith("@"):
+            return Elsewhere(target)
+        status = page.status if page.status in REDIRECTS else 302
+        facts.error_status = None
+        return special_response(status, facts, location=target)
+
+    async def _redirected(self, elsewhere: Elsewhere) -> Outcome:
+        facts = self.facts
+        facts.redirects_left -= 1
+        if facts.redirects_left <= 0:
+            text = "rewrite or internal redirection cycle while "
+            how = "redirect to named location" if elsewhere.named else "internally redirecting to"
+            self.log.write(Level.ERROR, f'{text}{how} "{elsewhere.uri}"')
+            return self._given_up()
+        facts.internal = True
+        if elsewhere.named:
+            location = self.server.named.get(elsewhere.uri)
+            if location is None:
+                self.log.write(Level.ERROR, f'could not find named location "{elsewhere.uri}"')
+                return self._given_up()
+            facts.location = location.settings
+            self._enter(location)
+            return await self._in_location(location, location.handler)
+        facts.uri, facts.args = elsewhere.uri, elsewhere.args
+        facts.uri_is_clients = False
+        return await self._from_the_server()
+
+    def _given_up(self) -> Response:
+        self.facts.error_status = None
+        return special_response(500, self.facts)
