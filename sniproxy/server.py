@@ -39,16 +39,15 @@ class Server:
 
     async def run(self) -> None:
         """Serve until `stop_gracefully`, and until the last connection is done then."""
-        try:
-            async with trio.open_nursery() as watching:
-                watching.start_soon(self.site.running.watch.run)
-                async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
-                    self._accepting = accepting.cancel_scope
-                    for binding, sock in self._sockets:
-                        accepting.start_soon(self._accept, binding, sock, connections)
-                watching.cancel_scope.cancel()
-        finally:
-            self.close_sockets()
+        async with trio.open_nursery() as watching:
+            watching.start_soon(self.site.running.watch.run)
+            async with trio.open_nursery() as connections:
+                try:
+                    with self._accepting:
+                        await self._accept_all(connections)
+                finally:
+                    self.close_sockets()
+            watching.cancel_scope.cancel()
 
     def stop_gracefully(self) -> None:
         """Accept no more, end idle connections, let requests under way finish (`QUIT`)."""
@@ -58,8 +57,15 @@ class Server:
             connection.stop_if_waiting()
 
     def close_sockets(self) -> None:
-        for _, sock in self._sockets:
+        for binding, sock in self._sockets:
             sock.close()
+            binding.unlink()
+
+    async def _accept_all(self, connections: trio.Nursery) -> None:
+        async with trio.open_nursery() as accepting:
+            accepting.start_soon(trio.sleep_forever)  # a site may listen nowhere
+            for binding, sock in self._sockets:
+                accepting.start_soon(self._accept, binding, sock, connections)
 
     async def _accept(
         self, binding: Binding, sock: socket.socket, connections: trio.Nursery

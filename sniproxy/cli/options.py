@@ -65,10 +65,9 @@ def parse_options(words: Sequence[str]) -> Options:
                     setattr(options, name, True)
             elif letter in _VALUES:
                 name, wanted = _VALUES[letter]
-                value = letters or (rest.pop(0) if rest else "")
-                if not value:
+                if not letters and not rest:
                     raise UsageError(f'option "-{letter}" requires {wanted}')
-                setattr(options, name, value)
+                setattr(options, name, letters or rest.pop(0))
                 letters = ""
             else:
                 raise UsageError(f'invalid option: "{letter}"')

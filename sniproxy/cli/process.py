@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from types import TracebackType
+from typing import IO
 
 import trio
 
@@ -59,14 +60,26 @@ class PidFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        try:
-            with open(path, "w", encoding="ascii") as file:
-                file.write(f"{os.getpid()}\n")
-        except OSError as error:
-            raise ConfigError(f'open() "{path}" failed', errno=error.errno) from None
+
+    def check(self) -> None:
+        """What `-t` wants to know: raises `ConfigError` where it could not be written."""
+        known = os.path.exists(self.path)
+        with self._open("a"):
+            pass
+        if not known:
+            os.unlink(self.path)
 
     def __enter__(self) -> PidFile:
+        """Raises `ConfigError`."""
+        with self._open("w") as file:
+            file.write(f"{os.getpid()}\n")
         return self
+
+    def _open(self, mode: str) -> IO[str]:
+        try:
+            return open(self.path, mode, encoding="ascii")
+        except OSError as error:
+            raise ConfigError(f'open() "{self.path}" failed', errno=error.errno) from None
 
     def __exit__(
         self,

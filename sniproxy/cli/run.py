@@ -11,10 +11,10 @@ import trio
 from .. import config
 from ..config.directives.log import ErrorLog as ErrorLogSaid
 from ..config.model import Config
-from ..logs.error import error_line
-from ..logs.sinks import FileSink, StderrSink
+from ..logs.error import ErrorLog, Target
+from ..logs.sinks import Sinks, StderrSink
 from ..message import ConfigError, Level
-from ..site import Site, build_site
+from ..site import Prepared, Site, prepare
 from ..site.paths import Paths
 from ..variables import is_variable
 from . import version
@@ -51,77 +51,86 @@ class _Run:
     def __init__(self, options: Options) -> None:
         self.options = options
         prefix = options.prefix or ""
-        self.conf_file = os.path.join(prefix, options.conf_file or DEFAULT_CONF)
+        name = DEFAULT_CONF if options.conf_file is None else options.conf_file
+        self.conf_file = os.path.join(prefix, name)
         self.paths = Paths(prefix, os.path.dirname(self.conf_file))
+        self.log = ErrorLog([])
+        """Where errors go beside stderr: the file of `-e`, then the configuration's own log."""
 
     def main(self) -> int:
+        early = Sinks()
         try:
-            loaded = self._load()
-            site = self._build(loaded)
+            self._open_early_log(early)
+            return self._main()
         except ConfigError as error:
-            self._complain(error)
+            self._tell(error.level, str(error))
             if self.options.test:
                 _say(f"configuration file {self.conf_file} test failed")
             return 1
-        try:
-            if self.options.test:
-                return self._test(loaded)
-            return self._serve(site)
         finally:
-            site.close()
+            early.close()
 
-    def _load(self) -> Config:
+    def _open_early_log(self, sinks: Sinks) -> None:
+        if self.options.error_log in (None, "stderr"):
+            return
+        try:
+            sink = sinks.file(self.paths.in_prefix(str(self.options.error_log)))
+        except ConfigError as error:
+            _say(f"[alert] could not open error log file: {error}")
+        else:
+            self.log = ErrorLog([Target(sink, Level.NOTICE)])
+
+    def _main(self) -> int:
         loaded = config.load(
             self.conf_file, directives=self.options.directives, is_variable=is_variable
         )
         for warning in loaded.warnings:
-            _say(f"[warn] {warning}")
-        if self.options.test and not self.options.quiet:
-            _say(f"the configuration file {self.conf_file} syntax is ok")
-        return loaded
+            self._tell(Level.WARN, warning)
+        prepared = prepare(loaded, self.paths)
+        pid_file = PidFile(self.paths.in_prefix(loaded.main.pid))
+        if self.options.test:
+            self._say_unless_quiet(f"the configuration file {self.conf_file} syntax is ok")
+            pid_file.check()
+        site = self._open(prepared)
+        try:
+            self.log = site.error_log
+            if self.options.test:
+                return self._test(loaded, site)
+            return self._serve(site, pid_file)
+        finally:
+            site.close()
 
-    def _build(self, loaded: Config) -> Site:
+    def _open(self, prepared: Prepared) -> Site:
         target = self.options.error_log or "stderr"
-        default = (ErrorLogSaid(target, Level.ERROR),)
-        return build_site(loaded, self.paths, default_error_log=default)
+        return prepared.open(default_error_log=(ErrorLogSaid(target, Level.ERROR),))
 
-    def _test(self, loaded: Config) -> int:
-        if not self.options.quiet:
-            _say(f"configuration file {self.conf_file} test is successful")
+    def _test(self, loaded: Config, site: Site) -> int:
+        site.try_binding()
+        self._say_unless_quiet(f"configuration file {self.conf_file} test is successful")
         if self.options.dump:
             for name, text in loaded.sources:
                 sys.stdout.write(f"# configuration file {name}:\n{text}\n")
         return 0
 
-    def _serve(self, site: Site) -> int:
-        try:
-            sockets = site.bind(self._complain)
-        except ConfigError as error:
-            self._complain(error)
-            return 1
+    def _serve(self, site: Site, pid_file: PidFile) -> int:
+        sockets = site.bind(lambda error: self._tell(error.level, str(error)))
         if site.config.main.daemon:
             daemonize()
-        try:
-            pid_file = PidFile(site.paths.in_prefix(site.config.main.pid))
-        except ConfigError as error:
-            self._complain(error)
-            return 1
         with pid_file:
             if sys.stdout.isatty():
                 print(banner(site), flush=True)
             trio.run(serve_until_signal, site, sockets)
         return 0
 
-    def _complain(self, error: ConfigError) -> None:
-        """Tell of an error at start on stderr, and in the log that `-e` names."""
-        _say(f"[emerg] {error}")
-        if self.options.error_log not in (None, "stderr"):
-            try:
-                sink = FileSink(self.paths.in_prefix(str(self.options.error_log)))
-            except ConfigError:
-                return
-            sink.write(error_line(Level.EMERG, str(error)))
-            sink.close()
+    def _tell(self, level: Level, text: str) -> None:
+        """Tell of trouble at the start: on stderr, and in the log as far as there is one."""
+        self.log.write(level, text)
+        if not self.log.is_on_stderr:
+            _say(f"[{level.word}] {text}")
+
+    def _say_unless_quiet(self, text: str) -> None:
+        if not self.options.quiet:
+            _say(text)
 
 
 def _say(text: str) -> None:

@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from io import RawIOBase
 from typing import Any, NoReturn, Protocol
 
 from ..message import ConfigError, Level
@@ -216,9 +215,11 @@ def _read_text(file: str, place: Place | None) -> str:
         # Unbuffered and without O_NONBLOCK a pipe would be waited for. As many bytes are read
         # as fstat tells, which is none for a pipe: nginx has it so.
         descriptor = os.open(file.encode("latin-1"), os.O_RDONLY | os.O_NONBLOCK)
-        with open(descriptor, "rb", buffering=0, closefd=True) as opened:
-            operation = "pread()"
-            return _read_all(opened, os.fstat(descriptor).st_size).decode("latin-1")
+        operation = "pread()"
+        try:
+            return _read_all(descriptor, os.fstat(descriptor).st_size).decode("latin-1")
+        finally:
+            os.close(descriptor)
     except OSError as error:
         message = f'{operation} "{file}" failed'
         if operation == "pread()":
@@ -228,9 +229,9 @@ def _read_text(file: str, place: Place | None) -> str:
         raise place.error(message, error.errno) from None
 
 
-def _read_all(opened: RawIOBase, size: int) -> bytes:
+def _read_all(descriptor: int, size: int) -> bytes:
     text = bytearray()
-    while len(text) < size and (piece := opened.read(size - len(text))):
+    while len(text) < size and (piece := os.read(descriptor, size - len(text))):
         text += piece
     return bytes(text)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..message import Failure, Header, Level, first_header
-from .sinks import Sink
+from .sinks import Sink, StderrSink
 
 MAX_LINE = 2048
 """Bytes of a whole line with its LF (NGX_MAX_ERROR_STR)."""
@@ -26,12 +26,13 @@ class Target:
 class ErrorLog:
     """The targets of one level's `error_log` directives."""
 
-    __slots__ = ("level", "targets")
+    __slots__ = ("is_on_stderr", "level", "targets")
 
     def __init__(self, targets: Sequence[Target]) -> None:
         self.targets = tuple(targets)
         self.level = max((target.level for target in targets), default=Level.EMERG)
         """The least severe level that any target takes: nothing below it need be formatted."""
+        self.is_on_stderr = any(isinstance(target.sink, StderrSink) for target in targets)
 
     def write(self, level: Level, text: str, connection: int | None = None) -> None:
         """Write `text`, which has its context already, as one line."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..config.directives.core import Listen
@@ -14,6 +16,7 @@ from ..message import ConfigError
 from ..routing import ServerNames
 from ..running import Listener
 
+UNIX = "unix:"
 BIND_TRIES = 5
 BIND_PAUSE = 0.5
 """Seconds. nginx tries a port in use as often and waits as long."""
@@ -34,7 +37,7 @@ class Address:
     @property
     def text(self) -> str:
         host, port = self.key
-        if host.startswith("unix:"):
+        if host.startswith(UNIX):
             return host
         return f"{'0.0.0.0' if host == '*' else host}:{port}"
 
@@ -58,12 +61,19 @@ class Binding:
     @property
     def text(self) -> str:
         host, port = self.key
-        return host if host.startswith("unix:") else f"{_host(host)}:{port}"
+        return host if host.startswith(UNIX) else f"{_host(host)}:{port}"
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
         own = (self.wildcard,) if self.wildcard is not None else ()
         return (*own, *self.by_host.values())
+
+    def unlink(self) -> None:
+        """Remove the file of a UNIX socket, which outlives it."""
+        host, _ = self.key
+        if host.startswith(UNIX):
+            with contextlib.suppress(OSError):
+                os.unlink(host.removeprefix(UNIX))
 
     def listener_for(self, host: str) -> Listener:
         """The listener for the local address that a client has called."""
@@ -104,10 +114,7 @@ def _addresses(servers: Sequence[Server]) -> dict[Key, Address]:
     addresses: dict[Key, Address] = {}
     for server in servers:
         for listen in server.core.listen:
-            last = listen.address.last_port or listen.address.port
-            for port in range(listen.address.port, last + 1):
-                host = listen.address.host
-                key = ("*" if host in ("", "0.0.0.0") else host, port)
+            for key in _keys(listen):
                 address = addresses.setdefault(key, Address(key))
                 address.listens.append(listen)
                 if server not in address.servers:
@@ -115,6 +122,30 @@ def _addresses(servers: Sequence[Server]) -> dict[Key, Address]:
                 if listen.default_server:
                     address.default = server
     return addresses
+
+
+def _keys(listen: Listen) -> Iterator[Key]:
+    """Every address and port that a `listen` means; raises `ConfigError`."""
+    first = listen.address.port
+    for host in _numeric_hosts(listen):
+        for port in range(first, (listen.address.last_port or first) + 1):
+            yield host, port
+
+
+def _numeric_hosts(listen: Listen) -> list[str]:
+    address = listen.address
+    if address.host in ("", "*", "0.0.0.0"):
+        return ["*"]
+    if address.is_literal:
+        return [address.host]
+    try:
+        found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        message = f'host not found in "{address.url}" of the "listen" directive'
+        raise listen.place.error(message) from None
+    # nginx puts IPv4 addresses first.
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return [f"[{to[0]}]" if family == socket.AF_INET6 else str(to[0]) for family, *_, to in found]
 
 
 def _host(host: str) -> str:
@@ -137,9 +168,9 @@ def bind_all(
             still: list[Binding] = []
             for binding in waiting:
                 try:
-                    bound.append((binding, _bind(binding)))
+                    bound.append((binding, _bind(binding, listens=True)))
                 except OSError as error:
-                    failure = ConfigError(f"bind() to {binding.text} failed", errno=error.errno)
+                    failure = _bind_failure(binding, error)
                     if error.errno != errno.EADDRINUSE:
                         raise failure from None
                     report(failure)
@@ -154,11 +185,27 @@ def bind_all(
         raise
 
 
-def _bind(binding: Binding) -> socket.socket:
+def try_binding(wanted: Iterable[Binding]) -> None:
+    """Bind and let go; an address in use is none of `-t`'s business. Raises `ConfigError`."""
+    for binding in wanted:
+        try:
+            _bind(binding, listens=False).close()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise _bind_failure(binding, error) from None
+        else:
+            binding.unlink()
+
+
+def _bind_failure(binding: Binding, error: OSError) -> ConfigError:
+    return ConfigError(f"bind() to {binding.text} failed", errno=error.errno)
+
+
+def _bind(binding: Binding, *, listens: bool) -> socket.socket:
     host, port = binding.key
-    if host.startswith("unix:"):
+    if host.startswith(UNIX):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        where: str | tuple[str, int] = host[len("unix:") :]
+        where: str | tuple[str, int] = host.removeprefix(UNIX)
     else:
         family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -172,7 +219,10 @@ def _bind(binding: Binding) -> socket.socket:
         if binding.reuseport:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(where)
-        sock.listen(binding.backlog)
+        if isinstance(where, str):
+            os.chmod(where, 0o666)
+        if listens:
+            sock.listen(binding.backlog)
     except BaseException:
         sock.close()
         raise

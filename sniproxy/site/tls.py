@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 
+Choose = Callable[[str | None, str], SSL.Context | Reject]
+"""SNI and local address → what a virtual server has to show."""
+
 
 @dataclass(slots=True)
 class TLSContexts:
@@ -41,9 +44,7 @@ class TLSContexts:
             self._ca = DevCA.open(self.state)
         return self._ca
 
-    def for_server(
-        self, server: Server
-    ) -> Callable[[str | None, str], SSL.Context | Reject] | None:
+    def for_server(self, server: Server) -> Choose | None:
         """SNI and local address → context, for one virtual server; None without TLS settings.
 
         Raises `ConfigError` in nginx's words where a certificate or key does not load.
