@@ -117,6 +117,7 @@ class Phases:
         if not facts.error_page_used and special.status >= 300:
             page = core.page_for(special.status)
         if page is None:
+            facts.error_status = None
             return special_response(special.status, facts, location=special.location)
         facts.error_page_used = not core.recursive_error_pages
         facts.error_status = special.status if page.status is None else page.status

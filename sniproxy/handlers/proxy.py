@@ -39,6 +39,7 @@ class ProxyHandler:
         facts.proxy_host = self.target.proxy_host
         answer = await Exchange(self._outgoing(facts, body, log)).respond()
         if isinstance(answer, FailureClass):
+            log.action = "sending to client"
             return Special(answer.status)
         return self._response(answer, facts)
 

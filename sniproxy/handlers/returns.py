@@ -16,6 +16,7 @@ REDIRECTS = frozenset((301, 302, 303, 307, 308))
 def returned(statement: Return, facts: Facts) -> Outcome:
     """What `return CODE [TEXT|URL]` answers."""
     status, template = statement.status, statement.text
+    facts.status = status
     text = template.render(lookup(facts)) if template is not None else ""
     if status in REDIRECTS:
         return Special(status, text)

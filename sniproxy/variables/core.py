@@ -125,7 +125,7 @@ ROWS = (
         lambda f: seconds(time.time() - f.connection.began),
         "seconds since it was accepted",
     ),
-    Variable("status", lambda f: f"{f.status:03d}", "the status of the answer"),
+    Variable("status", lambda f: f"{f.error_status or f.status:03d}", "the status of the answer"),
     Variable("bytes_sent", lambda f: str(f.bytes_sent), "bytes sent to the client"),
     Variable("body_bytes_sent", lambda f: str(f.body_bytes_sent), "of these without the head"),
     Variable("content_length", _content_length, "the Content-Length field"),
