@@ -19,7 +19,7 @@ from .facts import Connection
 from .message import Level, Side
 from .running import Listener
 from .site import Site
-from .site.listeners import Binding
+from .site.listeners import Binding, close_all
 from .tls.stream import SocketStream
 
 # Accepting can fail for want of descriptors or memory: nginx too waits before it goes on.
@@ -46,7 +46,7 @@ class Server:
                     with self._accepting:
                         await self._accept_all(connections)
                 finally:
-                    self.close_sockets()
+                    close_all(self._sockets)
             watching.cancel_scope.cancel()
 
     def stop_gracefully(self) -> None:
@@ -55,11 +55,6 @@ class Server:
         self._accepting.cancel()
         for connection in self._connections:
             connection.stop_if_waiting()
-
-    def close_sockets(self) -> None:
-        for binding, sock in self._sockets:
-            sock.close()
-            binding.unlink()
 
     async def _accept_all(self, connections: trio.Nursery) -> None:
         async with trio.open_nursery() as accepting:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import trio
 
@@ -15,6 +16,7 @@ from ..logs.error import ErrorLog, Target
 from ..logs.sinks import Sinks, StderrSink
 from ..message import ConfigError, Level
 from ..site import Prepared, Site, prepare
+from ..site.listeners import close_all
 from ..site.paths import Paths
 from ..variables import is_variable
 from . import version
@@ -58,21 +60,21 @@ class _Run:
         """Where errors go beside stderr: the file of `-e`, then the configuration's own log."""
 
     def main(self) -> int:
-        early = Sinks()
-        try:
-            self._open_early_log(early)
-            return self._main()
-        except ConfigError as error:
-            self._tell(error.level, str(error))
-            if self.options.test:
-                _say(f"configuration file {self.conf_file} test failed")
-            return 1
-        finally:
-            early.close()
+        with ExitStack() as closed_at_last:
+            self._open_early_log(closed_at_last)
+            try:
+                return self._main(closed_at_last)
+            except ConfigError as error:
+                self._tell(error.level, str(error))
+        if self.options.test:
+            _say(f"configuration file {self.conf_file} test failed")
+        return 1
 
-    def _open_early_log(self, sinks: Sinks) -> None:
+    def _open_early_log(self, closed_at_last: ExitStack) -> None:
         if self.options.error_log in (None, "stderr"):
             return
+        sinks = Sinks()
+        closed_at_last.callback(sinks.close)
         try:
             sink = sinks.file(self.paths.in_prefix(str(self.options.error_log)))
         except ConfigError as error:
@@ -80,7 +82,7 @@ class _Run:
         else:
             self.log = ErrorLog([Target(sink, Level.NOTICE)])
 
-    def _main(self) -> int:
+    def _main(self, closed_at_last: ExitStack) -> int:
         loaded = config.load(
             self.conf_file, directives=self.options.directives, is_variable=is_variable
         )
@@ -92,13 +94,19 @@ class _Run:
             self._say_unless_quiet(f"the configuration file {self.conf_file} syntax is ok")
             pid_file.check()
         site = self._open(prepared)
-        try:
-            self.log = site.error_log
-            if self.options.test:
-                return self._test(loaded, site)
-            return self._serve(site, pid_file)
-        finally:
-            site.close()
+        closed_at_last.callback(site.close)
+        self.log = site.error_log
+        if self.options.test:
+            return self._test(loaded, site)
+        sockets = site.bind(lambda error: self._tell(error.level, str(error)))
+        closed_at_last.callback(close_all, sockets)
+        if loaded.main.daemon:
+            daemonize()
+        with pid_file:
+            if sys.stdout.isatty():
+                print(banner(site), flush=True)
+            trio.run(serve_until_signal, site, sockets)
+        return 0
 
     def _open(self, prepared: Prepared) -> Site:
         target = self.options.error_log or "stderr"
@@ -110,16 +118,6 @@ class _Run:
         if self.options.dump:
             for name, text in loaded.sources:
                 sys.stdout.write(f"# configuration file {name}:\n{text}\n")
-        return 0
-
-    def _serve(self, site: Site, pid_file: PidFile) -> int:
-        sockets = site.bind(lambda error: self._tell(error.level, str(error)))
-        if site.config.main.daemon:
-            daemonize()
-        with pid_file:
-            if sys.stdout.isatty():
-                print(banner(site), flush=True)
-            trio.run(serve_until_signal, site, sockets)
         return 0
 
     def _tell(self, level: Level, text: str) -> None:

@@ -180,9 +180,16 @@ def bind_all(
                 return bound
         raise ConfigError("still could not bind()")
     except BaseException:
-        for _, sock in bound:
-            sock.close()
+        close_all(bound)
         raise
+
+
+def close_all(bound: Iterable[tuple[Binding, socket.socket]]) -> None:
+    """Listen no more; may be said twice."""
+    for binding, sock in bound:
+        if sock.fileno() >= 0:
+            sock.close()
+            binding.unlink()
 
 
 def try_binding(wanted: Iterable[Binding]) -> None:
