@@ -78,8 +78,9 @@ class Facts:
     """The status that the client sees whatever answers, once an `error_page` has its turn."""
     error_page_used: bool = False
     variables: dict[str, str] = field(default_factory=dict)
-    """What `set` has set."""
+    """What `set` and the named groups of regular expressions have set."""
     captures: re.Match[str] | None = None
+    """Of the last regular expression that matched: `$1` to `$9`."""
     began: float = field(default_factory=time.monotonic)
     proxy_host: str = ""
     tries: list[Try] = field(default_factory=list)
@@ -90,3 +91,9 @@ class Facts:
     request_length: int = 0
     body_length: int = 0
     """Of the request's body as it was read."""
+
+    def matched(self, match: re.Match[str]) -> None:
+        """Note what the groups of a regular expression have captured."""
+        self.captures = match
+        for name, value in match.groupdict().items():
+            self.variables[name.lower()] = value or ""

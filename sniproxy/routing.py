@@ -24,7 +24,7 @@ class ServerNames:
         self._prefixes: dict[str, Server] = {}
         self._patterns: list[tuple[re.Pattern[str], Server]] = []
         for server in servers:
-            for name in (name for names in server.core.server_name for name in names):
+            for name in server.names:
                 if name.pattern is not None:
                     self._patterns.append((name.pattern, server))
                 else:
@@ -43,24 +43,33 @@ class ServerNames:
 
     def find(self, host: str) -> Server:
         """The server for a name that is lower-case and has neither port nor trailing dot."""
-        if not host:
-            return self._exact.get("", self.default)
+        return self.match(host)[0]
+
+    def match(self, host: str) -> tuple[Server, re.Match[str] | None]:
+        """The server for a name, and the match of the regular expression that chose it."""
+        found = self._without_patterns(host)
+        if found is not None or not host:
+            return found or self.default, None
+        for pattern, server in self._patterns:
+            match = pattern.search(host)
+            if match is not None:
+                return server, match
+        return self.default, None
+
+    def _without_patterns(self, host: str) -> Server | None:
         found = self._exact.get(host)
         if found is not None:
             return found
         dots = [position for position, char in enumerate(host) if char == "."]
         if self._suffixes:
             for dot in dots:
-                if dot and host[dot:] in self._suffixes:
+                if host[dot:] in self._suffixes:
                     return self._suffixes[host[dot:]]
         if self._prefixes:
             for dot in reversed(dots):
                 if host[: dot + 1] in self._prefixes:
                     return self._prefixes[host[: dot + 1]]
-        for pattern, server in self._patterns:
-            if pattern.search(host):
-                return server
-        return self.default
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,8 @@ class Found:
 class Locations:
     """The locations of one level, searched as nginx does."""
 
-    def __init__(self, locations: Iterable[Location]) -> None:
+    def __init__(self, locations: Iterable[Location], *, patterns_only: bool = False) -> None:
+        """`patterns_only`: nginx looks at no other locations inside a regular expression's."""
         self._exact: dict[str, Location] = {}
         self._prefixes: dict[str, Location] = {}
         self._patterns: list[tuple[re.Pattern[str], Location]] = []
@@ -86,12 +96,16 @@ class Locations:
             name = location.name
             if name.pattern is not None:
                 self._patterns.append((name.pattern, location))
+            elif patterns_only:
+                continue
             elif name.modifier == "=":
                 self._exact[name.name] = location
             elif name.modifier != "@":
                 self._prefixes[name.name] = location
             if location.locations:
-                self._nested[location] = Locations(location.locations)
+                self._nested[location] = Locations(
+                    location.locations, patterns_only=name.pattern is not None
+                )
         self._lengths = sorted({len(name) for name in self._prefixes}, reverse=True)
 
     def find(self, path: str) -> Found:
@@ -145,5 +159,5 @@ class Locations:
         if nested is not None:
             found = nested.find(path)
             if found.location is not None:
-                return found if found.captures is not None else Found(found.location, match)
+                return found
         return Found(location, match)

@@ -74,7 +74,8 @@ class RunningServer:
             facts.location = self.settings.outside
             return self.outside, self.outside.handler
         facts.location = found.location
-        facts.captures = found.captures
+        if found.captures is not None:
+            facts.matched(found.captures)
         location = self.running[found.location]
         return location, self.add_slash if found.add_slash else location.handler
 

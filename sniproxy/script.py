@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-Lookup = Callable[[str], str]
-"""A variable's value by its name without the dollar; "" where it has none."""
+Lookup = Callable[[str], str | None]
+"""A variable's value by its name without the dollar; None where it has none."""
 
 
 class ScriptError(Exception):
@@ -44,8 +44,8 @@ class Template:
         parts = self.parts
         if len(parts) == 1:
             only = parts[0]
-            return only if isinstance(only, str) else lookup(only.name)
-        return "".join([p if isinstance(p, str) else lookup(p.name) for p in parts])
+            return only if isinstance(only, str) else lookup(only.name) or ""
+        return "".join([p if isinstance(p, str) else lookup(p.name) or "" for p in parts])
 
     def __str__(self) -> str:
         return self.source

@@ -172,9 +172,12 @@ class ClientConnection:
             self.log.action = READING_HEADERS
             raise
         self.connection.requests += 1
-        server = self.running.server_for(self.listener, head.request.host)
+        settings, captures = self.listener.names.match(head.request.host)
+        server = self.running.servers[settings]
         self._note_request(server, head.request, head.notes)
         facts = self._facts(server, head.request, head.length)
+        if captures is not None:
+            facts.matched(captures)
         return await self._answer(server, facts)
 
     def _rules_of(self, host: str) -> HeadRules:

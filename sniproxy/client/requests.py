@@ -61,7 +61,7 @@ class RequestReader:
         """The whole body of a request. Raises `BadChunk`, `TooLargeBody` and `Failed`."""
         body = SpooledBody(facts.location.core.client_body_buffer_size)
         try:
-            await self._read_body(facts, body.write)
+            facts.request_length += await self._read_body(facts, body.write)
         except BaseException:
             body.close()
             raise
@@ -76,20 +76,25 @@ class RequestReader:
             return False
         return True
 
-    async def _read_body(self, facts: Facts, take: Callable[[bytes], None]) -> None:
+    async def _read_body(self, facts: Facts, take: Callable[[bytes], None]) -> int:
+        """Hand a body to `take`, piece by piece; its bytes on the wire."""
         request, core = facts.request, facts.location.core
         if request.chunked:
             chunks = ChunkReader(limit=core.client_max_body_size)
+            fed = 0
             while not chunks.done:
-                take(chunks.feed(await self._more(core.client_body_timeout)))
+                data = await self._more(core.client_body_timeout)
+                fed += len(data)
+                take(chunks.feed(data))
             self.buffer[:0] = chunks.rest
-            return
+            return fed - len(chunks.rest)
         left = request.content_length or 0
         while left:
             data = await self._more(core.client_body_timeout)
             take(data[:left])
             self.buffer[:0] = data[left:]
             left -= min(left, len(data))
+        return request.content_length or 0
 
     async def _more(self, timeout: float) -> bytes:
         data = bytes(self.buffer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..facts import Facts
 from ..http.response import response_head
-from ..message import BodyBroken, BodyReader, Response
+from ..message import BodyBroken, BodyReader, Header, Response
 from ..tls.stream import SocketStream
 from .framing import Framing
 
@@ -40,7 +40,7 @@ class ResponseWriter:
             and core.keepalive_timeout[0] > 0
         )
         facts.status = response.status
-        facts.sent_headers = response.headers
+        facts.sent_headers = _sent_headers(response, chunked=chunked)
         self.framing.response(chunked=chunked, keepalive=keepalive)
         head = b""
         if request.version > 9 and response.status != RAW:
@@ -83,3 +83,16 @@ class ResponseWriter:
         if data:
             await self.stream.send_all(data, facts.location.core.send_timeout)
             facts.bytes_sent += len(data)
+
+
+def _sent_headers(response: Response, *, chunked: bool) -> tuple[Header, ...]:
+    """What `$sent_http_…` show: not Server and Date, and never that a connection is kept."""
+    settled = (
+        ("Content-Type", response.content_type or None),
+        ("Content-Length", response.content_length),
+        ("Location", response.location),
+        ("Transfer-Encoding", "chunked" if chunked else None),
+        ("Connection", "upgrade" if response.status == 101 else "close"),
+    )
+    own = [(name, str(value)) for name, value in settled if value is not None]
+    return (*own, *response.headers)

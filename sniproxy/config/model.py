@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .directives.core import CoreLocation, CoreServer, LocationName
+from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.log import ErrorLog, Log, LogFormat
 from .directives.process import Events, Main
 from .directives.proxy import Proxy
@@ -40,10 +40,15 @@ class Server:
     place: Place
 
     @property
+    def names(self) -> tuple[ServerName, ...]:
+        """Every `server_name`; a server without one answers to the empty name."""
+        return tuple(n for said in self.core.server_name for n in said) or (ServerName(""),)
+
+    @property
     def name(self) -> str:
-        """The first `server_name`, which log lines and `$server_name` show."""
-        names = self.core.server_name
-        return names[0][0].name if names else ""
+        """The first `server_name` as log lines and `$server_name` show it."""
+        first = self.names[0]
+        return first.name.removeprefix(".") if first.pattern is None else f"~{first.name}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,29 +12,34 @@ _JSON_UNSAFE = re.compile(r'["\\\x00-\x1f]')
 _JSON_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 
 
-def escape_default(value: str) -> str:
-    """`"`, `\\` and everything outside printable ASCII as `\\xHH`; nothing at all is `-`."""
-    if not value:
+def escape_default(value: str | None) -> str:
+    """`"`, `\\` and everything outside printable ASCII as `\\xHH`; no value at all is `-`."""
+    if value is None:
         return "-"
     return _DEFAULT_UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02X}", value)
 
 
-def escape_json(value: str) -> str:
-    """JSON's escapes; nothing at all is empty."""
+def escape_json(value: str | None) -> str:
+    """JSON's escapes; no value at all is empty."""
     return _JSON_UNSAFE.sub(
         lambda match: (
             "\\" + match[0]
             if match[0] in '"\\'
             else _JSON_SHORT.get(match[0], f"\\u{ord(match[0]):04X}")
         ),
-        value,
+        value or "",
     )
 
 
-ESCAPES: dict[str, Callable[[str], str]] = {
+def escape_none(value: str | None) -> str:
+    """The value as it is; no value at all is empty."""
+    return value or ""
+
+
+ESCAPES: dict[str, Callable[[str | None], str]] = {
     "default": escape_default,
     "json": escape_json,
-    "none": str,
+    "none": escape_none,
 }
 
 

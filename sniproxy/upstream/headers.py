@@ -58,8 +58,6 @@ def upstream_uri(location: Location, facts: Facts) -> str:
     replacement = target.address.uri
     if not replacement and facts.uri_is_clients and facts.request.target.startswith("/"):
         return facts.request.target
-    if replacement.startswith("?"):
-        replacement = "/" + replacement
     matched = len(location.name.name) if replacement and facts.location_matched else 0
     rest = facts.uri[matched:]
     if facts.internal or "%" in facts.request.target.partition("?")[0]:

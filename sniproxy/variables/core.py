@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
 import socket
@@ -16,27 +15,31 @@ from ..version import NGINX_VERSION
 from .row import Variable, seconds
 
 
-def _header(name: str) -> Callable[[Facts], str]:
-    return lambda facts: facts.request.header(name) or ""
+def _header(name: str) -> Callable[[Facts], str | None]:
+    return lambda facts: facts.request.header(name)
 
 
-def joined(headers: Iterable[Header], name: str, separator: str = ", ") -> str:
+def joined(headers: Iterable[Header], name: str, separator: str = ", ") -> str | None:
     """All fields whose name is `name` in a variable's spelling (`user_agent`), joined."""
-    return separator.join([v for n, v in headers if n.lower().replace("-", "_") == name])
+    values = [v for n, v in headers if n.lower().replace("-", "_") == name]
+    return separator.join(values) if values else None
 
 
 def _host(facts: Facts) -> str:
     return facts.request.host or facts.server.name
 
 
-def _remote_user(facts: Facts) -> str:
-    scheme, _, encoded = (facts.request.header("authorization") or "").partition(" ")
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return base64.b64decode(encoded.strip()).decode("latin-1").partition(":")[0]
-    except (binascii.Error, ValueError):
-        return ""
+_BASIC = re.compile(r"basic +([A-Za-z0-9+/]*)(?:=.*)?", re.IGNORECASE)
+
+
+def _remote_user(facts: Facts) -> str | None:
+    basic = _BASIC.fullmatch(facts.request.header("authorization") or "")
+    if basic is None or len(basic[1]) % 4 == 1:
+        return None
+    # nginx asks for no padding.
+    decoded = base64.b64decode(basic[1] + "=" * (-len(basic[1]) % 4)).decode("latin-1")
+    user, colon, _ = decoded.partition(":")
+    return user if user and colon else None
 
 
 def _time_local(facts: Facts) -> str:
@@ -48,35 +51,35 @@ def _time_iso8601(facts: Facts) -> str:
     return f"{text[:-2]}:{text[-2:]}"
 
 
-def _argument(facts: Facts, name: str) -> str:
-    for part in facts.args.split("&"):
+def _argument(facts: Facts, name: str) -> str | None:
+    for part in facts.args.split("&") if name else ():
         key, equals, value = part.partition("=")
-        if equals and key.lower() == name.lower():
+        if equals and key.lower() == name:
             return value
-    return ""
+    return None
 
 
-def _cookie(facts: Facts, name: str) -> str:
+def _cookie(facts: Facts, name: str) -> str | None:
     for field_name, value in facts.request.headers:
         if field_name.lower() == "cookie":
-            for part in re.split(r"[;,]\s*", value):
-                key, equals, text = part.strip().partition("=")
-                if equals and key.lower() == name.lower():
-                    return text
-    return ""
+            for part in value.split(";"):
+                key, equals, text = part.partition("=")
+                if equals and key.strip(" ").lower() == name:
+                    return text.lstrip(" ")
+    return None
 
 
-def _http(facts: Facts, name: str) -> str:
+def _http(facts: Facts, name: str) -> str | None:
     return joined(facts.request.headers, name, "; " if name == "cookie" else ", ")
 
 
-def _sent_http(facts: Facts, name: str) -> str:
+def _sent_http(facts: Facts, name: str) -> str | None:
     return joined(facts.sent_headers, name)
 
 
-def _content_length(facts: Facts) -> str:
-    length = facts.request.content_length
-    return "" if length is None else str(length)
+def _content_length(facts: Facts) -> str | None:
+    length = facts.body_length if facts.request.chunked else facts.request.content_length
+    return None if length is None else str(length)
 
 
 def _binary_address(facts: Facts) -> str:
@@ -92,14 +95,16 @@ def _protocol(facts: Facts) -> str:
 
 
 ROWS = (
-    Variable("args", lambda f: f.args, "the query"),
-    Variable("query_string", lambda f: f.args, "the query"),
+    Variable("args", lambda f: f.args or None, "the query"),
+    Variable("query_string", lambda f: f.args or None, "the query"),
     Variable("is_args", lambda f: "?" if f.args else "", "`?` if there is a query"),
-    Variable("uri", lambda f: f.uri, "the normalised path"),
-    Variable("document_uri", lambda f: f.uri, "the normalised path"),
-    Variable("request_uri", lambda f: f.request.target, "path and query as the client sent them"),
+    Variable("uri", lambda f: f.uri or None, "the normalised path"),
+    Variable("document_uri", lambda f: f.uri or None, "the normalised path"),
+    Variable(
+        "request_uri", lambda f: f.request.target or None, "path and query as the client sent them"
+    ),
     Variable("request", lambda f: f.request.line, "the request line"),
-    Variable("request_method", lambda f: f.method, "the method"),
+    Variable("request_method", lambda f: f.method or None, "the method"),
     Variable("request_length", lambda f: str(f.request_length), "bytes of the request"),
     Variable(
         "request_time",
@@ -128,7 +133,7 @@ ROWS = (
     Variable("status", lambda f: f"{f.error_status or f.status:03d}", "the status of the answer"),
     Variable("bytes_sent", lambda f: str(f.bytes_sent), "bytes sent to the client"),
     Variable("body_bytes_sent", lambda f: str(f.body_bytes_sent), "of these without the head"),
-    Variable("content_length", _content_length, "the Content-Length field"),
+    Variable("content_length", _content_length, "bytes of the request's body"),
     Variable("content_type", _header("content-type"), "the Content-Type field"),
     Variable("http_host", lambda f: _http(f, "host"), "the Host field as sent"),
     Variable("nginx_version", lambda f: NGINX_VERSION, "the nginx that is imitated"),
@@ -139,7 +144,7 @@ ROWS = (
     Variable("pipe", lambda f: ".", "`p` for a pipelined request"),
 )
 
-PREFIXES: tuple[tuple[str, Callable[[Facts, str], str]], ...] = (
+PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
     ("http_", _http),
     ("sent_http_", _sent_http),
     ("arg_", _argument),

@@ -6,10 +6,10 @@ from ..facts import Facts
 from .row import Variable
 
 
-def _port(facts: Facts) -> str:
+def _port(facts: Facts) -> str | None:
     target = facts.location.proxy.proxy_pass
     if target is None or target.address is None:
-        return ""
+        return None
     return str(target.address.port or "")
 
 
@@ -19,7 +19,7 @@ def _forwarded_for(facts: Facts) -> str:
 
 
 ROWS = (
-    Variable("proxy_host", lambda f: f.proxy_host, "name and port of `proxy_pass`"),
+    Variable("proxy_host", lambda f: f.proxy_host or None, "name and port of `proxy_pass`"),
     Variable("proxy_port", _port, "the port of `proxy_pass`"),
     Variable(
         "proxy_add_x_forwarded_for", _forwarded_for, "X-Forwarded-For with the client's address"

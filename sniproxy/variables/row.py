@@ -10,10 +10,13 @@ from ..facts import Facts
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`$name`: its value for a request, "" where it has none, and what it is."""
+    """`$name`: its value for a request, None where it has none, and what it is.
+
+    A value may be empty: an access line shows that as nothing, and None as `-`.
+    """
 
     name: str
-    value: Callable[[Facts], str]
+    value: Callable[[Facts], str | None]
     doc: str
 
 

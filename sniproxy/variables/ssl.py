@@ -9,10 +9,10 @@ from ..message import Handshake
 from .row import Variable
 
 
-def _of(value: Callable[[Handshake], str]) -> Callable[[Facts], str]:
-    def read(facts: Facts) -> str:
+def _of(value: Callable[[Handshake], str | None]) -> Callable[[Facts], str | None]:
+    def read(facts: Facts) -> str | None:
         handshake = facts.connection.handshake
-        return value(handshake()) if handshake is not None else ""
+        return (value(handshake()) or None) if handshake is not None else None
 
     return read
 
@@ -21,7 +21,7 @@ ROWS = (
     Variable("ssl_protocol", _of(lambda h: h.protocol), "the protocol, `TLSv1.3`"),
     Variable("ssl_cipher", _of(lambda h: h.cipher), "the cipher chosen"),
     Variable("ssl_curve", _of(lambda h: h.group), "the group of the key exchange"),
-    Variable("ssl_server_name", _of(lambda h: h.server_name or ""), "the SNI received"),
+    Variable("ssl_server_name", _of(lambda h: h.server_name), "the SNI received"),
     Variable("ssl_session_reused", _of(lambda h: "r" if h.resumed else "."), "`r` or `.`"),
     Variable("ssl_alpn_protocol", _of(lambda h: h.alpn), "the protocol chosen by ALPN"),
 )

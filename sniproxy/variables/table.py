@@ -10,8 +10,11 @@ from . import core, proxy, ssl, upstream
 from .row import Variable
 
 ROWS: tuple[Variable, ...] = (*core.ROWS, *proxy.ROWS, *ssl.ROWS, *upstream.ROWS)
-BY_NAME: dict[str, Callable[[Facts], str]] = {row.name: row.value for row in ROWS}
-PREFIXES: tuple[tuple[str, Callable[[Facts, str], str]], ...] = (*core.PREFIXES, *upstream.PREFIXES)
+BY_NAME: dict[str, Callable[[Facts], str | None]] = {row.name: row.value for row in ROWS}
+PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
+    *core.PREFIXES,
+    *upstream.PREFIXES,
+)
 
 
 def is_variable(name: str) -> bool:
@@ -22,22 +25,20 @@ def is_variable(name: str) -> bool:
 def lookup(facts: Facts) -> Lookup:
     """What templates are rendered with for one request."""
 
-    def value(name: str) -> str:
+    def value(name: str) -> str | None:
         of = BY_NAME.get(name)
         if of is not None:
             return of(facts)
+        if name in facts.variables:
+            return facts.variables[name]
         for prefix, of_suffix in PREFIXES:
             if name.startswith(prefix):
                 return of_suffix(facts, name[len(prefix) :])
-        return _capture(facts, name)
+        return _capture(facts, int(name)) if name.isdigit() else None
 
     return value
 
 
-def _capture(facts: Facts, name: str) -> str:
-    if facts.captures is None:
-        return ""
-    try:
-        return facts.captures[int(name) if name.isdigit() else name] or ""
-    except IndexError:
-        return ""
+def _capture(facts: Facts, group: int) -> str | None:
+    match = facts.captures
+    return match[group] if match is not None and group <= match.re.groups else None

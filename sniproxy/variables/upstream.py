@@ -9,11 +9,11 @@ from .core import joined
 from .row import Variable, seconds
 
 
-def _each(value: Callable[[Try], str]) -> Callable[[Facts], str]:
-    return lambda facts: ", ".join([value(one) for one in facts.tries])
+def _each(value: Callable[[Try], str]) -> Callable[[Facts], str | None]:
+    return lambda facts: ", ".join([value(one) for one in facts.tries]) or None
 
 
-def _time(value: Callable[[Try], float | None]) -> Callable[[Facts], str]:
+def _time(value: Callable[[Try], float | None]) -> Callable[[Facts], str | None]:
     def text(one: Try) -> str:
         elapsed = value(one)
         return "-" if elapsed is None else seconds(elapsed)
@@ -21,8 +21,8 @@ def _time(value: Callable[[Try], float | None]) -> Callable[[Facts], str]:
     return _each(text)
 
 
-def _header(facts: Facts, name: str) -> str:
-    return joined(facts.tries[-1].headers, name) if facts.tries else ""
+def _header(facts: Facts, name: str) -> str | None:
+    return joined(facts.tries[-1].headers, name) if facts.tries else None
 
 
 ROWS = (
@@ -38,4 +38,6 @@ ROWS = (
     Variable("upstream_bytes_received", _each(lambda t: str(t.bytes_received)), "bytes received"),
 )
 
-PREFIXES: tuple[tuple[str, Callable[[Facts, str], str]], ...] = (("upstream_http_", _header),)
+PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
+    ("upstream_http_", _header),
+)
