@@ -18,6 +18,7 @@ from OpenSSL import SSL
 from ..message import ConfigError
 from . import openssl
 from .certificates import CertificateSource, KeyObject, LoadedCertificate, Loader
+from .conf_commands import Command, apply
 from .errors import NATIVE, Dialect, error_text
 
 PROTOCOLS = frozenset({"TLSv1.2", "TLSv1.3"})
@@ -58,6 +59,7 @@ def server_context(
     session_cache: str = "none",
     session_tickets: bool = True,
     session_timeout: float = SESSION_TIMEOUT,
+    conf_commands: Sequence[Command] = (),
     dialect: Dialect = NATIVE,
 ) -> SSL.Context:
     """The context of a virtual server; paths are absolute, "" stands for a directive not given.
@@ -99,6 +101,7 @@ def server_context(
     context.set_session_cache_mode(_SESSION_CACHE[session_cache])
     if not session_tickets:
         context.set_options(SSL.OP_NO_TICKET)
+    apply(context, conf_commands, directive="ssl_conf_command", dialect=dialect)
     return context
 
 
@@ -125,9 +128,15 @@ def upstream_context(
     trusted_certificate: str = "",
     verify_depth: int = 1,
     crl: str = "",
+    conf_commands: Sequence[Command] = (),
+    trust_of: SSL.Context | None = None,
     dialect: Dialect = NATIVE,
 ) -> SSL.Context:
-    """The context for the upstreams of a location. Raises ConfigError in nginx's words."""
+    """The context for the upstreams of a location. Raises ConfigError in nginx's words.
+
+    `trust_of` is a context with the same authorities and revocation lists, so that another
+    certificate does not need them to be read again.
+    """
     loader = Loader(dialect)
     context = _context(protocols)
     _set_ciphers(context, ciphers, dialect)
@@ -139,10 +148,14 @@ def upstream_context(
         if not trusted_certificate:
             raise ConfigError("no proxy_ssl_trusted_certificate for proxy_ssl_verify")
         openssl.verify_and_go_on(context, None, verify_depth)
-        _trust(context, trusted_certificate, loader)
-        _revoke(context, crl, loader)
+        if trust_of is not None:
+            openssl.share_trust(context, trust_of)
+        else:
+            _trust(context, trusted_certificate, loader)
+            _revoke(context, crl, loader)
     _set_groups(context, "auto", dialect)
     context.set_session_cache_mode(SSL.SESS_CACHE_CLIENT | SSL.SESS_CACHE_NO_INTERNAL)
+    apply(context, conf_commands, directive="proxy_ssl_conf_command", dialect=dialect)
     return context
 
 

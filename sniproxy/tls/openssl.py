@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NewType
@@ -33,19 +34,22 @@ BIO_free BIO_get_mem_data BIO_new BIO_new_file BIO_new_mem_buf BIO_s_mem ERR_cle
 ERR_get_error ERR_lib_error_string ERR_peek_error ERR_reason_error_string EVP_PKEY_free
 PEM_read_bio_PrivateKey PEM_read_bio_X509 SSL_CIPHER_get_name SSL_CTX_add_client_CA
 SSL_CTX_get_cert_store SSL_CTX_get_options SSL_CTX_get_verify_mode SSL_CTX_set1_curves_list
-SSL_CTX_set_alpn_select_cb SSL_CTX_set_cipher_list SSL_CTX_set_tlsext_servername_callback
-SSL_CTX_set_verify SSL_CTX_set_verify_depth SSL_CTX_use_PrivateKey SSL_CTX_use_certificate
-SSL_CTX_use_certificate_chain_file SSL_ERROR_NONE SSL_ERROR_SSL SSL_ERROR_SYSCALL
-SSL_ERROR_WANT_READ SSL_ERROR_WANT_WRITE SSL_ERROR_ZERO_RETURN SSL_OP_NO_RENEGOTIATION
-SSL_OP_NO_TICKET SSL_RECEIVED_SHUTDOWN SSL_SENT_SHUTDOWN SSL_SESSION_free
+SSL_CTX_set1_sigalgs_list SSL_CTX_set_alpn_select_cb SSL_CTX_set_cert_store
+SSL_CTX_set_cipher_list SSL_CTX_set_ciphersuites SSL_CTX_set_keylog_callback
+SSL_CTX_set_max_proto_version SSL_CTX_set_min_proto_version SSL_CTX_set_options
+SSL_CTX_set_tlsext_servername_callback SSL_CTX_set_verify SSL_CTX_set_verify_depth
+SSL_CTX_use_PrivateKey SSL_CTX_use_certificate SSL_CTX_use_certificate_chain_file SSL_ERROR_NONE
+SSL_ERROR_SSL SSL_ERROR_SYSCALL SSL_ERROR_WANT_READ SSL_ERROR_WANT_WRITE SSL_ERROR_ZERO_RETURN
+SSL_OP_NO_RENEGOTIATION SSL_OP_NO_TICKET SSL_RECEIVED_SHUTDOWN SSL_SENT_SHUTDOWN SSL_SESSION_free
 SSL_TLSEXT_ERR_ALERT_FATAL SSL_TLSEXT_ERR_OK SSL_do_handshake SSL_free SSL_get0_alpn_selected
 SSL_get0_group_name SSL_get1_session SSL_get_current_cipher SSL_get_error
 SSL_get_peer_certificate SSL_get_servername SSL_get_verify_result SSL_get_version SSL_new
 SSL_read SSL_session_reused SSL_set_SSL_CTX SSL_set_accept_state SSL_set_alpn_protos
 SSL_set_connect_state SSL_set_fd SSL_set_options SSL_set_session SSL_set_shutdown
 SSL_set_tlsext_host_name SSL_set_verify SSL_shutdown SSL_write TLSEXT_NAMETYPE_host_name
-X509_CRL_free X509_STORE_add_cert X509_STORE_add_crl X509_STORE_set_flags X509_V_FLAG_CRL_CHECK
-X509_V_FLAG_CRL_CHECK_ALL X509_free X509_verify_cert_error_string d2i_X509_CRL_bio i2d_X509_bio
+X509_CRL_free X509_STORE_add_cert X509_STORE_add_crl X509_STORE_set_flags X509_STORE_up_ref
+X509_V_FLAG_CRL_CHECK X509_V_FLAG_CRL_CHECK_ALL X509_free X509_verify_cert_error_string
+d2i_X509_CRL_bio i2d_X509_bio
 """
 """All that this file takes from the library."""
 
@@ -119,11 +123,12 @@ def drain_error_queue() -> list[QueuedError]:
     """All errors of this thread, oldest first; the queue is empty afterwards."""
     queue = []
     while code := lib.ERR_get_error():
-        queue.append(_queued_error(code))
+        queue.append(queued_error(code))
     return queue
 
 
-def _queued_error(code: int) -> QueuedError:
+def queued_error(code: int) -> QueuedError:
+    """The error with this packed code, in the library's words."""
     library = _text(lib.ERR_lib_error_string(code)) or f"lib({code >> 23 & 0xFF})"
     if code & 0x80000000:
         return QueuedError(code, library, os.strerror(code & 0x7FFFFFFF))
@@ -357,6 +362,18 @@ _server_name_callback = ffi.callback("int (*)(SSL *, int *, void *)", _on_server
 _accept_any_chain = ffi.callback("int (*)(int, X509_STORE_CTX *)", lambda ok, store: 1, error=1)
 
 
+_key_logs: weakref.WeakKeyDictionary[SSL.Context, Any] = weakref.WeakKeyDictionary()
+
+
+def log_keys(context: SSL.Context, write: Callable[[bytes], None]) -> None:
+    """Has `write` called with every line (without its end) of the NSS key log format."""
+    callback = ffi.callback("void (*)(const SSL *, const char *)")(
+        lambda _ssl, line: write(ffi.string(line))
+    )
+    _key_logs[context] = callback
+    lib.SSL_CTX_set_keylog_callback(context._context, callback)
+
+
 def call_on_server_name(context: SSL.Context) -> None:
     """Lets `server_name_hook` work for the connections of `context`."""
     lib.SSL_CTX_set_tlsext_servername_callback(context._context, _server_name_callback)
@@ -402,8 +419,47 @@ def set_cipher_list(context: SSL.Context, ciphers: bytes) -> bool:
 
 
 def set_groups(context: SSL.Context, groups: bytes) -> bool:
+    """False for an empty list too, which OpenSSL refuses before its release 4."""
     _clear_error()
-    return bool(lib.SSL_CTX_set1_curves_list(context._context, groups) == 1)
+    return bool(groups and lib.SSL_CTX_set1_curves_list(context._context, groups) == 1)
+
+
+def set_ciphersuites(context: SSL.Context, suites: bytes) -> bool:
+    """Of TLS 1.3."""
+    _clear_error()
+    return bool(lib.SSL_CTX_set_ciphersuites(context._context, suites) == 1)
+
+
+def set_signature_algorithms(context: SSL.Context, algorithms: bytes) -> bool:
+    _clear_error()
+    return bool(lib.SSL_CTX_set1_sigalgs_list(context._context, algorithms) == 1)
+
+
+def set_least_protocol(context: SSL.Context, version: int) -> bool:
+    """`version` as in the record layer, 0x0303; 0 is no bound."""
+    _clear_error()
+    return bool(lib.SSL_CTX_set_min_proto_version(context._context, version) == 1)
+
+
+def set_most_protocol(context: SSL.Context, version: int) -> bool:
+    _clear_error()
+    return bool(lib.SSL_CTX_set_max_proto_version(context._context, version) == 1)
+
+
+def options(context: SSL.Context) -> int:
+    """SSL_OP_*; there is no way to clear one."""
+    return int(lib.SSL_CTX_get_options(context._context))
+
+
+def set_options(context: SSL.Context, bits: int) -> None:
+    lib.SSL_CTX_set_options(context._context, bits)
+
+
+def share_trust(context: SSL.Context, other: SSL.Context) -> None:
+    """Lets `context` verify by the authorities and revocation lists of `other`."""
+    store = lib.SSL_CTX_get_cert_store(other._context)
+    lib.X509_STORE_up_ref(store)
+    lib.SSL_CTX_set_cert_store(context._context, store)
 
 
 class Pem:

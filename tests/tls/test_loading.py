@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from sniproxy.message import ConfigError
 from sniproxy.tls.certificates import CertificateSource, read_password_file
+from sniproxy.tls.conf_commands import Command
 from sniproxy.tls.contexts import server_context, upstream_context
 
 from . import authority
 from .conftest import Files
-from .real_nginx import refusal, same_codes
+from .real_nginx import judge, refusal, same_codes
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,7 @@ class Server:
     password_file: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     """Names without `ssl_`."""
+    commands: tuple[Command, ...] = ()
 
     def nginx(self, path: Callable[[str], str]) -> str:
         directives = {
@@ -59,6 +61,7 @@ class Server:
             for k, v in directives.items()
             if v
         )
+        text += "".join(f'ssl_conf_command "{k}" "{v}";' for k, v in self.commands)
         return f"server {{ listen 127.0.0.1:1 ssl; {text} }}"
 
     def ours(self, path: Callable[[str], str]) -> None:
@@ -67,7 +70,7 @@ class Server:
             passphrases = read_password_file(path(self.password_file))
         source = CertificateSource(path(self.certificate), path(self.key), passphrases)
         settings: dict[str, Any] = {name: path(value) for name, value in self.settings.items()}
-        server_context(certificates=[source], **settings)
+        server_context(certificates=[source], conf_commands=self.commands, **settings)
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,12 @@ class Location:
     settings: dict[str, str]
     certificate: str = ""
     key: str = ""
+    commands: tuple[Command, ...] = ()
 
     def nginx(self, path: Callable[[str], str]) -> str:
         directives = {"certificate": self.certificate, "certificate_key": self.key, **self.settings}
         text = "".join(f'proxy_ssl_{k} "{path(v)}";' for k, v in directives.items() if v)
+        text += "".join(f'proxy_ssl_conf_command "{k}" "{v}";' for k, v in self.commands)
         location = f"location / {{ proxy_pass https://127.0.0.1; {text} }}"
         return f"server {{ listen 127.0.0.1:1; {location} }}"
 
@@ -89,7 +94,7 @@ class Location:
         settings["verify"] = settings.get("verify") == "on"
         if self.certificate:
             settings["certificate"] = CertificateSource(path(self.certificate), path(self.key))
-        upstream_context(**settings)
+        upstream_context(conf_commands=self.commands, **settings)
 
 
 TRUSTED = {"verify": "on", "trusted_certificate": "FILES/ca.pem"}
@@ -129,7 +134,59 @@ REFUSED = [
     Location({}, certificate="/nonexistent/x"),
     Location({}, certificate="/nonexistent/x", key="/nonexistent/y"),
     Location({}, certificate="FILES/leaf.crt", key="FILES/own.key"),
+    Location({"ciphers": "nope"}, commands=(("Options", "nope"),)),
+    Location({}, commands=(("Options", "PrioritizeChaCha"), ("Options", "nope"))),
+    Server(settings={"groups": "nope"}, commands=(("Options", "nope"),)),
+    *(
+        Location({}, commands=((name, value),))
+        for name, value in (
+            ("Nope", "x"),
+            ("-cipher", "HIGH"),
+            ("cipher", "HIGH"),
+            ("MinProtocol", "nope"),
+            ("MinProtocol", "tlsv1.2"),
+            ("minprotocol", ""),
+            ("MaxProtocol", "TLSv1.4"),
+            ("CipherString", "nope"),
+            ("CipherString", ""),
+            ("Ciphersuites", "nope"),
+            ("Groups", "nope"),
+            ("Groups", ""),
+            ("Curves", "X25519:nope"),
+            ("SignatureAlgorithms", "nope"),
+            ("SignatureAlgorithms", ""),
+            ("Options", "nope"),
+            ("Options", ""),
+            ("Options", "Bugs,,Compression"),
+            ("Options", "Bugs,"),
+            ("Options", "- Bugs"),
+            ("Options", "+-Bugs"),
+            ("Options", "DHSingl"),
+        )
+    ),
 ]
+
+ACCEPTED = (
+    ("MinProtocol", "TLSv1.3"),
+    ("MinProtocol", "None"),
+    ("MinProtocol", "SSLv3"),
+    ("MinProtocol", "DTLSv1.2"),
+    ("MAXPROTOCOL", "TLSv1.2"),
+    ("CipherString", "HIGH:!aNULL@SECLEVEL=1"),
+    ("Ciphersuites", "TLS_AES_128_GCM_SHA256:nope"),
+    ("Ciphersuites", ""),
+    ("Groups", "P-256:?nope"),
+    ("groups", "X25519:P-384"),
+    ("Curves", "secp521r1"),
+    ("SignatureAlgorithms", "ECDSA+SHA256:rsa_pss_rsae_sha256"),
+    ("Options", "SessionTicket , -EmptyFragments,+Bugs, -KTLS"),
+    ("Options", "Compression,ServerPreference,NoResumptionOnRenegotiation,DHSingle,ECDHSingle"),
+    ("Options", "UnsafeLegacyRenegotiation,UnsafeLegacyServerConnect,ClientRenegotiation"),
+    ("Options", "-EncryptThenMac,NoRenegotiation,AllowNoDHEKEX,PreferNoDHEKEX,PrioritizeChaCha"),
+    ("Options", "MiddleboxCompat,-AntiReplay,-ExtendedMasterSecret,-CANames,KTLS"),
+    ("Options", "TxCertificateCompression,-RxCertificateCompression,KTLSTxZerocopySendfile"),
+    ("Options", "-SessionTicket,IgnoreUnexpectedEOF"),
+)
 
 
 @pytest.mark.nginx
@@ -143,6 +200,34 @@ def test_what_does_not_load_is_refused_in_nginx_words(
     with pytest.raises(ConfigError) as refused:
         case.ours(path)
     assert same_codes(str(refused.value)) == same_codes(refusal(tmp_path, case.nginx(path)))
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("command", ACCEPTED, ids=" ".join)
+def test_what_nginx_hands_to_openssl_is_done_here(command: Command, tmp_path: Path) -> None:
+    case = Location({}, commands=(command,))
+    case.ours(str)
+    assert judge(tmp_path, case.nginx(str)) is None
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("VerifyMode", "Peer"), '"proxy_ssl_conf_command" can not do "VerifyMode" in sniproxy'),
+        (
+            ("Options", "KTLS,-MiddleboxCompat"),
+            '"proxy_ssl_conf_command Options" can not do "-MiddleboxCompat" in sniproxy',
+        ),
+        (
+            ("options", "StrictCertCheck"),
+            '"proxy_ssl_conf_command options" can not do "StrictCertCheck" in sniproxy',
+        ),
+    ],
+)
+def test_what_the_binding_has_no_way_to_do_is_refused_by_name(command: Command, words: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        upstream_context(conf_commands=[command])
+    assert str(refused.value) == words
 
 
 @pytest.mark.nginx

@@ -1,0 +1,159 @@
+"""`proxy_ssl_conf_command` and `ssl_conf_command`: OpenSSL's own configuration language.
+
+nginx hands the pairs to SSL_CONF_cmd, which the binding does not have; what a setter exists
+for is done here with the library's verdicts, and the rest of its commands is refused by name.
+Source: SSL_CONF_cmd(3), "supported configuration file commands".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from OpenSSL import SSL
+
+from ..message import ConfigError
+from . import openssl
+from .errors import NATIVE, Dialect, error_text
+
+Command = tuple[str, str]
+"""Name and value as they stand in the configuration."""
+
+_BAD_VALUE = 0x0A000180
+_UNKNOWN_NAME = 0x0A000182
+
+
+def apply(
+    context: SSL.Context,
+    commands: Iterable[Command],
+    *,
+    directive: str = "ssl_conf_command",
+    dialect: Dialect = NATIVE,
+) -> None:
+    """Carry out `commands` on `context`, in their order, after all other settings.
+
+    Raises ConfigError: `SSL_CONF_cmd("NAME", "VALUE") failed (SSL: …)` where OpenSSL refuses,
+    and words of ours, naming `directive`, for what the binding has no way to do.
+    """
+    for name, value in commands:
+        command = _COMMANDS.get(name.lower())
+        failed = f'SSL_CONF_cmd("{name}", "{value}") failed'
+        openssl.drain_error_queue()
+        if command is None:
+            if name.lower() in _BEYOND:
+                raise ConfigError(f'"{directive}" can not do "{name}" in sniproxy')
+            unknown = [openssl.queued_error(_UNKNOWN_NAME)]
+            raise ConfigError(error_text(failed, unknown, dialect, {_UNKNOWN_NAME: f"cmd={name}"}))
+        try:
+            done = command(context, value)
+        except _CanNotDo as error:
+            raise ConfigError(f'"{directive} {name}" can not do "{error}" in sniproxy') from None
+        if not done:
+            queue = [*openssl.drain_error_queue(), openssl.queued_error(_BAD_VALUE)]
+            data = {_BAD_VALUE: f"cmd={name}, value={value}"}
+            raise ConfigError(error_text(failed, queue, dialect, data))
+
+
+class _CanNotDo(Exception):
+    """The library could, the binding can not; `str()` is what."""
+
+
+_VERSIONS = {
+    "None": 0,
+    "SSLv3": 0x0300,
+    "TLSv1": 0x0301,
+    "TLSv1.1": 0x0302,
+    "TLSv1.2": 0x0303,
+    "TLSv1.3": 0x0304,
+}
+_DATAGRAMS = ("DTLSv1", "DTLSv1.2")
+"""Accepted, and of no meaning to TLS."""
+
+
+def _least_protocol(context: SSL.Context, value: str) -> bool:
+    # The library may have forgotten SSLv3; as a lower bound it is none then.
+    version = _VERSIONS.get("None" if value == "SSLv3" else value)
+    if version is None:
+        return value in _DATAGRAMS
+    return openssl.set_least_protocol(context, version)
+
+
+def _most_protocol(context: SSL.Context, value: str) -> bool:
+    version = _VERSIONS.get(value)
+    if version is None:
+        return value in _DATAGRAMS
+    return openssl.set_most_protocol(context, version)
+
+
+def _text(setter: Callable[[SSL.Context, bytes], bool]) -> Callable[[SSL.Context, str], bool]:
+    return lambda context, value: setter(context, value.encode("latin-1"))
+
+
+# Options by name: their bit (SSL_OP_*), and whether naming one clears it. The bits are part of
+# OpenSSL's ABI since 3.0; the binding names a part of them only.
+_OPTIONS = {
+    "sessionticket": (1 << 14, True),
+    "emptyfragments": (1 << 11, True),
+    "bugs": (1 << 31 | 1 << 11 | 1 << 6 | 1 << 4, False),
+    "compression": (0, True),  # no release in use has a compression left
+    "serverpreference": (1 << 22, False),
+    "noresumptiononrenegotiation": (1 << 16, False),
+    "dhsingle": (0, False),
+    "ecdhsingle": (0, False),
+    "unsafelegacyrenegotiation": (1 << 18, False),
+    "unsafelegacyserverconnect": (1 << 2, False),
+    "clientrenegotiation": (1 << 8, False),
+    "encryptthenmac": (1 << 19, True),
+    "norenegotiation": (1 << 30, False),
+    "allownodhekex": (1 << 10, False),
+    "prefernodhekex": (1 << 35, False),
+    "prioritizechacha": (1 << 21, False),
+    "middleboxcompat": (1 << 20, False),
+    "antireplay": (1 << 24, True),
+    "extendedmastersecret": (1 << 0, True),
+    "canames": (1 << 9, True),
+    "ktls": (0, False),  # the kernel gets no keys: nothing that a peer could see
+    "ktlstxzerocopysendfile": (0, False),
+    "txcertificatecompression": (1 << 32, True),
+    "rxcertificatecompression": (1 << 33, True),
+    "ignoreunexpectedeof": (1 << 7, False),
+}
+
+
+def _options(context: SSL.Context, value: str) -> bool:
+    for word in value.split(","):
+        name = word.strip(" \t\n\v\f\r")
+        wanted = not name.startswith("-")
+        found = _OPTIONS.get(name[name.startswith(("+", "-")) :].lower())
+        if found is None:
+            if name.lower().endswith("strictcertcheck"):
+                raise _CanNotDo(name)
+            return False
+        bits, cleared = found
+        if wanted is not cleared:
+            openssl.set_options(context, bits)
+        elif openssl.options(context) & bits:
+            raise _CanNotDo(name)
+    return True
+
+
+_COMMANDS: dict[str, Callable[[SSL.Context, str], bool]] = {
+    "minprotocol": _least_protocol,
+    "maxprotocol": _most_protocol,
+    "cipherstring": _text(openssl.set_cipher_list),
+    "ciphersuites": _text(openssl.set_ciphersuites),
+    "groups": _text(openssl.set_groups),
+    "curves": _text(openssl.set_groups),
+    "signaturealgorithms": _text(openssl.set_signature_algorithms),
+    "options": _options,
+}
+
+_BEYOND = frozenset(
+    (
+        "clientsignaturealgorithms", "ecdhparameters", "protocol", "verifymode", "certificate",
+        "privatekey", "serverinfofile", "chaincapath", "chaincafile", "chaincastore",
+        "verifycapath", "verifycafile", "verifycastore", "requestcafile", "requestcapath",
+        "requestcastore", "clientcafile", "clientcapath", "clientcastore", "dhparameters",
+        "recordpadding", "numtickets",
+    )
+)  # fmt: skip
+"""OpenSSL's other commands."""
