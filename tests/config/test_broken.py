@@ -1,0 +1,171 @@
+"""Every refusal in nginx's words, at nginx's line: a table, held against the real nginx too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .cases import BROKEN, EVENTS, GOOD, location, server
+from .oracle import Verdict, nginx_verdict, sniproxy_verdict
+
+COMMAND_LINE = [
+    ("daemon off", "events{}", 'unexpected end of parameter, expecting ";" in command line'),
+    ('pid "a', "events{}", 'unexpected end of parameter, expecting ";" in command line'),
+    ("daemon off;;", "events{}", 'unexpected ";" in command line'),
+    ("}", "events{}", 'unexpected "}" in command line'),
+    ("foo;", "events{}", 'unknown directive "foo" in command line'),
+    ("listen 80;", "events{}", '"listen" directive is not allowed here in command line'),
+    (
+        "pid a b;",
+        "events{}",
+        'invalid number of arguments in "pid" directive in command line',
+    ),
+    (
+        "events{}",
+        "events{}",
+        "block directives are not supported in -g option in command line",
+    ),
+    ("daemon off; daemon on;", "events{}", '"daemon" directive is duplicate in command line'),
+    ("daemon off;", "daemon on;events{}", '"daemon" directive is duplicate in FILE:1'),
+    (
+        "include /nowhere;",
+        "events{}",
+        'open() "/nowhere" failed (2: No such file or directory) in command line',
+    ),
+]
+
+OURS = [
+    (server("ssl_certificate auto;\nlisten 127.0.0.1:18443 ssl;"), None),
+    (location("ssi on;"), '"ssi" directive is not supported by sniproxy yet in FILE:7'),
+    (
+        "load_module a.so;",
+        '"load_module" directive is not supported by sniproxy: nginx\'s binary modules do not fit '
+        "in FILE:1",
+    ),
+    ("mail;", 'directive "mail" has no opening "{" in FILE:1'),
+    ("stream { nonsense }", '"stream" directive is not supported by sniproxy yet in FILE:1'),
+    (location("ssi;"), 'invalid number of arguments in "ssi" directive in FILE:7'),
+    ("ssi on;", '"ssi" directive is not allowed here in FILE:1'),
+    (
+        server('location ~ "(" {}'),
+        'pcre2_compile() failed: missing closing parenthesis in "(" in FILE:6',
+    ),
+    (
+        server("location ~ a**b {}"),
+        'pcre2_compile() failed: quantifier does not follow a repeatable item in "a**b" at "*b" '
+        "in FILE:6",
+    ),
+    (
+        location("proxy_http_version 2;"),
+        'the value "2" of "proxy_http_version" is not supported by sniproxy yet in FILE:7',
+    ),
+    (
+        server("listen 18443 quic;"),
+        'the "quic" parameter of "listen" is not supported by sniproxy yet in FILE:6',
+    ),
+    # nginx reads these at the end of `http {}` and names that line.
+    (location("proxy_set_header a $;"), "invalid variable name in FILE:7"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), BROKEN)
+def test_refused(tmp_path: Path, text: str, message: str) -> None:
+    assert sniproxy_verdict(tmp_path, text.encode("latin-1")).error == message
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize(("text", "message"), BROKEN)
+def test_nginx_refuses_it_so(tmp_path: Path, text: str, message: str) -> None:
+    assert nginx_verdict(tmp_path, text.encode("latin-1")).error == message
+
+
+@pytest.mark.parametrize(("text", "warnings"), GOOD)
+def test_accepted(tmp_path: Path, text: str, warnings: list[str]) -> None:
+    assert sniproxy_verdict(tmp_path, text.encode("latin-1")) == Verdict(None, tuple(warnings))
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize(("text", "warnings"), GOOD)
+def test_nginx_accepts_it_so(tmp_path: Path, text: str, warnings: list[str]) -> None:
+    assert nginx_verdict(tmp_path, text.encode("latin-1")) == Verdict(None, tuple(warnings))
+
+
+@pytest.mark.parametrize(("directives", "text", "message"), COMMAND_LINE)
+def test_command_line(tmp_path: Path, directives: str, text: str, message: str) -> None:
+    assert sniproxy_verdict(tmp_path, text.encode(), directives).error == message
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize(("directives", "text", "message"), COMMAND_LINE)
+def test_nginx_command_line(tmp_path: Path, directives: str, text: str, message: str) -> None:
+    assert nginx_verdict(tmp_path, text.encode(), directives).error == message
+
+
+@pytest.mark.parametrize(("text", "message"), OURS)
+def test_where_we_go_our_own_way(tmp_path: Path, text: str, message: str | None) -> None:
+    assert sniproxy_verdict(tmp_path, text.encode()).error == message
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("length", [4094, 4095, 4096, 4097])
+@pytest.mark.parametrize("tail", ["", " ", ";", " ;", "\n;", "\nx y;", ")", "x"])
+@pytest.mark.parametrize("opening", ["", '"', "'", "#"])
+def test_what_fits_the_buffer(tmp_path: Path, opening: str, tail: str, length: int) -> None:
+    closing = opening if opening in "\"'" else ""
+    for text in (opening + "a" * length + closing + tail, opening + "a" * length + tail):
+        raw = f"env {text}\n{EVENTS}".encode()
+        assert sniproxy_verdict(tmp_path, raw) == nginx_verdict(tmp_path, raw)
+
+
+@pytest.mark.nginx
+def test_long_messages_are_cut_as_by_nginx(tmp_path: Path) -> None:
+    raw = b"a" * 3000 + b";"
+    verdict = sniproxy_verdict(tmp_path, raw)
+    assert verdict == nginx_verdict(tmp_path, raw)
+    assert verdict.error is not None
+    assert len(verdict.error) < 1100
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    verdict = sniproxy_verdict(tmp_path, b"include gone.conf;")
+    assert verdict.error == (
+        f'open() "{tmp_path}/gone.conf" failed (2: No such file or directory) in FILE:1'
+    )
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ({}, "include gone*.conf;events{}"),
+        ({}, "include gone.conf;events{}"),
+        ({"a.conf": "foo;", "b.conf": "bar;"}, "include *.conf_;include [ba].conf;events{}"),
+        ({"a.conf": "daemon on;\n", "b.conf": "\n\ndaemon on;"}, "include ?.conf;events{}"),
+        ({"a.conf": "events {"}, "include a.conf; }"),
+        ({"a.conf": "} events{}"}, "events { include a.conf;"),
+        ({"a.conf": "worker_connections 9;"}, "events { include a.conf; include a.conf; }"),
+        ({"a.conf": "worker_connections 9;"}, "events { include a.conf; }"),
+        ({"a.conf": "a/b c;", "d": ""}, "events{} http { types { include a.conf; } foo; }"),
+        ({"a.conf": "include b.conf;", "b.conf": "x;"}, "include a.conf;"),
+        ({".a.conf": "x;"}, "include *.conf_ ; events{} include *hidden*; include *.a.conf;"),
+    ],
+)
+def test_include(tmp_path: Path, files: dict[str, str], text: str) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    raw = text.encode()
+    assert sniproxy_verdict(tmp_path, raw) == nginx_verdict(tmp_path, raw)
+
+
+def test_what_includes_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.conf").write_text("\ninclude b.conf;")
+    (tmp_path / "b.conf").write_text("include a*.conf;")
+    verdict = sniproxy_verdict(tmp_path, b"include a.conf;")
+    assert verdict.error == f'"{tmp_path}/a.conf" includes itself in {tmp_path}/b.conf:1'
+
+
+def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    verdict = sniproxy_verdict(tmp_path, b"include folder;")
+    assert verdict.error == f'pread() "{tmp_path}/folder" failed (21: Is a directory)'
