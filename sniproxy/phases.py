@@ -15,7 +15,8 @@ from typing import Protocol
 
 from .facts import Facts
 from .handlers.handler import Handler
-from .handlers.returns import returned
+from .handlers.returns import with_slash
+from .handlers.rewriting import Rewritten, rewrite
 from .handlers.special import special_response
 from .http.uri import split_target
 from .logs.error import ConnectionLog
@@ -69,23 +70,52 @@ class Phases:
         return outcome
 
     async def _from_the_server(self) -> Outcome:
-        statements = self.server.settings.outside.rewrite.return_
-        if statements:
-            self._enter(self.server.outside)
-            return returned(statements[0], self.facts)
-        location, handler = self.server.choose(self.facts)
-        self._enter(location)
-        if location.settings.core.internal and not self.facts.internal:
-            return Special(404)
-        return await self._in_location(location, handler)
+        """All phases, for a path that no location has seen yet."""
+        outside = self.server.outside
+        self._enter(outside)
+        rewritten = self._rewrite(outside)
+        if rewritten is not None and rewritten.outcome is not None:
+            return rewritten.outcome
+        return await self._find_location()
 
-    async def _in_location(self, location: RunningLocation, handler: Handler) -> Outcome:
-        too_large = self._too_large()
-        if too_large is not None:
-            return too_large
-        statements = location.settings.rewrite.return_
-        if statements and location is not self.server.outside:
-            return returned(statements[0], self.facts)
+    async def _find_location(self) -> Outcome:
+        """The answer of the path's location, which a `rewrite` there may change again."""
+        while True:
+            found = self.server.find(self.facts)
+            location = found.location
+            self._enter(location)
+            if location.settings.core.internal and not self.facts.internal:
+                return Special(404)
+            if (too_large := self._too_large()) is not None:
+                return too_large
+            if found.add_slash:
+                return with_slash(self.facts)
+            outcome = await self._inside(location)
+            if outcome is not None:
+                return outcome
+            if self._is_cycle("processing", self.facts.uri):
+                return self._given_up()
+
+    async def _inside(self, location: RunningLocation) -> Outcome | None:
+        """The answer of a location; None where its statements have changed the path."""
+        rewritten = self._rewrite(location) if location is not self.server.outside else None
+        if rewritten is not None:
+            if rewritten.outcome is not None:
+                return rewritten.outcome
+            if rewritten.path_changed:
+                return None
+        return await self._handled(self.location.handler)
+
+    def _rewrite(self, location: RunningLocation) -> Rewritten | None:
+        statements = location.settings.rewrite.statements
+        if not statements:
+            return None
+        rewritten = rewrite(statements, self.facts)
+        if rewritten.inside is not None:
+            self._enter(self.server.running[rewritten.inside])
+        return rewritten
+
+    async def _handled(self, handler: Handler) -> Outcome:
         body = await self.client.body(self.facts) if handler.reads_body else None
         if isinstance(body, Special):
             return body
@@ -97,6 +127,7 @@ class Phases:
 
     def _enter(self, location: RunningLocation) -> None:
         self.location = location
+        self.facts.location = location.settings
         self.log.action = ""
         self.log.error_log = location.error_log
 
@@ -136,24 +167,29 @@ class Phases:
 
     async def _redirected(self, elsewhere: Elsewhere) -> Outcome:
         facts = self.facts
-        facts.redirects_left -= 1
-        if facts.redirects_left <= 0:
-            text = "rewrite or internal redirection cycle while "
-            how = "redirect to named location" if elsewhere.named else "internally redirecting to"
-            self.log.write(Level.ERROR, f'{text}{how} "{elsewhere.uri}"')
+        how = "redirect to named location" if elsewhere.named else "internally redirecting to"
+        if self._is_cycle(how, elsewhere.uri):
             return self._given_up()
         facts.internal = True
-        if elsewhere.named:
-            location = self.server.named.get(elsewhere.uri)
-            if location is None:
-                self.log.write(Level.ERROR, f'could not find named location "{elsewhere.uri}"')
-                return self._given_up()
-            facts.location = location.settings
-            self._enter(location)
-            return await self._in_location(location, location.handler)
-        facts.uri, facts.args = elsewhere.uri, elsewhere.args
-        facts.uri_is_clients = False
-        return await self._from_the_server()
+        if not elsewhere.named:
+            facts.uri, facts.args = elsewhere.uri, elsewhere.args
+            facts.uri_is_clients = False
+            return await self._from_the_server()
+        location = self.server.named.get(elsewhere.uri)
+        if location is None:
+            self.log.write(Level.ERROR, f'could not find named location "{elsewhere.uri}"')
+            return self._given_up()
+        self._enter(location)
+        outcome = await self._inside(location)
+        return outcome if outcome is not None else await self._find_location()
+
+    def _is_cycle(self, how: str, uri: str) -> bool:
+        self.facts.redirects_left -= 1
+        if self.facts.redirects_left > 0:
+            return False
+        text = f'rewrite or internal redirection cycle while {how} "{uri}"'
+        self.log.write(Level.ERROR, text)
+        return True
 
     def _given_up(self) -> Response:
         self.facts.error_status = None

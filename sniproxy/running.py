@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from OpenSSL import SSL
 
@@ -14,6 +15,7 @@ from .config.model import Location, Server
 from .departures import DepartureWatch
 from .facts import Facts
 from .handlers.handler import Handler
+from .http.fields import valid_host
 from .http.head import HeadRules
 from .logs.access import access_line
 from .logs.error import ErrorLog
@@ -51,6 +53,14 @@ class RunningLocation:
     handler: Handler
 
 
+class FoundLocation(NamedTuple):
+    """What a path leads to."""
+
+    location: RunningLocation
+    add_slash: bool
+    """Whether the path lacks the slash of the location's name."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RunningServer:
     """One virtual server."""
@@ -63,21 +73,17 @@ class RunningServer:
     """By name with its `@`."""
     locations: Locations
     running: Mapping[Location, RunningLocation]
-    add_slash: Handler
-    context: Callable[[str | None, str], SSL.Context | Reject] | None
+    context: Callable[[str | None, str], SSL.Context] | None
     """The TLS context for the SNI received and the local address; None without a certificate."""
 
-    def choose(self, facts: Facts) -> tuple[RunningLocation, Handler]:
-        """The location for a request, noted in its facts, and the handler that answers."""
+    def find(self, facts: Facts) -> FoundLocation:
+        """The location for the path of a request; its captures are noted in the facts."""
         found = self.locations.find(facts.uri)
         if found.location is None:
-            facts.location = self.settings.outside
-            return self.outside, self.outside.handler
-        facts.location = found.location
+            return FoundLocation(self.outside, False)
         if found.captures is not None:
             facts.matched(found.captures)
-        location = self.running[found.location]
-        return location, self.add_slash if found.add_slash else location.handler
+        return FoundLocation(self.running[found.location], found.add_slash)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,13 +125,19 @@ class Running:
         """What a handshake starts from, before the SNI is known."""
         return self.fallback_contexts[listener]
 
+    def negotiated(
+        self, listener: Listener, server_name: str | None
+    ) -> tuple[str, RunningServer] | None:
+        """The name that an SNI stands for, and its server; None where it chooses nothing."""
+        name = valid_host(server_name) if server_name else None
+        server = listener.names.negotiated(name) if name else None
+        return (name, self.servers[server]) if name and server else None
+
     def context_for(
-        self, listener: Listener, server_name: str | None, local: str
+        self, listener: Listener, server: RunningServer, server_name: str | None, local: str
     ) -> SSL.Context | Reject:
-        """The context of the server that an SNI chooses; without one, of the default server."""
-        if server_name is None:
-            chosen = listener.names.default
-        else:
-            chosen = listener.names.find(server_name.lower().rstrip("."))
-        server = self.servers[chosen]
-        return server.context(server_name, local) if server.context is not None else REJECT
+        """The context for a handshake with `server`: its own, else that of the default server."""
+        if server.settings.ssl.ssl_reject_handshake:
+            return REJECT
+        context = server.context or self.servers[listener.names.default].context
+        return REJECT if context is None else context(server_name, local)

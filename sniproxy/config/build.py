@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from ..message import ConfigError
@@ -12,7 +13,7 @@ from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.log import Log
 from .directives.process import Events, Main
 from .directives.proxy import Proxy
-from .directives.rewrite import Rewrite
+from .directives.rewrite import If, Rewrite
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
 from .final import IsVariable, check_http
@@ -150,6 +151,25 @@ class _LocationSettings:
             self.rewrite.below(level),
         )
 
+    def location(self, name: LocationName, nested: tuple[Location, ...], block: Block) -> Location:
+        """The location with these settings; an `if` among its statements becomes one too."""
+        statements = tuple(
+            [
+                If(said.value, self.in_if(said.values).location(name, (), said))
+                if isinstance(said, Block)
+                else said
+                for said in block.values.get("statements", ())
+            ]
+        )
+        rewrite = replace(self.rewrite, statements=statements)
+        return Location(name, self.core, self.log, self.proxy, rewrite, nested, block.place)
+
+    def in_if(self, level: Level) -> _LocationSettings:
+        """The same for an `if`, which has the handler of the location around it too."""
+        if "proxy_pass" not in level:
+            level = {**level, "proxy_pass": self.proxy.proxy_pass}
+        return self.below(level)
+
 
 def _location(block: Block, name: LocationName, settings: _LocationSettings) -> Location:
     """A location with all that is nested in it, however deep."""
@@ -164,8 +184,6 @@ def _location(block: Block, name: LocationName, settings: _LocationSettings) -> 
     nested: list[list[Location]] = [[] for _ in found]
     for index in range(len(found) - 1, -1, -1):
         here, name, own = found[index]
-        location = Location(
-            name, own.core, own.log, own.proxy, own.rewrite, tuple(nested[index][::-1]), here.place
-        )
+        location = own.location(name, tuple(nested[index][::-1]), here)
         nested[parents[index]].append(location)
     return location

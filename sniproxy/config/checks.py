@@ -16,6 +16,7 @@ from .addresses import Address
 from .directives.core import Listen, LocationName, ServerName
 from .directives.log import COMBINED, AccessLog, LogFormat
 from .directives.proxy import ProxyPass
+from .directives.rewrite import Condition, Set, Substitution
 from .directives.row import LIMIT_EXCEPT, LOCATION, LOCATION_IF, Args, Row
 from .reader import Block
 from .tree import Place
@@ -71,7 +72,7 @@ class ParseChecks:
         self.variables: dict[str, None] = {}
         """The variables that were used, lower-cased, in the order of their appearance."""
         self.captures: set[str] = set()
-        """Names that regular expressions of the configuration define."""
+        """Names that the configuration defines itself: by `set`, and in regular expressions."""
         self._upstreams: dict[str, _Upstream] = {}
 
     def said(self, row: Row, value: Any, args: Args, inside: Block) -> None:
@@ -91,7 +92,7 @@ class ParseChecks:
     def closed(self, block: Block, inside: Block) -> None:
         name = block.row.name
         if name == "server" and "listen" not in block.values:
-            listen = Listen(Address(f"*:{DEFAULT_PORT}", "*", DEFAULT_PORT))
+            listen = Listen(Address(f"*:{DEFAULT_PORT}", "*", DEFAULT_PORT), place=block.place)
             block.values["listen"] = (listen,)
             self._listen(listen, Args("listen", (), block.end), block)
         elif name == "upstream" and not block.values.get("server"):
@@ -107,8 +108,13 @@ class ParseChecks:
             for name in template.variables:
                 if not name.isdigit():
                     self.variables.setdefault(name.lower())
-        if isinstance(value, LocationName | ServerName) and value.pattern:
+        if (
+            isinstance(value, LocationName | ServerName | Substitution | Condition)
+            and value.pattern
+        ):
             self.captures.update(name.lower() for name in value.pattern.groupindex)
+        if isinstance(value, Set):
+            self.captures.add(value.name)
 
     # listen, server_name
 

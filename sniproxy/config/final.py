@@ -51,7 +51,7 @@ def walk(location: Location) -> Iterator[Location]:
     while waiting:
         current = waiting.pop()
         yield current
-        waiting.extend(reversed(current.locations))
+        waiting.extend(reversed((*current.conditional, *current.locations)))
 
 
 def _check_buffers(core: CoreServer, end: Place) -> None:

@@ -9,7 +9,7 @@ from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.log import ErrorLog, Log, LogFormat
 from .directives.process import Events, Main
 from .directives.proxy import Proxy
-from .directives.rewrite import Rewrite
+from .directives.rewrite import If, Rewrite
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
 from .tree import Place
@@ -27,6 +27,11 @@ class Location:
     locations: tuple[Location, ...]
     """Nested ones, in file order."""
     place: Place
+
+    @property
+    def conditional(self) -> tuple[Location, ...]:
+        """Those inside an `if` here."""
+        return tuple([said.inside for said in self.rewrite.statements if isinstance(said, If)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

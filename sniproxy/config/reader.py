@@ -128,7 +128,7 @@ class Reader:
             raise place.error(f'invalid number of arguments in "{name}" directive')
         if row.status in (Status.NOT_YET, Status.REFUSED):
             _refuse(row, place)
-        if row.repeat is Repeat.REFUSED and row.name in inside.values:
+        if row.repeat is Repeat.REFUSED and row.key in inside.values:
             raise place.error(f'"{name}" directive is duplicate')
         if row.name == "include":
             self._include(statement.args[0], place)
@@ -142,7 +142,9 @@ class Reader:
         block = Block(row, value, place, place)
         self._checks.opened(block, inside)
         if row.repeat is Repeat.REFUSED:
-            inside.values[row.name] = value
+            inside.values[row.key] = value
+        elif row.field:
+            _keep(inside.values, row, block)
         inside.blocks.append(block)
         self._open.append(block)
 
@@ -238,11 +240,11 @@ def _read_all(descriptor: int, size: int) -> bytes:
 
 def _keep(values: dict[str, Any], row: Row, value: Any) -> None:
     if row.repeat is Repeat.APPENDED:
-        values.setdefault(row.name, []).append(value)
+        values.setdefault(row.key, []).append(value)
     elif row.repeat is Repeat.MERGED:
-        values[row.name] = values.get(row.name, frozenset()) | value
+        values[row.key] = values.get(row.key, frozenset()) | value
     else:
-        values[row.name] = value
+        values[row.key] = value
 
 
 def _freeze(block: Block) -> None:

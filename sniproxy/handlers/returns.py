@@ -41,12 +41,7 @@ class PageHandler:
         return Special(self.status)
 
 
-class AddSlashHandler:
+def with_slash(facts: Facts) -> Special:
     """301 to the name of a proxying location, which ends in the slash that the path lacks."""
-
-    reads_body = False
-    watches_client = False
-
-    async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Outcome:
-        query = f"?{facts.args}" if facts.args else ""
-        return Special(301, escape_uri(facts.location.name.name) + query)
+    query = f"?{facts.args}" if facts.args else ""
+    return Special(301, escape_uri(facts.location.name.name) + query)

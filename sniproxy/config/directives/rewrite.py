@@ -1,10 +1,13 @@
-"""nginx's http rewrite module: what is decided before any handler."""
+"""nginx's http rewrite module: what is decided before any handler, in the order it is written."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from ...script import Template, literal
+from ...script import Template, Variable, literal
+from ..regex import RegexError, compile_regex
 from .kinds import compiled, parse_number
 from .row import (
     LOCATION,
@@ -14,11 +17,20 @@ from .row import (
     Args,
     Merge,
     Repeat,
+    Row,
     Settings,
+    at_least,
     between,
-    row,
+    exactly,
+    ordered,
     settings,
 )
+
+if TYPE_CHECKING:
+    from ..model import Location
+
+MODULE = "ngx_http_rewrite_module"
+ANYWHERE = SERVER | LOCATION | SERVER_IF | LOCATION_IF
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,63 @@ class Return:
     status: int
     text: Template | None
     """None where the built-in page is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """`set $NAME VALUE`."""
+
+    name: str
+    """Lower-case, without the dollar."""
+    value: Template
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """`break`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Substitution:
+    """`rewrite REGEX REPLACEMENT [FLAG]`."""
+
+    pattern: re.Pattern[str]
+    path: Template
+    """The replacement up to its first `?`; all of it for a redirect."""
+    args: Template | None
+    """What stands behind that `?`."""
+    keeps_args: bool
+    """Whether the request's arguments are added: no `?` at the replacement's end."""
+    redirect: int | None
+    """The status of a redirect to the replacement."""
+    stops: bool
+    """Whether no statement follows (`last`, `break`, a redirect)."""
+    breaks: bool
+    """Whether the location stays (`break`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What stands in the parentheses of `if`."""
+
+    operator: str
+    """"" for a value that is neither empty nor `0`; `=`, `~`, `~*`, `-f` …"""
+    negated: bool
+    value: Template
+    """The variable, or the name of a file."""
+    operand: Template | None = None
+    pattern: re.Pattern[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class If:
+    """`if (CONDITION) { … }`: what stands inside is a location of its own."""
+
+    condition: Condition
+    inside: Location
+
+
+Statement = Return | Set | Break | Substitution | If
 
 
 def return_statement(args: Args) -> Return:
@@ -44,13 +113,127 @@ def return_statement(args: Args) -> Return:
     return Return(status, compiled(args, text) if text else literal(""))
 
 
-@settings("ngx_http_rewrite_module")
-class Rewrite(Settings):
-    """The rewrite directives of one level; the first `return` wins."""
+def set_statement(args: Args) -> Set:
+    name, value = args.words
+    if not name.startswith("$"):
+        args.fail(f'invalid variable name "{name}"')
+    if len(name) == 1:
+        args.fail(f'invalid variable name "{name[1:]}"')
+    return Set(name[1:].lower(), compiled(args, value) if value else literal(""))
 
-    # `return` is a word of Python's: the field has the underscore that its row has not.
-    return_: tuple[Return, ...] = row(
-        SERVER | LOCATION | SERVER_IF | LOCATION_IF, return_statement,
-        "answer at once with a status, a text or a redirect",
-        arity=between(1, 2), repeat=Repeat.APPENDED, merge=Merge.OWN,
+
+_FLAGS: dict[str, dict[str, Any]] = {
+    "": {"stops": False},
+    "last": {},
+    "break": {"breaks": True},
+    "redirect": {"redirect": 302},
+    "permanent": {"redirect": 301},
+}
+
+
+def rewrite_statement(args: Args) -> Substitution:
+    pattern, replacement, flag = (*args.words, "")[:3]
+    if not replacement:
+        args.fail("empty replacement")
+    compiled_pattern = _pattern(args, pattern)
+    if flag not in _FLAGS or (len(args.words) == 3 and not flag):
+        args.fail(f'invalid parameter "{flag}"')
+    meaning = dict(_FLAGS[flag])
+    if replacement.startswith(("http://", "https://", "$scheme")):
+        meaning.setdefault("redirect", 302)
+        meaning["stops"] = True
+    redirect = meaning.get("redirect")
+    keeps_args = not replacement.endswith("?")
+    whole = compiled(args, replacement if keeps_args else replacement[:-1])
+    path, behind = (whole, None) if redirect else _split_at_question_mark(whole)
+    return Substitution(
+        compiled_pattern,
+        path,
+        behind,
+        keeps_args,
+        redirect,
+        stops=meaning.get("stops", True),
+        breaks=meaning.get("breaks", False),
+    )
+
+
+def _split_at_question_mark(whole: Template) -> tuple[Template, Template | None]:
+    for position, part in enumerate(whole.parts):
+        if isinstance(part, Variable) or "?" not in part:
+            continue
+        before, _, after = part.partition("?")
+        left = (*whole.parts[:position], *((before,) if before else ()))
+        right = (*((after,) if after else ()), *whole.parts[position + 1 :])
+        return Template(whole.source, left), Template(whole.source, right)
+    return whole, None
+
+
+def _pattern(args: Args, text: str, *, caseless: bool = False) -> re.Pattern[str]:
+    try:
+        return compile_regex(text, caseless=caseless)
+    except RegexError as error:
+        args.fail(str(error))
+
+
+def condition(args: Args) -> Condition:
+    words = _inside_parentheses(args)
+    first = words[0]
+    if len(first) > 1 and first.startswith("$"):
+        if len(words) not in (1, 3):
+            args.fail(f'invalid condition "{first}"')
+        value = compiled(args, first)
+        if len(words) == 1:
+            return Condition("", False, value)
+        _, operator, operand = words
+        plain = operator.removeprefix("!")
+        negated = plain != operator
+        if plain == "=":
+            return Condition(
+                "=", negated, value, compiled(args, operand) if operand else literal("")
+            )
+        if plain in ("~", "~*"):
+            pattern = _pattern(args, operand, caseless=plain == "~*")
+            return Condition("~", negated, value, pattern=pattern)
+        args.fail(f'unexpected "{operator}" in condition')
+    operator = first.removeprefix("!")
+    if len(words) != 2 or operator not in ("-f", "-d", "-e", "-x"):
+        args.fail(f'invalid condition "{first}"')
+    return Condition(operator, operator != first, compiled(args, words[1]))
+
+
+def _inside_parentheses(args: Args) -> list[str]:
+    words = list(args.words)
+    if not words[0].startswith("("):
+        args.fail(f'invalid condition "{words[0]}"')
+    if not words[-1].endswith(")"):
+        args.fail(f'invalid condition "{words[-1]}"')
+    words[0] = words[0][1:]
+    words[-1] = words[-1][:-1]
+    if not words[0] and len(words) > 1:
+        del words[0]
+    if not words[-1] and len(words) > 1:
+        del words[-1]
+    return words
+
+
+def _statement(name: str, kind: Any, doc: str, **rest: Any) -> Row:
+    return Row(name, rest.pop("contexts", ANYWHERE), rest.pop("arity"), kind, doc, MODULE,
+               repeat=Repeat.APPENDED, merge=Merge.OWN, **rest)  # fmt: skip
+
+
+@settings(MODULE)
+class Rewrite(Settings):
+    """The rewrite directives of one level, as they are written."""
+
+    statements: tuple[Statement, ...] = ordered(
+        _statement("return", return_statement, "answer at once with a status, a text or a redirect",
+                   arity=between(1, 2)),
+        _statement("set", set_statement, "give a variable a value", arity=exactly(2)),
+        _statement("break", lambda args: Break(), "end the statements here", arity=exactly(0)),
+        _statement("rewrite", rewrite_statement, "change the path that a pattern matches",
+                   arity=between(2, 3)),
+        _statement("if", condition, "statements and settings under a condition",
+                   arity=at_least(1), contexts=SERVER, opens=SERVER_IF),
+        _statement("if", condition, "statements and settings under a condition",
+                   arity=at_least(1), contexts=LOCATION, opens=LOCATION_IF),
     )  # fmt: skip

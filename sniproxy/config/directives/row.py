@@ -163,6 +163,11 @@ class Row:
     opens: Context | None = None
     """The context inside, for a block."""
 
+    @property
+    def key(self) -> str:
+        """What the value is called among those of a level."""
+        return self.field or self.name
+
     def default_value(self) -> Any:
         if self.default is None:
             return () if self.repeat is Repeat.APPENDED else None
@@ -190,6 +195,11 @@ def row(
     return dataclasses.field(default=None, metadata={"row": unnamed})
 
 
+def ordered(*rows: Row) -> Any:
+    """Several directives as one field, in the order in which they are written."""
+    return dataclasses.field(default=(), metadata={"rows": rows})
+
+
 class Settings:
     """The values of one nginx module's directives on one level; its fields are rows."""
 
@@ -206,9 +216,9 @@ class Settings:
 
     def below(self, level: Mapping[str, Any]) -> Self:
         """The settings of a level that says `level` inside one with these."""
-        changed = {row.field: level[row.name] for row in self.ROWS if row.name in level}
+        changed = {row.field: level[row.key] for row in self.ROWS if row.key in level}
         for row in self.ROWS:
-            if row.merge is Merge.OWN and row.name not in level:
+            if row.merge is Merge.OWN and row.key not in level:
                 default = row.default_value()
                 if getattr(self, row.field) != default:
                     changed[row.field] = default
@@ -218,19 +228,24 @@ class Settings:
 SettingsClass = TypeVar("SettingsClass", bound=type[Settings])
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(row,))
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(row, ordered))
 def settings(module: str) -> Callable[[SettingsClass], SettingsClass]:
     """Name the rows of a settings class after its fields, and give the fields their defaults."""
 
     def decorate(cls: SettingsClass) -> SettingsClass:
         rows = []
         for name, field in list(vars(cls).items()):
-            if isinstance(field, dataclasses.Field):
-                named = dataclasses.replace(
-                    field.metadata["row"], name=name.rstrip("_"), field=name, module=module
-                )
-                setattr(cls, name, named.default_value())
-                rows.append(named)
+            if not isinstance(field, dataclasses.Field):
+                continue
+            if "rows" in field.metadata:
+                rows += [dataclasses.replace(row, field=name) for row in field.metadata["rows"]]
+                setattr(cls, name, ())
+                continue
+            named = dataclasses.replace(
+                field.metadata["row"], name=name.rstrip("_"), field=name, module=module
+            )
+            setattr(cls, name, named.default_value())
+            rows.append(named)
         cls.ROWS = tuple(rows)
         return cast(SettingsClass, dataclass(frozen=True, slots=True, kw_only=True)(cls))
 

@@ -17,7 +17,6 @@ from .row import (
     MAIN,
     REFUSED,
     SERVER,
-    SERVER_IF,
     UPSTREAM,
     Arity,
     Context,
@@ -207,12 +206,6 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_http_referer_module", Status.NOT_YET, "access by referer", (
         (SERVER | LOCATION, at_least(1), "valid_referers"),
         (SERVER | LOCATION, exactly(1), "referer_hash_max_size referer_hash_bucket_size"),
-    )),
-    ("ngx_http_rewrite_module", Status.NOT_YET, "rewriting of requests", (
-        (SERVER | LOCATION | SERVER_IF | LOCATION_IF, between(2, 3), "rewrite"),
-        (SERVER | LOCATION | SERVER_IF | LOCATION_IF, exactly(0), "break"),
-        (SERVER | LOCATION, at_least(1), "if{"),
-        (SERVER | LOCATION | SERVER_IF | LOCATION_IF, exactly(2), "set"),
     )),
     ("ngx_http_scgi_module", Status.NOT_YET, "SCGI upstreams", (
         (LOCATION | LOCATION_IF, exactly(1), "scgi_pass"),
