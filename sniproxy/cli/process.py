@@ -7,12 +7,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import IO
 
 import trio
 
+from ..logs.error import ErrorLog
+from ..logs.sinks import FileSink
 from ..message import ConfigError, Level
 from ..server import Server
 from ..site import Site
@@ -21,11 +23,21 @@ from ..site.listeners import Binding
 FAST = (signal.SIGTERM, signal.SIGINT)
 
 
-async def serve_until_signal(site: Site, sockets: Sequence[tuple[Binding, socket.socket]]) -> None:
-    """Serve until TERM or INT (at once) or QUIT (gracefully); USR1 opens the logs again."""
+async def serve_until_signal(
+    site: Site,
+    sockets: Sequence[tuple[Binding, socket.socket]],
+    pid_file: PidFile,
+    started: Callable[[], None],
+) -> None:
+    """Serve until TERM or INT (at once) or QUIT (gracefully); USR1 opens the logs again.
+
+    `started` is called when it is about to. Raises `ConfigError` if the pid file can not be
+    written; whoever finds it may send signals.
+    """
     server = Server(site, sockets)
     handled = (*FAST, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
-    with trio.open_signal_receiver(*handled) as signals:
+    with trio.open_signal_receiver(*handled) as signals, pid_file:
+        started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_run, server, nursery.cancel_scope)
             async for number in signals:
@@ -91,8 +103,11 @@ class PidFile:
             os.unlink(self.path)
 
 
-def daemonize() -> None:
-    """Go on in the background, as `daemon on` wants; the caller's process ends."""
+def daemonize(log: ErrorLog) -> None:
+    """Go on in the background, as `daemon on` wants; the caller's process ends.
+
+    What would be written to stderr goes to the error log, unless stderr is that log.
+    """
     sys.stdout.flush()
     if os.fork():
         os._exit(0)
@@ -100,3 +115,9 @@ def daemonize() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
+    if not log.is_on_stderr:
+        os.dup2(null, 2)
+        for target in log.targets:
+            if isinstance(target.sink, FileSink):
+                target.sink.receive(2)
+    os.close(null)

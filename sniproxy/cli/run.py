@@ -101,11 +101,8 @@ class _Run:
         sockets = site.bind(lambda error: self._tell(error.level, str(error)))
         closed_at_last.callback(close_all, sockets)
         if loaded.main.daemon:
-            daemonize()
-        with pid_file:
-            if sys.stdout.isatty():
-                print(banner(site), flush=True)
-            trio.run(serve_until_signal, site, sockets)
+            daemonize(self.log)
+        trio.run(serve_until_signal, site, sockets, pid_file, lambda: _greet(site))
         return 0
 
     def _open(self, prepared: Prepared) -> Site:
@@ -129,6 +126,11 @@ class _Run:
     def _say_unless_quiet(self, text: str) -> None:
         if not self.options.quiet:
             _say(text)
+
+
+def _greet(site: Site) -> None:
+    if sys.stdout.isatty():
+        print(banner(site), flush=True)
 
 
 def _say(text: str) -> None:

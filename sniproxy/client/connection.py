@@ -10,6 +10,7 @@ nginx's level and a closed connection; what goes wrong upstream comes back as a 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -32,7 +33,7 @@ from ..message import (
     Special,
 )
 from ..phases import Phases
-from ..running import Listener, Running, RunningServer
+from ..running import Listener, Running, RunningLocation, RunningServer
 from ..tls.stream import SocketStream, TLSStream
 from .body import SpooledBody
 from .framing import Framing
@@ -67,13 +68,16 @@ class ClientConnection:
         )
         self.stream = stream
         self.framing = Framing()
+        self.head_deadline = 0.0
+        """When the head of a request has to be there (`client_header_timeout`); the first one's
+        counts from the beginning of the connection, its handshake included."""
         self.kept_for = 0.0
         """Seconds to wait for the next request (`keepalive_timeout`)."""
         self.waiting = False
         """Whether it waits between two requests, so that a graceful stop may end it."""
 
     def stop_if_waiting(self) -> None:
-        """Let a connection that waits between requests find that its client has closed it."""
+        """Let a connection that waits between two requests find that its client has closed it."""
         if self.waiting:
             self.stream.shutdown_reading()
 
@@ -87,6 +91,7 @@ class ClientConnection:
             self.stream.close()
 
     async def _serve(self) -> None:
+        self._start_timer()
         if self.listener.ssl and not await self._handshake():
             return
         self.log.action = "waiting for request"
@@ -97,13 +102,19 @@ class ClientConnection:
             self.log.error_log = self.default.outside.error_log
             self.log.action = "keepalive"
 
+    def _start_timer(self) -> None:
+        timeout = self.default.settings.core.client_header_timeout
+        self.head_deadline = trio.current_time() + timeout
+
+    def _time_left(self) -> float:
+        return self.head_deadline - trio.current_time()
+
     # --- TLS ---
 
     async def _handshake(self) -> bool:
         """False where the client has closed; plain HTTP on a TLS port goes on without TLS."""
         self.log.action = "SSL handshaking"
-        timeout = self.default.settings.core.client_header_timeout
-        first = await self.stream.peek_byte(timeout)
+        first = await self.stream.peek_byte(self._time_left())
         if not first:
             self.log.write(Level.INFO, "client closed connection")
             return False
@@ -122,7 +133,7 @@ class ClientConnection:
         self.stream = tls
         peer = f"{self.connection.client_address}:{self.connection.client_port}"
         try:
-            await tls.do_handshake(timeout)
+            await tls.do_handshake(self._time_left())
         except Failed as failed:
             self.running.note(tls, peer, began, time.monotonic() - started, failed.failure)
             raise
@@ -135,15 +146,14 @@ class ClientConnection:
 
     async def _wait_for_request(self) -> bool:
         """Wait for the first byte of a request; False where the connection is to end."""
+        first = not self.connection.requests
         if self.reader.buffer:
             self.log.action = "reading client pipelined request line"
+            self._start_timer()
             return True
-        first = not self.connection.requests
-        core = self.default.settings.core
-        timeout = core.client_header_timeout if first else self.kept_for
-        self.waiting = True
+        self.waiting = not first
         try:
-            came = await self.reader.wait(timeout)
+            came = await self.reader.wait(self._time_left() if first else self.kept_for)
         except Failed as failed:
             if first or failed.failure.kind is not FailureClass.TIMEOUT:
                 raise
@@ -151,6 +161,8 @@ class ClientConnection:
             return False
         finally:
             self.waiting = False
+        if not first:
+            self._start_timer()
         if not came and first:
             self.log.write(Level.INFO, "client closed connection")
         elif not came and not self.running.stopping:
@@ -159,12 +171,10 @@ class ClientConnection:
 
     async def _serve_request(self) -> bool:
         """Read and answer one request; whether another may follow."""
-        core = self.default.settings.core
-        timeout = core.client_header_timeout
         self.log.action = READING_LINE
         try:
             head = await self.reader.head(
-                self.default.head_rules, self._rules_of, timeout, self._note_incomplete
+                self.default.head_rules, self._rules_of, self._time_left(), self._note_incomplete
             )
         except BadRequest as refused:
             return await self._refuse(refused)
@@ -224,9 +234,7 @@ class ClientConnection:
         finally:
             if self.spooled is not None:
                 self.spooled.close()
-            self.log.action = "logging request"
-            for target in phases.location.access_logs:
-                target.write(facts)
+            self._log_access(phases.location, facts)
 
     def _refusal(self, facts: Facts) -> Special | None:
         """What is wrong with a request before its location is looked at."""
@@ -307,10 +315,15 @@ class ClientConnection:
             await self.writer.write(facts, special_response(refused.status, facts), may_keep=False)
             await self._close(linger=True)
         finally:
-            self.log.action = "logging request"
-            for target in server.outside.access_logs:
-                target.write(facts)
+            self._log_access(server.outside, facts)
         return False
+
+    def _log_access(self, location: RunningLocation, facts: Facts) -> None:
+        self.log.action = "logging request"
+        if trio.current_effective_deadline() == -math.inf:
+            return  # a fast stop: nginx leaves without a word
+        for target in location.access_logs:
+            target.write(facts)
 
     async def _close(self, *, linger: bool) -> None:
         """End the connection in good order.

@@ -41,6 +41,10 @@ class FileSink:
         os.dup2(fresh, self._descriptor, inheritable=False)
         os.close(fresh)
 
+    def receive(self, descriptor: int) -> None:
+        """Let the file have what is written to `descriptor`."""
+        os.dup2(self._descriptor, descriptor)
+
     def close(self) -> None:
         os.close(self._descriptor)
 

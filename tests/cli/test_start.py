@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import trio
 
+from sniproxy.server import Server
 from sniproxy.site import listeners
 from sniproxy.testing.certificates import Authority, self_signed
 from sniproxy.testing.zoo import reserve_port
@@ -139,7 +139,7 @@ def test_what_is_refused_is_told_as_nginx_tells_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(files)
-    monkeypatch.setattr(trio, "run", lambda *_: pytest.fail("it serves"))
+    monkeypatch.setattr(Server, "run", lambda *_: pytest.fail("it serves"))
     (files / "nginx.conf").write_text(CONFIGURATIONS[name].replace("PORT", str(port)))
     words = ("-p", f"{files}/", "-c", "nginx.conf", "-e", "early.log", *how)
     theirs = told(run_nginx(words, files), files)
