@@ -159,7 +159,7 @@ class _Table:
                 if isinstance(item, list):
                     raise self._wrong_type(row, item, _wanted(row), lines.at(index))
                 yield from self._statements(row, item, lines.at(index))
-        elif isinstance(value, dict) and 2 in row.arity:
+        elif isinstance(value, dict) and row.arity.least == 2:
             for key, item in value.items():
                 below = lines.at(key)
                 for one in item if isinstance(item, list) else [item]:
@@ -217,11 +217,9 @@ _TYPES = {
 
 
 def _wanted(row: Row) -> str:
-    if row.kind is flag:
+    if row.kind is flag or row.arity.most == 0:
         return "true or false"
-    if not row.arity.least and row.arity.most == 0:
-        return "true or false"
-    return "a string, a list or a table" if 2 in row.arity else "a string or a list"
+    return "a string, a list or a table" if row.arity.least == 2 else "a string or a list"
 
 
 def _block_words(row: Row, name: str) -> tuple[str, ...]:

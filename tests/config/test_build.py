@@ -1,0 +1,211 @@
+"""Merging down nginx's levels, and what a configuration is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sniproxy import config
+from sniproxy.config.model import Config, Location, Server
+from sniproxy.message import ConfigError, Level
+
+
+def read(http: str, main: str = "") -> Config:
+    return config.parse(f"events {{}}\n{main}\nhttp {{\n{http}\n}}\n")
+
+
+def only_server(http: str, main: str = "") -> Server:
+    parsed = read(http, main).http
+    assert parsed is not None
+    [server] = parsed.servers
+    return server
+
+
+def locations(inside: str) -> dict[str, Location]:
+    outside = only_server(f"server {{ listen 8000; {inside} }}").outside
+    return {location.name.name: location for location in outside.locations}
+
+
+def test_the_innermost_level_counts() -> None:
+    server = only_server(
+        "proxy_read_timeout 1s; proxy_send_timeout 1s; proxy_connect_timeout 1s;"
+        "server { listen 8000; proxy_read_timeout 2s; proxy_send_timeout 2s;"
+        "location / { proxy_read_timeout 3s; location /a { } } }"
+    )
+    [location] = server.outside.locations
+    for where in (location.proxy, location.locations[0].proxy):
+        assert (
+            where.proxy_connect_timeout,
+            where.proxy_send_timeout,
+            where.proxy_read_timeout,
+        ) == (1, 2, 3)
+    assert server.outside.proxy.proxy_read_timeout == 2
+
+
+def test_lists_are_inherited_as_a_whole() -> None:
+    found = locations(
+        "proxy_set_header A a; proxy_set_header B b;"
+        "location /a {} location /b { proxy_set_header C c; }"
+    )
+    names = {
+        where: [header.name for header in location.proxy.proxy_set_header]
+        for where, location in found.items()
+    }
+    assert names == {"/a": ["A", "B"], "/b": ["C"]}
+
+
+def test_a_handler_is_not_inherited_by_nested_locations() -> None:
+    found = locations("location / { proxy_pass http://127.0.0.1:1; location /a {} }")
+    assert found["/"].proxy.proxy_pass is not None
+    assert found["/"].locations[0].proxy.proxy_pass is None
+
+
+def test_defaults() -> None:
+    server = only_server("server { location / {} }")
+    assert server.core.listen[0].address.port in (80, 8000)
+    assert server.core.large_client_header_buffers == (4, 8192)
+    assert server.name == ""
+    proxy = server.outside.locations[0].proxy
+    assert proxy.proxy_next_upstream == {"error", "timeout"}
+    assert proxy.proxy_ssl_protocols == {"TLSv1.2", "TLSv1.3"}
+    assert [log.format for log in server.outside.log.access_log if log] == ["combined"]
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_the_main_error_log_is_inherited_wherever_it_stands(behind: bool) -> None:
+    text = "http { server { listen 8000; location / {} } }"
+    said = "error_log stderr info;"
+    parsed = config.parse("events{}" + (text + said if behind else said + text))
+    assert parsed.http is not None
+    assert [log.level for log in parsed.http.servers[0].outside.log.error_log] == [Level.INFO]
+    assert parsed.error_log == parsed.http.servers[0].outside.log.error_log
+
+
+def test_server_names() -> None:
+    server = only_server(
+        "server { listen 8000; server_name A.b *.C ~^(?<x>.)$ .d; server_name e; }"
+    )
+    assert [name.name for said in server.core.server_name for name in said] == [
+        "a.b", "*.c", "^(?<x>.)$", ".d", "e",
+    ]  # fmt: skip
+    assert server.name == "a.b"
+
+
+def test_groups_and_formats() -> None:
+    parsed = read(
+        "upstream Back { server 127.0.0.1:1 weight=5 max_fails=0; server unix:/s backup; }"
+        "log_format x '$host' ' $uri'; access_log l X;"
+    ).http
+    assert parsed is not None
+    group = parsed.groups["back"]
+    assert (group.name, group.settings.keepalive.connections) == ("Back", 32)
+    assert [(peer.weight, peer.max_fails, peer.backup) for peer in group.settings.server] == [
+        (5, 0, False), (1, 1, True),
+    ]  # fmt: skip
+    assert parsed.log_formats["x"].template.source == "$host $uri"
+    assert parsed.log_formats["X"] is parsed.log_formats["x"]
+
+
+def test_an_upstream_may_stand_behind_its_use() -> None:
+    assert read(
+        "server { listen 8000; location / { proxy_pass http://u; } }"
+        "upstream u { server 127.0.0.1; }"
+    ).http
+
+
+def test_variables_are_known_by_lower_case() -> None:
+    text = (
+        "events{} http { server { listen 8000; location ~ (?<Own>a) { return 200 $Own$HOST; } } }"
+    )
+    asked: list[str] = []
+
+    def is_variable(name: str) -> bool:
+        asked.append(name)
+        return True
+
+    config.parse(text, is_variable=is_variable)
+    assert asked == ["host"]
+
+
+def test_sources_and_prefix(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "main.conf").write_text("include conf/*.conf; events{}")
+    (tmp_path / "conf" / "\xe9.conf").write_text("worker_processes 3;")
+    parsed = config.load(tmp_path / "main.conf")
+    assert parsed.main.worker_processes == 3
+    names = [name.encode("latin-1").decode() for name, _ in parsed.sources]
+    assert names == [str(tmp_path / "main.conf"), str(tmp_path / "conf" / "\xe9.conf")]
+    elsewhere = config.load(tmp_path / "main.conf", conf_prefix="/nowhere/")
+    assert elsewhere.main.worker_processes == 1
+
+
+def test_directives_of_the_command_line_go_first(tmp_path: Path) -> None:
+    (tmp_path / "a.conf").write_text("events{}")
+    parsed = config.load(tmp_path / "a.conf", directives="worker_processes 7; pid x;")
+    assert (parsed.main.worker_processes, parsed.main.pid) == (7, "x")
+    assert parsed.sources == ((str(tmp_path / "a.conf"), "events{}"),)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(tmp_path / "a.conf")
+    assert str(caught.value) == (
+        f'open() "{tmp_path}/a.conf" failed (2: No such file or directory)'
+    )
+
+
+DEBIAN = """\
+user root;
+worker_processes auto;
+events { worker_connections 768; # multi_accept on;
+}
+http {
+    sendfile on;
+    tcp_nopush on;
+    types_hash_max_size 2048;
+    server_tokens build;
+    server_names_hash_bucket_size 64;
+    types { text/html html htm shtml; text/css css; }
+    default_type application/octet-stream;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_prefer_server_ciphers on;
+    ssl_session_cache shared:le_nginx_SSL:10m;
+    ssl_session_timeout 1440m;
+    ssl_session_tickets off;
+    access_log off;
+    gzip on;
+    gzip_vary on;
+    gzip_proxied any;
+    gzip_comp_level 6;
+    gzip_buffers 16 8k;
+    gzip_http_version 1.1;
+    gzip_types text/plain text/css application/json;
+    upstream app { zone app 64k; server 127.0.0.1:18081 max_fails=3; keepalive 16; }
+    server {
+        listen 18080 default_server;
+        listen [::]:18080 default_server;
+        server_name example.com www.example.com;
+        return 301 https://$host$request_uri;
+    }
+    server {
+        listen 18443;
+        http2 on;
+        server_name example.com;
+        client_max_body_size 64m;
+        location / {
+            proxy_pass http://app;
+            proxy_http_version 1.1;
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_read_timeout 90;
+            proxy_buffers 16 16k;
+            proxy_buffer_size 16k;
+        }
+    }
+}
+"""
+
+
+def test_an_everyday_configuration() -> None:
+    assert config.parse(DEBIAN).warnings == ()
