@@ -12,7 +12,13 @@ from ..names import without_port
 from ..upstream.attempt import Answer, Outgoing, RequestBody
 from ..upstream.connector import UpstreamTLS
 from ..upstream.exchange import Exchange
-from ..upstream.headers import RequestFields, passed_on, rewritten_redirect, upstream_uri
+from ..upstream.headers import (
+    RequestFields,
+    passed_on,
+    rewritten_redirect,
+    rewritten_refresh,
+    upstream_uri,
+)
 from ..upstream.keepalive import KeptConnections
 from ..upstream.peers import Upstream
 from ..variables import lookup
@@ -100,6 +106,8 @@ class ProxyHandler:
                     del headers[position]
                 elif rewritten is not None:
                     headers[position] = (name, rewritten)
+            elif lowered == "refresh":
+                headers[position] = (name, rewritten_refresh(self.location, value) or value)
         return Response(
             answer.head.status,
             answer.body,

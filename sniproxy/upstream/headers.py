@@ -132,3 +132,10 @@ def rewritten_redirect(location: Location, value: str) -> str | None:
     if not value.startswith(pattern):
         return None
     return replacement + value[len(pattern) :]
+
+
+def rewritten_refresh(location: Location, value: str) -> str | None:
+    """The same for a Refresh field (`5; url=…`), which has its redirect behind `url=`."""
+    delay, found, target = value.partition("url=")
+    rewritten = rewritten_redirect(location, target) if found else None
+    return None if rewritten is None else f"{delay}{found}{rewritten}"

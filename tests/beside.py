@@ -1,0 +1,173 @@
+"""One configuration on sniproxy and on the real nginx, asked the same over kept connections.
+
+For rules that show in an answer or an access line; who has to see upstreams and handshakes
+too finds that in `tests.conformance`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from tests.nginx import NGINX
+from tests.programs import SNIPROXY, Program
+
+_CONFIGURATION = """
+daemon off; master_process off; pid nginx.pid; error_log error.log info;
+events {{ worker_connections 128; }}
+http {{
+    {http}
+}}
+"""
+
+_PORT = re.compile(r"@PORT([0-9]*)@")
+_PATIENCE = 10.0
+
+
+def get(target: str, *fields: str, host: str = "front.test") -> bytes:
+    """A GET on a connection that is kept."""
+    lines = [f"GET {target} HTTP/1.1", f"Host: {host}", *fields]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: str
+
+    def header(self, name: str) -> str | None:
+        return next((value for n, value in self.headers if n.lower() == name.lower()), None)
+
+
+class Served:
+    """One program on one configuration: `@PORT@`, `@PORT2@` … are ports of its own."""
+
+    def __init__(self, program: Program, room: Path, http: str) -> None:
+        self.program = program
+        self.room = room
+        self.ports: dict[str, int] = {}
+        with contextlib.ExitStack() as reserved:
+            for name in sorted(set(_PORT.findall(http))):
+                probe = reserved.enter_context(socket.socket())
+                probe.bind(("127.0.0.1", 0))
+                self.ports[name] = probe.getsockname()[1]
+        http = _PORT.sub(lambda match: str(self.ports[match[1]]), http)
+        configuration = room / "nginx.conf"
+        configuration.write_text(_CONFIGURATION.format(http=http), encoding="latin-1")
+        command = [*program.command, "-p", str(room), "-c", str(configuration), "-e", "error.log"]
+        self._stderr = room / "stderr.log"
+        with self._stderr.open("wb") as stderr:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr)
+        self._read: dict[str, int] = {}
+
+    def wait(self) -> None:
+        """Until it answers."""
+        while self.process.poll() is None:
+            with contextlib.suppress(ConnectionRefusedError), self.connected():
+                return
+            time.sleep(0.005)
+        raise RuntimeError(f"{self.program.name}: {self._stderr.read_text('latin-1')}")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(_PATIENCE)
+
+    @contextlib.contextmanager
+    def connected(self, port: str = "") -> Iterator[socket.socket]:
+        address = ("127.0.0.1", self.ports[port])
+        with socket.create_connection(address, timeout=_PATIENCE) as client:
+            yield client
+
+    def ask(self, requests: Iterable[bytes], port: str = "") -> list[Answer]:
+        """The answers to requests that are sent one after the other, as many as a connection
+        takes.
+        """
+        waiting = list(requests)
+        answers: list[Answer] = []
+        while waiting:
+            with self.connected(port) as client:
+                keeps = True
+                while waiting and keeps:
+                    request = waiting.pop(0)
+                    answer, keeps = self._exchange(client, request)
+                    answers.append(answer)
+        return answers
+
+    def _exchange(self, client: socket.socket, request: bytes) -> tuple[Answer, bool]:
+        client.sendall(request)
+        response = http.client.HTTPResponse(client, method=request.partition(b" ")[0].decode())
+        response.begin()
+        with response:
+            body = self.without_ports(response.read().decode("latin-1"))
+            headers = tuple((n, self.without_ports(v)) for n, v in response.getheaders())
+            return Answer(response.status, headers, body), not response.will_close
+
+    def without_ports(self, text: str) -> str:
+        """`text` with the ports' names for the ports, and the room left out."""
+        for name, port in self.ports.items():
+            text = re.sub(rf"\b{port}\b", f"@PORT{name}@", text)
+        return text.replace(f"{self.room}/", "")
+
+    def log(self, name: str = "access.log", lines: int = 0) -> list[str]:
+        """The new lines of a log, once there are `lines` of them."""
+        path = self.room / name
+        deadline = time.monotonic() + _PATIENCE
+        start = self._read.get(name, 0)
+        while True:
+            text = path.read_bytes()[start:] if path.exists() else b""
+            if text.count(b"\n") >= lines or time.monotonic() > deadline:
+                self._read[name] = start + len(text)
+                whole = text.decode("latin-1").removesuffix("\n")
+                return [self.without_ports(line) for line in whole.split("\n")] if whole else []
+            time.sleep(0.002)
+
+
+class Beside:
+    """Both programs, ours first."""
+
+    def __init__(self, room: Path, http: str) -> None:
+        self.both: list[Served] = []
+        for program in (SNIPROXY, NGINX):
+            own = room / program.name
+            own.mkdir()
+            self.both.append(Served(program, own, http))
+        self.ours, self.nginx = self.both
+
+    def __enter__(self) -> Beside:
+        try:
+            for served in self.both:
+                served.wait()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        for served in self.both:
+            served.stop()
+
+    def ask(self, requests: Iterable[bytes], port: str = "") -> list[list[Answer]]:
+        """The answers of both."""
+        asked = list(requests)
+        return [served.ask(asked, port) for served in self.both]
+
+    def logs(self, name: str = "access.log", lines: int = 0) -> list[list[str]]:
+        """The new lines of both."""
+        return [served.log(name, lines) for served in self.both]

@@ -1,0 +1,45 @@
+"""Configurations and requests for tests of what stands below the running product."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sniproxy.config.build import load
+from sniproxy.config.model import Config, Location, Server
+from sniproxy.facts import Connection, Facts
+from sniproxy.message import Header, Request
+
+
+def configuration(directory: Path, http: str) -> Config:
+    """The configuration whose `http {}` has `http` inside."""
+    file = directory / "nginx.conf"
+    file.write_text(f"events {{}} http {{ {http} }}", encoding="latin-1")
+    return load(file)
+
+
+def servers(directory: Path, http: str) -> tuple[Server, ...]:
+    settings = configuration(directory, http).http
+    assert settings is not None
+    return settings.servers
+
+
+def locations(directory: Path, server: str) -> tuple[Location, ...]:
+    """The locations of one server."""
+    return servers(directory, f"server {{ {server} }}")[0].outside.locations
+
+
+def request(
+    target: str = "/", *, method: str = "GET", headers: tuple[Header, ...] = (), **more: Any
+) -> Request:
+    path, _, args = target.partition("?")
+    line = f"{method} {target} HTTP/1.1"
+    settled: dict[str, Any] = {"path": path, "args": args, "version": 11, "host": ""} | more
+    return Request(line, method, target, headers=headers, **settled)
+
+
+def facts(of: Request, server: Server, location: Location | None = None, **more: Any) -> Facts:
+    """A request on its way, of a client at 192.0.2.1:1234."""
+    connection = Connection(7, "192.0.2.1", 1234, "192.0.2.2", 80)
+    where = location or server.outside
+    return Facts(connection, of, server, where, of.path, of.args, of.method, **more)
