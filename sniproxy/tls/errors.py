@@ -2,15 +2,17 @@
 
 `OPERATION failed (SSL: E1 E2 …)`, where every queued error, oldest first, is
 `error:CODE:LIBRARY:FUNCTION:REASON[:DATA]`. The words are the library's, so a log that is to
-read like another OpenSSL's passes another `Dialect`. DATA has no way through the binding: for
-an alert it follows from the reason, for a file the caller knows it.
+read like another OpenSSL's passes another `Dialect` (see `dialects.py`). DATA has no way
+through the binding: for an alert it follows from the reason, for a file the caller knows it.
 Source: nginx's ngx_ssl_error, ngx_ssl_connection_error and ngx_connection_error.
 """
 
 from __future__ import annotations
 
 import errno as errnos
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
@@ -22,32 +24,46 @@ ALERT = 1000
 """SSL_AD_REASON_OFFSET: a reason of 1000 + n is the alert n, received."""
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What was going on when errors were queued."""
+
+    operation: str
+    """`SSL_do_handshake`: the function of the library that failed; "" where it is unknown."""
+    side: Side | None = None
+    """None at the start, when files are loaded."""
+    header: bytes = b""
+    """The five bytes that the peer's first record began with, where the dialect needs them."""
+    data: Mapping[int, str] = field(default_factory=dict)
+    """DATA by packed code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One error as a release tells it."""
+
+    reason: int
+    """ERR_GET_REASON, which decides the level."""
+    text: str
+    """`error:0A00010B:SSL routines::wrong version number`, with its DATA."""
+
+
 class Dialect(Protocol):
     """The words of one OpenSSL release."""
 
-    def error(self, error: QueuedError, operation: str) -> str:
-        """`error:0A00010B:SSL routines::wrong version number`, met in `SSL_do_handshake()`."""
+    needs_header: bool
+    """Whether `tell` looks at `Where.header`."""
+
+    def tell(self, queue: Sequence[QueuedError], where: Where) -> Sequence[Told]:
+        """The errors that the release would have queued, oldest first."""
 
     def verify(self, result: int) -> str:
         """The text of an X509_V_ERR_* code."""
 
 
-class _Native:
-    """The OpenSSL that is linked here."""
-
-    def error(self, error: QueuedError, operation: str) -> str:
-        return f"error:{error.code:08X}:{error.library}::{error.reason}"
-
-    def verify(self, result: int) -> str:
-        return openssl.verify_error_text(result)
-
-
-NATIVE: Dialect = _Native()
-
-
-NO_START_LINE = 0x0480006C
 SYSTEM_ERROR = 0x80000000
 """With errno in the low bits."""
+NO_START_LINE = 0x0480006C
 
 NO_DATA: Mapping[int, str] = MappingProxyType({})
 USUAL_DATA: Mapping[int, str] = MappingProxyType(
@@ -57,13 +73,42 @@ USUAL_DATA: Mapping[int, str] = MappingProxyType(
         0x1400006B: "while reading strings",
     }
 )
-"""DATA that the library always gives to these errors where nginx meets them."""
+"""DATA that OpenSSL 3 and 4 always give to these errors where nginx meets them."""
 
 
-def alert_number(error: QueuedError) -> int | None:
-    """The number of the alert that the peer sent, if this error is one."""
-    alert = error.reason_number - ALERT
-    return alert if error.library_number == openssl.LIB_SSL and 0 <= alert <= 255 else None
+def with_data(text: str, code: int, *data: Mapping[int, str]) -> str:
+    """`text` with the DATA of `code` after it: of an alert, or of the first `data` that has it."""
+    alert = (code & 0x7FFFFF) - ALERT
+    if code >> 23 == openssl.LIB_SSL and 0 <= alert <= 255:
+        return f"{text}:SSL alert number {alert}"
+    known = next((known[code] for known in data if code in known), "")
+    return f"{text}:{known}" if known else text
+
+
+class _Native:
+    """The OpenSSL that is linked here."""
+
+    needs_header = False
+
+    def tell(self, queue: Sequence[QueuedError], where: Where) -> Sequence[Told]:
+        return [
+            Told(
+                error.reason_number,
+                with_data(
+                    f"error:{error.code:08X}:{error.library}::{error.reason}",
+                    error.code,
+                    where.data,
+                    USUAL_DATA,
+                ),
+            )
+            for error in queue
+        ]
+
+    def verify(self, result: int) -> str:
+        return openssl.verify_error_text(result)
+
+
+NATIVE: Dialect = _Native()
 
 
 def error_text(
@@ -72,22 +117,23 @@ def error_text(
     dialect: Dialect = NATIVE,
     data: Mapping[int, str] = NO_DATA,
 ) -> str:
-    """`operation` and what is queued: `SSL_do_handshake() failed (SSL: error:…:DATA)`.
+    """`operation` and what is queued: `BIO_new_file() failed (SSL: error:…:DATA)`.
 
     `operation` is the whole text before the bracket; `data` knows DATA for packed codes.
     """
-    if not queue:
-        return operation
-    errors = (_with_data(dialect.error(error, operation), error, data) for error in queue)
-    return f"{operation} (SSL: {' '.join(errors)})"
+    return _text(operation, dialect.tell(queue, Where(_function(operation), data=data)))
 
 
-def _with_data(text: str, error: QueuedError, data: Mapping[int, str]) -> str:
-    alert = alert_number(error)
-    if alert is not None:
-        return f"{text}:SSL alert number {alert}"
-    known = data.get(error.code) or USUAL_DATA.get(error.code)
-    return f"{text}:{known}" if known else text
+_FUNCTION = re.compile(r'(\w+)\((?:".*")?\) failed$', re.DOTALL)
+
+
+def _function(operation: str) -> str:
+    found = _FUNCTION.search(operation)
+    return found[1] if found else ""
+
+
+def _text(operation: str, told: Sequence[Told]) -> str:
+    return f"{operation} (SSL: {' '.join(error.text for error in told)})" if told else operation
 
 
 def openssl_failure(
@@ -98,19 +144,22 @@ def openssl_failure(
     ssl_error: int = openssl.FAILED,
     errno: int = 0,
     dialect: Dialect = NATIVE,
+    header: bytes = b"",
 ) -> Failure:
     """The failure of a call on a connection: `operation` is `SSL_read() failed` or the like.
 
-    `ssl_error` is SSL_get_error's answer; `errno` counts only with SSL_ERROR_SYSCALL.
+    `ssl_error` is SSL_get_error's answer; `errno` counts only with SSL_ERROR_SYSCALL. `header`
+    is for a dialect that needs it.
     """
     if ssl_error == openssl.SYSCALL:
         # OpenSSL 4 queues the errno too: told once, as every nginx in use tells it.
         queue = [error for error in queue if error.code != SYSTEM_ERROR | errno]
     else:
         errno = 0
+    told = dialect.tell(queue, Where(_function(operation), side, header))
     return Failure(
-        error_text(operation, queue, dialect),
-        _openssl_level(side, queue, ssl_error, errno),
+        _text(operation, told),
+        _openssl_level(side, told, ssl_error, errno),
         errno=errno or None,
     )
 
@@ -131,11 +180,11 @@ def timeout_failure(side: Side) -> Failure:
     )
 
 
-def _openssl_level(side: Side, queue: Sequence[QueuedError], ssl_error: int, errno: int) -> Level:
+def _openssl_level(side: Side, told: Sequence[Told], ssl_error: int, errno: int) -> Level:
     if ssl_error == openssl.SYSCALL:
         ordinary = errno in ORDINARY_ERRNOS
     elif ssl_error == openssl.FAILED:
-        reason = queue[-1].reason_number if queue else 0
+        reason = told[-1].reason if told else 0
         ordinary = reason in ORDINARY_REASONS or ALERT <= reason <= ALERT + 255
     else:
         ordinary = False
