@@ -100,7 +100,9 @@ def _key_pem(leaf: LoadedCertificate) -> bytes:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    # The mode holds from the first byte on: a key is never readable by others for a moment.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    # A file of its own, whose mode holds from the first byte on: a key is never readable by
+    # others for a moment, whatever was there before.
+    path.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with os.fdopen(os.open(path, flags, mode), "wb") as file:
         file.write(data)

@@ -1,0 +1,173 @@
+"""What a start on a terminal says: where it listens, and how to ask."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sniproxy.cli.banner import banner
+from sniproxy.config import parse
+from sniproxy.site import build_site
+from sniproxy.site.paths import Paths
+from sniproxy.testing.zoo import reserve_port
+from sniproxy.version import SNIPROXY_VERSION
+from tests.cli.processes import PATIENCE
+from tests.programs import SNIPROXY
+
+CONFIGURATION = """
+error_log stderr error;
+events {}
+http {
+    access_log off;
+    server {
+        listen 127.0.0.1:PORT ssl;
+        server_name w.test;
+        ssl_certificate auto;
+        location / { return 200 "this is w.test\\n"; }
+    }
+    server {
+        listen 127.0.0.1:PORT ssl;
+        server_name v.test;
+        ssl_certificate auto;
+        location = /here { return 200 "this is v.test\\n"; }
+    }
+}
+"""
+
+
+def told(configuration: str, folder: Path) -> list[str]:
+    site = build_site(parse(configuration), Paths(str(folder), str(folder)))
+    try:
+        return banner(site).splitlines()
+    finally:
+        site.close()
+
+
+def http(servers: str) -> str:
+    return f"events {{}} http {{ access_log off; ssl_certificate auto; {servers} }}"
+
+
+def test_every_address_with_its_scheme_and_every_tls_location_with_a_command(
+    tmp_path: Path,
+) -> None:
+    servers = """
+        server { listen 127.0.0.1:8080; location / { return 200; } }
+        server {
+            listen 127.0.0.1:8443 ssl; server_name w.test;
+            location / { return 200; }
+            location = /exact { return 200; }
+            location ^~ /static/ { return 200; }
+            location ~ \\.php$ { return 200; }
+        }
+        server { listen 127.0.0.1:8443 ssl; server_name v.test x.test; }
+    """
+    assert told(http(servers), tmp_path) == [
+        f"sniproxy {SNIPROXY_VERSION}, configuration configuration",
+        "  listening on http://127.0.0.1:8080",
+        "  listening on https://127.0.0.1:8443",
+        "    curl -k https://127.0.0.1:8443/",
+        "    curl -k https://127.0.0.1:8443/exact",
+        "    curl -k https://127.0.0.1:8443/static/",
+        "    curl -k --resolve v.test:8443:127.0.0.1 https://v.test:8443/",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listen", "asked"),
+    [
+        ("8443", "127.0.0.1:8443"),
+        ("0.0.0.0:8443", "127.0.0.1:8443"),
+        ("[::]:8443", "[::1]:8443"),
+        ("[::1]:8443", "[::1]:8443"),
+    ],
+)
+def test_any_address_is_asked_on_this_machine(listen: str, asked: str, tmp_path: Path) -> None:
+    lines = told(http(f"server {{ listen {listen} ssl; }}"), tmp_path)
+    assert lines[2:] == [f"    curl -k https://{asked}/"]
+
+
+def test_names_that_are_no_names_are_asked_by_address(tmp_path: Path) -> None:
+    servers = "".join(
+        f"server {{ listen 127.0.0.1:8443 ssl; server_name {name}; }}"
+        for name in ("first.test", "*.w.test", "~^x", '""')
+    )
+    assert told(http(servers), tmp_path)[2:] == ["    curl -k https://127.0.0.1:8443/"] * 4
+
+
+@contextmanager
+def on_a_terminal(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    (folder / "nginx.conf").write_text(CONFIGURATION.replace("PORT", str(port)))
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*SNIPROXY.command, "-p", str(folder), "-c", "nginx.conf"],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+    )
+    os.close(theirs)
+    try:
+        yield process, ours
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(ours)
+
+
+def read_lines(terminal: int, number: int) -> list[str]:
+    deadline, text = time.monotonic() + PATIENCE, ""
+    while text.count("\n") < number:
+        readable, _, _ = select.select([terminal], [], [], deadline - time.monotonic())
+        assert readable, f"no more than {text!r}"
+        text += os.read(terminal, 4096).decode()
+    return text.splitlines()
+
+
+@pytest.mark.needs("curl")
+def test_on_a_terminal_the_commands_work(tmp_path: Path) -> None:
+    with reserve_port() as reserved:
+        port = reserved.getsockname()[1]
+        with on_a_terminal(tmp_path, port) as (process, terminal):
+            lines = read_lines(terminal, 4)
+            assert lines[:2] == [
+                f"sniproxy {SNIPROXY_VERSION}, configuration {tmp_path}/nginx.conf",
+                f"  listening on https://127.0.0.1:{port}",
+            ]
+            pages = [
+                subprocess.run(
+                    [*shlex.split(line), "-sS"], capture_output=True, text=True, check=True
+                ).stdout
+                for line in lines[2:]
+            ]
+            assert pages == ["this is w.test\n", "this is v.test\n"]
+            process.send_signal(signal.SIGTERM)
+            _, stderr = process.communicate(timeout=PATIENCE)
+            assert (process.returncode, stderr) == (0, b"")
+
+
+def test_elsewhere_nothing_is_said(tmp_path: Path) -> None:
+    with reserve_port() as reserved:
+        text = CONFIGURATION.replace("PORT", str(reserved.getsockname()[1]))
+        (tmp_path / "nginx.conf").write_text(text)
+        process = subprocess.Popen(
+            [*SNIPROXY.command, "-p", str(tmp_path), "-c", "nginx.conf", "-g", "pid run.pid;"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        pid_file = tmp_path / "run.pid"
+        while not (pid_file.exists() and pid_file.read_text()):
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=PATIENCE) == (b"", b"")
+        assert process.returncode == 0

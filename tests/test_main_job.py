@@ -1,0 +1,230 @@
+"""The main job: one process that shows the 502 of a missing SNI, and the 200 of its cure.
+
+The files of `configs/` as they are, on ports of their own; asked by curl and by a browser,
+and the one without directives of ours by the real nginx as well.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sniproxy.cli import main
+from sniproxy.testing.zoo import reserve_port
+from tests.nginx import NGINX
+from tests.programs import SNIPROXY, Program
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+FRONT, BACK = "8443", "8444"
+"""The ports in the files; those of a test are others."""
+
+PATIENCE = 20.0
+ANSWER = "origin.test answers: you asked for origin.test\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One of the files, being served."""
+
+    front: int
+    back: int
+    process: subprocess.Popen[bytes]
+    ca: Path
+    """What to trust."""
+
+    @property
+    def base(self) -> str:
+        return f"127.0.0.1:{self.front}"
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body, the certificate being verified for the address."""
+        context = ssl.create_default_context(cafile=str(self.ca))
+        connection = http.client.HTTPSConnection(self.base, context=context, timeout=PATIENCE)
+        connection.request("GET", path, headers={"Connection": "close"})
+        with connection.getresponse() as response:
+            body = response.read().decode("latin-1")
+        connection.close()
+        return response.status, body
+
+    def stop(self) -> list[str]:
+        """The lines on stderr, once it has ended."""
+        self.process.send_signal(signal.SIGTERM)
+        _, stderr = self.process.communicate(timeout=PATIENCE)
+        assert self.process.returncode == 0
+        return stderr.decode("latin-1").splitlines()
+
+
+@pytest.fixture
+def ca(development_ca: Path) -> Path:
+    return development_ca / "ca" / "ca.pem"
+
+
+@contextmanager
+def served(name: str, folder: Path, ca: Path, program: Program = SNIPROXY) -> Iterator[Site]:
+    with ExitStack() as held:
+        front, back = (held.enter_context(reserve_port()).getsockname()[1] for _ in (FRONT, BACK))
+        text = (CONFIGS / name).read_text()
+        assert {FRONT, BACK} <= set(re.findall(r"\b\d+\b", text))
+        text = re.sub(rf"\b{BACK}\b", str(back), re.sub(rf"\b{FRONT}\b", str(front), text))
+        (folder / name).write_text(text)
+        process = subprocess.Popen(
+            [*program.command, "-p", f"{folder}/", "-c", name, "-g", "daemon off;"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        held.callback(process.communicate)
+        held.callback(process.kill)
+        pid_file = folder / ("plain.pid" if name == "plain.conf" else "sniproxy.pid")
+        deadline = time.monotonic() + PATIENCE
+        while not (pid_file.exists() and pid_file.read_text()):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        yield Site(front, back, process, ca)
+
+
+def the_502(site: Site, lines: list[str]) -> str:
+    """The error line, its time, process and OpenSSL's words left out; there is no other."""
+    assert len(lines) == 1, lines
+    match = re.fullmatch(
+        r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[error\] (\d+)#(\d+): \*\d+ SSL_do_handshake\(\) failed"
+        r" \(SSL: error:0A000458:SSL routines::(?:[a-z/0-9]+ )+unrecognized name:SSL alert number"
+        r" 112\) (while SSL handshaking to upstream, .*)",
+        lines[0],
+    )
+    assert match is not None, lines[0]
+    assert match[1] == match[2]
+    return match[3].replace(str(site.front), FRONT).replace(str(site.back), BACK)
+
+
+CONTEXT = (
+    "while SSL handshaking to upstream, client: 127.0.0.1, server: localhost,"
+    f' request: "GET /without-sni/ HTTP/1.1", upstream: "https://127.0.0.1:{BACK}/",'
+    f' host: "127.0.0.1:{FRONT}"'
+)
+
+
+@pytest.mark.parametrize("name", ["site.toml", "site.conf"])
+def test_the_502_and_its_cure(name: str, tmp_path: Path, ca: Path) -> None:
+    with served(name, tmp_path, ca) as site:
+        assert site.get("/with-sni/") == (200, ANSWER)
+        status, page = site.get("/without-sni/")
+        assert status == 502
+        assert "<h1>502 Bad Gateway</h1>" in page
+        assert site.get("/")[0] == 302
+        lines = site.stop()
+    assert the_502(site, lines) == CONTEXT
+    assert lines[0].split()[3].startswith(f"{site.process.pid}#")
+
+
+@pytest.mark.needs("curl")
+def test_curl_is_content(tmp_path: Path, ca: Path) -> None:
+    with served("site.toml", tmp_path, ca) as site:
+        trusting = ["curl", "-sS", "-o", "-", "-w", "%{http_code}", "--cacert", str(ca)]
+        for host in (f"127.0.0.1:{site.front}", f"localhost:{site.front}"):
+            url = f"https://{host}/with-sni/"
+            done = subprocess.run([*trusting, url], capture_output=True, text=True, check=True)
+            assert done.stdout == f"{ANSWER}200"
+            done = subprocess.run(
+                [*trusting, "-L", f"https://{host}/"], capture_output=True, text=True, check=True
+            )
+            assert done.stdout == f"{ANSWER}200", "/ leads there"
+        done = subprocess.run(
+            [*trusting, f"https://127.0.0.1:{site.front}/without-sni/"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.endswith("502")
+        distrusting = ["curl", "-sS", f"https://localhost:{site.front}/"]
+        assert subprocess.run(distrusting, capture_output=True, check=False).returncode == 60
+        assert the_502(site, site.stop()) == CONTEXT
+
+
+@pytest.mark.needs("chromium", "certutil")
+def test_a_browser_is_content(tmp_path: Path, ca: Path) -> None:
+    home = tmp_path / "home"
+    database = home / ".pki" / "nssdb"
+    database.mkdir(parents=True)
+    certutil = ["certutil", "-d", f"sql:{database}"]
+    subprocess.run([*certutil, "-N", "--empty-password"], check=True)
+    with served("site.toml", tmp_path, ca) as site:
+        subprocess.run([*certutil, "-A", "-t", "C,,", "-n", "sniproxy", "-i", str(ca)], check=True)
+        assert ANSWER.strip() in dumped(f"https://localhost:{site.front}/with-sni/", home)
+        assert ANSWER.strip() in dumped(f"https://127.0.0.1:{site.front}/", home)
+        assert "502 Bad Gateway" in dumped(f"https://localhost:{site.front}/without-sni/", home)
+
+
+def dumped(url: str, home: Path) -> str:
+    """The page as headless Chromium has it."""
+    done = subprocess.run(
+        [
+            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+            "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", f"--user-data-dir={home / 'profile'}", "--dump-dom", url,
+        ],
+        env={**os.environ, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+@pytest.mark.nginx
+def test_both_programs_run_the_plain_file_alike(
+    tmp_path: Path, ca: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As its comment says: certificates from `ca issue`, no directive but nginx's own."""
+    names = ["localhost", "127.0.0.1", "origin.test"]
+    seen = []
+    for program in (SNIPROXY, NGINX):
+        folder = tmp_path / program.name
+        folder.mkdir()
+        assert main(["ca", "issue", "-d", str(folder), *names]) == 0
+        with served("plain.conf", folder, ca, program) as site:
+            answers = [site.get(path) for path in ("/with-sni/", "/without-sni/", "/")]
+            seen.append((answers, the_502(site, site.stop())))
+    assert "ssl_certificate " in capsys.readouterr().out
+    ours, theirs = seen
+    assert ours == theirs
+    assert ours[1] == CONTEXT
+    assert [status for status, _ in ours[0]] == [200, 502, 302]
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.iterdir()), ids=lambda file: file.name)
+def test_every_file_is_in_order(
+    file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    copy = tmp_path / file.name
+    copy.write_bytes(file.read_bytes())
+    if file.name == "plain.conf":
+        assert main(["ca", "issue", "localhost", "127.0.0.1", "origin.test"]) == 0
+    capfd.readouterr()
+    assert main(["-t", "-c", str(copy)]) == 0
+    assert capfd.readouterr().err.splitlines() == [
+        f"sniproxy: the configuration file {copy} syntax is ok",
+        f"sniproxy: configuration file {copy} test is successful",
+    ]
+
+
+def test_the_files_are_those_the_tests_know() -> None:
+    assert {file.name for file in CONFIGS.iterdir()} == {
+        "ip-upstream-cured.conf",
+        "ip-upstream.conf",
+        "plain.conf",
+        "site.conf",
+        "site.toml",
+    }
