@@ -1,0 +1,51 @@
+"""Access lines: each escape as nginx has it, and JSON that a parser takes back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sniproxy.logs.access import ESCAPES, access_line
+from sniproxy.script import compile_template
+
+ROWS = [
+    # value, default, json, none
+    (None, "-", "", ""),
+    ("", "", "", ""),
+    ("plain ~", "plain ~", "plain ~", "plain ~"),
+    ('"', r"\x22", r"\"", '"'),
+    ("\\", r"\x5C", r"\\", "\\"),
+    ("\n\r\t\b\f", r"\x0A\x0D\x09\x08\x0C", r"\n\r\t\b\f", "\n\r\t\b\f"),
+    ("\x00\x1f", r"\x00\x1F", r"\u0000\u001F", "\x00\x1f"),
+    ("\x7f", r"\x7F", "\x7f", "\x7f"),
+    ("\xc3\xbc", r"\xC3\xBC", "\xc3\xbc", "\xc3\xbc"),
+    ("/'", "/'", "/'", "/'"),
+]
+
+
+@pytest.mark.parametrize(("value", "default", "as_json", "none"), ROWS)
+def test_escapes(value: str | None, default: str, as_json: str, none: str) -> None:
+    assert ESCAPES["default"](value) == default
+    assert ESCAPES["json"](value) == as_json
+    assert ESCAPES["none"](value) == none
+
+
+def test_only_variables_are_escaped() -> None:
+    template = compile_template('"$a" \\ $b')
+    values = {"a": 'x"y'}
+    assert access_line(template, "default", values.get) == '"x\\x22y" \\ -\n'
+
+
+@given(st.text(st.characters(max_codepoint=255)))
+def test_json_comes_back(value: str) -> None:
+    assert json.loads(f'"{ESCAPES["json"](value)}"') == value
+
+
+@given(st.text(st.characters(max_codepoint=255)))
+def test_the_default_is_one_printable_line(value: str) -> None:
+    escaped = ESCAPES["default"](value)
+    assert all(" " <= char <= "~" for char in escaped)
+    assert '"' not in escaped

@@ -1,0 +1,66 @@
+"""Files that lines go to: appended, reopened, one a path, and refused in nginx's words."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from sniproxy.logs.sinks import FileSink, Sinks, StderrSink
+from sniproxy.message import ConfigError
+
+
+def test_lines_are_appended_byte_for_byte(tmp_path: Path) -> None:
+    file = tmp_path / "a.log"
+    file.write_bytes(b"before\n")
+    sink = FileSink(str(file))
+    sink.write("\xe9\n")
+    assert file.read_bytes() == b"before\n\xe9\n"
+    sink.close()
+
+
+def test_a_log_that_was_moved_away_is_reopened(tmp_path: Path) -> None:
+    sinks = Sinks()
+    sink = sinks.file(str(tmp_path / "a.log"))
+    sink.write("one\n")
+    (tmp_path / "a.log").rename(tmp_path / "a.log.1")
+    sink.write("two\n")
+    sinks.reopen()
+    sink.write("three\n")
+    assert (tmp_path / "a.log.1").read_text() == "one\ntwo\n"
+    assert (tmp_path / "a.log").read_text() == "three\n"
+    sinks.close()
+
+
+def test_a_path_is_opened_once(tmp_path: Path) -> None:
+    sinks = Sinks()
+    path = str(tmp_path / "a.log")
+    assert sinks.file(path) is sinks.file(path)
+    sinks.close()
+
+
+def test_what_does_not_open(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "a.log"
+    with pytest.raises(ConfigError) as refused:
+        Sinks().file(str(path))
+    assert str(refused.value) == f'open() "{path}" failed (2: No such file or directory)'
+
+
+def test_a_full_disk_costs_the_line_alone() -> None:
+    sink = FileSink("/dev/full")
+    sink.write("lost\n")
+    sink.close()
+
+
+def test_standard_error_as_it_is_when_a_line_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = StderrSink()
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw))
+    sink.write("\xe9\n")
+    assert raw.getvalue() == b"\xe9\n"
+    text = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", text)
+    sink.write("plain\n")
+    assert text.getvalue() == "plain\n"

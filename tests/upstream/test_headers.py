@@ -1,0 +1,167 @@
+"""What goes to an upstream and what of its answer reaches the client, field by field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sniproxy.config.model import Location, Server
+from sniproxy.message import Header, ResponseHead
+from sniproxy.upstream.headers import (
+    RequestFields,
+    passed_on,
+    rewritten_redirect,
+    rewritten_refresh,
+    upstream_uri,
+)
+from sniproxy.variables import lookup
+from tests.configured import facts, request, servers
+
+
+def proxied(directory: Path, name: str, target: str, more: str = "") -> tuple[Server, Location]:
+    text = f"server {{ location {name} {{ proxy_pass {target}; {more} }} }}"
+    server = servers(directory, text)[0]
+    return server, server.outside.locations[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "asked", "path", "sent"),
+    [
+        # Without a URI the client's own target goes on as it is.
+        ("/a/", "http://h", "/a/%20//b/../c?d=%20#e", "/a/ /c", "/a/%20//b/../c?d=%20#e"),
+        ("~ ^/a", "http://h", "/a%2Fb", "/a/b", "/a%2Fb"),
+        # With one it replaces what the location's name matched of the normalised path.
+        ("/a/", "http://h/", "/a/b", "/a/b", "/b"),
+        ("/a/", "http://h/new/", "/a/b?c", "/a/b", "/new/b?c"),
+        ("/a", "http://h/new", "/a/b", "/a/b", "/new/b"),
+        ("/a/", "http://h/new", "/a/b", "/a/b", "/newb"),
+        ("= /a", "http://h/x", "/a?q", "/a", "/x?q"),
+        ("/a/", "http://h/%20/", "/a/b", "/a/b", "/%20/b"),
+        ("/a/", "http://h?x=", "/a/b", "/a/b", "?x=b"),
+        ("/a/", "http://h/?x=", "/a/b?c", "/a/b", "/?x=b?c"),
+        # What is left is escaped again, where the client had escaped something.
+        ("/a/", "http://h/", "/a/%20", "/a/ ", "/%20"),
+        ("/a/", "http://h/", "/a/%3Fb", "/a/?b", "/%3Fb"),
+        ("/a/", "http://h/", "/a/b%2Fc", "/a/b/c", "/b/c"),
+        ("/a/", "http://h/", "/a/%25", "/a/%", "/%25"),
+        ("/a/", "http://h/", '/a/"', '/a/"', '/"'),
+        ("/a/", "http://h/", '/a/"%41', '/a/"A', "/%22A"),
+        ("/a/", "http://h/", '/a/"?%41', '/a/"', '/"?%41'),
+    ],
+)
+def test_the_target(
+    tmp_path: Path, name: str, target: str, asked: str, path: str, sent: str
+) -> None:
+    server, location = proxied(tmp_path, name, target)
+    args = asked.partition("#")[0].partition("?")[2]
+    request_ = request(asked, path=path, args=args)
+    assert upstream_uri(location, facts(request_, server, location)) == sent
+
+
+@pytest.mark.parametrize(
+    ("directives", "fields", "length", "sent"),
+    [
+        ("", (("Host", "a"), ("X-A", "1"), ("x-a", "2")), None, ("Host: h:81", "X-A: 1", "x-a: 2")),
+        ("", (), 3, ("Host: h:81", "Content-Length: 3")),
+        (
+            "",
+            (
+                ("Connection", "x"), ("Proxy-Connection", "x"), ("Keep-Alive", "x"), ("TE", "x"),
+                ("Transfer-Encoding", "chunked"), ("Upgrade", "x"), ("Expect", "x"),
+                ("Content-Length", "9"), ("Cookie", "c"),
+            ),
+            None,
+            ("Host: h:81", "Cookie: c"),
+        ),
+        (
+            "proxy_set_header Host $host; proxy_set_header X-A b;",
+            (("Host", "a"), ("x-a", "1"), ("X-B", "2")),
+            None,
+            ("Host: a.test", "X-A: b", "X-B: 2"),
+        ),
+        ("proxy_set_header X-A $arg_none;", (("X-A", "1"),), None, ("Host: h:81",)),
+        ('proxy_set_header Host "";', (("Host", "a"),), None, ()),
+        ('proxy_set_header Content-Length "";', (), 3, ("Host: h:81",)),
+        (
+            "proxy_set_header Connection close; proxy_set_header Upgrade $http_upgrade;",
+            (("Upgrade", "h2c"),),
+            None,
+            ("Connection: close", "Upgrade: h2c", "Host: h:81"),
+        ),
+    ],
+)  # fmt: skip
+def test_the_head(
+    tmp_path: Path,
+    directives: str,
+    fields: tuple[Header, ...],
+    length: int | None,
+    sent: tuple[str, ...],
+) -> None:
+    server, location = proxied(tmp_path, "/", "http://h:81", directives)
+    request_ = facts(request("/x", headers=fields, host="a.test"), server, location)
+    request_.proxy_host = "h:81"
+    head = RequestFields.of(location.proxy).head(request_, "/x", lookup(request_), length)
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "GET /x HTTP/1.1"
+    assert tuple(lines[1:-2]) == sent
+    assert lines[-2:] == ["", ""]
+
+
+def test_the_version(tmp_path: Path) -> None:
+    server, location = proxied(tmp_path, "/", "http://h", "proxy_http_version 1.0;")
+    request_ = facts(request(), server, location)
+    head = RequestFields.of(location.proxy).head(request_, "/", lookup(request_), None)
+    assert head.startswith(b"GET / HTTP/1.0\r\n")
+
+
+def test_what_the_client_does_not_see() -> None:
+    hidden = [
+        *("Date", "server", "X-Pad", "X-Accel-Expires", "X-Accel-Redirect", "X-Accel-Limit-Rate"),
+        *("X-Accel-Buffering", "X-Accel-Charset", "Connection", "Keep-Alive"),
+        *("Transfer-Encoding", "Content-Length"),
+    ]
+    shown = (("X-Accel-Other", "x"), ("set-cookie", "a"), ("Set-Cookie", "b"), ("ETag", "c"))
+    head = ResponseHead(11, 200, "OK", (*((name, "x") for name in hidden), *shown))
+    assert passed_on(head) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "value", "rewritten"),
+    [
+        ("/a/", "http://h:81/there/", "http://h:81/there/x?y#z", "/a/x?y#z"),
+        ("/a/", "http://h:81/there/", "http://h:81/there/", "/a/"),
+        ("/a/", "http://h:81/there/", "http://h:81/there", None),
+        ("/a/", "http://h:81/there/", "http://h:81/other", None),
+        ("/a/", "http://h:81/there/", "HTTP://h:81/there/x", None),
+        ("/a/", "http://h:81/there/", "https://h:81/there/x", None),
+        ("/a/", "http://h:81/there/", "/there/x", None),
+        ("/a/", "http://h:81/there", "http://h:81/thereabouts", "/a/abouts"),
+        ("= /a", "http://h:81/there", "http://h:81/there", "/a"),
+        ("/a/", "http://h:81", "http://h:81/x", "/x"),
+        ("/a/", "http://h:81", "http://h:81", None),
+        ("~ ^/a", "http://h:81", "http://h:81/x", "/x"),
+        ("/a/", "https://h", "https://h/x", "/x"),
+    ],
+)
+def test_redirects(
+    tmp_path: Path, name: str, target: str, value: str, rewritten: str | None
+) -> None:
+    _, location = proxied(tmp_path, name, target)
+    assert rewritten_redirect(location, value) == rewritten
+
+
+@pytest.mark.parametrize(
+    ("value", "rewritten"),
+    [
+        ("0; url=http://h:81/there/x", "0; url=/a/x"),
+        ("0;url=http://h:81/there/", "0;url=/a/"),
+        ("0; URL=http://h:81/there/x", None),
+        ("0; url=/there/x; url=http://h:81/there/x", None),
+        ("5", None),
+        ("http://h:81/there/x", None),
+    ],
+)
+def test_refreshes(tmp_path: Path, value: str, rewritten: str | None) -> None:
+    _, location = proxied(tmp_path, "/a/", "http://h:81/there/")
+    assert rewritten_refresh(location, value) == rewritten
