@@ -50,7 +50,8 @@ class Try:
     bytes_received: int = 0
     response_length: int = 0
     headers: tuple[Header, ...] = ()
-    handshake: Handshake | None = None
+    handshake: Callable[[], Handshake] | None = None
+    """Describes its TLS handshake, as far as it came; None without one of its own."""
 
 
 @dataclass(slots=True)

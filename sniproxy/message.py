@@ -250,6 +250,8 @@ class Handshake:
     """The name the certificate was checked for (upstream side, `proxy_ssl_verify on`)."""
     verify_result: int = 0
     """X509_V_*; 0 is fine."""
+    verify_error: str = ""
+    """The library's words for it."""
     protocol: str = ""
     cipher: str = ""
     group: str = ""

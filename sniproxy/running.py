@@ -24,6 +24,7 @@ from .message import Failure, Handshake
 from .routing import Locations, ServerNames
 from .script import Template
 from .tls.stream import REJECT, Reject, TLSStream
+from .tls.watch import HandshakeWatch
 from .variables import lookup
 
 
@@ -103,13 +104,21 @@ class Running:
     servers: Mapping[Server, RunningServer]
     listeners: tuple[Listener, ...]
     fallback_contexts: Mapping[Listener, SSL.Context]
-    on_handshake: Callable[[Handshake], None] | None = None
-    """Told of every handshake of either side."""
+    handshakes: HandshakeWatch = field(default_factory=HandshakeWatch)
     watch: DepartureWatch = field(default_factory=DepartureWatch)
     number: Callable[[], int] = lambda: 0
     """Draws a connection's number; one counter for clients and peers."""
     stopping: bool = False
     """Set once: connections finish what they are at and take no further request."""
+
+    @property
+    def on_handshake(self) -> Callable[[Handshake], None] | None:
+        """Told of every handshake of either side."""
+        return self.handshakes.on_handshake
+
+    @on_handshake.setter
+    def on_handshake(self, told: Callable[[Handshake], None] | None) -> None:
+        self.handshakes.on_handshake = told
 
     def server_for(self, listener: Listener, host: str) -> RunningServer:
         return self.servers[listener.names.find(host)]
@@ -117,9 +126,10 @@ class Running:
     def note(
         self, tls: TLSStream, peer: str, began: float, duration: float, failure: Failure | None
     ) -> None:
-        """Tell whoever wants to know of a handshake that is over."""
-        if self.on_handshake is not None:
-            self.on_handshake(tls.handshake(peer, began=began, duration=duration, failure=failure))
+        """Tell whoever wants to know of a client's handshake that is over."""
+        self.handshakes.note(
+            lambda: tls.handshake(peer, began=began, duration=duration, failure=failure)
+        )
 
     def default_context(self, listener: Listener) -> SSL.Context:
         """What a handshake starts from, before the SNI is known."""

@@ -9,7 +9,9 @@ from ..facts import Facts
 from ..logs.error import ConnectionLog
 from ..message import FailureClass, Outcome, Response, Special
 from ..names import without_port
+from ..script import Lookup
 from ..upstream.attempt import Answer, Outgoing, RequestBody
+from ..upstream.certificate import NamedCertificate
 from ..upstream.connector import UpstreamTLS
 from ..upstream.exchange import Exchange
 from ..upstream.headers import (
@@ -31,13 +33,22 @@ class ProxyHandler:
     reads_body = True
     watches_client = True
 
-    def __init__(self, location: Location, upstream: Upstream, context: SSL.Context | None) -> None:
+    def __init__(
+        self,
+        location: Location,
+        upstream: Upstream,
+        context: SSL.Context | None,
+        certificate: NamedCertificate | None = None,
+    ) -> None:
         target = location.proxy.proxy_pass
         assert target is not None
         self.location = location
         self.target = target
         self.upstream = upstream
         self.context = context
+        self.certificate = certificate
+        self.tls = self._constant_tls()
+        """The settings of every handshake, where no variables have a part in them."""
         self.fields = RequestFields.of(location.proxy)
         self.kept = KeptConnections() if upstream.explicit else None
 
@@ -62,7 +73,7 @@ class ProxyHandler:
         return Outgoing(
             self.upstream,
             self.kept,
-            self._tls(facts),
+            self.tls or self._tls(values),
             self.target.scheme,
             uri,
             head,
@@ -72,12 +83,18 @@ class ProxyHandler:
             log,
         )
 
-    def _tls(self, facts: Facts) -> UpstreamTLS | None:
+    def _constant_tls(self) -> UpstreamTLS | None:
+        name = self.location.proxy.proxy_ssl_name
+        if self.certificate is not None or not (name is None or name.is_constant):
+            return None
+        return self._tls(lambda variable: "")
+
+    def _tls(self, values: Lookup) -> UpstreamTLS | None:
         if self.context is None:
             return None
-        proxy = self.location.proxy
+        proxy, certificate = self.location.proxy, self.certificate
         if proxy.proxy_ssl_name is not None:
-            name = proxy.proxy_ssl_name.render(lookup(facts))
+            name = proxy.proxy_ssl_name.render(values)
         else:
             assert self.target.address is not None
             name = self.target.address.host
@@ -87,6 +104,7 @@ class ProxyHandler:
             server_name=proxy.proxy_ssl_server_name,
             verify=proxy.proxy_ssl_verify,
             session_reuse=proxy.proxy_ssl_session_reuse,
+            named=None if certificate is None else lambda: certificate.context(values),
         )
 
     def _response(self, answer: Answer, facts: Facts) -> Response:

@@ -19,14 +19,15 @@ class Sink(Protocol):
 class FileSink:
     """A file opened for appending; every line is one write."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, mode: int = 0o644) -> None:
         self.path = path
+        self._mode = mode
         self._descriptor = self._open()
 
     def _open(self) -> int:
         try:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            return os.open(self.path, flags, 0o644)
+            return os.open(self.path, flags, self._mode)
         except OSError as error:
             raise ConfigError(f'open() "{self.path}" failed', errno=error.errno) from None
 
@@ -70,10 +71,10 @@ class Sinks:
         self.stderr: Sink = StderrSink()
         self._files: dict[str, FileSink] = {}
 
-    def file(self, path: str) -> FileSink:
+    def file(self, path: str, mode: int = 0o644) -> FileSink:
         """The sink of an absolute path; raises `ConfigError` in nginx's words."""
         if path not in self._files:
-            self._files[path] = FileSink(path)
+            self._files[path] = FileSink(path, mode)
         return self._files[path]
 
     def reopen(self) -> None:

@@ -20,10 +20,11 @@ from ..logs.sinks import Sinks
 from ..message import ConfigError, Level
 from ..routing import Locations
 from ..running import Listener, Running, RunningLocation, RunningServer
+from ..tls.watch import HandshakeWatch
 from .listeners import Binding, bind_all, bindings, try_binding
 from .logs import Logs
 from .paths import Paths
-from .tls import Choose, TLSContexts
+from .tls import Choose, KeyLog, TLSContexts
 from .upstreams import Upstreams
 
 STDERR = (ErrorLogSaid("stderr", Level.ERROR),)
@@ -80,7 +81,8 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
     groups = config.http.groups if config.http is not None else {}
     bound = tuple(bindings(servers))
     number = itertools.count(1).__next__
-    maker = _Maker(Upstreams(groups, number), TLSContexts(paths, state))
+    handshakes = HandshakeWatch()
+    maker = _Maker(Upstreams(groups, number, handshakes), TLSContexts(paths, state))
     contexts, handlers = {}, {}
     for server in servers:
         for location in (server.outside, *_below(server.outside)):
@@ -92,7 +94,17 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
         for listener in binding.listeners
         if listener.ssl
     }
-    return Prepared(config, paths, bound, handlers, contexts, fallbacks, number)
+    return Prepared(
+        config,
+        paths,
+        bound,
+        handlers,
+        contexts,
+        fallbacks,
+        number,
+        handshakes,
+        tuple(maker.tls.key_logs.values()),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,8 @@ class Prepared:
     contexts: Mapping[Server, Choose | None]
     fallbacks: Mapping[Listener, SSL.Context]
     number: Callable[[], int]
+    handshakes: HandshakeWatch
+    key_logs: Sequence[KeyLog]
 
     def open(
         self,
@@ -119,12 +133,16 @@ class Prepared:
         try:
             logs = Logs(sinks, self.paths, http.log_formats, default_error_log, observers)
             main_log = logs.error_log(self.config.error_log)
+            for key_log in self.key_logs:
+                key_log.open(sinks)
             servers = {server: self._server(server, logs) for server in http.servers}
         except BaseException:
             sinks.close()
             raise
         listeners = [listener for binding in self.bindings for listener in binding.listeners]
-        running = Running(servers, tuple(listeners), self.fallbacks, number=self.number)
+        running = Running(
+            servers, tuple(listeners), self.fallbacks, self.handshakes, number=self.number
+        )
         return Site(self.config, running, self.bindings, main_log, sinks, self.paths)
 
     def _server(self, server: Server, logs: Logs) -> RunningServer:
@@ -176,8 +194,10 @@ class _Maker:
                 target.file,
                 target.line,
             )
-        context = self.tls.for_upstream(location.proxy) if target.tls else None
-        return ProxyHandler(location, self.upstreams.of(target), context)
+        upstream = self.upstreams.of(target)
+        if not target.tls:
+            return ProxyHandler(location, upstream, None)
+        return ProxyHandler(location, upstream, *self.tls.for_upstream(location.proxy))
 
     def fallback(self, default: Choose | None) -> SSL.Context:
         """What a handshake starts from, before the SNI is known."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
 
 from ..config.directives.proxy import Proxy
 from ..config.directives.ssl import Ssl
+from ..config.directives.tls import PasswordFile
 from ..config.model import Server
-from ..message import ConfigError
-from ..tls.certificates import CertificateSource
+from ..logs.sinks import FileSink, Sinks
+from ..tls.certificate_contexts import NO_CACHE, CertificateContexts
+from ..tls.certificates import NO_FILE, CertificateSource, read_password_file
 from ..tls.contexts import server_context, upstream_context
 from ..tls.stream import REJECT, Reject
+from ..upstream.certificate import NamedCertificate
 from .paths import Paths
 
 if TYPE_CHECKING:
@@ -26,6 +29,22 @@ Choose = Callable[[str | None, str], SSL.Context | Reject]
 """SNI and local address → what a virtual server has to show."""
 
 
+class KeyLog:
+    """The file of a `proxy_ssl_key_log`, for its owner's eyes."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._sink: FileSink | None = None
+
+    def open(self, sinks: Sinks) -> None:
+        """Raises `ConfigError`."""
+        self._sink = sinks.file(self._path, 0o600)
+
+    def __call__(self, line: bytes) -> None:
+        if self._sink is not None:
+            self._sink.write(line.decode("latin-1") + "\n")
+
+
 @dataclass(slots=True)
 class TLSContexts:
     """Makes contexts; the development CA is opened only when a server wants it."""
@@ -33,7 +52,10 @@ class TLSContexts:
     paths: Paths
     state: str | None = None
     """The folder of the development CA; None for the user's own."""
+    key_logs: dict[str, KeyLog] = field(default_factory=dict)
+    """By name; to be opened before the first handshake."""
     _ca: DevCA | None = None
+    _upstream: dict[tuple[Any, ...], SSL.Context] = field(default_factory=dict)
 
     @property
     def ca(self) -> DevCA:
@@ -65,7 +87,7 @@ class TLSContexts:
 
             return issued
         sources = [
-            CertificateSource(self._certificate(certificate), self._certificate(key))
+            CertificateSource(self.certificate(certificate), self.certificate(key))
             for certificate, key in zip(ssl.ssl_certificate, ssl.ssl_certificate_key, strict=True)
         ]
         context = server_context(certificates=sources, **settings)
@@ -75,31 +97,64 @@ class TLSContexts:
         """A context without a certificate, for handshakes that end in a refusal."""
         return server_context()
 
-    def for_upstream(self, proxy: Proxy) -> SSL.Context:
-        """The context of a location's connections to `https` upstreams."""
-        source = None
-        certificate, key = proxy.proxy_ssl_certificate, proxy.proxy_ssl_certificate_key
-        if certificate is not None and certificate.source:
-            if not certificate.is_constant or (key is not None and not key.is_constant):
-                raise ConfigError(
-                    'variables in "proxy_ssl_certificate" are not supported by sniproxy yet'
-                )
-            key_name = key.source if key is not None else ""
-            source = CertificateSource(
-                self._certificate(certificate.source), self._certificate(key_name)
-            )
-        trusted = proxy.proxy_ssl_trusted_certificate
-        return upstream_context(
-            protocols=proxy.proxy_ssl_protocols,
-            ciphers=proxy.proxy_ssl_ciphers,
-            certificate=source,
-            verify=proxy.proxy_ssl_verify,
-            trusted_certificate=self.paths.in_conf(trusted) if trusted else "",
-            verify_depth=proxy.proxy_ssl_verify_depth,
-        )
+    def for_upstream(self, proxy: Proxy) -> tuple[SSL.Context, NamedCertificate | None]:
+        """The context of a location's connections to `https` upstreams.
 
-    def _certificate(self, value: str) -> str:
-        return value if value.startswith("data:") or not value else self.paths.in_conf(value)
+        Beside it our certificate, where variables name it; else the context has it.
+        """
+        certificate, key = proxy.proxy_ssl_certificate, proxy.proxy_ssl_certificate_key
+        passphrases = self._passphrases(proxy.proxy_ssl_password_file)
+        settings = self._upstream_settings(proxy)
+        if certificate is None or not certificate.source or key is None:
+            return self._upstream_context(settings), None
+        if certificate.is_constant and key.is_constant:
+            source = CertificateSource(
+                self.certificate(certificate.source), self.certificate(key.source), passphrases
+            )
+            return self._upstream_context({**settings, "certificate": source}), None
+        base = self._upstream_context(settings)
+
+        contexts = CertificateContexts(
+            lambda source: upstream_context(**settings, certificate=source, trust_of=base),
+            proxy.proxy_ssl_certificate_cache or NO_CACHE,
+        )
+        named = NamedCertificate(certificate, key, passphrases, self.certificate, contexts)
+        return base, named
+
+    def _upstream_settings(self, proxy: Proxy) -> dict[str, Any]:
+        in_conf = self.paths.in_conf
+        trusted, crl = proxy.proxy_ssl_trusted_certificate, proxy.proxy_ssl_crl
+        return {
+            "protocols": proxy.proxy_ssl_protocols,
+            "ciphers": proxy.proxy_ssl_ciphers,
+            "verify": proxy.proxy_ssl_verify,
+            "trusted_certificate": in_conf(trusted) if trusted else "",
+            "verify_depth": proxy.proxy_ssl_verify_depth,
+            "crl": in_conf(crl) if crl else "",
+            "conf_commands": proxy.proxy_ssl_conf_command,
+            "key_log": self._key_log(proxy.proxy_ssl_key_log),
+        }
+
+    def _upstream_context(self, settings: dict[str, Any]) -> SSL.Context:
+        """One context for all locations with the same settings."""
+        key = tuple(settings.items())
+        if key not in self._upstream:
+            self._upstream[key] = upstream_context(**settings)
+        return self._upstream[key]
+
+    def certificate(self, value: str) -> str:
+        """A certificate's or a key's value with its path made absolute."""
+        return value if value.startswith(NO_FILE) else self.paths.in_conf(value)
+
+    def _passphrases(self, file: PasswordFile | None) -> tuple[str, ...]:
+        if file is None:
+            return ()
+        return read_password_file(self.paths.in_conf(file.path), file.file, file.line)
+
+    def _key_log(self, name: str | None) -> KeyLog | None:
+        if not name:
+            return None
+        return self.key_logs.setdefault(name, KeyLog(self.paths.in_prefix(name)))
 
 
 def _server_settings(ssl: Ssl) -> dict[str, Any]:

@@ -11,15 +11,19 @@ from ..config.directives.upstream import PeerSettings
 from ..config.model import Group
 from ..config.tree import Place
 from ..message import ConfigError
+from ..tls.watch import HandshakeWatch
 from ..upstream.peers import Peer, Upstream
 
 
 class Upstreams:
     """Every upstream of a site, each once: locations that share one share its peers."""
 
-    def __init__(self, groups: Mapping[str, Group], number: Callable[[], int]) -> None:
+    def __init__(
+        self, groups: Mapping[str, Group], number: Callable[[], int], watch: HandshakeWatch
+    ) -> None:
         self._number = number
-        self._groups = {name: _group(group, number) for name, group in groups.items()}
+        self._watch = watch
+        self._groups = {name: _group(group, number, watch) for name, group in groups.items()}
         self._implicit: dict[tuple[str, int], Upstream] = {}
 
     def of(self, target: ProxyPass) -> Upstream:
@@ -34,17 +38,19 @@ class Upstreams:
             place = Place(target.file, target.line)
             settings = PeerSettings(address)
             peers = _peers(settings, address.host, place)
-            self._implicit[key] = Upstream(address.host, peers, number=self._number)
+            self._implicit[key] = Upstream(
+                address.host, peers, number=self._number, watch=self._watch
+            )
         return self._implicit[key]
 
 
-def _group(group: Group, number: Callable[[], int]) -> Upstream:
+def _group(group: Group, number: Callable[[], int], watch: HandshakeWatch) -> Upstream:
     peers: list[Peer] = []
     backups: list[Peer] = []
     for settings in group.settings.server:
         found = _peers(settings, settings.address.url, group.place)
         (backups if settings.backup else peers).extend(found)
-    return Upstream(group.name, peers, backups, explicit=True, number=number)
+    return Upstream(group.name, peers, backups, explicit=True, number=number, watch=watch)
 
 
 def _peers(settings: PeerSettings, shown: str, place: Place) -> list[Peer]:

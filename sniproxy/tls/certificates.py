@@ -31,6 +31,8 @@ KeyObject = (
 )
 
 DATA = "data:"
+NO_FILE = (DATA, "engine:", "store:")
+"""What a value begins with that is no path; only `data:` can be loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,9 @@ class Loader:
 
     def _private_key(self, value: str, passphrases: Sequence[str]) -> PrivateKey:
         what = f'cannot load certificate key "{value}": '
+        if value.startswith(NO_FILE) and not value.startswith(DATA):
+            scheme = value.partition(":")[0]
+            raise ConfigError(f'{what}loading "{scheme}:..." certificate keys is not supported')
         for passphrase in passphrases or (None,):
             secret = None if passphrase is None else passphrase.encode("latin-1")
             key = self._open(value, what).private_key(secret)

@@ -9,7 +9,7 @@ Source: nginx's ngx_ssl_create and the merge functions of its http ssl and proxy
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from cryptography import x509
@@ -129,11 +129,13 @@ def upstream_context(
     verify_depth: int = 1,
     crl: str = "",
     conf_commands: Sequence[Command] = (),
+    key_log: Callable[[bytes], None] | None = None,
     trust_of: SSL.Context | None = None,
     dialect: Dialect = NATIVE,
 ) -> SSL.Context:
     """The context for the upstreams of a location. Raises ConfigError in nginx's words.
 
+    `key_log` is given every line of the NSS key log format, without its end.
     `trust_of` is a context with the same authorities and revocation lists, so that another
     certificate does not need them to be read again.
     """
@@ -156,6 +158,8 @@ def upstream_context(
     _set_groups(context, "auto", dialect)
     context.set_session_cache_mode(SSL.SESS_CACHE_CLIENT | SSL.SESS_CACHE_NO_INTERNAL)
     apply(context, conf_commands, directive="proxy_ssl_conf_command", dialect=dialect)
+    if key_log is not None:
+        openssl.log_keys(context, key_log)
     return context
 
 

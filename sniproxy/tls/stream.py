@@ -386,6 +386,7 @@ class TLSStream(SocketStream):
             server_name=self.server_name,
             verified_name=verified_name,
             verify_result=self.verify_result if self.established else 0,
+            verify_error=self.verify_error() if self.established else "",
             protocol=self.protocol if self.established else "",
             cipher=self.cipher if self.established else "",
             group=self.group if self.established else "",

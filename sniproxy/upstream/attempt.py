@@ -17,7 +17,13 @@ from ..logs.error import ConnectionLog
 from ..message import Failed, Level, ResponseHead
 from ..tls.stream import SocketStream, TLSStream
 from .body import CLOSED_EARLY, ResponseBody
-from .connector import UpstreamTLS, connect, secure
+from .connector import (
+    UpstreamHandshake,
+    UpstreamTLS,
+    connect,
+    handshake_line,
+    keep_session,
+)
 from .keepalive import KeptConnections
 from .peers import Peer, Turns, Upstream
 
@@ -81,6 +87,7 @@ class Attempt:
         self.facts.connect_time = time.monotonic() - self.facts.began
         await self._send(stream)
         head, rest = await self._read_head(stream)
+        self._keep_session(stream)
         self.facts.header_time = time.monotonic() - self.facts.began
         self.facts.status = head.status
         self.facts.headers = head.headers
@@ -107,8 +114,30 @@ class Attempt:
         self.stream = await connect(peer, timeout)
         if outgoing.tls is not None:
             self.stream = tls = outgoing.tls.stream(self.stream, peer)
-            await secure(tls, outgoing.tls, timeout, outgoing.log)
+            await self._shake_hands(UpstreamHandshake(tls, outgoing.tls, peer), timeout)
         return self.stream
+
+    async def _shake_hands(self, handshake: UpstreamHandshake, timeout: float) -> None:
+        outgoing = self.outgoing
+        outgoing.log.action = "SSL handshaking to upstream"
+        self.facts.handshake = handshake.record
+        try:
+            await handshake.shake(timeout)
+        except Failed:
+            self._tell(handshake)
+            raise
+        self._tell(handshake)
+
+    def _tell(self, handshake: UpstreamHandshake) -> None:
+        outgoing = self.outgoing
+        if outgoing.log.error_log.level is Level.DEBUG:
+            outgoing.log.write(Level.DEBUG, handshake_line(handshake.record()))
+        outgoing.upstream.watch.note(handshake.record)
+
+    def _keep_session(self, stream: SocketStream) -> None:
+        tls = self.outgoing.tls
+        if tls is not None and tls.session_reuse and isinstance(stream, TLSStream):
+            keep_session(self.peer, stream)
 
     async def _send(self, stream: SocketStream) -> None:
         outgoing = self.outgoing
@@ -155,15 +184,13 @@ class Attempt:
         self.end(whole=True, reusable=reusable)
 
     def end(self, *, whole: bool, reusable: bool = False) -> None:
-        """Be done with the connection: kept, ended in good order (`whole`), or dropped.
-
-        Its TLS session is offered to the peer next time (`proxy_ssl_session_reuse`).
-        """
-        stream, tls = self.stream, self.outgoing.tls
+        """Be done with the connection: kept, ended in good order (`whole`), or dropped."""
+        stream = self.stream
         if stream is None:
             return
-        if tls is not None and tls.session_reuse and isinstance(stream, TLSStream):
-            self.peer.session = stream.session or self.peer.session
+        if self.sent and self.facts.header_time is None:
+            # A TLS 1.3 ticket came with whatever came instead of an answer.
+            self._keep_session(stream)
         if reusable and self.outgoing.kept is not None:
             self.outgoing.kept.put(self.peer, stream)
         elif whole:

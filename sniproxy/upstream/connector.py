@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import errno
 import socket
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import trio
 from OpenSSL import SSL
 
 from ..logs.error import ConnectionLog
-from ..message import Failed, Failure, FailureClass, Level, Side
+from ..message import Failed, Failure, FailureClass, Handshake, Level, Side
 from ..names import certificate_names, check_host, sent_server_name
 from ..tls.stream import SocketStream, TLSStream
 from .peers import Peer
@@ -52,13 +54,16 @@ class UpstreamTLS:
     """`proxy_ssl_verify`."""
     session_reuse: bool
     """`proxy_ssl_session_reuse`."""
+    named: Callable[[], SSL.Context | None] | None = None
+    """Finds the context with the certificate that variables name; None for `context`."""
 
     def stream(self, plain: SocketStream, peer: Peer) -> TLSStream:
         """The TLS side of a connection to `peer`, before its handshake; raises `Failed`."""
+        context = self.context if self.named is None else self.named() or self.context
         return TLSStream(
             plain.sock,
             Side.UPSTREAM,
-            self.context,
+            context,
             server_name=sent_server_name(self.name, proxy_ssl_server_name=self.server_name),
             session=peer.session if self.session_reuse else None,
         )
@@ -101,15 +106,69 @@ async def _finish_connect(sock: socket.socket, peer: Peer, timeout: float) -> No
         raise Failed(Failure(text, level, errno=refused))
 
 
-async def secure(stream: TLSStream, tls: UpstreamTLS, timeout: float, log: ConnectionLog) -> None:
-    """Shake hands within `timeout` seconds (`proxy_connect_timeout` again), then verify.
+@dataclass(slots=True)
+class UpstreamHandshake:
+    """A handshake on its way, and what is told of it afterwards."""
 
-    Raises `Failed`.
+    stream: TLSStream
+    tls: UpstreamTLS
+    peer: Peer
+    began: float = field(default_factory=time.time)
+    duration: float = 0.0
+    failure: Failure | None = None
+
+    async def shake(self, timeout: float) -> None:
+        """Shake hands within `timeout` seconds (`proxy_connect_timeout` again), then verify.
+
+        Raises `Failed`.
+        """
+        started = time.monotonic()
+        try:
+            await self.stream.do_handshake(timeout)
+            if self.tls.session_reuse:
+                keep_session(self.peer, self.stream)
+            if self.tls.verify:
+                verify(self.stream, self.tls.name)
+        except Failed as failed:
+            self.failure = failed.failure
+            raise
+        finally:
+            self.duration = time.monotonic() - started
+
+    def record(self) -> Handshake:
+        """All that is known of it."""
+        return self.stream.handshake(
+            self.peer.name,
+            verified_name=self.tls.name if self.tls.verify else None,
+            began=self.began,
+            duration=self.duration,
+            failure=self.failure,
+        )
+
+
+def keep_session(peer: Peer, stream: TLSStream) -> None:
+    """Offer the session of `stream` to `peer` next time, if there is one to be had by now.
+
+    nginx keeps the last session that a peer gave, whatever became of the request, and offers
+    it to the next connection, whichever location that is for: context, name and verification
+    of the two may differ, and the verdict on the chain travels with the session.
     """
-    log.action = "SSL handshaking to upstream"
-    await stream.do_handshake(timeout)
-    if tls.verify:
-        verify(stream, tls.name)
+    peer.session = stream.session or peer.session
+
+
+def handshake_line(handshake: Handshake) -> str:
+    """A handshake in one line of the debug log (ours)."""
+    sent = handshake.server_name
+    parts = [f'SNI "{sent}"' if sent is not None else "no SNI"]
+    if handshake.protocol:
+        parts += [handshake.protocol, handshake.cipher]
+        parts.append("resumed session" if handshake.resumed else "new session")
+    if handshake.verified_name is not None:
+        parts.append(f'verified as "{handshake.verified_name}"')
+    if handshake.verify_result:
+        parts.append(f"chain: {handshake.verify_result}:{handshake.verify_error}")
+    ended = "done" if handshake.failure is None else "failed"
+    return f"upstream SSL handshake {ended} in {handshake.duration:.3f}s: {', '.join(parts)}"
 
 
 def verify(stream: TLSStream, name: str) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..config.directives.upstream import PeerSettings
+from ..tls.openssl import Session
+from ..tls.watch import HandshakeWatch
 
 
 @dataclass(slots=True, eq=False)
@@ -33,8 +35,8 @@ class Peer:
     """Whole seconds of the clock when it last failed."""
     checked: int = 0
     connections: int = 0
-    session: Any = None
-    """The TLS session to offer next (`tls.sessions`)."""
+    session: Session | None = None
+    """The TLS session to offer next (`proxy_ssl_session_reuse`)."""
 
     def __post_init__(self) -> None:
         self.effective_weight = self.settings.weight
@@ -52,6 +54,7 @@ class Upstream:
     clock: Callable[[], float] = time.monotonic
     number: Callable[[], int] = lambda: 0
     """Draws a connection's number: connections to clients and peers share one counter."""
+    watch: HandshakeWatch = field(default_factory=HandshakeWatch)
 
     @property
     def single(self) -> bool:

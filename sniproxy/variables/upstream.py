@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..facts import Facts, Try
+from ..message import Handshake
 from .core import joined
 from .row import Variable, seconds
 
@@ -19,6 +20,32 @@ def _time(value: Callable[[Try], float | None]) -> Callable[[Facts], str | None]
         return "-" if elapsed is None else seconds(elapsed)
 
     return _each(text)
+
+
+def _handshake(value: Callable[[Handshake], str]) -> Callable[[Facts], str | None]:
+    """Of each try's handshake; `-` over a connection that was kept, and where it has none."""
+
+    def text(one: Try) -> str:
+        return value(one.handshake()) or "-" if one.handshake is not None else "-"
+
+    return _each(text)
+
+
+def _verdict(handshake: Handshake) -> str:
+    """As `$ssl_client_verify`: `NONE`, `SUCCESS`, `FAILED:` and the reason."""
+    if not handshake.protocol:
+        return "-"
+    if handshake.verified_name is None:
+        return "NONE"
+    if handshake.verify_result:
+        return f"FAILED:{handshake.verify_error}"
+    return "SUCCESS" if handshake.failure is None else "FAILED:name does not match"
+
+
+def _resumed(handshake: Handshake) -> str:
+    if not handshake.protocol:
+        return "-"
+    return "r" if handshake.resumed else "."
 
 
 def _header(facts: Facts, name: str) -> str | None:
@@ -36,6 +63,12 @@ ROWS = (
     Variable("upstream_response_length", _each(lambda t: str(t.response_length)), "body bytes"),
     Variable("upstream_bytes_sent", _each(lambda t: str(t.bytes_sent)), "bytes sent"),
     Variable("upstream_bytes_received", _each(lambda t: str(t.bytes_received)), "bytes received"),
+    # Ours: what nginx does not tell of its handshakes.
+    Variable("upstream_ssl_server_name", _handshake(lambda h: h.server_name or ""), "the SNI sent"),
+    Variable("upstream_ssl_protocol", _handshake(lambda h: h.protocol), "the protocol, `TLSv1.3`"),
+    Variable("upstream_ssl_cipher", _handshake(lambda h: h.cipher), "the cipher chosen"),
+    Variable("upstream_ssl_session_reused", _handshake(_resumed), "`r` for a resumed session"),
+    Variable("upstream_ssl_verify", _handshake(_verdict), "`SUCCESS`, `FAILED:reason`, `NONE`"),
 )
 
 PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (

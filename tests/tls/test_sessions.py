@@ -11,7 +11,6 @@ from OpenSSL import SSL
 from sniproxy.message import Side
 from sniproxy.tls.certificates import CertificateSource
 from sniproxy.tls.contexts import _session_id_context, server_context, upstream_context
-from sniproxy.tls.sessions import PeerSessions
 from sniproxy.tls.stream import TLSStream
 
 from .conftest import Files
@@ -82,19 +81,18 @@ def test_a_resumed_session_keeps_the_result_across_contexts(
     )
 
     async def main() -> None:
-        sessions = PeerSessions()
+        session = None
         results = []
         for context in (first, second, first, strict):
-            near, far = await connected(server, context, session=sessions.offer("peer"))
+            near, far = await connected(server, context, session=session)
             results.append((far.resumed, far.verify_result))
             assert far.handshake("").certificate_names == ("w.test",)
             assert near.resumed is far.resumed
-            sessions.keep("peer", far)
+            session = far.session
             part(near, far)
         expected = 0 if certificate == "leaf" else 18
         assert results == [(False, expected)] + [(True, expected)] * 3
-        sessions.drop("peer")
-        near, far = await connected(server, strict, session=sessions.offer("peer"))
+        near, far = await connected(server, strict)
         assert not far.resumed
         assert far.verify_result
         part(near, far)
@@ -118,21 +116,11 @@ def test_a_closed_connection_leaves_its_session_good(protocol: str, files: Files
     trio.run(main)
 
 
-def test_without_a_ticket_the_last_session_stays(files: Files) -> None:
-    client = verifying(files, "TLSv1.3")
-
+def test_before_a_ticket_there_is_no_session_of_tls_1_3(files: Files) -> None:
     async def main() -> None:
-        sessions = PeerSessions()
-        near, far = await connected(server_context(certificates=[files.leaf]), client)
-        sessions.keep("peer", far)
-        kept = sessions.offer("peer")
-        assert kept is not None
-        part(near, far)
-        pair = tls_pair(server_context(certificates=[files.leaf]), client)
+        pair = tls_pair(server_context(certificates=[files.leaf]), verifying(files, "TLSv1.3"))
         await shake_hands(*pair)
         assert pair[1].session is None
-        sessions.keep("peer", pair[1])
-        assert sessions.offer("peer") is kept
         part(*pair)
 
     trio.run(main)

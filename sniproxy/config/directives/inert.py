@@ -167,7 +167,6 @@ _TABLE: tuple[_Said, ...] = (
     (_PROXY, HSL, size, ONE, _ONCE, "proxy_send_lowat proxy_socket_rcvbuf proxy_socket_sndbuf"),
     (_PROXY, HSL, flag, ONE, _ONCE, "proxy_socket_keepalive"),
     (_PROXY, HSL, path, between(1, 4), _ONCE, "proxy_temp_path"),
-    (_PROXY, HSL, words, between(1, 3), _ONCE, "proxy_ssl_certificate_cache"),
     (_SSL, HS, size, ONE, _ONCE, "ssl_buffer_size"),
     (_SSL, HS, string, ONE, _ONCE,
      "ssl_dhparam ssl_trusted_certificate ssl_stapling_file ssl_stapling_responder"),

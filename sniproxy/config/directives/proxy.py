@@ -19,11 +19,19 @@ from .row import (
     Settings,
     Status,
     at_least,
+    between,
     exactly,
     row,
     settings,
 )
 from .ssl import PROTOCOLS
+from .tls import (
+    CacheRules,
+    PasswordFile,
+    certificate_cache,
+    conf_command,
+    password_file,
+)
 
 HSL = HTTP | SERVER | LOCATION
 
@@ -168,6 +176,26 @@ class Proxy(Settings):
         HSL, template, "PEM file with our certificate for the upstream; empty is none"
     )
     proxy_ssl_certificate_key: Template | None = row(HSL, template, "PEM file with its key")
+    proxy_ssl_certificate_cache: CacheRules | None = row(
+        HSL, certificate_cache, "how long certificates named by variables stay as they were read",
+        arity=between(1, 3), default="off",
+    )  # fmt: skip
+    proxy_ssl_password_file: PasswordFile | None = row(
+        HSL, password_file, "file of passphrases for the key, one a line, tried in turn"
+    )
+    proxy_ssl_crl: str | None = row(
+        HSL, string, "PEM file of revocation lists; every certificate of a chain needs one"
+    )
+    proxy_ssl_conf_command: tuple[tuple[str, str], ...] = row(
+        HSL, conf_command, "OpenSSL's own settings: Options, MinProtocol, MaxProtocol, "
+        "CipherString, Ciphersuites, Groups, Curves, SignatureAlgorithms",
+        arity=exactly(2), repeat=Repeat.APPENDED,
+    )  # fmt: skip
+    proxy_ssl_key_log: str | None = row(
+        HSL, string, "file for the keys of the connections, in the SSLKEYLOGFILE format; nginx "
+        "has it in its commercial edition",
+        ours=True,
+    )  # fmt: skip
     proxy_ssl_protocols: frozenset[str] = row(
         HSL, some_of(*PROTOCOLS), "the protocols offered to the upstream",
         arity=at_least(1), default="TLSv1.2 TLSv1.3", repeat=Repeat.MERGED,

@@ -189,13 +189,12 @@ _TABLE: tuple[_Module, ...] = (
          "proxy_cache proxy_cache_key proxy_cache_min_uses proxy_cache_max_range_offset "
          "proxy_cache_lock proxy_cache_lock_timeout proxy_cache_lock_age "
          "proxy_cache_revalidate proxy_cache_convert_head proxy_cache_background_update "
-         "proxy_pass_header proxy_hide_header proxy_ssl_crl proxy_ssl_password_file"),
+         "proxy_pass_header proxy_hide_header"),
         (HSL, between(1, 3), "proxy_store_access"),
         (HTTP, at_least(2), "proxy_cache_path"),
         (HSL, at_least(1),
          "proxy_cache_bypass proxy_no_cache proxy_cache_valid proxy_cache_use_stale "
          "proxy_cache_methods proxy_ignore_headers"),
-        (HSL, exactly(2), "proxy_ssl_conf_command"),
     )),
     ("ngx_http_random_index_module", Status.NOT_YET, "random index files", (
         (LOCATION, exactly(1), "random_index"),
