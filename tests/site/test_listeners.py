@@ -1,0 +1,121 @@
+"""`listen`: which sockets are bound, and who answers on which address of them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from sniproxy.message import ConfigError
+from sniproxy.site import listeners
+from sniproxy.site.listeners import Binding, bind_all, bindings, try_binding
+from tests.configured import servers
+
+
+def bound(directory: Path, *listens: str) -> list[Binding]:
+    """The bindings of servers s0, s1 …, each with the listens of one text."""
+    text = ""
+    for number, said in enumerate(listens):
+        directives = "".join(f"listen {one};" for one in said.split(", "))
+        text += f"server {{ server_name s{number}; {directives} }}"
+    return bindings(servers(directory, text))
+
+
+@pytest.mark.parametrize(
+    ("listens", "sockets"),
+    [
+        (["127.0.0.1:80"], ["127.0.0.1:80"]),
+        (["80"], ["0.0.0.0:80"]),
+        (["*:80"], ["0.0.0.0:80"]),
+        (["[::1]:80"], ["[::1]:80"]),
+        (["[::]:80, 80"], ["[::]:80", "0.0.0.0:80"]),
+        (["80", "127.0.0.1:80"], ["0.0.0.0:80"]),
+        (["127.0.0.1:80", "80"], ["0.0.0.0:80"]),
+        (["127.0.0.1:80", "127.0.0.2:80"], ["127.0.0.1:80", "127.0.0.2:80"]),
+        (["80", "127.0.0.1:81"], ["0.0.0.0:80", "127.0.0.1:81"]),
+        (["127.0.0.1:80", "127.0.0.1:80"], ["127.0.0.1:80"]),
+        (["127.0.0.1:80-82"], ["127.0.0.1:80", "127.0.0.1:81", "127.0.0.1:82"]),
+        (["unix:/run/a.sock"], ["unix:/run/a.sock"]),
+    ],
+)
+def test_sockets(tmp_path: Path, listens: list[str], sockets: list[str]) -> None:
+    assert [binding.text for binding in bound(tmp_path, *listens)] == sockets
+
+
+def test_an_address_of_its_own_beside_the_wildcard(tmp_path: Path) -> None:
+    (binding,) = bound(tmp_path, "80", "127.0.0.1:80", "80")
+    own, wildcard = binding.listener_for("127.0.0.1"), binding.listener_for("127.0.0.2")
+    assert own.text == "127.0.0.1:80"
+    assert [server.name for server in own.names.servers] == ["s1"]
+    assert wildcard.text == "0.0.0.0:80"
+    assert [server.name for server in wildcard.names.servers] == ["s0", "s2"]
+
+
+@pytest.mark.parametrize(
+    ("listens", "default"),
+    [
+        (["80", "80"], "s0"),
+        (["80", "80 default_server"], "s1"),
+        (["81", "80"], "s0"),
+    ],
+)
+def test_the_default_server(tmp_path: Path, listens: list[str], default: str) -> None:
+    binding = bound(tmp_path, *listens)[0]
+    assert binding.listener_for("").names.default.name == default
+
+
+def test_one_ssl_is_enough(tmp_path: Path) -> None:
+    made = servers(
+        tmp_path,
+        "ssl_reject_handshake on;"
+        "server { listen 443; } server { listen 443 ssl; } server { listen 80; }",
+    )
+    assert [binding.listener_for("").ssl for binding in bindings(made)] == [True, False]
+
+
+def test_options_of_the_socket(tmp_path: Path) -> None:
+    first, second = bound(tmp_path, "127.0.0.1:80 backlog=7 reuseport, [::1]:80 ipv6only=off")
+    assert (first.backlog, first.reuseport) == (7, True)
+    assert (second.backlog, second.reuseport, second.ipv6only) == (511, False, False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_binding(tmp_path: Path) -> None:
+    wanted = bound(tmp_path, f"127.0.0.1:{free_port()}, unix:{tmp_path}/a.sock")
+    sockets = bind_all(wanted, report=lambda failure: None)
+    for binding, sock in sockets:
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        assert not sock.getblocking()
+        sock.close()
+        binding.unlink()
+    assert not os.path.exists(f"{tmp_path}/a.sock")
+
+
+def test_an_address_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "BIND_PAUSE", 0)
+    reports: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        wanted = bound(tmp_path, f"127.0.0.1:{port}")
+        with pytest.raises(ConfigError) as refused:
+            bind_all(wanted, lambda failure: reports.append(str(failure)))
+        try_binding(wanted)
+    words = os.strerror(errno.EADDRINUSE)
+    assert reports == [f"bind() to 127.0.0.1:{port} failed (98: {words})"] * 5
+    assert str(refused.value) == "still could not bind()"
+
+
+def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
+    wanted = bound(tmp_path, "192.0.2.1:80")
+    for bind in (try_binding, lambda all_: bind_all(all_, lambda failure: None)):
+        with pytest.raises(ConfigError) as refused:
+            bind(wanted)
+        assert str(refused.value).startswith("bind() to 192.0.2.1:80 failed (99: ")

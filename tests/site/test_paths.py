@@ -1,0 +1,23 @@
+"""Where relative names start: logs at the prefix, certificates beside the configuration."""
+
+from __future__ import annotations
+
+import pytest
+
+from sniproxy.site.paths import Paths
+
+PATHS = Paths("/prefix/", "/etc/conf")
+
+
+@pytest.mark.parametrize(
+    ("name", "log", "certificate"),
+    [
+        ("a.pem", "/prefix/a.pem", "/etc/conf/a.pem"),
+        ("logs/a", "/prefix/logs/a", "/etc/conf/logs/a"),
+        ("/a", "/a", "/a"),
+        ("../a", "/prefix/../a", "/etc/conf/../a"),
+    ],
+)
+def test_names(name: str, log: str, certificate: str) -> None:
+    assert PATHS.in_prefix(name) == log
+    assert PATHS.in_conf(name) == certificate

@@ -1,0 +1,89 @@
+"""Hosts of `proxy_pass` and `server`: looked up once, shared by the locations that name them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sniproxy.config.addresses import parse_address
+from sniproxy.config.tree import Place
+from sniproxy.handlers.proxy import ProxyHandler
+from sniproxy.message import ConfigError
+from sniproxy.site import prepare
+from sniproxy.site.paths import Paths
+from sniproxy.site.upstreams import look_up, peer_name
+from sniproxy.upstream.peers import Upstream
+from tests.configured import configuration
+
+
+@pytest.mark.parametrize(
+    ("sockaddr", "name"),
+    [
+        (("192.0.2.1", 443), "192.0.2.1:443"),
+        (("::1", 443, 0, 0), "[::1]:443"),
+    ],
+)
+def test_names_of_peers(sockaddr: tuple[str, int], name: str) -> None:
+    assert peer_name(sockaddr) == name
+
+
+def test_a_host_that_is_not_found() -> None:
+    with pytest.raises(ConfigError) as refused:
+        look_up(parse_address("no.invalid", 80), "no.invalid", Place("a.conf", 3))
+    assert str(refused.value) == 'host not found in upstream "no.invalid" in a.conf:3'
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_literals_are_not_looked_up(host: str) -> None:
+    found = look_up(parse_address(f"{host}:81", 80), host, Place("a.conf", 3))
+    assert [sockaddr[:2] for _, sockaddr in found] == [(host.strip("[]"), 81)]
+
+
+def upstreams(directory: Path, *targets: str, groups: str = "") -> list[Upstream]:
+    """The upstream of each `proxy_pass`."""
+    text = "".join(f"location /{n} {{ proxy_pass {to}; }}" for n, to in enumerate(targets))
+    config = configuration(directory, f"{groups} server {{ {text} }}")
+    assert config.http is not None
+    prepared = prepare(config, Paths(str(directory), str(directory)))
+    handlers = [prepared.handlers[one] for one in config.http.servers[0].outside.locations]
+    assert all(isinstance(handler, ProxyHandler) for handler in handlers)
+    return [handler.upstream for handler in handlers if isinstance(handler, ProxyHandler)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        ("http://127.0.0.1:81", "http://127.0.0.1:81/uri/", True),
+        ("http://127.0.0.1:81", "http://127.0.0.1:82", False),
+        ("http://LOCALHOST", "http://localhost:80", True),
+        ("http://group", "http://GROUP/x", True),
+    ],
+)
+def test_the_same_address_is_one_upstream(
+    tmp_path: Path, first: str, second: str, shared: bool
+) -> None:
+    group = "upstream group { server 127.0.0.1:1; }"
+    one, other = upstreams(tmp_path, first, second, groups=group)
+    assert (one is other) is shared
+
+
+def test_a_group(tmp_path: Path) -> None:
+    text = (
+        "upstream Group { server 127.0.0.1:1 weight=3; server unix:/a.sock backup;"
+        " server 127.0.0.1:2 down; }"
+    )
+    (group,) = upstreams(tmp_path, "http://group", groups=text)
+    assert group.name == "Group"
+    assert group.explicit
+    assert not group.single
+    assert [(p.name, p.settings.weight, p.settings.down) for p in group.peers] == [
+        ("127.0.0.1:1", 3, False),
+        ("127.0.0.1:2", 1, True),
+    ]
+    assert [peer.name for peer in group.backups] == ["unix:/a.sock"]
+
+
+def test_a_bare_address(tmp_path: Path) -> None:
+    (upstream,) = upstreams(tmp_path, "http://127.0.0.1:81")
+    assert (upstream.name, upstream.explicit, upstream.single) == ("127.0.0.1", False, True)

@@ -1,0 +1,53 @@
+"""Streams that play a script, and what notes what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from sniproxy.logs.error import ConnectionLog, ErrorLog, Target
+from sniproxy.message import Failed, Failure, Level
+from sniproxy.tls.stream import SocketStream
+
+
+@dataclass(slots=True)
+class ScriptedStream:
+    """Gives one piece a read: bytes, or a failure."""
+
+    script: list[bytes | Failure] = field(default_factory=list)
+    quiet: bool = True
+    requests: int = 0
+    ended: str = ""
+
+    async def receive_some(self, timeout: float, max_bytes: int = 16384) -> bytes:
+        piece = self.script.pop(0)
+        if isinstance(piece, Failure):
+            raise Failed(piece)
+        return piece
+
+    def is_quiet(self) -> bool:
+        return self.quiet
+
+    def close(self) -> None:
+        self.ended = "closed"
+
+    def shutdown(self) -> None:
+        self.ended = "shut down"
+
+    @property
+    def as_stream(self) -> SocketStream:
+        return cast(SocketStream, self)
+
+
+@dataclass(slots=True)
+class Lines:
+    """A sink that keeps the messages."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def write(self, line: str) -> None:
+        self.lines.append(line.partition("*7 ")[2].partition(", client")[0])
+
+    def log(self) -> ConnectionLog:
+        target = Target(self, Level.DEBUG)
+        return ConnectionLog(ErrorLog([target]), 7, "192.0.2.1", "0.0.0.0:80")
