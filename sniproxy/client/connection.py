@@ -23,6 +23,7 @@ from ..http.head import READING_HEADERS, READING_LINE, BadRequest, HeadRules, No
 from ..logs.error import ConnectionLog
 from ..message import (
     Failed,
+    Failure,
     FailureClass,
     Header,
     Level,
@@ -178,8 +179,9 @@ class ClientConnection:
             )
         except BadRequest as refused:
             return await self._refuse(refused)
-        except Failed:
+        except Failed as failed:
             self.log.action = READING_HEADERS
+            self._note_unfinished(failed.failure)
             raise
         self.connection.requests += 1
         settings, captures = self.listener.names.match(head.request.host)
@@ -199,6 +201,15 @@ class ClientConnection:
         self.log.server_name = self.default.settings.name
         self.log.request_line = line.rstrip(b"\r").decode("latin-1")
         self.log.action = READING_HEADERS if ended else READING_LINE
+
+    def _note_unfinished(self, failure: Failure) -> None:
+        """Write the access line of a request whose head never came whole."""
+        self.connection.requests += 1
+        request = Request(self.log.request_line, "", "", "", "", 11, (), "", keepalive=False)
+        facts = self._facts(self.default, request, 0)
+        facts.status = _unanswered(failure)
+        for target in self.default.outside.access_logs:
+            target.write(facts)
 
     def _note_request(self, server: RunningServer, request: Request, notes: Iterable[Note]) -> None:
         self.log.action = READING_HEADERS
@@ -265,6 +276,9 @@ class ClientConnection:
                 text = f"client intended to send too large chunked body: {large} bytes"
                 self.log.write(Level.ERROR, text)
                 return Special(413)
+            except Failed as failed:
+                facts.status = _unanswered(failed.failure)
+                raise
         return self.spooled
 
     async def _read_body(self, facts: Facts) -> SpooledBody:
@@ -346,6 +360,11 @@ class ClientConnection:
 
 def _has_body(request: Request) -> bool:
     return request.chunked or bool(request.content_length)
+
+
+def _unanswered(failure: Failure) -> int:
+    """The status in the access line of a client that did not send its request to the end."""
+    return 408 if failure.kind is FailureClass.TIMEOUT else 400
 
 
 def _shown(host: str | None, referrer: str | None) -> tuple[Header, ...]:

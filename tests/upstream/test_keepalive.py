@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from sniproxy.upstream import keepalive
 from sniproxy.upstream.keepalive import IDLE_SECONDS, MOST, REQUESTS, KeptConnections
 from tests.upstream.fakes import ScriptedStream
 from tests.upstream.test_peers import peer
@@ -49,7 +48,7 @@ def test_a_thousand_requests_are_enough() -> None:
 
 def test_idle_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(keepalive.time, "monotonic", lambda: now)
+    monkeypatch.setattr("sniproxy.upstream.keepalive.time.monotonic", lambda: now)
     kept = KeptConnections()
     old, young = ScriptedStream(), ScriptedStream()
     kept.put(A, old.as_stream)
@@ -58,7 +57,7 @@ def test_idle_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     now = IDLE_SECONDS + 0.5
     kept.close_old()
     assert (old.ended, young.ended) == ("shut down", "")
-    assert kept.take(A) is young
+    assert kept.take(A) is young.as_stream
 
 
 def test_the_end_of_all() -> None:
