@@ -10,9 +10,72 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
 
 from .config.model import Location, Server
 from .message import Handshake, Header, Request
+
+
+class ClientCertificate(Protocol):
+    """The client's certificate in the texts that nginx has for it."""
+
+    @property
+    def pem(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def issuer(self) -> str: ...
+    @property
+    def legacy_subject(self) -> str: ...
+    @property
+    def legacy_issuer(self) -> str: ...
+    @property
+    def serial(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def begins(self) -> datetime: ...
+    @property
+    def ends(self) -> datetime: ...
+
+
+class ClientTLS(Protocol):
+    """The client's side of TLS, as variables and checks of requests ask for it."""
+
+    @property
+    def established(self) -> bool:
+        """Whether the handshake is over; before, only `server_name` is to be asked for."""
+        ...
+
+    @property
+    def server_name(self) -> str | None:
+        """The SNI received."""
+        ...
+
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def cipher(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def alpn(self) -> str: ...
+    @property
+    def resumed(self) -> bool: ...
+    @property
+    def session_id(self) -> bytes: ...
+    @property
+    def offered_ciphers(self) -> str: ...
+    @property
+    def offered_groups(self) -> str: ...
+    @property
+    def offered_signature_algorithms(self) -> str: ...
+    @property
+    def client_certificate(self) -> ClientCertificate | None: ...
+    @property
+    def verify_result(self) -> int: ...
+    def verify_error(self) -> str: ...
 
 
 @dataclass(slots=True)
@@ -25,14 +88,13 @@ class Connection:
     client_port: int
     server_address: str
     server_port: int
-    handshake: Callable[[], Handshake] | None = None
-    """Describes the client's handshake; None without TLS."""
+    tls: ClientTLS | None = None
     began: float = field(default_factory=time.time)
     requests: int = 0
 
     @property
     def scheme(self) -> str:
-        return "https" if self.handshake is not None else "http"
+        return "https" if self.tls is not None else "http"
 
 
 @dataclass(slots=True)

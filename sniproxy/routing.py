@@ -29,6 +29,8 @@ class ServerNames:
                     self._patterns.append((name.pattern, server))
                 else:
                     self._add(name.name, server)
+        # nginx makes no table of names for one server, unless its name has captures.
+        self._choice = len(servers) > 1 or any(pattern.groups for pattern, _ in self._patterns)
 
     def _add(self, name: str, server: Server) -> None:
         if name.startswith("*."):
@@ -47,14 +49,22 @@ class ServerNames:
 
     def match(self, host: str) -> tuple[Server, re.Match[str] | None]:
         """The server for a name, and the match of the regular expression that chose it."""
+        return self._named(host) or (self.default, None)
+
+    def negotiated(self, server_name: str) -> Server | None:
+        """The server that has an SNI among its names; None as well where there is no choice."""
+        found = self._named(server_name) if self._choice else None
+        return None if found is None else found[0]
+
+    def _named(self, host: str) -> tuple[Server, re.Match[str] | None] | None:
         found = self._without_patterns(host)
-        if found is not None or not host:
-            return found or self.default, None
-        for pattern, server in self._patterns:
+        if found is not None:
+            return found, None
+        for pattern, server in self._patterns if host else ():
             match = pattern.search(host)
             if match is not None:
                 return server, match
-        return self.default, None
+        return None
 
     def _without_patterns(self, host: str) -> Server | None:
         found = self._exact.get(host)

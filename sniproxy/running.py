@@ -13,7 +13,7 @@ from OpenSSL import SSL
 
 from .config.model import Location, Server
 from .departures import DepartureWatch
-from .facts import Facts
+from .facts import Connection, Facts
 from .handlers.handler import Handler
 from .http.fields import valid_host
 from .http.head import HeadRules
@@ -23,7 +23,7 @@ from .logs.sinks import Sink
 from .message import Failure, Handshake
 from .routing import Locations, ServerNames
 from .script import Template
-from .tls.stream import REJECT, Reject, TLSStream
+from .tls.stream import TLSStream
 from .tls.watch import HandshakeWatch
 from .variables import lookup
 
@@ -63,6 +63,18 @@ class FoundLocation(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ServerTLS:
+    """What one virtual server makes handshakes with."""
+
+    base: SSL.Context
+    """Where a handshake begins, before the hello is read; and where it fails, when there is no
+    certificate."""
+    context: Callable[[Connection], SSL.Context]
+    """The context for a connection whose SNI is known; raises `ConfigError` where a certificate
+    that variables name does not load."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RunningServer:
     """One virtual server."""
 
@@ -74,8 +86,8 @@ class RunningServer:
     """By name with its `@`."""
     locations: Locations
     running: Mapping[Location, RunningLocation]
-    context: Callable[[str | None, str], SSL.Context] | None
-    """The TLS context for the SNI received and the local address; None without a certificate."""
+    tls: ServerTLS | None
+    """None without a certificate."""
 
     def find(self, facts: Facts) -> FoundLocation:
         """The location for the path of a request; its captures are noted in the facts."""
@@ -103,8 +115,9 @@ class Running:
 
     servers: Mapping[Server, RunningServer]
     listeners: tuple[Listener, ...]
-    fallback_contexts: Mapping[Listener, SSL.Context]
     handshakes: HandshakeWatch = field(default_factory=HandshakeWatch)
+    keep_hellos: bool = False
+    """Whether the configuration uses a variable that shows what the client offered."""
     watch: DepartureWatch = field(default_factory=DepartureWatch)
     number: Callable[[], int] = lambda: 0
     """Draws a connection's number; one counter for clients and peers."""
@@ -131,9 +144,11 @@ class Running:
             lambda: tls.handshake(peer, began=began, duration=duration, failure=failure)
         )
 
-    def default_context(self, listener: Listener) -> SSL.Context:
-        """What a handshake starts from, before the SNI is known."""
-        return self.fallback_contexts[listener]
+    def tls_of(self, listener: Listener, server: RunningServer) -> ServerTLS:
+        """What `server` makes handshakes with: its own, else what the default server has."""
+        tls = server.tls or self.servers[listener.names.default].tls
+        assert tls is not None, "a configuration without is refused"
+        return tls
 
     def negotiated(
         self, listener: Listener, server_name: str | None
@@ -142,12 +157,3 @@ class Running:
         name = valid_host(server_name) if server_name else None
         server = listener.names.negotiated(name) if name else None
         return (name, self.servers[server]) if name and server else None
-
-    def context_for(
-        self, listener: Listener, server: RunningServer, server_name: str | None, local: str
-    ) -> SSL.Context | Reject:
-        """The context for a handshake with `server`: its own, else that of the default server."""
-        if server.settings.ssl.ssl_reject_handshake:
-            return REJECT
-        context = server.context or self.servers[listener.names.default].context
-        return REJECT if context is None else context(server_name, local)

@@ -89,6 +89,8 @@ class _Run:
         for warning in loaded.warnings:
             self._tell(Level.WARN, warning)
         prepared = prepare(loaded, self.paths)
+        for warning in prepared.warnings:
+            self._tell(Level.WARN, warning)
         pid_file = PidFile(self.paths.in_prefix(loaded.main.pid))
         if self.options.test:
             self._say_unless_quiet(f"the configuration file {self.conf_file} syntax is ok")

@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 
 import trio
+from OpenSSL import SSL
 
 from ..facts import Connection, Facts
 from ..handlers.special import special_response
@@ -22,6 +23,7 @@ from ..http.chunks import BadChunk, TooLargeBody
 from ..http.head import READING_HEADERS, READING_LINE, BadRequest, HeadRules, Note
 from ..logs.error import ConnectionLog
 from ..message import (
+    ConfigError,
     Failed,
     Failure,
     FailureClass,
@@ -35,7 +37,8 @@ from ..message import (
 )
 from ..phases import Phases
 from ..running import Listener, Running, RunningLocation, RunningServer
-from ..tls.stream import SocketStream, TLSStream
+from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
+from . import verification
 from .body import SpooledBody
 from .framing import Framing
 from .requests import RequestReader
@@ -60,7 +63,9 @@ class ClientConnection:
         self.listener = listener
         self.connection = connection
         self.default = running.servers[listener.names.default]
-        """What holds until a name has chosen the server."""
+        """What holds until a Host has chosen the server: the SNI's, else the address's."""
+        self.negotiated = ""
+        """The SNI, where it is the name of `default`."""
         self.log = ConnectionLog(
             self.default.outside.error_log,
             connection.number,
@@ -122,16 +127,15 @@ class ClientConnection:
         if first != b"\x16" and not first[0] & 0x80:
             return True
         began, started = time.time(), time.monotonic()
-        context = self.running.default_context(self.listener)
+        running = self.running
         tls = TLSStream(
             self.stream.sock,
             Side.CLIENT,
-            context,
-            choose=lambda name: self.running.context_for(
-                self.listener, name, self.connection.server_address
-            ),
+            running.tls_of(self.listener, self.default).base,
+            choose=self._choose,
+            keep_hello=running.keep_hellos,
         )
-        self.stream = tls
+        self.stream = self.connection.tls = tls
         peer = f"{self.connection.client_address}:{self.connection.client_port}"
         try:
             await tls.do_handshake(self._time_left())
@@ -139,9 +143,23 @@ class ClientConnection:
             self.running.note(tls, peer, began, time.monotonic() - started, failed.failure)
             raise
         duration = time.monotonic() - started
-        self.connection.handshake = lambda: tls.handshake(peer, began=began, duration=duration)
         self.running.note(tls, peer, began, duration, None)
         return True
+
+    def _choose(self, server_name: str | None) -> SSL.Context | Reject:
+        """The server that the SNI names is there from the hello on, its log included."""
+        found = self.running.negotiated(self.listener, server_name)
+        if found is not None:
+            self.negotiated, self.default = found
+            self.log.error_log = self.default.outside.error_log
+        if self.default.settings.ssl.ssl_reject_handshake:
+            return REJECT
+        tls = self.running.tls_of(self.listener, self.default)
+        try:
+            return tls.context(self.connection)
+        except ConfigError as error:
+            self.log.write(Level.ERROR, error.message)
+            return tls.base
 
     # --- one request ---
 
@@ -192,8 +210,12 @@ class ClientConnection:
             facts.matched(captures)
         return await self._answer(server, facts)
 
-    def _rules_of(self, host: str) -> HeadRules:
-        return self.running.server_for(self.listener, host).head_rules
+    def _rules_of(self, host: str) -> HeadRules | None:
+        """None where a client certificate may be asked for by a name other than the SNI."""
+        server = self.running.server_for(self.listener, host)
+        if self.negotiated and host != self.negotiated:
+            return server.head_rules if server.settings.ssl.ssl_verify_client == "off" else None
+        return server.head_rules
 
     def _note_incomplete(self, buffer: bytearray) -> None:
         """From its first byte on a request shows in the log, and the server with it."""
@@ -249,10 +271,17 @@ class ClientConnection:
 
     def _refusal(self, facts: Facts) -> Special | None:
         """What is wrong with a request before its location is looked at."""
-        if self.listener.ssl and self.connection.handshake is None:
+        if not self.listener.ssl:
+            return None
+        tls = self.connection.tls
+        if tls is None:
             self.log.write(Level.INFO, "client sent plain HTTP request to HTTPS port")
             return Special(497)
-        return None
+        refusal = verification.refusal(facts.server.ssl.ssl_verify_client, tls)
+        if refusal is None:
+            return None
+        self.log.write(Level.INFO, refusal.text)
+        return Special(refusal.status)
 
     # --- what the phases ask for ---
 
@@ -313,10 +342,11 @@ class ClientConnection:
 
     async def _refuse(self, refused: BadRequest) -> bool:
         """Answer a malformed head with its page, and close."""
-        server = self.running.server_for(self.listener, refused.name)
+        name = refused.name
+        server = self.default if name is None else self.running.server_for(self.listener, name)
         request = Request(
             refused.line, refused.method, "", "", "", refused.version, refused.headers,
-            refused.name, keepalive=False,
+            name or "", keepalive=False,
         )  # fmt: skip
         self.connection.requests += 1
         self._note_request(server, request, refused.notes)

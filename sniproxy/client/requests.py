@@ -33,7 +33,7 @@ class RequestReader:
     async def head(
         self,
         rules: HeadRules,
-        rules_of: Callable[[str], HeadRules],
+        rules_of: Callable[[str], HeadRules | None],
         timeout: float,
         incomplete: Callable[[bytearray], None],
     ) -> ParsedHead:

@@ -114,6 +114,8 @@ def http_model(http: Block, main: Level, checks: ParseChecks) -> Http:
             for block in http.named("upstream")
         },
         log_formats=checks.log_formats,
+        variables=frozenset(checks.variables),
+        end=http.end,
     )
 
 

@@ -6,9 +6,11 @@ between these in nginx's order; `site` finds them later.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from ..message import ConfigError
+from ..script import ScriptError
 from .checks import ListenedAddress, ParseChecks
 from .directives.core import CoreServer
 from .directives.proxy import Proxy
@@ -31,7 +33,7 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
         if all(peer.backup for peer in group.settings.server):
             raise group.place.error(f'no servers in upstream "{group.name}"')
     for server in http.servers:
-        _check_keys(server.ssl)
+        _check_keys(server.ssl, block.end, checks)
     for server in http.servers:
         for location in walk(server.outside):
             _check_proxy_buffers(location.proxy, block.end)
@@ -62,10 +64,17 @@ def _check_buffers(core: CoreServer, end: Place) -> None:
         )
 
 
-def _check_keys(ssl: Ssl) -> None:
+def _check_keys(ssl: Ssl, end: Place, checks: ParseChecks) -> None:
     needed = [name for name in ssl.ssl_certificate if name != "auto"]
     if len(ssl.ssl_certificate_key) < len(needed):
         raise ConfigError(f'no "ssl_certificate_key" is defined for certificate "{needed[-1]}"')
+    try:
+        for template in itertools.chain(*ssl.pairs()):
+            checks.variables.update(dict.fromkeys(template.variables))
+    except ScriptError as error:
+        raise end.error(str(error)) from None
+    if ssl.ssl_ech_file and ssl.has_context:
+        checks.warn('"ssl_ech_file" is not supported on this platform, ignored')
 
 
 def _check_proxy_buffers(proxy: Proxy, end: Place) -> None:

@@ -14,6 +14,8 @@ from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
 from .tree import Place
 
+NOWHERE = Place("", 0)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Location:
@@ -73,6 +75,10 @@ class Http:
     groups: Mapping[str, Group]
     """By lower-cased name."""
     log_formats: Mapping[str, LogFormat]
+    variables: frozenset[str] = frozenset()
+    """All that are used somewhere."""
+    end: Place = NOWHERE
+    """The closing brace, which nginx names where only the whole tells."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

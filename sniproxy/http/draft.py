@@ -25,8 +25,15 @@ class HeadRules:
     max_headers: int = 1000
 
 
-RulesOf = Callable[[str], HeadRules]
-"""The rules of the server for a host name (as in `Request.host`)."""
+RulesOf = Callable[[str], HeadRules | None]
+"""The rules of the server for a host name (as in `Request.host`, "" without one).
+
+None where the client may not ask for that server on this connection.
+"""
+
+MISDIRECTED: Final = (
+    "client attempted to request the server name different from the one that was negotiated"
+)
 
 
 class Note(NamedTuple):
@@ -48,7 +55,7 @@ class BadRequest(Exception):
     def __init__(self, status: int, text: str, action: str, draft: Draft) -> None:
         super().__init__(text)
         self.status = status
-        """The page to show: 400, 405, 414, 494 (shown as 400), 501 or 505."""
+        """The page to show: 400, 405, 414, 421, 494 (shown as 400), 501 or 505."""
         self.text = text
         self.level = Level.INFO
         self.action = action
@@ -58,7 +65,7 @@ class BadRequest(Exception):
         self.version = draft.version
         """As in `Request`: after 9 the answer is the bare page, without a head."""
         self.name = draft.name
-        """As `Request.host`."""
+        """As `Request.host`; None where no name had chosen a server yet."""
         self.headers = tuple(draft.headers)
         self.host = draft.host
         """The Host header as sent; None if none was read."""
@@ -96,7 +103,7 @@ class Draft:
         self.path = ""
         self.args = ""
         self.version = 10
-        self.name = ""
+        self.name: str | None = None
         self.host: str | None = None
         self.referrer: str | None = None
         self.connection: bool | None = None
@@ -106,11 +113,14 @@ class Draft:
         """The fields of `_UNIQUE` that were met, by lower-case name."""
         self.notes: list[Note] = []
 
-    def choose(self, name: str) -> None:
-        """The host is known: from here on the rules of its server hold."""
-        self.name = name
+    def choose(self, name: str, action: str = READING_HEADERS) -> None:
+        """The host is known, "" being none: from here on the rules of its server hold."""
         if self.rules_of is not None:
-            self.rules = self.rules_of(name)
+            rules = self.rules_of(name)
+            if rules is None:
+                raise self.refusal(MISDIRECTED, 421, action)
+            self.rules = rules
+        self.name = name
 
     def note(self, text: str) -> None:
         self.notes.append(Note(text, Level.INFO, self.host, self.referrer))
@@ -129,6 +139,8 @@ class Draft:
 
     def judge(self) -> None:
         """What nginx checks once the last line is in, in its order. Raises `BadRequest`."""
+        if self.name is None:
+            self.choose("")
         length = self.unique.get("content-length")
         encoding = self.unique.get("transfer-encoding")
         if self.host is None and self.version > 10:
@@ -158,7 +170,7 @@ class Draft:
             args=self.args,
             version=self.version,
             headers=tuple(self.headers),
-            host=self.name,
+            host=self.name or "",
             content_length=None if length is None else fields.content_length(length[1]),
             chunked="transfer-encoding" in self.unique,
             keepalive=self.version > 10 if self.connection is None else self.connection,
@@ -178,7 +190,7 @@ def _take_host(draft: Draft, field: Header) -> None:
     host = fields.valid_host(value)
     if host is None:
         raise draft.refusal("client sent invalid host header")
-    if not draft.name:  # an absolute target's host wins
+    if draft.name is None:  # an absolute target's host wins
         draft.choose(host)
 
 

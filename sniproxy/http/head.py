@@ -116,6 +116,8 @@ class HeadReader:
         draft = self._draft
         if draft.version > 9:
             draft.judge()
+        elif draft.name is None:
+            draft.choose("", READING_LINE)
         return ParsedHead(draft.request(), length, tuple(draft.notes))
 
 
@@ -156,7 +158,7 @@ def _read_line(draft: Draft, text: str, start: int, room: HeaderBuffers) -> int 
         name = fields.valid_host(authority)
         if name is None:
             raise draft.refusal("client sent invalid host in request line", 400, READING_LINE)
-        draft.choose(name)
+        draft.choose(name, READING_LINE)
     room.take(len(match[0]))
     return match.end()
 

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from OpenSSL import SSL
-
 from ..config.directives.log import ErrorLog as ErrorLogSaid
-from ..config.model import Config, Http, Location, Server
+from ..config.model import NOWHERE, Config, Http, Location, Server
 from ..handlers.handler import Handler
 from ..handlers.proxy import ProxyHandler
-from ..handlers.returns import AddSlashHandler, PageHandler
+from ..handlers.returns import PageHandler
 from ..http.head import HeadRules
 from ..logs.error import ErrorLog, Target
 from ..logs.sinks import Sinks
 from ..message import ConfigError, Level
 from ..routing import Locations
-from ..running import Listener, Running, RunningLocation, RunningServer
+from ..running import Running, RunningLocation, RunningServer, ServerTLS
 from ..tls.watch import HandshakeWatch
+from .client_tls import ClientContexts
 from .listeners import Binding, bind_all, bindings, try_binding
 from .logs import Logs
 from .paths import Paths
-from .tls import Choose, KeyLog, TLSContexts
+from .tls import KeyLog, TLSContexts
 from .upstreams import Upstreams
 
+_OF_THE_HELLO = frozenset({"ssl_ciphers", "ssl_curves", "ssl_sigalgs"})
+"""Variables for which the hello is kept."""
 STDERR = (ErrorLogSaid("stderr", Level.ERROR),)
 
 
@@ -83,27 +84,24 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
     number = itertools.count(1).__next__
     handshakes = HandshakeWatch()
     maker = _Maker(Upstreams(groups, number, handshakes), TLSContexts(paths, state))
+    end = config.http.end if config.http is not None else NOWHERE
+    clients = ClientContexts(maker.tls, end)
+    defaults = _default_servers(bound)
     contexts, handlers = {}, {}
     for server in servers:
         for location in (server.outside, *_below(server.outside)):
             handlers[location] = maker.handler(location)
-        contexts[server] = maker.tls.for_server(server)
-    fallbacks = {
-        listener: maker.fallback(contexts[listener.names.default])
-        for binding in bound
-        for listener in binding.listeners
-        if listener.ssl
-    }
+        contexts[server] = clients.for_server(server, defaults.get(server, server).ssl)
     return Prepared(
         config,
         paths,
         bound,
         handlers,
         contexts,
-        fallbacks,
         number,
         handshakes,
         tuple(maker.tls.key_logs.values()),
+        tuple(clients.warnings),
     )
 
 
@@ -115,11 +113,12 @@ class Prepared:
     paths: Paths
     bindings: tuple[Binding, ...]
     handlers: Mapping[Location, Handler]
-    contexts: Mapping[Server, Choose | None]
-    fallbacks: Mapping[Listener, SSL.Context]
+    contexts: Mapping[Server, ServerTLS | None]
     number: Callable[[], int]
     handshakes: HandshakeWatch
     key_logs: Sequence[KeyLog]
+    warnings: tuple[str, ...]
+    """What is found at `[warn]` while keys and certificates are loaded."""
 
     def open(
         self,
@@ -141,7 +140,11 @@ class Prepared:
             raise
         listeners = [listener for binding in self.bindings for listener in binding.listeners]
         running = Running(
-            servers, tuple(listeners), self.fallbacks, self.handshakes, number=self.number
+            servers,
+            tuple(listeners),
+            self.handshakes,
+            keep_hellos=not _OF_THE_HELLO.isdisjoint(http.variables),
+            number=self.number,
         )
         return Site(self.config, running, self.bindings, main_log, sinks, self.paths)
 
@@ -166,7 +169,6 @@ class Prepared:
             },
             Locations(server.outside.locations),
             running,
-            AddSlashHandler(),
             self.contexts[server],
         )
 
@@ -199,13 +201,18 @@ class _Maker:
             return ProxyHandler(location, upstream, None)
         return ProxyHandler(location, upstream, *self.tls.for_upstream(location.proxy))
 
-    def fallback(self, default: Choose | None) -> SSL.Context:
-        """What a handshake starts from, before the SNI is known."""
-        chosen = default("", "") if default is not None else None
-        return chosen if isinstance(chosen, SSL.Context) else self.tls.refusing()
+
+def _default_servers(bound: Iterable[Binding]) -> dict[Server, Server]:
+    """The default server of the first TLS address that each server listens on."""
+    found: dict[Server, Server] = {}
+    for binding in bound:
+        for listener in binding.listeners:
+            for server in listener.names.servers if listener.ssl else ():
+                found.setdefault(server, listener.names.default)
+    return found
 
 
 def _below(location: Location) -> Iterator[Location]:
-    for nested in location.locations:
+    for nested in (*location.locations, *location.conditional):
         yield nested
         yield from _below(nested)

@@ -1,33 +1,23 @@
-"""TLS settings of servers and locations → contexts."""
+"""TLS settings of locations → contexts; what both sides of TLS load is here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
 
 from ..config.directives.proxy import Proxy
-from ..config.directives.ssl import Ssl
 from ..config.directives.tls import PasswordFile
-from ..config.model import Server
 from ..logs.sinks import FileSink, Sinks
 from ..tls.certificate_contexts import NO_CACHE, CertificateContexts
 from ..tls.certificates import NO_FILE, CertificateSource, read_password_file
-from ..tls.contexts import server_context, upstream_context
-from ..tls.stream import REJECT, Reject
+from ..tls.contexts import upstream_context
 from ..upstream.certificate import NamedCertificate
 from .paths import Paths
 
 if TYPE_CHECKING:
     from ..tls.devca import DevCA
-
-AUTO = "auto"
-
-Choose = Callable[[str | None, str], SSL.Context | Reject]
-"""SNI and local address → what a virtual server has to show."""
-
 
 class KeyLog:
     """The file of a `proxy_ssl_key_log`, for its owner's eyes."""
@@ -66,44 +56,13 @@ class TLSContexts:
             self._ca = DevCA.open(self.state)
         return self._ca
 
-    def for_server(self, server: Server) -> Choose | None:
-        """SNI and local address → context, for one virtual server; None without TLS settings.
-
-        Raises `ConfigError` in nginx's words where a certificate or key does not load.
-        """
-        ssl = server.ssl
-        if ssl.ssl_reject_handshake:
-            return lambda server_name, local: REJECT
-        if not ssl.ssl_certificate:
-            return None
-        settings = _server_settings(ssl)
-        if AUTO in ssl.ssl_certificate:
-            ca = self.ca
-            first = server.name
-
-            def issued(server_name: str | None, local: str) -> SSL.Context:
-                default = tuple(name for name in (first, local) if name)
-                return ca.context(server_name, default, **settings)
-
-            return issued
-        sources = [
-            CertificateSource(self.certificate(certificate), self.certificate(key))
-            for certificate, key in zip(ssl.ssl_certificate, ssl.ssl_certificate_key, strict=True)
-        ]
-        context = server_context(certificates=sources, **settings)
-        return lambda server_name, local: context
-
-    def refusing(self) -> SSL.Context:
-        """A context without a certificate, for handshakes that end in a refusal."""
-        return server_context()
-
     def for_upstream(self, proxy: Proxy) -> tuple[SSL.Context, NamedCertificate | None]:
         """The context of a location's connections to `https` upstreams.
 
         Beside it our certificate, where variables name it; else the context has it.
         """
         certificate, key = proxy.proxy_ssl_certificate, proxy.proxy_ssl_certificate_key
-        passphrases = self._passphrases(proxy.proxy_ssl_password_file)
+        passphrases = self.passphrases(proxy.proxy_ssl_password_file)
         settings = self._upstream_settings(proxy)
         if certificate is None or not certificate.source or key is None:
             return self._upstream_context(settings), None
@@ -146,7 +105,7 @@ class TLSContexts:
         """A certificate's or a key's value with its path made absolute."""
         return value if value.startswith(NO_FILE) else self.paths.in_conf(value)
 
-    def _passphrases(self, file: PasswordFile | None) -> tuple[str, ...]:
+    def passphrases(self, file: PasswordFile | None) -> tuple[str, ...]:
         if file is None:
             return ()
         return read_password_file(self.paths.in_conf(file.path), file.file, file.line)
@@ -156,13 +115,3 @@ class TLSContexts:
             return None
         return self.key_logs.setdefault(name, KeyLog(self.paths.in_prefix(name)))
 
-
-def _server_settings(ssl: Ssl) -> dict[str, Any]:
-    return {
-        "protocols": ssl.ssl_protocols,
-        "ciphers": ssl.ssl_ciphers,
-        "prefer_server_ciphers": ssl.ssl_prefer_server_ciphers,
-        "groups": ssl.ssl_ecdh_curve,
-        "session_tickets": ssl.ssl_session_tickets,
-        "session_timeout": ssl.ssl_session_timeout,
-    }

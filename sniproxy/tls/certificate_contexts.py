@@ -13,7 +13,7 @@ import math
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from OpenSSL import SSL
@@ -41,42 +41,43 @@ class _Kept:
 
 
 class CertificateContexts:
-    """Certificate and key → the context that has them."""
+    """Certificates and their keys → the context that has them."""
 
     def __init__(
         self,
-        make: Callable[[CertificateSource], SSL.Context],
+        make: Callable[..., SSL.Context],
         rules: CacheRules = NO_CACHE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`make` is called with the sources that a context is asked for."""
         self._make = make
         self._rules = rules
         self._clock = clock
-        self._kept: OrderedDict[CertificateSource, _Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[CertificateSource, ...], _Kept] = OrderedDict()
 
-    def context(self, source: CertificateSource) -> SSL.Context:
+    def context(self, *sources: CertificateSource) -> SSL.Context:
         """Raises what `make` raises: `ConfigError` where the certificate does not load."""
         now = self._clock()
-        kept = self._kept.get(source)
+        kept = self._kept.get(sources)
         if kept is None:
-            return self._load(source, now)
+            return self._load(sources, now)
         if now - kept.checked > self._rules.valid:
-            if kept.versions != _versions(source):
-                del self._kept[source]
-                return self._load(source, now)
+            if kept.versions != _versions(sources):
+                del self._kept[sources]
+                return self._load(sources, now)
             kept.checked = now
         kept.used = now
-        self._kept.move_to_end(source)
+        self._kept.move_to_end(sources)
         return kept.context
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def _load(self, source: CertificateSource, now: float) -> SSL.Context:
-        versions = _versions(source)
-        context = self._make(source)
+    def _load(self, sources: tuple[CertificateSource, ...], now: float) -> SSL.Context:
+        versions = _versions(sources)
+        context = self._make(*sources)
         self._make_room(now)
-        self._kept[source] = _Kept(context, versions, now, now)
+        self._kept[sources] = _Kept(context, versions, now, now)
         return context
 
     def _make_room(self, now: float) -> None:
@@ -88,8 +89,8 @@ class CertificateContexts:
             self._kept.popitem(last=False)
 
 
-def _versions(source: CertificateSource) -> tuple[Version | None, ...]:
-    return _version(source.certificate), _version(source.key)
+def _versions(sources: Iterable[CertificateSource]) -> tuple[Version | None, ...]:
+    return tuple(_version(value) for s in sources for value in (s.certificate, s.key))
 
 
 def _version(value: str) -> Version | None:

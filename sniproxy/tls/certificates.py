@@ -16,12 +16,13 @@ from tempfile import NamedTemporaryFile
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 from OpenSSL import SSL
 
 from ..message import ConfigError
 from . import openssl
 from .errors import NATIVE, NO_DATA, NO_START_LINE, Dialect, error_text
-from .openssl import X509, Pem, PrivateKey
+from .openssl import X509, DHParameters, Pem, PrivateKey
 
 KeyObject = (
     rsa.RSAPrivateKey
@@ -61,6 +62,8 @@ class Loader:
     """Reads PEM in the words of `dialect`."""
 
     dialect: Dialect = NATIVE
+    owner: str = "SSL_CTX"
+    """What nginx puts a certificate into: `SSL`, a connection, where variables name it."""
 
     def use(self, context: SSL.Context, source: CertificateSource | LoadedCertificate) -> bytes:
         """Puts certificate, chain and key into `context`; returns the certificate as DER.
@@ -71,12 +74,12 @@ class Loader:
             return _use_loaded(context, source)
         chain = self._certificates(source.certificate, one_is_enough=True)
         if not openssl.use_certificate(context, chain[0]):
-            raise self._error(f'SSL_CTX_use_certificate("{source.certificate}") failed')
+            raise self._error(f'{self.owner}_use_certificate("{source.certificate}") failed')
         if not _use_chain(context, source.certificate, chain):
-            raise self._error(f'SSL_CTX_set0_chain("{source.certificate}") failed')
+            raise self._error(f'{self.owner}_set0_chain("{source.certificate}") failed')
         key = self._private_key(source.key, source.passphrases)
         if not openssl.use_private_key(context, key):
-            raise self._error(f'SSL_CTX_use_PrivateKey("{source.key}") failed')
+            raise self._error(f'{self.owner}_use_PrivateKey("{source.key}") failed')
         return openssl.x509_der(chain[0])
 
     def authorities(self, value: str) -> list[X509]:
@@ -97,6 +100,24 @@ class Loader:
             return [x509.load_pem_x509_crl(block).public_bytes(Encoding.DER) for block in blocks]
         except ValueError as error:
             raise ConfigError(f"{what}PEM_read_bio_X509_CRL() failed ({error})") from error
+
+    def dh_parameters(self, path: str) -> DHParameters:
+        """Those of `ssl_dhparam`."""
+        parameters = self._file(path, f'BIO_new_file("{path}") failed', "r").dh_parameters()
+        if parameters is None:
+            expecting = {NO_START_LINE: "Expecting: DH PARAMETERS"}
+            raise self._error(f'PEM_read_bio_DHparams("{path}") failed', expecting)
+        return parameters
+
+    def ocsp_response(self, path: str) -> bytes:
+        """What `ssl_stapling_file` holds, as DER."""
+        self._file(path, f'BIO_new_file("{path}") failed', "rb")
+        response = Path(path).read_bytes()
+        try:
+            ocsp.load_der_ocsp_response(response)
+        except ValueError as error:
+            raise ConfigError(f'd2i_OCSP_RESPONSE_bio("{path}") failed ({error})') from None
+        return response
 
     def _certificates(self, value: str, *, one_is_enough: bool) -> list[X509]:
         what = f'cannot load certificate "{value}": '
@@ -127,12 +148,14 @@ class Loader:
     def _open(self, value: str, what: str) -> Pem:
         if value.startswith(DATA):
             return Pem.of(value[len(DATA) :].encode("latin-1"))
-        pem = Pem.open(value.encode("latin-1"))
+        return self._file(value, f"{what}BIO_new_file() failed", "r")
+
+    def _file(self, path: str, failed: str, mode: str) -> Pem:
+        pem = Pem.open(path.encode("latin-1"))
         if pem is None:
             queue = openssl.drain_error_queue()
-            call = {error.code: f"calling fopen({value}, r)" for error in queue if error.is_system}
-            text = error_text(f"{what}BIO_new_file() failed", queue, self.dialect, call)
-            raise ConfigError(text)
+            call = {e.code: f"calling fopen({path}, {mode})" for e in queue if e.is_system}
+            raise ConfigError(error_text(failed, queue, self.dialect, call))
         return pem
 
     def _read(self, value: str, what: str) -> bytes:

@@ -51,6 +51,7 @@ def server_context(
     ciphers: str = SERVER_CIPHERS,
     prefer_server_ciphers: bool = False,
     groups: str = "auto",
+    dhparam: str = "",
     verify_client: str = "off",
     client_certificate: str = "",
     trusted_certificate: str = "",
@@ -59,19 +60,23 @@ def server_context(
     session_cache: str = "none",
     session_tickets: bool = True,
     session_timeout: float = SESSION_TIMEOUT,
+    stapling_file: str = "",
     conf_commands: Sequence[Command] = (),
+    by_variables: SSL.Context | None = None,
     dialect: Dialect = NATIVE,
 ) -> SSL.Context:
     """The context of a virtual server; paths are absolute, "" stands for a directive not given.
 
     Without `certificates` it is one for `ssl_reject_handshake`.
-    `verify_client` is the argument of `ssl_verify_client`; `session_cache` is `none` or
-    `off`. Raises ConfigError in nginx's words.
+    `verify_client` is the argument of `ssl_verify_client`; `session_cache` is `none`, `off` or
+    `builtin`. `by_variables` is the context without a certificate of a server whose
+    certificates are named by variables, for one that has them: it trusts the same.
+    Raises ConfigError in nginx's words.
     """
     for source in certificates:
         if isinstance(source, CertificateSource) and not source.key:
             raise _no_key("ssl_certificate_key", source)
-    loader = Loader(dialect)
+    loader = Loader(dialect) if by_variables is None else Loader(dialect, owner="SSL")
     context = _context(protocols)
     openssl.call_on_server_name(context)
     openssl.select_http(context)
@@ -93,14 +98,22 @@ def server_context(
                 openssl.ask_for_client_of(context, authority)
                 subjects[subject] = None
     openssl.verify_and_go_on(context, None, verify_depth)
-    _trust(context, trusted_certificate, loader)
-    _revoke(context, crl, loader)
+    if by_variables is None:
+        _trust(context, trusted_certificate, loader)
+        _revoke(context, crl, loader)
+    else:
+        openssl.share_trust(context, by_variables)
+    if dhparam and not openssl.set_dh_parameters(context, loader.dh_parameters(dhparam)):
+        text = f'SSL_CTX_set_tmp_dh("{dhparam}") failed'
+        raise ConfigError(error_text(text, openssl.drain_error_queue(), dialect))
     _set_groups(context, groups, dialect)
     context.set_timeout(int(session_timeout))
     context.set_session_id(_session_id_context(own, subjects))
     context.set_session_cache_mode(_SESSION_CACHE[session_cache])
     if not session_tickets:
         context.set_options(SSL.OP_NO_TICKET)
+    if stapling_file and own:
+        openssl.staple(context, loader.ocsp_response(stapling_file))
     apply(context, conf_commands, directive="ssl_conf_command", dialect=dialect)
     return context
 
@@ -136,10 +149,10 @@ def upstream_context(
     """The context for the upstreams of a location. Raises ConfigError in nginx's words.
 
     `key_log` is given every line of the NSS key log format, without its end.
-    `trust_of` is a context with the same authorities and revocation lists, so that another
-    certificate does not need them to be read again.
+    `trust_of` is the context of the location where variables name the certificate: they share
+    the authorities and revocation lists, which need not be read again.
     """
-    loader = Loader(dialect)
+    loader = Loader(dialect, "SSL_CTX" if trust_of is None else "SSL")
     context = _context(protocols)
     _set_ciphers(context, ciphers, dialect)
     if certificate is not None:
@@ -209,6 +222,7 @@ _SESSION_CACHE = {
     "none": (
         SSL.SESS_CACHE_SERVER | SSL.SESS_CACHE_NO_AUTO_CLEAR | SSL.SESS_CACHE_NO_INTERNAL_STORE
     ),
+    "builtin": SSL.SESS_CACHE_SERVER,
 }
 
 

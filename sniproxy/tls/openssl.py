@@ -28,28 +28,33 @@ X509 = NewType("X509", object)
 """An owned `X509 *`."""
 PrivateKey = NewType("PrivateKey", object)
 """An owned `EVP_PKEY *`."""
+DHParameters = NewType("DHParameters", object)
+"""An owned `DH *`."""
 
 NEEDED = """
-BIO_free BIO_get_mem_data BIO_new BIO_new_file BIO_new_mem_buf BIO_s_mem ERR_clear_error
-ERR_get_error ERR_lib_error_string ERR_peek_error ERR_reason_error_string EVP_PKEY_free
-PEM_read_bio_PrivateKey PEM_read_bio_X509 SSL_CIPHER_get_name SSL_CTX_add_client_CA
-SSL_CTX_get_cert_store SSL_CTX_get_options SSL_CTX_get_verify_mode SSL_CTX_set1_curves_list
-SSL_CTX_set1_sigalgs_list SSL_CTX_set_alpn_select_cb SSL_CTX_set_cert_store
-SSL_CTX_set_cipher_list SSL_CTX_set_ciphersuites SSL_CTX_set_keylog_callback
-SSL_CTX_set_max_proto_version SSL_CTX_set_min_proto_version SSL_CTX_set_options
-SSL_CTX_set_tlsext_servername_callback SSL_CTX_set_verify SSL_CTX_set_verify_depth
-SSL_CTX_use_PrivateKey SSL_CTX_use_certificate SSL_CTX_use_certificate_chain_file SSL_ERROR_NONE
-SSL_ERROR_SSL SSL_ERROR_SYSCALL SSL_ERROR_WANT_READ SSL_ERROR_WANT_WRITE SSL_ERROR_ZERO_RETURN
-SSL_OP_NO_RENEGOTIATION SSL_OP_NO_TICKET SSL_RECEIVED_SHUTDOWN SSL_SENT_SHUTDOWN SSL_SESSION_free
-SSL_TLSEXT_ERR_ALERT_FATAL SSL_TLSEXT_ERR_OK SSL_do_handshake SSL_free SSL_get0_alpn_selected
-SSL_get0_group_name SSL_get1_session SSL_get_current_cipher SSL_get_error
-SSL_get_peer_certificate SSL_get_servername SSL_get_verify_result SSL_get_version SSL_new
-SSL_read SSL_session_reused SSL_set_SSL_CTX SSL_set_accept_state SSL_set_alpn_protos
-SSL_set_connect_state SSL_set_fd SSL_set_options SSL_set_session SSL_set_shutdown
-SSL_set_tlsext_host_name SSL_set_verify SSL_shutdown SSL_write TLSEXT_NAMETYPE_host_name
+BIO_free BIO_get_mem_data BIO_new BIO_new_file BIO_new_mem_buf BIO_s_mem DH_free
+ERR_clear_error ERR_get_error ERR_lib_error_string ERR_peek_error ERR_reason_error_string
+EVP_PKEY_free OBJ_nid2sn OBJ_txt2nid OPENSSL_malloc PEM_read_bio_DHparams
+PEM_read_bio_PrivateKey PEM_read_bio_X509 SSL_CIPHER_find SSL_CIPHER_get_name
+SSL_CTX_add_client_CA SSL_CTX_get_cert_store SSL_CTX_get_options SSL_CTX_get_verify_mode
+SSL_CTX_set1_curves_list SSL_CTX_set1_sigalgs_list SSL_CTX_set_alpn_select_cb
+SSL_CTX_set_cert_cb SSL_CTX_set_cert_store SSL_CTX_set_cipher_list SSL_CTX_set_ciphersuites
+SSL_CTX_set_keylog_callback SSL_CTX_set_max_proto_version SSL_CTX_set_min_proto_version
+SSL_CTX_set_options SSL_CTX_set_tlsext_servername_callback SSL_CTX_set_tlsext_status_arg
+SSL_CTX_set_tlsext_status_cb SSL_CTX_set_tmp_dh SSL_CTX_set_verify SSL_CTX_set_verify_depth
+SSL_CTX_use_PrivateKey SSL_CTX_use_certificate SSL_CTX_use_certificate_chain_file
+SSL_ERROR_NONE SSL_ERROR_SSL SSL_ERROR_SYSCALL SSL_ERROR_WANT_READ SSL_ERROR_WANT_WRITE
+SSL_ERROR_ZERO_RETURN SSL_OP_NO_RENEGOTIATION SSL_OP_NO_TICKET SSL_RECEIVED_SHUTDOWN
+SSL_SENT_SHUTDOWN SSL_SESSION_free SSL_TLSEXT_ERR_ALERT_FATAL SSL_TLSEXT_ERR_OK
+SSL_do_handshake SSL_free SSL_get0_alpn_selected SSL_get0_group_name SSL_get1_session
+SSL_get_current_cipher SSL_get_error SSL_get_peer_certificate SSL_get_servername
+SSL_get_session SSL_get_verify_result SSL_get_version SSL_new SSL_read SSL_session_reused
+SSL_set_SSL_CTX SSL_set_accept_state SSL_set_alpn_protos SSL_set_connect_state SSL_set_fd
+SSL_set_options SSL_set_session SSL_set_shutdown SSL_set_tlsext_host_name
+SSL_set_tlsext_status_ocsp_resp SSL_set_verify SSL_shutdown SSL_write TLSEXT_NAMETYPE_host_name
 X509_CRL_free X509_STORE_add_cert X509_STORE_add_crl X509_STORE_set_flags X509_STORE_up_ref
 X509_V_FLAG_CRL_CHECK X509_V_FLAG_CRL_CHECK_ALL X509_free X509_verify_cert_error_string
-d2i_X509_CRL_bio i2d_X509_bio
+d2i_X509_CRL_bio i2d_SSL_SESSION i2d_X509_bio
 """
 """All that this file takes from the library."""
 
@@ -304,6 +309,30 @@ def peer_certificate(ssl: Ssl) -> bytes | None:
         lib.X509_free(certificate)
 
 
+def session_der(ssl: Ssl) -> bytes:
+    """The connection's session as i2d_SSL_SESSION(3) writes it; b"" without one."""
+    session = lib.SSL_get_session(ssl)
+    size = lib.i2d_SSL_SESSION(session, ffi.NULL) if session else 0
+    if size <= 0:
+        return b""
+    memory = ffi.new("unsigned char[]", size)
+    lib.i2d_SSL_SESSION(session, ffi.new("unsigned char **", memory))
+    return bytes(ffi.buffer(memory, size))
+
+
+def cipher_name(ssl: Ssl, number: int) -> str | None:
+    """OpenSSL's name for a cipher suite by IANA's number."""
+    found = lib.SSL_CIPHER_find(ssl, number.to_bytes(2))
+    return _text(lib.SSL_CIPHER_get_name(found)) if found else None
+
+
+def short_name(kind: str) -> str | None:
+    """OpenSSL's short name for an object, `CN` for `2.5.4.3`."""
+    nid = lib.OBJ_txt2nid(kind.encode())
+    _clear_error()
+    return _text(lib.OBJ_nid2sn(nid)) if nid else None
+
+
 # --- callbacks: cffi's are kept alive by this module ----------------------------------------
 
 ServerNameHook = Callable[[Ssl], "int | None"]
@@ -372,6 +401,19 @@ def log_keys(context: SSL.Context, write: Callable[[bytes], None]) -> None:
     )
     _key_logs[context] = callback
     lib.SSL_CTX_set_keylog_callback(context._context, callback)
+
+
+def _on_status(ssl: Ssl, handle: Any) -> int:
+    response: bytes = ffi.from_handle(handle)
+    # OpenSSL frees it.
+    memory = lib.OPENSSL_malloc(len(response))
+    ffi.memmove(memory, response, len(response))
+    lib.SSL_set_tlsext_status_ocsp_resp(ssl, memory, len(response))
+    return int(lib.SSL_TLSEXT_ERR_OK)
+
+
+_status_callback = ffi.callback("int (*)(SSL *, void *)", _on_status, error=3)
+_no_certificate = ffi.callback("int (*)(SSL *, void *)", lambda ssl, argument: 0, error=0)
 
 
 def call_on_server_name(context: SSL.Context) -> None:
@@ -462,6 +504,24 @@ def share_trust(context: SSL.Context, other: SSL.Context) -> None:
     lib.SSL_CTX_set_cert_store(context._context, store)
 
 
+def set_dh_parameters(context: SSL.Context, parameters: DHParameters) -> bool:
+    _clear_error()
+    return bool(lib.SSL_CTX_set_tmp_dh(context._context, parameters) == 1)
+
+
+def staple(context: SSL.Context, response: bytes) -> None:
+    """Has clients that ask for it shown `response`, an OCSP response for the certificate."""
+    handle = ffi.new_handle(response)
+    setattr(context, "_staple", handle)  # noqa: B010 - lives as long as the context
+    lib.SSL_CTX_set_tlsext_status_arg(context._context, handle)
+    lib.SSL_CTX_set_tlsext_status_cb(context._context, _status_callback)
+
+
+def refuse_certificate(context: SSL.Context) -> None:
+    """Lets no handshake of `context` find a certificate: it fails with `cert cb error`."""
+    lib.SSL_CTX_set_cert_cb(context._context, _no_certificate, ffi.NULL)
+
+
 class Pem:
     """PEM text, read block by block; a None leaves the reason in the error queue."""
 
@@ -487,6 +547,11 @@ class Pem:
         _clear_error()
         found = lib.PEM_read_bio_X509(self._bio, ffi.NULL, ffi.NULL, ffi.NULL)
         return X509(ffi.gc(found, lib.X509_free)) if found else None
+
+    def dh_parameters(self) -> DHParameters | None:
+        _clear_error()
+        found = lib.PEM_read_bio_DHparams(self._bio, ffi.NULL, ffi.NULL, ffi.NULL)
+        return DHParameters(ffi.gc(found, lib.DH_free)) if found else None
 
     def private_key(self, passphrase: bytes | None) -> PrivateKey | None:
         """The first private key; nobody is asked at a terminal for its passphrase."""

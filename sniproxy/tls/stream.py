@@ -17,6 +17,7 @@ is there already costs no scheduling. Rules that hold here:
 from __future__ import annotations
 
 import enum
+import functools
 import math
 import socket
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from OpenSSL import SSL
 from .. import names
 from ..message import Failed, Failure, FailureClass, Handshake, Side
 from . import openssl
+from .der import first
 from .errors import (
     NATIVE,
     Dialect,
@@ -36,8 +38,10 @@ from .errors import (
     socket_failure,
     timeout_failure,
 )
-from .hello import NotTLS, peeked_server_name
+from .hello import ClientHello, NotTLS, parse_client_hello, peeked_server_name
+from .offers import GROUPS, named
 from .openssl import WANT_READ, WANT_WRITE, Session
+from .peer_certificate import PeerCertificate
 from .socket_stream import CHUNK, SocketStream
 
 __all__ = ["REJECT", "Choose", "Reject", "SocketStream", "TLSStream"]
@@ -77,10 +81,11 @@ class TLSStream(SocketStream):
         session: Session | None = None,
         alpn: bytes = b"",
         choose: Choose | None = None,
+        keep_hello: bool = False,
         dialect: Dialect = NATIVE,
     ) -> None:
         """`server_name`, `session` and `alpn` (wire format) are for the upstream side, `choose`
-        is for the client side."""
+        and `keep_hello` (for `offered_…`) are for the client side."""
         super().__init__(sock, side)
         self.context = context
         self.server_name = server_name
@@ -88,6 +93,9 @@ class TLSStream(SocketStream):
         self.dialect = dialect
         self.established = False
         self._choose = choose
+        self._keep_hello = keep_hello
+        self._hello = b""
+        self._client_certificate: PeerCertificate | None = None
         self._choice: SSL.Context | Reject | None = None
         self._choose_error: Exception | None = None
         self._at_end = False
@@ -198,6 +206,7 @@ class TLSStream(SocketStream):
                 else:
                     name = peeked_server_name(data)
                     if name is not None or len(data) <= seen:
+                        self._hello = data if self._keep_hello else b""
                         return name
                     seen = len(data)
                     # The socket is readable already: it is to wake us when the record is whole.
@@ -360,6 +369,40 @@ class TLSStream(SocketStream):
             return None if der is None else x509.load_der_x509_certificate(der)
         except ValueError:
             return None
+
+    @property
+    def client_certificate(self) -> PeerCertificate | None:
+        """The client's certificate; a resumed session brings along that of its first handshake."""
+        if self._client_certificate is None and (der := self.peer_certificate_der) is not None:
+            self._client_certificate = PeerCertificate(der)
+        return self._client_certificate
+
+    @property
+    def session_id(self) -> bytes:
+        der = openssl.session_der(self._ssl)
+        return list(first(der))[3].content if der else b""
+
+    @property
+    def offered_ciphers(self) -> str:
+        """`TLS_AES_256_GCM_SHA384:…`, as the client sent them; "" unless the hello is kept."""
+        hello = self._parsed_hello
+        name = functools.partial(openssl.cipher_name, self._ssl)
+        return named(hello.cipher_suites, name) if hello else ""
+
+    @property
+    def offered_groups(self) -> str:
+        hello = self._parsed_hello
+        return named(hello.groups, GROUPS.get) if hello else ""
+
+    @property
+    def offered_signature_algorithms(self) -> str:
+        """In numbers, `0x0403:…`, which is all that an OpenSSL before 4 tells of them."""
+        hello = self._parsed_hello
+        return named(hello.signature_algorithms, lambda number: None) if hello else ""
+
+    @property
+    def _parsed_hello(self) -> ClientHello | None:
+        return parse_client_hello(self._hello) if self._hello else None
 
     @property
     def session(self) -> Session | None:

@@ -113,7 +113,7 @@ ROWS = (
     ),
     Variable("server_protocol", _protocol, "the protocol of the request"),
     Variable("scheme", lambda f: f.connection.scheme, "`http` or `https`"),
-    Variable("https", lambda f: "on" if f.connection.handshake else "", "`on` over TLS"),
+    Variable("https", lambda f: "on" if f.connection.tls else "", "`on` over TLS"),
     Variable("host", _host, "the name asked for, else the server's"),
     Variable("hostname", lambda f: socket.gethostname(), "this machine's name"),
     Variable("server_name", lambda f: f.server.name, "the first name of the server chosen"),

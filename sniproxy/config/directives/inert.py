@@ -93,7 +93,6 @@ _EVENTS = "ngx_event_core_module"
 _HTTP = "ngx_http_core_module"
 _GZIP = "ngx_http_gzip_filter_module"
 _PROXY = "ngx_http_proxy_module"
-_SSL = "ngx_http_ssl_module"
 _V2 = "ngx_http_v2_module"
 
 _TABLE: tuple[_Said, ...] = (
@@ -167,12 +166,6 @@ _TABLE: tuple[_Said, ...] = (
     (_PROXY, HSL, size, ONE, _ONCE, "proxy_send_lowat proxy_socket_rcvbuf proxy_socket_sndbuf"),
     (_PROXY, HSL, flag, ONE, _ONCE, "proxy_socket_keepalive"),
     (_PROXY, HSL, path, between(1, 4), _ONCE, "proxy_temp_path"),
-    (_SSL, HS, size, ONE, _ONCE, "ssl_buffer_size"),
-    (_SSL, HS, string, ONE, _ONCE,
-     "ssl_dhparam ssl_trusted_certificate ssl_stapling_file ssl_stapling_responder"),
-    (_SSL, HS, flag, ONE, _ONCE,
-     "ssl_certificate_compression ssl_stapling ssl_stapling_verify ssl_early_data"),
-    (_SSL, HS, words, between(1, 3), _ONCE, "ssl_certificate_cache"),
     ("ngx_http_upstream_zone_module", UPSTREAM, words, between(1, 2), _AGAIN, "zone"),
 )  # fmt: skip
 

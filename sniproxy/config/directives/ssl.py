@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .kinds import flag, parse_number, parse_size, some_of, string, whole_time
+from ...script import Template, compile_template, literal
+from .kinds import flag, number, one_of, parse_number, parse_size, size, some_of, string, whole_time
 from .row import (
     HTTP,
     SERVER,
@@ -12,31 +13,57 @@ from .row import (
     Status,
     at_least,
     between,
+    exactly,
     row,
     settings,
 )
+from .tls import CacheRules, PasswordFile, certificate_cache, conf_command, password_file
 
 PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-
+VERIFY = ("off", "on", "optional", "optional_no_ca")
 
 _LEAST_SHARED_CACHE = 8 * 4096
 
 
-def session_cache(args: Args) -> tuple[str, ...]:
-    """`off`, `none`, `builtin[:SIZE]`, `shared:NAME:SIZE`, or two of them."""
+def session_cache(args: Args) -> str:
+    """`off`, `none`, `builtin[:SIZE]`, `shared:NAME:SIZE`, or two of them.
+
+    What it comes to here: `off`, `none`, or `builtin` for whatever keeps sessions.
+    """
+    chosen = None
     for word in args.words:
         kind, _, rest = word.partition(":")
         if word in ("off", "none", "builtin"):
-            continue
-        if kind == "builtin" and parse_number(rest) is not None:
-            continue
-        name, colon, text = rest.partition(":")
-        shared = parse_size(text) if kind == "shared" and name and colon else None
-        if shared is None:
+            chosen = word
+        elif kind == "builtin" and parse_number(rest) is not None:
+            chosen = kind
+        elif not _is_shared(args, word, "session cache"):
             args.fail(f'invalid session cache "{word}"')
-        if shared < _LEAST_SHARED_CACHE:
-            args.fail(f'session cache "{word}" is too small')
-    return args.words
+    return chosen or "builtin"
+
+
+def ocsp_cache(args: Args) -> str:
+    """`off` or `shared:NAME:SIZE`."""
+    word = args.first
+    if word != "off" and not _is_shared(args, word, "OCSP cache"):
+        args.fail(f'invalid OCSP cache "{word}"')
+    return word
+
+
+def _is_shared(args: Args, word: str, what: str) -> bool:
+    kind, _, rest = word.partition(":")
+    name, colon, text = rest.partition(":")
+    shared = parse_size(text) if kind == "shared" and name and colon else None
+    if shared is not None and shared < _LEAST_SHARED_CACHE:
+        args.fail(f'{what} "{word}" is too small')
+    return shared is not None
+
+
+def ocsp(args: Args) -> str:
+    value: str = one_of({name: name for name in ("off", "on", "leaf")})(args)
+    if value != "off":
+        args.fail(f'"ssl_ocsp {value}" is not supported by sniproxy yet')
+    return value
 
 
 @settings("ngx_http_ssl_module")
@@ -51,6 +78,13 @@ class Ssl(Settings):
     ssl_certificate_key: tuple[str, ...] = row(
         HTTP | SERVER, string, "the PEM file with the certificate's key", repeat=Repeat.APPENDED
     )
+    ssl_certificate_cache: CacheRules | None = row(
+        HTTP | SERVER, certificate_cache, "for how long certificates named by variables are kept",
+        arity=between(1, 3), default="off",
+    )  # fmt: skip
+    ssl_password_file: PasswordFile | None = row(
+        HTTP | SERVER, password_file, "a file with passphrases for keys, one a line"
+    )
     ssl_protocols: frozenset[str] = row(
         HTTP | SERVER, some_of(*PROTOCOLS), "the protocols offered to clients",
         arity=at_least(1), default="TLSv1.2 TLSv1.3", repeat=Repeat.MERGED,
@@ -62,16 +96,101 @@ class Ssl(Settings):
         HTTP | SERVER, flag, "whether our order of ciphers counts", default="off"
     )
     ssl_ecdh_curve: str = row(HTTP | SERVER, string, "the groups for key exchange", default="auto")
+    ssl_dhparam: str | None = row(
+        HTTP | SERVER, string, "a PEM file with parameters for DHE ciphers"
+    )
+    ssl_conf_command: tuple[tuple[str, str], ...] = row(
+        HTTP | SERVER, conf_command, "a command of OpenSSL's own configuration language",
+        arity=exactly(2), repeat=Repeat.APPENDED,
+    )  # fmt: skip
+    ssl_verify_client: str = row(
+        HTTP | SERVER, one_of({name: name for name in VERIFY}),
+        "whether clients are asked for a certificate, and what is made of it", default="off",
+    )  # fmt: skip
+    ssl_verify_depth: int = row(
+        HTTP | SERVER, number, "how long the chain of a client's certificate may be", default="1"
+    )
+    ssl_client_certificate: str | None = row(
+        HTTP | SERVER, string, "the authorities that are trusted, and named to the client"
+    )
+    ssl_trusted_certificate: str | None = row(
+        HTTP | SERVER, string, "authorities that are trusted, and not named to the client"
+    )
+    ssl_crl: str | None = row(
+        HTTP | SERVER, string, "a PEM file with lists of revoked certificates"
+    )
     ssl_session_timeout: float = row(
         HTTP | SERVER, whole_time, "seconds a session may be resumed", default="5m"
     )
-    ssl_session_cache: tuple[str, ...] = row(
-        HTTP | SERVER, session_cache, "where sessions are kept besides tickets",
-        arity=between(1, 2), default="none", repeat=Repeat.REPLACED, status=Status.NO_EFFECT,
+    ssl_session_cache: str = row(
+        HTTP | SERVER, session_cache,
+        "whether sessions are kept beside tickets: in the process, as many as OpenSSL keeps",
+        arity=between(1, 2), default="none", repeat=Repeat.REPLACED,
     )  # fmt: skip
     ssl_session_tickets: bool = row(
         HTTP | SERVER, flag, "whether sessions go to the client as tickets", default="on"
     )
+    ssl_session_ticket_key: tuple[str, ...] = row(
+        HTTP | SERVER, string,
+        "a key for tickets: its file is checked, but tickets have keys of their own",
+        repeat=Repeat.APPENDED, status=Status.NO_EFFECT,
+    )  # fmt: skip
     ssl_reject_handshake: bool = row(
         HTTP | SERVER, flag, "refuse every handshake that comes to this server", default="off"
     )
+    ssl_stapling: bool = row(
+        HTTP | SERVER, flag,
+        "whether clients are shown the OCSP response of ssl_stapling_file; none is fetched",
+        default="off",
+    )  # fmt: skip
+    ssl_stapling_file: str | None = row(
+        HTTP | SERVER, string, "a file with an OCSP response in DER"
+    )
+    ssl_stapling_responder: str | None = row(
+        HTTP | SERVER, string, "the responder to ask: none is asked", status=Status.NO_EFFECT
+    )
+    ssl_stapling_verify: bool = row(
+        HTTP | SERVER, flag, "whether fetched responses are verified: none is fetched",
+        default="off", status=Status.NO_EFFECT,
+    )  # fmt: skip
+    ssl_ocsp: str = row(
+        HTTP | SERVER, ocsp, "whether responders are asked about clients: only `off`", default="off"
+    )
+    ssl_ocsp_responder: str | None = row(
+        HTTP | SERVER, string, "the responder to ask: none is asked", status=Status.NO_EFFECT
+    )
+    ssl_ocsp_cache: str = row(
+        HTTP | SERVER, ocsp_cache, "where answers are kept: none is asked for", default="off",
+        status=Status.NO_EFFECT,
+    )  # fmt: skip
+    ssl_early_data: bool = row(
+        HTTP | SERVER, flag, "early data: it is never taken, clients send it again", default="off",
+        status=Status.NO_EFFECT,
+    )  # fmt: skip
+    ssl_buffer_size: int = row(
+        HTTP | SERVER, size, "how much goes into one TLS record: as much as is there",
+        default="16k", status=Status.NO_EFFECT,
+    )  # fmt: skip
+    ssl_certificate_compression: bool = row(
+        HTTP | SERVER, flag, "compressed certificates: they are sent as they are", default="off",
+        status=Status.NO_EFFECT,
+    )  # fmt: skip
+    ssl_ech_file: tuple[str, ...] = row(
+        HTTP | SERVER, string, "keys for encrypted hellos, which are not read",
+        repeat=Repeat.APPENDED, status=Status.NO_EFFECT,
+    )  # fmt: skip
+
+    @property
+    def has_context(self) -> bool:
+        """Whether handshakes may come to this server."""
+        return bool(self.ssl_certificate) or self.ssl_reject_handshake
+
+    def pairs(self) -> list[tuple[Template, Template]]:
+        """Certificates and their keys. One variable in them makes templates of them all.
+
+        Raises `ScriptError`.
+        """
+        keys = self.ssl_certificate_key
+        said = list(zip(self.ssl_certificate, keys, strict=False))
+        make = compile_template if any("$" in word for pair in said for word in pair) else literal
+        return [(make(certificate), make(key)) for certificate, key in said]

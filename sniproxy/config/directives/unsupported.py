@@ -244,13 +244,6 @@ _TABLE: tuple[_Module, ...] = (
          "ssi_last_modified"),
         (HSL, at_least(1), "ssi_types"),
     )),
-    ("ngx_http_ssl_module", Status.NOT_YET, "what else may be said of TLS", (
-        (HS, exactly(1),
-         "ssl_ech_file ssl_password_file ssl_verify_client ssl_verify_depth "
-         "ssl_client_certificate ssl_session_ticket_key ssl_crl ssl_ocsp ssl_ocsp_responder "
-         "ssl_ocsp_cache"),
-        (HS, exactly(2), "ssl_conf_command"),
-    )),
     ("ngx_http_stub_status_module", Status.NOT_YET, "a page of counters", (
         (SERVER | LOCATION, between(0, 1), "stub_status"),
     )),

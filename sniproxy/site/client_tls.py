@@ -1,0 +1,147 @@
+"""TLS settings of virtual servers → what their handshakes are made with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from OpenSSL import SSL
+
+from ..config.directives.ssl import Ssl
+from ..config.model import Server
+from ..config.tree import Place
+from ..facts import Connection, Facts
+from ..message import ConfigError, Request
+from ..running import ServerTLS
+from ..script import Template
+from ..tls import openssl
+from ..tls.certificate_contexts import NO_CACHE, CertificateContexts
+from ..tls.certificates import CertificateSource
+from ..tls.contexts import server_context
+from ..variables import lookup
+from .tls import TLSContexts
+
+AUTO = "auto"
+
+_NO_REQUEST = Request("", "", "", "", "", 11, (), "", keepalive=False)
+_TICKET_KEY_SIZES = (48, 80)
+
+
+@dataclass(slots=True)
+class ClientContexts:
+    """Makes contexts for virtual servers; raises `ConfigError` in nginx's words."""
+
+    shared: TLSContexts
+    end: Place
+    """The end of `http {}`."""
+    warnings: list[str] = field(default_factory=list)
+
+    def for_server(self, server: Server, default: Ssl) -> ServerTLS | None:
+        """What `server` has; None without TLS settings. `default` are the settings of the
+        server that stands for its address."""
+        ssl = server.ssl
+        if not ssl.has_context:
+            return None
+        settings = self._settings(ssl, default)
+        if AUTO in ssl.ssl_certificate:
+            made = self._issued(server, settings)
+        else:
+            made = self._loaded(server, settings)
+        self._check_ticket_keys(ssl)
+        if ssl.ssl_stapling and ssl.ssl_certificate_compression:
+            raise ConfigError('"ssl_stapling" is incompatible with "ssl_certificate_compression"')
+        if ssl.ssl_stapling and not ssl.ssl_stapling_file:
+            self.warnings.append('"ssl_stapling" ignored, sniproxy needs an "ssl_stapling_file"')
+        return made
+
+    def _issued(self, server: Server, settings: dict[str, Any]) -> ServerTLS:
+        ca = self.shared.ca
+
+        def issued(connection: Connection) -> SSL.Context:
+            server_name = connection.tls.server_name if connection.tls is not None else None
+            default = tuple(name for name in (server.name, connection.server_address) if name)
+            return ca.context(server_name, default, **settings)
+
+        return ServerTLS(ca.context("", (server.name,), **settings), issued)
+
+    def _loaded(self, server: Server, settings: dict[str, Any]) -> ServerTLS:
+        ssl = server.ssl
+        pairs = ssl.pairs()
+        file = ssl.ssl_password_file
+        passphrases = self.shared.passphrases(file)
+        if all(template.is_constant for pair in pairs for template in pair):
+            sources = [
+                CertificateSource(
+                    self.shared.certificate(certificate.source),
+                    self.shared.certificate(key.source),
+                    passphrases,
+                )
+                for certificate, key in pairs
+            ]
+            context = server_context(certificates=sources, **settings)
+            return ServerTLS(context, lambda connection: context)
+        base = server_context(**settings)
+        openssl.refuse_certificate(base)
+        contexts = CertificateContexts(
+            lambda *sources: server_context(certificates=sources, by_variables=base, **settings),
+            ssl.ssl_certificate_cache or NO_CACHE,
+        )
+        return ServerTLS(base, self._named(server, pairs, passphrases, contexts))
+
+    def _named(
+        self,
+        server: Server,
+        pairs: list[tuple[Template, Template]],
+        passphrases: tuple[str, ...],
+        contexts: CertificateContexts,
+    ) -> Callable[[Connection], SSL.Context]:
+        def named(connection: Connection) -> SSL.Context:
+            facts = Facts(connection, _NO_REQUEST, server, server.outside, "", "", "")
+            values = lookup(facts)
+            sources = [
+                CertificateSource(
+                    self.shared.certificate(certificate.render(values)),
+                    self.shared.certificate(key.render(values)),
+                    passphrases,
+                )
+                for certificate, key in pairs
+            ]
+            return contexts.context(*sources)
+
+        return named
+
+    def _settings(self, ssl: Ssl, default: Ssl) -> dict[str, Any]:
+        # A connection begins with the context of its address's default server: what OpenSSL
+        # takes from there and never again, nginx has from there for all servers.
+        return {
+            "protocols": ssl.ssl_protocols,
+            "ciphers": ssl.ssl_ciphers,
+            "prefer_server_ciphers": ssl.ssl_prefer_server_ciphers,
+            "groups": default.ssl_ecdh_curve,
+            "dhparam": self._path(ssl.ssl_dhparam),
+            "verify_client": ssl.ssl_verify_client,
+            "client_certificate": self._path(ssl.ssl_client_certificate),
+            "trusted_certificate": self._path(ssl.ssl_trusted_certificate),
+            "verify_depth": ssl.ssl_verify_depth,
+            "crl": self._path(ssl.ssl_crl),
+            "session_cache": default.ssl_session_cache,
+            "session_tickets": ssl.ssl_session_tickets,
+            "session_timeout": default.ssl_session_timeout,
+            "stapling_file": self._path(ssl.ssl_stapling_file) if ssl.ssl_stapling else "",
+            "conf_commands": ssl.ssl_conf_command,
+        }
+
+    def _path(self, value: str | None) -> str:
+        return self.shared.certificate(value) if value else ""
+
+    def _check_ticket_keys(self, ssl: Ssl) -> None:
+        for name in ssl.ssl_session_ticket_key:
+            path = self.shared.paths.in_conf(name)
+            try:
+                size = os.stat(path).st_size
+            except OSError as error:
+                raise self.end.error(f'open() "{path}" failed', error.errno) from None
+            if size not in _TICKET_KEY_SIZES:
+                raise self.end.error(f'"{path}" must be 48 or 80 bytes')

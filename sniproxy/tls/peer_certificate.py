@@ -1,0 +1,186 @@
+"""A peer's certificate in the texts that nginx has for it (`$ssl_client_…`).
+
+Read from the DER itself: what a peer shows need not please a parser that wants it valid.
+Source: nginx's ngx_event_openssl.c, and what OpenSSL prints for it: X509_NAME_print_ex(3) with
+XN_FLAG_RFC2253, X509_NAME_oneline, i2a_ASN1_INTEGER.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+from . import openssl
+from .der import OBJECT, UTC_TIME, Field, NotDER, first, object_name
+
+_VERSION = 0xA0
+_UTF8_STRING, _BMP_STRING, _UNIVERSAL_STRING = 12, 30, 28
+_ONE_BYTE_STRINGS = frozenset((18, 19, 20, 22, 23, 24, 26))
+"""Numeric, printable, teletex, IA5, the two times, visible."""
+
+ShortName = Callable[[str], str | None]
+"""The name that OpenSSL has for an object: `CN` for 2.5.4.3; None if it has none."""
+
+
+class PeerCertificate:
+    """One certificate, each text made when it is asked for. All raise NotDER for garbage."""
+
+    def __init__(self, der: bytes, short_name: ShortName = openssl.short_name) -> None:
+        self.der = der
+        self._short_name = short_name
+
+    @cached_property
+    def _fields(self) -> list[Field]:
+        """Serial number, algorithm, issuer, validity, subject, …"""
+        found = list(next(iter(first(self.der))))
+        return found[1:] if found and found[0].tag == _VERSION else found
+
+    @property
+    def pem(self) -> str:
+        text = base64.b64encode(self.der).decode("ascii")
+        lines = "\n".join(textwrap.wrap(text, 64))
+        return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"
+
+    @property
+    def subject(self) -> str:
+        """As RFC 2253 has it: `CN=client,O=Ours`."""
+        return rfc2253(self._name(4), self._short_name)
+
+    @property
+    def issuer(self) -> str:
+        return rfc2253(self._name(2), self._short_name)
+
+    @property
+    def legacy_subject(self) -> str:
+        """`/O=Ours/CN=client`."""
+        return oneline(self._name(4), self._short_name)
+
+    @property
+    def legacy_issuer(self) -> str:
+        return oneline(self._name(2), self._short_name)
+
+    @property
+    def serial(self) -> str:
+        """Hexadecimal, in capitals."""
+        number = int.from_bytes(self._fields[0].content, signed=True)
+        digits = f"{abs(number):X}"
+        return f"{'-' * (number < 0)}{'0' * (len(digits) % 2)}{digits}"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-1, hexadecimal."""
+        return hashlib.sha1(self.der, usedforsecurity=False).hexdigest()
+
+    @property
+    def begins(self) -> datetime:
+        return self._validity[0]
+
+    @property
+    def ends(self) -> datetime:
+        return self._validity[1]
+
+    @property
+    def _validity(self) -> list[datetime]:
+        return [_time(field) for field in self._fields[3]]
+
+    def _name(self, position: int) -> list[list[Attribute]]:
+        return [[_attribute(field) for field in names] for names in self._fields[position]]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One piece of a name: what it is, and the string as it is encoded."""
+
+    kind: str
+    value: Field
+
+
+def _attribute(field: Field) -> Attribute:
+    parts = list(field)
+    if len(parts) != 2 or parts[0].tag != OBJECT:
+        raise NotDER("a name without its parts")
+    return Attribute(object_name(parts[0].content), parts[1])
+
+
+def _time(field: Field) -> datetime:
+    """UTCTime or GeneralizedTime."""
+    text = field.content.decode("ascii", "replace")
+    if field.tag == UTC_TIME:
+        text = ("19" if text >= "50" else "20") + text
+    moment = datetime.strptime(text[:14].ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    zone = text[14:].lstrip("0123456789.")
+    if zone[:1] in ("+", "-"):
+        offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:5]))
+        moment -= offset if zone[0] == "+" else -offset
+    return moment
+
+
+# --- names ----------------------------------------------------------------------------------
+
+
+def rfc2253(name: Sequence[Sequence[Attribute]], short_name: ShortName) -> str:
+    """The last part first, `,` between parts and `+` inside one."""
+    return ",".join(
+        "+".join(_rfc2253_attribute(attribute, short_name) for attribute in reversed(part))
+        for part in reversed(name)
+    )
+
+
+def _rfc2253_attribute(attribute: Attribute, short_name: ShortName) -> str:
+    known = short_name(attribute.kind)
+    value = attribute.value
+    characters = None if known is None else _characters(value)
+    text = "#" + value.encoded.hex().upper() if characters is None else _escaped(characters)
+    return f"{known or attribute.kind}={text}"
+
+
+def _characters(value: Field) -> bytes | None:
+    """The string in UTF-8; None for what is no string."""
+    tag, content = value.tag, value.content
+    if tag == _UTF8_STRING:
+        return content
+    if tag in _ONE_BYTE_STRINGS:
+        return content.decode("latin-1").encode()
+    try:
+        if tag == _BMP_STRING:
+            return content.decode("utf-16-be").encode()
+        if tag == _UNIVERSAL_STRING:
+            return content.decode("utf-32-be").encode()
+    except UnicodeError:
+        return None
+    return None
+
+
+def _escaped(text: bytes) -> str:
+    return "".join(
+        _escaped_byte(chr(byte), position == 0, position == len(text) - 1)
+        for position, byte in enumerate(text)
+    )
+
+
+def _escaped_byte(character: str, first: bool, last: bool) -> str:
+    # A single character counts as the last one alone.
+    at_edge = (character == " " and (first or last)) or (character == "#" and first and not last)
+    if at_edge or character in ',+"\\<>;':
+        return "\\" + character
+    if not " " <= character <= "~":
+        return f"\\{ord(character):02X}"
+    return character
+
+
+def oneline(name: Sequence[Sequence[Attribute]], short_name: ShortName) -> str:
+    """All parts in their order, each behind a slash."""
+    return "".join(
+        f"/{short_name(attribute.kind) or attribute.kind}={_printable(attribute.value.content)}"
+        for part in name
+        for attribute in part
+    )
+
+
+def _printable(text: bytes) -> str:
+    return "".join(chr(b) if 0x20 <= b <= 0x7E else f"\\x{b:02X}" for b in text)
