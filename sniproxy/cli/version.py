@@ -21,6 +21,7 @@ USAGE = """\
 Usage: sniproxy [-?hvVtTq] [-p prefix]
                 [-e filename] [-c filename] [-g directives]
        sniproxy ca [issue NAME...]
+       sniproxy names FILE [--host HOST] [--json]
 
 Options:
   -?,-h         : this help

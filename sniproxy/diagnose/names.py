@@ -1,0 +1,154 @@
+"""What would be sent: for each `https` `proxy_pass`, the SNI, the name verified, who shares it.
+
+Pure: nothing is looked up and no socket is opened. Names that depend on a request are shown as
+they are written, or for the host that is asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..config.directives.proxy import Proxy, ProxyPass
+from ..config.final import walk
+from ..config.model import Config, Http, Location, Server
+from ..facts import Connection, Facts
+from ..message import Request
+from ..names import sent_server_name, without_port
+from ..variables import lookup
+
+NOT_SENT = "not sent"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamNames:
+    """One `proxy_pass` to `https`."""
+
+    server: str
+    location: str
+    file: str
+    line: int
+    url: str
+    peers: tuple[str, ...]
+    """As the configuration writes them."""
+    name: str
+    """What SNI and the check start from, evaluated as far as possible, without its port."""
+    server_name: str
+    """The SNI, or `not sent` with the reason."""
+    verified: str
+    """The name that the certificate is checked for, with the CA and the depth; `not verified`."""
+    shares: tuple[str, ...]
+    """The other locations whose TLS sessions this one may resume."""
+
+
+def upstream_names(config: Config, host: str | None = None) -> list[UpstreamNames]:
+    """Every `https` `proxy_pass` of `config`, in file order.
+
+    With `host` names that depend on the request are those of `GET /` for that host.
+    """
+    http = config.http or Http((), {}, {})
+    found = list(_tls_locations(http))
+    sharing: dict[str, list[str]] = {}
+    for server, location, target in found:
+        if location.proxy.proxy_ssl_session_reuse:
+            sharing.setdefault(_upstream_key(target), []).append(_label(server, location))
+    return [_described(http, *entry, sharing, host) for entry in found]
+
+
+def _tls_locations(http: Http) -> Iterator[tuple[Server, Location, ProxyPass]]:
+    for server in http.servers:
+        for location in walk(server.outside):
+            target = location.proxy.proxy_pass
+            if target is not None and (target.tls or _may_be_tls(target)):
+                yield server, location, target
+
+
+def _may_be_tls(target: ProxyPass) -> bool:
+    return target.template is not None and not target.url.lower().startswith("http://")
+
+
+def _upstream_key(target: ProxyPass) -> str:
+    address = target.address
+    return target.url if address is None else f"{address.host.lower()}:{address.port}"
+
+
+def _label(server: Server, location: Location) -> str:
+    modifier = location.name.modifier.strip("@")
+    name = f"{modifier} {location.name.name}" if modifier else location.name.name
+    return f"{server.name or '_'} {name or '(server)'}"
+
+
+def _described(
+    http: Http,
+    server: Server,
+    location: Location,
+    target: ProxyPass,
+    sharing: dict[str, list[str]],
+    host: str | None,
+) -> UpstreamNames:
+    proxy = location.proxy
+    text = _name_text(proxy, target)
+    depends = "$" in text
+    if depends and host is not None:
+        text = _evaluated(server, location, target, host)
+        depends = False
+    name = text if depends else without_port(text)
+    label = _label(server, location)
+    shared = sharing.get(_upstream_key(target), []) if proxy.proxy_ssl_session_reuse else []
+    return UpstreamNames(
+        server=server.name,
+        location=label,
+        file=target.file,
+        line=target.line,
+        url=target.url,
+        peers=_peers(http, target),
+        name=name,
+        server_name=_server_name(proxy, name, depends),
+        verified=_verified(proxy, name),
+        shares=tuple(other for other in shared if other != label),
+    )
+
+
+def _name_text(proxy: Proxy, target: ProxyPass) -> str:
+    if proxy.proxy_ssl_name is not None:
+        return proxy.proxy_ssl_name.source
+    return "$proxy_host" if target.address is None else target.address.host
+
+
+def _evaluated(server: Server, location: Location, target: ProxyPass, host: str) -> str:
+    name = host.lower().partition(":")[0].rstrip(".")
+    request = Request("GET / HTTP/1.1", "GET", "/", "/", "", 11, (("Host", host),), name)
+    connection = Connection(1, "127.0.0.1", 0, "127.0.0.1", 443)
+    facts = Facts(connection, request, server, location, "/", "", "GET")
+    facts.proxy_host = target.proxy_host
+    template = location.proxy.proxy_ssl_name or target.template
+    assert template is not None
+    text = template.render(lookup(facts))
+    return text if location.proxy.proxy_ssl_name else text.partition("//")[2].partition("/")[0]
+
+
+def _server_name(proxy: Proxy, name: str, depends: bool) -> str:
+    if not proxy.proxy_ssl_server_name:
+        return f"{NOT_SENT}: proxy_ssl_server_name is off"
+    if depends:
+        return name
+    if sent_server_name(name, proxy_ssl_server_name=True) is None:
+        return f"{NOT_SENT}: " + (f"{name} is an address" if name else "the name is empty")
+    return name
+
+
+def _verified(proxy: Proxy, name: str) -> str:
+    if not proxy.proxy_ssl_verify:
+        return "not verified"
+    depth = f"depth {proxy.proxy_ssl_verify_depth}"
+    return f"{name or '(empty: never matches)'} by {proxy.proxy_ssl_trusted_certificate}, {depth}"
+
+
+def _peers(http: Http, target: ProxyPass) -> tuple[str, ...]:
+    if target.address is None:
+        return ("by variables",)
+    group = http.groups.get(target.address.host.lower())
+    if group is None:
+        address = target.address
+        return (address.host if address.is_unix else f"{address.host}:{address.port}",)
+    return tuple(peer.address.url for peer in group.settings.server)

@@ -1,0 +1,111 @@
+"""`sniproxy names`: what would be sent, beside what is sent (which tests/conformance shows)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sniproxy import config
+from sniproxy.cli import main
+from sniproxy.diagnose.names import UpstreamNames, upstream_names
+
+SITE = """
+events {}
+http {
+    upstream Back { server 10.0.0.1:443; server 10.0.0.2:443 backup; }
+    server {
+        listen 127.0.0.1:8080;
+        server_name a.test;
+        proxy_ssl_trusted_certificate ca.pem;
+        %s
+    }
+}
+"""
+
+
+def names_of(directives: str, host: str | None = None) -> list[UpstreamNames]:
+    return upstream_names(config.parse(SITE % directives), host)
+
+
+def one(inside: str, target: str = "https://Back", host: str | None = None) -> UpstreamNames:
+    (found,) = names_of(f"location / {{ proxy_pass {target}; {inside} }}", host)
+    return found
+
+
+ON = "proxy_ssl_server_name on;"
+
+
+@pytest.mark.parametrize(
+    ("inside", "target", "sent"),
+    [
+        ("", "https://o.test", "not sent: proxy_ssl_server_name is off"),
+        ("proxy_ssl_name x.test;", "https://o.test", "not sent: proxy_ssl_server_name is off"),
+        (ON, "https://O.test.:8443", "O.test."),
+        (ON, "https://Back", "Back"),
+        (ON, "https://10.0.0.1", "not sent: 10.0.0.1 is an address"),
+        (ON, "https://[::1]:444", "not sent: [::1] is an address"),
+        (f"{ON} proxy_ssl_name x.test:1;", "https://10.0.0.1", "x.test"),
+        (f'{ON} proxy_ssl_name "";', "https://o.test", "not sent: the name is empty"),
+        (f"{ON} proxy_ssl_name $host;", "https://o.test", "$host"),
+        (ON, "https://$host", "$proxy_host"),
+    ],
+)
+def test_the_server_name(inside: str, target: str, sent: str) -> None:
+    assert one(inside, target).server_name == sent
+
+
+@pytest.mark.parametrize(
+    ("inside", "target", "sent"),
+    [
+        (f"{ON} proxy_ssl_name $host;", "https://o.test", "www.a.test"),
+        (f"{ON} proxy_ssl_name $http_host;", "https://o.test", "WWW.a.test."),
+        (f"{ON} proxy_ssl_name $arg_name;", "https://o.test", "not sent: the name is empty"),
+        (ON, "https://$host/x", "www.a.test"),
+    ],
+)
+def test_the_server_name_for_a_host(inside: str, target: str, sent: str) -> None:
+    assert one(inside, target, host="WWW.a.test.:8080").server_name == sent
+
+
+def test_what_is_verified() -> None:
+    verified = one("proxy_ssl_verify on; proxy_ssl_verify_depth 3;")
+    assert verified.verified == "Back by ca.pem, depth 3"
+    assert one("").verified == "not verified"
+
+
+def test_the_peers_are_those_of_the_group() -> None:
+    assert one("").peers == ("10.0.0.1:443", "10.0.0.2:443")
+    assert one("", "https://o.test").peers == ("o.test:443",)
+
+
+def test_who_shares_sessions() -> None:
+    found = names_of(
+        "location /a { proxy_pass https://o.test; }"
+        "location /b { proxy_pass https://O.test:443/x; proxy_ssl_verify on; }"
+        "location /c { proxy_pass https://o.test; proxy_ssl_session_reuse off; }"
+        "location /d { proxy_pass https://o.test:444; }"
+        "location /e { proxy_pass http://o.test; }"
+    )
+    assert [entry.shares for entry in found] == [("a.test /b",), ("a.test /a",), (), ()]
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "site.conf"
+    file.write_text(SITE % "location / { proxy_pass https://10.0.0.1; }")
+    assert main(["names", str(file)]) == 0
+    heading, row = capsys.readouterr().out.splitlines()
+    assert heading.split()[:3] == ["LOCATION", "PROXY_PASS", "PEERS"]
+    assert "not sent: proxy_ssl_server_name is off" in row
+    assert main(["names", "--json", str(file)]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["location"] == "a.test /"
+
+
+def test_the_command_on_what_is_no_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "site.conf"
+    file.write_text("evnts {}")
+    assert main(["names", str(file)]) == 1
+    assert capsys.readouterr().err.startswith('sniproxy: [emerg] unknown directive "evnts"')
