@@ -57,9 +57,8 @@ def directive_table(rows: Iterable[Row]) -> str:
         default = f"`{row.default}`" if row.default else "–"
         contexts = ", ".join(row.contexts.words)
         doc = row.doc.replace("|", "\\|")
-        lines.append(
-            f"| {name} | {STATUS_WORDS[row.status]} | {contexts} | {arguments(row)} | {default} | {doc} |"
-        )
+        cells = (name, STATUS_WORDS[row.status], contexts, arguments(row), default, doc)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
