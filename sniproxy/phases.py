@@ -32,8 +32,8 @@ _BAD_REQUEST = frozenset((494, 495, 496, 497))
 class Client(Protocol):
     """What the phases want from the connection that a request came on."""
 
-    async def body(self, facts: Facts) -> RequestBody | Special | None:
-        """The request's body, read whole; None without one, `Special` for one that is refused."""
+    async def body(self, facts: Facts) -> RequestBody | Special | Response | None:
+        """The request's body, read whole; None without one, an answer for one that is refused."""
         ...
 
     async def unless_it_leaves(self, answer: Callable[[], Awaitable[Outcome]]) -> Outcome:
@@ -117,7 +117,7 @@ class Phases:
 
     async def _handled(self, handler: Handler) -> Outcome:
         body = await self.client.body(self.facts) if handler.reads_body else None
-        if isinstance(body, Special):
+        if isinstance(body, Special | Response):
             return body
         if not handler.watches_client:
             return await handler.respond(self.facts, body, self.log)

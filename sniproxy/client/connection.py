@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import trio
 from OpenSSL import SSL
 
+from ..config.directives.core import ALWAYS, NEVER, CoreLocation
 from ..facts import Connection, Facts
 from ..handlers.special import special_response
 from ..http.chunks import BadChunk, TooLargeBody
@@ -41,16 +42,14 @@ from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
 from . import verification
 from .body import SpooledBody
 from .framing import Framing
-from .requests import RequestReader
+from .requests import CutShort, RequestReader, status_of
 from .responses import ResponseWriter
 
+READING_PIPELINED = "reading client pipelined request line"
 CLIENT_LEFT = (
     "epoll_wait() reported that client prematurely closed connection, "
     "so upstream connection is closed too"
 )
-LINGERING_TIME = 30.0
-LINGERING_TIMEOUT = 5.0
-"""Seconds: nginx's defaults of the directives of these names."""
 
 
 class ClientConnection:
@@ -77,6 +76,8 @@ class ClientConnection:
         self.head_deadline = 0.0
         """When the head of a request has to be there (`client_header_timeout`); the first one's
         counts from the beginning of the connection, its handshake included."""
+        self.reading_line = READING_LINE
+        """The action while a request line is read."""
         self.kept_for = 0.0
         """Seconds to wait for the next request (`keepalive_timeout`)."""
         self.waiting = False
@@ -167,16 +168,20 @@ class ClientConnection:
         """Wait for the first byte of a request; False where the connection is to end."""
         first = not self.connection.requests
         if self.reader.buffer:
-            self.log.action = "reading client pipelined request line"
+            self.reading_line = READING_PIPELINED
             self._start_timer()
             return True
+        self.reading_line = READING_LINE
         self.waiting = not first
         try:
             came = await self.reader.wait(self._time_left() if first else self.kept_for)
         except Failed as failed:
-            if first or failed.failure.kind is not FailureClass.TIMEOUT:
+            if first:
                 raise
-            self.stream.shutdown()
+            if failed.failure.kind is FailureClass.TIMEOUT:
+                self.stream.shutdown()
+            else:
+                self._note_kept_connection_closed(failed.failure.errno)
             return False
         finally:
             self.waiting = False
@@ -185,22 +190,24 @@ class ClientConnection:
         if not came and first:
             self.log.write(Level.INFO, "client closed connection")
         elif not came and not self.running.stopping:
-            self.log.write_bare(Level.INFO, f"client {self.log.client} closed keepalive connection")
+            self._note_kept_connection_closed()
         return came
+
+    def _note_kept_connection_closed(self, errno: int | None = None) -> None:
+        text = f"client {self.log.client} closed keepalive connection"
+        self.log.write_bare(Level.INFO, Failure(text, errno=errno).message)
 
     async def _serve_request(self) -> bool:
         """Read and answer one request; whether another may follow."""
-        self.log.action = READING_LINE
+        self.log.action = self.reading_line
         try:
             head = await self.reader.head(
-                self.default.head_rules, self._rules_of, self._time_left(), self._note_incomplete
+                self.default.head_rules, self._rules_of, self._time_left()
             )
         except BadRequest as refused:
             return await self._refuse(refused)
-        except Failed as failed:
-            self.log.action = READING_HEADERS
-            self._note_unfinished(failed.failure)
-            raise
+        except CutShort as cut_short:
+            return await self._refuse(cut_short.request, silent=True)
         self.connection.requests += 1
         settings, captures = self.listener.names.match(head.request.host)
         server = self.running.servers[settings]
@@ -216,22 +223,6 @@ class ClientConnection:
         if self.negotiated and host != self.negotiated:
             return server.head_rules if server.settings.ssl.ssl_verify_client == "off" else None
         return server.head_rules
-
-    def _note_incomplete(self, buffer: bytearray) -> None:
-        """From its first byte on a request shows in the log, and the server with it."""
-        line, ended, _ = buffer.lstrip(b"\r\n").partition(b"\n")
-        self.log.server_name = self.default.settings.name
-        self.log.request_line = line.rstrip(b"\r").decode("latin-1")
-        self.log.action = READING_HEADERS if ended else READING_LINE
-
-    def _note_unfinished(self, failure: Failure) -> None:
-        """Write the access line of a request whose head never came whole."""
-        self.connection.requests += 1
-        request = Request(self.log.request_line, "", "", "", "", 11, (), "", keepalive=False)
-        facts = self._facts(self.default, request, 0)
-        facts.status = _unanswered(failure)
-        for target in self.default.outside.access_logs:
-            target.write(facts)
 
     def _note_request(self, server: RunningServer, request: Request, notes: Iterable[Note]) -> None:
         self.log.action = READING_HEADERS
@@ -293,8 +284,8 @@ class ClientConnection:
         self.log.write(Level.INFO, CLIENT_LEFT)
         return Special(499)
 
-    async def body(self, facts: Facts) -> SpooledBody | Special | None:
-        """The request's body, read whole; None without one, `Special` for one that is refused."""
+    async def body(self, facts: Facts) -> SpooledBody | Special | Response | None:
+        """The request's body, read whole; None without one, an answer for one that is refused."""
         if self.spooled is None and _has_body(facts.request):
             try:
                 self.spooled = await self._read_body(facts)
@@ -306,8 +297,9 @@ class ClientConnection:
                 self.log.write(Level.ERROR, text)
                 return Special(413)
             except Failed as failed:
-                facts.status = _unanswered(failed.failure)
-                raise
+                if failed.failure.kind is not FailureClass.TIMEOUT:
+                    self.log.failure(failed.failure)
+                return Response(status_of(failed.failure), silent=True)
         return self.spooled
 
     async def _read_body(self, facts: Facts) -> SpooledBody:
@@ -331,17 +323,20 @@ class ClientConnection:
         core = facts.location.core
         may_keep = not self.running.stopping and self.connection.requests < core.keepalive_requests
         keep = await self.writer.write(facts, response, may_keep=may_keep)
+        if response.silent:
+            return False
         unread = self.spooled is None and _has_body(facts.request)
-        if keep and unread:
-            keep = await self.reader.discard_body(facts)
+        if keep and unread and not await self.reader.discard_body(facts):
+            self.stream.shutdown()
+            return False
         if keep:
             self.kept_for = core.keepalive_timeout[0]
             return True
-        await self._close(linger=unread or bool(self.reader.buffer))
+        await self._close(core, unread=unread or bool(self.reader.buffer))
         return False
 
-    async def _refuse(self, refused: BadRequest) -> bool:
-        """Answer a malformed head with its page, and close."""
+    async def _refuse(self, refused: BadRequest, *, silent: bool = False) -> bool:
+        """Answer a malformed head with its page, and close; `silent` leaves the page out."""
         name = refused.name
         server = self.default if name is None else self.running.server_for(self.listener, name)
         request = Request(
@@ -350,14 +345,18 @@ class ClientConnection:
         )  # fmt: skip
         self.connection.requests += 1
         self._note_request(server, request, refused.notes)
-        self.log.action = refused.action
+        at_the_line = refused.action == READING_LINE
+        self.log.action = self.reading_line if at_the_line else refused.action
         self.log.headers = _shown(refused.host, refused.referrer)
         self.log.write(refused.level, refused.text)
         facts = self._facts(server, request, len(self.reader.buffer))
         self.framing.request(request)
         try:
+            if silent:
+                facts.status = refused.status
+                return False
             await self.writer.write(facts, special_response(refused.status, facts), may_keep=False)
-            await self._close(linger=True)
+            await self._close(facts.location.core, unread=True)
         finally:
             self._log_access(server.outside, facts)
         return False
@@ -369,20 +368,20 @@ class ClientConnection:
         for target in location.access_logs:
             target.write(facts)
 
-    async def _close(self, *, linger: bool) -> None:
+    async def _close(self, core: CoreLocation, *, unread: bool) -> None:
         """End the connection in good order.
 
         A socket that is closed with bytes unread is reset, and the client may lose an answer
         that it has not read yet: so what it still sends is read over for a while
-        (`lingering_close on`).
+        (`lingering_close`).
         """
-        if not linger:
+        if core.lingering_close == NEVER or not (unread or core.lingering_close == ALWAYS):
             self.stream.shutdown()
             return
         self.stream.shutdown_writing()
-        with trio.move_on_after(LINGERING_TIME):
+        with trio.move_on_after(core.lingering_time):
             try:
-                while await SocketStream.receive_some(self.stream, LINGERING_TIMEOUT):
+                while await SocketStream.receive_some(self.stream, core.lingering_timeout):
                     pass
             except Failed:
                 pass
@@ -390,11 +389,6 @@ class ClientConnection:
 
 def _has_body(request: Request) -> bool:
     return request.chunked or bool(request.content_length)
-
-
-def _unanswered(failure: Failure) -> int:
-    """The status in the access line of a client that did not send its request to the end."""
-    return 408 if failure.kind is FailureClass.TIMEOUT else 400
 
 
 def _shown(host: str | None, referrer: str | None) -> tuple[Header, ...]:

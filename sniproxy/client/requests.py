@@ -8,13 +8,26 @@ import trio
 
 from ..facts import Facts
 from ..http.chunks import BadChunk, ChunkReader, TooLargeBody
-from ..http.head import HeadReader, HeadRules, ParsedHead
-from ..message import Failed, Failure, Level
+from ..http.head import BadRequest, HeadReader, HeadRules, ParsedHead
+from ..message import Failed, Failure, FailureClass, Level
 from ..tls.stream import SocketStream
 from .body import SpooledBody
 
 READ_SIZE = 16384
 CLOSED_EARLY = Failure("client prematurely closed connection", Level.INFO)
+
+
+class CutShort(Exception):
+    """The client will not send the rest of a head; `request` is what is known of it."""
+
+    def __init__(self, request: BadRequest) -> None:
+        super().__init__(request.text)
+        self.request = request
+
+
+def status_of(failure: Failure) -> int:
+    """What the access log says of a request that its client did not send to the end."""
+    return 408 if failure.kind is FailureClass.TIMEOUT else 400
 
 
 class RequestReader:
@@ -35,13 +48,11 @@ class RequestReader:
         rules: HeadRules,
         rules_of: Callable[[str], HeadRules | None],
         timeout: float,
-        incomplete: Callable[[bytearray], None],
     ) -> ParsedHead:
         """A request head, all of it within `timeout` seconds (`client_header_timeout`).
 
-        `rules` hold until a name has chosen the server, `rules_of` that name then.
-        `incomplete` is shown what has come so far before each wait. Raises `BadRequest`, and
-        `Failed` where the client closes or is too slow.
+        `rules` hold until a name has chosen the server, `rules_of` that name then. Raises
+        `BadRequest`, and `CutShort` where the client closes or is too slow.
         """
         deadline = trio.current_time() + timeout
         judge = HeadReader(rules, rules_of)
@@ -50,18 +61,18 @@ class RequestReader:
             if parsed is not None:
                 del self.buffer[: parsed.length]
                 return parsed
-            incomplete(self.buffer)
-            left = deadline - trio.current_time()
-            data = await self.stream.receive_some(left, READ_SIZE)
-            if not data:
-                raise Failed(CLOSED_EARLY)
-            self.buffer += data
+            try:
+                self.buffer += await self._some(deadline - trio.current_time())
+            except Failed as failed:
+                status, text = status_of(failed.failure), failed.failure.message
+                raise CutShort(judge.cut_short(self.buffer, status, text)) from None
 
     async def body(self, facts: Facts) -> SpooledBody:
         """The whole body of a request. Raises `BadChunk`, `TooLargeBody` and `Failed`."""
         body = SpooledBody(facts.location.core.client_body_buffer_size)
         try:
-            facts.request_length += await self._read_body(facts, body.write)
+            timeout = facts.location.core.client_body_timeout
+            facts.request_length += await self._read_body(facts, body.write, timeout)
         except BaseException:
             body.close()
             raise
@@ -70,27 +81,31 @@ class RequestReader:
 
     async def discard_body(self, facts: Facts) -> bool:
         """Read over a body that nobody wants; False where it does not come to its end."""
-        try:
-            await self._read_body(facts, lambda data: None)
-        except (Failed, BadChunk, TooLargeBody):
-            return False
-        return True
+        core = facts.location.core
+        whole = False
+        with trio.move_on_after(core.lingering_time):
+            try:
+                await self._read_body(facts, lambda data: None, core.lingering_timeout)
+                whole = True
+            except (Failed, BadChunk, TooLargeBody):
+                pass
+        return whole
 
-    async def _read_body(self, facts: Facts, take: Callable[[bytes], None]) -> int:
+    async def _read_body(self, facts: Facts, take: Callable[[bytes], None], timeout: float) -> int:
         """Hand a body to `take`, piece by piece; its bytes on the wire."""
-        request, core = facts.request, facts.location.core
+        request = facts.request
         if request.chunked:
-            chunks = ChunkReader(limit=core.client_max_body_size)
+            chunks = ChunkReader(limit=facts.location.core.client_max_body_size)
             fed = 0
             while not chunks.done:
-                data = await self._more(core.client_body_timeout)
+                data = await self._more(timeout)
                 fed += len(data)
                 take(chunks.feed(data))
             self.buffer[:0] = chunks.rest
             return fed - len(chunks.rest)
         left = request.content_length or 0
         while left:
-            data = await self._more(core.client_body_timeout)
+            data = await self._more(timeout)
             take(data[:left])
             self.buffer[:0] = data[left:]
             left -= min(left, len(data))
@@ -99,8 +114,10 @@ class RequestReader:
     async def _more(self, timeout: float) -> bytes:
         data = bytes(self.buffer)
         self.buffer.clear()
+        return data or await self._some(timeout)
+
+    async def _some(self, timeout: float) -> bytes:
+        data = await self.stream.receive_some(timeout, READ_SIZE)
         if not data:
-            data = await self.stream.receive_some(timeout, READ_SIZE)
-            if not data:
-                raise Failed(CLOSED_EARLY)
+            raise Failed(CLOSED_EARLY)
         return data

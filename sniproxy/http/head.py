@@ -82,6 +82,14 @@ class HeadReader:
             return self._begin(buffer)
         return self._go_on(self._room, bytes(buffer[self._position :]).decode("latin-1"), 0)
 
+    def cut_short(self, buffer: bytes | bytearray, status: int, text: str) -> BadRequest:
+        """What there is of a head of which no more will come; `text` says why."""
+        draft = self._draft
+        if self._room is not None:
+            return draft.refusal(text, status)
+        draft.line = bytes(buffer).lstrip(b"\r\n").rstrip(b"\r").decode("latin-1")
+        return draft.refusal(text, status, READING_LINE)
+
     def _begin(self, buffer: bytes | bytearray) -> ParsedHead | None:
         rules = self._rules
         start = 0

@@ -48,6 +48,10 @@ HS = HTTP | SERVER
 HSL = HTTP | SERVER | LOCATION
 
 
+NEVER, IF_UNREAD, ALWAYS = range(3)
+"""The values of `lingering_close`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listen:
     """One `listen`."""
@@ -295,6 +299,13 @@ class CoreLocation(Settings):
         HSL, keepalive_timeout, "seconds that an idle connection is kept",
         arity=between(1, 2), default="75s",
     )  # fmt: skip
+    lingering_close: int = row(
+        HSL, one_of({"off": NEVER, "on": IF_UNREAD, "always": ALWAYS}),
+        "whether what a client still sends is read before its connection is closed",
+        default="on",
+    )  # fmt: skip
+    lingering_time: float = row(HSL, time, "seconds that this may take", default="30s")
+    lingering_timeout: float = row(HSL, time, "seconds between two reads of it", default="5s")
     keepalive_requests: int = row(
         HSL, number, "requests that one connection may carry", default="1000"
     )

@@ -1,0 +1,42 @@
+"""Every attack on both programs: the same answer, the same end, the same lines."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from tests.hostile.attacks import ATTACKS, Attack
+from tests.hostile.stage import PATIENCE, Seen, play_all
+from tests.nginx import NGINX
+from tests.programs import SNIPROXY
+
+pytestmark = pytest.mark.nginx
+
+Both = dict[str, dict[str, Seen]]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
+    folder = tmp_path_factory.mktemp("hostile")
+    seen = trio.run(play_all, (SNIPROXY, NGINX), ATTACKS, folder)
+    for program in (SNIPROXY, NGINX):
+        assert (folder / program.name / "stderr.log").read_bytes() == b""
+    return seen
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_nginx_does_what_the_row_says(attack: Attack, both: Both) -> None:
+    seen = both["nginx"][attack.name]
+    assert seen.parting != "still connected", f"for {PATIENCE} seconds"
+    messages = [line.partition("*1 ")[2] for line in seen.errors]
+    assert len(messages) == len(attack.lines), messages
+    for message, wanted in zip(messages, attack.lines, strict=True):
+        assert message.startswith(wanted)
+    assert len(seen.accesses) == len(attack.accesses), seen.accesses
+    for line, wanted in zip(seen.accesses, attack.accesses, strict=True):
+        assert line.startswith(wanted)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_both_do_the_same(attack: Attack, both: Both) -> None:
+    assert both["sniproxy"][attack.name] == both["nginx"][attack.name]
