@@ -54,10 +54,11 @@ def make(
     starts: datetime.datetime = NOW - DAY,
     ends: datetime.datetime = NOW + 30 * DAY,
     use_rsa: bool = False,
+    bits: int = 2048,
 ) -> Pair:
     """A certificate for the DNS names and addresses `names`."""
     key: KeyObject = (
-        rsa.generate_private_key(65537, 2048)
+        rsa.generate_private_key(65537, bits)
         if use_rsa
         else ec.generate_private_key(ec.SECP256R1())
     )

@@ -1,0 +1,228 @@
+"""Makes the tables of `sniproxy/tls/words/` from OpenSSL releases as they are.
+
+    python -m tests.tls.make_dialects 1.1.1=PYTHON 3.0=PYTHON 3.5=PYTHON
+
+from the top of the repository. Each PYTHON is an interpreter with that release inside:
+
+    python -m venv V && V/bin/pip install cryptography==3.4.8 pyOpenSSL==21.0.0     # 1.1.1l
+    python -m venv V && V/bin/pip install cryptography==39.0.2 pyOpenSSL==23.0.0    # 3.0.8
+    python -m venv V && V/bin/pip install cryptography==46.0.3 pyOpenSSL==25.3.0    # 3.5.4
+
+The same failures are provoked in each release and in the one that is linked here; the tables
+say which words, functions and queues differ. `--check` writes nothing, and tells whether the
+committed tables are what these releases say.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
+
+from sniproxy.tls import dialects
+from sniproxy.tls.openssl import QueuedError
+
+from . import authority
+from .provoking import starts
+
+ROOT = Path(__file__).parents[2]
+WORDS = Path(dialects.__file__).with_name("words")
+KEPT = (2, 3, 4, 5, 6, 8, 9, 10, 11, 13, 14, 15, 16, 20, 32, 34, 35, 36, 40, 41, 52, 57, 60)
+"""The libraries that nginx meets; 20 is SSL."""
+
+UNPROVOKED = {
+    111: "tls_process_finished",  # bad digest length
+    122: "tls_process_key_update",  # bad key update
+    146: "ssl3_get_record",  # data length too long
+    149: "tls_process_finished",  # digest check failed
+    150: "ssl3_get_record",  # encrypted length too long
+    154: "tls_process_finished",  # got a fin before a ccs
+    226: "tls_handle_status_request",  # clienthello tlsext
+    291: "ssl3_read_bytes",  # application data after close notify
+    293: "ssl3_read_bytes",  # mixed handshake and non handshake data
+    338: "final_renegotiate",  # unsafe legacy renegotiation disabled
+    339: "ssl3_read_bytes",  # no renegotiation
+    345: "tls_early_post_process_client_hello",  # scsv received when renegotiating
+    377: "tls_post_process_client_hello",  # cert cb error
+}
+"""Where 1.1.1 finds what is not provoked here, by its sources."""
+
+Codes = tuple[int, ...]
+Place = str
+"""`upstream SSL_do_handshake`."""
+
+
+class Case(NamedTuple):
+    """One failure in one release."""
+
+    place: Place
+    codes: Codes
+    errors: tuple[QueuedError, ...]
+    header: bytes
+
+
+def make_files(folder: Path) -> None:
+    """What the failures are provoked with."""
+    ca = authority.make(ca=True, common_name="Test CA")
+    (folder / "ca.pem").write_bytes(authority.pem(ca.certificate))
+    leaf = authority.make("w.test", issuer=ca)
+    leaf.write(folder, "leaf")
+    authority.make("w.test").write(folder, "own")
+    authority.make("w.test", issuer=ca, use_rsa=True).write(folder, "rsa")
+    authority.make("w.test", issuer=ca, use_rsa=True, bits=1024).write(folder, "small")
+    certificate, key = authority.pem(leaf.certificate), authority.key_pem(leaf.key)
+    secret = BestAvailableEncryption(b"secret")
+    bad = {
+        "empty": b"",
+        "garbage": b"hello\n",
+        "certificate": certificate,
+        "key": key,
+        "base64": certificate.replace(b"M", b"*", 3),
+        "key-base64": key.replace(b"M", b"*", 3),
+        "no-end": certificate.partition(b"-----END")[0],
+        "key-no-end": key.partition(b"-----END")[0],
+        "der": b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "key-der": b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        "rsa-key-der": b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n",
+        "binary": leaf.certificate.public_bytes(Encoding.DER),
+        "encrypted": authority.key_pem(leaf.key, b"secret"),
+        "encrypted-old": leaf.key.private_bytes(
+            Encoding.PEM, PrivateFormat.TraditionalOpenSSL, secret
+        ),
+    }
+    for name in starts.BAD:
+        (folder / f"bad-{name}").write_bytes(bad[name])
+
+
+def ask(python: str, files: Path) -> dict[str, Any]:
+    """All that the OpenSSL of the interpreter `python` says."""
+    command = [python, "-m", "tests.tls.provoking", str(files)]
+    run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    return json.loads(run.stdout)  # type: ignore[no-any-return]
+
+
+def cases(said: dict[str, Any]) -> dict[str, Case | None]:
+    return {name: provoked and _case(*provoked) for name, provoked in said["provoked"].items()}
+
+
+def _case(side: str, operation: str, queue: list[tuple[int, str]], header: str) -> Case:
+    errors = tuple(QueuedError(code, "", reason) for code, reason in queue)
+    codes = tuple(code for code, _ in queue)
+    return Case(f"{side} {operation}", codes, errors, bytes.fromhex(header))
+
+
+def words_of(said: dict[str, Any]) -> dict[str, Any]:
+    """The words alone, as a table has them."""
+    return {
+        "release": said["release"],
+        "made with": said["made with"],
+        "libraries": said["libraries"],
+        "reasons": {n: own for n, own in said["reasons"].items() if int(n) in (0, *KEPT)},
+        "functions": said["functions"],
+        "verify": said["verify"],
+    }
+
+
+def make(said: dict[str, Any], native: dict[str, Any]) -> dict[str, Any]:
+    """The table of one release, beside the release that is linked."""
+    table = {**words_of(said), "beside": native["release"], "places": {}, "queues": {}}
+    release = dialects.Release(table)
+    places: dict[tuple[int, int], dict[Place, int]] = {}
+    queues: dict[Codes, dict[Place, Codes]] = {}
+    linked = cases(native)
+    for name, theirs in cases(said).items():
+        ours = linked.get(name)
+        if ours is None or theirs is None or ours.place != theirs.place:
+            continue  # what is a failure to one of them only has no words in common
+        if release.needs_header and dialects.is_too_long(ours.header):
+            continue  # told by a rule of its own
+        for code in theirs.codes if release.has_functions else ():
+            by_place = places.setdefault(release.numbers(code), {})
+            by_place.setdefault(ours.place, release.function_number(code))
+        same = release.kept(ours.errors) == [without_function(release, c) for c in theirs.codes]
+        if same or not name.startswith("damaged"):
+            told = () if same else theirs.codes
+            queues.setdefault(ours.codes, {}).setdefault(ours.place, told)
+    if release.has_functions:
+        for reason, function in UNPROVOKED.items():
+            places.setdefault((20, reason), {"": release.function_named(20, function)})
+        table["functions"] = functions_of(said, places)
+    table["places"] = {f"{n}:{reason}": compact(p) for (n, reason), p in sorted(places.items())}
+    table["queues"] = {
+        hexadecimal(codes): {place: hexadecimal(told) for place, told in compact(by_place).items()}
+        for codes, by_place in sorted(queues.items())
+        if any(by_place.values())
+    }
+    return table
+
+
+def functions_of(
+    said: dict[str, Any], places: dict[tuple[int, int], dict[Place, int]]
+) -> dict[str, dict[str, str]]:
+    """All functions of the SSL library, and of others those that were met."""
+    met = {(n, function) for (n, _), by_place in places.items() for function in by_place.values()}
+    return {
+        library: {
+            n: name for n, name in own.items() if library == "20" or (int(library), int(n)) in met
+        }
+        for library, own in said["functions"].items()
+        if library == "20" or any(int(library) == n for n, _ in met)
+    }
+
+
+def without_function(release: dialects.Release, code: int) -> int:
+    return code & ~(0xFFF << 12) if release.has_functions else code
+
+
+def compact(by_place: dict[str, Any]) -> dict[str, Any]:
+    """What holds everywhere under "", then the places that differ."""
+    usual = next(iter(by_place.values()))
+    return {"": usual} | {place: what for place, what in by_place.items() if what != usual}
+
+
+def hexadecimal(codes: Codes) -> str:
+    return " ".join(f"{code:08X}" for code in codes)
+
+
+def written(table: dict[str, Any]) -> str:
+    return json.dumps(table, indent=1) + "\n"
+
+
+def tables(releases: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Name and text of each table, for the interpreters of `releases`."""
+    with TemporaryDirectory() as folder:
+        files = Path(folder)
+        make_files(files)
+        native = ask(sys.executable, files)
+        for name, python in releases.items():
+            yield name, written(make(ask(python, files), native))
+
+
+def main() -> None:
+    arguments = sys.argv[1:]
+    check = "--check" in arguments
+    releases = dict(argument.split("=", 1) for argument in arguments if argument != "--check")
+    differ = []
+    for name, text in tables(releases):
+        path = WORDS / f"{name}.json"
+        if not check:
+            path.write_text(text)
+            print(f"{path.name}: {json.loads(text)['release']}")
+        elif path.read_text() != text:
+            differ.append(path.name)
+    if differ:
+        raise SystemExit(f"not what these releases say: {', '.join(differ)}")
+
+
+if __name__ == "__main__":
+    main()
