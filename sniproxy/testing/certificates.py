@@ -53,6 +53,14 @@ class Identity:
             serialization.NoEncryption(),
         )
 
+    def encrypted_key_pem(self, passphrase: str) -> bytes:
+        """In the old format: of the new one OpenSSL's releases tell errors differently."""
+        return self.key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.BestAvailableEncryption(passphrase.encode()),
+        )
+
     def write(self, directory: Path, name: str) -> None:
         """Write `name.pem` and `name.key` into `directory`."""
         (directory / f"{name}.pem").write_bytes(self.certificate_pem())
@@ -99,6 +107,22 @@ class Authority:
         if with_root:
             chain = (*chain, self.certificate)
         return Identity(leaf, key, chain)
+
+    def revocation_list(
+        self, *revoked: x509.Certificate, validity: Validity = Validity(-1, 30)
+    ) -> bytes:
+        """The list of this authority, as `ssl_crl` wants it; `validity` is in days from now."""
+        begins, ends = validity.moments()
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(begins)
+            .next_update(ends)
+        )
+        for certificate in revoked:
+            entry = x509.RevokedCertificateBuilder(certificate.serial_number, begins)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def self_signed(*names: str, common_name: str = "nobody but itself") -> Identity:

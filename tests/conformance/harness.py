@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ async def play(table: Table, programs: Sequence[Program], directory: Path) -> Re
             file = directory / f"{table.name}.conf"
             places = tuple(stage.place for stage in stages)
             addresses = (f"127.0.0.1:{ports.plain}", f"127.0.0.1:{ports.tls}")
-            file.write_text(configuration(table, places, *addresses))
+            file.write_text(quoted(configuration(table, places, *addresses), directory))
             names = [place.scenario.name for place in places]
             observations, refusals = {}, {}
             for program in programs:
@@ -60,6 +61,13 @@ async def play(table: Table, programs: Sequence[Program], directory: Path) -> Re
                 except Ended as error:
                     refusals[program.name] = str(error)
     return Result(dict(zip(names, places, strict=True)), observations, refusals)
+
+
+def quoted(configuration: str, directory: Path) -> str:
+    """`configuration` with the text of a file in place of each CONTENT(FILE)."""
+    return re.sub(
+        r"CONTENT\(([\w.-]+)\)", lambda name: (directory / name[1]).read_text(), configuration
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,10 @@ def hello_line(visit: Visit) -> str:
 
 def request_lines(where: str, visit: Visit) -> Iterable[str]:
     if visit.handshake:
-        facts = [visit.handshake, visit.protocol]
-        facts += ["resumed"] * visit.resumed + ["client certificate"] * visit.client_certificate
+        facts = [visit.handshake, visit.protocol, visit.cipher]
+        facts += ["resumed"] * visit.resumed
+        if visit.client_certificate is not None:
+            facts.append(f"client certificate {visit.client_certificate}")
         yield f"{where}: handshake {', '.join(filter(None, facts))}"
     for number, request in enumerate(visit.requests, 1):
         yield f"{where}: request {number}"

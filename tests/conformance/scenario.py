@@ -6,6 +6,7 @@ In all texts of a scenario stand for
     PATH            /NAME, the request's path and the location
     PEER, PEER2 …   address:port of its upstreams, PORT, PORT2 … the port alone
     GROUP           NAME.groups.test, the upstream block made of `group`
+    CONTENT(FILE)   the text of a file of the zoo
 
 File names are relative to the configuration, where the zoo's certificates lie.
 """

@@ -128,7 +128,7 @@ def test_client_certificates_are_insisted_on(certificates: Path, upstream: Upstr
         await visit(peer.port, (REQUEST,), Reception(), tls, ends=True)
 
     (welcome,) = run(certificates, upstream, play).visits
-    assert welcome.client_certificate
+    assert welcome.client_certificate == "client"
     assert welcome.requests == (REQUEST,)
 
 

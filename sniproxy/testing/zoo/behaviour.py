@@ -80,10 +80,14 @@ class TLS:
     certificate: str = "good"
     client_authority: str | None = None
     """Ask for a client certificate, and insist on one from this authority."""
+    insists: bool = True
+    """False: do without one, if there is none."""
     minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
     maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
     ciphers: str = ""
     """OpenSSL's cipher list for TLS 1.2; "" leaves the library's."""
+    group: str = ""
+    """The one group for key exchange, as OpenSSL calls it; "" leaves the library's."""
 
 
 def echo(question: Question) -> bytes:

@@ -15,6 +15,7 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -195,7 +196,8 @@ class Conversation:
             handshake="finished",
             protocol=tls.tls.version() or "",
             resumed=bool(tls.tls.session_reused),
-            client_certificate=tls.tls.getpeercert(binary_form=True) is not None,
+            cipher=(tls.tls.cipher() or ("",))[0],
+            client_certificate=_common_name(tls.tls.getpeercert()),
         )
         return True
 
@@ -262,10 +264,18 @@ def server_context(tls: TLS, certificates: Path) -> ssl.SSLContext:
     )
     if tls.ciphers:
         context.set_ciphers(tls.ciphers)
+    if tls.group:
+        context.set_ecdh_curve(tls.group)
     if tls.client_authority:
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_REQUIRED if tls.insists else ssl.CERT_OPTIONAL
         context.load_verify_locations(certificates / f"{tls.client_authority}.pem")
     return context
+
+
+def _common_name(certificate: dict[str, Any] | None) -> str | None:
+    """The CN of what `getpeercert` gives."""
+    subject = dict(pair for part in (certificate or {}).get("subject", ()) for pair in part)
+    return subject.get("commonName")
 
 
 async def fill_queue(port: int) -> list[trio.socket.SocketType]:

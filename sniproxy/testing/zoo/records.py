@@ -31,7 +31,9 @@ class Visit:
     """"finished", or in OpenSSL's words why not; "" if it was never begun."""
     protocol: str = ""
     resumed: bool = False
-    client_certificate: bool = False
+    cipher: str = ""
+    client_certificate: str | None = None
+    """Its CN; None where the client showed none."""
     requests: tuple[bytes, ...] = ()
     """Each request's bytes; the last one may be incomplete."""
     raw: bytes = field(default=b"", repr=False)

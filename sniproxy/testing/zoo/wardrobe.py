@@ -2,6 +2,8 @@
 
 `wear(directory)` writes NAME.pem and NAME.key for every leaf, and ROOT.pem for the three
 roots: `root` (to be trusted), `stranger` (not) and `client-root` (for client certificates).
+Beside them stand `client-encrypted.key` with its passphrase in `passphrases`, and the lists of
+revoked certificates.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ GOOD_NAMES = (
     "f*.part.test",
     "IP:127.0.0.1",
 )
+PASSPHRASE = "open sesame"
 DEEPEST = 4
 """The longest chain has so many intermediates."""
 
@@ -31,6 +34,7 @@ def wear(directory: Path) -> None:
     for name, authority in (("root", root), ("stranger", stranger), ("client-root", client_root)):
         (directory / f"{name}.pem").write_bytes(pem(authority.certificate))
     below = root.intermediate("Zoo Intermediate")
+    client_below = client_root.intermediate("Client Intermediate")
     leaves: dict[str, Identity] = {
         "good": root.issue(*GOOD_NAMES),
         "wrong-host": root.issue("other.test"),
@@ -47,12 +51,45 @@ def wear(directory: Path) -> None:
         "address-as-name": root.issue("127.0.0.1"),
         "client": client_root.issue(common_name="client"),
         "client-stranger": stranger.issue(common_name="stranger"),
+        "client-expired": client_root.issue(common_name="expired", validity=Validity(-30, -1)),
+        "client-deep": client_below.issue(common_name="deep client"),
+        "client-alone": client_below.issue(common_name="deep client", with_chain=False),
+        "revoked": root.issue(GOOD_NAME),
         "front": root.issue("front.test", common_name="front"),
         "second": root.issue("second.test", "*.second.test", common_name="second"),
     }
-    authority = root
+    first = authority = root.intermediate("Zoo Intermediate 1")
     for depth in range(1, DEEPEST + 1):
-        authority = authority.intermediate(f"Zoo Intermediate {depth}")
+        if depth > 1:
+            authority = authority.intermediate(f"Zoo Intermediate {depth}")
         leaves[f"deep-{depth}"] = authority.issue(GOOD_NAME)
     for name, identity in leaves.items():
         identity.write(directory, name)
+    encrypted = leaves["client"].encrypted_key_pem(PASSPHRASE)
+    (directory / "client-encrypted.key").write_bytes(encrypted)
+    (directory / "passphrases").write_text(f"not this one\n\n{PASSPHRASE}\r\n")
+    (directory / "wrong-passphrases").write_text("not this one\nnor this\n")
+    write_revocation_lists(directory, root, stranger, first, leaves)
+
+
+def write_revocation_lists(
+    directory: Path,
+    root: Authority,
+    stranger: Authority,
+    first: Authority,
+    leaves: dict[str, Identity],
+) -> None:
+    """`first` is the intermediate that issued `deep-1`."""
+    lists = {
+        "none-revoked": root.revocation_list(),
+        "one-revoked": root.revocation_list(leaves["revoked"].certificate),
+        "old": root.revocation_list(validity=Validity(-30, -1)),
+        "coming": root.revocation_list(validity=Validity(10, 30)),
+        "strange": stranger.revocation_list(),
+        "both": root.revocation_list() + first.revocation_list(),
+        "leaf-revoked": root.revocation_list()
+        + first.revocation_list(leaves["deep-1"].certificate),
+        "authority-revoked": root.revocation_list(first.certificate) + first.revocation_list(),
+    }
+    for name, pem_text in lists.items():
+        (directory / f"{name}.crl").write_bytes(pem_text)
