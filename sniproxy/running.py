@@ -23,6 +23,7 @@ from .logs.sinks import Sink
 from .message import Failure, Handshake
 from .routing import Locations, ServerNames
 from .script import Template
+from .tls.errors import NATIVE, Dialect
 from .tls.stream import TLSStream
 from .tls.watch import HandshakeWatch
 from .variables import lookup
@@ -118,6 +119,8 @@ class Running:
     handshakes: HandshakeWatch = field(default_factory=HandshakeWatch)
     keep_hellos: bool = False
     """Whether the configuration uses a variable that shows what the client offered."""
+    dialect: Dialect = NATIVE
+    """Whose OpenSSL's words failures are told in."""
     watch: DepartureWatch = field(default_factory=DepartureWatch)
     number: Callable[[], int] = lambda: 0
     """Draws a connection's number; one counter for clients and peers."""

@@ -134,6 +134,7 @@ class ClientConnection:
             Side.CLIENT,
             running.tls_of(self.listener, self.default).base,
             choose=self._choose,
+            dialect=running.dialect,
             keep_hello=running.keep_hellos,
         )
         self.stream = self.connection.tls = tls
@@ -225,7 +226,7 @@ class ClientConnection:
         return server.head_rules
 
     def _note_request(self, server: RunningServer, request: Request, notes: Iterable[Note]) -> None:
-        self.log.action = READING_HEADERS
+        self.log.action = READING_HEADERS if request.version > 9 else READING_LINE
         self.log.server_name = server.settings.name
         self.log.request_line = request.line
         self.log.error_log = server.outside.error_log

@@ -10,6 +10,7 @@ from ..logs.error import ConnectionLog
 from ..message import FailureClass, Outcome, Response, Special
 from ..names import without_port
 from ..script import Lookup
+from ..tls.errors import NATIVE, Dialect
 from ..upstream.attempt import Answer, Outgoing, RequestBody
 from ..upstream.certificate import NamedCertificate
 from ..upstream.connector import UpstreamTLS
@@ -39,6 +40,7 @@ class ProxyHandler:
         upstream: Upstream,
         context: SSL.Context | None,
         certificate: NamedCertificate | None = None,
+        dialect: Dialect = NATIVE,
     ) -> None:
         target = location.proxy.proxy_pass
         assert target is not None
@@ -47,6 +49,7 @@ class ProxyHandler:
         self.upstream = upstream
         self.context = context
         self.certificate = certificate
+        self.dialect = dialect
         self.tls = self._constant_tls()
         """The settings of every handshake, where no variables have a part in them."""
         self.fields = RequestFields.of(location.proxy)
@@ -104,6 +107,7 @@ class ProxyHandler:
             server_name=proxy.proxy_ssl_server_name,
             verify=proxy.proxy_ssl_verify,
             session_reuse=proxy.proxy_ssl_session_reuse,
+            dialect=self.dialect,
             named=None if certificate is None else lambda: certificate.context(values),
         )
 

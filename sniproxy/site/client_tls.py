@@ -131,6 +131,7 @@ class ClientContexts:
             "session_timeout": default.ssl_session_timeout,
             "stapling_file": self._path(ssl.ssl_stapling_file) if ssl.ssl_stapling else "",
             "conf_commands": ssl.ssl_conf_command,
+            "dialect": self.shared.dialect,
         }
 
     def _path(self, value: str | None) -> str:

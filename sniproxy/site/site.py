@@ -18,6 +18,8 @@ from ..logs.sinks import Sinks
 from ..message import ConfigError, Level
 from ..routing import Locations
 from ..running import Running, RunningLocation, RunningServer, ServerTLS
+from ..tls.dialects import dialect_called
+from ..tls.errors import Dialect
 from ..tls.watch import HandshakeWatch
 from .client_tls import ClientContexts
 from .listeners import Binding, bind_all, bindings, try_binding
@@ -83,7 +85,8 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
     bound = tuple(bindings(servers))
     number = itertools.count(1).__next__
     handshakes = HandshakeWatch()
-    maker = _Maker(Upstreams(groups, number, handshakes), TLSContexts(paths, state))
+    dialect = dialect_called(config.main.ssl_error_dialect)
+    maker = _Maker(Upstreams(groups, number, handshakes), TLSContexts(paths, state, dialect))
     end = config.http.end if config.http is not None else NOWHERE
     clients = ClientContexts(maker.tls, end)
     defaults = _default_servers(bound)
@@ -101,6 +104,7 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
         number,
         handshakes,
         tuple(maker.tls.key_logs.values()),
+        dialect,
         tuple(clients.warnings),
     )
 
@@ -117,6 +121,7 @@ class Prepared:
     number: Callable[[], int]
     handshakes: HandshakeWatch
     key_logs: Sequence[KeyLog]
+    dialect: Dialect
     warnings: tuple[str, ...]
     """What is found at `[warn]` while keys and certificates are loaded."""
 
@@ -144,6 +149,7 @@ class Prepared:
             tuple(listeners),
             self.handshakes,
             keep_hellos=not _OF_THE_HELLO.isdisjoint(http.variables),
+            dialect=self.dialect,
             number=self.number,
         )
         return Site(self.config, running, self.bindings, main_log, sinks, self.paths)
@@ -199,7 +205,8 @@ class _Maker:
         upstream = self.upstreams.of(target)
         if not target.tls:
             return ProxyHandler(location, upstream, None)
-        return ProxyHandler(location, upstream, *self.tls.for_upstream(location.proxy))
+        context, certificate = self.tls.for_upstream(location.proxy)
+        return ProxyHandler(location, upstream, context, certificate, self.tls.dialect)
 
 
 def _default_servers(bound: Iterable[Binding]) -> dict[Server, Server]:

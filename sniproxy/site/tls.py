@@ -13,6 +13,7 @@ from ..logs.sinks import FileSink, Sinks
 from ..tls.certificate_contexts import NO_CACHE, CertificateContexts
 from ..tls.certificates import NO_FILE, CertificateSource, read_password_file
 from ..tls.contexts import upstream_context
+from ..tls.errors import NATIVE, Dialect
 from ..upstream.certificate import NamedCertificate
 from .paths import Paths
 
@@ -42,6 +43,8 @@ class TLSContexts:
     paths: Paths
     state: str | None = None
     """The folder of the development CA; None for the user's own."""
+    dialect: Dialect = NATIVE
+    """`ssl_error_dialect`."""
     key_logs: dict[str, KeyLog] = field(default_factory=dict)
     """By name; to be opened before the first handshake."""
     _ca: DevCA | None = None
@@ -92,6 +95,7 @@ class TLSContexts:
             "crl": in_conf(crl) if crl else "",
             "conf_commands": proxy.proxy_ssl_conf_command,
             "key_log": self._key_log(proxy.proxy_ssl_key_log),
+            "dialect": self.dialect,
         }
 
     def _upstream_context(self, settings: dict[str, Any]) -> SSL.Context:

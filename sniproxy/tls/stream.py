@@ -16,6 +16,7 @@ is there already costs no scheduling. Rules that hold here:
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import math
@@ -91,6 +92,7 @@ class TLSStream(SocketStream):
         self.server_name = server_name
         """The SNI sent (upstream) or received (client); None without one."""
         self.dialect = dialect
+        self._header = b""
         self.established = False
         self._choose = choose
         self._keep_hello = keep_hello
@@ -149,12 +151,12 @@ class TLSStream(SocketStream):
 
     async def _shake_hands(self, timeout: float) -> None:
         self.broken = True
-        result, error, errno = openssl.do_handshake(self._ssl)
+        result, error, errno = self._step()
         if error in (WANT_READ, WANT_WRITE):
             with trio.CancelScope(deadline=trio.current_time() + timeout) as scope:
                 while error in (WANT_READ, WANT_WRITE):
                     await self._wait(error, math.inf)
-                    result, error, errno = openssl.do_handshake(self._ssl)
+                    result, error, errno = self._step()
             if scope.cancelled_caught:
                 raise Failed(timeout_failure(self.side))
         if result != 1:
@@ -163,6 +165,12 @@ class TLSStream(SocketStream):
         self.established = True
         if self.side is Side.UPSTREAM:
             self._first_session = openssl.session_of(self._ssl)
+
+    def _step(self) -> tuple[int, int, int]:
+        if self.dialect.needs_header and not self._header:
+            with contextlib.suppress(OSError):
+                self._header = self.sock.recv(5, socket.MSG_PEEK)
+        return openssl.do_handshake(self._ssl)
 
     def _handshake_failure(self, error: int, errno: int) -> Failure:
         queue = openssl.drain_error_queue()
@@ -178,6 +186,7 @@ class TLSStream(SocketStream):
             ssl_error=error,
             errno=errno,
             dialect=self.dialect,
+            header=self._header,
         )
 
     async def _choose_early(self, choose: Choose, timeout: float) -> None:

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 import trio
 from OpenSSL import SSL
 
-from ..logs.error import ConnectionLog
 from ..message import Failed, Failure, FailureClass, Handshake, Level, Side
 from ..names import certificate_names, check_host, sent_server_name
+from ..tls.errors import NATIVE, Dialect
 from ..tls.stream import SocketStream, TLSStream
 from .peers import Peer
 
@@ -54,6 +54,8 @@ class UpstreamTLS:
     """`proxy_ssl_verify`."""
     session_reuse: bool
     """`proxy_ssl_session_reuse`."""
+    dialect: Dialect = NATIVE
+    """Whose OpenSSL's words failures are told in."""
     named: Callable[[], SSL.Context | None] | None = None
     """Finds the context with the certificate that variables name; None for `context`."""
 
@@ -66,6 +68,7 @@ class UpstreamTLS:
             context,
             server_name=sent_server_name(self.name, proxy_ssl_server_name=self.server_name),
             session=peer.session if self.session_reuse else None,
+            dialect=self.dialect,
         )
 
 
