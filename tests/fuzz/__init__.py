@@ -1,0 +1,1 @@
+"""Long runs against hostile input, each a command: `python -m tests.fuzz.tls --seconds 60`."""

@@ -1,0 +1,17 @@
+"""A second of each fuzz run; `python -m tests.fuzz.NAME --seconds 60` is the real thing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("name", ["tls", "http"])
+def test_a_second_of_it(name: str) -> None:
+    command = [sys.executable, "-W", "error", "-m", f"tests.fuzz.{name}", "--seconds", "1"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.splitlines()[-1] == "passed"
+    assert not run.stderr
