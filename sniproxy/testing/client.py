@@ -22,8 +22,21 @@ class ClientTLS:
     """SNI; None sends none."""
     trusts: str | None = None
     """The authority that has to have issued the certificate; None takes any."""
+    certificate: str | None = None
+    """What the client shows of itself."""
     minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
     maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+    ciphers: str = ""
+    """OpenSSL's cipher list for TLS 1.2; "" leaves the library's."""
+    group: str = ""
+    """The one group for key exchange, as OpenSSL calls it; "" leaves the library's."""
+    alpn: tuple[str, ...] = ()
+    resumes: bool = False
+    """A connection offers the session of the one before."""
+    next_name: str | None = None
+    """SNI of all connections but the first; None is the same."""
+    address: str = "127.0.0.1"
+    """Where the client connects to."""
 
     def context(self, certificates: Path) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -33,6 +46,15 @@ class ClientTLS:
             context.verify_mode = ssl.CERT_NONE
         else:
             context.load_verify_locations(certificates / f"{self.trusts}.pem")
+        if self.certificate is not None:
+            files = (certificates / f"{self.certificate}.{kind}" for kind in ("pem", "key"))
+            context.load_cert_chain(*files)
+        if self.ciphers:
+            context.set_ciphers(self.ciphers)
+        if self.group:
+            context.set_ecdh_curve(self.group)
+        if self.alpn:
+            context.set_alpn_protocols(list(self.alpn))
         return context
 
 
@@ -43,8 +65,13 @@ class Reception:
     handshake: str = ""
     """"finished", or in OpenSSL's words why not; "" without TLS."""
     protocol: str = ""
+    cipher: str = ""
+    alpn: str = ""
+    resumed: bool = False
     certificate: str = ""
     """Common name of the certificate that was shown."""
+    session: ssl.SSLSession | None = field(default=None, repr=False)
+    """What the next connection may offer."""
     responses: list[bytes] = field(default_factory=list)
     parting: str = "still connected"
     """How the proxy ended it."""
@@ -57,18 +84,20 @@ async def visit(
     context: ssl.SSLContext | None = None,
     server_name: str | None = None,
     ends: bool = False,
+    session: ssl.SSLSession | None = None,
+    address: str = "127.0.0.1",
 ) -> None:
-    """Connect to 127.0.0.1, send the requests one after the other, and read to the end.
+    """Connect to `address`, send the requests one after the other, and read to the end.
 
     A request is sent when the response to the one before is complete; with `ends` a FIN goes
     behind the last one. Raises OSError if the connection is refused.
     """
-    wire = Wire(await trio.open_tcp_stream("127.0.0.1", port))
+    wire = Wire(await trio.open_tcp_stream(address, port))
     channel: Channel = wire
     tls = None
     async with wire.stream:
         if context:
-            tls = TLSWire(wire, context, server_name=server_name)
+            tls = TLSWire(wire, context, server_name=server_name, session=session)
             try:
                 await tls.handshake()
             except ssl.SSLError as error:
@@ -79,8 +108,12 @@ async def visit(
             channel = tls
             reception.handshake = "finished"
             reception.protocol = tls.tls.version() or ""
+            reception.cipher = (tls.tls.cipher() or ("",))[0]
+            reception.alpn = tls.tls.selected_alpn_protocol() or ""
+            reception.resumed = bool(tls.tls.session_reused)
             reception.certificate = common_name(tls.tls.getpeercert(binary_form=True))
         await _converse(channel, requests, reception, wire if ends else None)
+        reception.session = tls.tls.session if tls else None
         if tls and tls.close_notify_received:
             reception.parting = "close_notify, closed"
         else:

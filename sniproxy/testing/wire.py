@@ -80,13 +80,18 @@ class TLSWire:
         server_side: bool = False,
         server_name: str | None = None,
         first: bytes = b"",
+        session: ssl.SSLSession | None = None,
     ) -> None:
         self.wire = wire
         self.close_notify_received = False
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._incoming.write(first)
         self.tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_side=server_side, server_hostname=server_name
+            self._incoming,
+            self._outgoing,
+            server_side=server_side,
+            server_hostname=server_name,
+            session=session,
         )
 
     async def handshake(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,23 +138,41 @@ async def perform(stage: Stage, zoo: Zoo, ports: Ports, logs: Logs) -> Observati
     for peer in stage.peers:
         peer.forget()
     logs.take()
+    client = Client(scenario, zoo)
     receptions = []
     with trio.move_on_after(PATIENCE):
         for _ in range(scenario.repeat):
             receptions.append(Reception())
-            await converse(stage, zoo, ports, receptions[-1])
+            await converse(stage, zoo, ports, receptions[-1], client)
         with trio.move_on_after(SETTLING):
             await logs.has(len(scenario.logs), scenario.access_lines)
             await zoo.settled(*stage.peers, staying=scenario.staying)
     return observe(stage.peers, receptions, *logs.take())
 
 
-async def converse(stage: Stage, zoo: Zoo, ports: Ports, reception: Reception) -> None:
+class Client:
+    """The TLS of a scenario's client, and what it remembers from connection to connection."""
+
+    def __init__(self, scenario: Scenario, zoo: Zoo) -> None:
+        self.tls = scenario.tls
+        self.context = self.tls.context(zoo.certificates) if self.tls else None
+        self.address = self.tls.address if self.tls else "127.0.0.1"
+        self.server_name = self.tls.server_name if self.tls else None
+        self.session: ssl.SSLSession | None = None
+
+    def remember(self, reception: Reception) -> None:
+        if self.tls and self.tls.resumes:
+            self.session = reception.session
+        if self.tls and self.tls.next_name is not None:
+            self.server_name = self.tls.next_name
+
+
+async def converse(
+    stage: Stage, zoo: Zoo, ports: Ports, reception: Reception, client: Client
+) -> None:
     scenario = stage.place.scenario
     requests = tuple(stage.place.fill(text).encode("latin-1") for text in scenario.requests)
-    tls = scenario.tls
-    port = ports.tls if tls or scenario.to_tls_port else ports.plain
-    context = tls.context(zoo.certificates) if tls else None
+    port = ports.tls if scenario.tls or scenario.to_tls_port else ports.plain
     async with trio.open_nursery() as nursery:
         if scenario.leaves:
             nursery.start_soon(leave, stage.peers[-1], zoo, nursery.cancel_scope)
@@ -162,12 +181,15 @@ async def converse(stage: Stage, zoo: Zoo, ports: Ports, reception: Reception) -
                 port,
                 requests,
                 reception,
-                context,
-                server_name=tls.server_name if tls else None,
+                client.context,
+                server_name=client.server_name,
                 ends=scenario.ends,
+                session=client.session,
+                address=client.address,
             )
         except OSError as error:
             reception.parting = f"no connection: {error}"
+        client.remember(reception)
         nursery.cancel_scope.cancel()
 
 

@@ -97,7 +97,8 @@ def request_lines(where: str, visit: Visit) -> Iterable[str]:
 
 def response_lines(where: str, reception: Reception) -> Iterable[str]:
     if reception.handshake:
-        facts = [reception.handshake, reception.protocol, reception.certificate]
+        facts = [reception.handshake, reception.protocol, reception.cipher]
+        facts += [reception.alpn, reception.certificate, "resumed" * reception.resumed]
         yield f"{where}: handshake {', '.join(filter(None, facts))}"
     for number, response in enumerate(reception.responses, 1):
         yield f"{where}: response {number}"

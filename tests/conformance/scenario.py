@@ -101,7 +101,8 @@ class Table:
     server: str = ""
     """Directives of the server they share."""
     http: str = ""
-    """More servers; FRONT is the plain address to listen on, FRONT_TLS the one for TLS."""
+    """More servers; FRONT is the plain address to listen on, FRONT_TLS the one for TLS, whose
+    port is TLS_PORT."""
 
     def __post_init__(self) -> None:
         names = [scenario.name for scenario in self.scenarios]
@@ -147,7 +148,10 @@ def configuration(table: Table, places: tuple[Place, ...], front: str, front_tls
     )
     locations = "".join(place.fill(location(place.scenario)) for place in places)
     shared = (table.server, table.http)
-    server, http = (text.replace("FRONT_TLS", front_tls).replace("FRONT", front) for text in shared)
+    words = {"FRONT_TLS": front_tls, "TLS_PORT": front_tls.rpartition(":")[2], "FRONT": front}
+    server, http = (
+        re.sub(r"\b(FRONT_TLS|TLS_PORT|FRONT)\b", lambda m: words[m[0]], text) for text in shared
+    )
     return f"""\
 error_log error.log info;
 pid nginx.pid;
