@@ -17,6 +17,7 @@ from .directives.proxy import Proxy
 from .directives.ssl import Ssl
 from .model import Http, Location, Server
 from .reader import Block
+from .shared_sessions import shared_sessions
 from .tree import Place
 
 IsVariable = Callable[[str], bool]
@@ -45,6 +46,9 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     for address in checks.addresses.values():
         if len(address.servers) > 1 or _has_captures(address.default_server):
             _check_names(address, checks)
+    locations = (location for server in http.servers for location in walk(server.outside))
+    for advice in shared_sessions(locations, http.groups):
+        checks.warn(advice.text, advice.place)
 
 
 def walk(location: Location) -> Iterator[Location]:

@@ -94,7 +94,9 @@ class Exchange:
 
     def _note_failure(self, peer: Peer, facts: Try, failure: Failure) -> None:
         """Write the line of a failed try, and give the peer back with its verdict."""
-        facts.status = failure.kind.status
+        # Where our own side could not be prepared, nobody has answered anything.
+        internal = failure.kind is FailureClass.INTERNAL
+        facts.status = None if internal else failure.kind.status
         facts.response_time = time.monotonic() - facts.began
         late = failure.kind is FailureClass.TIMEOUT
         # nginx writes the line of a time-out after it has given the peer back.
