@@ -135,6 +135,8 @@ class Facts:
     """Whether the request target still says where the request goes."""
     location_matched: bool = True
     """False once a `rewrite … break` has changed `uri` under its location."""
+    adds_to_alias: bool = False
+    """Whether `try_files` has found `uri` below an `alias` that is the whole name else."""
     redirects_left: int = 10
     """Rewrites and internal redirects that may still follow."""
     error_status: int | None = None

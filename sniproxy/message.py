@@ -203,12 +203,22 @@ class Response:
     """A redirect's target where nginx itself made it absolute."""
     closes: bool = False
     """Whether the connection ends with this answer, whatever the client asked for."""
+    last_modified: int | None = None
+    """POSIX time, seconds."""
+    conditional: bool = False
+    """Whether a client may ask for it under a condition: what proxies pass on is not."""
     silent: bool = False
     """Whether the connection is closed without a byte; the status is for the log alone."""
 
     def with_status(self, status: int) -> Response:
         """The same answer under another status (`error_page`)."""
         return replace(self, status=status, status_line=None)
+
+    def without_body(self) -> Response:
+        """The same answer when nobody will read its body."""
+        if not isinstance(self.body, bytes):
+            self.body.abandon()
+        return replace(self, body=b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +228,8 @@ class Special:
     status: int
     location: str | None = None
     """Where a redirect leads."""
+    headers: tuple[Header, ...] = ()
+    """What else the page is to have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from .facts import Facts
+from .handlers.filters import filtered
 from .handlers.handler import Handler
 from .handlers.returns import with_slash
 from .handlers.rewriting import Rewritten, rewrite
 from .handlers.special import special_response
+from .handlers.try_files import try_files
 from .http.uri import split_target
 from .logs.error import ConnectionLog
 from .message import Elsewhere, Level, Outcome, Response, Special
@@ -60,14 +62,17 @@ class Phases:
 
     async def settled(self, outcome: Outcome) -> Response:
         """`outcome` as a response: what is no response yet goes another round."""
-        while not isinstance(outcome, Response):
-            if isinstance(outcome, Special):
+        while True:
+            if isinstance(outcome, Response):
+                if self.facts.error_status:
+                    outcome = outcome.with_status(self.facts.error_status)
+                outcome = filtered(outcome, self.facts)
+                if isinstance(outcome, Response):
+                    return outcome
+            elif isinstance(outcome, Special):
                 outcome = self._error_page(outcome)
             else:
                 outcome = await self._redirected(outcome)
-        if self.facts.error_status:
-            return outcome.with_status(self.facts.error_status)
-        return outcome
 
     async def _from_the_server(self) -> Outcome:
         """All phases, for a path that no location has seen yet."""
@@ -104,7 +109,8 @@ class Phases:
                 return rewritten.outcome
             if rewritten.path_changed:
                 return None
-        return await self._handled(self.location.handler)
+        tried = try_files(self.facts, self.log)
+        return tried if tried is not None else await self._handled(self.location.handler)
 
     def _rewrite(self, location: RunningLocation) -> Rewritten | None:
         statements = location.settings.rewrite.statements
@@ -149,7 +155,9 @@ class Phases:
             page = core.page_for(special.status)
         if page is None:
             facts.error_status = None
-            return special_response(special.status, facts, location=special.location)
+            return special_response(
+                special.status, facts, location=special.location, headers=special.headers
+            )
         facts.error_page_used = not core.recursive_error_pages
         facts.error_status = special.status if page.status is None else page.status
         if page.status is None and special.status in _BAD_REQUEST:
@@ -173,7 +181,8 @@ class Phases:
         facts.internal = True
         if not elsewhere.named:
             facts.uri, facts.args = elsewhere.uri, elsewhere.args
-            facts.uri_is_clients = False
+            facts.uri_is_clients = facts.adds_to_alias = False
+            facts.location_matched = True
             return await self._from_the_server()
         location = self.server.named.get(elsewhere.uri)
         if location is None:

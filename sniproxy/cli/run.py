@@ -84,7 +84,10 @@ class _Run:
 
     def _main(self, closed_at_last: ExitStack) -> int:
         loaded = config.load(
-            self.conf_file, directives=self.options.directives, is_variable=is_variable
+            self.conf_file,
+            prefix=self.paths.prefix,
+            directives=self.options.directives,
+            is_variable=is_variable,
         )
         for warning in loaded.warnings:
             self._tell(Level.WARN, warning)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ..message import ConfigError
 from .checks import ParseChecks
 from .directives.core import CoreLocation, CoreServer, LocationName
+from .directives.files import Files
 from .directives.log import Log
 from .directives.process import Events, Main
 from .directives.proxy import Proxy
@@ -35,17 +36,20 @@ def load(
     path: str | os.PathLike[str],
     *,
     conf_prefix: str | None = None,
+    prefix: str = "",
     directives: str = "",
     is_variable: IsVariable = any_variable,
 ) -> Config:
     """Read the configuration file `path`: TOML if it is called `*.toml`, nginx.conf otherwise.
 
-    `conf_prefix` is the folder that `include` starts from, by default that of `path`.
+    `conf_prefix` is the folder that `include` starts from, by default that of `path`; `prefix`
+    is the one of the files that are served.
     `directives` are of the main level and go first (`-g`). `is_variable` tells of a lower-cased
     name whether there is such a variable. Raises `ConfigError` where nginx would refuse.
     """
     file = os.fsencode(path).decode("latin-1")
     build = _Build(os.path.dirname(file) if conf_prefix is None else conf_prefix, is_variable)
+    build.prefix = prefix
     build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
     build.reader.read(file, items_of(build.reader.load(file), file))
     return build.config(file)
@@ -76,11 +80,12 @@ class _Build:
         self._http_block: Block | None = None
         self._http: Http | None = None
         self.reader = Reader(self._checks, conf_prefix)
+        self.prefix = ""
 
     def _http_read(self, block: Block, checks: ParseChecks) -> None:
         # nginx is through with `http {}` before it reads what stands behind.
         self._http_block = block
-        self._http = http_model(block, {}, checks)
+        self._http = http_model(block, {}, checks, self.prefix)
         check_http(self._http, block, checks, self._is_variable)
 
     def config(self, file: str) -> Config:
@@ -91,7 +96,7 @@ class _Build:
         error_log = root.values.get("error_log", ())
         if self._http_block is not None and error_log:
             # Perhaps said behind `http {}`, which inherits it all the same.
-            self._http = http_model(self._http_block, root.values, self._checks)
+            self._http = http_model(self._http_block, root.values, self._checks, self.prefix)
         return Config(
             file=file,
             main=Main.resolve(root.values),
@@ -103,10 +108,10 @@ class _Build:
         )
 
 
-def http_model(http: Block, main: Level, checks: ParseChecks) -> Http:
+def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Http:
     """The frozen form of an `http {}` block below the main level."""
     return Http(
-        servers=tuple(_server(block, http.values, main) for block in http.named("server")),
+        servers=tuple(_server(block, http.values, main, prefix) for block in http.named("server")),
         groups={
             block.value[0].lower(): Group(
                 block.value[0], UpstreamGroup.resolve(block.values), block.place
@@ -119,31 +124,36 @@ def http_model(http: Block, main: Level, checks: ParseChecks) -> Http:
     )
 
 
-def _server(block: Block, http: Level, main: Level) -> Server:
+def _server(block: Block, http: Level, main: Level, prefix: str) -> Server:
     settings = _LocationSettings(
         CoreLocation.resolve(block.values, http),
         Log.resolve(block.values, http, main),
         Proxy.resolve(block.values, http),
         Rewrite.resolve(block.values, http),
+        Files.resolve(block.values, http),
     )
     return Server(
         core=CoreServer.resolve(block.values, http),
         ssl=Ssl.resolve(block.values, http),
         outside=_location(block, LocationName("", ""), settings),
         place=block.place,
+        prefix=prefix,
     )
 
 
 class _LocationSettings:
     """The settings of one location, of each module."""
 
-    __slots__ = ("core", "log", "proxy", "rewrite")
+    __slots__ = ("core", "files", "log", "proxy", "rewrite")
 
-    def __init__(self, core: CoreLocation, log: Log, proxy: Proxy, rewrite: Rewrite) -> None:
+    def __init__(
+        self, core: CoreLocation, log: Log, proxy: Proxy, rewrite: Rewrite, files: Files
+    ) -> None:
         self.core = core
         self.log = log
         self.proxy = proxy
         self.rewrite = rewrite
+        self.files = files
 
     def below(self, level: Level) -> _LocationSettings:
         return _LocationSettings(
@@ -151,6 +161,7 @@ class _LocationSettings:
             self.log.below(level),
             self.proxy.below(level),
             self.rewrite.below(level),
+            self.files.below(level),
         )
 
     def location(self, name: LocationName, nested: tuple[Location, ...], block: Block) -> Location:
@@ -164,7 +175,9 @@ class _LocationSettings:
             ]
         )
         rewrite = replace(self.rewrite, statements=statements)
-        return Location(name, self.core, self.log, self.proxy, rewrite, nested, block.place)
+        return Location(
+            name, self.core, self.log, self.proxy, rewrite, self.files, nested, block.place
+        )
 
     def in_if(self, level: Level) -> _LocationSettings:
         """The same for an `if`, which has the handler of the location around it too."""

@@ -14,12 +14,13 @@ from typing import Any
 from ..script import Template, compile_template
 from .addresses import Address
 from .directives.core import Listen, LocationName, ServerName
+from .directives.files import Root
 from .directives.log import COMBINED, AccessLog, LogFormat
 from .directives.proxy import ProxyPass
 from .directives.rewrite import Condition, Set, Substitution
 from .directives.row import LIMIT_EXCEPT, LOCATION, LOCATION_IF, Args, Row
 from .reader import Block
-from .tree import Place
+from .tree import Place, Statement
 
 DEFAULT_PORT = 80 if not hasattr(os, "getuid") or os.getuid() == 0 else 8000
 """Where a server without `listen` answers: only root may bind port 80."""
@@ -100,6 +101,20 @@ class ParseChecks:
         elif name == "http":
             self._http_read(block, self)
 
+    def entry(self, statement: Statement, block: Block, inside: Block) -> None:
+        """A line of `types {}`: a media type, and the endings of names that have it."""
+        tables = inside.values[block.row.key]
+        for word in statement.args:
+            ending = word.lower()
+            table = next((one for one in tables if ending in one), block.values)
+            if ending in table:
+                self.warn(
+                    f'duplicate extension "{ending}", content type: "{statement.name}", '
+                    f'previous content type: "{table[ending]}"',
+                    statement.place,
+                )
+            table[ending] = statement.name
+
     def warn(self, message: str, place: Place | None = None) -> None:
         self.warnings.append(message if place is None else f"{message} in {place}")
 
@@ -159,6 +174,22 @@ class ParseChecks:
                 self.warn(f'server name "{word}" has suspicious symbols', args.place)
             self._note_variables(name)
 
+    # files
+
+    def _root(self, root: Root, args: Args, inside: Block) -> None:
+        earlier = inside.values.get("root")
+        if earlier is None:
+            return
+        if earlier.is_alias == root.is_alias:
+            args.fail_directive("is duplicate")
+        other = "alias" if earlier.is_alias else "root"
+        args.fail_directive(f'is duplicate, "{other}" directive was specified earlier')
+
+    def _index(self, names: tuple[Template, ...], args: Args, inside: Block) -> None:
+        for word in args.words[:-1]:
+            if word.startswith("/"):
+                self.warn('only the last index in "index" directive should be absolute', args.place)
+
     # upstream, proxy_pass
 
     def _proxy_pass(self, target: ProxyPass, args: Args, inside: Block) -> None:
@@ -208,6 +239,9 @@ class ParseChecks:
 
 
 _SAID: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = {
+    "root": ParseChecks._root,
+    "alias": ParseChecks._root,
+    "index": ParseChecks._index,
     "listen": ParseChecks._listen,
     "server_name": ParseChecks._server_name,
     "proxy_pass": ParseChecks._proxy_pass,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
+from .directives.files import Files
 from .directives.log import ErrorLog, Log, LogFormat
 from .directives.process import Events, Main
 from .directives.proxy import Proxy
@@ -26,6 +27,7 @@ class Location:
     log: Log
     proxy: Proxy
     rewrite: Rewrite
+    files: Files
     locations: tuple[Location, ...]
     """Nested ones, in file order."""
     place: Place
@@ -45,6 +47,8 @@ class Server:
     outside: Location
     """The settings for requests that no location matches; its `locations` are the server's."""
     place: Place
+    prefix: str = ""
+    """Where relative names of files start from."""
 
     @property
     def names(self) -> tuple[ServerName, ...]:

@@ -57,6 +57,7 @@ class Checks(Protocol):
     def said(self, row: Row, value: Any, args: Args, inside: Block) -> None: ...
     def opened(self, block: Block, inside: Block) -> None: ...
     def closed(self, block: Block, inside: Block) -> None: ...
+    def entry(self, statement: Statement, block: Block, inside: Block) -> None: ...
 
 
 @dataclass(slots=True)
@@ -133,7 +134,7 @@ class Reader:
         if row.name == "include":
             self._include(statement.args[0], place)
             return
-        args = Args(row.name, statement.args, place)
+        args = Args(row.name, statement.args, place, inside.value)
         value = row.kind(args)
         if row.opens is None:
             self._checks.said(row, value, args, inside)
@@ -144,7 +145,7 @@ class Reader:
         if row.repeat is Repeat.REFUSED:
             inside.values[row.key] = value
         elif row.field:
-            _keep(inside.values, row, block)
+            _keep(inside.values, row, block.values if block.context is TYPES else block)
         inside.blocks.append(block)
         self._open.append(block)
 
@@ -160,13 +161,15 @@ class Reader:
         raise place.error(f'unknown directive "{name}"')
 
     def _entry(self, statement: Statement) -> None:
-        """A line of `types {}`, which is no directive: nothing here asks for it."""
+        """A line of `types {}`, which is no directive."""
         if statement.opens_block:
             raise statement.place.error('unexpected "{"')
         if statement.name == "include":
             if len(statement.args) != 1:
                 raise statement.place.error('invalid number of arguments in "include" directive')
             self._include(statement.args[0], statement.place)
+            return
+        self._checks.entry(statement, self._open[-1], self._open[-2])
 
     def _include(self, mask: str, place: Place) -> None:
         files = find_files(os.path.join(self._conf_prefix, c_string(mask)))

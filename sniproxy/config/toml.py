@@ -98,6 +98,7 @@ class _Table:
 
     def read(self, inside: dict[str, Any]) -> Iterator[_Said]:
         if self._context is TYPES:
+            yield from self._entries(inside)
             return
         directives: list[tuple[str, Row, Any]] = []
         for key, value in inside.items():
@@ -114,6 +115,19 @@ class _Table:
                     yield _Said(Statement(row.name, words, self._place(lines)))
             else:
                 yield from self._blocks(row, value, self._lines.at(key))
+
+    def _entries(self, inside: dict[str, Any]) -> Iterator[_Said]:
+        """The lines of a table of media types: the endings of each, in a list or a string."""
+        for key, value in inside.items():
+            words = value.split() if isinstance(value, str) else value
+            lines = self._lines.at(key)
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                found = _TYPES.get(type(value), "a date or time")
+                raise self._place(lines).error(
+                    f'invalid type of "{_text(key)}": {found} instead of a string or a list'
+                )
+            args = tuple([_text(word) for word in words])
+            yield _Said(Statement(_text(key), args, self._place(lines)))
 
     def _place(self, lines: Lines) -> Place:
         return Place(self._file, lines.line)

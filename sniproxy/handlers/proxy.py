@@ -123,10 +123,12 @@ class ProxyHandler:
                 del headers[position]
             elif lowered == "location":
                 rewritten = rewritten_redirect(self.location, value)
-                if rewritten is not None and rewritten.startswith("/"):
-                    location = absolute_location(facts, rewritten)
+                if rewritten is None:
+                    continue
+                location = absolute_location(facts, rewritten)
+                if location is not None:
                     del headers[position]
-                elif rewritten is not None:
+                else:
                     headers[position] = (name, rewritten)
             elif lowered == "refresh":
                 headers[position] = (name, rewritten_refresh(self.location, value) or value)

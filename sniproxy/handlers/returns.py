@@ -1,13 +1,11 @@
-"""`return` as a decision, and the two answers that need no directive: no location, no slash."""
+"""`return` as a decision, and the answer that needs no directive: a slash is lacking."""
 
 from __future__ import annotations
 
 from ..config.directives.rewrite import Return
 from ..facts import Facts
 from ..http.uri import escape_uri
-from ..logs.error import ConnectionLog
 from ..message import Outcome, Response, Special
-from ..upstream.attempt import RequestBody
 from ..variables import lookup
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -25,20 +23,10 @@ def returned(statement: Return, facts: Facts) -> Outcome:
     if status == 204:
         return Response(status)
     data = text.encode("latin-1")
-    return Response(status, data, content_type="text/plain", content_length=len(data))
-
-
-class PageHandler:
-    """One status for every request."""
-
-    reads_body = False
-    watches_client = False
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-    async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Outcome:
-        return Special(self.status)
+    media_type = facts.location.files.media_type(facts.uri)
+    return Response(
+        status, data, content_type=media_type, content_length=len(data), conditional=True
+    )
 
 
 def with_slash(facts: Facts) -> Special:

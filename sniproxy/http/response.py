@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from email.utils import formatdate
 
 from ..message import Response
+from .dates import http_date
 from .pages import server_field, status_line
 
 
@@ -21,16 +21,19 @@ def response_head(
 
     Server, Date, Content-Type, Content-Length, a redirect's own Location, Transfer-Encoding and
     Connection have their places; all others follow as the upstream or the configuration had
-    them.
+    them. A 204 says nothing of a body.
     """
     line = response.status_line
     if line is None:
         line = status_line(response.status)
     lines = [f"HTTP/1.1 {line}", f"Server: {server_field(server_tokens)}", _date_field()]
-    if response.content_type:
-        lines.append(f"Content-Type: {response.content_type}")
-    if response.content_length is not None:
-        lines.append(f"Content-Length: {response.content_length}")
+    if response.status != 204:
+        if response.content_type:
+            lines.append(f"Content-Type: {response.content_type}")
+        if response.content_length is not None:
+            lines.append(f"Content-Length: {response.content_length}")
+        if response.last_modified is not None:
+            lines.append(f"Last-Modified: {http_date(response.last_modified)}")
     if response.location is not None:
         lines.append(f"Location: {response.location}")
     if chunked:
@@ -56,5 +59,5 @@ def _date_field() -> str:
     global _last_date
     now = int(time.time())
     if _last_date[0] != now:
-        _last_date = (now, f"Date: {formatdate(now, usegmt=True)}")
+        _last_date = (now, f"Date: {http_date(now)}")
     return _last_date[1]

@@ -11,7 +11,7 @@ from ..config.directives.log import ErrorLog as ErrorLogSaid
 from ..config.model import NOWHERE, Config, Http, Location, Server
 from ..handlers.handler import Handler
 from ..handlers.proxy import ProxyHandler
-from ..handlers.returns import PageHandler
+from ..handlers.static import StaticHandler
 from ..http.head import HeadRules
 from ..logs.error import ErrorLog, Target
 from ..logs.sinks import Sinks
@@ -195,7 +195,7 @@ class _Maker:
     def handler(self, location: Location) -> Handler:
         target = location.proxy.proxy_pass
         if target is None:
-            return PageHandler(404)
+            return StaticHandler()
         if target.address is None:
             raise ConfigError(
                 'variables in "proxy_pass" are not supported by sniproxy yet',

@@ -6,10 +6,16 @@ from collections.abc import Callable
 
 from ..facts import Facts
 from ..script import Lookup
-from . import core, proxy, ssl, upstream
+from . import core, files, proxy, ssl, upstream
 from .row import Variable
 
-ROWS: tuple[Variable, ...] = (*core.ROWS, *proxy.ROWS, *ssl.ROWS, *upstream.ROWS)
+ROWS: tuple[Variable, ...] = (
+    *core.ROWS,
+    *files.rows(lambda facts: lookup(facts)),
+    *proxy.ROWS,
+    *ssl.ROWS,
+    *upstream.ROWS,
+)
 BY_NAME: dict[str, Callable[[Facts], str | None]] = {row.name: row.value for row in ROWS}
 PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
     *core.PREFIXES,

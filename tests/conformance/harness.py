@@ -12,6 +12,7 @@ import trio
 
 from sniproxy.testing.client import Reception, visit
 from sniproxy.testing.zoo import Peer, Zoo, open_zoo, reserve_port
+from tests.conformance.layout import lay_out
 from tests.conformance.observation import Observation, observe
 from tests.conformance.scenario import Place, Scenario, Table, configuration
 from tests.programs import Ended, Program, running
@@ -49,6 +50,8 @@ async def play(table: Table, programs: Sequence[Program], directory: Path) -> Re
             for program in programs:
                 prefix = directory / f"{table.name}-{program.name}"
                 prefix.mkdir()
+                for place in places:
+                    lay_out(place, prefix)
                 try:
                     async with running(program, prefix, file, ports.plain) as process:
                         logs = Logs(prefix)

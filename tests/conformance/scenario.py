@@ -8,16 +8,21 @@ In all texts of a scenario stand for
     GROUP           NAME.groups.test, the upstream block made of `group`
     CONTENT(FILE)   the text of a file of the zoo
 
-File names are relative to the configuration, where the zoo's certificates lie.
+Names of certificates are relative to the configuration, where those of the zoo lie; other
+names to the program's prefix.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sniproxy.testing.client import ClientTLS
 from sniproxy.testing.zoo import Upstream, animals
+
+CHANGED = 1_700_000_000
+"""Tue, 14 Nov 2023 22:13:20 GMT."""
 
 GET = "GET PATH HTTP/1.1\r\nHost: front.test\r\nConnection: close\r\n\r\n"
 
@@ -54,6 +59,10 @@ class Scenario:
     """Directives of a block `upstream GROUP`."""
     server: str = ""
     """Directives of the table's server, beside the location."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files below the program's prefix, with their text: a folder ends in `/`, `-> NAME` is a
+    link. All were changed last at `scenario.CHANGED`.
+    """
 
     requests: tuple[str, ...] = (GET,)
     """Sent one after the other on one connection; the last one ends it."""

@@ -280,6 +280,16 @@ class CoreLocation(Settings):
     recursive_error_pages: bool = row(
         HSL, flag, "whether the error of an error's page has a page too", default="off"
     )
+    absolute_redirect: bool = row(
+        HSL, flag, "whether nginx's own redirects have scheme and host", default="on"
+    )
+    server_name_in_redirect: bool = row(
+        HSL, flag, "whether the host in them is the server's first name", default="off"
+    )
+    port_in_redirect: bool = row(HSL, flag, "whether the port is in them", default="on")
+    msie_padding: bool = row(
+        HSL, flag, "whether error pages are padded for some browsers", default="on"
+    )
     internal: bool = row(
         LOCATION, present, "answer internal redirects only",
         arity=exactly(0), repeat=Repeat.REPLACED, merge=Merge.OWN,

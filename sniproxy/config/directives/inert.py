@@ -33,7 +33,6 @@ from .row import (
     MAIN,
     SERVER,
     SERVER_IF,
-    TYPES,
     UPSTREAM,
     Args,
     Arity,
@@ -45,7 +44,6 @@ from .row import (
     Status,
     at_least,
     between,
-    block,
     exactly,
 )  # fmt: skip
 
@@ -119,14 +117,12 @@ _TABLE: tuple[_Said, ...] = (
      "server_names_hash_bucket_size"),
     (_HTTP, HS, size, ONE, _ONCE, "connection_pool_size request_pool_size"),
     (_HTTP, HSL, number, ONE, _ONCE,
-     "types_hash_max_size types_hash_bucket_size max_ranges open_file_cache_min_uses"),
-    (_HTTP, HSL, string, ONE, _ONCE, "default_type"),
+     "types_hash_max_size types_hash_bucket_size open_file_cache_min_uses"),
     (_HTTP, HSL, path, between(1, 4), _ONCE, "client_body_temp_path"),
     (_HTTP, HSL | LOCATION_IF, flag, ONE, _ONCE, "sendfile"),
     (_HTTP, HSL, flag, ONE, _ONCE,
      "client_body_in_single_buffer aio_write tcp_nopush tcp_nodelay reset_timedout_connection "
-     "msie_padding msie_refresh log_not_found log_subrequest etag open_file_cache_errors "
-     "open_file_cache_events gzip_vary"),
+     "msie_refresh log_subrequest open_file_cache_errors open_file_cache_events gzip_vary"),
     (_HTTP, HSL, size, ONE, _ONCE,
      "sendfile_max_chunk subrequest_output_buffer_size read_ahead send_lowat postpone_output"),
     (_HTTP, HSL, aio, ONE, _ONCE, "aio"),
@@ -135,7 +131,6 @@ _TABLE: tuple[_Said, ...] = (
     (_HTTP, HSL, time, ONE, _ONCE,
      "keepalive_time keepalive_min_timeout"),
     (_HTTP, HSL, some_of("none", "msie6", "safari"), between(1, 2), _AGAIN, "keepalive_disable"),
-    (_HTTP, HSL, one_of({"off": 0, "exact": 1, "before": 2}), ONE, _ONCE, "if_modified_since"),
     (_HTTP, HSL, words, between(1, 2), _ONCE, "open_file_cache"),
     (_HTTP, HSL, whole_time, ONE, _ONCE, "open_file_cache_valid"),
     (_HTTP, HSL, one_of({"1.0": 10, "1.1": 11}), ONE, _ONCE, "gzip_http_version"),
@@ -175,7 +170,6 @@ def _rows() -> Iterator[Row]:
         for name in names.split():
             yield Row(name, contexts, arity, kind, doc, module,
                       repeat=repeat, merge=Merge.OWN, status=Status.NO_EFFECT)  # fmt: skip
-    yield block("types", HSL, TYPES, "media types of files", module=_HTTP, status=Status.NO_EFFECT)
 
 
 ROWS = tuple(_rows())

@@ -123,6 +123,8 @@ class Args:
     name: str
     words: tuple[str, ...]
     place: Place
+    inside: Any = None
+    """The value of the block around: a location's name, say."""
 
     @property
     def first(self) -> str:
@@ -186,11 +188,16 @@ def row(
     merge: Merge = Merge.INHERITED,
     status: Status = Status.WORKS,
     ours: bool = False,
+    module: str = "",
+    opens: Context | None = None,
 ) -> Any:
-    """A directive as a field of a settings class: the field's name is the directive's."""
+    """A directive as a field of a settings class: the field's name is the directive's.
+
+    `module` is for the few that stand in another module's class.
+    """
     unnamed = Row(
-        "", contexts, arity or exactly(1), kind, doc,
-        default=default, repeat=repeat, merge=merge, status=status, ours=ours,
+        "", contexts, arity or exactly(1), kind, doc, module,
+        default=default, repeat=repeat, merge=merge, status=status, ours=ours, opens=opens,
     )  # fmt: skip
     return dataclasses.field(default=None, metadata={"row": unnamed})
 
@@ -198,6 +205,11 @@ def row(
 def ordered(*rows: Row) -> Any:
     """Several directives as one field, in the order in which they are written."""
     return dataclasses.field(default=(), metadata={"rows": rows})
+
+
+def either(default: Any, *rows: Row) -> Any:
+    """Directives that exclude each other, as one field: each takes the other's place."""
+    return dataclasses.field(default=default, metadata={"rows": rows})
 
 
 class Settings:
@@ -228,7 +240,9 @@ class Settings:
 SettingsClass = TypeVar("SettingsClass", bound=type[Settings])
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(row, ordered))
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=(row, ordered, either)
+)
 def settings(module: str) -> Callable[[SettingsClass], SettingsClass]:
     """Name the rows of a settings class after its fields, and give the fields their defaults."""
 
@@ -239,10 +253,11 @@ def settings(module: str) -> Callable[[SettingsClass], SettingsClass]:
                 continue
             if "rows" in field.metadata:
                 rows += [dataclasses.replace(row, field=name) for row in field.metadata["rows"]]
-                setattr(cls, name, ())
+                setattr(cls, name, field.default)
                 continue
+            unnamed = field.metadata["row"]
             named = dataclasses.replace(
-                field.metadata["row"], name=name.rstrip("_"), field=name, module=module
+                unnamed, name=name.rstrip("_"), field=name, module=unnamed.module or module
             )
             setattr(cls, name, named.default_value())
             rows.append(named)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import core, inert, log, process, proxy, rewrite, ssl, unsupported, upstream
+from . import core, files, inert, log, process, proxy, rewrite, ssl, unsupported, upstream
 from .row import Context, Row, Settings
 
 MAIN_SETTINGS: tuple[type[Settings], ...] = (process.Main, process.Events)
@@ -12,6 +12,7 @@ LOCATION_SETTINGS: tuple[type[Settings], ...] = (
     log.Log,
     proxy.Proxy,
     rewrite.Rewrite,
+    files.Files,
 )
 GROUP_SETTINGS: tuple[type[Settings], ...] = (upstream.UpstreamGroup,)
 

@@ -146,9 +146,6 @@ _TABLE: tuple[_Module, ...] = (
          "image_filter_jpeg_quality image_filter_webp_quality image_filter_sharpen "
          "image_filter_transparency image_filter_interlace image_filter_buffer"),
     )),
-    ("ngx_http_index_module", Status.NOT_YET, "index files", (
-        (HSL, at_least(1), "index"),
-    )),
     ("ngx_http_limit_conn_module", Status.NOT_YET, "limits of connections", (
         (HTTP, exactly(2), "limit_conn_zone"),
         (HSL, exactly(2), "limit_conn"),
@@ -252,9 +249,6 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, at_least(1), "sub_filter_types"),
         (HSL, exactly(1), "sub_filter_once sub_filter_last_modified"),
     )),
-    ("ngx_http_try_files_module", Status.NOT_YET, "files tried in turn", (
-        (SERVER | LOCATION, at_least(2), "try_files"),
-    )),
     ("ngx_http_tunnel_module", Status.NOT_YET, "CONNECT", (
         (SERVER | LOCATION | LOCATION_IF, between(0, 1), "tunnel_pass"),
         (HSL, between(1, 2), "tunnel_bind"),
@@ -327,13 +321,11 @@ _TABLE: tuple[_Module, ...] = (
     )),
     ("ngx_http_core_module", Status.NOT_YET, "files, limits, error pages, names looked up", (
         (HS, exactly(1), "max_headers"),
-        (HSL | LOCATION_IF, exactly(1), "root limit_rate limit_rate_after post_action"),
-        (LOCATION, exactly(1), "alias"),
+        (HSL | LOCATION_IF, exactly(1), "limit_rate limit_rate_after post_action"),
         (LOCATION, at_least(1), "limit_except{"),
         (HSL, exactly(1),
-         "client_body_in_file_only satisfy auth_delay absolute_redirect "
-         "server_name_in_redirect port_in_redirect "
-         "chunked_transfer_encoding resolver_timeout"),
+         "client_body_in_file_only satisfy auth_delay chunked_transfer_encoding "
+         "resolver_timeout"),
         (HS, at_least(1), "client_body_early_read"),
         (HSL, at_least(1), "early_hints resolver"),
         (HSL, between(1, 2), "disable_symlinks"),

@@ -1,0 +1,180 @@
+"""What nginx's core, index, try_files and autoindex modules are told of files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...script import Template, literal
+from .core import HSL, MODULE, LocationName
+from .kinds import compiled, flag, number, one_of, parse_number, string
+from .row import (
+    LOCATION,
+    LOCATION_IF,
+    SERVER,
+    TYPES,
+    Args,
+    Context,
+    Kind,
+    Merge,
+    Repeat,
+    Row,
+    Settings,
+    at_least,
+    either,
+    exactly,
+    row,
+    settings,
+)
+
+INDEX_MODULE = "ngx_http_index_module"
+TRY_FILES_MODULE = "ngx_http_try_files_module"
+AUTOINDEX_MODULE = "ngx_http_autoindex_module"
+
+ALL_RANGES = 2**31 - 1
+"""`max_ranges` where nothing is said: then ranges that gain nothing are refused besides."""
+
+DEFAULT_TYPES: tuple[Mapping[str, str], ...] = (
+    {"html": "text/html", "gif": "image/gif", "jpg": "image/jpeg"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """`root` or `alias`: where the files of a location lie."""
+
+    directory: Template
+    """Without the slash at the end of a `root`; what is relative starts from the prefix."""
+    replaced: int | None = 0
+    """How many characters of a path the directory stands for: none under `root`, those of the
+    location's name under `alias`. None where a regular expression found the location: the
+    `alias` is the whole name of the file then.
+    """
+    is_alias: bool = False
+
+
+TOP = Template("/", ())
+"""`root /`, which is no text in front of a path and yet not the prefix."""
+
+
+def root(args: Args) -> Root:
+    _check_variables(args)
+    if args.first == "/":
+        return Root(TOP)
+    return Root(_template(args, args.first.removesuffix("/")))
+
+
+def alias(args: Args) -> Root:
+    location = args.inside
+    assert isinstance(location, LocationName)
+    if location.modifier == "@":
+        args.fail('the "alias" directive cannot be used inside the named location')
+    _check_variables(args)
+    replaced = len(location.name) if location.pattern is None else None
+    return Root(_template(args, args.first), replaced, is_alias=True)
+
+
+def _check_variables(args: Args) -> None:
+    for name in ("document_root", "realpath_root"):
+        if f"${name}" in args.first or f"${{{name}}}" in args.first:
+            args.fail(f'the ${name} variable cannot be used in the "{args.name}" directive')
+
+
+def _template(args: Args, text: str) -> Template:
+    return compiled(args, text) if text else literal("")
+
+
+def index(args: Args) -> tuple[Template, ...]:
+    for word in args.words:
+        if not word:
+            args.fail(f'index "{word}" in "index" directive is invalid')
+    return tuple(compiled(args, word) for word in args.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One file or, with a slash at the end, one directory of `try_files`."""
+
+    name: Template
+    """Without that slash."""
+    is_directory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TryFiles:
+    """`try_files CANDIDATE … FALLBACK`."""
+
+    candidates: tuple[Candidate, ...]
+    fallback: Template
+    """A path, or `@name`."""
+    status: int | None
+    """`=CODE` in place of a fallback."""
+
+
+def try_files(args: Args) -> TryFiles:
+    *names, fallback = args.words
+    candidates = tuple(
+        Candidate(_template(args, name.removesuffix("/")), name.endswith("/")) for name in names
+    )
+    status = None
+    if fallback.startswith("="):
+        status = parse_number(fallback[1:])
+        if status is None or status > 999:
+            args.fail(f'invalid code "{fallback}"')
+    return TryFiles(candidates, _template(args, fallback), status)
+
+
+def _root_row(name: str, contexts: Context, kind: Kind) -> Row:
+    return Row(name, contexts, exactly(1), kind, "the folder of a location's files", MODULE,
+               repeat=Repeat.REPLACED)  # fmt: skip
+
+
+@settings(MODULE)
+class Files(Settings):
+    """Which file answers a path, and how it is served."""
+
+    root: Root = either(
+        Root(literal("html")),
+        _root_row("root", HSL | LOCATION_IF, root),
+        _root_row("alias", LOCATION, alias),
+    )
+    index: tuple[tuple[Template, ...], ...] = row(
+        HSL, index, "the files that stand for their folder",
+        arity=at_least(1), default="index.html", repeat=Repeat.APPENDED, module=INDEX_MODULE,
+    )  # fmt: skip
+    try_files: TryFiles | None = row(
+        SERVER | LOCATION, try_files, "files and folders to look for, and what answers without",
+        arity=at_least(2), merge=Merge.OWN, module=TRY_FILES_MODULE,
+    )  # fmt: skip
+    types: tuple[Mapping[str, str], ...] = row(
+        HSL, lambda args: args.words, "media types by the endings of names",
+        arity=exactly(0), repeat=Repeat.APPENDED, opens=TYPES,
+    )  # fmt: skip
+    default_type: str = row(HSL, string, "the media type of other files", default="text/plain")
+    log_not_found: bool = row(HSL, flag, "whether missing files are logged", default="on")
+    etag: bool = row(HSL, flag, "whether files have an ETag", default="on")
+    if_modified_since: str = row(
+        HSL, one_of({"off": "off", "exact": "exact", "before": "before"}),
+        "which times of a client's copy count as unmodified", default="exact",
+    )  # fmt: skip
+    max_ranges: int = row(HSL, number, "ranges that a request may ask for", default=str(ALL_RANGES))
+
+    def media_type(self, path: str) -> str:
+        """The media type of a path by the ending of its name."""
+        ending = name_ending(path)
+        if ending:
+            for table in self.types or DEFAULT_TYPES:
+                if ending in table:
+                    return table[ending]
+        return self.default_type
+
+
+def name_ending(path: str) -> str:
+    """`html` of `/a/index.html`, lower-case; "" where the name has none or is nothing else."""
+    name = path[path.rfind("/") + 1 :]
+    dot = name.rfind(".")
+    # A name that begins with its only dot has no ending; nor is one looked for at the second
+    # character of a path.
+    if dot <= 0 or len(path) - len(name) + dot < 2:
+        return ""
+    return name[dot + 1 :].lower()

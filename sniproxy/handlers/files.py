@@ -1,0 +1,90 @@
+"""Files on their way to a client: opened, described, read block by block."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Iterable
+
+from ..http.ranges import Part
+from ..logs.error import ConnectionLog
+from ..message import BodyBroken, Level
+
+BLOCK = 32768
+"""Bytes that are read at once: nginx's `output_buffers`."""
+
+
+def stat_file(name: str) -> os.stat_result:
+    """Raises `OSError`."""
+    return os.stat(name.encode("latin-1"))
+
+
+class OpenFile:
+    """A file, or whatever else has that name; open until `close`."""
+
+    def __init__(self, name: str) -> None:
+        """Raises `OSError`."""
+        self.name = name
+        # Without O_NONBLOCK a FIFO would be waited for.
+        self.descriptor = os.open(name.encode("latin-1"), os.O_RDONLY | os.O_NONBLOCK)
+        status = os.fstat(self.descriptor)
+        self.is_directory = stat.S_ISDIR(status.st_mode)
+        self.is_regular = stat.S_ISREG(status.st_mode)
+        self.size = status.st_size
+        self.modified = status.st_mtime_ns // 10**9
+        """POSIX time, whole seconds."""
+
+    def close(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class FileBody:
+    """A file as a response's body: all of it, or parts with other bytes between them.
+
+    It is read where the loop runs, as nginx does without `aio`: a block that is in the page
+    cache takes microseconds, a turn of a thread many times that. The others get their turn
+    between two blocks, when the client's socket is full or a row of them has gone out.
+    """
+
+    def __init__(
+        self, file: OpenFile, log: ConnectionLog, pieces: Iterable[bytes | Part] | None = None
+    ) -> None:
+        self.file = file
+        self._log = log
+        self._pieces = deque(((0, file.size),) if pieces is None else pieces)
+
+    def of(self, pieces: Iterable[bytes | Part]) -> FileBody:
+        """The same file in these pieces."""
+        return FileBody(self.file, self._log, pieces)
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end; raises `BodyBroken` where the file has become shorter."""
+        while self._pieces:
+            piece = self._pieces.popleft()
+            if isinstance(piece, bytes):
+                return piece
+            start, end = piece
+            if start < end:
+                data = self._read(start, min(end - start, BLOCK))
+                self._pieces.appendleft((start + len(data), end))
+                return data
+        return b""
+
+    def abandon(self) -> None:
+        self.file.close()
+
+    def _read(self, start: int, size: int) -> bytes:
+        try:
+            data = os.pread(self.file.descriptor, size, start)
+        except OSError as error:
+            text = f'pread() "{self.file.name}" failed ({error.errno}: {error.strerror})'
+            self._log.write(Level.CRIT, text)
+            raise BodyBroken from None
+        if len(data) < size:
+            text = f'pread() read only {len(data)} of {size} from "{self.file.name}"'
+            self._log.write(Level.ALERT, text)
+            raise BodyBroken
+        return data

@@ -1,0 +1,87 @@
+"""What a client's conditions make of an answer of our own, just before it goes out.
+
+nginx's not-modified and range filters, in its order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..config.directives.files import ALL_RANGES
+from ..facts import Facts
+from ..http.conditions import judge
+from ..http.ranges import NotSatisfiable, RangeRules, content_range, multipart, wanted_ranges
+from ..message import Response, Special, first_header
+from .files import FileBody
+
+DATED = (200, 206, 304)
+"""The statuses with which Last-Modified goes out."""
+
+
+def filtered(response: Response, facts: Facts) -> Response | Special:
+    """`response`, a part of it, or what answers instead: 304, 412, 416."""
+    if not response.conditional:
+        return response
+    outcome: Response | Special = response
+    if response.status == 200:
+        outcome = _unless_known(response, facts)
+        if isinstance(outcome, Response) and outcome.status == 200:
+            outcome = _in_parts(outcome, facts)
+    if isinstance(outcome, Special):
+        response.without_body()
+        return outcome
+    if facts.method == "HEAD":
+        outcome = outcome.without_body()
+    if outcome.status not in DATED:
+        outcome = replace(outcome, last_modified=None)
+    return outcome
+
+
+def _unless_known(response: Response, facts: Facts) -> Response | Special:
+    verdict = judge(
+        facts.request,
+        response.last_modified,
+        first_header(response.headers, "etag"),
+        facts.location.files.if_modified_since,
+    )
+    if verdict == "failed":
+        return Special(412)
+    if verdict == "send":
+        return response
+    return replace(response.without_body(), status=304, content_type="", content_length=None)
+
+
+def _in_parts(response: Response, facts: Facts) -> Response | Special:
+    body, most = response.body, facts.location.files.max_ranges
+    if not isinstance(body, FileBody) or not most or facts.request.version < 10:
+        return response
+    length = body.file.size
+    try:
+        parts = wanted_ranges(
+            facts.request,
+            length,
+            response.last_modified,
+            first_header(response.headers, "etag"),
+            RangeRules(most, thrifty=most == ALL_RANGES),
+        )
+    except NotSatisfiable:
+        return Special(416, headers=(("Content-Range", f"bytes */{length}"),))
+    if not parts:
+        return replace(response, headers=(*response.headers, ("Accept-Ranges", "bytes")))
+    if len(parts) == 1:
+        start, end = parts[0]
+        return replace(
+            response,
+            status=206,
+            body=body.of(parts),
+            content_length=end - start,
+            headers=(*response.headers, ("Content-Range", content_range(parts[0], length))),
+        )
+    whole = multipart(parts, length, response.content_type)
+    return replace(
+        response,
+        status=206,
+        body=body.of(whole.pieces),
+        content_type=whole.content_type,
+        content_length=whole.length,
+    )

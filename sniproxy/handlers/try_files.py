@@ -1,0 +1,64 @@
+"""`try_files`: the phase between a location's choice and its handler."""
+
+from __future__ import annotations
+
+import stat
+
+from ..config.directives.files import Root
+from ..facts import Facts
+from ..logs.error import ConnectionLog
+from ..message import Elsewhere, Level, Outcome, Special
+from ..variables import lookup
+from ..variables.files import document_root
+from .files import stat_file
+from .static import NOT_THERE, failed, mapped
+
+
+def try_files(facts: Facts, log: ConnectionLog) -> Outcome | None:
+    """Look for the candidates: the first that is there becomes the path, and the handler goes on.
+
+    Else the fallback answers.
+    """
+    said = facts.location.files.try_files
+    if said is None:
+        return None
+    if mapped(facts, log) is None:
+        return Special(500)
+    root, values = facts.location.files.root, lookup(facts)
+    directory = document_root(facts, values)
+    for candidate in said.candidates:
+        name = _below_alias(candidate.name.render(values), not candidate.name.is_constant, facts)
+        if _is_there(directory + name, candidate.is_directory, log):
+            _go_on(name, candidate.is_directory, root, facts)
+            return None
+    if said.status is not None:
+        return Special(said.status)
+    target = _below_alias(said.fallback.render(values), not said.fallback.is_constant, facts)
+    path, _, args = target.partition("?")
+    return Elsewhere(target) if target.startswith("@") else Elsewhere(path, args)
+
+
+def _below_alias(name: str, rendered: bool, facts: Facts) -> str:
+    """`name` without the part that an `alias` stands for; nginx looks at variables alone."""
+    replaced = facts.location.files.root.replaced
+    if rendered and replaced and name.startswith(facts.uri[:replaced]):
+        return name[replaced:]
+    return name
+
+
+def _is_there(name: str, as_directory: bool, log: ConnectionLog) -> bool:
+    try:
+        status = stat_file(name)
+    except OSError as error:
+        if error.errno not in NOT_THERE:
+            log.write(Level.CRIT, failed(f'stat() "{name}" failed', error))
+        return False
+    return stat.S_ISDIR(status.st_mode) is as_directory
+
+
+def _go_on(name: str, is_directory: bool, root: Root, facts: Facts) -> None:
+    if root.replaced is not None:
+        facts.uri = facts.uri[: root.replaced] + name
+    elif not is_directory:
+        facts.uri = name
+        facts.adds_to_alias = True

@@ -1,0 +1,133 @@
+"""The Range field (RFC 9110, 14.2) as nginx reads it, and what it makes of a body (pure)."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ..message import Request
+from .dates import parse_http_date
+
+LARGEST: Final = 2**63 - 1
+_BYTES: Final = "bytes="
+_RANGE: Final = re.compile(r" *(?:(?P<first>[0-9]+) *- *(?P<last>[0-9]*)|-(?P<suffix>[0-9]+)) *")
+
+Part = tuple[int, int]
+"""The first byte, and the one behind the last."""
+
+
+class NotSatisfiable(ValueError):
+    """416: the field is no list of ranges, or none of them lies inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRules:
+    """`max_ranges`."""
+
+    most: int
+    thrifty: bool
+    """Whether ranges are refused that take more than the whole would."""
+
+
+def wanted_ranges(
+    request: Request, length: int, modified: int | None, etag: str | None, rules: RangeRules
+) -> tuple[Part, ...]:
+    """The parts that a request asks for of `length` bytes; none where it gets the whole.
+
+    Raises `NotSatisfiable`.
+    """
+    value = request.header("range")
+    if value is None or len(value) <= len(_BYTES) or value[: len(_BYTES)].lower() != _BYTES:
+        return ()
+    if not _is_same(request.header("if-range"), modified, etag):
+        return ()
+    return parse_ranges(value[len(_BYTES) :], length, rules)
+
+
+def _is_same(if_range: str | None, modified: int | None, etag: str | None) -> bool:
+    if if_range is None:
+        return True
+    if len(if_range) >= 2 and if_range.endswith('"'):
+        return if_range == etag
+    return modified is not None and parse_http_date(if_range) == modified
+
+
+def parse_ranges(text: str, length: int, rules: RangeRules) -> tuple[Part, ...]:
+    """The parts in what follows `bytes=`; see `wanted_ranges`."""
+    parts: list[Part] = []
+    position = -1
+    while position < len(text):
+        match = _RANGE.match(text, position + 1)
+        if match is None or text[match.end() : match.end() + 1] not in ("", ","):
+            raise NotSatisfiable(text)
+        position = match.end()
+        start, end = _part(match, length)
+        if start < end:
+            parts.append((start, end))
+            if len(parts) > rules.most:
+                return ()
+        elif start == 0:
+            return ()
+    if not parts:
+        raise NotSatisfiable(text)
+    if len(parts) > 1 and not _is_worth_it(parts, length, rules):
+        return ()
+    return tuple(parts)
+
+
+def _part(match: re.Match[str], length: int) -> Part:
+    first, last, suffix = match.groups()
+    if suffix is not None:
+        return max(length - _number(match, suffix), 0), length
+    end = length if not last else min(_number(match, last) + 1, length)
+    return _number(match, first), end
+
+
+def _number(match: re.Match[str], digits: str) -> int:
+    significant = digits.lstrip("0") or "0"
+    if len(significant) > len(str(LARGEST)) or int(significant) > LARGEST:
+        raise NotSatisfiable(match.string)
+    return int(significant)
+
+
+def _is_worth_it(parts: list[Part], length: int, rules: RangeRules) -> bool:
+    size = sum(end - start for start, end in parts)
+    if size > length:
+        return False
+    return not rules.thrifty or size + 256 * len(parts) <= length + 4096
+
+
+def content_range(part: Part, length: int) -> str:
+    """`bytes 0-9/100`."""
+    return f"bytes {part[0]}-{part[1] - 1}/{length}"
+
+
+@dataclass(frozen=True, slots=True)
+class Multipart:
+    """Several parts of a body in one (`multipart/byteranges`)."""
+
+    content_type: str
+    pieces: tuple[bytes | Part, ...]
+
+    @property
+    def length(self) -> int:
+        return sum(
+            len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in self.pieces
+        )
+
+
+_boundary = itertools.count(1)
+
+
+def multipart(parts: tuple[Part, ...], length: int, content_type: str) -> Multipart:
+    """`parts` of a body of `length` bytes and that type."""
+    boundary = f"{next(_boundary):020}"
+    type_line = f"Content-Type: {content_type}\r\n" if content_type else ""
+    pieces: list[bytes | Part] = []
+    for part in parts:
+        head = f"\r\n--{boundary}\r\n{type_line}Content-Range: {content_range(part, length)}"
+        pieces += [f"{head}\r\n\r\n".encode("latin-1"), part]
+    pieces.append(f"\r\n--{boundary}--\r\n".encode("ascii"))
+    return Multipart(f"multipart/byteranges; boundary={boundary}", tuple(pieces))
