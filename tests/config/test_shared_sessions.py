@@ -19,7 +19,7 @@ def differing(one: str, other: str, to: tuple[str, str] = ("127.0.0.1", "127.0.0
         f"location = /other {{ proxy_pass https://{to[1]}; {other} }}\n"
         "}}"
     )
-    warnings = config.parse(text, "FILE").warnings
+    warnings = config.parse(text, name="FILE").warnings
     if not warnings:
         return ""
     (warning,) = warnings
@@ -76,4 +76,4 @@ def test_one_warning_tells_of_an_upstream() -> None:
         for name in "abc"
     )
     text = f"events {{}} http {{ server {{ listen 127.0.0.1:18080;\n{locations}}}}}"
-    assert len(config.parse(text, "FILE").warnings) == 1
+    assert len(config.parse(text, name="FILE").warnings) == 1
