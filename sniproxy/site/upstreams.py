@@ -12,6 +12,7 @@ from ..config.model import Group
 from ..config.tree import Place
 from ..message import ConfigError
 from ..tls.watch import HandshakeWatch
+from ..upstream.balancing import balance
 from ..upstream.peers import Peer, Upstream
 
 
@@ -50,7 +51,15 @@ def _group(group: Group, number: Callable[[], int], watch: HandshakeWatch) -> Up
     for settings in group.settings.server:
         found = _peers(settings, settings.address.url, group.place)
         (backups if settings.backup else peers).extend(found)
-    return Upstream(group.name, peers, backups, explicit=True, number=number, watch=watch)
+    return Upstream(
+        group.name,
+        peers,
+        backups,
+        explicit=True,
+        number=number,
+        watch=watch,
+        balance=balance(group.settings.balancing, peers),
+    )
 
 
 def _peers(settings: PeerSettings, shown: str, place: Place) -> list[Peer]:

@@ -17,7 +17,7 @@ from ..config.directives.proxy import Proxy
 from ..facts import Try
 from ..message import Failed, Failure, FailureClass, Level
 from .attempt import Answer, Attempt, Outgoing
-from .peers import Peer, Turns
+from .peers import Peer
 
 _BY_STATUS = {kind.status: kind for kind in FailureClass if kind.word.startswith("http_")}
 _NON_IDEMPOTENT = frozenset(("POST", "LOCK", "PATCH"))
@@ -33,7 +33,7 @@ class Exchange:
         self.outgoing = outgoing
         self.proxy: Proxy = outgoing.proxy
         self.log = outgoing.log
-        self.turns = Turns(outgoing.upstream)
+        self.turns = outgoing.upstream.turns(outgoing.facts)
         if self.proxy.proxy_next_upstream_tries:
             most = self.proxy.proxy_next_upstream_tries
             self.turns.tries_left = min(self.turns.tries_left, most)

@@ -8,11 +8,12 @@ lowers the effective weight, time and success raise it again. Directives: `upstr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..config.directives.upstream import PeerSettings
+from ..facts import Facts
 from ..tls.openssl import Session
 from ..tls.watch import HandshakeWatch
 
@@ -55,69 +56,101 @@ class Upstream:
     number: Callable[[], int] = lambda: 0
     """Draws a connection's number: connections to clients and peers share one counter."""
     watch: HandshakeWatch = field(default_factory=HandshakeWatch)
+    balance: Callable[[Upstream, Facts], Turns] | None = None
+    """The method of balancing; None for the round robin."""
 
     @property
     def single(self) -> bool:
         """A lone peer is never put aside, however often it fails."""
         return len(self.peers) == 1 and not self.backups
 
+    def turns(self, facts: Facts) -> Turns:
+        """The turns of one request."""
+        return Turns(self) if self.balance is None else self.balance(self, facts)
 
-@dataclass(slots=True)
+
 class Turns:
-    """The peers that one request tries, one after the other."""
+    """The peers that one request tries, one after the other; by itself the round robin."""
 
-    upstream: Upstream
-    tries_left: int = 0
-    _tried: set[Peer] = field(default_factory=set)
-    _on_backups: bool = False
-
-    def __post_init__(self) -> None:
-        both = (*self.upstream.peers, *self.upstream.backups)
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        self.peers = upstream.peers
+        """Those that it is the turn of: the backups come when nobody else is left."""
+        both = (*upstream.peers, *upstream.backups)
         self.tries_left = sum(not peer.settings.down for peer in both)
+        self._now = 0
+        self._tried: set[Peer] = set()
 
     def next(self) -> Peer | None:
         """The next peer, now in use; None when nobody is left (`no live upstreams`)."""
-        upstream = self.upstream
-        if upstream.single:
-            peer = upstream.peers[0]
-            if peer.settings.down or _is_full(peer):
-                return None
-            peer.connections += 1
-            return peer
-        now = int(upstream.clock())
-        if not self._on_backups:
-            chosen = self._choose(upstream.peers, now)
-            if chosen is not None or not upstream.backups:
-                return chosen
-            self._on_backups = True
-            self._tried.clear()
-        return self._choose(upstream.backups, now)
+        self._now = int(self.upstream.clock())
+        return self.choose()
 
-    def _choose(self, peers: Sequence[Peer], now: int) -> Peer | None:
+    def choose(self) -> Peer | None:
+        """`next`, by the method of balancing."""
+        return self.in_turn()
+
+    def in_turn(self) -> Peer | None:
+        """The next peer of the round robin."""
+        if self.upstream.single:
+            return self._lone()
+        while True:
+            peers = list(self.available())
+            if peers:
+                return self.use(self.smoothly(peers))
+            if not self.turn_to_backups():
+                return None
+
+    def _lone(self) -> Peer | None:
+        peer = self.upstream.peers[0]
+        if peer.settings.down or _is_full(peer):
+            return None
+        peer.connections += 1
+        return peer
+
+    def turn_to_backups(self) -> bool:
+        """Go on with the backups; whether there are any that were not reached before."""
+        backups = self.upstream.backups
+        if not backups or self.peers is backups:
+            return False
+        self.peers = backups
+        self._tried.clear()
+        return True
+
+    def available(self) -> Iterator[Peer]:
+        """The peers that may be used now, in the group's order."""
+        return filter(self.may_use, self.peers)
+
+    def may_use(self, peer: Peer) -> bool:
+        return not (
+            peer in self._tried
+            or peer.settings.down
+            or _is_resting(peer, self._now)
+            or _is_full(peer)
+        )
+
+    def smoothly(self, peers: Iterable[Peer]) -> Peer:
+        """The one of `peers` whose turn it is by weight."""
         best: Peer | None = None
         total = 0
         for peer in peers:
-            if (
-                peer in self._tried
-                or peer.settings.down
-                or _is_resting(peer, now)
-                or _is_full(peer)
-            ):
-                continue
             peer.current_weight += peer.effective_weight
             total += peer.effective_weight
             if peer.effective_weight < peer.settings.weight:
                 peer.effective_weight += 1
             if best is None or peer.current_weight > best.current_weight:
                 best = peer
-        if best is None:
-            return None
+        assert best is not None
         best.current_weight -= total
-        self._tried.add(best)
-        if now - best.checked > best.settings.fail_timeout:
-            best.checked = now
-        best.connections += 1
         return best
+
+    def use(self, peer: Peer) -> Peer:
+        """Note that `peer` is in use."""
+        self._tried.add(peer)
+        if self._now - peer.checked > peer.settings.fail_timeout:
+            peer.checked = self._now
+        peer.connections += 1
+        return peer
 
     def done(self, peer: Peer, *, failed: bool) -> bool:
         """Give `peer` back with its verdict; whether it is put aside for a while from now on."""

@@ -33,7 +33,6 @@ from .row import (
     MAIN,
     SERVER,
     SERVER_IF,
-    UPSTREAM,
     Args,
     Arity,
     Context,
@@ -160,7 +159,6 @@ _TABLE: tuple[_Said, ...] = (
     (_PROXY, HSL, size, ONE, _ONCE, "proxy_send_lowat proxy_socket_rcvbuf proxy_socket_sndbuf"),
     (_PROXY, HSL, flag, ONE, _ONCE, "proxy_socket_keepalive"),
     (_PROXY, HSL, path, between(1, 4), _ONCE, "proxy_temp_path"),
-    ("ngx_http_upstream_zone_module", UPSTREAM, words, between(1, 2), _AGAIN, "zone"),
 )  # fmt: skip
 
 

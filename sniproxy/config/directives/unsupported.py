@@ -258,20 +258,8 @@ _TABLE: tuple[_Module, ...] = (
          "tunnel_read_timeout tunnel_next_upstream_tries tunnel_next_upstream_timeout"),
         (HSL, at_least(1), "tunnel_next_upstream"),
     )),
-    ("ngx_http_upstream_hash_module", Status.NOT_YET, "peers by key", (
-        (UPSTREAM, between(1, 2), "hash"),
-    )),
-    ("ngx_http_upstream_ip_hash_module", Status.NOT_YET, "peers by address", (
-        (UPSTREAM, exactly(0), "ip_hash"),
-    )),
-    ("ngx_http_upstream_least_conn_module", Status.NOT_YET, "peers by connections", (
-        (UPSTREAM, exactly(0), "least_conn"),
-    )),
     ("ngx_http_upstream_least_time_module", Status.NOT_YET, "peers by time", (
         (UPSTREAM, between(1, 2), "least_time"),
-    )),
-    ("ngx_http_upstream_random_module", Status.NOT_YET, "peers by chance", (
-        (UPSTREAM, between(0, 2), "random"),
     )),
     ("ngx_http_upstream_sticky_module", Status.NOT_YET, "peers by session", (
         (UPSTREAM, at_least(2), "sticky"),

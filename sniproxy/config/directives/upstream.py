@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
+from typing import Any
 
+from ...script import Template
 from ..addresses import Address, AddressError, parse_address
-from .kinds import number, parse_number, parse_time, time
+from .kinds import compiled, number, parse_number, parse_size, parse_time, time
 from .row import (
     HTTP,
     UPSTREAM,
     Args,
     Merge,
     Repeat,
+    Row,
     Settings,
     Status,
     at_least,
     between,
     block,
     exactly,
+    ordered,
     row,
     settings,
 )
@@ -83,6 +88,77 @@ def keepalive(args: Args) -> Keepalive:
     return Keepalive(connections, len(args.words) > 1)
 
 
+class Method(enum.Enum):
+    """How a group chooses, where it isn't in turn."""
+
+    LEAST_CONN = "least_conn"
+    IP_HASH = "ip_hash"
+    HASH = "hash"
+    CONSISTENT = "hash consistent"
+    RANDOM = "random"
+    RANDOM_TWO = "random two"
+
+
+@dataclass(frozen=True, slots=True)
+class Balancing:
+    """The balancing method of a group."""
+
+    method: Method
+    key: Template | None = None
+    """What `hash` looks at."""
+
+    @property
+    def has_backups(self) -> bool:
+        """Whether a `server` below may be a backup."""
+        return self.method is Method.LEAST_CONN
+
+
+def least_conn(args: Args) -> Balancing:
+    return Balancing(Method.LEAST_CONN)
+
+
+def ip_hash(args: Args) -> Balancing:
+    return Balancing(Method.IP_HASH)
+
+
+def hash_key(args: Args) -> Balancing:
+    key = compiled(args, args.first)
+    if args.words[1:] not in ((), ("consistent",)):
+        args.fail(f'invalid parameter "{args.words[1]}"')
+    return Balancing(Method.HASH if len(args.words) == 1 else Method.CONSISTENT, key)
+
+
+def random(args: Args) -> Balancing:
+    if not args.words:
+        return Balancing(Method.RANDOM)
+    for word, known in zip(args.words, ("two", "least_conn"), strict=False):
+        if word != known:
+            args.fail(f'invalid parameter "{word}"')
+    return Balancing(Method.RANDOM_TWO)
+
+
+def _method(name: str, kind: Any, doc: str, **rest: Any) -> Row:
+    return Row(name, UPSTREAM, rest["arity"], kind, doc, f"ngx_http_upstream_{name}_module",
+               repeat=Repeat.APPENDED, merge=Merge.OWN)  # fmt: skip
+
+
+_PAGE_SIZE = 4096
+
+
+def zone(args: Args) -> str:
+    """The name of a zone that the workers of nginx would share."""
+    name = args.first
+    if not name:
+        args.fail(f'invalid zone name "{name}"')
+    if len(args.words) > 1:
+        size = parse_size(args.words[1])
+        if size is None:
+            args.fail(f'invalid zone size "{args.words[1]}"')
+        if size < 8 * _PAGE_SIZE:
+            args.fail(f'zone "{name}" is too small')
+    return name
+
+
 @settings(MODULE)
 class UpstreamGroup(Settings):
     """The directives inside `upstream {}`."""
@@ -91,21 +167,36 @@ class UpstreamGroup(Settings):
         UPSTREAM, upstream_server, "one peer of the group",
         arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.OWN,
     )  # fmt: skip
+    balancing: tuple[Balancing, ...] = ordered(
+        _method("least_conn", least_conn, "the peer with the fewest connections for its weight",
+                arity=exactly(0)),
+        _method("ip_hash", ip_hash, "the same peer for the same client network",
+                arity=exactly(0)),
+        _method("hash", hash_key, "the same peer for the same key; `consistent` moves few keys "
+                "when a group changes", arity=between(1, 2)),
+        _method("random", random, "a peer by chance; `two` takes the less busy of two",
+                arity=between(0, 2)),
+    )  # fmt: skip
+    """The last one counts."""
+    zone: str | None = row(
+        UPSTREAM, zone, "memory that nginx's workers share", arity=between(1, 2),
+        repeat=Repeat.REPLACED, merge=Merge.OWN, status=Status.NO_EFFECT,
+    )  # fmt: skip
     keepalive: Keepalive = row(
         UPSTREAM, keepalive, "idle connections that are kept", arity=between(1, 2),
-        default="32 local", merge=Merge.OWN, status=Status.NO_EFFECT,
+        default="32 local", merge=Merge.OWN,
     )  # fmt: skip
     keepalive_requests: int = row(
         UPSTREAM, number, "requests that one kept connection may carry",
-        default="1000", merge=Merge.OWN, status=Status.NO_EFFECT,
+        default="1000", merge=Merge.OWN,
     )  # fmt: skip
     keepalive_time: float = row(
         UPSTREAM, time, "seconds that a kept connection may live in all",
-        default="1h", merge=Merge.OWN, status=Status.NO_EFFECT,
+        default="1h", merge=Merge.OWN,
     )  # fmt: skip
     keepalive_timeout: float = row(
         UPSTREAM, time, "seconds that an idle connection is kept",
-        default="60s", merge=Merge.OWN, status=Status.NO_EFFECT,
+        default="60s", merge=Merge.OWN,
     )  # fmt: skip
 
 
