@@ -20,7 +20,6 @@ from .directives.proxy import ProxyPass
 from .directives.rewrite import Condition, Set, Substitution
 from .directives.row import LIMIT_EXCEPT, LOCATION, LOCATION_IF, Args, Row
 from .reader import Block
-from .directives.upstream import Balancing, PeerSettings
 from .tree import Place, Statement
 
 DEFAULT_PORT = 80 if not hasattr(os, "getuid") or os.getuid() == 0 else 8000
@@ -225,15 +224,6 @@ class ParseChecks:
     # logs
 
     def _log_format(self, log_format: LogFormat, args: Args, inside: Block) -> None:
-    def _balancing(self, balancing: Balancing, args: Args, group: Block) -> None:
-        if group.values.get("balancing"):
-            self.warn("load balancing method redefined", args.place)
-
-    def _peer(self, peer: PeerSettings, args: Args, group: Block) -> None:
-        methods = group.values.get("balancing")
-        if peer.backup and methods and not methods[-1].has_backups:
-            args.fail('balancing method does not support parameter "backup"')
-
         if log_format.name in self.log_formats:
             args.fail(f'duplicate "log_format" name "{log_format.name}"')
         self.log_formats[log_format.name] = log_format
@@ -275,11 +265,6 @@ def templates_in(value: Any) -> Iterator[Template]:
     elif isinstance(value, tuple):
         for item in value:
             yield from templates_in(item)
-    "server": ParseChecks._peer,
-    "least_conn": ParseChecks._balancing,
-    "ip_hash": ParseChecks._balancing,
-    "hash": ParseChecks._balancing,
-    "random": ParseChecks._balancing,
     elif is_dataclass(value):
         for part in fields(value):
             yield from templates_in(getattr(value, part.name))
