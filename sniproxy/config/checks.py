@@ -19,6 +19,7 @@ from .directives.log import COMBINED, AccessLog, LogFormat
 from .directives.proxy import ProxyPass
 from .directives.rewrite import Condition, Set, Substitution
 from .directives.row import LIMIT_EXCEPT, LOCATION, LOCATION_IF, Args, Row
+from .directives.upstream import Balancing, PeerSettings
 from .reader import Block
 from .tree import Place, Statement
 
@@ -221,6 +222,15 @@ class ParseChecks:
             raise first.place.error(f'upstream "{new.name}" may not have port {first.port}')
         first.explicit = first.explicit or new.explicit
 
+    def _balancing(self, balancing: Balancing, args: Args, group: Block) -> None:
+        if group.values.get("balancing"):
+            self.warn("load balancing method redefined", args.place)
+
+    def _peer(self, peer: PeerSettings, args: Args, group: Block) -> None:
+        methods = group.values.get("balancing")
+        if peer.backup and methods and not methods[-1].has_backups:
+            args.fail('balancing method does not support parameter "backup"')
+
     # logs
 
     def _log_format(self, log_format: LogFormat, args: Args, inside: Block) -> None:
@@ -245,6 +255,11 @@ _SAID: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = {
     "listen": ParseChecks._listen,
     "server_name": ParseChecks._server_name,
     "proxy_pass": ParseChecks._proxy_pass,
+    "server": ParseChecks._peer,
+    "least_conn": ParseChecks._balancing,
+    "ip_hash": ParseChecks._balancing,
+    "hash": ParseChecks._balancing,
+    "random": ParseChecks._balancing,
     "log_format": ParseChecks._log_format,
     "access_log": ParseChecks._access_log,
 }
