@@ -1,0 +1,222 @@
+"""What is told of a handshake with an upstream: records, variables, the debug log, the key log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import trio
+
+from sniproxy import config
+from sniproxy.logs.error import Target
+from sniproxy.message import Handshake, Level, Side
+from sniproxy.server import Server
+from sniproxy.site import build_site
+from sniproxy.site.paths import Paths
+from sniproxy.testing.zoo import Ending, Move, Upstream, animals, open_zoo, reserve_port, wear
+from sniproxy.testing.zoo.behaviour import answer
+from sniproxy.variables import is_variable
+
+NAMED = "proxy_ssl_server_name on; proxy_ssl_name upstream.test;"
+VERIFIED = f"{NAMED} proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem;"
+VARIABLES = (
+    "$upstream_ssl_server_name|$upstream_ssl_protocol|$upstream_ssl_cipher"
+    "|$upstream_ssl_session_reused|$upstream_ssl_verify"
+)
+SUITE_12, SUITE_13 = "ECDHE-ECDSA-AES256-GCM-SHA384", "TLS_AES_256_GCM_SHA384"
+
+
+@pytest.fixture(scope="module")
+def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("handshakes")
+    wear(folder)
+    return folder
+
+
+@dataclass
+class Seen:
+    """What came of some requests."""
+
+    handshakes: list[Handshake] = field(default_factory=list)
+    variables: list[str] = field(default_factory=list)
+    """A line each."""
+    debug: list[str] = field(default_factory=list)
+    """Messages up to their context."""
+    key_log: str = ""
+
+    def write(self, line: str) -> None:
+        if "[debug]" in line:
+            self.debug.append(line.partition(": *")[2].partition(" ")[2].partition(" while ")[0])
+
+
+def seen(
+    wardrobe: Path,
+    folder: Path,
+    directives: str,
+    *upstreams: Upstream,
+    requests: int = 1,
+    level: Level = Level.INFO,
+    scheme: str = "https",
+) -> Seen:
+    result = Seen()
+
+    async def main() -> None:
+        with reserve_port() as front:
+            port = front.getsockname()[1]
+            async with open_zoo(wardrobe) as zoo, trio.open_nursery() as nursery:
+                peers = [await zoo.house(upstream) for upstream in upstreams]
+                servers = " ".join(f"server 127.0.0.1:{peer.port};" for peer in peers)
+                loaded = config.parse(
+                    f"events {{}} http {{ log_format x '{VARIABLES}'; access_log lines x;\n"
+                    f"upstream group {{ {servers} }} server {{ listen 127.0.0.1:{port};\n"
+                    f"location / {{ proxy_pass {scheme}://group; {directives} }} }} }}",
+                    is_variable=is_variable,
+                )
+                paths = Paths(str(folder), str(wardrobe))
+                site = build_site(loaded, paths, observers=[Target(result, level)])
+                site.running.on_handshake = result.handshakes.append
+                server = Server(site, site.bind(lambda error: None))
+                nursery.start_soon(server.run)
+                for _ in range(requests):
+                    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                        await stream.send_all(b"GET / HTTP/1.0\r\n\r\n")
+                        while await stream.receive_some():
+                            pass
+                nursery.cancel_scope.cancel()
+            site.close()
+
+    trio.run(main)
+    result.variables = (folder / "lines").read_text().splitlines()
+    if (folder / "keys").exists():
+        result.key_log = (folder / "keys").read_text()
+    return result
+
+
+def closing(upstream: Upstream) -> Upstream:
+    """One that keeps no connection."""
+    return replace(upstream, answers=Move(answer("closing\n", "Connection: close"), Ending.SILENCE))
+
+
+def test_a_handshake_is_told_with_all_that_is_known(wardrobe: Path, tmp_path: Path) -> None:
+    found = seen(wardrobe, tmp_path, VERIFIED, closing(animals.GOOD_13), requests=2)
+    first, second = found.handshakes
+    assert first.side is Side.UPSTREAM
+    assert first.peer.startswith("127.0.0.1:")
+    assert (first.server_name, first.verified_name) == ("upstream.test", "upstream.test")
+    assert (first.protocol, first.cipher) == ("TLSv1.3", SUITE_13)
+    assert (first.verify_result, first.failure) == (0, None)
+    assert "upstream.test" in first.certificate_names
+    assert first.began > 1.6e9
+    assert 0 < first.duration < 5
+    assert (first.resumed, second.resumed) == (False, True)
+
+
+def test_a_handshake_that_fails_is_told_too(wardrobe: Path, tmp_path: Path) -> None:
+    (handshake,) = seen(wardrobe, tmp_path, NAMED, animals.PLAIN_HTTP).handshakes
+    assert (handshake.server_name, handshake.protocol) == ("upstream.test", "")
+    assert handshake.failure is not None
+    assert handshake.failure.text.startswith("SSL_do_handshake() failed (SSL: error:0A00010B:")
+
+
+@pytest.mark.parametrize(
+    ("directives", "upstream", "line"),
+    [
+        (VERIFIED, animals.GOOD_12, f"upstream.test|TLSv1.2|{SUITE_12}|.|SUCCESS"),
+        (VERIFIED, animals.GOOD_13, f"upstream.test|TLSv1.3|{SUITE_13}|.|SUCCESS"),
+        ("", animals.GOOD_13, f"-|TLSv1.3|{SUITE_13}|.|NONE"),
+        (
+            VERIFIED,
+            animals.SELF_SIGNED,
+            f"upstream.test|TLSv1.3|{SUITE_13}|.|FAILED:self-signed certificate",
+        ),
+        (
+            VERIFIED,
+            animals.WRONG_HOST,
+            f"upstream.test|TLSv1.3|{SUITE_13}|.|FAILED:name does not match",
+        ),
+        (NAMED, animals.CLOSES, "upstream.test|-|-|-|-"),
+        (NAMED, animals.ABSENT, "-|-|-|-|-"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Upstream) else None,
+)
+def test_variables_tell_of_the_handshake(
+    directives: str, upstream: Upstream, line: str, wardrobe: Path, tmp_path: Path
+) -> None:
+    assert seen(wardrobe, tmp_path, directives, upstream).variables == [line]
+
+
+def test_variables_tell_of_each_try(wardrobe: Path, tmp_path: Path) -> None:
+    upstreams = (animals.CLOSES, closing(animals.GOOD_12))
+    (line,) = seen(wardrobe, tmp_path, NAMED, *upstreams).variables
+    assert line == (
+        f"upstream.test, upstream.test|-, TLSv1.2|-, {SUITE_12}|-, .|-, NONE"
+    )  # fmt: skip
+
+
+def test_a_resumed_session_is_told(wardrobe: Path, tmp_path: Path) -> None:
+    found = seen(wardrobe, tmp_path, NAMED, closing(animals.GOOD_12), requests=2)
+    assert [line.split("|")[3] for line in found.variables] == [".", "r"]
+
+
+@pytest.mark.parametrize(("scheme", "upstream"), [("https", animals.GOOD), ("http", animals.PLAIN)])
+def test_without_a_handshake_there_is_nothing_to_tell(
+    scheme: str, upstream: Upstream, wardrobe: Path, tmp_path: Path
+) -> None:
+    """Plain HTTP, and a connection that was kept."""
+    found = seen(wardrobe, tmp_path, "", upstream, requests=2, scheme=scheme)
+    assert found.variables[-1] == "-|-|-|-|-"
+    assert len(found.handshakes) == (scheme == "https")
+
+
+def test_the_debug_log_has_a_line_for_each(wardrobe: Path, tmp_path: Path) -> None:
+    found = seen(
+        wardrobe,
+        tmp_path,
+        f"{VERIFIED} proxy_ssl_session_reuse off;",
+        animals.SELF_SIGNED,
+        level=Level.DEBUG,
+    )
+    (line,) = found.debug
+    before, _, after = line.partition("s: ")
+    assert before.startswith("upstream SSL handshake failed in 0.")
+    assert after == (
+        f'SNI "upstream.test", TLSv1.3, {SUITE_13}, new session, verified as "upstream.test",'
+        " chain: 18:self-signed certificate"
+    )
+
+
+@pytest.mark.parametrize(
+    ("upstream", "labels"),
+    [
+        (animals.GOOD_12, {"CLIENT_RANDOM"}),
+        (
+            animals.GOOD_13,
+            {
+                "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+                "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+                "CLIENT_TRAFFIC_SECRET_0",
+                "SERVER_TRAFFIC_SECRET_0",
+                "EXPORTER_SECRET",
+            },
+        ),
+    ],
+    ids=["TLSv1.2", "TLSv1.3"],
+)
+@pytest.mark.parametrize("variable", [False, True])
+def test_keys_are_logged(
+    upstream: Upstream, labels: set[str], variable: bool, wardrobe: Path, tmp_path: Path
+) -> None:
+    """In the format of SSLKEYLOGFILE, for the owner's eyes; also where variables name our
+    certificate."""
+    name = "$request_method" if variable else "client.pem"
+    certificate = f"proxy_ssl_certificate {name}; proxy_ssl_certificate_key client.key;"
+    if variable:
+        (wardrobe / "GET").write_bytes((wardrobe / "client.pem").read_bytes())
+    found = seen(wardrobe, tmp_path, f"proxy_ssl_key_log keys; {certificate}", upstream)
+    lines = [line.split(" ") for line in found.key_log.splitlines()]
+    assert {line[0] for line in lines} == labels
+    for _, random, secret in lines:
+        assert len(bytes.fromhex(random)) == 32
+        assert len(bytes.fromhex(secret)) == 48
+    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o600
