@@ -16,9 +16,10 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 DAY = datetime.timedelta(days=1)
 
 
@@ -39,7 +40,7 @@ class Identity:
     """A certificate with its key, and the issuers that are sent behind it."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: Key
     chain: tuple[x509.Certificate, ...] = ()
 
     def certificate_pem(self) -> bytes:
@@ -79,11 +80,13 @@ class Authority:
     @classmethod
     def root(cls, name: str) -> Authority:
         key = new_key()
-        return cls(_certificate(name, key, None, None, is_authority=True), key)
+        return cls(_certificate(_subject(name), key, None, None, is_authority=True), key)
 
     def intermediate(self, name: str) -> Authority:
         key = new_key()
-        certificate = _certificate(name, key, self.certificate, self.key, is_authority=True)
+        certificate = _certificate(
+            _subject(name), key, self.certificate, self.key, is_authority=True
+        )
         return Authority(certificate, key, (certificate, *self.chain))
 
     def issue(
@@ -93,15 +96,22 @@ class Authority:
         validity: Validity = Validity(),
         with_chain: bool = True,
         with_root: bool = False,
+        subject: x509.Name | None = None,
+        key: Key | None = None,
     ) -> Identity:
         """A leaf for DNS names (also odd ones, taken as they are) and `IP:…` addresses.
 
         `with_chain=False` forgets the intermediates, the classic mistake; `with_root` sends
-        the root too.
+        the root too. `subject` stands in place of a `common_name`.
         """
-        key = new_key()
+        key = key or new_key()
         leaf = _certificate(
-            common_name, key, self.certificate, self.key, names=names, validity=validity
+            subject or _subject(common_name),
+            key,
+            self.certificate,
+            self.key,
+            names=names,
+            validity=validity,
         )
         chain = self.chain if with_chain else ()
         if with_root:
@@ -128,7 +138,7 @@ class Authority:
 def self_signed(*names: str, common_name: str = "nobody but itself") -> Identity:
     """A leaf that no authority stands behind."""
     key = new_key()
-    return Identity(_certificate(common_name, key, None, None, names=names), key)
+    return Identity(_certificate(_subject(common_name), key, None, None, names=names), key)
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -141,17 +151,20 @@ def pem(*certificates: x509.Certificate) -> bytes:
     )
 
 
+def _subject(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
 def _certificate(
-    common_name: str,
-    key: ec.EllipticCurvePrivateKey,
+    subject: x509.Name,
+    key: Key,
     issuer: x509.Certificate | None,
-    issuer_key: ec.EllipticCurvePrivateKey | None,
+    issuer_key: Key | None,
     *,
     names: tuple[str, ...] = (),
     is_authority: bool = False,
     validity: Validity = Validity(),
 ) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     begins, ends = validity.moments()
     signing_key = issuer_key or key
     builder = (

@@ -65,6 +65,8 @@ def broken_promises(place: Place, seen: Observation) -> list[str]:
         broken.append(f"SNI {seen.server_names}, not {wanted_name!r}")
     if seen.offers != (scenario.offers or (False,) * len(seen.offers)):
         broken.append(f"sessions offered {seen.offers}, not {scenario.offers}")
+    if scenario.resumed and seen.resumed != scenario.resumed:
+        broken.append(f"sessions resumed {seen.resumed}, not {scenario.resumed}")
     if len(seen.accesses) != scenario.access_lines:
         broken.append(f"{len(seen.accesses)} access lines, not {scenario.access_lines}")
     if seen.staying != scenario.staying:

@@ -30,6 +30,8 @@ class Observation:
     """SNI of every hello, for the check of the rule."""
     offers: tuple[bool, ...]
     """Whether each hello offers a session."""
+    resumed: tuple[bool, ...]
+    """Of the client's handshakes that came to their end."""
     staying: int
     """Connections to upstreams that are open at the end."""
 
@@ -66,6 +68,7 @@ def observe(
         statuses=tuple(status(data) for reception in receptions for data in reception.responses),
         server_names=tuple(visit.server_name for _, visit in visits if visit.hello),
         offers=tuple(visit.hello.offers_session for _, visit in visits if visit.hello),
+        resumed=tuple(one.resumed for one in receptions if one.handshake == "finished"),
         staying=sum(peer.staying for peer in peers),
     )
 

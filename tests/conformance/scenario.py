@@ -83,6 +83,8 @@ class Scenario:
     """The SNI that every upstream gets to see."""
     offers: tuple[bool, ...] = ()
     """Of each hello in turn: whether it offers a session; () is that none does."""
+    resumed: tuple[bool, ...] = ()
+    """Of each of the client's handshakes in turn: whether it resumes a session; () is not told."""
     logs: tuple[str, ...] = ()
     """Of each line of the error log in turn: how its message begins."""
     accesses: int | None = None

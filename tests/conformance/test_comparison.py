@@ -61,6 +61,7 @@ SEEN = Observation(
     statuses=(502,),
     server_names=(None,),
     offers=(False,),
+    resumed=(),
     staying=0,
 )
 

@@ -10,6 +10,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import NameOID
+
 from sniproxy.testing.certificates import Authority, Identity, Validity, pem, self_signed
 
 GOOD_NAME = "upstream.test"
@@ -22,6 +27,41 @@ GOOD_NAMES = (
     "IP:127.0.0.1",
 )
 PASSPHRASE = "open sesame"
+ODD_NAME = x509.Name(
+    [
+        x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "test")]),
+        x509.RelativeDistinguishedName(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, ' #a,b+c"d\\e<f>g;h= '),
+                x509.NameAttribute(NameOID.USER_ID, "#1"),
+            ]
+        ),
+        x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.LOCALITY_NAME, "Köln")]),
+        x509.RelativeDistinguishedName(
+            [x509.NameAttribute(NameOID.STREET_ADDRESS, "Straße €", _type=_ASN1Type.BMPString)]
+        ),
+        x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.SURNAME, " ")]),
+        x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.GIVEN_NAME, "#")]),
+        x509.RelativeDistinguishedName(
+            [x509.NameAttribute(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), "unknown")]
+        ),
+        x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.EMAIL_ADDRESS, "a@b.test")]),
+        x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.SERIAL_NUMBER, "7")]),
+        x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "tab\there\x7f")]),
+    ]
+)
+"""All that is told in an odd way: escapes, several parts in one, other strings, no known name."""
+DH_PARAMETERS = """\
+-----BEGIN DH PARAMETERS-----
+MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
++8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a
+87VXE15/V8k1mE8McODmi3fipona8+/och3xWKE2rec1MKzKT0g6eXq8CrGCsyT7
+YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi
+7MA0BM0oNC9hkXL+nOmFg/+OTxIy7vKBg8P+OxtMb61zO7X8vC7CIAXFjvGDfRaD
+ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
+-----END DH PARAMETERS-----
+"""
+"""RFC 7919's group of 2048 bits."""
 DEEPEST = 4
 """The longest chain has so many intermediates."""
 
@@ -54,7 +94,9 @@ def wear(directory: Path) -> None:
         "client-expired": client_root.issue(common_name="expired", validity=Validity(-30, -1)),
         "client-deep": client_below.issue(common_name="deep client"),
         "client-alone": client_below.issue(common_name="deep client", with_chain=False),
+        "client-odd": client_root.issue(subject=ODD_NAME),
         "revoked": root.issue(GOOD_NAME),
+        "rsa": root.issue(GOOD_NAME, common_name="rsa", key=rsa.generate_private_key(65537, 2048)),
         "front": root.issue("front.test", common_name="front"),
         "second": root.issue("second.test", "*.second.test", common_name="second"),
     }
@@ -69,6 +111,7 @@ def wear(directory: Path) -> None:
     (directory / "client-encrypted.key").write_bytes(encrypted)
     (directory / "passphrases").write_text(f"not this one\n\n{PASSPHRASE}\r\n")
     (directory / "wrong-passphrases").write_text("not this one\nnor this\n")
+    (directory / "dh.pem").write_text(DH_PARAMETERS)
     write_revocation_lists(directory, root, stranger, first, leaves)
 
 
