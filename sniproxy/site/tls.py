@@ -20,6 +20,7 @@ from .paths import Paths
 if TYPE_CHECKING:
     from ..tls.devca import DevCA
 
+
 class KeyLog:
     """The file of a `proxy_ssl_key_log`, for its owner's eyes."""
 
@@ -118,4 +119,3 @@ class TLSContexts:
         if not name:
             return None
         return self.key_logs.setdefault(name, KeyLog(self.paths.in_prefix(name)))
-

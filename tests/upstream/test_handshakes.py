@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from sniproxy.message import Handshake, Level, Side
 from sniproxy.server import Server
 from sniproxy.site import build_site
 from sniproxy.site.paths import Paths
-from sniproxy.testing.zoo import Ending, Move, Upstream, animals, open_zoo, reserve_port, wear
+from sniproxy.testing.zoo import TLS, Ending, Move, Upstream, animals, open_zoo, reserve_port, wear
 from sniproxy.testing.zoo.behaviour import answer
 from sniproxy.variables import is_variable
 
@@ -50,6 +52,45 @@ class Seen:
             self.debug.append(line.partition(": *")[2].partition(" ")[2].partition(" while ")[0])
 
 
+@asynccontextmanager
+async def serving(
+    seen: Seen,
+    wardrobe: Path,
+    folder: Path,
+    directives: str,
+    *upstreams: Upstream,
+    level: Level = Level.INFO,
+    scheme: str = "https",
+) -> AsyncIterator[int]:
+    """A site with the upstreams as one group; its port."""
+    with reserve_port() as front:
+        port = front.getsockname()[1]
+        async with open_zoo(wardrobe) as zoo, trio.open_nursery() as nursery:
+            peers = [await zoo.house(upstream) for upstream in upstreams]
+            servers = " ".join(f"server 127.0.0.1:{peer.port};" for peer in peers)
+            loaded = config.parse(
+                f"events {{}} http {{ log_format x '{VARIABLES}'; access_log lines x;\n"
+                f"upstream group {{ {servers} }} server {{ listen 127.0.0.1:{port};\n"
+                f"location / {{ proxy_pass {scheme}://group; {directives} }} }} }}",
+                is_variable=is_variable,
+            )
+            paths = Paths(str(folder), str(wardrobe))
+            site = build_site(loaded, paths, observers=[Target(seen, level)])
+            site.running.on_handshake = seen.handshakes.append
+            server = Server(site, site.bind(lambda error: None))
+            nursery.start_soon(server.run)
+            yield port
+            nursery.cancel_scope.cancel()
+        site.close()
+
+
+async def visit(port: int) -> None:
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all(b"GET / HTTP/1.0\r\n\r\n")
+        while await stream.receive_some():
+            pass
+
+
 def seen(
     wardrobe: Path,
     folder: Path,
@@ -62,29 +103,11 @@ def seen(
     result = Seen()
 
     async def main() -> None:
-        with reserve_port() as front:
-            port = front.getsockname()[1]
-            async with open_zoo(wardrobe) as zoo, trio.open_nursery() as nursery:
-                peers = [await zoo.house(upstream) for upstream in upstreams]
-                servers = " ".join(f"server 127.0.0.1:{peer.port};" for peer in peers)
-                loaded = config.parse(
-                    f"events {{}} http {{ log_format x '{VARIABLES}'; access_log lines x;\n"
-                    f"upstream group {{ {servers} }} server {{ listen 127.0.0.1:{port};\n"
-                    f"location / {{ proxy_pass {scheme}://group; {directives} }} }} }}",
-                    is_variable=is_variable,
-                )
-                paths = Paths(str(folder), str(wardrobe))
-                site = build_site(loaded, paths, observers=[Target(result, level)])
-                site.running.on_handshake = result.handshakes.append
-                server = Server(site, site.bind(lambda error: None))
-                nursery.start_soon(server.run)
-                for _ in range(requests):
-                    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-                        await stream.send_all(b"GET / HTTP/1.0\r\n\r\n")
-                        while await stream.receive_some():
-                            pass
-                nursery.cancel_scope.cancel()
-            site.close()
+        async with serving(
+            result, wardrobe, folder, directives, *upstreams, level=level, scheme=scheme
+        ) as port:
+            for _ in range(requests):
+                await visit(port)
 
     trio.run(main)
     result.variables = (folder / "lines").read_text().splitlines()
@@ -167,6 +190,31 @@ def test_without_a_handshake_there_is_nothing_to_tell(
     found = seen(wardrobe, tmp_path, "", upstream, requests=2, scheme=scheme)
     assert found.variables[-1] == "-|-|-|-|-"
     assert len(found.handshakes) == (scheme == "https")
+
+
+@pytest.mark.parametrize(
+    ("tls", "resumed"), [(animals.GOOD_12.tls, True), (animals.GOOD_13.tls, False)]
+)
+def test_a_session_is_offered_while_its_own_request_still_waits(
+    tls: TLS, resumed: bool, wardrobe: Path, tmp_path: Path
+) -> None:
+    """As nginx has it: TLS 1.2 gives one in the handshake; a ticket of 1.3 is read later."""
+    found = Seen()
+
+    async def main() -> None:
+        upstream = replace(animals.MUTE, tls=tls)
+        async with (
+            serving(found, wardrobe, tmp_path, NAMED, upstream) as port,
+            trio.open_nursery() as nursery,
+        ):
+            for number in (1, 2):
+                nursery.start_soon(visit, port)
+                while len(found.handshakes) < number:
+                    await trio.sleep(0.001)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert [handshake.resumed for handshake in found.handshakes] == [False, resumed]
 
 
 def test_the_debug_log_has_a_line_for_each(wardrobe: Path, tmp_path: Path) -> None:
