@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .config.model import Location, Server
+from .config.wildcards import WildcardNames
 
 
 class ServerNames:
@@ -19,29 +20,16 @@ class ServerNames:
     def __init__(self, servers: Sequence[Server], default: Server) -> None:
         self.default = default
         self.servers = tuple(servers)
-        self._exact: dict[str, Server] = {}
-        self._suffixes: dict[str, Server] = {}
-        self._prefixes: dict[str, Server] = {}
+        self._names: WildcardNames[Server] = WildcardNames()
         self._patterns: list[tuple[re.Pattern[str], Server]] = []
         for server in servers:
             for name in server.names:
                 if name.pattern is not None:
                     self._patterns.append((name.pattern, server))
                 else:
-                    self._add(name.name, server)
+                    self._names.add(name.name, server)
         # nginx makes no table of names for one server, unless its name has captures.
         self._choice = len(servers) > 1 or any(pattern.groups for pattern, _ in self._patterns)
-
-    def _add(self, name: str, server: Server) -> None:
-        if name.startswith("*."):
-            self._suffixes.setdefault(name[1:], server)
-        elif name.startswith("."):
-            self._exact.setdefault(name[1:], server)
-            self._suffixes.setdefault(name, server)
-        elif name.endswith(".*"):
-            self._prefixes.setdefault(name[:-1], server)
-        else:
-            self._exact.setdefault(name, server)
 
     def find(self, host: str) -> Server:
         """The server for a name that is lower-case and has neither port nor trailing dot."""
@@ -57,28 +45,13 @@ class ServerNames:
         return None if found is None else found[0]
 
     def _named(self, host: str) -> tuple[Server, re.Match[str] | None] | None:
-        found = self._without_patterns(host)
+        found = self._names.find(host)
         if found is not None:
             return found, None
         for pattern, server in self._patterns if host else ():
             match = pattern.search(host)
             if match is not None:
                 return server, match
-        return None
-
-    def _without_patterns(self, host: str) -> Server | None:
-        found = self._exact.get(host)
-        if found is not None:
-            return found
-        dots = [position for position, char in enumerate(host) if char == "."]
-        if self._suffixes:
-            for dot in dots:
-                if host[dot:] in self._suffixes:
-                    return self._suffixes[host[dot:]]
-        if self._prefixes:
-            for dot in reversed(dots):
-                if host[: dot + 1] in self._prefixes:
-                    return self._prefixes[host[: dot + 1]]
         return None
 
 

@@ -19,6 +19,7 @@ from .model import Http, Location, Server
 from .reader import Block
 from .shared_sessions import shared_sessions
 from .tree import Place
+from .wildcards import wildcard_kind
 
 IsVariable = Callable[[str], bool]
 
@@ -185,7 +186,7 @@ def _check_names(address: ListenedAddress, checks: ParseChecks) -> None:
         said = server.values.get("server_name", ())
         names = [name.name for names in said for name in names if name.pattern is None]
         for name in names if said else [""]:
-            key = _hash_key(name)
+            key = wildcard_kind(name)
             if key is None:
                 raise ConfigError(f'invalid server name or wildcard "{name}" on {address.text}')
             kind, stem = key
@@ -195,16 +196,3 @@ def _check_names(address: ListenedAddress, checks: ParseChecks) -> None:
                     checks.warn(f'conflicting server name "{name}" on {address.text}, ignored')
                     break
                 seen.add(taken)
-
-
-def _hash_key(name: str) -> tuple[str, str] | None:
-    """Which of nginx's hashes a name goes to, and as what; None where it is no name."""
-    if ".." in name or "\0" in name or name.count("*") > 1:
-        return None
-    if len(name) > 1 and name.startswith("."):
-        return "dotted", name[1:]
-    if len(name) > 2 and name.startswith("*."):
-        return "head", name[2:]
-    if len(name) > 2 and name.endswith(".*"):
-        return "tail", name[:-2]
-    return None if "*" in name else ("exact", name)
