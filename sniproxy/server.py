@@ -41,6 +41,7 @@ class Server:
         """Serve until `stop_gracefully`, and until the last connection is done then."""
         async with trio.open_nursery() as watching:
             watching.start_soon(self.site.running.watch.run)
+            watching.start_soon(self.site.idle.run)
             async with trio.open_nursery() as connections:
                 try:
                     with self._accepting:
@@ -53,6 +54,7 @@ class Server:
         """Accept no more, end idle connections, let requests under way finish (`QUIT`)."""
         self.site.running.stopping = True
         self._accepting.cancel()
+        self.site.idle.stop()
         for connection in self._connections:
             connection.stop_if_waiting()
 

@@ -22,7 +22,6 @@ from ..upstream.headers import (
     rewritten_refresh,
     upstream_uri,
 )
-from ..upstream.keepalive import KeptConnections
 from ..upstream.peers import Upstream
 from ..variables import lookup
 from .special import absolute_location
@@ -53,7 +52,7 @@ class ProxyHandler:
         self.tls = self._constant_tls()
         """The settings of every handshake, where no variables have a part in them."""
         self.fields = RequestFields.of(location.proxy)
-        self.kept = KeptConnections() if upstream.explicit else None
+        self.kept = upstream.kept.of(self) if upstream.kept is not None else None
 
     async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Outcome:
         facts.proxy_host = self.target.proxy_host
@@ -62,11 +61,6 @@ class ProxyHandler:
             log.action = "sending to client"
             return Special(answer.status)
         return self._response(answer, facts)
-
-    def close(self) -> None:
-        """Close the connections that wait for another request."""
-        if self.kept is not None:
-            self.kept.close()
 
     def _outgoing(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Outgoing:
         uri = upstream_uri(self.location, facts)

@@ -21,6 +21,7 @@ from ..running import Running, RunningLocation, RunningServer, ServerTLS
 from ..tls.dialects import dialect_called
 from ..tls.errors import Dialect
 from ..tls.watch import HandshakeWatch
+from ..upstream.idle import IdleWatch
 from .client_tls import ClientContexts
 from .listeners import Binding, bind_all, bindings, try_binding
 from .logs import Logs
@@ -44,6 +45,8 @@ class Site:
     """Of the main level."""
     sinks: Sinks
     paths: Paths
+    idle: IdleWatch
+    """The connections to upstreams that wait for another request."""
 
     def bind(self, report: Callable[[ConfigError], None]) -> list[tuple[Binding, socket.socket]]:
         """Bind every address; raises `ConfigError`."""
@@ -54,10 +57,7 @@ class Site:
         try_binding(self.bindings)
 
     def close(self) -> None:
-        for server in self.running.servers.values():
-            for location in (server.outside, *server.running.values()):
-                if isinstance(location.handler, ProxyHandler):
-                    location.handler.close()
+        self.idle.stop()
         self.sinks.close()
 
 
@@ -85,8 +85,9 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
     bound = tuple(bindings(servers))
     number = itertools.count(1).__next__
     handshakes = HandshakeWatch()
+    idle = IdleWatch()
     dialect = dialect_called(config.main.ssl_error_dialect)
-    maker = _Maker(Upstreams(groups, number, handshakes), TLSContexts(paths, state, dialect))
+    maker = _Maker(Upstreams(groups, number, handshakes, idle), TLSContexts(paths, state, dialect))
     end = config.http.end if config.http is not None else NOWHERE
     clients = ClientContexts(maker.tls, end)
     defaults = _default_servers(bound)
@@ -103,6 +104,7 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
         contexts,
         number,
         handshakes,
+        idle,
         tuple(maker.tls.key_logs.values()),
         dialect,
         tuple(clients.warnings),
@@ -120,6 +122,7 @@ class Prepared:
     contexts: Mapping[Server, ServerTLS | None]
     number: Callable[[], int]
     handshakes: HandshakeWatch
+    idle: IdleWatch
     key_logs: Sequence[KeyLog]
     dialect: Dialect
     warnings: tuple[str, ...]
@@ -152,7 +155,7 @@ class Prepared:
             dialect=self.dialect,
             number=self.number,
         )
-        return Site(self.config, running, self.bindings, main_log, sinks, self.paths)
+        return Site(self.config, running, self.bindings, main_log, sinks, self.paths, self.idle)
 
     def _server(self, server: Server, logs: Logs) -> RunningServer:
         core = server.core

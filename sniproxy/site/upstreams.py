@@ -13,6 +13,8 @@ from ..config.tree import Place
 from ..message import ConfigError
 from ..tls.watch import HandshakeWatch
 from ..upstream.balancing import balance
+from ..upstream.idle import IdleWatch
+from ..upstream.keepalive import KeptConnections
 from ..upstream.peers import Peer, Upstream
 
 
@@ -20,11 +22,15 @@ class Upstreams:
     """Every upstream of a site, each once: locations that share one share its peers."""
 
     def __init__(
-        self, groups: Mapping[str, Group], number: Callable[[], int], watch: HandshakeWatch
+        self,
+        groups: Mapping[str, Group],
+        number: Callable[[], int],
+        watch: HandshakeWatch,
+        idle: IdleWatch,
     ) -> None:
         self._number = number
         self._watch = watch
-        self._groups = {name: _group(group, number, watch) for name, group in groups.items()}
+        self._groups = {name: _group(group, number, watch, idle) for name, group in groups.items()}
         self._implicit: dict[tuple[str, int], Upstream] = {}
 
     def of(self, target: ProxyPass) -> Upstream:
@@ -45,12 +51,15 @@ class Upstreams:
         return self._implicit[key]
 
 
-def _group(group: Group, number: Callable[[], int], watch: HandshakeWatch) -> Upstream:
+def _group(
+    group: Group, number: Callable[[], int], watch: HandshakeWatch, idle: IdleWatch
+) -> Upstream:
     peers: list[Peer] = []
     backups: list[Peer] = []
     for settings in group.settings.server:
         found = _peers(settings, settings.address.url, group.place)
         (backups if settings.backup else peers).extend(found)
+    keeps = group.settings.keepalive.connections > 0
     return Upstream(
         group.name,
         peers,
@@ -59,6 +68,7 @@ def _group(group: Group, number: Callable[[], int], watch: HandshakeWatch) -> Up
         number=number,
         watch=watch,
         balance=balance(group.settings.balancing, peers),
+        kept=KeptConnections(group.settings, idle) if keeps else None,
     )
 
 

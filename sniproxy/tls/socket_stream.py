@@ -32,6 +32,8 @@ class SocketStream:
         """True while a write is under way, and for good when it did not end well."""
         self.requests = 0
         """Exchanges that it has carried, where it is kept for more."""
+        self.opened = 0.0
+        """Monotonic seconds, where it is kept for more."""
         self.reads_by = "recv()"
         """The call that a failed read is told by: nginx takes `readv()` for a buffered body."""
         self.writes_by = "writev()"

@@ -24,7 +24,7 @@ from .connector import (
     handshake_line,
     keep_session,
 )
-from .keepalive import KeptConnections
+from .keepalive import LocationConnections
 from .peers import Peer, Turns, Upstream
 
 HTTP_0_9 = 9
@@ -43,7 +43,7 @@ class Outgoing:
     """What one request sends to whichever peer answers it."""
 
     upstream: Upstream
-    kept: KeptConnections | None
+    kept: LocationConnections | None
     """The connections that may be used again; None where each is used once."""
     tls: UpstreamTLS | None
     scheme: str
@@ -80,6 +80,8 @@ class Attempt:
         self.sent = False
         """Whether a part of the request may be with the peer."""
         self.stream: SocketStream | None = None
+        self.kept = False
+        """Whether the connection was open before."""
 
     async def answer(self) -> Answer:
         """The answer of this peer; raises `Failed`."""
@@ -105,15 +107,17 @@ class Attempt:
 
     async def _connected(self) -> SocketStream:
         outgoing, peer = self.outgoing, self.peer
-        if outgoing.kept is not None:
-            self.stream = outgoing.kept.take(peer)
-            if self.stream is not None:
-                return self.stream
-        outgoing.upstream.number()
         timeout = outgoing.proxy.proxy_connect_timeout
-        self.stream = await connect(peer, timeout)
-        if outgoing.tls is not None:
-            self.stream = tls = outgoing.tls.stream(self.stream, peer)
+        stream = outgoing.kept.take(peer) if outgoing.kept is not None else None
+        self.kept = stream is not None
+        if stream is None:
+            outgoing.upstream.number()
+            stream = await connect(peer, timeout)
+            stream.opened = self.facts.began
+        self.stream = stream
+        if outgoing.tls is not None and not isinstance(stream, TLSStream):
+            self.stream = tls = outgoing.tls.stream(stream, peer)
+            tls.requests, tls.opened = stream.requests, stream.opened
             await self._shake_hands(UpstreamHandshake(tls, outgoing.tls, peer), timeout)
         return self.stream
 

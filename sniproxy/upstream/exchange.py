@@ -59,6 +59,9 @@ class Exchange:
                 attempt.end(whole=True)
                 raise
             self._note_failure(peer, attempt.facts, failure)
+            if attempt.kept and failure.kind is FailureClass.ERROR:
+                # It may have ended while it was idle: that is no try.
+                self.turns.tries_left += 1
             goes_on = self.turns.tries_left > 0 and self._allows(failure.kind, attempt)
             # nginx says goodbye to the last peer and to no other.
             attempt.end(whole=not goes_on)

@@ -1,67 +1,102 @@
 """Connections to the peers of one group that wait for another request.
 
-nginx's `keepalive` with the defaults of 1.29.7 and later: 32 connections a group, each for
-60 seconds and 1,000 requests, the last one used taken first, and (`local`) never for another
-location than the one that opened it.
+nginx's `keepalive` with its `_requests`, `_time` and `_timeout`; without a word in the
+configuration it is `keepalive 32 local`. The last one used is taken first, for whoever asks for
+its address: under `local` by the location that left it there, else by any location of the
+group, whatever name, certificate or verification it would have wanted for a new one.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
+from ..config.directives.upstream import UpstreamGroup
 from ..tls.stream import SocketStream
+from .idle import IdleWatch, Wait
 from .peers import Peer
 
-MOST = 32
-IDLE_SECONDS = 60.0
-REQUESTS = 1000
 
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Kept:
     """One idle connection."""
 
-    peer: Peer
+    address: Any
+    """Of the peer, as `socket.connect` takes it."""
+    place: object
+    """The location that left it."""
     stream: SocketStream
-    since: float
-    """Monotonic seconds."""
+    wait: Wait | None = None
 
 
 class KeptConnections:
-    """The idle connections of one location to one group, the last one used at the end."""
+    """The idle connections of one group, the last one used at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: UpstreamGroup, watch: IdleWatch) -> None:
+        self._settings = settings
+        self._watch = watch
         self._idle: list[Kept] = []
 
-    def take(self, peer: Peer) -> SocketStream | None:
+    def of(self, place: object) -> LocationConnections:
+        """The connections as the location `place` has to do with them."""
+        return LocationConnections(self, place)
+
+    def take(self, peer: Peer, place: object) -> SocketStream | None:
         """A live connection to `peer`, if one waits."""
-        self.close_old()
+        local = self._settings.keepalive.local
         for position in range(len(self._idle) - 1, -1, -1):
-            if self._idle[position].peer is peer:
-                kept = self._idle.pop(position)
-                if kept.stream.is_quiet():
-                    return kept.stream
-                kept.stream.close()
+            kept = self._idle[position]
+            if kept.address != peer.sockaddr or (local and kept.place is not place):
+                continue
+            self._forget(kept, position)
+            if kept.stream.is_quiet():
+                return kept.stream
+            kept.stream.close()
         return None
 
-    def put(self, peer: Peer, stream: SocketStream) -> None:
-        """Keep `stream` for later, or close it where it has served long enough."""
+    def put(self, peer: Peer, place: object, stream: SocketStream) -> None:
+        """Keep `stream` for later, or end it where it has served long enough."""
+        settings = self._settings
         stream.requests += 1
-        if stream.requests >= REQUESTS:
+        if (
+            self._watch.stopping
+            or stream.requests >= settings.keepalive_requests
+            or time.monotonic() - stream.opened > settings.keepalive_time
+        ):
             stream.shutdown()
             return
-        self._idle.append(Kept(peer, stream, time.monotonic()))
-        if len(self._idle) > MOST:
-            self._idle.pop(0).stream.shutdown()
-
-    def close_old(self) -> None:
-        """Close what has been idle for too long."""
-        oldest = time.monotonic() - IDLE_SECONDS
-        while self._idle and self._idle[0].since < oldest:
-            self._idle.pop(0).stream.shutdown()
+        if len(self._idle) >= settings.keepalive.connections:
+            self._close(self._idle[0])
+        kept = Kept(peer.sockaddr, place, stream)
+        kept.wait = self._watch.begin(stream, settings.keepalive_timeout, lambda: self._close(kept))
+        self._idle.append(kept)
 
     def close(self) -> None:
-        for kept in self._idle:
-            kept.stream.shutdown()
-        self._idle.clear()
+        """Close them all."""
+        for kept in tuple(self._idle):
+            self._close(kept)
+
+    def _close(self, kept: Kept) -> None:
+        # nginx says no goodbye to a connection that is idle.
+        self._forget(kept, self._idle.index(kept))
+        kept.stream.close()
+
+    def _forget(self, kept: Kept, position: int) -> None:
+        del self._idle[position]
+        assert kept.wait is not None
+        self._watch.end(kept.wait)
+
+
+@dataclass(frozen=True, slots=True)
+class LocationConnections:
+    """The idle connections of a group as one location takes and leaves them."""
+
+    group: KeptConnections
+    place: object
+
+    def take(self, peer: Peer) -> SocketStream | None:
+        return self.group.take(peer, self.place)
+
+    def put(self, peer: Peer, stream: SocketStream) -> None:
+        self.group.put(peer, self.place, stream)

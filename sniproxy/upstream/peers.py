@@ -10,12 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config.directives.upstream import PeerSettings
 from ..facts import Facts
 from ..tls.openssl import Session
 from ..tls.watch import HandshakeWatch
+
+if TYPE_CHECKING:
+    from .keepalive import KeptConnections
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +61,8 @@ class Upstream:
     watch: HandshakeWatch = field(default_factory=HandshakeWatch)
     balance: Callable[[Upstream, Facts], Turns] | None = None
     """The method of balancing; None for the round robin."""
+    kept: KeptConnections | None = None
+    """The connections that wait for another request; None where each is used once."""
 
     @property
     def single(self) -> bool:

@@ -2,68 +2,197 @@
 
 from __future__ import annotations
 
-import pytest
+import functools
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec
 
-from sniproxy.upstream.keepalive import IDLE_SECONDS, MOST, REQUESTS, KeptConnections
-from tests.upstream.fakes import ScriptedStream
+import pytest
+import trio
+import trio.testing
+
+from sniproxy.config.directives.upstream import Keepalive, UpstreamGroup
+from sniproxy.message import Side
+from sniproxy.tls.stream import SocketStream
+from sniproxy.upstream.idle import IdleWatch
+from sniproxy.upstream.keepalive import KeptConnections
 from tests.upstream.test_peers import peer
 
 A, B = peer("a"), peer("b")
+HERE, THERE = "here", "there"
+P = ParamSpec("P")
 
 
-def test_the_last_one_used_goes_first_and_to_its_peer_alone() -> None:
-    kept = KeptConnections()
-    streams = [ScriptedStream() for _ in range(3)]
+def in_trio(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        trio.run(functools.partial(test, *args, **kwargs))
+
+    return run
+
+
+class Connection(SocketStream):
+    """One end of a pair of sockets; notes how it ends."""
+
+    def __init__(self, requests: int = 0, age: float = 0.0) -> None:
+        mine, self.upstreams = socket.socketpair()
+        super().__init__(mine, Side.UPSTREAM)
+        self.requests = requests
+        self.opened = time.monotonic() - age
+        self.ended = ""
+
+    def close(self) -> None:
+        self.ended = self.ended or "closed"
+        super().close()
+        self.upstreams.close()
+
+    def shutdown(self) -> None:
+        self.ended = "shut down"
+        super().shutdown()
+
+
+def settings(connections: int = 32, local: bool = False, **more: Any) -> UpstreamGroup:
+    return UpstreamGroup(keepalive=Keepalive(connections, local), **more)
+
+
+def group(
+    connections: int = 32, local: bool = False, watch: IdleWatch | None = None, **more: Any
+) -> KeptConnections:
+    return KeptConnections(settings(connections, local, **more), watch or IdleWatch())
+
+
+@in_trio
+async def test_the_last_one_used_goes_first_and_to_its_address_alone() -> None:
+    kept = group()
+    streams = [Connection() for _ in range(3)]
     for owner, stream in zip((A, B, A), streams, strict=True):
-        kept.put(owner, stream.as_stream)
-    assert kept.take(A) is streams[2].as_stream
-    assert kept.take(A) is streams[0].as_stream
-    assert kept.take(A) is None
-    assert kept.take(B) is streams[1].as_stream
+        kept.put(owner, HERE, stream)
+    assert kept.take(peer("a"), HERE) is streams[2]
+    assert kept.take(A, HERE) is streams[0]
+    assert kept.take(A, HERE) is None
+    assert kept.take(B, HERE) is streams[1]
+    for stream in streams:
+        stream.close()
 
 
-def test_one_that_has_something_to_say_is_of_no_use() -> None:
-    kept = KeptConnections()
-    stream = ScriptedStream(quiet=False)
-    kept.put(A, stream.as_stream)
-    assert kept.take(A) is None
+@pytest.mark.parametrize("local", [True, False])
+@in_trio
+async def test_whose_it_is(local: bool) -> None:
+    kept = group(local=local)
+    stream = Connection()
+    kept.of(HERE).put(A, stream)
+    found = kept.of(THERE).take(A)
+    assert (found is None) is local
+    assert (kept.of(HERE).take(A) is stream) is local
+    stream.close()
+
+
+@in_trio
+async def test_one_that_has_something_to_say_is_of_no_use() -> None:
+    kept = group()
+    stream = Connection()
+    kept.put(A, HERE, stream)
+    stream.upstreams.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+    assert kept.take(A, HERE) is None
     assert stream.ended == "closed"
 
 
-def test_the_oldest_makes_room() -> None:
-    kept = KeptConnections()
-    streams = [ScriptedStream() for _ in range(MOST + 1)]
-    for stream in streams:
-        kept.put(A, stream.as_stream)
-    assert [stream.ended for stream in streams] == ["shut down", *[""] * MOST]
-
-
-def test_a_thousand_requests_are_enough() -> None:
-    kept = KeptConnections()
-    stream = ScriptedStream(requests=REQUESTS - 1)
-    kept.put(A, stream.as_stream)
-    assert stream.ended == "shut down"
-    assert kept.take(A) is None
-
-
-def test_idle_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr("sniproxy.upstream.keepalive.time.monotonic", lambda: now)
-    kept = KeptConnections()
-    old, young = ScriptedStream(), ScriptedStream()
-    kept.put(A, old.as_stream)
-    now = 1.0
-    kept.put(A, young.as_stream)
-    now = IDLE_SECONDS + 0.5
-    kept.close_old()
-    assert (old.ended, young.ended) == ("shut down", "")
-    assert kept.take(A) is young.as_stream
-
-
-def test_the_end_of_all() -> None:
-    kept = KeptConnections()
-    stream = ScriptedStream()
-    kept.put(A, stream.as_stream)
+@in_trio
+async def test_the_oldest_makes_room() -> None:
+    kept = group(2)
+    streams = [Connection() for _ in range(3)]
+    for place, stream in zip((HERE, THERE, THERE), streams, strict=True):
+        kept.put(A, place, stream)
+    assert [stream.ended for stream in streams] == ["closed", "", ""]
     kept.close()
+    assert [stream.ended for stream in streams] == ["closed"] * 3
+
+
+@pytest.mark.parametrize(
+    ("requests", "age", "fit"), [(0, 0.0, True), (1, 0.0, True), (2, 0.0, False), (0, 61.0, False)]
+)
+@in_trio
+async def test_long_service(requests: int, age: float, fit: bool) -> None:
+    kept = group(keepalive_requests=3, keepalive_time=60.0)
+    stream = Connection(requests, age)
+    kept.put(A, HERE, stream)
+    assert stream.ended == ("" if fit else "shut down")
+    kept.close()
+
+
+# --- while nobody asks ---
+
+
+async def watched(watch: IdleWatch, nursery: trio.Nursery) -> None:
+    nursery.start_soon(watch.run)
+    await trio.testing.wait_all_tasks_blocked()
+
+
+@pytest.mark.parametrize("said", [b"", b"bytes"])
+@in_trio
+async def test_the_end_of_an_idle_connection_is_noticed(said: bytes) -> None:
+    watch = IdleWatch()
+    kept = group(watch=watch)
+    first, second = Connection(), Connection()
+    async with trio.open_nursery() as nursery:
+        await watched(watch, nursery)
+        kept.put(A, HERE, first)
+        kept.put(A, HERE, second)
+        if said:
+            first.upstreams.send(said)
+        else:
+            first.upstreams.shutdown(socket.SHUT_WR)
+        while not first.ended:
+            await trio.sleep(0)
+        assert (first.ended, second.ended) == ("closed", "")
+        assert kept.take(A, HERE) is second
+        kept.put(A, HERE, second)
+        watch.stop()
+        assert second.ended == "closed"
+        nursery.cancel_scope.cancel()
+
+
+@in_trio
+async def test_nothing_is_kept_once_it_stops() -> None:
+    watch = IdleWatch()
+    kept = group(watch=watch)
+    watch.stop()
+    stream = Connection()
+    kept.put(A, HERE, stream)
     assert stream.ended == "shut down"
-    assert kept.take(A) is None
+
+
+@in_trio
+async def test_what_is_said_in_use_is_no_end() -> None:
+    watch = IdleWatch()
+    kept = group(watch=watch)
+    stream = Connection()
+    async with trio.open_nursery() as nursery:
+        await watched(watch, nursery)
+        for _ in range(3):
+            kept.put(A, HERE, stream)
+            assert kept.take(A, HERE) is stream
+            stream.upstreams.send(b"an answer")
+            await trio.testing.wait_all_tasks_blocked()
+            assert await stream.receive_some(1.0) == b"an answer"
+        assert stream.ended == ""
+        stream.close()
+        nursery.cancel_scope.cancel()
+
+
+@in_trio
+async def test_each_has_its_time() -> None:
+    watch = IdleWatch()
+    short, long = group(watch=watch, keepalive_timeout=0.02), group(watch=watch)
+    brief, lasting = Connection(), Connection()
+    async with trio.open_nursery() as nursery:
+        await watched(watch, nursery)
+        long.put(A, HERE, lasting)
+        short.put(A, HERE, brief)
+        with trio.fail_after(5):
+            while not brief.ended:
+                await trio.sleep(0.001)
+        assert lasting.ended == ""
+        long.close()
+        nursery.cancel_scope.cancel()

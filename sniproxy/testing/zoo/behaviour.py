@@ -128,3 +128,5 @@ class Upstream:
     refuses: Refusal | None = None
     tls: TLS | None = TLS()
     answers: Move = Move(echo, Ending.WAIT)
+    most: int | None = None
+    """The requests of one connection that are answered; at the next one it is closed."""

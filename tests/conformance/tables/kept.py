@@ -1,0 +1,221 @@
+"""`keepalive` of a group: which connection carries which request, and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from sniproxy.testing.zoo import Move, Upstream, animals
+from sniproxy.testing.zoo.animals import READING_HEAD
+from sniproxy.testing.zoo.behaviour import answer
+from tests.conformance.scenario import Scenario, Table, get, request
+from tests.conformance.tables.groups import disabled
+from tests.conformance.tables.keeping import KEEP
+
+PLAIN = animals.PLAIN
+OTHER = KEEP.replace("PATH", "PATH/other")
+PREMATURE = f"upstream prematurely closed connection{READING_HEAD}"
+LOST = "proxy_ssl_server_name on; proxy_ssl_name other.test;"
+
+ENDS = Upstream(
+    "ends", "answers, and then ends the connection without a word about it before", tls=None,
+    answers=Move(answer("ends\n")),
+)  # fmt: skip
+ENDS_TLS = replace(ENDS, name="ends-tls", tls=animals.GOOD.tls)
+TIRED = replace(PLAIN, name="tired", does="answers one request and closes at the next", most=1)
+TIRED_TLS = replace(animals.GOOD, name="tired-tls", does=TIRED.does, most=1)
+
+
+def kept(name: str, rule: str, group: str = "server PEER;", **rest: object) -> Scenario:
+    plain = {"upstreams": (PLAIN,), "proxy_pass": "http://GROUP", "group": group, "staying": 1}
+    return Scenario(f"kept-{name}", rule, **(plain | rest))  # type: ignore[arg-type]
+
+
+def other(directives: str = "", target: str = "http://GROUP") -> str:
+    """A second location that leads to the same group."""
+    return f"location PATH/other {{ proxy_pass {target}; {directives} }}"
+
+
+def numbers() -> Iterator[Scenario]:
+    """How many connections are kept, and for how much."""
+    two = (PLAIN, PLAIN)
+    yield kept("0", "keepalive 0 keeps none", "server PEER; keepalive 0;", repeat=2, staying=0)
+    yield kept(
+        "1",
+        "the connection that was used longest ago makes room",
+        "server PEER; server PEER2; keepalive 1;",
+        upstreams=two,
+        repeat=4,
+    )
+    yield kept("2", "each peer's connection is used again",
+               "server PEER; server PEER2; keepalive 2;", upstreams=two, repeat=4, staying=2,
+    )  # fmt: skip
+    yield kept(
+        "requests",
+        "keepalive_requests is the number of requests that one carries",
+        "server PEER; keepalive_requests 2;",
+        repeat=5,
+    )
+    yield kept(
+        "requests-1",
+        "keepalive_requests 1 keeps none",
+        "server PEER; keepalive_requests 1;",
+        repeat=2,
+        staying=0,
+    )
+    yield kept(
+        "timeout",
+        "an idle connection is closed after keepalive_timeout",
+        "server PEER; keepalive_timeout 50ms;",
+        staying=0,
+    )
+    yield kept(
+        "timeout-tls",
+        "an idle connection is closed without a close_notify",
+        "server PEER; keepalive_timeout 50ms;",
+        upstreams=(animals.GOOD,),
+        proxy_pass="https://GROUP",
+        staying=0,
+    )
+    yield kept(
+        "time",
+        "a connection older than keepalive_time is not kept",
+        "server PEER; keepalive_time 0;",
+        upstreams=(animals.GOOD,),
+        proxy_pass="https://GROUP",
+        repeat=2,
+        staying=0,
+    )
+
+
+def places() -> Iterator[Scenario]:
+    """Which locations share connections."""
+    three = (KEEP, OTHER, get())
+    yield kept("local-default", "a location keeps its connections for itself",
+               server=other(), requests=three, staying=2)  # fmt: skip
+    yield kept("local", "so it does where keepalive says local", "server PEER; keepalive 9 local;",
+               server=other(), requests=three, staying=2)  # fmt: skip
+    yield kept(
+        "local-bound",
+        "the number is the group's, not the location's",
+        "server PEER; keepalive 1 local;",
+        server=other(),
+        requests=(KEEP, OTHER, KEEP, get(path="PATH/other")),
+    )
+    yield kept("shared", "without local the locations of a group share its connections",
+               "server PEER; keepalive 9;", server=other(), requests=three)  # fmt: skip
+    yield kept(
+        "shared-names",
+        "whatever name and verification the other location wants for a new one",
+        "server PEER; keepalive 9;",
+        upstreams=(animals.SELF_SIGNED,),
+        proxy_pass="https://GROUP",
+        server=other(
+            "proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; " + LOST, "https://GROUP"
+        ),
+        requests=(KEEP, get(path="PATH/other")),
+    )
+    yield kept(
+        "one-location-names",
+        "a location uses its connection again for another name",
+        directives="proxy_ssl_server_name on; proxy_ssl_name $arg_name;",
+        upstreams=(animals.GOOD,),
+        proxy_pass="https://GROUP",
+        requests=(
+            KEEP.replace("PATH", "PATH?name=upstream.test"),
+            get(path="PATH?name=any.wild.test"),
+        ),
+        sni="upstream.test",
+    )
+    yield kept(
+        "tls-for-plain",
+        "and TLS, for one that wants none",
+        "server PEER; keepalive 9;",
+        upstreams=(animals.GOOD,),
+        proxy_pass="https://GROUP",
+        server=other(),
+        requests=(KEEP, get(path="PATH/other")),
+    )
+    yield kept(
+        "if",
+        "an if is a location of its own",
+        directives="if ($arg_a) { set $b 1; }",
+        requests=(KEEP, KEEP.replace("PATH", "PATH?a=1"), get()),
+        staying=2,
+    )
+    yield kept(
+        "twice",
+        "a connection belongs to an address, not to a server of the group",
+        "server PEER; server PEER;",
+        repeat=3,
+    )
+
+
+def ends() -> Iterator[Scenario]:
+    """Connections that the upstream ends."""
+    for upstream, scheme in ((ENDS, "http"), (ENDS_TLS, "https")):
+        yield kept(
+            upstream.name,
+            "a connection that ends while it is idle is closed, and nobody hears of it",
+            upstreams=(upstream,),
+            proxy_pass=f"{scheme}://GROUP",
+            repeat=3,
+            staying=0,
+        )
+    for upstream, scheme in ((TIRED, "http"), (TIRED_TLS, "https")):
+        yield kept(
+            upstream.name,
+            "a request that meets the end of a kept connection is asked again on a new one",
+            upstreams=(upstream,),
+            proxy_pass=f"{scheme}://GROUP",
+            repeat=3,
+            logs=(PREMATURE, PREMATURE),
+        )
+    yield kept(
+        "tired-post",
+        "one that is not idempotent is not",
+        upstreams=(TIRED,),
+        requests=(KEEP, request("POST", body="a=1")),
+        status=(200, 502),
+        logs=(PREMATURE,),
+        staying=0,
+    )
+    yield kept(
+        "tired-post-repeated",
+        "unless it is said to be",
+        directives="proxy_next_upstream error non_idempotent;",
+        upstreams=(TIRED,),
+        requests=(KEEP, request("POST", body="a=1")),
+        logs=(PREMATURE,),
+    )
+    yield kept(
+        "tired-off",
+        "nor is any where errors are not passed on",
+        directives="proxy_next_upstream off;",
+        upstreams=(TIRED,),
+        repeat=2,
+        status=(200, 502),
+        logs=(PREMATURE,),
+        staying=0,
+    )
+    yield kept(
+        "tired-two",
+        "in a group of two the other one is asked, and the failure counts",
+        "server PEER; server PEER2;",
+        upstreams=(TIRED, PLAIN),
+        repeat=4,
+        logs=(PREMATURE, disabled(READING_HEAD)),
+    )
+    yield kept(
+        "tired-tries",
+        "an end that came while idle is no try of proxy_next_upstream_tries",
+        "server PEER max_fails=0; server PEER2;",
+        directives="proxy_next_upstream_tries 1;",
+        upstreams=(TIRED, PLAIN),
+        repeat=4,
+        logs=(PREMATURE,),
+        staying=1,
+    )
+
+
+TABLE = Table("kept", (*numbers(), *places(), *ends()))
