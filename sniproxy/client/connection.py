@@ -254,7 +254,8 @@ class ClientConnection:
                 response = await phases.settled(refusal)
             else:
                 response = await phases.response()
-            self.log.action = "sending to client"
+            if not response.conditional:
+                self.log.action = "sending to client"
             return await self._send(facts, response)
         finally:
             if self.spooled is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import deque
@@ -11,8 +12,16 @@ from ..http.ranges import Part
 from ..logs.error import ConnectionLog
 from ..message import BodyBroken, Level
 
+NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+FORBIDDEN = (errno.EACCES, errno.EMLINK, errno.ELOOP)
+
 BLOCK = 32768
 """Bytes that are read at once: nginx's `output_buffers`."""
+
+
+def failed(text: str, error: OSError) -> str:
+    """`text` with the error behind it, as log lines have it."""
+    return f"{text} ({error.errno}: {error.strerror})"
 
 
 def stat_file(name: str) -> os.stat_result:
@@ -80,8 +89,7 @@ class FileBody:
         try:
             data = os.pread(self.file.descriptor, size, start)
         except OSError as error:
-            text = f'pread() "{self.file.name}" failed ({error.errno}: {error.strerror})'
-            self._log.write(Level.CRIT, text)
+            self._log.write(Level.CRIT, failed(f'pread() "{self.file.name}" failed', error))
             raise BodyBroken from None
         if len(data) < size:
             text = f'pread() read only {len(data)} of {size} from "{self.file.name}"'

@@ -18,11 +18,10 @@ from ..script import Lookup
 from ..upstream.attempt import RequestBody
 from ..variables import lookup
 from ..variables.files import file_name
-from .files import FileBody, OpenFile, stat_file
+from .autoindex import listed
+from .files import FORBIDDEN, NOT_THERE, FileBody, OpenFile, failed, stat_file
 
 METHODS = ("GET", "HEAD", "POST")
-NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
-FORBIDDEN = (errno.EACCES, errno.EMLINK, errno.ELOOP)
 
 
 class StaticHandler:
@@ -42,6 +41,8 @@ class StaticHandler:
         outcome = _index(name, facts, log)
         if outcome is not None:
             return outcome
+        if facts.location.files.autoindex and facts.method != "POST":
+            return listed(name, facts, log)
         log.write(Level.ERROR, f'directory index of "{name}" is forbidden')
         return Special(403)
 
@@ -56,10 +57,6 @@ def mapped(facts: Facts, log: ConnectionLog) -> str | None:
         )
         log.write(Level.ALERT, text)
     return name
-
-
-def failed(text: str, error: OSError) -> str:
-    return f"{text} ({error.errno}: {error.strerror})"
 
 
 # --- a file ---

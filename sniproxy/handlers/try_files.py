@@ -10,8 +10,8 @@ from ..logs.error import ConnectionLog
 from ..message import Elsewhere, Level, Outcome, Special
 from ..variables import lookup
 from ..variables.files import document_root
-from .files import stat_file
-from .static import NOT_THERE, failed, mapped
+from .files import NOT_THERE, failed, stat_file
+from .static import mapped
 
 
 def try_files(facts: Facts, log: ConnectionLog) -> Outcome | None:

@@ -99,7 +99,10 @@ def test_a_site() -> None:
             "proxy_set_header 'C' 'x';\nproxy_set_header 'C' 'y z';\n}",
         ),
         ("http.access_log = false", "http {\naccess_log 'off';\n}"),
-        ("http.types.'text/html' = 'html'", "http {\ntypes {\n}\n}"),
+        (
+            "[http.types]\n'text/html' = 'html htm'\n'a/b' = ['b', 'c']\ninclude = 'more'",
+            "http {\ntypes {\ntext/html 'html' 'htm';\na/b 'b' 'c';\ninclude 'more';\n}\n}",
+        ),
         ("[http.server]\n[http]\nsendfile = true", "http {\nsendfile 'on';\nserver {\n}\n}"),
         ('pid = "\xe9"', "pid '\xc3\xa9';"),
         ("events.use = 'epoll'", "events {\nuse 'epoll';\n}"),

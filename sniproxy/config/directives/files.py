@@ -157,6 +157,20 @@ class Files(Settings):
         HSL, one_of({"off": "off", "exact": "exact", "before": "before"}),
         "which times of a client's copy count as unmodified", default="exact",
     )  # fmt: skip
+    autoindex: bool = row(
+        HSL, flag, "whether folders without index file are listed", default="off",
+        module=AUTOINDEX_MODULE,
+    )  # fmt: skip
+    autoindex_format: str = row(
+        HSL, one_of({"html": "html", "json": "json", "jsonp": "jsonp", "xml": "xml"}),
+        "what lists are written in", default="html", module=AUTOINDEX_MODULE,
+    )  # fmt: skip
+    autoindex_localtime: bool = row(
+        HSL, flag, "whether their times are local", default="off", module=AUTOINDEX_MODULE
+    )
+    autoindex_exact_size: bool = row(
+        HSL, flag, "whether their sizes are in bytes", default="on", module=AUTOINDEX_MODULE
+    )
     max_ranges: int = row(HSL, number, "ranges that a request may ask for", default=str(ALL_RANGES))
 
     def media_type(self, path: str) -> str:

@@ -56,10 +56,6 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, exactly(1), "auth_request"),
         (HSL, exactly(2), "auth_request_set"),
     )),
-    ("ngx_http_autoindex_module", Status.NOT_YET, "lists of folders", (
-        (HSL, exactly(1),
-         "autoindex autoindex_format autoindex_localtime autoindex_exact_size"),
-    )),
     ("ngx_http_browser_module", Status.NOT_YET, "variables about browsers", (
         (HSL, between(1, 2), "modern_browser"),
         (HSL, at_least(1), "ancient_browser"),
