@@ -77,7 +77,8 @@ class _Source:
 class Reader:
     """Reads items into `root`; several main files, as `-g` and the configuration are, add up."""
 
-    def __init__(self, checks: Checks, conf_prefix: str = "") -> None:
+    def __init__(self, checks: Checks, conf_prefix: str = "", *, any_port: bool = False) -> None:
+        self.any_port = any_port
         self.root = Block(ROOT, (), Place("", 0), Place("", 0))
         self.texts: dict[str, str] = {}
         """Every file that was read with its text, in the order of their opening."""
@@ -134,7 +135,7 @@ class Reader:
         if row.name == "include":
             self._include(statement.args[0], place)
             return
-        args = Args(row.name, statement.args, place, inside.value)
+        args = Args(row.name, statement.args, place, inside.value, self.any_port)
         value = row.kind(args)
         if row.opens is None:
             self._checks.said(row, value, args, inside)

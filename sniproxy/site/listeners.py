@@ -75,6 +75,16 @@ class Binding:
             with contextlib.suppress(OSError):
                 os.unlink(host.removeprefix(UNIX))
 
+    @property
+    def ssl(self) -> bool:
+        """Whether TLS is spoken on it."""
+        return any(listener.ssl for listener in self.listeners)
+
+    def address(self, sock: socket.socket) -> tuple[str, int]:
+        """Host and port that its socket is bound to; a UNIX socket has its path and port 0."""
+        host, _ = self.key
+        return (host, 0) if host.startswith(UNIX) else (_host(host), sock.getsockname()[1])
+
     def listener_for(self, host: str) -> Listener:
         """The listener for the local address that a client has called."""
         found = self.by_host.get(host, self.wildcard)
@@ -153,12 +163,16 @@ def _host(host: str) -> str:
 
 
 def bind_all(
-    wanted: Iterable[Binding], report: Callable[[ConfigError], None]
+    wanted: Iterable[Binding],
+    report: Callable[[ConfigError], None],
+    kept: Mapping[Key, socket.socket] | None = None,
 ) -> list[tuple[Binding, socket.socket]]:
     """Bind and listen; what is in use is tried again, each failure told to `report`.
 
+    `kept` are the sockets of a configuration before this one, which are listened on further.
     Raises `ConfigError` in nginx's words.
     """
+    kept = kept or {}
     bound: list[tuple[Binding, socket.socket]] = []
     waiting = list(wanted)
     try:
@@ -168,7 +182,10 @@ def bind_all(
             still: list[Binding] = []
             for binding in waiting:
                 try:
-                    bound.append((binding, _bind(binding, listens=True)))
+                    if binding.key in kept:
+                        bound.append((binding, kept[binding.key].dup()))
+                    else:
+                        bound.append((binding, _bind(binding, listens=True)))
                 except OSError as error:
                     failure = _bind_failure(binding, error)
                     if error.errno != errno.EADDRINUSE:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..config.directives import log as directives
-from ..config.directives.log import AccessLog, LogFormat
+from ..config.directives.log import COMBINED, AccessLog, LogFormat
 from ..logs.error import ErrorLog, Target
 from ..logs.sinks import Sink, Sinks
 from ..message import ConfigError
 from ..running import AccessTarget
+from ..script import compile_template
 from .paths import Paths
 
 
@@ -23,12 +24,18 @@ class Logs:
         formats: Mapping[str, LogFormat],
         default: Sequence[directives.ErrorLog],
         observers: Sequence[Target] = (),
+        access_observer: Sink | None = None,
     ) -> None:
         self.sinks = sinks
         self._paths = paths
         self._formats = formats
         self._default = tuple(default)
         self._observers = tuple(observers)
+        self._observed: tuple[AccessTarget, ...] = ()
+        if access_observer is not None:
+            self._observed = (
+                AccessTarget(access_observer, compile_template(COMBINED), "default", None),
+            )
         self._made: dict[tuple[directives.ErrorLog, ...], ErrorLog] = {}
 
     def error_log(self, said: Sequence[directives.ErrorLog]) -> ErrorLog:
@@ -42,8 +49,9 @@ class Logs:
     def access_logs(self, said: Sequence[AccessLog | None]) -> tuple[AccessTarget, ...]:
         """The access logs of a location; `off` (None) beats all."""
         if None in said:
-            return ()
-        return tuple([self._access(log) for log in said if log is not None])
+            return self._observed
+        own = [self._access(log) for log in said if log is not None]
+        return (*own, *self._observed)
 
     def _access(self, log: AccessLog) -> AccessTarget:
         if not log.file.is_constant:

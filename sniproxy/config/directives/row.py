@@ -125,6 +125,8 @@ class Args:
     place: Place
     inside: Any = None
     """The value of the block around: a location's name, say."""
+    any_port: bool = False
+    """Whether port 0 may be listened on, which is any free one (in-process use)."""
 
     @property
     def first(self) -> str:

@@ -1,0 +1,281 @@
+"""nginx as a value: a proxy that runs in this process, for tests and for programs.
+
+    async with sniproxy.serve(config) as proxy:          # trio
+        ...
+    with sniproxy.serve_in_thread(config) as proxy:      # everybody else
+        requests.get(proxy.urls[0])
+        assert proxy.error_log[-1].message.startswith("SSL_do_handshake() failed")
+
+Several may run at once; nothing is global. `listen 127.0.0.1:0` takes a free port.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Literal
+
+import trio
+
+from . import config as configuration
+from .config.directives.log import ErrorLog
+from .config.model import Config
+from .logs.error import Target
+from .logs.records import ErrorRecord, error_record
+from .message import ConfigError, Handshake, Level
+from .server import Server
+from .site import build_site
+from .site.paths import Paths
+from .variables import is_variable
+
+Configuration = str | os.PathLike[str] | Config
+Syntax = Literal["nginx", "toml"]
+
+_QUIET = (ErrorLog("stderr", Level.EMERG),)
+"""Where lines go that no `error_log` claims: they are records, and stderr is the tests' own."""
+
+
+class Records:
+    """What a proxy has logged, and who waits for more of it."""
+
+    def __init__(self) -> None:
+        self.errors: list[ErrorRecord] = []
+        self.accesses: list[str] = []
+        self.handshakes: list[Handshake] = []
+        self._lock = threading.Condition()
+        self._waiting: set[trio.Event] = set()
+
+    def write(self, line: str) -> None:
+        """The error log's observer."""
+        record = error_record(line)
+        if record is not None:
+            self.errors.append(record)
+            self.changed()
+
+    def note_access(self, line: str) -> None:
+        self.accesses.append(line.rstrip("\n"))
+        self.changed()
+
+    def note_handshake(self, handshake: Handshake) -> None:
+        self.handshakes.append(handshake)
+        self.changed()
+
+    def changed(self) -> None:
+        with self._lock:
+            self._lock.notify_all()
+        for event in self._waiting:
+            event.set()
+
+    async def until(self, predicate: Callable[[], bool]) -> None:
+        while not predicate():
+            event = trio.Event()
+            self._waiting.add(event)
+            try:
+                await event.wait()
+            finally:
+                self._waiting.discard(event)
+
+    def block_until(self, predicate: Callable[[], bool], timeout: float) -> bool:
+        with self._lock:
+            return self._lock.wait_for(predicate, timeout)
+
+
+class _Accesses:
+    """The sink of access lines."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def write(self, line: str) -> None:
+        self._records.note_access(line)
+
+
+class RunningProxy:
+    """What is known of a proxy that runs; the same for trio and for threads."""
+
+    def __init__(self) -> None:
+        self.records = Records()
+        self.addresses: list[tuple[str, int]] = []
+        """Where it listens: host and port, in the configuration's order."""
+        self.urls: list[str] = []
+        """`https://127.0.0.1:PORT` or `http://…`, in the same order."""
+
+    @property
+    def error_log(self) -> list[ErrorRecord]:
+        """Every line at level info and above, whatever `error_log` says."""
+        return self.records.errors
+
+    @property
+    def access_log(self) -> list[str]:
+        """A line in `combined` for every request, whatever `access_log` says."""
+        return self.records.accesses
+
+    @property
+    def handshakes(self) -> list[Handshake]:
+        """Every TLS handshake, of both sides, in the order of their ends."""
+        return self.records.handshakes
+
+
+class Proxy(RunningProxy):
+    """A proxy inside a trio program."""
+
+    def __init__(self, syntax: Syntax, directives: str) -> None:
+        super().__init__()
+        self._syntax = syntax
+        self._directives = directives
+        self._server: Server | None = None
+        self._nursery: trio.Nursery | None = None
+
+    async def reload(self, config: Configuration) -> None:
+        """Serve `config` from now on; requests under way finish under the old one.
+
+        Raises `ConfigError`, and the old configuration goes on.
+        """
+        previous = self._server
+        self.prepare(config)
+        if previous is not None:
+            previous.stop_gracefully()
+        self.start()
+
+    def prepare(self, config: Configuration) -> None:
+        """Load `config` and bind its addresses; raises `ConfigError`."""
+        loaded, paths = _loaded(config, self._syntax, self._directives)
+        site = build_site(
+            loaded,
+            paths,
+            default_error_log=_QUIET,
+            observers=[Target(self.records, Level.INFO)],
+            access_observer=_Accesses(self.records),
+        )
+        site.running.handshakes.on_handshake = self.records.note_handshake
+        kept = self._server.sockets() if self._server is not None else {}
+        try:
+            sockets = site.bind(_refuse, kept)
+        except ConfigError:
+            site.close()
+            raise
+        self._server = Server(site, sockets)
+        self.addresses = [binding.address(sock) for binding, sock in sockets]
+        self.urls = [
+            f"{'https' if binding.ssl else 'http'}://{host}:{port}"
+            for (binding, _), (host, port) in zip(sockets, self.addresses, strict=True)
+        ]
+
+    def start(self, nursery: trio.Nursery | None = None) -> None:
+        """Begin to serve what was prepared."""
+        self._nursery = nursery or self._nursery
+        assert self._nursery is not None
+        assert self._server is not None
+        self._nursery.start_soon(self._run, self._server)
+
+    async def wait_for(self, predicate: Callable[[], bool]) -> None:
+        """Wait until `predicate` holds; it is asked again whenever something was logged."""
+        await self.records.until(predicate)
+
+    async def _run(self, server: Server) -> None:
+        try:
+            await server.run()
+        finally:
+            server.site.close()
+
+
+def _refuse(error: ConfigError) -> None:
+    # nginx would try again for a while: a test wants to know at once.
+    raise error
+
+
+def _loaded(config: Configuration, syntax: Syntax, directives: str) -> tuple[Config, Paths]:
+    here = os.getcwd()
+    if isinstance(config, Config):
+        return config, Paths(here, here)
+    if isinstance(config, str):
+        parsed = configuration.parse(
+            config, syntax, directives=directives, is_variable=is_variable, any_port=True
+        )
+        return parsed, Paths(here, here)
+    path = os.path.abspath(config)
+    loaded = configuration.load(path, directives=directives, is_variable=is_variable, any_port=True)
+    return loaded, Paths(here, os.path.dirname(path))
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    config: Configuration, *, syntax: Syntax = "nginx", directives: str = ""
+) -> AsyncIterator[Proxy]:
+    """Serve `config` while the block runs.
+
+    A path is a file (TOML by its name), a string is the text of one in `syntax`. `directives`
+    are of the main level and come first, as `-g` has them. Raises `ConfigError` with nginx's
+    words. At the end everything stops at once: no connection, task or socket is left.
+    """
+    proxy = Proxy(syntax, directives)
+    proxy.prepare(config)
+    failure: BaseException | None = None
+    async with trio.open_nursery() as nursery:
+        proxy.start(nursery)
+        try:
+            yield proxy
+        except BaseException as error:
+            # The nursery would wrap it into a group: it is the caller's own, and goes on as it is.
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+class ThreadProxy(RunningProxy):
+    """A proxy in a thread of its own, for synchronous code and asyncio."""
+
+    def __init__(self, proxy: Proxy, token: trio.lowlevel.TrioToken) -> None:
+        super().__init__()
+        self._proxy = proxy
+        self._token = token
+        self.records = proxy.records
+        self._look()
+
+    def _look(self) -> None:
+        self.addresses, self.urls = self._proxy.addresses, self._proxy.urls
+
+    def reload(self, config: Configuration) -> None:
+        """As `Proxy.reload`."""
+        trio.from_thread.run(self._proxy.reload, config, trio_token=self._token)
+        self._look()
+
+    def wait_for(self, predicate: Callable[[], bool], timeout: float = 5.0) -> bool:
+        """Wait until `predicate` holds, at most `timeout` seconds; whether it does."""
+        return self.records.block_until(predicate, timeout)
+
+
+@contextlib.contextmanager
+def serve_in_thread(
+    config: Configuration, *, syntax: Syntax = "nginx", directives: str = ""
+) -> Iterator[ThreadProxy]:
+    """`serve` in a thread of its own, with the same proxy for code that does not know trio."""
+    started: queue.Queue[ThreadProxy | BaseException] = queue.Queue()
+    stop = trio.Event()
+
+    async def main() -> None:
+        async with serve(config, syntax=syntax, directives=directives) as proxy:
+            started.put(ThreadProxy(proxy, trio.lowlevel.current_trio_token()))
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            trio.run(main)
+        except BaseException as error:
+            started.put(error)
+
+    thread = threading.Thread(target=run, name="sniproxy", daemon=True)
+    thread.start()
+    begun = started.get()
+    if isinstance(begun, BaseException):
+        thread.join()
+        raise begun
+    try:
+        yield begun
+    finally:
+        begun._token.run_sync_soon(stop.set)
+        thread.join()

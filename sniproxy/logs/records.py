@@ -1,0 +1,70 @@
+"""A line of an error log, taken apart again: what tests and explanations ask about."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..message import Level
+
+_LINE = re.compile(
+    r"""(?P<time>\d{4}/\d\d/\d\d[ ]\d\d:\d\d:\d\d)[ ]
+        \[(?P<level>[a-z]+)\][ ](?P<pid>\d+)\#(?P<tid>\d+):[ ]
+        (?:\*(?P<connection>\d+)[ ])?(?P<text>.*)""",
+    re.VERBOSE | re.DOTALL,
+)
+_CONTEXT = re.compile(
+    r"""(?:[ ]while[ ](?P<action>[a-zA-Z][a-zA-Z_ ]*))?
+        ,[ ]client:[ ](?P<client>[^,]*),[ ]server:[ ](?P<server>[^,]*)
+        (?:,[ ]request:[ ]"(?P<request>.*?)")?
+        (?:,[ ]subrequest:[ ]"(?P<subrequest>.*?)")?
+        (?:,[ ]upstream:[ ]"(?P<upstream>.*?)")?
+        (?:,[ ]host:[ ]"(?P<host>.*?)")?
+        (?:,[ ]referrer:[ ]"(?P<referrer>.*?)")?$""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRecord:
+    """One line of an error log; what the line does not have is None."""
+
+    line: str
+    """The whole line, without its line feed."""
+    time: str
+    """`2024/07/15 17:14:08`, local time."""
+    level: Level
+    pid: int
+    connection: int | None
+    message: str
+    """Up to ` while …` and `, client: …`."""
+    action: str | None = None
+    client: str | None = None
+    server: str | None = None
+    request: str | None = None
+    upstream: str | None = None
+    host: str | None = None
+    referrer: str | None = None
+
+
+_LEVELS = {level.word: level for level in Level}
+
+
+def error_record(line: str) -> ErrorRecord | None:
+    """The record of a line; None if it is not one of nginx's."""
+    line = line.rstrip("\n")
+    match = _LINE.fullmatch(line)
+    if match is None or match["level"] not in _LEVELS:
+        return None
+    text, found = match["text"], _CONTEXT.search(match["text"])
+    context = {} if found is None else found.groupdict()
+    context.pop("subrequest", None)
+    return ErrorRecord(
+        line=line,
+        time=match["time"],
+        level=_LEVELS[match["level"]],
+        pid=int(match["pid"]),
+        connection=int(match["connection"]) if match["connection"] else None,
+        message=text if found is None else text[: found.start()],
+        **context,
+    )

@@ -1,0 +1,192 @@
+"""`sniproxy.serve` and `serve_in_thread`: a proxy as a value."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+import trio
+
+import sniproxy
+from sniproxy.message import Level, Side
+
+PLAIN = """
+events {}
+http {
+    server {
+        listen 127.0.0.1:0;
+        location / { return 200 %s; }
+        location /down/ { proxy_pass http://127.0.0.1:1; }
+    }
+}
+"""
+
+TLS = """
+events {}
+http {
+    ssl_certificate auto;
+    server { listen 127.0.0.1:0 ssl; server_name origin.test; location / { return 200 origin; } }
+    server { listen 127.0.0.1:0 ssl default_server; ssl_reject_handshake on; }
+}
+"""
+
+FRONT = """
+events {}
+http {
+    server {
+        listen 127.0.0.1:0;
+        location /without/ { proxy_pass %(origin)s/; }
+        location /with/ {
+            proxy_pass %(origin)s/;
+            proxy_ssl_server_name on;
+            proxy_ssl_name origin.test;
+            proxy_set_header Host origin.test;
+        }
+    }
+}
+"""
+
+
+def fetch(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+async def test_a_proxy_in_a_trio_program() -> None:
+    async with sniproxy.serve(PLAIN % "hello") as proxy:
+        ((host, port),) = proxy.addresses
+        assert host == "127.0.0.1"
+        assert proxy.urls == [f"http://127.0.0.1:{port}"]
+        answer = await trio.to_thread.run_sync(fetch, proxy.urls[0])
+        assert answer == (200, "hello")
+        await proxy.wait_for(lambda: len(proxy.access_log) == 1)
+        assert '"GET / HTTP/1.1" 200 5 ' in proxy.access_log[0]
+
+
+def test_the_502_and_its_cure() -> None:
+    with (
+        sniproxy.serve_in_thread(TLS) as origin,
+        sniproxy.serve_in_thread(FRONT % {"origin": origin.urls[0]}) as front,
+    ):
+        assert fetch(front.urls[0] + "/without/")[0] == 502
+        (error,) = [r for r in front.error_log if r.level is Level.ERROR]
+        assert error.message.startswith("SSL_do_handshake() failed (SSL: error:0A000458:")
+        assert error.action == "SSL handshaking to upstream"
+        assert error.request == "GET /without/ HTTP/1.1"
+        assert error.upstream == origin.urls[0] + "/"
+        assert fetch(front.urls[0] + "/with/") == (200, "origin")
+        failed, good = [h for h in front.handshakes if h.side is Side.UPSTREAM]
+        assert failed.server_name is None
+        assert failed.failure is not None
+        assert (good.server_name, good.failure) == ("origin.test", None)
+        assert [h.server_name for h in origin.handshakes] == [None, "origin.test"]
+
+
+def test_a_client_that_trusts_the_development_ca() -> None:
+    from sniproxy.tls.devca import DevCA
+
+    context = ssl.create_default_context(cafile=str(DevCA.open().certificate_path))
+    with sniproxy.serve_in_thread(TLS) as origin:
+        _, port = origin.addresses[0]
+        import socket
+
+        with (
+            socket.create_connection(("127.0.0.1", port)) as sock,
+            context.wrap_socket(sock, server_hostname="origin.test") as tls,
+        ):
+            assert tls.version() == "TLSv1.3"
+
+
+async def test_reload_keeps_the_port_and_the_records() -> None:
+    async with sniproxy.serve(PLAIN % "one") as proxy:
+        (url,) = proxy.urls
+        assert (await trio.to_thread.run_sync(fetch, url))[1] == "one"
+        await proxy.reload(PLAIN % "two")
+        assert proxy.urls == [url]
+        assert (await trio.to_thread.run_sync(fetch, url))[1] == "two"
+        with pytest.raises(sniproxy.ConfigError, match='unknown directive "evnts"'):
+            await proxy.reload("evnts {}")
+        assert (await trio.to_thread.run_sync(fetch, url))[1] == "two"
+        await proxy.wait_for(lambda: len(proxy.access_log) == 3)
+
+
+def test_reload_in_a_thread() -> None:
+    with sniproxy.serve_in_thread(PLAIN % "one") as proxy:
+        proxy.reload(PLAIN % "two")
+        assert fetch(proxy.urls[0])[1] == "two"
+
+
+def test_waiting_in_a_thread() -> None:
+    with sniproxy.serve_in_thread(PLAIN % "one") as proxy:
+        assert fetch(proxy.urls[0] + "/down/")[0] == 502
+        assert proxy.wait_for(lambda: any("refused" in r.message for r in proxy.error_log))
+        assert not proxy.wait_for(lambda: False, timeout=0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "syntax", "message"),
+    [
+        ("events {", "nginx", "unexpected end of file"),
+        ("[http", "toml", "configuration:1"),
+        ("events {} http { server { listen 127.0.0.1:1; listen 127.0.0.1:1; } }", "nginx",
+         "a duplicate listen"),
+    ],
+)  # fmt: skip
+def test_what_nginx_refuses(text: str, syntax: str, message: str) -> None:
+    with (
+        pytest.raises(sniproxy.ConfigError, match=message),
+        sniproxy.serve_in_thread(text, syntax=syntax),  # type: ignore[arg-type]
+    ):
+        pytest.fail("it runs")
+
+
+def test_an_address_in_use_is_refused_at_once() -> None:
+    with sniproxy.serve_in_thread(PLAIN % "one") as proxy:
+        taken = (PLAIN % "two").replace("127.0.0.1:0", f"127.0.0.1:{proxy.addresses[0][1]}")
+        with (
+            pytest.raises(sniproxy.ConfigError, match=r"bind\(\) to 127.0.0.1:\d+ failed"),
+            sniproxy.serve_in_thread(taken),
+        ):
+            pytest.fail("it runs")
+
+
+def test_toml_files_and_directives(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(
+        '[[http.server]]\nlisten = "127.0.0.1:0"\n[http.server.location."/"]\nreturn = "200 toml"\n'
+    )
+    with sniproxy.serve_in_thread(file, directives="ssl_error_dialect 3.5;") as proxy:
+        assert fetch(proxy.urls[0]) == (200, "toml")
+    with sniproxy.serve_in_thread(file.read_text(), syntax="toml") as proxy:
+        assert fetch(proxy.urls[0]) == (200, "toml")
+
+
+async def test_the_blocks_own_error_is_its_own() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with sniproxy.serve(PLAIN % "x"):
+            raise ZeroDivisionError
+
+
+async def test_cancelled_from_outside() -> None:
+    with trio.move_on_after(0.05) as scope:
+        async with sniproxy.serve(PLAIN % "x"):
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+
+
+def test_nothing_is_left() -> None:
+    before = threading.active_count()
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(10):
+        with sniproxy.serve_in_thread(PLAIN % "x") as proxy:
+            assert fetch(proxy.urls[0])[0] == 200
+    assert threading.active_count() == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors
