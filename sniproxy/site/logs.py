@@ -13,6 +13,9 @@ from ..running import AccessTarget
 from ..script import compile_template
 from .paths import Paths
 
+UNSAID = directives.Log().access_log
+"""What a location has that no `access_log` is for: a file, which an observer makes needless."""
+
 
 class Logs:
     """Makes the logs of all levels, each file opened once."""
@@ -48,7 +51,7 @@ class Logs:
 
     def access_logs(self, said: Sequence[AccessLog | None]) -> tuple[AccessTarget, ...]:
         """The access logs of a location; `off` (None) beats all."""
-        if None in said:
+        if None in said or (self._observed and said is UNSAID):
             return self._observed
         own = [self._access(log) for log in said if log is not None]
         return (*own, *self._observed)
