@@ -66,81 +66,101 @@ class Found:
     """The path lacks the slash at its end that a proxying location's name has: a redirect."""
 
 
-class Locations:
-    """The locations of one level, searched as nginx does."""
+class _Level:
+    """The locations of one level, by kind."""
 
-    def __init__(self, locations: Iterable[Location], *, patterns_only: bool = False) -> None:
-        """`patterns_only`: nginx looks at no other locations inside a regular expression's."""
-        self._exact: dict[str, Location] = {}
-        self._prefixes: dict[str, Location] = {}
-        self._patterns: list[tuple[re.Pattern[str], Location]] = []
-        self._nested: dict[Location, Locations] = {}
+    __slots__ = ("exact", "lengths", "nested", "patterns", "prefixes")
+
+    def __init__(self, locations: Iterable[Location], *, patterns_only: bool) -> None:
+        self.exact: dict[str, Location] = {}
+        self.prefixes: dict[str, Location] = {}
+        self.patterns: list[tuple[re.Pattern[str], Location]] = []
+        self.nested: dict[Location, _Level] = {}
         for location in locations:
             name = location.name
             if name.pattern is not None:
-                self._patterns.append((name.pattern, location))
+                self.patterns.append((name.pattern, location))
             elif patterns_only:
                 continue
             elif name.modifier == "=":
-                self._exact[name.name] = location
+                self.exact[name.name] = location
             elif name.modifier != "@":
-                self._prefixes[name.name] = location
-            if location.locations:
-                self._nested[location] = Locations(
-                    location.locations, patterns_only=name.pattern is not None
-                )
-        self._lengths = sorted({len(name) for name in self._prefixes}, reverse=True)
+                self.prefixes[name.name] = location
+        self.lengths = sorted({len(name) for name in self.prefixes}, reverse=True)
 
-    def find(self, path: str) -> Found:
-        """The location for a normalised path.
-
-        An exact one ends the search. Else the longest prefix counts, and what is nested in it
-        beats it; then come regular expressions, unless that prefix is `^~`.
-        """
-        exact = self._exact.get(path)
-        if exact is not None:
-            return Found(exact)
-        prefix = self._longest_prefix(path)
-        slashed = self._lacking_slash(path)
-        if slashed is not None:
-            return Found(slashed, add_slash=True)
-        found = Found(prefix)
-        if prefix is not None and prefix in self._nested:
-            nested = self._nested[prefix].find(path)
-            if nested.add_slash or nested.captures is not None:
-                return nested
-            if nested.location is not None:
-                if nested.location.name.modifier == "=":
-                    return nested
-                found = nested
-        if prefix is None or prefix.name.modifier != "^~":
-            for pattern, location in self._patterns:
-                match = pattern.search(path)
-                if match is not None:
-                    return self._inside(location, path, match)
-        return found
-
-    def _longest_prefix(self, path: str) -> Location | None:
-        for length in self._lengths:
-            location = self._prefixes.get(path[:length])
+    def longest_prefix(self, path: str) -> Location | None:
+        for length in self.lengths:
+            location = self.prefixes.get(path[:length])
             if location is not None and length <= len(path):
                 return location
         return None
 
-    def _lacking_slash(self, path: str) -> Location | None:
+    def lacking_slash(self, path: str) -> Location | None:
         """The proxying location that `path` would lead to with a slash at its end."""
-        if path in self._prefixes:
+        if path in self.prefixes:
             return None
-        for locations in (self._exact, self._prefixes):
+        for locations in (self.exact, self.prefixes):
             location = locations.get(path + "/")
             if location is not None and location.proxy.proxy_pass is not None:
                 return location
         return None
 
-    def _inside(self, location: Location, path: str, match: re.Match[str]) -> Found:
-        nested = self._nested.get(location)
-        if nested is not None:
-            found = nested.find(path)
-            if found.location is not None:
-                return found
-        return Found(location, match)
+    def matching(self, path: str) -> Found | None:
+        """The first regular expression that matches, and what is nested in it."""
+        found: Found | None = None
+        level: _Level | None = self
+        while level is not None:
+            for pattern, location in level.patterns:
+                match = pattern.search(path)
+                if match is not None:
+                    found = Found(location, match)
+                    level = level.nested.get(location)
+                    break
+            else:
+                break
+        return found
+
+
+class Locations:
+    """The locations of a server, searched as nginx does. They may be nested to any depth."""
+
+    def __init__(self, locations: Iterable[Location]) -> None:
+        self._outermost = _Level(locations, patterns_only=False)
+        waiting = [self._outermost]
+        while waiting:
+            level = waiting.pop()
+            patterns = [location for _, location in level.patterns]
+            for location in (*level.exact.values(), *level.prefixes.values(), *patterns):
+                if location.locations:
+                    # nginx looks at nothing else inside of a regular expression's.
+                    patterns_only = location.name.pattern is not None
+                    nested = _Level(location.locations, patterns_only=patterns_only)
+                    level.nested[location] = nested
+                    waiting.append(nested)
+
+    def find(self, path: str) -> Found:
+        """The location for a normalised path.
+
+        An exact one ends the search. Else the longest prefix counts, and what is nested in it
+        beats it; then come regular expressions, innermost first, unless that prefix is `^~`.
+        """
+        passed: list[tuple[_Level, Location | None]] = []
+        level: _Level | None = self._outermost
+        while level is not None:
+            exact = level.exact.get(path)
+            if exact is not None:
+                return Found(exact)
+            prefix = level.longest_prefix(path)
+            slashed = level.lacking_slash(path)
+            if slashed is not None:
+                return Found(slashed, add_slash=True)
+            passed.append((level, prefix))
+            level = level.nested.get(prefix) if prefix is not None else None
+        best: Location | None = None
+        for level, prefix in reversed(passed):
+            best = best or prefix
+            if prefix is None or prefix.name.modifier != "^~":
+                found = level.matching(path)
+                if found is not None:
+                    return found
+        return Found(best)

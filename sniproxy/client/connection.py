@@ -191,10 +191,10 @@ class ClientConnection:
         if not came and first:
             self.log.write(Level.INFO, "client closed connection")
         elif not came and not self.running.stopping:
-            self._note_kept_connection_closed()
+            self._note_kept_connection_closed(self.stream.end_errno)
         return came
 
-    def _note_kept_connection_closed(self, errno: int | None = None) -> None:
+    def _note_kept_connection_closed(self, errno: int | None) -> None:
         text = f"client {self.log.client} closed keepalive connection"
         self.log.write_bare(Level.INFO, Failure(text, errno=errno).message)
 
@@ -257,6 +257,9 @@ class ClientConnection:
             if not response.conditional:
                 self.log.action = "sending to client"
             return await self._send(facts, response)
+        except Failed as failed:
+            self.log.failure(failed.failure)
+            return False
         finally:
             if self.spooled is not None:
                 self.spooled.close()
@@ -357,8 +360,11 @@ class ClientConnection:
             if silent:
                 facts.status = refused.status
                 return False
+            self.log.action = "sending to client"
             await self.writer.write(facts, special_response(refused.status, facts), may_keep=False)
             await self._close(facts.location.core, unread=True)
+        except Failed as failed:
+            self.log.failure(failed.failure)
         finally:
             self._log_access(server.outside, facts)
         return False

@@ -223,6 +223,10 @@ def _default_servers(bound: Iterable[Binding]) -> dict[Server, Server]:
 
 
 def _below(location: Location) -> Iterator[Location]:
-    for nested in (*location.locations, *location.conditional):
-        yield nested
-        yield from _below(nested)
+    """All that is nested in `location`, outer ones first; as deep as it may be, so no recursion."""
+    waiting = [location]
+    while waiting:
+        found = waiting.pop()
+        if found is not location:
+            yield found
+        waiting += reversed((*found.locations, *found.conditional))

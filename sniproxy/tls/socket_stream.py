@@ -30,6 +30,8 @@ class SocketStream:
         self.side = side
         self.broken = False
         """True while a write is under way, and for good when it did not end well."""
+        self.end_errno: int | None = None
+        """What the kernel said where TLS took more than a FIN for the end."""
         self.requests = 0
         """Exchanges that it has carried, where it is kept for more."""
         self.opened = 0.0

@@ -265,6 +265,7 @@ class TLSStream(SocketStream):
         self._at_end = True
         queue = openssl.drain_error_queue()
         if error == openssl.ZERO_RETURN or not queue:
+            self.end_errno = errno if error == openssl.SYSCALL and errno else None
             return b""
         raise self._failed("SSL_read() failed", queue, error, errno)
 

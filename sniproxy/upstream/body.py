@@ -79,6 +79,7 @@ class ResponseBody:
             if not held or failed.failure.kind is FailureClass.TIMEOUT:
                 raise BodyBroken from None
         self._facts.response_length += len(held)
+        self._log.action = "sending to client"
         return held
 
     async def _piece(self) -> bytes:

@@ -175,7 +175,7 @@ class Client:
     async def run(self, port: int) -> None:
         self.wire = wire = Wire(await trio.open_tcp_stream("127.0.0.1", port))
         async with wire.stream:
-            tls = await self._handshake(wire) if self.attack.way is INSIDE else None
+            tls = await self.handshake(wire) if self.attack.way is INSIDE else None
             for step in self.attack.steps:
                 if step is RESET:
                     wire.reset()
@@ -184,7 +184,10 @@ class Client:
                 if step is FIN:
                     await wire.stream.send_eof()
                 elif step is AWAIT:
-                    await wire.read()
+                    if tls is None:
+                        await wire.read()
+                    else:
+                        self.decrypted += await tls.read()
                 elif isinstance(step, Under):
                     await wire.send(step.data)
                 elif isinstance(step, bytes):
@@ -193,7 +196,8 @@ class Client:
                     await trio.sleep(self.attack.gap)
             await self._read_to_the_end(wire, tls)
 
-    async def _handshake(self, wire: Wire) -> TLSWire:
+    @staticmethod
+    async def handshake(wire: Wire) -> TLSWire:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

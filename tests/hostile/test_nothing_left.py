@@ -1,0 +1,367 @@
+"""Whatever a client does: no task and no socket is left, no bug shows, memory does not grow."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+import trio
+
+from sniproxy.phases import Phases
+from sniproxy.testing.wire import Wire
+from tests.cli.processes import HEAD, ask, everything, served, wait_until
+from tests.hostile.attacks import (
+    ATTACKS,
+    GARBAGE,
+    GET,
+    HELLO,
+    HELLO_12,
+    INSIDE,
+    PLAIN,
+    RAW,
+    RESET,
+    Attack,
+    hello,
+    record,
+)
+from tests.hostile.inside import Inside, run, serving
+from tests.hostile.stage import Client, Ports, free_ports, serve_upstream
+from tests.programs import SNIPROXY, Program
+
+BUG = re.compile(r"\[alert\]|\[emerg\]|internal error|Traceback")
+
+
+@pytest.fixture
+def ports() -> Iterator[Ports]:
+    with free_ports() as ports:
+        yield ports
+
+
+def bugs(lines: list[str]) -> list[str]:
+    return [line for line in lines if BUG.search(line)]
+
+
+async def play(attack: Attack, inside: Inside) -> Client:
+    client = Client(attack)
+    port = inside.ports.front if attack.way is PLAIN else inside.ports.secure
+    await client.run(port)
+    return client
+
+
+def test_after_every_attack_nothing_is_left(tmp_path: Path, ports: Ports) -> None:
+    async def test() -> None:
+        async with trio.open_nursery() as upstream:
+            await upstream.start(serve_upstream, ports.upstream)
+            async with serving(tmp_path, ports) as inside:
+                for attack in ATTACKS:
+                    with trio.fail_after(200):
+                        client = await play(attack, inside)
+                    assert client.parting != "still connected"
+                    assert await inside.settled() == inside.before, attack.name
+                    assert bugs(inside.log.take()) == [], attack.name
+            upstream.cancel_scope.cancel()
+
+    run(test)
+
+
+SLOW = {
+    "silent": (PLAIN, ()),
+    "silent-tls": (RAW, ()),
+    "slow-head": (PLAIN, tuple(bytes((letter,)) for letter in GET[:-4])),
+    "slow-hello": (RAW, tuple(bytes((letter,)) for letter in HELLO[:100])),
+    "silent-after-handshake": (INSIDE, ()),
+    "slow-after-handshake": (INSIDE, tuple(bytes((letter,)) for letter in GET[:-4])),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_a_minute_is_all_that_a_client_has(name: str, tmp_path: Path, ports: Ports) -> None:
+    """`client_header_timeout` is 60 s from accept to the end of the head, handshake included."""
+    way, steps = SLOW[name]
+
+    async def test() -> None:
+        async with serving(tmp_path, ports) as inside:
+            began = trio.current_time()
+            attack = Attack(name, "", (*steps, b"", b""), way=way, gap=7.0 if steps else 0.0)
+            with trio.fail_after(1000):
+                await first_to_close(attack, inside)
+            assert trio.current_time() - began == pytest.approx(60, abs=7.1)
+            assert await inside.settled() == inside.before
+            [line] = inside.log.take()
+            assert "client timed out (110: " in line
+
+    run(test)
+
+
+async def first_to_close(attack: Attack, inside: Inside) -> None:
+    """Play `attack`, and be done as soon as the server is."""
+    async with trio.open_nursery() as nursery:
+
+        async def watch() -> None:
+            await inside.log.written.wait()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(watch)
+        with suppress(trio.BrokenResourceError):
+            await play(attack, inside)
+
+
+@pytest.mark.parametrize("whole", [HELLO, HELLO_12], ids=["tls-1.3", "tls-1.2"])
+def test_every_truncation_of_a_hello(whole: bytes, tmp_path: Path, ports: Ports) -> None:
+    async def test() -> None:
+        async with serving(tmp_path, ports) as inside:
+            for length in range(len(whole)):
+                received = await deliver(whole[:length], inside)
+                assert received == b""
+                wanted = "peer closed connection in SSL handshake" if length else "client closed"
+                [line] = inside.log.take()
+                assert line.startswith("[info] ")
+                assert wanted in line
+            assert await inside.settled() == inside.before
+
+    run(test)
+
+
+async def deliver(data: bytes, inside: Inside) -> bytes:
+    """What the TLS port says to `data` and a FIN, until it closes."""
+    wire = Wire(await trio.open_tcp_stream("127.0.0.1", inside.ports.secure))
+    async with wire.stream:
+        with trio.fail_after(200):
+            if data:
+                await wire.send(data)
+            await wire.finish()
+    return bytes(wire.received)
+
+
+def mutations(whole: bytes, number: int) -> Iterator[bytes]:
+    chance = random.Random(4)
+    for _ in range(number):
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 1, 2, 5))):
+            position = chance.randrange(len(data))
+            match chance.randrange(4):
+                case 0:
+                    data[position] = chance.randrange(256)
+                case 1:
+                    data[position] ^= 1 << chance.randrange(8)
+                case 2:
+                    del data[position : position + chance.randrange(1, 20)]
+                case 3:
+                    data[position:position] = chance.randbytes(chance.randrange(1, 20))
+        yield bytes(data)
+
+
+def test_hellos_that_are_a_little_wrong(tmp_path: Path, ports: Ports) -> None:
+    async def test() -> None:
+        async with serving(tmp_path, ports) as inside:
+            for data in mutations(HELLO, 400):
+                await deliver(data, inside)
+                lines = inside.log.take()
+                assert bugs(lines) == [], data.hex()
+            assert await inside.settled() == inside.before
+
+    run(test)
+
+
+NAMES = [
+    b"", b".", b"..", b"a..b", b".front.test", b"front.test.", b"FRONT.test", b"*.front.test",
+    b"*", b"a\0b", b"\0", b"\xff\xfe", b"a b", b"-", b"_", b"127.0.0.1", b"::1", b"%s%n", b"a/../b",
+    b"\r\nInjected: yes", b'"', b"a" * 63 + b".test", b"a" * 64 + b".test",
+    b".".join([b"a" * 60] * 4), b"a" * 255, b"x" * 10_000, "é.test".encode(), b"xn--9ca.test",
+    b"rejected.test",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:20].decode("latin-1"))
+def test_names_that_nobody_has(name: bytes, tmp_path: Path, ports: Ports) -> None:
+    """Also with `ssl_certificate auto`, which makes a certificate for what is asked."""
+
+    async def test() -> None:
+        async with serving(tmp_path, ports) as inside:
+            received = await deliver(named(name), inside)
+            assert received[:1] in (b"", b"\x15", b"\x16")
+            lines = inside.log.take()
+            assert bugs(lines) == []
+            assert all(line.startswith("[info] ") for line in lines)
+            assert not any("Injected" in line for line in lines)
+            assert await inside.settled() == inside.before
+
+    run(test)
+
+
+def named(name: bytes) -> bytes:
+    """HELLO with another name; all lengths around it are right again."""
+    old = server_name(b"front.test")
+    body = HELLO[5:]
+    at = body.index(old)
+    new = server_name(name)
+    extensions = extensions_at(body)
+    length = int.from_bytes(body[extensions : extensions + 2], "big") + len(new) - len(old)
+    body = (
+        body[:extensions]
+        + length.to_bytes(2, "big")
+        + body[extensions + 2 : at]
+        + new
+        + (body[at + len(old) :])
+    )
+    body = body[:1] + (len(body) - 4).to_bytes(3, "big") + body[4:]
+    return record(22, body, 0x0301)
+
+
+def server_name(name: bytes) -> bytes:
+    entry = b"\0" + len(name).to_bytes(2, "big") + name
+    listed = len(entry).to_bytes(2, "big") + entry
+    return b"\0\0" + len(listed).to_bytes(2, "big") + listed
+
+
+def extensions_at(body: bytes) -> int:
+    """Where the length of a ClientHello's extensions stands."""
+    at = 4 + 2 + 32
+    at += 1 + body[at]
+    at += 2 + int.from_bytes(body[at : at + 2], "big")
+    return at + 1 + body[at]
+
+
+def test_many_at_once(tmp_path: Path, ports: Ports) -> None:
+    """While hundreds dawdle others are answered, and in the end all are gone."""
+    dawdlers = (
+        Attack("", "", (b"GET / HT",)),
+        Attack("", "", (HELLO[:100],), way=RAW),
+        Attack("", "", (GARBAGE,), way=RAW),
+        Attack("", "", (b"GET / HTTP/1.1\r\n", RESET)),
+        Attack("", "", (), way=INSIDE),
+        Attack("", "", (GARBAGE,), way=INSIDE),
+    )
+
+    async def test() -> None:
+        async with serving(tmp_path, ports) as inside:
+            async with trio.open_nursery() as nursery:
+                for number in range(300):
+                    nursery.start_soon(play, dawdlers[number % len(dawdlers)], inside)
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                for way in (PLAIN, INSIDE):
+                    client = await play(Attack("", "", (GET,), way=way), inside)
+                    assert list(client.received())[-2:] == ["hello", ""]
+            assert await inside.settled() == inside.before
+            assert bugs(inside.log.take()) == []
+
+    run(test)
+
+
+BAD_HANDSHAKES = (record(22, GARBAGE), HELLO[:200], HELLO + GARBAGE, hello("rejected.test"), HELLO)
+
+
+def test_memory_does_not_grow(tmp_path: Path, ports: Ports) -> None:
+    async def test() -> None:
+        async with serving(tmp_path, ports) as inside:
+
+            async def handshakes(number: int) -> int:
+                for turn in range(number):
+                    await deliver(BAD_HANDSHAKES[turn % len(BAD_HANDSHAKES)], inside)
+                    inside.log.take()
+                assert await inside.settled() == inside.before
+                return resident()
+
+            warm = await handshakes(500)
+            assert await handshakes(2000) - warm < 1024 * 1024
+
+    run(test)
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+@asynccontextmanager
+async def endless_upstream(port: int) -> AsyncIterator[list[str]]:
+    """An upstream whose answer does not end; what it yields fills when it is cut off."""
+    cut: list[str] = []
+
+    async def answer(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some()
+            await stream.send_all(b"HTTP/1.1 200 OK\r\n\r\n")
+            try:
+                while True:
+                    await stream.send_all(b"a" * 65536)
+            except trio.BrokenResourceError:
+                cut.append("cut")
+
+    listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, answer, listeners)
+        yield cut
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("way", [PLAIN, INSIDE])
+@pytest.mark.parametrize("resets", [True, False], ids=["reset", "stopped"])
+def test_a_client_that_takes_no_more(
+    resets: bool, way: object, tmp_path: Path, ports: Ports
+) -> None:
+    """A reset in the middle of a response, or nobody who reads it: both sides are let go."""
+
+    async def test() -> None:
+        async with endless_upstream(ports.upstream) as cut, serving(tmp_path, ports) as inside:
+            port = inside.ports.front if way is PLAIN else inside.ports.secure
+            wire = Wire(await trio.open_tcp_stream("127.0.0.1", port))
+            channel = wire if way is PLAIN else await Client.handshake(wire)
+            await channel.send(b"GET /up HTTP/1.1\r\nHost: front.test\r\n\r\n")
+            assert b"200 OK" in await channel.read()
+            with trio.fail_after(200):
+                if resets:
+                    wire.reset()
+                while not cut:
+                    await trio.sleep(1)
+            await wire.stream.aclose()
+            assert await inside.settled() == inside.before
+            [line] = inside.log.take()
+            level, text = ("info", "reset by peer") if resets else ("info", "client timed out")
+            assert line.startswith(f"[{level}] ")
+            assert text in line
+            assert " while sending to client, client: 127.0.0.1, server: front.test, " in line
+
+    run(test)
+
+
+def test_a_bug_ends_one_connection_and_shows_in_one_line(
+    tmp_path: Path, ports: Ports, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def test() -> None:
+        async with serving(tmp_path, ports) as inside:
+            monkeypatch.setattr(Phases, "response", lambda *_: 1 / 0)
+            client = await play(Attack("", "", (GET,)), inside)
+            assert list(client.received()) == [""]
+            [line] = inside.log.take()
+            assert line.startswith("[alert] ")
+            assert "internal error: ZeroDivisionError('division by zero') at " in line
+            monkeypatch.undo()
+            client = await play(Attack("", "", (GET,)), inside)
+            assert list(client.received())[-2:] == ["hello", ""]
+            assert await inside.settled() == inside.before
+
+    run(test)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_no_descriptors_left_for_more(tmp_path: Path) -> None:
+    """Accepting fails, is told at `crit`, and goes on when others have left."""
+    few = Program("sniproxy", ("sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *SNIPROXY.command))
+    configuration = HEAD + " http { server { listen 127.0.0.1:PORT; return 200 hello; } }"
+    with served(few, tmp_path, configuration) as process:
+        clients = [process.connect() for _ in range(60)]
+        wait_until(lambda: "accept4() failed (24: " in process.read("error.log"))
+        assert "[crit] " in process.read("error.log")
+        for client in clients:
+            client.close()
+        with process.connect() as client:
+            ask(client, connection="close")
+            assert everything(client).endswith(b"hello")
+        assert process.stop() == 0
+        assert process.read("stderr.log") == ""
