@@ -69,8 +69,7 @@ class ClientContexts:
     def _loaded(self, server: Server, settings: dict[str, Any]) -> ServerTLS:
         ssl = server.ssl
         pairs = ssl.pairs()
-        file = ssl.ssl_password_file
-        passphrases = self.shared.passphrases(file)
+        passphrases = self.shared.passphrases(ssl.ssl_password_file)
         if all(template.is_constant for pair in pairs for template in pair):
             sources = [
                 CertificateSource(
@@ -88,7 +87,8 @@ class ClientContexts:
             lambda *sources: server_context(certificates=sources, by_variables=base, **settings),
             ssl.ssl_certificate_cache or NO_CACHE,
         )
-        return ServerTLS(base, self._named(server, pairs, passphrases, contexts))
+        # nginx tries an empty passphrase then, where it would have asked for one at start.
+        return ServerTLS(base, self._named(server, pairs, passphrases or ("",), contexts))
 
     def _named(
         self,

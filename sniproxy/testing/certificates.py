@@ -31,8 +31,9 @@ class Validity:
     ends: int = 365
 
     def moments(self) -> tuple[datetime.datetime, datetime.datetime]:
+        """The end is an hour later: what counts whole days is not to stand on an edge."""
         now = datetime.datetime.now(datetime.UTC)
-        return now + self.begins * DAY, now + self.ends * DAY
+        return now + self.begins * DAY, now + self.ends * DAY + datetime.timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,13 +174,22 @@ def _escaped_byte(character: str, first: bool, last: bool) -> str:
 
 
 def oneline(name: Sequence[Sequence[Attribute]], short_name: ShortName) -> str:
-    """All parts in their order, each behind a slash."""
+    """All parts in their order, each behind a slash; `+` between what is one part."""
     return "".join(
-        f"/{short_name(attribute.kind) or attribute.kind}={_printable(attribute.value.content)}"
+        "/"
+        + "+".join(
+            f"{short_name(attribute.kind) or attribute.kind}={_printable(attribute.value.content)}"
+            for attribute in part
+        )
         for part in name
-        for attribute in part
     )
 
 
 def _printable(text: bytes) -> str:
-    return "".join(chr(b) if 0x20 <= b <= 0x7E else f"\\x{b:02X}" for b in text)
+    return "".join(_printable_byte(chr(byte)) for byte in text)
+
+
+def _printable_byte(character: str) -> str:
+    if character in "/+":
+        return "\\" + character
+    return character if " " <= character <= "~" else f"\\x{ord(character):02X}"

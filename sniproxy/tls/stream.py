@@ -401,13 +401,16 @@ class TLSStream(SocketStream):
 
     @property
     def offered_groups(self) -> str:
-        hello = self._parsed_hello
+        """`X25519:prime256v1`; "" for a resumed session of TLS 1.2, which needs none."""
+        needless = self.resumed and self.protocol != "TLSv1.3"
+        hello = None if needless else self._parsed_hello
         return named(hello.groups, GROUPS.get) if hello else ""
 
     @property
     def offered_signature_algorithms(self) -> str:
-        """In numbers, `0x0403:…`, which is all that an OpenSSL before 4 tells of them."""
-        hello = self._parsed_hello
+        """In numbers, `0x0403:…`, which is all that an OpenSSL before 4 tells of them; "" for
+        a resumed session, where they do not matter."""
+        hello = None if self.resumed else self._parsed_hello
         return named(hello.signature_algorithms, lambda number: None) if hello else ""
 
     @property

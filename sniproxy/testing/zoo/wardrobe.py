@@ -32,7 +32,7 @@ ODD_NAME = x509.Name(
         x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "test")]),
         x509.RelativeDistinguishedName(
             [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, ' #a,b+c"d\\e<f>g;h= '),
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, ' #a,b+c"d\\e<f>g;h=i/j '),
                 x509.NameAttribute(NameOID.USER_ID, "#1"),
             ]
         ),

@@ -1,0 +1,173 @@
+"""`ssl_certificate` and its kin: several, encrypted ones, text in place of files, variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sniproxy.testing.client import ClientTLS
+from sniproxy.testing.zoo.animals import TLS12
+from tests.conformance.scenario import Scenario, Table, get
+
+HANDSHAKING = " while SSL handshaking, client: 127.0.0.1, server: 127.0.0."
+NO_CERTIFICATE = (
+    f"SSL_do_handshake() failed (SSL: error:0A000179:SSL routines::cert cb error){HANDSHAKING}"
+)
+FACTS = "$server_name $ssl_server_name"
+CHAIN = (
+    'ssl_certificate "data:CONTENT(deep-2.pem)"; ssl_certificate_key "data:CONTENT(deep-2.key)";'
+)
+PASSPHRASES = "ssl_password_file passphrases;"
+
+
+def shown(name: str, rule: str, tls: ClientTLS, *, logs: tuple[str, ...] = ()) -> Scenario:
+    """A client that is told which certificate by its common name; with `logs` by none."""
+    host = tls.server_name or "front.test"
+    return Scenario(
+        name, rule, "return 204;", (), proxy_pass="none", requests=(get(path="/", host=host),),
+        tls=tls, status=() if logs else 200, logs=(*logs, NO_CERTIFICATE) if logs else (),
+    )  # fmt: skip
+
+
+def several() -> Iterator[Scenario]:
+    for cipher in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"):
+        for host in ("two.test", "two-reversed.test"):
+            yield shown(
+                f"{host.removesuffix('.test')}-{cipher[6:9].lower()}",
+                "of certificates with different kinds of keys the cipher chooses",
+                ClientTLS(host, maximum=TLS12, ciphers=cipher),
+            )
+    yield shown("two-1.3", "so do the client's signatures in TLS 1.3", ClientTLS("two.test"))
+    yield shown(
+        "doubled", "of two with the same kind the last one counts", ClientTLS("doubled.test")
+    )
+    yield shown(
+        "chain", "intermediates are sent from the file", ClientTLS("deep.test", trusts="root")
+    )
+    yield shown("chains", "each with its own", ClientTLS("chains.test", trusts="root"))
+    yield shown("more-keys", "keys without a certificate do not count", ClientTLS("more.test"))
+
+
+def texts() -> Iterator[Scenario]:
+    yield shown("data", "the PEM itself behind data:", ClientTLS("data.test"))
+    yield shown("data-chain", "also with its chain", ClientTLS("data-chain.test", trusts="root"))
+    yield shown("encrypted", "ssl_password_file opens keys", ClientTLS("encrypted.test"))
+
+
+NAMED, FILE, KEY, LOCKED, BOTH, CACHED, VERIFYING = (f"127.0.0.{n}" for n in range(2, 9))
+"""Servers whose certificates are called as the SNI is."""
+
+
+def by_variables() -> Iterator[Scenario]:
+    for name in ("front", "second", "deep-2"):
+        yield shown(
+            f"named-{name}",
+            "variables name certificate and key for each handshake",
+            ClientTLS(name, trusts="root", address=NAMED),
+        )
+    for name, sni, address, log in (
+        ("missing", "nix", NAMED, "cannot load certificate"),
+        ("missing-key", "root", NAMED, "cannot load certificate key"),
+        ("no-certificate", "passphrases", FILE, "cannot load certificate"),
+        ("other-key", "second", KEY, "SSL_use_PrivateKey("),
+        ("locked", "client-encrypted", KEY, "cannot load certificate key"),
+        ("empty", None, NAMED, "cannot load certificate"),
+    ):
+        yield shown(
+            name,
+            "a certificate that does not load is told, and the handshake fails",
+            ClientTLS(sni, address=address),
+            logs=(log,),
+        )
+    yield shown(
+        "key-only",
+        "a variable in the key makes templates of both",
+        ClientTLS("front", address=KEY),
+    )
+    yield shown(
+        "named-encrypted",
+        "the passphrases hold for them too",
+        ClientTLS("client", address=LOCKED),
+    )
+    for cipher in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"):
+        yield shown(
+            f"named-two-{cipher[6:9].lower()}",
+            "several may be named",
+            ClientTLS("front", maximum=TLS12, ciphers=cipher, address=BOTH),
+        )
+    yield shown("cached", "ssl_certificate_cache keeps them", ClientTLS("front", address=CACHED))
+    yield shown(
+        "captures",
+        "captures of the server's name are not there yet",
+        ClientTLS("front.capturing.test"),
+        logs=("cannot load certificate",),
+    )
+    verifying = ClientTLS("front", certificate="client", address=VERIFYING)
+    yield shown("named-verifying", "clients are verified there as elsewhere", verifying)
+    yield Scenario(
+        "named-refusing", "and refused", "return 204;", (), proxy_pass="none",
+        requests=(get(path="/", host="x"),), status=400,
+        tls=ClientTLS("front", certificate="self-signed", address=VERIFYING),
+        logs=("client SSL certificate verify error: (18:) while reading client request headers",),
+    )  # fmt: skip
+    yield Scenario(
+        "named-resumed", "their sessions are resumed", "return 204;", (), proxy_pass="none",
+        requests=(get(path="/", host="x"),), repeat=2, resumed=(False, True),
+        tls=ClientTLS("front", resumes=True, address=NAMED),
+    )  # fmt: skip
+
+
+def server(name: str, certificates: str, listen: str = "FRONT_TLS ssl") -> str:
+    return f"""
+    server {{
+        listen {listen};
+        server_name {name};
+        {certificates}
+        location / {{ return 200 "{FACTS}"; }}
+    }}
+"""
+
+
+def pair(certificate: str, key: str = "") -> str:
+    key = key or f"{certificate}.key"
+    return f"ssl_certificate {certificate}.pem; ssl_certificate_key {key};"
+
+
+STRICT = "ssl_verify_client on; ssl_client_certificate client-root.pem;"
+
+TABLE = Table(
+    "server-certificates",
+    (*several(), *texts(), *by_variables()),
+    http="".join(
+        (
+            server("two.test", pair("front") + pair("rsa")),
+            server("two-reversed.test", pair("rsa") + pair("front")),
+            server("doubled.test", pair("front") + pair("second")),
+            server("deep.test", pair("deep-3")),
+            server("chains.test", pair("deep-3") + pair("rsa")),
+            server("more.test", pair("front") + "ssl_certificate_key rsa.key;"),
+            server("data.test", CHAIN.replace("deep-2", "second")),
+            server("data-chain.test", CHAIN),
+            server("encrypted.test", pair("client", "client-encrypted.key") + PASSPHRASES),
+            server("named.test", pair("$ssl_server_name"), f"{NAMED}:TLS_PORT ssl"),
+            server(
+                "file.test",
+                "ssl_certificate $ssl_server_name; ssl_certificate_key front.key;",
+                f"{FILE}:TLS_PORT ssl",
+            ),
+            server("key.test", pair("front", "$ssl_server_name.key"), f"{KEY}:TLS_PORT ssl"),
+            server(
+                "locked.test",
+                pair("$ssl_server_name", "$ssl_server_name-encrypted.key") + PASSPHRASES,
+                f"{LOCKED}:TLS_PORT ssl",
+            ),
+            server("both.test", pair("$ssl_server_name") + pair("rsa"), f"{BOTH}:TLS_PORT ssl"),
+            server(
+                "cached.test",
+                pair("$ssl_server_name") + "ssl_certificate_cache max=2 valid=1m inactive=1m;",
+                f"{CACHED}:TLS_PORT ssl",
+            ),
+            server("strict.test", pair("$ssl_server_name") + STRICT, f"{VERIFYING}:TLS_PORT ssl"),
+            server(r"~^(?<file>.+)\.capturing\.test$", pair("$file")),
+        )
+    ),
+)
