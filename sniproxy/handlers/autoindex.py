@@ -14,7 +14,7 @@ from ..facts import Facts
 from ..logs.error import ConnectionLog
 from ..message import Level, Outcome, Response, Special
 from ..variables import lookup
-from .files import FORBIDDEN, NOT_THERE, failed
+from .files import FORBIDDEN, NOT_THERE, encoded, failed
 from .listing import Entry, html, in_order, json, jsonp, xml
 
 _CALLBACK = re.compile(r"[A-Za-z0-9_.]*")
@@ -66,10 +66,10 @@ def _written(form: str, entries: list[Entry], callback: str, path: str, files: F
 
 
 def _entries(directory: str, log: ConnectionLog) -> Iterator[Entry]:
-    for name in os.listdir(directory.encode("latin-1")):
+    for name in os.listdir(encoded(directory)):
         if name.startswith(b"."):
             continue
-        path = directory.encode("latin-1") + b"/" + name
+        path = encoded(directory) + b"/" + name
         try:
             status = _status(path)
         except OSError as error:

@@ -24,9 +24,14 @@ def failed(text: str, error: OSError) -> str:
     return f"{text} ({error.errno}: {error.strerror})"
 
 
+def encoded(name: str) -> bytes:
+    """A file's name for the system, which ends at a NUL as C's strings do."""
+    return name.partition("\0")[0].encode("latin-1")
+
+
 def stat_file(name: str) -> os.stat_result:
     """Raises `OSError`."""
-    return os.stat(name.encode("latin-1"))
+    return os.stat(encoded(name))
 
 
 class OpenFile:
@@ -36,7 +41,7 @@ class OpenFile:
         """Raises `OSError`."""
         self.name = name
         # Without O_NONBLOCK a FIFO would be waited for.
-        self.descriptor = os.open(name.encode("latin-1"), os.O_RDONLY | os.O_NONBLOCK)
+        self.descriptor = os.open(encoded(name), os.O_RDONLY | os.O_NONBLOCK)
         status = os.fstat(self.descriptor)
         self.is_directory = stat.S_ISDIR(status.st_mode)
         self.is_regular = stat.S_ISREG(status.st_mode)

@@ -112,6 +112,12 @@ def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     file.close()
 
 
+def test_a_name_ends_at_a_nul(tmp_path: Path) -> None:
+    file = opened(tmp_path / "a", b"x")
+    file.close()
+    OpenFile(f"{tmp_path}/a\0b").close()
+
+
 def test_nothing_stays_open(tmp_path: Path, log: ConnectionLog) -> None:
     file = opened(tmp_path / "a", b"x")
     descriptor = file.descriptor
