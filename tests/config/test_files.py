@@ -138,6 +138,25 @@ def test_types_are_those_of_the_innermost_level_that_has_any() -> None:
         assert (one.media_type("/f.X"), one.media_type("/f.y")) == (x, y)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("nginx.conf", "events {} http { include mime.types; server { } }"),
+        ("nginx.conf", "events {} http { types { include lines; } server { } }"),
+        ("site.toml", 'http.include = "mime.types"\n[http.server]'),
+        ("site.toml", 'http.types.include = "lines"\n[http.server]'),
+        ("site.toml", "http.types = {'a/b' = 'c d', 'e/f' = ['g']}\n[http.server]"),
+    ],
+)
+def test_types_may_stand_in_a_file_of_their_own(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "mime.types").write_text("types { include lines; }")
+    (tmp_path / "lines").write_text("a/b c d;\ne/f g;\n")
+    (tmp_path / name).write_text(text)
+    read = config.load(tmp_path / name)
+    assert read.http is not None
+    assert read.http.servers[0].outside.files.types == ({"c": "a/b", "d": "a/b", "g": "e/f"},)
+
+
 def test_try_files_is_not_handed_down() -> None:
     outside, nested = files("server { try_files a b/ =404; location / { } }")
     assert nested.try_files is None

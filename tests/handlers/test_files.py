@@ -34,7 +34,7 @@ def lines() -> Lines:
 
 @pytest.fixture
 def log(lines: Lines) -> ConnectionLog:
-    target = Target(lines, Level.DEBUG)  # type: ignore[arg-type]
+    target = Target(lines, Level.DEBUG)
     log = ConnectionLog(ErrorLog([target]), 1, "127.0.0.1", "127.0.0.1:80")
     log.action = "sending response to client"
     return log
