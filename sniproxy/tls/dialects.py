@@ -43,6 +43,8 @@ class Release:
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         self.name: str = table["release"]
+        self.beside: str = table["beside"]
+        """The release that it was compared with: the one linked then."""
         self._libraries: dict[int, str] = _by_number(table["libraries"])
         self._reasons: dict[int, dict[int, str]] = {
             n: _by_number(own) for n, own in _by_number(table["reasons"]).items()
@@ -64,9 +66,7 @@ class Release:
         if queue and self.needs_header and is_too_long(where.header):
             codes: Sequence[int] = TOO_LONG
         else:
-            codes = self._queued_instead(queue, place) or [
-                self._with_function(code, place, where.operation) for code in self.kept(queue)
-            ]
+            codes = self._queued_instead(queue, place) or self.packed(queue, place, where.operation)
         return [self._told(code, where) for code in codes]
 
     def verify(self, result: int) -> str:
@@ -74,12 +74,13 @@ class Release:
 
     # --- which errors it queues ---
 
-    def kept(self, queue: Iterable[QueuedError]) -> list[int]:
-        """`queue` as this release packs it, functions left out: an error that it has no words
-        for is not queued by it, unless nothing else is told."""
+    def packed(self, queue: Iterable[QueuedError], place: str, operation: str) -> list[int]:
+        """`queue` as this release packs it: an error that it has no words for is not queued by
+        it, unless nothing else is told."""
         numbered = [self._numbered(error) for error in queue]
-        known = [(library, n) for library, n in numbered if self._has(library, n)]
-        return [self._packed(library, n) for library, n in known or numbered]
+        known = [(library, n) for library, n in numbered if self.knows(library, n)]
+        codes = (self._packed(library, n) for library, n in known or numbered)
+        return [self._with_function(code, place, operation) for code in codes]
 
     def _numbered(self, error: QueuedError) -> tuple[int, int]:
         reason = error.reason_number
@@ -87,10 +88,16 @@ class Release:
             reason = self._common.get(error.reason, reason & 0xFFF)
         return error.library_number, reason
 
-    def _has(self, library: int, reason: int) -> bool:
+    def knows(self, library: int, reason: int) -> bool:
+        """Whether it has words for that."""
         if library == SYSTEM_LIBRARY:
             return True
         return library in self._libraries and bool(self._words(library, reason))
+
+    def words(self, code: int) -> str:
+        """The reason of a packed code, `reason(1121)` for want of words."""
+        library, reason = self._unpacked(code)
+        return self._words(library, reason) or f"reason({reason})"
 
     def _words(self, library: int, reason: int) -> str:
         if library == SYSTEM_LIBRARY:
@@ -138,13 +145,9 @@ class Release:
         if by_place is not None:
             number = by_place.get(place, by_place[""])
         else:
-            number = self._function_called(operation, library)
+            # Nobody has provoked it: the function that was called, or where most is found.
+            number = self.function_named(library, NEAR.get(operation, operation))
         return code | number << 12
-
-    def _function_called(self, operation: str, library: int) -> int:
-        """For an error that nobody has provoked: the function called, or its usual vicinity."""
-        found = self.function_named(library, operation)
-        return found or self.function_named(library, NEAR.get(operation, ""))
 
     # --- words ---
 
@@ -154,9 +157,8 @@ class Release:
         if self.has_functions:
             number = self.function_number(code)
             function = self._functions.get(library, {}).get(number, f"func({number})")
-        words = self._words(library, reason) or f"reason({reason})"
         name = self._libraries.get(library, f"lib({library})")
-        text = f"error:{code:08X}:{name}:{function}:{words}"
+        text = f"error:{code:08X}:{name}:{function}:{self.words(code)}"
         # DATA is known by codes of OpenSSL 3.
         known = 1 << 31 | reason if library == SYSTEM_LIBRARY else library << 23 | reason
         if self.has_functions:

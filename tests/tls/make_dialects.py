@@ -4,9 +4,9 @@
 
 from the top of the repository. Each PYTHON is an interpreter with that release inside:
 
-    python -m venv V && V/bin/pip install cryptography==3.4.8 pyOpenSSL==21.0.0     # 1.1.1l
-    python -m venv V && V/bin/pip install cryptography==39.0.2 pyOpenSSL==23.0.0    # 3.0.8
-    python -m venv V && V/bin/pip install cryptography==46.0.3 pyOpenSSL==25.3.0    # 3.5.4
+    python -m venv V && V/bin/pip install cryptography==3.4.8 pyOpenSSL==21.0.0
+
+and so on with the packages of PACKAGES.
 
 The same failures are provoked in each release and in the one that is linked here; the tables
 say which words, functions and queues differ. `--check` writes nothing, and tells whether the
@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -34,6 +34,13 @@ from sniproxy.tls.openssl import QueuedError
 
 from . import authority
 from .provoking import starts
+
+PACKAGES = {
+    "1.1.1": ("cryptography==3.4.8", "pyOpenSSL==21.0.0"),  # OpenSSL 1.1.1l
+    "3.0": ("cryptography==39.0.2", "pyOpenSSL==23.0.0"),  # OpenSSL 3.0.8
+    "3.5": ("cryptography==46.0.3", "pyOpenSSL==25.3.0"),  # OpenSSL 3.5.4
+}
+"""Where a release is found inside wheels."""
 
 ROOT = Path(__file__).parents[2]
 WORDS = Path(dialects.__file__).with_name("words")
@@ -136,34 +143,60 @@ def words_of(said: dict[str, Any]) -> dict[str, Any]:
 def make(said: dict[str, Any], native: dict[str, Any]) -> dict[str, Any]:
     """The table of one release, beside the release that is linked."""
     table = {**words_of(said), "beside": native["release"], "places": {}, "queues": {}}
-    release = dialects.Release(table)
-    places: dict[tuple[int, int], dict[Place, int]] = {}
-    queues: dict[Codes, dict[Place, Codes]] = {}
+    pairs = list(failures_of_both(dialects.Release(table), said, native))
+    places = places_of(dialects.Release(table), pairs)
+    if said["functions"]:
+        table["functions"] = functions_of(said, places)
+        table["places"] = {f"{n}:{reason}": compact(p) for (n, reason), p in sorted(places.items())}
+    table["queues"] = {
+        hexadecimal(codes): {place: hexadecimal(told) for place, told in compact(by_place).items()}
+        for codes, by_place in sorted(queues_of(dialects.Release(table), pairs).items())
+        if any(by_place.values())
+    }
+    return table
+
+
+Pair = tuple[str, Case, Case]
+"""Name of a failure, what the linked library made of it, and what the release did."""
+
+
+def failures_of_both(
+    release: dialects.Release, said: dict[str, Any], native: dict[str, Any]
+) -> Iterator[Pair]:
     linked = cases(native)
     for name, theirs in cases(said).items():
         ours = linked.get(name)
         if ours is None or theirs is None or ours.place != theirs.place:
             continue  # what is a failure to one of them only has no words in common
-        if release.needs_header and dialects.is_too_long(ours.header):
-            continue  # told by a rule of its own
-        for code in theirs.codes if release.has_functions else ():
+        if not (release.needs_header and dialects.is_too_long(ours.header)):
+            yield name, ours, theirs
+
+
+def places_of(
+    release: dialects.Release, pairs: Iterable[Pair]
+) -> dict[tuple[int, int], dict[Place, int]]:
+    """The function that first raised an error, at each place that it was met."""
+    places: dict[tuple[int, int], dict[Place, int]] = {}
+    for _, ours, theirs in pairs:
+        for code in theirs.codes:
             by_place = places.setdefault(release.numbers(code), {})
             by_place.setdefault(ours.place, release.function_number(code))
-        same = release.kept(ours.errors) == [without_function(release, c) for c in theirs.codes]
+    for reason, function in UNPROVOKED.items():
+        places.setdefault((20, reason), {"": release.function_named(20, function)})
+    return places
+
+
+def queues_of(release: dialects.Release, pairs: Iterable[Pair]) -> dict[Codes, dict[Place, Codes]]:
+    """What the release queues for each queue of the linked library; () where words and
+    functions alone tell that."""
+    queues: dict[Codes, dict[Place, Codes]] = {}
+    for name, ours, theirs in pairs:
+        operation = ours.place.split()[1]
+        same = release.packed(ours.errors, ours.place, operation) == list(theirs.codes)
         if same or not name.startswith("damaged"):
             told = () if same else theirs.codes
             queues.setdefault(ours.codes, {}).setdefault(ours.place, told)
-    if release.has_functions:
-        for reason, function in UNPROVOKED.items():
-            places.setdefault((20, reason), {"": release.function_named(20, function)})
-        table["functions"] = functions_of(said, places)
-    table["places"] = {f"{n}:{reason}": compact(p) for (n, reason), p in sorted(places.items())}
-    table["queues"] = {
-        hexadecimal(codes): {place: hexadecimal(told) for place, told in compact(by_place).items()}
-        for codes, by_place in sorted(queues.items())
-        if any(by_place.values())
-    }
-    return table
+    return queues
 
 
 def functions_of(
@@ -178,10 +211,6 @@ def functions_of(
         for library, own in said["functions"].items()
         if library == "20" or any(int(library) == n for n, _ in met)
     }
-
-
-def without_function(release: dialects.Release, code: int) -> int:
-    return code & ~(0xFFF << 12) if release.has_functions else code
 
 
 def compact(by_place: dict[str, Any]) -> dict[str, Any]:

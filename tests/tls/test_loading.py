@@ -103,7 +103,7 @@ class Location:
 
 TRUSTED = {"verify": "on", "trusted_certificate": "FILES/ca.pem"}
 
-REFUSED = [
+REFUSED: list[Server | Location] = [
     Server(certificate="/nonexistent/x"),
     Server(certificate="FILES/odd/empty"),
     Server(certificate="FILES/odd/garbage"),
@@ -212,7 +212,7 @@ def test_what_does_not_load_is_refused_in_nginx_words(
 
 
 @pytest.mark.needs("nginx")
-@pytest.mark.parametrize("case", filter(is_old, REFUSED), ids=str)
+@pytest.mark.parametrize("case", [case for case in REFUSED if is_old(case)], ids=str)
 def test_what_does_not_load_is_refused_as_by_the_nginx_that_is_installed(
     case: Server | Location, files: Files, odd: Path, tmp_path: Path
 ) -> None:

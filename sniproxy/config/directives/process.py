@@ -22,7 +22,7 @@ from .row import (
 NGINX_CORE = "ngx_core_module"
 EVENTS_CORE = "ngx_event_core_module"
 
-dialect = one_of({name: name for name in ("native", "3.5", "3.0", "1.1.1")})
+DIALECTS = ("native", "3.5", "3.0", "1.1.1")
 
 
 def worker_processes(args: Args) -> int | None:
@@ -62,9 +62,12 @@ class Main(Settings):
     pid: str = row(MAIN, string, "the file that holds the process id", default="sniproxy.pid")
     worker_shutdown_timeout: float | None = row(MAIN, time, "seconds that a graceful stop may take")
     ssl_error_dialect: str = row(
-        MAIN, dialect, "whose OpenSSL's words error lines use: native, 3.5, 3.0 or 1.1.1",
-        default="native", ours=True,
-    )  # fmt: skip
+        MAIN,
+        one_of({name: name for name in DIALECTS}),
+        "whose OpenSSL words error lines use",
+        default="native",
+        ours=True,
+    )
 
 
 @settings(EVENTS_CORE)

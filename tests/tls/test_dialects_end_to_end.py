@@ -1,0 +1,132 @@
+"""`ssl_error_dialect` set from the command line: one file, whole lines of the running product."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.beside import Served, get
+from tests.programs import SNIPROXY, Program
+
+from . import peers
+from .conftest import Files
+from .provoking.hellos import TLS12_HELLO, hello
+
+PLAIN_HTTP = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+
+
+def speaking(dialect: str) -> Program:
+    return Program("sniproxy", (*SNIPROXY.command, "-g", f"ssl_error_dialect {dialect};"))
+
+
+@contextlib.contextmanager
+def served(dialect: str, http: str, folder: Path) -> Iterator[Served]:
+    server = Served(speaking(dialect), folder, http)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+def handshaking(words: str, upstream: int) -> str:
+    return (
+        f"{words} while SSL handshaking to upstream, client: 127.0.0.1, server: 7bu.top, "
+        f'request: "GET / HTTP/1.1", upstream: "https://127.0.0.1:{upstream}/", '
+        'host: "7bu.top", referrer: "https://7bu.top/"'
+    )
+
+
+def front(upstream: int, settings: str = "") -> str:
+    return (
+        "server { listen 127.0.0.1:@PORT@; server_name 7bu.top; location / { "
+        f"proxy_pass https://127.0.0.1:{upstream}; proxy_ssl_server_name on; "
+        f"proxy_ssl_name 7bu.top; {settings} }} }}"
+    )
+
+
+def line_of(server: Served) -> str:
+    server.ask([get("/", "Referer: https://7bu.top/", host="7bu.top")])
+    (line,) = [line for line in server.log("error.log", 1) if "[error]" in line]
+    return re.sub(r"^\S+ \S+ \[error\] \S+ \*\d+ ", "", line)
+
+
+WORDS = {
+    "1.1.1": "error:1408F10B:SSL routines:ssl3_get_record:wrong version number",
+    "3.0": "error:0A00010B:SSL routines::wrong version number",
+    "3.5": "error:0A0000C6:SSL routines::packet length too long "
+    "error:0A000139:SSL routines::record layer failure",
+}
+
+
+@pytest.mark.parametrize("dialect", WORDS)
+def test_an_upstream_that_speaks_plain_http(dialect: str, tmp_path: Path) -> None:
+    with (
+        peers.listening(peers.sends(PLAIN_HTTP)) as port,
+        served(dialect, front(port), tmp_path) as server,
+    ):
+        failed = f"SSL_do_handshake() failed (SSL: {WORDS[dialect]})"
+        assert line_of(server) == handshaking(failed, port)
+
+
+def test_the_chain_of_an_upstream(files: Files, tmp_path: Path) -> None:
+    settings = f"proxy_ssl_verify on; proxy_ssl_trusted_certificate {files.ca_file};"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.own.certificate, files.own.key)
+    with (
+        peers.listening(peers.serves(context)) as port,
+        served("1.1.1", front(port, settings), tmp_path) as server,
+    ):
+        error = "upstream SSL certificate verify error: (18:self signed certificate)"
+        assert line_of(server) == handshaking(error, port)
+
+
+def test_a_client_that_refuses_our_certificate(files: Files, tmp_path: Path) -> None:
+    http = (
+        "server { listen 127.0.0.1:@PORT@ ssl; "
+        f"ssl_certificate {files.leaf.certificate}; ssl_certificate_key {files.leaf.key}; "
+        "ssl_protocols TLSv1.2; }"
+    )
+    alert = bytes([0x15, 3, 3, 0, 2, 2, 46])
+    with served("1.1.1", http, tmp_path) as server:
+        with socket.create_connection(("127.0.0.1", server.ports[""])) as client:
+            client.sendall(hello(TLS12_HELLO) + alert)
+            client.shutdown(socket.SHUT_WR)
+            peers.drain(client)
+        (line,) = [line for line in server.log("error.log", 2) if "SSL_do" in line]
+    assert "[info]" in line
+    assert (
+        "SSL_do_handshake() failed (SSL: error:14094416:SSL routines:ssl3_read_bytes:"
+        "sslv3 alert certificate unknown:SSL alert number 46) while SSL handshaking, "
+        "client: 127.0.0.1, server: 127.0.0.1:@PORT@"
+    ) in line
+
+
+def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "nginx.conf").write_text(
+        "events {} http { server { listen 127.0.0.1:1 ssl; "
+        "ssl_certificate /nonexistent/x.pem; ssl_certificate_key /nonexistent/x.key; } }"
+    )
+    command = [*speaking("1.1.1").command, "-t", "-p", str(tmp_path), "-c", "nginx.conf"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert (
+        'cannot load certificate "/nonexistent/x.pem": BIO_new_file() failed (SSL: '
+        "error:02001002:system library:fopen:No such file or directory"
+        ":fopen('/nonexistent/x.pem','r') "
+        "error:2006D080:BIO routines:BIO_new_file:no such file)\n"
+    ) in run.stderr
+
+
+def test_a_dialect_that_there_is_not(tmp_path: Path) -> None:
+    (tmp_path / "nginx.conf").write_text("events {}\nssl_error_dialect 0.9.8;\n")
+    command = [*SNIPROXY.command, "-t", "-p", str(tmp_path), "-c", "nginx.conf"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert f'invalid value "0.9.8" in {tmp_path}/nginx.conf:2\n' in run.stderr

@@ -1,0 +1,105 @@
+"""Each failure provoked in the real OpenSSL releases, beside what the dialects say of it.
+
+    pytest -m releases
+
+makes a virtual environment for each release (once: pytest's cache keeps them) and takes about
+a minute. Without `-m` these tests are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sniproxy.message import Side
+from sniproxy.tls.dialects import Release, dialect_called
+from sniproxy.tls.errors import Where
+
+from . import make_dialects
+from .make_dialects import PACKAGES, Case, cases
+
+pytestmark = pytest.mark.releases
+
+SIDES = {"upstream": Side.UPSTREAM, "client": Side.CLIENT, "start": None}
+
+
+@dataclass(frozen=True)
+class Said:
+    name: str
+    native: dict[str, Any]
+    theirs: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("provoking")
+    make_dialects.make_files(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def native(files: Path) -> dict[str, Any]:
+    return make_dialects.ask(sys.executable, files)
+
+
+@pytest.fixture(scope="module", params=PACKAGES)
+def said(request: pytest.FixtureRequest, files: Path, native: dict[str, Any]) -> Said:
+    name: str = request.param
+    python = interpreter(request.config.cache.mkdir(f"openssl-{name}"), PACKAGES[name])
+    return Said(name, native, make_dialects.ask(python, files))
+
+
+def interpreter(folder: Path, packages: tuple[str, ...]) -> str:
+    """Python in a virtual environment that has `packages`."""
+    python = folder / "bin" / "python"
+    done = folder / "packages.json"
+    if not done.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+        done.write_text(json.dumps(packages))
+    return str(python)
+
+
+def test_the_committed_table_is_what_the_release_says(said: Said) -> None:
+    made = json.loads(make_dialects.written(make_dialects.make(said.theirs, said.native)))
+    committed = json.loads((make_dialects.WORDS / f"{said.name}.json").read_text())
+    assert made == committed
+
+
+def test_every_failure_is_told_as_the_release_tells_it(said: Said) -> None:
+    release = dialect_called(said.name)
+    assert isinstance(release, Release)
+    met: set[tuple[str, tuple[int, ...]]] = set()
+    ours, theirs = cases(said.native), cases(said.theirs)
+    for name, linked in ours.items():
+        real = theirs[name]
+        if linked is None or real is None or name.startswith("damaged"):
+            continue
+        key = (linked.place, linked.codes)
+        # What the linked library does not tell apart is told as the first, the likeliest.
+        if linked.place == real.place and key not in met:
+            assert told(release, linked) == lines(release, real), name
+        met.add(key)
+    assert len(met) > 200
+
+
+def told(release: Release, case: Case) -> list[str]:
+    """Code and reason of each error."""
+    side, operation = case.place.split()
+    where = Where(operation, SIDES[side], case.header)
+    texts = [error.text.split(":") for error in release.tell(case.errors, where)]
+    return [f"{text[1]} {text[4]}" for text in texts]
+
+
+def lines(release: Release, case: Case) -> list[str]:
+    return [
+        # A reason without words is told as its number; words of errno are not OpenSSL's.
+        f"{code:08X} {error.reason or release.words(code)}"
+        for code, error in zip(case.codes, case.errors, strict=True)
+    ]
