@@ -16,6 +16,7 @@ from .directives.process import Events, Main
 from .directives.proxy import Proxy
 from .directives.rewrite import If, Rewrite
 from .directives.ssl import Ssl
+from .directives.tables import Defined
 from .directives.upstream import UpstreamGroup
 from .final import IsVariable, check_http
 from .model import Config, Group, Http, Location, Server
@@ -111,7 +112,10 @@ class _Build:
 def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Http:
     """The frozen form of an `http {}` block below the main level."""
     return Http(
-        servers=tuple(_server(block, http.values, main, prefix) for block in http.named("server")),
+        servers=tuple(
+            _server(block, http.values, main, prefix, checks.defined)
+            for block in http.named("server")
+        ),
         groups={
             block.value[0].lower(): Group(
                 block.value[0], UpstreamGroup.resolve(block.values), block.place
@@ -124,7 +128,9 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
     )
 
 
-def _server(block: Block, http: Level, main: Level, prefix: str) -> Server:
+def _server(
+    block: Block, http: Level, main: Level, prefix: str, defined: Mapping[str, Defined]
+) -> Server:
     settings = _LocationSettings(
         CoreLocation.resolve(block.values, http),
         Log.resolve(block.values, http, main),
@@ -138,6 +144,7 @@ def _server(block: Block, http: Level, main: Level, prefix: str) -> Server:
         outside=_location(block, LocationName("", ""), settings),
         place=block.place,
         prefix=prefix,
+        defined=defined,
     )
 
 

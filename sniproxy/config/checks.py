@@ -7,6 +7,7 @@ judged when a whole `http {}` is known is `final`'s.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
@@ -18,7 +19,8 @@ from .directives.files import Root
 from .directives.log import COMBINED, AccessLog, LogFormat
 from .directives.proxy import ProxyPass
 from .directives.rewrite import Condition, Set, Substitution
-from .directives.row import LIMIT_EXCEPT, LOCATION, LOCATION_IF, Args, Row
+from .directives.row import LIMIT_EXCEPT, LOCATION, LOCATION_IF, TABLE, Args, Row
+from .directives.tables import Defined
 from .directives.upstream import Balancing, PeerSettings
 from .reader import Block
 from .tree import Place, Statement
@@ -75,6 +77,8 @@ class ParseChecks:
         """The variables that were used, lower-cased, in the order of their appearance."""
         self.captures: set[str] = set()
         """Names that the configuration defines itself: by `set`, and in regular expressions."""
+        self.defined: dict[str, Defined] = {}
+        """What the tables define, by lower-cased name: `map`, `geo`, `split_clients`."""
         self._upstreams: dict[str, _Upstream] = {}
 
     def said(self, row: Row, value: Any, args: Args, inside: Block) -> None:
@@ -85,7 +89,10 @@ class ParseChecks:
 
     def opened(self, block: Block, inside: Block) -> None:
         self._note_variables(block.value)
-        if block.row.name == "location":
+        if block.context is TABLE:
+            self._note_variables((block.value.source,))
+            self.captures.add(block.value.name)
+        elif block.row.name == "location":
             _check_nesting(block, inside)
         elif block.row.name == "upstream":
             name = block.value[0]
@@ -99,11 +106,17 @@ class ParseChecks:
             self._listen(listen, Args("listen", (), block.end), block)
         elif name == "upstream" and not block.values.get("server"):
             raise block.end.error("no servers are inside upstream")
+        elif block.context is TABLE:
+            self.defined[block.value.name] = block.value.finish(block.end)
         elif name == "http":
             self._http_read(block, self)
 
     def entry(self, statement: Statement, block: Block, inside: Block) -> None:
-        """A line of `types {}`: a media type, and the endings of names that have it."""
+        """A line of a table; in `types {}` a media type, and the endings of names that have it."""
+        if block.context is TABLE:
+            args = Args(statement.name, statement.args, statement.place)
+            self._note_variables(block.value.entry(args, self.warn))
+            return
         tables = inside.values[block.row.key]
         for word in statement.args:
             ending = word.lower()
@@ -129,6 +142,10 @@ class ParseChecks:
             and value.pattern
         ):
             self.captures.update(name.lower() for name in value.pattern.groupindex)
+        if isinstance(value, tuple):
+            for part in value:
+                if isinstance(part, re.Pattern):
+                    self.captures.update(name.lower() for name in part.groupindex)
         if isinstance(value, Set):
             self.captures.add(value.name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.files import Files
@@ -12,6 +12,7 @@ from .directives.process import Events, Main
 from .directives.proxy import Proxy
 from .directives.rewrite import If, Rewrite
 from .directives.ssl import Ssl
+from .directives.tables import Defined
 from .directives.upstream import UpstreamGroup
 from .tree import Place
 
@@ -49,6 +50,8 @@ class Server:
     place: Place
     prefix: str = ""
     """Where relative names of files start from."""
+    defined: Mapping[str, Defined] = field(default_factory=dict)
+    """The variables that tables define, by lower-cased name."""
 
     @property
     def names(self) -> tuple[ServerName, ...]:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn, Protocol
 from ..message import ConfigError, Level
 from .directives import table
 from .directives.kinds import nothing
-from .directives.row import MAIN, TYPES, Args, Context, Repeat, Row, Status, at_least
+from .directives.row import MAIN, TABLE, TYPES, Args, Context, Repeat, Row, Status, at_least
 from .tokens import read_statements
 from .toml import read_toml
 from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement, c_string
@@ -116,7 +116,7 @@ class Reader:
 
     def _statement(self, statement: Statement) -> None:
         inside = self._open[-1]
-        if inside.context is TYPES:
+        if inside.context in (TYPES, TABLE):
             self._entry(statement)
             return
         name = c_string(statement.name)
@@ -162,15 +162,17 @@ class Reader:
         raise place.error(f'unknown directive "{name}"')
 
     def _entry(self, statement: Statement) -> None:
-        """A line of `types {}`, which is no directive."""
+        """A line of `types {}` or of another table, which is no directive."""
         if statement.opens_block:
             raise statement.place.error('unexpected "{"')
-        if statement.name == "include":
-            if len(statement.args) != 1:
+        inside = self._open[-1]
+        if statement.name == "include" and (inside.context is TYPES or inside.value.includes):
+            if len(statement.args) == 1:
+                self._include(statement.args[0], statement.place)
+                return
+            if inside.context is TYPES:
                 raise statement.place.error('invalid number of arguments in "include" directive')
-            self._include(statement.args[0], statement.place)
-            return
-        self._checks.entry(statement, self._open[-1], self._open[-2])
+        self._checks.entry(statement, inside, self._open[-2])
 
     def _include(self, mask: str, place: Place) -> None:
         files = find_files(os.path.join(self._conf_prefix, c_string(mask)))

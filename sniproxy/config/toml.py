@@ -23,7 +23,7 @@ from ..message import ConfigError
 from .directives import table
 from .directives.core import MODIFIERS
 from .directives.kinds import flag
-from .directives.row import LOCATION, MAIN, SERVER, TYPES, Context, Row, Status
+from .directives.row import LOCATION, MAIN, SERVER, TABLE, TYPES, Context, Row, Status
 from .lines import Lines, key_lines
 from .tokens import read_statements
 from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement
@@ -97,7 +97,7 @@ class _Table:
         self._lines = lines
 
     def read(self, inside: dict[str, Any]) -> Iterator[_Said]:
-        if self._context is TYPES:
+        if self._context in (TYPES, TABLE):
             yield from self._entries(inside)
             return
         directives: list[tuple[str, Row, Any]] = []
@@ -117,9 +117,15 @@ class _Table:
                 yield from self._blocks(row, value, self._lines.at(key))
 
     def _entries(self, inside: dict[str, Any]) -> Iterator[_Said]:
-        """The lines of a table of media types: the endings of each, in a list or a string."""
+        """The lines of a table: of media types the endings of each, in a list or a string;
+        of variables the value, `true` where there is none.
+        """
         for key, value in inside.items():
-            words = value.split() if isinstance(value, str) else value
+            words = value
+            if isinstance(value, str):
+                words = value.split() if self._context is TYPES else [value]
+            elif value is True and self._context is TABLE:
+                words = []
             lines = self._lines.at(key)
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
                 found = _TYPES.get(type(value), "a date or time")
@@ -242,6 +248,8 @@ def _block_words(row: Row, name: str) -> tuple[str, ...]:
         modifier, _, rest = name.partition(" ")
         if modifier in MODIFIERS and rest.strip():
             return modifier, rest.strip()
+    if row.opens is TABLE:
+        return tuple(name.rsplit(maxsplit=row.arity.most or 1))
     return (name,)
 
 

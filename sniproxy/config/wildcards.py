@@ -1,4 +1,4 @@
-"""Values by name, where a name may have a wildcard: nginx's combined hash (`server_name`, `map`)."""
+"""Values by name, where names may have wildcards: nginx's combined hash, for `map` and servers."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ class WildcardNames(Generic[Value]):
             self._prefixes.setdefault(name[:-1], value)
         else:
             self._exact.setdefault(name, value)
+
+    def add_exact(self, name: str, value: Value) -> None:
+        """Add a name as it is, stars and all."""
+        self._exact.setdefault(name, value)
 
     def find(self, name: str) -> Value | None:
         """The value for a name without wildcards, None where it has none."""

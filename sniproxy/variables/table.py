@@ -8,6 +8,7 @@ from ..facts import Facts
 from ..script import Lookup
 from . import core, files, proxy, ssl, upstream
 from .row import Variable
+from .tables import defined_value
 
 ROWS: tuple[Variable, ...] = (
     *core.ROWS,
@@ -37,6 +38,9 @@ def lookup(facts: Facts) -> Lookup:
             return of(facts)
         if name in facts.variables:
             return facts.variables[name]
+        table = facts.server.defined.get(name)
+        if table is not None:
+            return defined_value(name, table, facts, value)
         for prefix, of_suffix in PREFIXES:
             if name.startswith(prefix):
                 return of_suffix(facts, name[len(prefix) :])

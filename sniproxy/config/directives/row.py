@@ -30,8 +30,10 @@ class Context(enum.Flag):
     LIMIT_EXCEPT = enum.auto()
     TYPES = enum.auto()
     """Inside `types {}`: no directives but lines of a table."""
+    TABLE = enum.auto()
+    """The same inside `map {}` and its like, whose values are drafts that take the lines."""
     REFUSED = enum.auto()
-    """Inside of what is refused as a whole: `stream {}`, `mail {}`, `map {}` …"""
+    """Inside of what is refused as a whole: `stream {}`, `mail {}` …"""
     ANY = (
         MAIN | EVENTS | HTTP | SERVER | LOCATION | UPSTREAM | SERVER_IF | LOCATION_IF | LIMIT_EXCEPT
     )
@@ -57,6 +59,7 @@ class Context(enum.Flag):
     LOCATION_IF,
     LIMIT_EXCEPT,
     TYPES,
+    TABLE,
     REFUSED,
 ) = Context
 ANY = Context.ANY

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from . import core, files, inert, log, process, proxy, rewrite, ssl, unsupported, upstream
+from . import (
+    core,
+    files,
+    inert,
+    log,
+    process,
+    proxy,
+    rewrite,
+    ssl,
+    tables,
+    unsupported,
+    upstream,
+)
 from .row import Context, Row, Settings
 
 MAIN_SETTINGS: tuple[type[Settings], ...] = (process.Main, process.Events)
@@ -26,6 +38,7 @@ ROWS: tuple[Row, ...] = (
     *core.ROWS,
     *log.ROWS,
     *upstream.ROWS,
+    *tables.ROWS,
     *inert.ROWS,
     *unsupported.ROWS,
 )

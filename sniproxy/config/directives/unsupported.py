@@ -102,9 +102,6 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_http_flv_module", Status.NOT_YET, "seeking in FLV files", (
         (LOCATION, exactly(0), "flv"),
     )),
-    ("ngx_http_geo_module", Status.NOT_YET, "variables by address", (
-        (HTTP, between(1, 2), "geo{"),
-    )),
     ("ngx_http_geoip_module", Status.REFUSED, "the databases that it reads are no longer made", (
         (HTTP, between(1, 2), "geoip_country geoip_org geoip_city"),
         (HTTP, exactly(1), "geoip_proxy geoip_proxy_recursive"),
@@ -151,10 +148,6 @@ _TABLE: tuple[_Module, ...] = (
         (HTTP, exactly(3), "limit_req_zone"),
         (HSL, between(1, 3), "limit_req"),
         (HSL, exactly(1), "limit_req_log_level limit_req_status limit_req_dry_run"),
-    )),
-    ("ngx_http_map_module", Status.NOT_YET, "variables by table", (
-        (HTTP, exactly(2), "map{"),
-        (HTTP, exactly(1), "map_hash_max_size map_hash_bucket_size"),
     )),
     ("ngx_http_memcached_module", Status.NOT_YET, "memcached upstreams", (
         (LOCATION | LOCATION_IF, exactly(1), "memcached_pass"),
@@ -226,9 +219,6 @@ _TABLE: tuple[_Module, ...] = (
     )),
     ("ngx_http_slice_filter_module", Status.NOT_YET, "responses in slices", (
         (HSL, exactly(1), "slice"),
-    )),
-    ("ngx_http_split_clients_module", Status.NOT_YET, "variables by share", (
-        (HTTP, exactly(2), "split_clients{"),
     )),
     ("ngx_http_ssi_filter_module", Status.NOT_YET, "server side includes", (
         (HSL | LOCATION_IF, exactly(1), "ssi"),

@@ -1,0 +1,354 @@
+"""nginx's map, geo and split_clients modules: variables that a table of lines defines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ...message import ConfigError
+from ...script import Template, literal
+from ..cidr import IP, Network, parse_ip, parse_network
+from ..regex import RegexError, compile_regex
+from ..tree import Place
+from ..wildcards import WildcardNames, wildcard_kind
+from .kinds import compiled, number
+from .row import HTTP, TABLE, Args, Merge, Repeat, Row, Status, between, exactly
+
+MAP = "ngx_http_map_module"
+GEO = "ngx_http_geo_module"
+SPLIT = "ngx_http_split_clients_module"
+
+EMPTY = literal("")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Map:
+    """`map STRING $NAME { … }`."""
+
+    source: Template
+    default: Template
+    names: WildcardNames[Template]
+    """By value, lower-case."""
+    patterns: tuple[tuple[re.Pattern[str], Template], ...]
+    """Tried in file order where no name fits; an empty value is not."""
+    hostnames: bool
+    """Whether a dot at the end of the value is left out."""
+    volatile: bool
+    """Whether it is worked out at each use."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Geo:
+    """`geo [$ADDRESS] $NAME { … }`."""
+
+    source: Template | None
+    """What holds the address; None is the client's."""
+    networks: Mapping[int, Mapping[tuple[int, int], str]]
+    """By version, then mask (the longest first) and address."""
+    ranges: tuple[tuple[int, int, str], ...]
+    """First address, last address, value; the later of two that overlap counts. IPv4 alone."""
+    default: str
+    proxies: tuple[Network, ...]
+    """Clients that are believed in X-Forwarded-For."""
+    recursive: bool
+    """Whether the addresses in there are such clients in turn."""
+    volatile: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitClients:
+    """`split_clients STRING $NAME { … }`."""
+
+    source: Template
+    parts: tuple[tuple[int | None, str], ...]
+    """Up to which hash (exclusive) a value counts; None is the rest."""
+
+
+Defined = Map | Geo | SplitClients
+"""What gives a variable its value, worked out when it is first asked for."""
+
+
+class Warn(Protocol):
+    def __call__(self, message: str, place: Place) -> None: ...
+
+
+class Draft(Protocol):
+    """A table that is being read."""
+
+    name: str
+    """Of the variable, lower-case."""
+
+    source: Template | None
+    """What the table is asked with."""
+    includes: bool
+    """Whether `include` is one of its lines."""
+
+    def entry(self, args: Args, warn: Warn) -> tuple[Any, ...]:
+        """Take one line: `args.name` and what follows it. Raises `ConfigError`.
+
+        What is returned may hold variables and their names.
+        """
+        ...
+
+    def finish(self, end: Place) -> Defined:
+        """The whole table. Raises `ConfigError`."""
+        ...
+
+
+def variable_name(args: Args, word: str) -> str:
+    if not word.startswith("$"):
+        args.fail(f'invalid variable name "{word}"')
+    return word[1:].lower()
+
+
+class MapDraft:
+    """A `map` that is being read."""
+
+    includes = True
+
+    def __init__(self, args: Args) -> None:
+        source, name = args.words
+        self.source = compiled(args, source) if source else EMPTY
+        self.name = variable_name(args, name)
+        self.default: Template | None = None
+        self.names: WildcardNames[Template] = WildcardNames()
+        self.patterns: list[tuple[re.Pattern[str], Template]] = []
+        self.hostnames = self.volatile = False
+        self._seen: set[tuple[str, str]] = set()
+
+    def entry(self, args: Args, warn: Warn) -> tuple[Any, ...]:
+        key = args.name
+        if not args.words and key in ("hostnames", "volatile"):
+            setattr(self, key, True)
+            return ()
+        if len(args.words) != 1:
+            args.fail("invalid number of the map parameters")
+        value = compiled(args, args.first) if args.first else EMPTY
+        if key == "default":
+            if self.default is not None:
+                args.fail("duplicate default map parameter")
+            self.default = value
+        elif key.startswith("~"):
+            self.patterns.append((_pattern(args, key[1:]), value))
+            return self.patterns[-1]
+        else:
+            self._add(args, key.removeprefix("\\"), value)
+        return (value,)
+
+    def _add(self, args: Args, key: str, value: Template) -> None:
+        name = key.lower()
+        kind = wildcard_kind(name) if self.hostnames else ("exact", name)
+        if kind is None:
+            args.fail(f'invalid hostname or wildcard "{key}"')
+        dotted = kind[0] == "dotted"
+        places = (("exact", kind[1]), ("head", kind[1])) if dotted else (kind,)
+        if not self._seen.isdisjoint(places):
+            args.fail(f'conflicting parameter "{name}"')
+        self._seen.update(places)
+        if self.hostnames:
+            self.names.add(name, value)
+        else:
+            self.names.add_exact(name, value)
+
+    def finish(self, end: Place) -> Map:
+        return Map(
+            self.source,
+            self.default or EMPTY,
+            self.names,
+            tuple(self.patterns),
+            self.hostnames,
+            self.volatile,
+        )
+
+
+def _pattern(args: Args, text: str) -> re.Pattern[str]:
+    caseless = text.startswith("*")
+    try:
+        return compile_regex(text.removeprefix("*"), caseless=caseless)
+    except RegexError as error:
+        args.fail(str(error))
+
+
+class GeoDraft:
+    """A `geo` that is being read."""
+
+    includes = True
+
+    def __init__(self, args: Args) -> None:
+        *source, name = args.words
+        for word in source:
+            variable_name(args, word)
+        self.source = compiled(args, source[0]) if source else None
+        self.name = variable_name(args, name)
+        self.networks: dict[int, dict[tuple[int, int], str]] = {4: {}, 6: {}}
+        self.ranges: list[tuple[int, int, str]] = []
+        self.default: str | None = None
+        self.proxies: list[Network] = []
+        self.in_ranges = self.recursive = self.volatile = False
+
+    def entry(self, args: Args, warn: Warn) -> tuple[Any, ...]:
+        key = args.name
+        if not args.words and key in _GEO_FLAGS:
+            if key == "ranges" and any(self.networks.values()):
+                args.fail('the "ranges" directive must be the first directive inside "geo" block')
+            setattr(self, _GEO_FLAGS[key], True)
+            return ()
+        if len(args.words) != 1:
+            args.fail("invalid number of the geo parameters")
+        if key == "proxy":
+            self.proxies.append(_network(args, args.first, warn))
+        elif self.in_ranges:
+            self._range(args, warn)
+        else:
+            self._cidr(args, warn)
+        return ()
+
+    def _cidr(self, args: Args, warn: Warn) -> None:
+        key, value = args.name, args.first
+        if key == "delete":
+            network = _network(args, value, warn)
+            if self._of(network).pop((network.mask, network.address), None) is None:
+                warn(f'no network "{value}" to delete', args.place)
+            return
+        wanted = _EVERYTHING if key == "default" else (_network(args, key, warn),)
+        for network in wanted:
+            table, place = self._of(network), (network.mask, network.address)
+            if place in table:
+                warn(
+                    f'duplicate network "{key}", value: "{value}", old value: "{table[place]}"',
+                    args.place,
+                )
+            table[place] = value
+
+    def _of(self, network: Network) -> dict[tuple[int, int], str]:
+        return self.networks[network.version]
+
+    def _range(self, args: Args, warn: Warn) -> None:
+        key, value = args.name, args.first
+        if key == "default":
+            if self.default is not None:
+                warn(
+                    f'duplicate default geo range value: "{value}", old value: "{self.default}"',
+                    args.place,
+                )
+            self.default = value
+            return
+        text = value if key == "delete" else key
+        first, dash, last = (parse_ip(text.partition("-")[0]), "-" in text,
+                             parse_ip(text.partition("-")[2]))  # fmt: skip
+        if not dash or not _is_ipv4(first) or not _is_ipv4(last):
+            args.fail(f'invalid range "{text}"')
+        assert first is not None
+        assert last is not None
+        if first > last:
+            args.fail(f'invalid range "{text}"')
+        span = (first.number, last.number)
+        known = [old for old in self.ranges if old[:2] == span]
+        if key == "delete":
+            if not known:
+                warn(f'no address range "{text}" to delete', args.place)
+            self.ranges = [old for old in self.ranges if old[:2] != span]
+            return
+        if known:
+            warn(
+                f'duplicate range "{text}", value: "{value}", old value: "{known[-1][2]}"',
+                args.place,
+            )
+        self.ranges.append((*span, value))
+
+    def finish(self, end: Place) -> Geo:
+        return Geo(
+            self.source,
+            {
+                version: dict(sorted(table.items(), reverse=True))
+                for version, table in self.networks.items()
+            },
+            tuple(reversed(self.ranges)),
+            self.default or "",
+            tuple(self.proxies),
+            self.recursive,
+            self.volatile,
+        )
+
+
+_GEO_FLAGS = {"ranges": "in_ranges", "proxy_recursive": "recursive", "volatile": "volatile"}
+_EVERYTHING = (Network(4, 0, 0), Network(6, 0, 0))
+
+
+def _is_ipv4(address: IP | None) -> bool:
+    return address is not None and address.version == 4
+
+
+def _network(args: Args, text: str, warn: Warn) -> Network:
+    if text == "255.255.255.255":
+        return Network(4, 0xFFFFFFFF, 0xFFFFFFFF)
+    parsed = parse_network(text)
+    if parsed is None:
+        args.fail(f'invalid network "{text}"')
+    network, exact = parsed
+    if not exact:
+        warn(f"low address bits of {text} are meaningless", args.place)
+    return network
+
+
+_PERCENT = re.compile(r"([0-9]*)(?:\.([0-9]{0,2}))?%")
+_WHOLE = 10_000
+
+
+class SplitDraft:
+    """A `split_clients` that is being read."""
+
+    includes = False
+
+    def __init__(self, args: Args) -> None:
+        source, name = args.words
+        self.source = compiled(args, source) if source else EMPTY
+        self.name = variable_name(args, name)
+        self.shares: list[tuple[int, str]] = []
+
+    def entry(self, args: Args, warn: Warn) -> tuple[Any, ...]:
+        key = args.name
+        share = 0
+        if key != "*":
+            match = _PERCENT.fullmatch(key)
+            if match is not None and (match[1] or match[2]):
+                share = int(match[1] or 0) * 100 + int((match[2] or "").ljust(2, "0"))
+            if not share:
+                args.fail(f'invalid percent value "{key}"')
+        self.shares.append((share, args.first if args.words else ""))
+        return ()
+
+    def finish(self, end: Place) -> SplitClients:
+        total, last = 0, 0
+        parts: list[tuple[int | None, str]] = []
+        for share, value in self.shares:
+            total = total + share if share else _WHOLE
+            if total > _WHOLE:
+                raise _too_much(end)
+            if total == _WHOLE:
+                parts.append((None, value))
+            else:
+                last += share * 0xFFFFFFFF // _WHOLE
+                parts.append((last, value))
+        return SplitClients(self.source, tuple(parts))
+
+
+def _too_much(end: Place) -> ConfigError:
+    return end.error("percent total is greater than 100%")
+
+
+ROWS = (
+    Row("map", HTTP, exactly(2), MapDraft, "a variable by a table of values", MAP,
+        repeat=Repeat.APPENDED, merge=Merge.OWN, opens=TABLE),
+    Row("geo", HTTP, between(1, 2), GeoDraft, "a variable by the client's address", GEO,
+        repeat=Repeat.APPENDED, merge=Merge.OWN, opens=TABLE),
+    Row("split_clients", HTTP, exactly(2), SplitDraft, "a variable by shares of clients", SPLIT,
+        repeat=Repeat.APPENDED, merge=Merge.OWN, opens=TABLE),
+    *(
+        Row(name, HTTP, exactly(1), number, "a matter of nginx's own machinery", MAP,
+            merge=Merge.OWN, status=Status.NO_EFFECT)
+        for name in ("map_hash_max_size", "map_hash_bucket_size")
+    ),
+)  # fmt: skip

@@ -1,0 +1,112 @@
+"""What the tables of nginx's map, geo and split_clients modules make of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..config.cidr import IP, Network, parse_ip
+from ..config.directives.tables import Defined, Geo, Map, SplitClients
+from ..facts import Facts
+from ..names import is_ipv4
+from ..script import Lookup
+from .murmur import murmur_hash2
+
+NOWHERE = IP(4, 0xFFFFFFFF)
+"""What stands for a client without an address: nginx's INADDR_NONE."""
+
+
+def defined_value(name: str, table: Defined, facts: Facts, values: Lookup) -> str:
+    """The value of `$name`; noted, so that it is worked out once a request."""
+    match table:
+        case Map():
+            value, keep = _map(table, facts, values), not table.volatile
+        case Geo():
+            value, keep = _geo(table, facts, values), not table.volatile
+        case SplitClients():
+            value, keep = _split(table, values), True
+    if keep:
+        facts.variables[name] = value
+    return value
+
+
+def _map(table: Map, facts: Facts, values: Lookup) -> str:
+    key = table.source.render(values)
+    if table.hostnames:
+        key = key.removesuffix(".")
+    found = table.names.find(key.lower())
+    if found is None and key:
+        for pattern, value in table.patterns:
+            match = pattern.search(key)
+            if match is not None:
+                facts.matched(match)
+                found = value
+                break
+    return (found or table.default).render(values)
+
+
+def _split(table: SplitClients, values: Lookup) -> str:
+    share = murmur_hash2(table.source.render(values).encode("latin-1"))
+    for below, value in table.parts:
+        if below is None or share < below:
+            return value
+    return ""
+
+
+def _geo(table: Geo, facts: Facts, values: Lookup) -> str:
+    text: str | None = facts.connection.client_address
+    if table.source is not None:
+        text = table.source.render(values)
+    address = parse_ip(text or "")
+    if address is not None and table.proxies:
+        forwarded = [v for n, v in facts.request.headers if n.lower() == "x-forwarded-for"]
+        address = forwarded_address(address, forwarded, table.proxies, recursive=table.recursive)
+    return geo_value(table, address or NOWHERE)
+
+
+def geo_value(table: Geo, address: IP) -> str:
+    """The value for an address: of the smallest network, or of the last range, that has it."""
+    if table.ranges and address.version == 4:
+        for first, last, value in table.ranges:
+            if first <= address.number <= last:
+                return value
+    for (mask, network), value in table.networks[address.version].items():
+        if address.number & mask == network:
+            return value
+    return table.default
+
+
+def forwarded_address(
+    address: IP, fields: Sequence[str], proxies: Sequence[Network], *, recursive: bool
+) -> IP:
+    """The address that X-Forwarded-For gives for a client at `address`, if that is one of
+    `proxies`; with `recursive` the last one that is none of them.
+    """
+    for field in reversed(fields):
+        rest = field
+        while any(address in network for network in proxies):
+            rest = rest.rstrip(" ,")
+            before, found = _last_word(rest)
+            parsed = parse_address_port(found)
+            if parsed is None:
+                return address
+            address, rest = parsed, before
+            if not recursive:
+                return address
+            if not rest:
+                break
+        else:
+            return address
+    return address
+
+
+def _last_word(text: str) -> tuple[str, str]:
+    start = max(text.rfind(" "), text.rfind(",")) + 1
+    return text[:start], text[start:]
+
+
+def parse_address_port(text: str) -> IP | None:
+    """An address with or without a port."""
+    host, colon, port = text.rpartition(":")
+    if colon and port.isdigit() and (is_ipv4(host) or host.startswith("[")):
+        text = host
+    return parse_ip(text.removeprefix("[").removesuffix("]"))

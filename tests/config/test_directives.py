@@ -1,0 +1,77 @@
+"""What single directives refuse and warn of, beside nginx: both are asked, and say the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .cases import http
+from .oracle import nginx_verdict, sniproxy_verdict
+
+MAPS = [
+    http(inside)
+    for inside in (
+        "map a b {}",
+        "map $host $x { a; }",
+        "map $host $x { a 1 2; }",
+        "map $host $x { a { } }",
+        "map $host $x { a 1; A 2; }",
+        "map $host $x { default 1; default 2; }",
+        "map $host $x { hostnames; *.a 1; .a 2; }",
+        "map $host $x { hostnames; .a 1; a 2; }",
+        "map $host $x { hostnames; a* 1; }",
+        "map $host $x { hostnames; a..b 1; }",
+        "map $host $x { hostnames; *.a 1; a 2; a.* 3; }",
+        "map $host $x { *.a 1; .a 2; a* 3; }",
+        "map $host $x { ~a $nosuch; }",
+        "map $host $x { ~(?<who>a) $who; }",
+        "map $nosuch $x { }",
+        "map $host $x { a $; }",
+        "map $host $x { include nosuch; }",
+        "map $host $x { include a b; }",
+        "map $host $x {",
+        "map $host $x { volatile; hostnames; }",
+        "map $host $x { volatile 1 2; }",
+        "map_hash_max_size a;",
+        "map_hash_bucket_size 64; map_hash_bucket_size 64;",
+        "geo $x { 10.0.0.0/8 a; 10.0.0.0/8 b; }",
+        "geo $x { 10.0.0.1/8 a; }",
+        "geo $x { 10.0.0.0/33 a; }",
+        "geo $x { ::1/129 a; }",
+        "geo $x { ::1/64 a; 2001:db8::/32 b; }",
+        "geo $x { nonsense a; }",
+        "geo $x { 10.0.0.1; }",
+        "geo $x { delete 10.0.0.1; }",
+        "geo $x { default a; default b; }",
+        "geo $x { 10.0.0.1 a; ranges; }",
+        "geo $x { ranges; 10.0.0.1-10.0.0.0 a; }",
+        "geo $x { ranges; 10.0.0.1 a; }",
+        "geo $x { ranges; ::1-::2 a; }",
+        "geo $x { ranges; default a; default b; }",
+        "geo $x { ranges; 10.0.0.0-10.0.0.1 a; 10.0.0.0-10.0.0.1 b; }",
+        "geo $x { ranges; delete 10.0.0.0-10.0.0.1; }",
+        "geo $x { proxy nonsense; }",
+        "geo $x { proxy 10.0.0.1/8; }",
+        "geo x { }",
+        "geo $host x { }",
+        "geo $nosuch $x { }",
+        "geo $x { 255.255.255.255 a; }",
+        "split_clients $host $x { 10% a; 95% b; }",
+        "split_clients $host $x { 10% a; * b; 5% c; }",
+        "split_clients $host $x { 0% a; }",
+        "split_clients $host $x { 10 a; }",
+        "split_clients $host $x { 1.234% a; }",
+        "split_clients $host $x { 1.2% a; .5% b; 5.% c; }",
+        "split_clients $host $x { % a; }",
+        "split_clients $host $x { include a; }",
+        "split_clients $host x { }",
+    )
+]
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("text", [*MAPS])
+def test_both_say_the_same(tmp_path: Path, text: str) -> None:
+    raw = text.encode("latin-1")
+    assert sniproxy_verdict(tmp_path, raw) == nginx_verdict(tmp_path, raw)
