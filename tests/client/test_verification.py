@@ -1,0 +1,50 @@
+"""`ssl_verify_client`: every mode beside every certificate."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from sniproxy.client.verification import Refusal, refusal
+from sniproxy.facts import ClientTLS
+
+
+class Client:
+    """A client with or without a certificate, and what the library said of it."""
+
+    def __init__(self, result: int | None) -> None:
+        self.client_certificate: Any = None if result is None else object()
+        self.verify_result = result or 0
+
+    def verify_error(self) -> str:
+        return "some words"
+
+
+@pytest.mark.parametrize(
+    ("result", "refused_by"),
+    [
+        (None, {"on": 496}),
+        (0, {}),
+        (18, {"on": 495, "optional": 495}),
+        (19, {"on": 495, "optional": 495}),
+        (20, {"on": 495, "optional": 495}),
+        (21, {"on": 495, "optional": 495}),
+        (27, {"on": 495, "optional": 495}),
+        (10, {"on": 495, "optional": 495, "optional_no_ca": 495}),
+        (22, {"on": 495, "optional": 495, "optional_no_ca": 495}),
+        (23, {"on": 495, "optional": 495, "optional_no_ca": 495}),
+    ],
+)
+def test_every_mode(result: int | None, refused_by: dict[str, int]) -> None:
+    client = cast(ClientTLS, Client(result))
+    for mode in ("off", "on", "optional", "optional_no_ca"):
+        refused = refusal(mode, client)
+        assert (refused.status if refused else None) == refused_by.get(mode)
+
+
+def test_words() -> None:
+    error = Refusal(495, "client SSL certificate verify error: (18:some words)")
+    assert refusal("on", cast(ClientTLS, Client(18))) == error
+    missing = Refusal(496, "client sent no required SSL certificate")
+    assert refusal("on", cast(ClientTLS, Client(None))) == missing
