@@ -13,7 +13,7 @@ from ..running import AccessTarget
 from ..script import compile_template
 from .paths import Paths
 
-UNSAID = directives.Log().access_log
+UNSAID = directives.Log.resolve().access_log
 """What a location has that no `access_log` is for: a file, which an observer makes needless."""
 
 
