@@ -194,6 +194,29 @@ def test_a_session_does_not_cross_servers(
     assert not server.resumed
 
 
+@pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
+def test_what_one_server_has_verified_is_nothing_to_another(files: Files, protocol: str) -> None:
+    """Also where certificate and announced authorities are the same: nginx resumes it then."""
+    other = authority.make(ca=True, common_name="Other CA")
+    bundle = files.folder / "other-ca.pem"
+    bundle.write_bytes(authority.pem(other.certificate))
+    trusting, distrusting = (
+        server_context(certificates=[files.leaf], verify_client="on", trusted_certificate=trusted)
+        for trusted in (files.ca_file, str(bundle))
+    )
+    listener = Listener(
+        True, trusting, lambda name: distrusting if name == "other.test" else trusting
+    )
+    client_context = upstream_context(certificate=files.client, protocols=[protocol])
+    server, client, *_ = listener.visit(client_context, "w.test")
+    assert server.verify_result == 0
+    server, *_ = listener.visit(client_context, "w.test", client.session)
+    assert (server.resumed, server.verify_result) == (True, 0)
+    server, *_ = listener.visit(client_context, "other.test", client.session)
+    assert not server.resumed
+    assert server.verify_result != 0
+
+
 def test_a_choice_that_fails_is_not_hidden(whole: bool, default: SSL.Context) -> None:
     def choose(name: str | None) -> SSL.Context:
         raise LookupError(name)
