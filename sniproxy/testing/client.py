@@ -47,8 +47,8 @@ class ClientTLS:
         else:
             context.load_verify_locations(certificates / f"{self.trusts}.pem")
         if self.certificate is not None:
-            files = (certificates / f"{self.certificate}.{kind}" for kind in ("pem", "key"))
-            context.load_cert_chain(*files)
+            own = certificates / f"{self.certificate}.pem"
+            context.load_cert_chain(own, own.with_suffix(".key"))
         if self.ciphers:
             context.set_ciphers(self.ciphers)
         if self.group:
