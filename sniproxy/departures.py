@@ -20,6 +20,7 @@ class DepartureWatch:
     def __init__(self) -> None:
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
         self._scopes: dict[int, trio.CancelScope] = {}
+        self._armed: set[int] = set()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -35,17 +36,29 @@ class DepartureWatch:
             self._epoll.close()
 
     @contextmanager
-    def over(self, descriptor: int) -> Iterator[trio.CancelScope]:
-        """A scope that is cancelled when the peer of the socket `descriptor` has closed."""
+    def over(self, descriptor: int, *, armed: bool = True) -> Iterator[trio.CancelScope]:
+        """A scope that is cancelled when the peer of the socket `descriptor` has closed.
+
+        Unless it is `armed`, from `arm` on.
+        """
         with trio.CancelScope() as scope:
             if self._epoll is None or self._epoll.closed:
                 yield scope
                 return
             self._scopes[descriptor] = scope
-            self._epoll.register(descriptor, select.EPOLLRDHUP | select.EPOLLONESHOT)
+            if armed:
+                self.arm(descriptor)
             try:
                 yield scope
             finally:
                 del self._scopes[descriptor]
-                if not self._epoll.closed:
-                    self._epoll.unregister(descriptor)
+                if descriptor in self._armed:
+                    self._armed.remove(descriptor)
+                    if not self._epoll.closed:
+                        self._epoll.unregister(descriptor)
+
+    def arm(self, descriptor: int) -> None:
+        """Begin to watch a socket for the scope that is open over it."""
+        if self._epoll is not None and not self._epoll.closed:
+            self._epoll.register(descriptor, select.EPOLLRDHUP | select.EPOLLONESHOT)
+            self._armed.add(descriptor)

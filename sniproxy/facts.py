@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -116,6 +116,10 @@ class Try:
     """Describes its TLS handshake, as far as it came; None without one of its own."""
 
 
+Hint = Callable[["Facts", Sequence[Header]], Awaitable[None]]
+"""Sends an interim response (103) to the client of a request."""
+
+
 @dataclass(slots=True)
 class Facts:
     """One request."""
@@ -142,6 +146,14 @@ class Facts:
     error_status: int | None = None
     """The status that the client sees whatever answers, once an `error_page` has its turn."""
     error_page_used: bool = False
+    carried: tuple[Header, ...] = ()
+    """Fields of an answer that sent the request elsewhere, which the next one has too."""
+    carried_type: str = ""
+    """Its Content-Type, for an answer that has none of its own."""
+    limit_rate: int | None = None
+    """Bytes a second that the client gets, 0 for no limit; None where nobody has said."""
+    hint: Hint | None = None
+    """Where early hints go."""
     variables: dict[str, str] = field(default_factory=dict)
     """What `set` and the named groups of regular expressions have set."""
     captures: re.Match[str] | None = None

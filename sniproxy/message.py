@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -186,6 +186,25 @@ class BodyReader(Protocol):
         ...
 
 
+class Upgraded(Protocol):
+    """The connection to an upstream that speaks another protocol from now on (status 101)."""
+
+    read_timeout: float
+    """Seconds that it may be silent (`proxy_read_timeout`)."""
+
+    async def receive(self) -> bytes:
+        """What it has sent, b"" at its end; raises `Failed`."""
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Send all of `data`; raises `Failed`."""
+        ...
+
+    def end(self) -> None:
+        """Be done with it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """An answer on its way to the client, before it is framed."""
@@ -209,10 +228,24 @@ class Response:
     """Whether a client may ask for it under a condition: what proxies pass on is not."""
     silent: bool = False
     """Whether the connection is closed without a byte; the status is for the log alone."""
+    own_server: bool = True
+    """Whether it has our Server field; False where `headers` may have another one."""
+    own_date: bool = True
+    """The same for Date."""
+    buffered: bool = True
+    """False where each piece goes on at once, and the head before them (`proxy_buffering`)."""
+    trailers: Callable[[], Sequence[Header]] | None = None
+    """What follows the last chunk, known at the end of the body."""
+    upgraded: Upgraded | None = None
+    """What the client is connected with once it has the head."""
 
     def with_status(self, status: int) -> Response:
         """The same answer under another status (`error_page`)."""
         return replace(self, status=status, status_line=None)
+
+    def carrying(self, headers: tuple[Header, ...]) -> Response:
+        """The same answer with these fields before its own."""
+        return replace(self, headers=(*headers, *self.headers)) if headers else self
 
     def without_body(self) -> Response:
         """The same answer when nobody will read its body."""

@@ -24,7 +24,7 @@ from .http.uri import split_target
 from .logs.error import ConnectionLog
 from .message import Elsewhere, Level, Outcome, Response, Special
 from .running import RunningLocation, RunningServer
-from .upstream.attempt import RequestBody
+from .upstream.sending import RequestBody, StreamedBody
 from .variables import lookup
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -36,6 +36,12 @@ class Client(Protocol):
 
     async def body(self, facts: Facts) -> RequestBody | Special | Response | None:
         """The request's body, read whole; None without one, an answer for one that is refused."""
+        ...
+
+    async def streamed_body(
+        self, facts: Facts
+    ) -> StreamedBody | RequestBody | Special | Response | None:
+        """The same as it comes, unless it is there already."""
         ...
 
     async def unless_it_leaves(self, answer: Callable[[], Awaitable[Outcome]]) -> Outcome:
@@ -68,7 +74,7 @@ class Phases:
                     outcome = outcome.with_status(self.facts.error_status)
                 outcome = filtered(outcome, self.facts)
                 if isinstance(outcome, Response):
-                    return outcome
+                    return outcome.carrying(self.facts.carried)
             elif isinstance(outcome, Special):
                 outcome = self._error_page(outcome)
             else:
@@ -122,7 +128,11 @@ class Phases:
         return rewritten
 
     async def _handled(self, handler: Handler) -> Outcome:
-        body = await self.client.body(self.facts) if handler.reads_body else None
+        body: StreamedBody | RequestBody | Special | Response | None = None
+        if handler.streams_body:
+            body = await self.client.streamed_body(self.facts)
+        elif handler.reads_body:
+            body = await self.client.body(self.facts)
         if isinstance(body, Special | Response):
             return body
         if not handler.watches_client:

@@ -1,12 +1,13 @@
-"""A request body, read whole before it goes anywhere (`proxy_request_buffering on`).
+"""Request bodies: read whole before they go anywhere, or passed on as they come.
 
-Up to `client_body_buffer_size` it stays in memory, above it goes to a temporary file.
+Read whole (`proxy_request_buffering on`), a body stays in memory up to
+`client_body_buffer_size`, and goes to a temporary file above it.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import IO
 
 BLOCK = 65536
@@ -51,3 +52,42 @@ class SpooledBody:
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+class ArrivingBody:
+    """A body that is passed on as it comes; implements `upstream.sending.StreamedBody`."""
+
+    def __init__(
+        self,
+        length: int | None,
+        pieces: AsyncIterator[bytes],
+        whole: Callable[[], Awaitable[SpooledBody]],
+    ) -> None:
+        """`pieces` and `whole` raise `ClientFailed`."""
+        self.length = length
+        self.is_over = False
+        """Whether all of it has come."""
+        self.at_end: Callable[[], None] | None = None
+        """Called when it is over."""
+        self._pieces = pieces
+        self._whole = whole
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end; raises `ClientFailed`."""
+        async for piece in self._pieces:
+            if piece:
+                return piece
+        self._end()
+        return b""
+
+    async def whole(self) -> SpooledBody:
+        """All of it; raises `ClientFailed`."""
+        body = await self._whole()
+        self._end()
+        return body
+
+    def _end(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            if self.at_end is not None:
+                self.at_end()

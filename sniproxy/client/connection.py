@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 import trio
 from OpenSSL import SSL
@@ -39,11 +39,13 @@ from ..message import (
 from ..phases import Phases
 from ..running import Listener, Running, RunningLocation, RunningServer
 from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
+from ..upstream.sending import ClientFailed
 from . import verification
-from .body import SpooledBody
+from .body import ArrivingBody, SpooledBody
 from .framing import Framing
 from .requests import CutShort, RequestReader, status_of
 from .responses import ResponseWriter
+from .tunnel import UPGRADED, tunnel
 
 READING_PIPELINED = "reading client pipelined request line"
 CLIENT_LEFT = (
@@ -241,12 +243,14 @@ class ClientConnection:
             self.connection, request, server.settings, outside, request.path, request.args,
             request.method,
             request_length=length,
+            hint=self.hint,
         )  # fmt: skip
 
     async def _answer(self, server: RunningServer, facts: Facts) -> bool:
         """All that lies between a request's head and its access line; whether to go on."""
         self.framing.request(facts.request)
         self.spooled: SpooledBody | None = None
+        self.arriving: ArrivingBody | None = None
         phases = Phases(server, facts, self, self.log)
         try:
             refusal = self._refusal(facts)
@@ -283,7 +287,13 @@ class ClientConnection:
 
     async def unless_it_leaves(self, answer: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """What `answer` comes to; 499 where the client leaves before."""
-        with self.running.watch.over(self.stream.sock.fileno()) as watched:
+        descriptor, watch = self.stream.sock.fileno(), self.running.watch
+        arriving = self.arriving
+        # What a client sends before its end is read first.
+        waits = arriving is not None and not arriving.is_over
+        with watch.over(descriptor, armed=not waits) as watched:
+            if arriving is not None and waits:
+                arriving.at_end = lambda: watch.arm(descriptor)
             return await answer()
         assert watched.cancelled_caught
         self.log.write(Level.INFO, CLIENT_LEFT)
@@ -294,18 +304,62 @@ class ClientConnection:
         if self.spooled is None and _has_body(facts.request):
             try:
                 self.spooled = await self._read_body(facts)
-            except BadChunk as bad:
-                self.log.write(Level.ERROR, str(bad))
-                return Special(400)
-            except TooLargeBody as large:
-                text = f"client intended to send too large chunked body: {large} bytes"
-                self.log.write(Level.ERROR, text)
-                return Special(413)
-            except Failed as failed:
-                if failed.failure.kind is not FailureClass.TIMEOUT:
-                    self.log.failure(failed.failure)
-                return Response(status_of(failed.failure), silent=True)
+            except (BadChunk, TooLargeBody, Failed) as error:
+                return self._body_failure(error)
         return self.spooled
+
+    def _body_failure(self, error: BadChunk | TooLargeBody | Failed) -> Special | Response:
+        """What becomes of a request whose body is wrong, or does not come to its end."""
+        if isinstance(error, BadChunk):
+            self.log.write(Level.ERROR, str(error))
+            return Special(400)
+        if isinstance(error, TooLargeBody):
+            text = f"client intended to send too large chunked body: {error} bytes"
+            self.log.write(Level.ERROR, text)
+            return Special(413)
+        if error.failure.kind is not FailureClass.TIMEOUT:
+            self.log.failure(error.failure)
+        return Response(status_of(error.failure), silent=True)
+
+    async def streamed_body(
+        self, facts: Facts
+    ) -> ArrivingBody | SpooledBody | Special | Response | None:
+        """The request's body as it comes; read whole if it is here already."""
+        if self.arriving is not None:
+            return None
+        if self.spooled is not None or not _has_body(facts.request):
+            return self.spooled
+        if self.reader.has_whole_body(facts):
+            return await self.body(facts)
+        await self._continue(facts)
+        self.arriving = ArrivingBody(
+            facts.request.content_length, self._arriving(facts), lambda: self._whole(facts)
+        )
+        return self.arriving
+
+    async def _arriving(self, facts: Facts) -> AsyncIterator[bytes]:
+        try:
+            timeout = facts.location.core.client_body_timeout
+            async for piece, length in self.reader.pieces(facts, timeout):
+                facts.request_length += length
+                yield piece
+        except (BadChunk, TooLargeBody, Failed) as error:
+            raise ClientFailed(self._body_failure(error)) from None
+
+    async def _whole(self, facts: Facts) -> SpooledBody:
+        body = await self.body(facts)
+        if isinstance(body, Special | Response):
+            raise ClientFailed(body)
+        assert body is not None
+        return body
+
+    async def hint(self, facts: Facts, headers: Sequence[Header]) -> None:
+        """Send early hints; raises `ClientFailed`."""
+        try:
+            await self.writer.early_hints(facts, headers)
+        except Failed as failed:
+            self.log.failure(failed.failure)
+            raise ClientFailed(Response(500, silent=True)) from None
 
     async def _read_body(self, facts: Facts) -> SpooledBody:
         await self._continue(facts)
@@ -330,7 +384,14 @@ class ClientConnection:
         keep = await self.writer.write(facts, response, may_keep=may_keep)
         if response.silent:
             return False
+        if response.upgraded is not None:
+            self.log.action = UPGRADED
+            await tunnel(self.stream, response.upgraded, self.reader.take(), facts, self.log)
+            self.stream.shutdown()
+            return False
         unread = self.spooled is None and _has_body(facts.request)
+        if self.arriving is not None and not self.arriving.is_over:
+            keep = False
         if keep and unread and not await self.reader.discard_body(facts):
             self.stream.shutdown()
             return False

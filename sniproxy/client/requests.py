@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import trio
 
@@ -67,6 +67,12 @@ class RequestReader:
                 status, text = status_of(failed.failure), failed.failure.message
                 raise CutShort(judge.cut_short(self.buffer, status, text)) from None
 
+    def take(self) -> bytes:
+        """What has come too early, for somebody else."""
+        data = bytes(self.buffer)
+        self.buffer.clear()
+        return data
+
     async def body(self, facts: Facts) -> SpooledBody:
         """The whole body of a request. Raises `BadChunk`, `TooLargeBody` and `Failed`."""
         body = SpooledBody(facts.location.core.client_body_buffer_size)
@@ -91,25 +97,47 @@ class RequestReader:
                 pass
         return whole
 
+    def has_whole_body(self, facts: Facts) -> bool:
+        """Whether the body is here already; True too for one that is wrong."""
+        request = facts.request
+        if not request.chunked:
+            return len(self.buffer) >= (request.content_length or 0)
+        chunks = ChunkReader(limit=facts.location.core.client_max_body_size)
+        try:
+            chunks.feed(bytes(self.buffer))
+        except (BadChunk, TooLargeBody):
+            return True
+        return chunks.done
+
     async def _read_body(self, facts: Facts, take: Callable[[bytes], None], timeout: float) -> int:
         """Hand a body to `take`, piece by piece; its bytes on the wire."""
+        length = 0
+        async for piece, wire_length in self.pieces(facts, timeout):
+            take(piece)
+            length += wire_length
+        return length
+
+    async def pieces(self, facts: Facts, timeout: float) -> AsyncIterator[tuple[bytes, int]]:
+        """A body piece by piece, each with its bytes on the wire.
+
+        `timeout` is for each read. Raises `BadChunk`, `TooLargeBody` and `Failed`.
+        """
         request = facts.request
         if request.chunked:
             chunks = ChunkReader(limit=facts.location.core.client_max_body_size)
-            fed = 0
             while not chunks.done:
                 data = await self._more(timeout)
-                fed += len(data)
-                take(chunks.feed(data))
-            self.buffer[:0] = chunks.rest
-            return fed - len(chunks.rest)
+                decoded = chunks.feed(data)
+                self.buffer[:0] = chunks.rest
+                yield decoded, len(data) - len(chunks.rest)
+            return
         left = request.content_length or 0
         while left:
             data = await self._more(timeout)
-            take(data[:left])
+            piece = data[:left]
             self.buffer[:0] = data[left:]
-            left -= min(left, len(data))
-        return request.content_length or 0
+            left -= len(piece)
+            yield piece, len(piece)
 
     async def _more(self, timeout: float) -> bytes:
         data = bytes(self.buffer)

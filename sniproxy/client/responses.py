@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..facts import Facts
-from ..http.response import response_head
-from ..message import BodyBroken, BodyReader, Header, Response
+from ..http.response import early_hints, response_head
+from ..message import BodyBroken, Header, Response
 from ..tls.stream import SocketStream
+from ..upstream.pace import Pace
 from .framing import Framing
 
 RAW = 9
@@ -18,6 +21,7 @@ class ResponseWriter:
     def __init__(self, stream: SocketStream, framing: Framing) -> None:
         self.stream = stream
         self.framing = framing
+        self.pace: Pace | None = None
 
     async def write(self, facts: Facts, response: Response, *, may_keep: bool) -> bool:
         """Send all of `response`; whether the connection is fit for another request.
@@ -51,9 +55,9 @@ class ResponseWriter:
                 server_tokens=core.server_tokens,
                 keepalive_header=core.keepalive_timeout[1],
             )
-        facts.bytes_sent = -len(head)
+        facts.bytes_sent -= len(head)
         try:
-            whole = await self._write_all(facts, head, response.body, bodiless)
+            whole = await self._write_all(facts, head, response, bodiless)
         finally:
             facts.body_bytes_sent = max(facts.bytes_sent, 0)
             facts.bytes_sent += len(head)
@@ -62,13 +66,19 @@ class ResponseWriter:
         return whole and keepalive and self.framing.next_request()
 
     async def _write_all(
-        self, facts: Facts, head: bytes, body: bytes | BodyReader, bodiless: bool
+        self, facts: Facts, head: bytes, response: Response, bodiless: bool
     ) -> bool:
+        body = response.body
+        self.pace = Pace(facts.limit_rate) if facts.limit_rate else None
+        if bodiless:
+            body = b""
         if isinstance(body, bytes):
-            payload = b"" if bodiless else self.framing.piece(body)
-            await self._send(facts, head + payload + self.framing.end())
+            await self._send(facts, head + self.framing.piece(body) + self.framing.end())
             return True
         pending = head
+        if not response.buffered:
+            await self._send(facts, pending)
+            pending = b""
         try:
             while piece := await body.read():
                 await self._send(facts, pending + self.framing.piece(piece))
@@ -76,13 +86,32 @@ class ResponseWriter:
         except BodyBroken:
             await self._send(facts, pending)
             return False
-        await self._send(facts, pending + self.framing.end())
+        trailers = response.trailers() if response.trailers is not None else ()
+        await self._send(facts, pending + self.framing.end(trailers))
         return True
 
     async def _send(self, facts: Facts, data: bytes) -> None:
-        if data:
-            await self.stream.send_all(data, facts.location.core.send_timeout)
-            facts.bytes_sent += len(data)
+        if not data:
+            return
+        timeout = facts.location.core.send_timeout
+        if self.pace is not None:
+            await self._send_slowly(self.pace, data, timeout)
+        else:
+            await self.stream.send_all(data, timeout)
+        facts.bytes_sent += len(data)
+
+    async def _send_slowly(self, pace: Pace, data: bytes, timeout: float) -> None:
+        sent = 0
+        while sent < len(data):
+            allowed = await pace.allowance(len(data) - sent)
+            await self.stream.send_all(data[sent : sent + allowed], timeout)
+            pace.count(allowed)
+            sent += allowed
+
+    async def early_hints(self, facts: Facts, headers: Sequence[Header]) -> None:
+        """Send a 103 before the response. Raises `Failed`."""
+        self.pace = None
+        await self._send(facts, early_hints(headers))
 
 
 def _sent_headers(response: Response, *, chunked: bool) -> tuple[Header, ...]:

@@ -162,11 +162,11 @@ class _LocationSettings:
         self.rewrite = rewrite
         self.files = files
 
-    def below(self, level: Level) -> _LocationSettings:
+    def below(self, level: Level, name: LocationName) -> _LocationSettings:
         return _LocationSettings(
             self.core.below(level),
             self.log.below(level),
-            self.proxy.below(level),
+            self.proxy.below(level).placed(name.name),
             self.rewrite.below(level),
             self.files.below(level),
         )
@@ -175,7 +175,7 @@ class _LocationSettings:
         """The location with these settings; an `if` among its statements becomes one too."""
         statements = tuple(
             [
-                If(said.value, self.in_if(said.values).location(name, (), said))
+                If(said.value, self.in_if(said.values, name).location(name, (), said))
                 if isinstance(said, Block)
                 else said
                 for said in block.values.get("statements", ())
@@ -186,11 +186,11 @@ class _LocationSettings:
             name, self.core, self.log, self.proxy, rewrite, self.files, nested, block.place
         )
 
-    def in_if(self, level: Level) -> _LocationSettings:
+    def in_if(self, level: Level, name: LocationName) -> _LocationSettings:
         """The same for an `if`, which has the handler of the location around it too."""
         if "proxy_pass" not in level:
             level = {**level, "proxy_pass": self.proxy.proxy_pass}
-        return self.below(level)
+        return self.below(level, name)
 
 
 def _location(block: Block, name: LocationName, settings: _LocationSettings) -> Location:
@@ -200,7 +200,7 @@ def _location(block: Block, name: LocationName, settings: _LocationSettings) -> 
     parents = [0]
     for index, (outer, _, around) in enumerate(found):
         for inner in outer.named("location"):
-            found.append((inner, inner.value, around.below(inner.values)))
+            found.append((inner, inner.value, around.below(inner.values, inner.value)))
             parents.append(index)
     # ... then inner ones first: it is frozen with its nested ones in it.
     nested: list[list[Location]] = [[] for _ in found]

@@ -18,6 +18,7 @@ from .directives.core import Listen, LocationName, ServerName
 from .directives.files import Root
 from .directives.log import COMBINED, AccessLog, LogFormat
 from .directives.proxy import ProxyPass
+from .directives.replacements import DEFAULT, CookieFlags, Replacement
 from .directives.rewrite import Condition, Set, Substitution
 from .directives.row import LIMIT_EXCEPT, LOCATION, LOCATION_IF, TABLE, Args, Row
 from .directives.tables import Defined
@@ -142,6 +143,8 @@ class ParseChecks:
             and value.pattern
         ):
             self.captures.update(name.lower() for name in value.pattern.groupindex)
+        if isinstance(value, Replacement | CookieFlags) and not isinstance(value.pattern, Template):
+            self.captures.update(name.lower() for name in value.pattern.groupindex)
         if isinstance(value, tuple):
             for part in value:
                 if isinstance(part, re.Pattern):
@@ -248,6 +251,23 @@ class ParseChecks:
         if peer.backup and methods and not methods[-1].has_backups:
             args.fail('balancing method does not support parameter "backup"')
 
+    def _replacement(
+        self, value: Replacement | CookieFlags | None, args: Args, inside: Block
+    ) -> None:
+        """`off` stands alone, and `default` behind the `proxy_pass` that it goes by."""
+        said = inside.values.get(args.name, ())
+        if said and (value is None or None in said):
+            args.fail_directive("is duplicate")
+        if value is not DEFAULT:
+            return
+        target = inside.values.get("proxy_pass")
+        if target is None:
+            args.fail('"proxy_redirect default" should be placed after the "proxy_pass" directive')
+        if target.template is not None:
+            args.fail(
+                '"proxy_redirect default" cannot be used with "proxy_pass" directive with variables'
+            )
+
     # logs
 
     def _log_format(self, log_format: LogFormat, args: Args, inside: Block) -> None:
@@ -277,6 +297,10 @@ _SAID: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = {
     "ip_hash": ParseChecks._balancing,
     "hash": ParseChecks._balancing,
     "random": ParseChecks._balancing,
+    "proxy_redirect": ParseChecks._replacement,
+    "proxy_cookie_domain": ParseChecks._replacement,
+    "proxy_cookie_path": ParseChecks._replacement,
+    "proxy_cookie_flags": ParseChecks._replacement,
     "log_format": ParseChecks._log_format,
     "access_log": ParseChecks._access_log,
 }

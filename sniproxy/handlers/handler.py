@@ -7,7 +7,7 @@ from typing import Protocol
 from ..facts import Facts
 from ..logs.error import ConnectionLog
 from ..message import Outcome
-from ..upstream.attempt import RequestBody
+from ..upstream.sending import RequestBody, StreamedBody
 
 
 class Handler(Protocol):
@@ -15,9 +15,11 @@ class Handler(Protocol):
 
     reads_body: bool
     """Whether the request's body is read before `respond`; it is thrown away otherwise."""
+    streams_body: bool
+    """Whether it takes the body as it comes (`proxy_request_buffering off`)."""
     watches_client: bool
     """Whether a client that leaves meanwhile ends it (`proxy_ignore_client_abort off`)."""
 
     async def respond(
-        self, facts: Facts, body: RequestBody | None, log: ConnectionLog
+        self, facts: Facts, body: RequestBody | StreamedBody | None, log: ConnectionLog
     ) -> Outcome: ...

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from OpenSSL import SSL
 
+from ..config.directives.kinds import parse_size
+from ..config.directives.proxy import LocalAddress, local_address
 from ..config.model import Location
 from ..facts import Facts
+from ..http.upstream_head import SWITCHING_PROTOCOLS
+from ..http.uri import BadURI, internal_target
 from ..logs.error import ConnectionLog
-from ..message import FailureClass, Outcome, Response, Special
+from ..message import Elsewhere, FailureClass, Header, Level, Outcome, Response, Special
 from ..names import without_port
 from ..script import Lookup
 from ..tls.errors import NATIVE, Dialect
-from ..upstream.attempt import Answer, Outgoing, RequestBody
+from ..upstream.attempt import Answer, Outgoing
+from ..upstream.body import Reading
 from ..upstream.certificate import NamedCertificate
 from ..upstream.connector import UpstreamTLS
 from ..upstream.exchange import Exchange
-from ..upstream.headers import (
-    RequestFields,
-    passed_on,
-    rewritten_redirect,
-    rewritten_refresh,
-    upstream_uri,
-)
+from ..upstream.headers import RequestFields, upstream_uri
 from ..upstream.peers import Upstream
+from ..upstream.replies import ReplyRules, is_buffered, limit_rate
+from ..upstream.sending import ClientFailed, RequestBody, StreamedBody
 from ..variables import lookup
 from .special import absolute_location
+
+AUTHENTICATE = "www-authenticate"
 
 
 class ProxyHandler:
     """The `proxy_pass` of one location."""
 
     reads_body = True
-    watches_client = True
 
     def __init__(
         self,
@@ -51,34 +56,103 @@ class ProxyHandler:
         self.dialect = dialect
         self.tls = self._constant_tls()
         """The settings of every handshake, where no variables have a part in them."""
-        self.fields = RequestFields.of(location.proxy)
+        proxy = location.proxy
+        self.fields = RequestFields.of(proxy)
+        self.rules = ReplyRules.of(proxy)
+        self.streams_body = (
+            not proxy.proxy_request_buffering
+            and proxy.proxy_set_body is None
+            and proxy.proxy_pass_request_body
+        )
+        self.watches_client = not proxy.proxy_ignore_client_abort
+        timeout = proxy.proxy_read_timeout
+        trailers = proxy.proxy_buffer_size if proxy.proxy_pass_trailers else 0
+        self.buffered = Reading(timeout, held=proxy.proxy_buffers[1], trailers=trailers)
+        self.unbuffered = Reading(timeout, held=0, most=proxy.proxy_buffer_size, trailers=trailers)
         self.kept = upstream.kept.of(self) if upstream.kept is not None else None
 
-    async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Outcome:
+    async def respond(
+        self, facts: Facts, body: RequestBody | StreamedBody | None, log: ConnectionLog
+    ) -> Outcome:
         facts.proxy_host = self.target.proxy_host
-        answer = await Exchange(self._outgoing(facts, body, log)).respond()
+        values = lookup(facts)
+        try:
+            outgoing = await self._outgoing(facts, body, values, log)
+            answer = await Exchange(outgoing).respond()
+        except ClientFailed as failed:
+            return failed.outcome
         if isinstance(answer, FailureClass):
             log.action = "sending to client"
             return Special(answer.status)
-        return self._response(answer, facts)
+        return self._reply(answer, facts, values, log)
 
-    def _outgoing(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Outgoing:
+    # --- the request ---
+
+    async def _outgoing(
+        self,
+        facts: Facts,
+        body: RequestBody | StreamedBody | None,
+        values: Lookup,
+        log: ConnectionLog,
+    ) -> Outgoing:
+        proxy = self.location.proxy
+        streamed = None
+        if isinstance(body, StreamedBody):
+            if body.length is None and proxy.proxy_http_version == 10:
+                body = await body.whole()
+            else:
+                body, streamed = None, body
         uri = upstream_uri(self.location, facts)
-        values = lookup(facts)
         length = facts.request.content_length if body is None else body.length
-        head = self.fields.head(facts, uri, values, length)
+        payload = b""
+        if proxy.proxy_set_body is not None:
+            payload = proxy.proxy_set_body.render(values).encode("latin-1")
+            body, length = None, len(payload)
+        elif not proxy.proxy_pass_request_body:
+            body = None
+        method = facts.method
+        if proxy.proxy_method is not None:
+            method = proxy.proxy_method.render(values)
+        head = self.fields.head(
+            facts, method, uri, values, length, chunked=streamed is not None and length is None
+        )
         return Outgoing(
             self.upstream,
             self.kept,
             self.tls or self._tls(values),
             self.target.scheme,
             uri,
-            head,
+            head + payload,
             body,
-            self.location.proxy,
+            streamed,
+            method,
+            proxy,
+            self._local_address(values, log),
+            lambda headers: self._hint(facts, headers, values),
             facts,
             log,
         )
+
+    def _local_address(self, values: Lookup, log: ConnectionLog) -> LocalAddress | None:
+        bind = self.location.proxy.proxy_bind
+        text = "" if bind is None else bind.address.render(values)
+        if not text:
+            return None
+        address = local_address(text)
+        if address is None:
+            log.write(Level.ERROR, f'invalid local address "{text}"')
+        return address
+
+    async def _hint(self, facts: Facts, headers: Sequence[Header], values: Lookup) -> None:
+        """Pass early hints on, where `early_hints` wants it."""
+        wanted = any(
+            condition.render(values) not in ("", "0")
+            for said in facts.location.core.early_hints
+            for condition in said
+        )
+        passed = self.rules.without_hidden(headers)
+        if wanted and passed and facts.request.version >= 11 and facts.hint is not None:
+            await facts.hint(facts, passed)
 
     def _constant_tls(self) -> UpstreamTLS | None:
         name = self.location.proxy.proxy_ssl_name
@@ -105,33 +179,87 @@ class ProxyHandler:
             named=None if certificate is None else lambda: certificate.context(values),
         )
 
-    def _response(self, answer: Answer, facts: Facts) -> Response:
-        headers = list(passed_on(answer.head))
-        content_type = ""
-        location = None
-        for position in range(len(headers) - 1, -1, -1):
-            name, value = headers[position]
-            lowered = name.lower()
-            if lowered == "content-type":
-                content_type = value
-                del headers[position]
-            elif lowered == "location":
-                rewritten = rewritten_redirect(self.location, value)
-                if rewritten is None:
-                    continue
-                location = absolute_location(facts, rewritten)
-                if location is not None:
-                    del headers[position]
-                else:
-                    headers[position] = (name, rewritten)
-            elif lowered == "refresh":
-                headers[position] = (name, rewritten_refresh(self.location, value) or value)
-        return Response(
-            answer.head.status,
-            answer.body,
-            content_type=content_type,
-            content_length=answer.head.content_length,
-            headers=tuple(headers),
-            status_line=answer.head.status_line or None,
-            location=location,
+    # --- the answer ---
+
+    def _reply(self, answer: Answer, facts: Facts, values: Lookup, log: ConnectionLog) -> Outcome:
+        head, proxy, rules = answer.head, self.location.proxy, self.rules
+        if (
+            proxy.proxy_intercept_errors
+            and head.status >= 300
+            and facts.location.core.page_for(head.status) is not None
+        ):
+            return self._intercepted(answer, facts)
+        accelerated = rules.accelerated(head)
+        if accelerated:
+            facts.limit_rate = limit_rate(accelerated, facts.limit_rate)
+            if "redirect" in accelerated:
+                return self._redirected(accelerated["redirect"], answer, facts, values, log)
+        reply = rules.reply(
+            head.headers, values, facts.matched, lambda target: absolute_location(facts, target)
         )
+        content_type = reply.content_type or facts.carried_type
+        if accelerated.get("charset") and content_type:
+            log.write(Level.ERROR, f'unknown charset "{accelerated["charset"]}" to override')
+        response = Response(
+            head.status,
+            content_type=content_type,
+            content_length=head.content_length,
+            headers=tuple(reply.headers),
+            status_line=head.status_line or None,
+            location=reply.location,
+            own_server=rules.own_server,
+            own_date=rules.own_date,
+        )
+        if head.status == SWITCHING_PROTOCOLS and facts.request.header("upgrade") is not None:
+            return replace(response, upgraded=answer.upgraded())
+        buffered = is_buffered(accelerated, proxy.proxy_buffering)
+        if not buffered:
+            facts.limit_rate = 0
+        body = answer.body(self._reading(buffered, values, log))
+        return replace(
+            response,
+            body=body,
+            buffered=buffered,
+            trailers=lambda: rules.without_hidden(body.trailers),
+        )
+
+    def _intercepted(self, answer: Answer, facts: Facts) -> Special:
+        """An error of the upstream's that `error_page` answers."""
+        answer.abandon()
+        if answer.head.status == 401:
+            asked = [field for field in answer.head.headers if field[0].lower() == AUTHENTICATE]
+            facts.carried = (*facts.carried, *asked)
+        return Special(answer.head.status)
+
+    def _redirected(
+        self, target: str, answer: Answer, facts: Facts, values: Lookup, log: ConnectionLog
+    ) -> Outcome:
+        """`X-Accel-Redirect`: another place of this server has the answer."""
+        answer.abandon()
+        log.action = ""
+        reply = self.rules.carried(answer.head.headers, values, facts.matched)
+        facts.carried = (*facts.carried, *reply.headers)
+        facts.carried_type = reply.content_type or facts.carried_type
+        if target.startswith("@"):
+            return Elsewhere(target)
+        try:
+            path, args = internal_target(target)
+        except BadURI:
+            log.write(Level.ERROR, f'unsafe URI "{target}" was detected')
+            return Special(404)
+        if facts.method != "HEAD":
+            facts.method = "GET"
+        return Elsewhere(path, args)
+
+    def _reading(self, buffered: bool, values: Lookup, log: ConnectionLog) -> Reading:
+        """How the body is read."""
+        if not buffered:
+            return self.unbuffered
+        rate = self.location.proxy.proxy_limit_rate
+        if rate is None:
+            return self.buffered
+        text = rate.render(values)
+        size = parse_size(text)
+        if size is None:
+            log.write(Level.ERROR, f'invalid size "{text}"')
+        return replace(self.buffered, rate=size or 0)

@@ -15,7 +15,7 @@ from ..http.uri import escape_uri
 from ..logs.error import ConnectionLog
 from ..message import Elsewhere, Level, Outcome, Response, Special
 from ..script import Lookup
-from ..upstream.attempt import RequestBody
+from ..upstream.sending import RequestBody, StreamedBody
 from ..variables import lookup
 from ..variables.files import file_name
 from .autoindex import listed
@@ -28,9 +28,12 @@ class StaticHandler:
     """Answers with files."""
 
     reads_body = False
+    streams_body = False
     watches_client = False
 
-    async def respond(self, facts: Facts, body: RequestBody | None, log: ConnectionLog) -> Outcome:
+    async def respond(
+        self, facts: Facts, body: RequestBody | StreamedBody | None, log: ConnectionLog
+    ) -> Outcome:
         if facts.method not in METHODS:
             return Special(405)
         name = mapped(facts, log)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
-from ..message import Response
+from ..message import Header, Response
 from .dates import http_date
 from .pages import server_field, status_line
 
@@ -26,7 +27,11 @@ def response_head(
     line = response.status_line
     if line is None:
         line = status_line(response.status)
-    lines = [f"HTTP/1.1 {line}", f"Server: {server_field(server_tokens)}", _date_field()]
+    lines = [f"HTTP/1.1 {line}"]
+    if response.own_server:
+        lines.append(f"Server: {server_field(server_tokens)}")
+    if response.own_date:
+        lines.append(_date_field())
     if response.status != 204:
         if response.content_type:
             lines.append(f"Content-Type: {response.content_type}")
@@ -49,6 +54,12 @@ def response_head(
     lines += [f"{name}: {value}" for name, value in response.headers]
     lines.append("\r\n")
     return "\r\n".join(lines).encode("latin-1")
+
+
+def early_hints(headers: Iterable[Header]) -> bytes:
+    """A 103 with these fields."""
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return f"HTTP/1.1 103 Early Hints\r\n{fields}\r\n".encode("latin-1")
 
 
 _last_date = (0, "")

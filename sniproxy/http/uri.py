@@ -115,3 +115,21 @@ def _decoded_leniently(escape: re.Match[str]) -> str:
     if low:
         return chr(int(high + low, 16))
     return other or ""
+
+
+_UPWARDS: Final = re.compile(r"\A\.\.(?:/|\Z)|/\.\.(?:/|\Z)")
+
+
+def internal_target(text: str) -> tuple[str, str]:
+    """Path and query of a URI that an upstream wants served (`X-Accel-Redirect`).
+
+    The path is decoded, and nothing else. Raises `BadURI` where it is empty or leads upwards.
+    """
+    path, _, query = text.partition("?")
+    if not path or "\0" in path or _UPWARDS.search(path):
+        raise BadURI(text)
+    if "%" in path:
+        path = unescape(path)
+        if "\0" in path or _UPWARDS.search(path):
+            raise BadURI(text)
+    return path, query

@@ -5,18 +5,20 @@ connect ─► handshake, verify ─► send ─► read the head ─► Respons
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from ..config.directives.proxy import Proxy
+import trio
+
+from ..config.directives.proxy import LocalAddress, Proxy
 from ..facts import Facts, Try
 from ..http.upstream_head import EARLY_HINTS, NotHTTP, read_response_head
 from ..logs.error import ConnectionLog
-from ..message import Failed, Level, ResponseHead
+from ..message import Failed, Header, Level, ResponseHead
 from ..tls.stream import SocketStream, TLSStream
-from .body import CLOSED_EARLY, ResponseBody
+from .body import CLOSED_EARLY, Reading, ResponseBody
 from .connector import (
     UpstreamHandshake,
     UpstreamTLS,
@@ -26,16 +28,13 @@ from .connector import (
 )
 from .keepalive import LocationConnections
 from .peers import Peer, Turns, Upstream
+from .sending import SENDING, RequestBody, Sending, StreamedBody
+from .upgrade import UpgradedConnection
 
 HTTP_0_9 = 9
-
-
-class RequestBody(Protocol):
-    """A request body that was read whole, so that every try can send it again."""
-
-    length: int
-
-    def blocks(self) -> Iterable[bytes]: ...
+READING_HEAD = "reading response header from upstream"
+EAGER = 16384
+"""Bytes of a body that fit into any socket's buffer: sending them waits for nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,15 @@ class Outgoing:
     uri: str
     head: bytes
     body: RequestBody | None
+    """A body that was read whole; None without one, and where `head` has it."""
+    streamed: StreamedBody | None
+    """A body that goes on as it comes."""
+    method: str
     proxy: Proxy
+    local: LocalAddress | None
+    """Where connections come from (`proxy_bind`)."""
+    hints: Callable[[Sequence[Header]], Awaitable[None]]
+    """Sends early hints on to the client."""
     facts: Facts
     log: ConnectionLog
 
@@ -62,10 +69,45 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response whose head is in; the body is still with the peer."""
+    """A response whose head is in; all that follows is still with the peer."""
 
     head: ResponseHead
-    body: ResponseBody
+    rest: bytes
+    """What came behind the head."""
+    attempt: Attempt
+
+    def body(self, reading: Reading) -> ResponseBody:
+        """Its body, to be read."""
+        attempt = self.attempt
+        assert attempt.stream is not None
+        return ResponseBody(
+            attempt.stream,
+            self.head,
+            self.rest,
+            method=attempt.outgoing.method,
+            reading=reading,
+            facts=attempt.facts,
+            log=attempt.outgoing.log,
+            give_back=attempt.answered,
+        )
+
+    def abandon(self) -> None:
+        """Be done with it: another place answers."""
+        self.body(Reading(0.0)).abandon()
+
+    def upgraded(self) -> UpgradedConnection:
+        """The connection itself, in another protocol."""
+        attempt, proxy = self.attempt, self.attempt.outgoing.proxy
+        assert attempt.stream is not None
+        return UpgradedConnection(
+            attempt.stream,
+            self.rest,
+            read_timeout=proxy.proxy_read_timeout,
+            send_timeout=proxy.proxy_send_timeout,
+            most=proxy.proxy_buffer_size,
+            facts=attempt.facts,
+            give_back=lambda: attempt.answered(False),
+        )
 
 
 class Attempt:
@@ -79,31 +121,21 @@ class Attempt:
         outgoing.facts.tries.append(self.facts)
         self.sent = False
         """Whether a part of the request may be with the peer."""
-        self.stream: SocketStream | None = None
+        self.sent_whole = False
         self.kept = False
         """Whether the connection was open before."""
+        self.stream: SocketStream | None = None
 
     async def answer(self) -> Answer:
         """The answer of this peer; raises `Failed`."""
         stream = await self._connected()
         self.facts.connect_time = time.monotonic() - self.facts.began
-        await self._send(stream)
-        head, rest = await self._read_head(stream)
+        head, rest = await self._exchanged(stream)
         self._keep_session(stream)
         self.facts.header_time = time.monotonic() - self.facts.began
         self.facts.status = head.status
         self.facts.headers = head.headers
-        body = ResponseBody(
-            stream,
-            head,
-            rest,
-            method=self.outgoing.facts.request.method,
-            timeout=self.outgoing.proxy.proxy_read_timeout,
-            facts=self.facts,
-            log=self.outgoing.log,
-            give_back=self._answered,
-        )
-        return Answer(head, body)
+        return Answer(head, rest, self)
 
     async def _connected(self) -> SocketStream:
         outgoing, peer = self.outgoing, self.peer
@@ -112,7 +144,7 @@ class Attempt:
         self.kept = stream is not None
         if stream is None:
             outgoing.upstream.number()
-            stream = await connect(peer, timeout)
+            stream = await connect(peer, timeout, outgoing.proxy, outgoing.local)
             stream.opened = self.facts.began
         self.stream = stream
         if outgoing.tls is not None and not isinstance(stream, TLSStream):
@@ -143,29 +175,44 @@ class Attempt:
         if tls is not None and tls.session_reuse and isinstance(stream, TLSStream):
             keep_session(self.peer, stream)
 
-    async def _send(self, stream: SocketStream) -> None:
-        outgoing = self.outgoing
-        outgoing.log.action = "sending request to upstream"
+    async def _exchanged(self, stream: SocketStream) -> tuple[ResponseHead, bytes]:
+        """The head of the answer to the request, and what came behind it."""
+        outgoing, proxy = self.outgoing, self.outgoing.proxy
+        body, streamed = outgoing.body, outgoing.streamed
+        outgoing.log.action = SENDING
         self.sent = True
-        timeout = outgoing.proxy.proxy_send_timeout
-        pending = outgoing.head
-        for block in outgoing.body.blocks() if outgoing.body is not None else ():
-            await stream.send_all(pending + block, timeout)
-            self.facts.bytes_sent += len(pending) + len(block)
-            pending = b""
-        if pending:
-            await stream.send_all(pending, timeout)
-            self.facts.bytes_sent += len(pending)
+        if streamed is None and (body is None or body.length <= EAGER):
+            data = outgoing.head if body is None else b"".join((outgoing.head, *body.blocks()))
+            await stream.send_all(data, proxy.proxy_send_timeout)
+            self.facts.bytes_sent += len(data)
+            self.sent_whole = True
+            return await self._read_head(stream, proxy.proxy_read_timeout)
+        sending = Sending(
+            stream, outgoing.head, body, streamed,
+            timeout=proxy.proxy_send_timeout,
+            read_timeout=proxy.proxy_read_timeout,
+            log=outgoing.log,
+            sent=self._count_sent,
+        )  # fmt: skip
+        head, rest = await sending.until(lambda: self._read_head(stream, math.inf))
+        self.sent_whole = sending.whole
+        return head, rest
 
-    async def _read_head(self, stream: SocketStream) -> tuple[ResponseHead, bytes]:
-        """The final head (early hints are read over), and what came behind it."""
-        log, proxy = self.outgoing.log, self.outgoing.proxy
-        log.action = "reading response header from upstream"
+    def _count_sent(self, length: int) -> None:
+        self.facts.bytes_sent += length
+
+    async def _read_head(self, stream: SocketStream, timeout: float) -> tuple[ResponseHead, bytes]:
+        """The final head, within `timeout` seconds, and what came behind it."""
+        log = self.outgoing.log
+        method, limit = self.outgoing.method, self.outgoing.proxy.proxy_buffer_size
         buffer = bytearray()
-        limit = proxy.proxy_buffer_size
-        method = self.outgoing.facts.request.method
+        hinted = 0
+        if self.sent_whole:
+            log.action = READING_HEAD
+        data = await stream.receive_some(timeout)
+        deadline = 0.0
         while True:
-            data = await stream.receive_some(proxy.proxy_read_timeout)
+            log.action = READING_HEAD
             if not data:
                 raise Failed(CLOSED_EARLY)
             self.facts.bytes_received += len(data)
@@ -173,6 +220,8 @@ class Attempt:
             try:
                 parsed = read_response_head(buffer, request_method=method, limit=limit)
                 while parsed is not None and parsed.head.status == EARLY_HINTS:
+                    hinted += parsed.length
+                    await self._hint(parsed.head, hinted)
                     del buffer[: parsed.length]
                     parsed = read_response_head(buffer, request_method=method, limit=limit)
             except NotHTTP as error:
@@ -182,10 +231,20 @@ class Attempt:
                 for note in parsed.notes:
                     log.write(Level.WARN, note)
                 return parsed.head, bytes(buffer[parsed.length :])
+            deadline = deadline or trio.current_time() + timeout
+            data = await stream.receive_some(max(deadline - trio.current_time(), 0.0))
 
-    def _answered(self, reusable: bool) -> None:
+    async def _hint(self, head: ResponseHead, length: int) -> None:
+        """Pass early hints on, while all of them together are not too long."""
+        if length > self.outgoing.proxy.proxy_buffer_size:
+            self.outgoing.log.write(Level.INFO, "upstream sent too big early hints")
+        else:
+            await self.outgoing.hints(head.headers)
+
+    def answered(self, reusable: bool) -> None:
+        """Give the peer back after an answer; whether its connection is fit for another one."""
         self.turns.done(self.peer, failed=False)
-        self.end(whole=True, reusable=reusable)
+        self.end(whole=True, reusable=reusable and self.sent_whole)
 
     def end(self, *, whole: bool, reusable: bool = False) -> None:
         """Be done with the connection: kept, ended in good order (`whole`), or dropped."""

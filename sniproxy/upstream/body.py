@@ -4,21 +4,50 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..facts import Try
 from ..http.chunks import BadChunk, ChunkReader
+from ..http.trailers import BadTrailers, TrailerReader
 from ..http.upstream_head import WITHOUT_BODY
 from ..logs.error import ConnectionLog
-from ..message import BodyBroken, Failed, Failure, FailureClass, Level, ResponseHead, Side
+from ..message import (
+    BodyBroken,
+    Failed,
+    Failure,
+    FailureClass,
+    Header,
+    Level,
+    ResponseHead,
+    Side,
+)
 from ..tls.stream import SocketStream
+from .pace import Pace
 
 HELD = 4096
-"""Bytes that are waited for before a piece goes on: one of nginx's `proxy_buffers`."""
 READ = 65536
 
 CLOSED_EARLY = Failure("upstream prematurely closed connection")
 TOO_MUCH = 'upstream sent more data than specified in "Content-Length" header'
 AFTER_CHUNKS = "upstream sent data after final chunk"
+AFTER_TRAILERS = "upstream sent data after trailers"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a body is read."""
+
+    timeout: float
+    """`proxy_read_timeout`, in seconds."""
+    held: int = HELD
+    """Bytes that are waited for before a piece goes on, one of `proxy_buffers`; 0 waits for
+    none (`proxy_buffering off`)."""
+    most: int = READ
+    """Bytes that are read at once."""
+    trailers: int = 0
+    """Bytes that the trailers may have that are passed on (`proxy_pass_trailers`); 0 is none."""
+    rate: int = 0
+    """Bytes a second that are read at most (`proxy_limit_rate`); 0 is no limit."""
 
 
 class ResponseBody:
@@ -35,30 +64,34 @@ class ResponseBody:
         rest: bytes,
         *,
         method: str,
-        timeout: float,
+        reading: Reading,
         facts: Try,
         log: ConnectionLog,
         give_back: Callable[[bool], None],
     ) -> None:
-        """`rest` came behind the head. `timeout` is `proxy_read_timeout`, in seconds.
+        """`rest` came behind the head, `method` is that of the request.
 
         `give_back` is called once, when no more will be read, and told whether the connection
         is fit for another request.
         """
+        self.trailers: list[Header] = []
+        """What came behind the last chunk, if it is to be passed on."""
         self._stream = stream
-        self._timeout = timeout
+        self._reading = reading
         self._facts = facts
         self._log = log
         self._give_back = give_back
         self._rest = rest
         self._reusable = head.keepalive
         self._chunks: ChunkReader | None = None
+        self._trailers: TrailerReader | None = None
+        self._pace = Pace(reading.rate) if reading.rate else None
         self._left = head.content_length
         """Bytes still to come; None where the end shows itself."""
         if method == "HEAD" or head.status in WITHOUT_BODY:
             self._left = 0
         elif head.chunked:
-            self._chunks = ChunkReader(Side.UPSTREAM)
+            self._chunks = ChunkReader(Side.UPSTREAM, keep_trailers=bool(reading.trailers))
             self._left = None
         self._over = False
         self._broken = False
@@ -68,8 +101,9 @@ class ResponseBody:
         if self._broken:
             raise BodyBroken
         held = b""
+        enough = self._reading.held or 1
         try:
-            while len(held) < HELD and not self._over:
+            while len(held) < enough and not self._over:
                 piece = await self._piece()
                 held = held + piece if held else piece
         except Failed as failed:
@@ -89,19 +123,31 @@ class ResponseBody:
             return b""
         data, self._rest = self._rest, b""
         if not data:
-            self._log.action = "reading upstream"
-            data = await self._stream.receive_some(self._timeout, READ)
-            self._facts.bytes_received += len(data)
+            data = await self._receive()
             if not data:
                 if self._left is not None or self._chunks is not None:
                     raise Failed(CLOSED_EARLY)
                 self._reusable = False
                 self._end()
                 return b""
+        if self._trailers is not None:
+            self._take_trailers(self._trailers, data)
+            return b""
         if self._chunks is not None:
             return self._decoded(self._chunks, data)
         if self._left is not None:
             return self._counted(self._left, data)
+        return data
+
+    async def _receive(self) -> bytes:
+        self._log.action = "reading upstream"
+        most = self._reading.most
+        if self._pace is not None:
+            most = await self._pace.allowance(most)
+        data = await self._stream.receive_some(self._reading.timeout, most)
+        if self._pace is not None:
+            self._pace.count(len(data))
+        self._facts.bytes_received += len(data)
         return data
 
     def _decoded(self, chunks: ChunkReader, data: bytes) -> bytes:
@@ -110,10 +156,26 @@ class ResponseBody:
         except BadChunk as bad:
             raise Failed(Failure(str(bad))) from None
         if chunks.done:
+            if self._reading.trailers:
+                self._trailers = TrailerReader(self._reading.trailers)
+                self._take_trailers(self._trailers, chunks.rest)
+                return decoded
             if chunks.rest:
                 self._too_much(AFTER_CHUNKS)
             self._end()
         return decoded
+
+    def _take_trailers(self, reader: TrailerReader, data: bytes) -> None:
+        first = reader.is_new
+        try:
+            reader.feed(data)
+        except BadTrailers as bad:
+            raise Failed(Failure(str(bad))) from None
+        if reader.done:
+            self.trailers = reader.trailers
+            if reader.rest:
+                self._too_much(AFTER_CHUNKS if first else AFTER_TRAILERS)
+            self._end()
 
     def _counted(self, left: int, data: bytes) -> bytes:
         if len(data) > left:
@@ -136,6 +198,7 @@ class ResponseBody:
             self._give_back(self._reusable and not self._broken)
 
     def abandon(self) -> None:
-        """The client is gone: nobody reads the rest."""
-        self._reusable = False
+        """Nobody reads the rest: the client is gone, or another place answers."""
+        if self._left != 0:
+            self._reusable = False
         self._end()

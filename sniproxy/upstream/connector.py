@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import trio
 from OpenSSL import SSL
 
+from ..config.directives.proxy import LocalAddress, Proxy
 from ..message import Failed, Failure, FailureClass, Handshake, Level, Side
 from ..names import certificate_names, check_host, sent_server_name
 from ..tls.errors import NATIVE, Dialect
@@ -37,6 +38,8 @@ _ORDINARY = frozenset(
         errno.ETIMEDOUT,
     )
 )
+
+DEFAULTS = Proxy.resolve()
 
 TIMED_OUT = Failure("upstream timed out", kind=FailureClass.TIMEOUT, errno=errno.ETIMEDOUT)
 
@@ -72,10 +75,12 @@ class UpstreamTLS:
         )
 
 
-async def connect(peer: Peer, timeout: float) -> SocketStream:
+async def connect(
+    peer: Peer, timeout: float, proxy: Proxy = DEFAULTS, local: LocalAddress | None = None
+) -> SocketStream:
     """A plain connection to `peer` within `timeout` seconds (`proxy_connect_timeout`).
 
-    Raises `Failed`.
+    `proxy` says how its socket is, `local` where it comes from (`proxy_bind`). Raises `Failed`.
     """
     try:
         sock = socket.socket(peer.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -83,11 +88,38 @@ async def connect(peer: Peer, timeout: float) -> SocketStream:
         failure = Failure("socket() failed", Level.ALERT, FailureClass.INTERNAL, error.errno)
         raise Failed(failure) from None
     try:
+        _set_options(sock, proxy)
+        if local is not None:
+            _bind(sock, local)
         await _finish_connect(sock, peer, timeout)
     except BaseException:
         sock.close()
         raise
     return SocketStream(sock, Side.UPSTREAM)
+
+
+def _set_options(sock: socket.socket, proxy: Proxy) -> None:
+    if proxy.proxy_socket_keepalive:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, size in (
+        (socket.SO_RCVBUF, proxy.proxy_socket_rcvbuf),
+        (socket.SO_SNDBUF, proxy.proxy_socket_sndbuf),
+    ):
+        if size:
+            sock.setsockopt(socket.SOL_SOCKET, option, size)
+
+
+def _bind(sock: socket.socket, local: LocalAddress) -> None:
+    if not local.port and hasattr(socket, "IP_BIND_ADDRESS_NO_PORT"):
+        # The port is chosen when it is known where to: one may serve several destinations.
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_BIND_ADDRESS_NO_PORT, 1)
+    try:
+        sock.bind((local.host, local.port))
+    except OSError as error:
+        # An address of another family does not get as far as the system.
+        number = errno.EAFNOSUPPORT if isinstance(error, socket.gaierror) else error.errno
+        text = f"bind({local.text}) failed"
+        raise Failed(Failure(text, Level.CRIT, FailureClass.INTERNAL, number)) from None
 
 
 async def _finish_connect(sock: socket.socket, peer: Peer, timeout: float) -> None:

@@ -86,12 +86,15 @@ class Exchange:
 
     def _allows(self, kind: FailureClass, attempt: Attempt) -> bool:
         chosen = self.proxy.proxy_next_upstream
-        repeatable = not (attempt.sent and self.outgoing.facts.request.method in _NON_IDEMPOTENT)
+        outgoing = self.outgoing
+        repeatable = not (attempt.sent and outgoing.facts.method in _NON_IDEMPOTENT)
+        is_gone = attempt.sent and outgoing.streamed is not None
         timeout = self.proxy.proxy_next_upstream_timeout
         return (
             kind.word in chosen
             and "off" not in chosen
             and (repeatable or "non_idempotent" in chosen)
+            and not is_gone
             and not (timeout and time.monotonic() - self.began >= timeout)
         )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sniproxy.facts import Try
 from sniproxy.message import BodyBroken, Failure, FailureClass, ResponseHead
-from sniproxy.upstream.body import HELD, ResponseBody
+from sniproxy.upstream.body import HELD, Reading, ResponseBody
 from tests.upstream.fakes import Lines, ScriptedStream
 
 LATE = Failure("upstream timed out", kind=FailureClass.TIMEOUT, errno=110)
@@ -22,7 +22,13 @@ class Played:
     """A body read to its end, or as far as it went."""
 
     def __init__(
-        self, script: list[bytes | Failure], rest: bytes = b"", *, method: str = "GET", **head: Any
+        self,
+        script: list[bytes | Failure],
+        rest: bytes = b"",
+        *,
+        method: str = "GET",
+        reading: Reading | None = None,
+        **head: Any,
     ) -> None:
         self.lines = Lines()
         self.facts = Try("192.0.2.3:80", 0.0)
@@ -33,7 +39,7 @@ class Played:
             ResponseHead(11, reason="OK", headers=(), **settled),
             rest,
             method=method,
-            timeout=60,
+            reading=reading or Reading(60),
             facts=self.facts,
             log=self.lines.log(),
             give_back=self.given_back.append,

@@ -22,6 +22,7 @@ from .kinds import (
     parse_time,
     present,
     size,
+    templates,
     time,
 )
 from .row import (
@@ -319,6 +320,10 @@ class CoreLocation(Settings):
     keepalive_requests: int = row(
         HSL, number, "requests that one connection may carry", default="1000"
     )
+    early_hints: tuple[tuple[Template, ...], ...] = row(
+        HSL, templates, "pass 103 on where one of these is neither empty nor 0",
+        arity=at_least(1), repeat=Repeat.APPENDED,
+    )  # fmt: skip
     server_tokens: str = row(
         HSL, one_of({"on": "on", "off": "off", "build": "build"}),
         "whether the version is shown", default="on",

@@ -156,8 +156,7 @@ _TABLE: tuple[_Said, ...] = (
     (_V2, HSL, size, ONE, _ONCE, "http2_chunk_size"),
     (_V2, HSL, string, ONE, _AGAIN, "http2_push http2_push_preload"),
     (_PROXY, HSL, number, ONE, _ONCE, "proxy_headers_hash_max_size proxy_headers_hash_bucket_size"),
-    (_PROXY, HSL, size, ONE, _ONCE, "proxy_send_lowat proxy_socket_rcvbuf proxy_socket_sndbuf"),
-    (_PROXY, HSL, flag, ONE, _ONCE, "proxy_socket_keepalive"),
+    (_PROXY, HSL, size, ONE, _ONCE, "proxy_send_lowat"),
     (_PROXY, HSL, path, between(1, 4), _ONCE, "proxy_temp_path"),
 )  # fmt: skip
 

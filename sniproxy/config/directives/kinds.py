@@ -153,6 +153,10 @@ def template(args: Args) -> Template:
     return compiled(args, args.first)
 
 
+def templates(args: Args) -> tuple[Template, ...]:
+    return tuple([compiled(args, word) for word in args.words])
+
+
 def compiled(args: Args, text: str) -> Template:
     try:
         return compile_template(text)

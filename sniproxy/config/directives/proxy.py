@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ipaddress
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from ...script import Template
+from ...script import Template, literal
 from ..addresses import Address, AddressError, parse_address
-from .kinds import buffers, compiled, flag, number, one_of, size, some_of, string, template, time
+from .kinds import (
+    buffers,
+    compiled,
+    flag,
+    number,
+    one_of,
+    parse_size,
+    size,
+    some_of,
+    string,
+    template,
+    time,
+)
+from .replacements import (
+    DEFAULT,
+    CookieFlags,
+    Replacement,
+    cookie_domain,
+    cookie_flags,
+    cookie_path,
+    redirect,
+)
 from .row import (
     HTTP,
     LIMIT_EXCEPT,
@@ -103,6 +126,68 @@ def set_header(args: Args) -> SetHeader:
     return SetHeader(args.words[0], compiled(args, args.words[1]))
 
 
+class LocalAddress(NamedTuple):
+    """An address of ours, for connections to the upstream."""
+
+    text: str
+    """As it was written."""
+    host: str
+    port: int
+    """0 for any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """`proxy_bind`: where connections to the upstream come from."""
+
+    address: Template
+
+
+def local_address(text: str) -> LocalAddress | None:
+    """`192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`; None for anything else."""
+    host, port = text, ""
+    if text.startswith("["):
+        host, closed, rest = text[1:].partition("]")
+        port = rest[1:]
+        if not closed or (rest and not (rest.startswith(":") and port)):
+            return None
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    if port and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        return None
+    return LocalAddress(text, host, int(port or 0))
+
+
+def bind(args: Args) -> Bind | None:
+    if args.words == ("off",):
+        return None
+    address = compiled(args, args.first)
+    if address.is_constant and local_address(args.first) is None:
+        args.fail(f'invalid address "{args.first}"')
+    for word in args.words[1:]:
+        if word == "transparent":
+            args.fail('parameter "transparent" is not supported by sniproxy yet')
+        args.fail(f'invalid parameter "{word}"')
+    return Bind(address)
+
+
+def size_template(args: Args) -> Template:
+    """A size that variables may tell (`ngx_http_set_complex_value_size_slot`)."""
+    text = template(args)
+    if text.is_constant and parse_size(text.source) is None:
+        args.fail_directive("invalid value")
+    return text
+
+
+IGNORED_HEADERS = (
+    "X-Accel-Redirect", "X-Accel-Expires", "X-Accel-Limit-Rate", "X-Accel-Buffering",
+    "X-Accel-Charset", "Expires", "Cache-Control", "Set-Cookie", "Vary",
+)  # fmt: skip
+
 NEXT_UPSTREAM = (
     "error", "timeout", "invalid_header", "non_idempotent", "http_500", "http_502", "http_503",
     "http_504", "http_403", "http_404", "http_429", "updating", "off", "denied",
@@ -124,6 +209,28 @@ class Proxy(Settings):
     proxy_http_version: int = row(
         HSL, http_version, "the protocol spoken to the upstream", default="1.1"
     )
+    proxy_method: Template | None = row(HSL, template, "the method; default the client's")
+    proxy_set_body: Template | None = row(HSL, template, "a body in place of the client's")
+    proxy_pass_request_headers: bool = row(
+        HSL, flag, "whether the client's header fields go on", default="on"
+    )
+    proxy_pass_request_body: bool = row(
+        HSL, flag, "whether the client's body goes on", default="on"
+    )
+    proxy_request_buffering: bool = row(
+        HSL, flag, "whether a request's body is read whole before it goes on", default="on"
+    )
+    proxy_ignore_client_abort: bool = row(
+        HSL, flag, "whether a request is finished for a client that has left", default="off"
+    )
+    proxy_bind: Bind | None = row(
+        HSL, bind, "the local address of connections to the upstream", arity=between(1, 2)
+    )
+    proxy_socket_keepalive: bool = row(
+        HSL, flag, "whether TCP probes idle connections to the upstream", default="off"
+    )
+    proxy_socket_rcvbuf: int | None = row(HSL, size, "bytes of the socket's receive buffer")
+    proxy_socket_sndbuf: int | None = row(HSL, size, "bytes of the socket's send buffer")
     proxy_connect_timeout: float = row(
         HSL, time, "seconds for the connection, and again for its handshake", default="60s"
     )
@@ -134,18 +241,66 @@ class Proxy(Settings):
         HSL, time, "seconds between two reads from the upstream", default="60s"
     )
     proxy_buffer_size: int = row(HSL, size, "bytes that a response head may take", default="4k")
+    proxy_buffering: bool = row(
+        HSL, flag, "whether a response is gathered in buffers; off passes on what comes at once",
+        default="on",
+    )  # fmt: skip
     proxy_buffers: tuple[int, int] = row(
-        HSL, buffers, "buffers for a response body; memory is not counted so here",
-        arity=exactly(2), default="8 4k", status=Status.NO_EFFECT,
+        HSL, buffers, "buffers for a response body: a piece goes on when it fills one of them. "
+        "Their number means nothing, since a slow client holds the upstream back",
+        arity=exactly(2), default="8 4k",
     )  # fmt: skip
     proxy_busy_buffers_size: int | None = row(
-        HSL, size, "bytes of those that may wait for the client", status=Status.NO_EFFECT
-    )
+        HSL, size, "bytes of those that may wait for the client; here that is one buffer",
+        status=Status.NO_EFFECT,
+    )  # fmt: skip
     proxy_temp_file_write_size: int | None = row(
-        HSL, size, "bytes written to a temporary file at once", status=Status.NO_EFFECT
-    )
+        HSL, size, "bytes written to a temporary file at once; a response is never spooled here",
+        status=Status.NO_EFFECT,
+    )  # fmt: skip
     proxy_max_temp_file_size: int | None = row(
-        HSL, size, "bytes of a response that may go to a temporary file", status=Status.NO_EFFECT
+        HSL, size, "bytes of a response that may go to a temporary file; none does here, a slow "
+        "client holds the upstream back instead",
+        status=Status.NO_EFFECT,
+    )  # fmt: skip
+    proxy_limit_rate: Template | None = row(
+        HSL, size_template, "bytes a second that are read of a response; 0 is no limit"
+    )
+    proxy_force_ranges: bool = row(
+        HSL, flag, "whether ranges are cut here, whatever the upstream says of them", default="off"
+    )
+    proxy_hide_header: tuple[str, ...] = row(
+        HSL, string, "a field of responses that is not passed on", repeat=Repeat.APPENDED
+    )
+    proxy_pass_header: tuple[str, ...] = row(
+        HSL, string, "a field that is passed on though it is hidden else", repeat=Repeat.APPENDED
+    )
+    proxy_ignore_headers: frozenset[str] = row(
+        HSL, some_of(*IGNORED_HEADERS), "fields of responses that are not obeyed",
+        arity=at_least(1), default="", repeat=Repeat.MERGED,
+    )  # fmt: skip
+    proxy_redirect: tuple[Replacement | None, ...] = row(
+        HSL, redirect, "what becomes of Location and Refresh; by default the place here of what "
+        "proxy_pass leads to",
+        arity=between(1, 2), repeat=Repeat.APPENDED,
+    )  # fmt: skip
+    proxy_cookie_domain: tuple[Replacement | None, ...] = row(
+        HSL, cookie_domain, "what becomes of the domain in a Set-Cookie",
+        arity=between(1, 2), repeat=Repeat.APPENDED,
+    )  # fmt: skip
+    proxy_cookie_path: tuple[Replacement | None, ...] = row(
+        HSL, cookie_path, "what becomes of the path in a Set-Cookie",
+        arity=between(1, 2), repeat=Repeat.APPENDED,
+    )  # fmt: skip
+    proxy_cookie_flags: tuple[CookieFlags | None, ...] = row(
+        HSL, cookie_flags, "the flags that a Set-Cookie gets or loses",
+        arity=between(1, 4), repeat=Repeat.APPENDED,
+    )  # fmt: skip
+    proxy_intercept_errors: bool = row(
+        HSL, flag, "whether error_page is for the upstream's errors too", default="off"
+    )
+    proxy_pass_trailers: bool = row(
+        HSL, flag, "whether the trailers of a chunked response go on", default="off"
     )
     proxy_next_upstream: frozenset[str] = row(
         HSL, some_of(*NEXT_UPSTREAM), "the failures that lead to the next peer",
@@ -206,3 +361,17 @@ class Proxy(Settings):
     proxy_ssl_session_reuse: bool = row(
         HSL, flag, "whether a session is offered to the same peer again", default="on"
     )
+
+    def placed(self, location: str) -> Proxy:
+        """The same in the location of this name, which is where redirects are sent by default."""
+        target = self.proxy_pass
+        if target is None or target.address is None:
+            return self
+        if target.address.uri:
+            own = Replacement(literal(target.url), literal(location))
+        else:
+            own = Replacement(literal(target.url + "/"), literal("/"))
+        said = self.proxy_redirect or (DEFAULT,)
+        return replace(
+            self, proxy_redirect=tuple([own if rule is DEFAULT else rule for rule in said])
+        )

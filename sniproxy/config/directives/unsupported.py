@@ -166,21 +166,16 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, exactly(1), "mp4_buffer_size mp4_max_buffer_size mp4_start_key_frame"),
     )),
     ("ngx_http_proxy_module", Status.NOT_YET, "what else may be said to a proxy", (
-        (HSL, between(1, 2), "proxy_redirect proxy_cookie_domain proxy_cookie_path proxy_bind"),
-        (HSL, between(1, 4), "proxy_cookie_flags"),
         (HSL, exactly(1),
-         "proxy_store proxy_buffering proxy_request_buffering proxy_ignore_client_abort "
-         "proxy_intercept_errors proxy_set_body proxy_method proxy_pass_request_headers "
-         "proxy_pass_request_body proxy_pass_trailers proxy_force_ranges proxy_limit_rate "
+         "proxy_store "
          "proxy_cache proxy_cache_key proxy_cache_min_uses proxy_cache_max_range_offset "
          "proxy_cache_lock proxy_cache_lock_timeout proxy_cache_lock_age "
-         "proxy_cache_revalidate proxy_cache_convert_head proxy_cache_background_update "
-         "proxy_pass_header proxy_hide_header"),
+         "proxy_cache_revalidate proxy_cache_convert_head proxy_cache_background_update"),
         (HSL, between(1, 3), "proxy_store_access"),
         (HTTP, at_least(2), "proxy_cache_path"),
         (HSL, at_least(1),
          "proxy_cache_bypass proxy_no_cache proxy_cache_valid proxy_cache_use_stale "
-         "proxy_cache_methods proxy_ignore_headers"),
+         "proxy_cache_methods"),
     )),
     ("ngx_http_random_index_module", Status.NOT_YET, "random index files", (
         (LOCATION, exactly(1), "random_index"),
@@ -301,7 +296,7 @@ _TABLE: tuple[_Module, ...] = (
          "client_body_in_file_only satisfy auth_delay chunked_transfer_encoding "
          "resolver_timeout"),
         (HS, at_least(1), "client_body_early_read"),
-        (HSL, at_least(1), "early_hints resolver"),
+        (HSL, at_least(1), "resolver"),
         (HSL, between(1, 2), "disable_symlinks"),
     )),
     ("ngx_http_upstream_module", Status.NOT_YET, "names looked up while running", (

@@ -1,0 +1,50 @@
+"""The lines behind the last chunk of an upstream's response (`proxy_pass_trailers`)."""
+
+from __future__ import annotations
+
+from ..message import Header
+from . import fields
+
+
+class BadTrailers(ValueError):
+    """Trailers that nginx refuses; `str(error)` is what it logs, at error."""
+
+
+class TrailerReader:
+    """Reads header lines until the empty one."""
+
+    def __init__(self, limit: int) -> None:
+        """`limit`: bytes that they may have with the empty line (`proxy_buffer_size`)."""
+        self.trailers: list[Header] = []
+        self.done = False
+        self.rest = b""
+        """After the end: the bytes that follow."""
+        self.is_new = True
+        """Whether nothing was fed yet."""
+        self._limit = limit
+        self._pending = ""
+        self._read = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes received. Raises `BadTrailers` as early as nginx."""
+        self.is_new = False
+        taken = data[: self._limit - self._read]
+        self._read += len(taken)
+        text = self._pending + taken.decode("latin-1")
+        position = 0
+        while not self.done:
+            try:
+                line = fields.read_line(text, position, len(text))
+            except fields.InvalidLine as error:
+                raise BadTrailers(f'upstream sent invalid trailer: "{error}"') from None
+            if line is None:
+                if self._read == self._limit:
+                    raise BadTrailers("upstream sent too big trailers")
+                self._pending = text[position:]
+                return
+            position = line.end()
+            if line["name"] is None:
+                self.done = True
+            else:
+                self.trailers.append((line["name"], (line["value"] or "").rstrip(" ")))
+        self.rest = text[position:].encode("latin-1") + data[len(taken) :]
