@@ -12,6 +12,7 @@ from cryptography.x509.oid import NameOID
 
 from sniproxy.testing.framing import message_length
 from sniproxy.testing.wire import Channel, TLSWire, Wire, reason
+from sniproxy.testing.zoo.script import Cues, Step, play
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,14 @@ async def visit(
     ends: bool = False,
     session: ssl.SSLSession | None = None,
     address: str = "127.0.0.1",
+    plays: tuple[Step, ...] = (),
+    cues: Cues | None = None,
 ) -> None:
     """Connect to `address`, send the requests one after the other, and read to the end.
 
     A request is sent when the response to the one before is complete; with `ends` a FIN goes
-    behind the last one. Raises OSError if the connection is refused.
+    behind the last one. With `plays` the client goes through these steps instead, before it
+    reads to the end. Raises OSError if the connection is refused.
     """
     wire = Wire(await trio.open_tcp_stream(address, port))
     channel: Channel = wire
@@ -112,7 +116,10 @@ async def visit(
             reception.alpn = tls.tls.selected_alpn_protocol() or ""
             reception.resumed = bool(tls.tls.session_reused)
             reception.certificate = common_name(tls.tls.getpeercert(binary_form=True))
-        await _converse(channel, requests, reception, wire if ends else None)
+        if plays:
+            await _play(channel, plays, cues or Cues(), reception, wire if ends else None)
+        else:
+            await _converse(channel, requests, reception, wire if ends else None)
         reception.session = tls.tls.session if tls else None
         if tls and tls.close_notify_received:
             reception.parting = "close_notify, closed"
@@ -144,6 +151,22 @@ async def _converse(
     while more := await channel.read():
         data += more
     reception.responses.append(data)
+
+
+async def _play(
+    channel: Channel,
+    steps: tuple[Step, ...],
+    cues: Cues,
+    reception: Reception,
+    ending: Wire | None,
+) -> None:
+    heard = bytearray()
+    await play(steps, channel, cues, heard.extend)
+    if ending:
+        await ending.stream.send_eof()
+    while data := await channel.read():
+        heard += data
+    reception.responses.append(bytes(heard))
 
 
 def common_name(der: bytes | None) -> str:

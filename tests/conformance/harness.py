@@ -140,6 +140,7 @@ async def perform(stage: Stage, zoo: Zoo, ports: Ports, logs: Logs) -> Observati
     scenario = stage.place.scenario
     for peer in stage.peers:
         peer.forget()
+    zoo.cues.clear()
     logs.take()
     client = Client(scenario, zoo)
     receptions = []
@@ -189,6 +190,8 @@ async def converse(
                 ends=scenario.ends,
                 session=client.session,
                 address=client.address,
+                plays=tuple(map(stage.place.filled, scenario.plays)),
+                cues=zoo.cues,
             )
         except OSError as error:
             reception.parting = f"no connection: {error}"

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from sniproxy.testing.client import ClientTLS
 from sniproxy.testing.zoo import Upstream, animals
+from sniproxy.testing.zoo.script import Say, Step
 
 CHANGED = 1_700_000_000
 """Tue, 14 Nov 2023 22:13:20 GMT."""
@@ -66,6 +67,8 @@ class Scenario:
 
     requests: tuple[str, ...] = (GET,)
     """Sent one after the other on one connection; the last one ends it."""
+    plays: tuple[Step, ...] = ()
+    """What the client does step by step on one connection, in place of its requests."""
     tls: ClientTLS | None = None
     """How the client speaks TLS; None is plain HTTP."""
     to_tls_port: bool = False
@@ -132,6 +135,10 @@ class Place:
     def fill(self, text: str) -> str:
         """`text` with its placeholders replaced."""
         return _PLACEHOLDER.sub(self._word, text)
+
+    def filled(self, step: Step) -> Step:
+        """The same for a step of a script."""
+        return Say(self.fill(step.text)) if isinstance(step, Say) else step
 
     def _word(self, match: re.Match[str]) -> str:
         word, number = match.groups()

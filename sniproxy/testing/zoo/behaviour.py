@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sniproxy.testing.framing import END_OF_HEAD
+from sniproxy.testing.zoo.script import Step
 
 
 class Listens(enum.Enum):
@@ -128,5 +129,7 @@ class Upstream:
     refuses: Refusal | None = None
     tls: TLS | None = TLS()
     answers: Move = Move(echo, Ending.WAIT)
+    plays: tuple[Step, ...] = ()
+    """What it does step by step with its one request, before it leaves as `answers` says."""
     most: int | None = None
     """The requests of one connection that are answered; at the next one it is closed."""

@@ -23,6 +23,7 @@ from sniproxy.testing.framing import message_length
 from sniproxy.testing.wire import Channel, TLSWire, Wire, reason
 from sniproxy.testing.zoo.behaviour import TLS, Ending, Listens, Move, Question, Upstream
 from sniproxy.testing.zoo.records import Parting, Visit
+from sniproxy.testing.zoo.script import Cues, Step, play
 from sniproxy.tls.hello import NotTLS, parse_client_hello
 
 HOST = "127.0.0.1"
@@ -82,6 +83,7 @@ class Zoo:
     def __init__(self, nursery: trio.Nursery, certificates: Path) -> None:
         self._nursery = nursery
         self.certificates = certificates
+        self.cues = Cues()
         self._contexts: dict[TLS, ssl.SSLContext] = {}
         self._changed = trio.lowlevel.ParkingLot()
         self._held: list[socket.socket | trio.socket.SocketType] = []
@@ -124,7 +126,7 @@ class Zoo:
     async def _receive(self, peer: Peer, stream: trio.SocketStream) -> None:
         async with stream:
             context = self._context(peer.upstream.tls) if peer.upstream.tls else None
-            await Conversation(peer, Wire(stream), context).run()
+            await Conversation(peer, Wire(stream), context, self.cues).run()
 
     def _context(self, tls: TLS) -> ssl.SSLContext:
         if tls not in self._contexts:
@@ -135,8 +137,10 @@ class Zoo:
 class Conversation:
     """One connection to an upstream, from its first byte to its end."""
 
-    def __init__(self, peer: Peer, wire: Wire, context: ssl.SSLContext | None) -> None:
+    def __init__(self, peer: Peer, wire: Wire, context: ssl.SSLContext | None, cues: Cues) -> None:
         self.peer = peer
+        self.cues = cues
+        self.heard = b""
         self.wire = wire
         self.context = context
         self.tls: TLSWire | None = None
@@ -166,6 +170,8 @@ class Conversation:
             if not await self._handshake(self.context, first):
                 return await self.wire.finish()
             first = b""
+        if upstream.plays:
+            return await self._play(upstream.plays, first)
         return await self._answer(first)
 
     async def _first_bytes(self) -> bytes:
@@ -219,6 +225,19 @@ class Conversation:
             if move.then is not Ending.WAIT:
                 return await self._make(move, request)
             await self._say(move, request)
+
+    async def _play(self, steps: tuple[Step, ...], first: bytes) -> None:
+        await play(steps, self.channel, self.cues, self._hear, first)
+        move = self.peer.upstream.answers
+        if move.then is Ending.WAIT:
+            while data := await self.channel.read():
+                self._hear(data)
+        else:
+            await self._make(Move(then=move.then))
+
+    def _hear(self, data: bytes) -> None:
+        self.heard += data
+        self._record(requests=(self.heard,))
 
     async def _say(self, move: Move, request: bytes = b"") -> None:
         if callable(move.send):
