@@ -7,14 +7,15 @@ config = sniproxy.load("site.toml")
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
-from .message import ConfigError
 from .version import SNIPROXY_VERSION as __version__
 
 if TYPE_CHECKING:
     from .config import load, parse
     from .inprocess import Proxy, ThreadProxy, serve, serve_in_thread
+    from .message import ConfigError
 
 __all__ = [
     "ConfigError",
@@ -28,14 +29,13 @@ __all__ = [
 ]
 
 
+_HOMES = {"ConfigError": "message", "load": "config", "parse": "config"}
+"""Where a name is found, if not in `inprocess`."""
+
+
 def __getattr__(name: str) -> object:
-    # The parts of the house import this package too: what stands on top of them comes last.
-    if name in ("load", "parse"):
-        from . import config
-
-        return getattr(config, name)
-    if name in __all__:
-        from . import inprocess
-
-        return getattr(inprocess, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Whoever merely has us installed imports this (pytest, for the plugin): it is to be light.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = importlib.import_module(f".{_HOMES.get(name, 'inprocess')}", __name__)
+    return getattr(home, name)

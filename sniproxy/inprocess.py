@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Literal
 
 import trio
@@ -23,6 +22,7 @@ import trio
 from . import config as configuration
 from .config.directives.log import ErrorLog
 from .config.model import Config
+from .in_thread import Changes, in_thread
 from .logs.error import Target
 from .logs.records import ErrorRecord, error_record
 from .message import ConfigError, Handshake, Level
@@ -33,6 +33,7 @@ from .variables import is_variable
 
 Configuration = str | os.PathLike[str] | Config
 Syntax = Literal["nginx", "toml"]
+State = str | os.PathLike[str] | None
 
 _QUIET = (ErrorLog("stderr", Level.EMERG),)
 """Where lines go that no `error_log` claims: they are records, and stderr is the tests' own."""
@@ -45,42 +46,22 @@ class Records:
         self.errors: list[ErrorRecord] = []
         self.accesses: list[str] = []
         self.handshakes: list[Handshake] = []
-        self._lock = threading.Condition()
-        self._waiting: set[trio.Event] = set()
+        self.changes = Changes()
 
     def write(self, line: str) -> None:
         """The error log's observer."""
         record = error_record(line)
         if record is not None:
             self.errors.append(record)
-            self.changed()
+            self.changes.notify()
 
     def note_access(self, line: str) -> None:
         self.accesses.append(line.rstrip("\n"))
-        self.changed()
+        self.changes.notify()
 
     def note_handshake(self, handshake: Handshake) -> None:
         self.handshakes.append(handshake)
-        self.changed()
-
-    def changed(self) -> None:
-        with self._lock:
-            self._lock.notify_all()
-        for event in self._waiting:
-            event.set()
-
-    async def until(self, predicate: Callable[[], bool]) -> None:
-        while not predicate():
-            event = trio.Event()
-            self._waiting.add(event)
-            try:
-                await event.wait()
-            finally:
-                self._waiting.discard(event)
-
-    def block_until(self, predicate: Callable[[], bool], timeout: float) -> bool:
-        with self._lock:
-            return self._lock.wait_for(predicate, timeout)
+        self.changes.notify()
 
 
 class _Accesses:
@@ -122,10 +103,11 @@ class RunningProxy:
 class Proxy(RunningProxy):
     """A proxy inside a trio program."""
 
-    def __init__(self, syntax: Syntax, directives: str) -> None:
+    def __init__(self, syntax: Syntax, directives: str, state: State) -> None:
         super().__init__()
         self._syntax = syntax
         self._directives = directives
+        self._state = None if state is None else os.fspath(state)
         self._server: Server | None = None
         self._nursery: trio.Nursery | None = None
 
@@ -149,6 +131,7 @@ class Proxy(RunningProxy):
             default_error_log=_QUIET,
             observers=[Target(self.records, Level.INFO)],
             access_observer=_Accesses(self.records),
+            state=self._state,
         )
         site.running.handshakes.on_handshake = self.records.note_handshake
         kept = self._server.sockets() if self._server is not None else {}
@@ -173,7 +156,7 @@ class Proxy(RunningProxy):
 
     async def wait_for(self, predicate: Callable[[], bool]) -> None:
         """Wait until `predicate` holds; it is asked again whenever something was logged."""
-        await self.records.until(predicate)
+        await self.records.changes.until(predicate)
 
     async def _run(self, server: Server) -> None:
         try:
@@ -203,15 +186,16 @@ def _loaded(config: Configuration, syntax: Syntax, directives: str) -> tuple[Con
 
 @contextlib.asynccontextmanager
 async def serve(
-    config: Configuration, *, syntax: Syntax = "nginx", directives: str = ""
+    config: Configuration, *, syntax: Syntax = "nginx", directives: str = "", state: State = None
 ) -> AsyncIterator[Proxy]:
     """Serve `config` while the block runs.
 
     A path is a file (TOML by its name), a string is the text of one in `syntax`. `directives`
-    are of the main level and come first, as `-g` has them. Raises `ConfigError` with nginx's
-    words. At the end everything stops at once: no connection, task or socket is left.
+    are of the main level and come first, as `-g` has them; `state` is the folder of the
+    development CA, None for the user's own. Raises `ConfigError` with nginx's words. At the end
+    everything stops at once: no connection, task or socket is left.
     """
-    proxy = Proxy(syntax, directives)
+    proxy = Proxy(syntax, directives, state)
     proxy.prepare(config)
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
@@ -246,36 +230,17 @@ class ThreadProxy(RunningProxy):
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float = 5.0) -> bool:
         """Wait until `predicate` holds, at most `timeout` seconds; whether it does."""
-        return self.records.block_until(predicate, timeout)
+        return self.records.changes.block_until(predicate, timeout)
 
 
 @contextlib.contextmanager
 def serve_in_thread(
-    config: Configuration, *, syntax: Syntax = "nginx", directives: str = ""
+    config: Configuration, *, syntax: Syntax = "nginx", directives: str = "", state: State = None
 ) -> Iterator[ThreadProxy]:
     """`serve` in a thread of its own, with the same proxy for code that does not know trio."""
-    started: queue.Queue[ThreadProxy | BaseException] = queue.Queue()
-    stop = trio.Event()
 
-    async def main() -> None:
-        async with serve(config, syntax=syntax, directives=directives) as proxy:
-            started.put(ThreadProxy(proxy, trio.lowlevel.current_trio_token()))
-            await stop.wait()
+    def opened() -> AbstractAsyncContextManager[Proxy]:
+        return serve(config, syntax=syntax, directives=directives, state=state)
 
-    def run() -> None:
-        try:
-            trio.run(main)
-        except BaseException as error:
-            started.put(error)
-
-    thread = threading.Thread(target=run, name="sniproxy", daemon=True)
-    thread.start()
-    begun = started.get()
-    if isinstance(begun, BaseException):
-        thread.join()
-        raise begun
-    try:
-        yield begun
-    finally:
-        begun._token.run_sync_soon(stop.set)
-        thread.join()
+    with in_thread(opened) as (proxy, token):
+        yield ThreadProxy(proxy, token)
