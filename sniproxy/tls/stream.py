@@ -16,7 +16,6 @@ is there already costs no scheduling. Rules that hold here:
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import functools
 import math
@@ -41,7 +40,7 @@ from .errors import (
 )
 from .hello import ClientHello, NotTLS, parse_client_hello, peeked_server_name
 from .offers import GROUPS, named
-from .openssl import WANT_READ, WANT_WRITE, Session
+from .openssl import SYSCALL, WANT_READ, WANT_WRITE, Session
 from .peer_certificate import PeerCertificate
 from .socket_stream import CHUNK, SocketStream
 
@@ -168,8 +167,12 @@ class TLSStream(SocketStream):
 
     def _step(self) -> tuple[int, int, int]:
         if self.dialect.needs_header and not self._header:
-            with contextlib.suppress(OSError):
+            try:
                 self._header = self.sock.recv(5, socket.MSG_PEEK)
+            except BlockingIOError:
+                pass
+            except OSError as error:  # told once by the socket: the library would not see it
+                return -1, SYSCALL, error.errno or 0
         return openssl.do_handshake(self._ssl)
 
     def _handshake_failure(self, error: int, errno: int) -> Failure:
