@@ -19,6 +19,8 @@ class Program:
 
     name: str
     command: tuple[str, ...]
+    directives: str = ""
+    """What `running` adds to the `-g` of its own."""
 
 
 SNIPROXY = Program("sniproxy", (sys.executable, "-m", "sniproxy"))
@@ -56,7 +58,7 @@ async def running(
     command = [
         *program.command,
         *("-p", str(prefix), "-c", str(configuration), "-e", str(prefix / "early.log")),
-        *("-g", "daemon off; master_process off;"),
+        *("-g", f"daemon off; master_process off; {program.directives}"),
     ]
     stderr = prefix / "stderr.log"
     with stderr.open("wb") as file:

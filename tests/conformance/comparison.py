@@ -6,7 +6,7 @@ import difflib
 import textwrap
 from collections.abc import Iterator
 
-from tests.conformance.observation import Lines, Observation, worded
+from tests.conformance.observation import Lines, Observation, numbered
 from tests.conformance.scenario import Place
 
 WIDTH = 88
@@ -71,8 +71,8 @@ def broken_promises(place: Place, seen: Observation) -> list[str]:
         broken.append(f"{len(seen.accesses)} access lines, not {scenario.access_lines}")
     if seen.staying != scenario.staying:
         broken.append(f"{seen.staying} connections to upstreams stay, not {scenario.staying}")
-    messages = seen.error_messages
-    wanted = [worded(place.fill(text)) for text in scenario.logs]
+    messages = [numbered(line) for line in seen.error_messages]
+    wanted = [numbered(place.fill(text)) for text in scenario.logs]
     if len(messages) != len(wanted) or not all(map(str.startswith, messages, wanted)):
         broken.append("error log:\n  " + "\n  ".join(messages or ("(nothing)",)))
         broken.append("instead of:\n  " + "\n  ".join(wanted or ("(nothing)",)))

@@ -11,7 +11,10 @@ from tests.conformance.scenario import Table
 from tests.nginx import NGINX
 from tests.programs import SNIPROXY, Program
 
-PROGRAMS = {"sniproxy": SNIPROXY, "nginx": Program("nginx-again", NGINX.command)}
+SPEAKING = Program("sniproxy", SNIPROXY.command, "ssl_error_dialect 3.5;")
+"""The wheel has OpenSSL 3.3, whose words are those of 3.5 (see `observation.worded`)."""
+
+PROGRAMS = {"sniproxy": SPEAKING, "nginx": Program("nginx-again", NGINX.command)}
 """What `--compare` names; nginx with itself shows that the scenarios are deterministic."""
 
 

@@ -123,13 +123,19 @@ def status(response: bytes) -> int:
 
 _STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (\[\w+\]) \d+#\d+: ")
 _CONNECTION = re.compile(r"(?<=\] )\*(\d+) ")
-_NUMBERED_WORDS = re.compile(r"\((\d+): ?[^)]*\)")
-_ALERT_WORDS = re.compile(r"routines::(?:sslv3|ssl/tls|tls) alert ")
+_ERRNO = re.compile(r"\((\d+): [^)]*\)")
+_VERIFY_WORDS = re.compile(r"\((\d+):[^)]*\)")
+_NO_RECORD = re.compile(
+    "error:0A00010B:SSL routines::wrong version number"
+    "|error:(?:0A000092:SSL routines::data|0A0000C6:SSL routines::packet) length too long"
+    " error:0A000139:SSL routines::record layer failure"
+)
+"""What 3.3 tells of a record that is too long, or that is none, 3.5 tells in another way."""
 _TIME = re.compile(r"\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]")
 
 
 def error_lines(text: str) -> Iterable[str]:
-    """The error log without time, pid and the C library's and OpenSSL's wording.
+    """The error log without time, pid and the C library's wording.
 
     Connections are numbered anew, `*1` being the first to appear.
     """
@@ -143,12 +149,14 @@ def error_lines(text: str) -> Iterable[str]:
 
 
 def worded(line: str) -> str:
-    """Numbers instead of the words that are not nginx's own.
+    """`line` without the C library's words for an errno: `(111: Connection refused)` becomes
+    `(111)`; and one text for the errors that OpenSSL 3.3 and 3.5 do not share."""
+    return _NO_RECORD.sub("error: no record of TLS", _ERRNO.sub(r"(\1)", line))
 
-    `(111: Connection refused)` becomes `(111)`, and so does `(18:self-signed certificate)`;
-    an alert has one prefix in place of OpenSSL's three.
-    """
-    return _ALERT_WORDS.sub("routines::alert ", _NUMBERED_WORDS.sub(r"(\1)", line))
+
+def numbered(line: str) -> str:
+    """`worded`, and `(18:self-signed certificate)` as `(18)`: as a row may promise it."""
+    return _VERIFY_WORDS.sub(r"(\1)", worded(line))
 
 
 def access_lines(text: str) -> Iterable[str]:
