@@ -1,0 +1,81 @@
+"""Those with a certificate that is no good (to a proxy that verifies, and wants GOOD_NAME)."""
+
+from __future__ import annotations
+
+from sniproxy.testing.zoo.animals.good import TLS12, TLS13
+from sniproxy.testing.zoo.animals.words import (
+    HANDSHAKE_FAILURE,
+    READING_HEAD,
+    name_missing,
+    verify_failed,
+)
+from sniproxy.testing.zoo.behaviour import TLS, Upstream
+from sniproxy.testing.zoo.wardrobe import GOOD_NAME
+
+
+def dressed(certificate: str, does: str, logged: str) -> Upstream:
+    return Upstream(certificate, does, logged, tls=TLS(certificate))
+
+
+WRONG_HOST = dressed("wrong-host", "is certified as other.test", name_missing(GOOD_NAME))
+EXPIRED = dressed(
+    "expired", "is certified until yesterday", verify_failed(10, "certificate has expired")
+)
+EARLY = dressed(
+    "early", "is certified from next week on", verify_failed(9, "certificate is not yet valid")
+)
+EXPIRED_WRONG_HOST = dressed(
+    "expired-wrong-host",
+    "is certified until yesterday, as other.test",
+    verify_failed(10, "certificate has expired"),
+)
+SELF_SIGNED = dressed(
+    "self-signed", "certifies itself", verify_failed(18, "self-signed certificate")
+)
+UNTRUSTED = dressed(
+    "untrusted",
+    "is certified by a stranger",
+    verify_failed(21, "unable to verify the first certificate"),
+)
+UNTRUSTED_WITH_ROOT = dressed(
+    "untrusted-with-root",
+    "is certified by a stranger, whose root it sends",
+    verify_failed(19, "self-signed certificate in certificate chain"),
+)
+INCOMPLETE = dressed(
+    "incomplete",
+    "forgets its intermediate certificate",
+    verify_failed(21, "unable to verify the first certificate"),
+)
+WITH_ROOT = dressed("with-root", "sends the trusted root too", "")
+COMMON_NAME = dressed("common-name", "has its name as CN, and no subjectAltName", "")
+COMMON_NAME_HIDDEN = dressed(
+    "common-name-hidden", "has its name as CN, another as SAN", name_missing(GOOD_NAME)
+)
+ADDRESS_AS_NAME = dressed("address-as-name", "has 127.0.0.1 as a DNS name", "")
+
+
+def deep(intermediates: int) -> Upstream:
+    """A chain of so many intermediates; good if `proxy_ssl_verify_depth` allows as many."""
+    return dressed(
+        f"deep-{intermediates}",
+        f"sends a chain with {intermediates} intermediates",
+        verify_failed(20, "unable to get local issuer certificate"),
+    )
+
+
+# Those that want a client certificate.
+
+WANTS_CLIENT_12 = Upstream(
+    "wants-client-1.2",
+    "insists on a client certificate, in TLS 1.2",
+    HANDSHAKE_FAILURE,
+    tls=TLS(client_authority="client-root", maximum=TLS12),
+)
+WANTS_CLIENT_13 = Upstream(
+    "wants-client-1.3",
+    "insists on a client certificate, in TLS 1.3",
+    "SSL_read() failed (SSL: error:0A00045C:SSL routines::tlsv13 alert certificate required:"
+    f"SSL alert number 116){READING_HEAD}",
+    tls=TLS(client_authority="client-root", minimum=TLS13),
+)

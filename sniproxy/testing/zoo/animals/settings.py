@@ -1,0 +1,1 @@
+"""Those with settings of TLS that not every proxy shares."""

@@ -1,0 +1,30 @@
+"""nginx's lines about upstreams: those of nginx 1.31 with OpenSSL 3.3, from runs."""
+
+from __future__ import annotations
+
+CONNECTING = " while connecting to upstream"
+HANDSHAKING = " while SSL handshaking to upstream"
+READING_HEAD = " while reading response header from upstream"
+READING_BODY = " while reading upstream"
+
+
+def handshake_failed(code: str, reason: str) -> str:
+    return f"SSL_do_handshake() failed (SSL: error:{code}:SSL routines::{reason}){HANDSHAKING}"
+
+
+def verify_failed(number: int, words: str) -> str:
+    return f"upstream SSL certificate verify error: ({number}:{words}){HANDSHAKING}"
+
+
+def name_missing(name: str) -> str:
+    return f'upstream SSL certificate does not match "{name}"{HANDSHAKING}'
+
+
+HANDSHAKE_TIMED_OUT = "upstream timed out (110: Operation timed out)" + HANDSHAKING
+CLOSED_IN_HANDSHAKE = "peer closed connection in SSL handshake" + HANDSHAKING
+WRONG_VERSION = handshake_failed("0A00010B", "wrong version number")
+UNRECOGNIZED = handshake_failed("0A000458", "tlsv1 unrecognized name:SSL alert number 112")
+HANDSHAKE_FAILURE = handshake_failed(
+    "0A000410", "ssl/tls alert handshake failure:SSL alert number 40"
+)
+INTERNAL_ERROR = handshake_failed("0A000438", "tlsv1 alert internal error:SSL alert number 80")
