@@ -50,9 +50,15 @@ class Served:
         self.process.send_signal(number)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal, and the exit status that it leads to."""
-        self.send(number)
-        return self.process.wait(PATIENCE)
+        """Send a signal, and the exit status that it leads to.
+
+        Again after a while: nginx sleeps over one that comes while it starts.
+        """
+        for _ in range(int(PATIENCE)):
+            self.send(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.process.wait(1.0)
+        raise AssertionError(f"it does not end by {number.name}")
 
     def read(self, name: str) -> str:
         return (self.folder / name).read_text("latin-1")
