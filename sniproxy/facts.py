@@ -102,6 +102,7 @@ class Try:
     """One attempt to get an answer from a peer, as `$upstream_*` show it."""
 
     address: str
+    """"" where nobody is tried yet: the tries of one upstream end there."""
     began: float
     """Monotonic seconds."""
     status: int | None = None
@@ -159,7 +160,11 @@ class Facts:
     captures: re.Match[str] | None = None
     """Of the last regular expression that matched: `$1` to `$9`."""
     began: float = field(default_factory=time.monotonic)
-    proxy_host: str = ""
+    proxy_host: str | None = None
+    """None where no `proxy_pass` was reached."""
+    proxy_port: str | None = None
+    asks_upstream: bool = False
+    """Whether an upstream is asked, or has been."""
     tries: list[Try] = field(default_factory=list)
     status: int = 0
     sent_headers: tuple[Header, ...] = ()
@@ -168,6 +173,12 @@ class Facts:
     request_length: int = 0
     body_length: int = 0
     """Of the request's body as it was read."""
+
+    def next_upstream(self) -> None:
+        """An upstream is asked, and perhaps not the first one, after an internal redirect."""
+        if self.asks_upstream:
+            self.tries.append(Try("", 0.0, None, 0.0, 0.0, 0.0))
+        self.asks_upstream = True
 
     def matched(self, match: re.Match[str]) -> None:
         """Note what the groups of a regular expression have captured."""

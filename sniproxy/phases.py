@@ -198,7 +198,9 @@ class Phases:
         if location is None:
             self.log.write(Level.ERROR, f'could not find named location "{elsewhere.uri}"')
             return self._given_up()
+        action = self.log.action
         self._enter(location)
+        self.log.action = action
         outcome = await self._inside(location)
         return outcome if outcome is not None else await self._find_location()
 

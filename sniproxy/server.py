@@ -42,6 +42,8 @@ class Server:
         async with trio.open_nursery() as watching:
             watching.start_soon(self.site.running.watch.run)
             watching.start_soon(self.site.idle.run)
+            for resolver in self.site.resolvers:
+                watching.start_soon(resolver.run)
             async with trio.open_nursery() as connections:
                 try:
                     with self._accepting:

@@ -35,6 +35,11 @@ class Address:
         return self.host.startswith("unix:")
 
     @property
+    def name(self) -> str:
+        """The host as upstreams are called: of a UNIX socket the path alone."""
+        return self.host.removeprefix("unix:")
+
+    @property
     def is_literal(self) -> bool:
         """Whether `host` is an address already."""
         return self.is_unix or self.host.startswith("[") or is_ipv4(self.host)

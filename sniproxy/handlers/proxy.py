@@ -8,13 +8,13 @@ from dataclasses import replace
 from OpenSSL import SSL
 
 from ..config.directives.kinds import parse_size
-from ..config.directives.proxy import LocalAddress, local_address
+from ..config.directives.proxy import LocalAddress, ProxyPass, local_address
 from ..config.model import Location
 from ..facts import Facts
 from ..http.upstream_head import SWITCHING_PROTOCOLS
 from ..http.uri import BadURI, internal_target
 from ..logs.error import ConnectionLog
-from ..message import Elsewhere, FailureClass, Header, Level, Outcome, Response, Special
+from ..message import Elsewhere, Failed, FailureClass, Header, Level, Outcome, Response, Special
 from ..names import without_port
 from ..script import Lookup
 from ..tls.errors import NATIVE, Dialect
@@ -22,6 +22,7 @@ from ..upstream.attempt import Answer, Outgoing
 from ..upstream.body import Reading
 from ..upstream.certificate import NamedCertificate
 from ..upstream.connector import UpstreamTLS
+from ..upstream.destinations import Destinations
 from ..upstream.exchange import Exchange
 from ..upstream.headers import RequestFields, upstream_uri
 from ..upstream.peers import Upstream
@@ -41,7 +42,7 @@ class ProxyHandler:
     def __init__(
         self,
         location: Location,
-        upstream: Upstream,
+        upstream: Upstream | Destinations,
         context: SSL.Context | None,
         certificate: NamedCertificate | None = None,
         dialect: Dialect = NATIVE,
@@ -51,6 +52,7 @@ class ProxyHandler:
         self.location = location
         self.target = target
         self.upstream = upstream
+        """Where requests go: to one place, or to what variables say."""
         self.context = context
         self.certificate = certificate
         self.dialect = dialect
@@ -69,15 +71,21 @@ class ProxyHandler:
         trailers = proxy.proxy_buffer_size if proxy.proxy_pass_trailers else 0
         self.buffered = Reading(timeout, held=proxy.proxy_buffers[1], trailers=trailers)
         self.unbuffered = Reading(timeout, held=0, most=proxy.proxy_buffer_size, trailers=trailers)
-        self.kept = upstream.kept.of(self) if upstream.kept is not None else None
 
     async def respond(
         self, facts: Facts, body: RequestBody | StreamedBody | None, log: ConnectionLog
     ) -> Outcome:
-        facts.proxy_host = self.target.proxy_host
         values = lookup(facts)
+        log.upstream = ""
         try:
-            outgoing = await self._outgoing(facts, body, values, log)
+            target, upstream = await self._found(facts, values)
+        except Failed as failed:
+            log.failure(failed.failure)
+            if failed.failure.kind is not FailureClass.INTERNAL:
+                log.action = "sending to client"
+            return Special(failed.failure.kind.status)
+        try:
+            outgoing = await self._outgoing(target, upstream, facts, body, values, log)
             answer = await Exchange(outgoing).respond()
         except ClientFailed as failed:
             return failed.outcome
@@ -90,6 +98,8 @@ class ProxyHandler:
 
     async def _outgoing(
         self,
+        target: ProxyPass,
+        upstream: Upstream,
         facts: Facts,
         body: RequestBody | StreamedBody | None,
         values: Lookup,
@@ -102,7 +112,7 @@ class ProxyHandler:
                 body = await body.whole()
             else:
                 body, streamed = None, body
-        uri = upstream_uri(self.location, facts)
+        uri = upstream_uri(self.location, target, facts)
         length = facts.request.content_length if body is None else body.length
         payload = b""
         if proxy.proxy_set_body is not None:
@@ -117,10 +127,10 @@ class ProxyHandler:
             facts, method, uri, values, length, chunked=streamed is not None and length is None
         )
         return Outgoing(
-            self.upstream,
-            self.kept,
-            self.tls or self._tls(values),
-            self.target.scheme,
+            upstream,
+            upstream.kept.of(self.location) if upstream.kept is not None else None,
+            self.tls or (self._tls(upstream.name, values) if target.tls else None),
+            target.scheme,
             uri,
             head + payload,
             body,
@@ -154,21 +164,31 @@ class ProxyHandler:
         if wanted and passed and facts.request.version >= 11 and facts.hint is not None:
             await facts.hint(facts, passed)
 
+    async def _found(self, facts: Facts, values: Lookup) -> tuple[ProxyPass, Upstream]:
+        """Where a request goes; raises `Failed` where its variables lead nowhere."""
+        target, upstream = self.target, self.upstream
+        facts.proxy_host = facts.proxy_port = ""
+        if isinstance(upstream, Destinations):
+            target = upstream.target(values)
+        facts.proxy_host, facts.proxy_port = target.proxy_host, target.proxy_port
+        facts.next_upstream()
+        if isinstance(upstream, Destinations):
+            upstream = await upstream.upstream(target)
+        return target, upstream
+
     def _constant_tls(self) -> UpstreamTLS | None:
         name = self.location.proxy.proxy_ssl_name
         if self.certificate is not None or not (name is None or name.is_constant):
             return None
-        return self._tls(lambda variable: "")
+        if isinstance(self.upstream, Destinations):
+            return None
+        return self._tls(self.upstream.name, lambda variable: "")
 
-    def _tls(self, values: Lookup) -> UpstreamTLS | None:
+    def _tls(self, host: str, values: Lookup) -> UpstreamTLS | None:
         if self.context is None:
             return None
         proxy, certificate = self.location.proxy, self.certificate
-        if proxy.proxy_ssl_name is not None:
-            name = proxy.proxy_ssl_name.render(values)
-        else:
-            assert self.target.address is not None
-            name = self.target.address.host
+        name = host if proxy.proxy_ssl_name is None else proxy.proxy_ssl_name.render(values)
         return UpstreamTLS(
             self.context,
             without_port(name),

@@ -6,6 +6,7 @@ import itertools
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..config.directives.log import ErrorLog as ErrorLogSaid
 from ..config.model import NOWHERE, Config, Http, Location, Server
@@ -21,13 +22,18 @@ from ..running import Running, RunningLocation, RunningServer, ServerTLS
 from ..tls.dialects import dialect_called
 from ..tls.errors import Dialect
 from ..tls.watch import HandshakeWatch
+from ..upstream.destinations import Destinations
 from ..upstream.idle import IdleWatch
+from ..upstream.peers import Upstream
 from .client_tls import ClientContexts
 from .listeners import Binding, bind_all, bindings, try_binding
 from .logs import Logs
 from .paths import Paths
 from .tls import KeyLog, TLSContexts
 from .upstreams import Upstreams
+
+if TYPE_CHECKING:
+    from ..upstream.resolver import Resolver
 
 _OF_THE_HELLO = frozenset({"ssl_ciphers", "ssl_curves", "ssl_sigalgs"})
 """Variables for which the hello is kept."""
@@ -47,6 +53,7 @@ class Site:
     paths: Paths
     idle: IdleWatch
     """The connections to upstreams that wait for another request."""
+    resolvers: Sequence[Resolver]
 
     def bind(self, report: Callable[[ConfigError], None]) -> list[tuple[Binding, socket.socket]]:
         """Bind every address; raises `ConfigError`."""
@@ -105,6 +112,7 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
         number,
         handshakes,
         idle,
+        maker.upstreams.resolvers,
         tuple(maker.tls.key_logs.values()),
         dialect,
         tuple(clients.warnings),
@@ -123,6 +131,7 @@ class Prepared:
     number: Callable[[], int]
     handshakes: HandshakeWatch
     idle: IdleWatch
+    resolvers: Sequence[Resolver]
     key_logs: Sequence[KeyLog]
     dialect: Dialect
     warnings: tuple[str, ...]
@@ -140,6 +149,8 @@ class Prepared:
         try:
             logs = Logs(sinks, self.paths, http.log_formats, default_error_log, observers)
             main_log = logs.error_log(self.config.error_log)
+            for resolver in self.resolvers:
+                resolver.log = main_log
             for key_log in self.key_logs:
                 key_log.open(sinks)
             servers = {server: self._server(server, logs) for server in http.servers}
@@ -155,7 +166,16 @@ class Prepared:
             dialect=self.dialect,
             number=self.number,
         )
-        return Site(self.config, running, self.bindings, main_log, sinks, self.paths, self.idle)
+        return Site(
+            self.config,
+            running,
+            self.bindings,
+            main_log,
+            sinks,
+            self.paths,
+            self.idle,
+            self.resolvers,
+        )
 
     def _server(self, server: Server, logs: Logs) -> RunningServer:
         core = server.core
@@ -199,15 +219,13 @@ class _Maker:
         target = location.proxy.proxy_pass
         if target is None:
             return StaticHandler()
+        upstream: Upstream | Destinations
         if target.address is None:
-            raise ConfigError(
-                'variables in "proxy_pass" are not supported by sniproxy yet',
-                target.file,
-                target.line,
-            )
-        upstream = self.upstreams.of(target)
-        if not target.tls:
-            return ProxyHandler(location, upstream, None)
+            upstream = self.upstreams.destinations(target, location.core)
+        else:
+            upstream = self.upstreams.of(target)
+            if not target.tls:
+                return ProxyHandler(location, upstream, None)
         context, certificate = self.tls.for_upstream(location.proxy)
         return ProxyHandler(location, upstream, context, certificate, self.tls.dialect)
 

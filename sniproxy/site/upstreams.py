@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from ..config.addresses import Address
+from ..config.directives.core import CoreLocation
 from ..config.directives.proxy import ProxyPass
+from ..config.directives.resolver import ResolverSettings
 from ..config.directives.upstream import PeerSettings
 from ..config.model import Group
 from ..config.tree import Place
 from ..message import ConfigError
 from ..tls.watch import HandshakeWatch
 from ..upstream.balancing import balance
+from ..upstream.destinations import Destinations
 from ..upstream.idle import IdleWatch
 from ..upstream.keepalive import KeptConnections
-from ..upstream.peers import Peer, Upstream
+from ..upstream.peers import Peer, Upstream, peer_name
+
+if TYPE_CHECKING:
+    from ..upstream.resolver import Resolver
 
 
 class Upstreams:
@@ -32,6 +39,7 @@ class Upstreams:
         self._watch = watch
         self._groups = {name: _group(group, number, watch, idle) for name, group in groups.items()}
         self._implicit: dict[tuple[str, int], Upstream] = {}
+        self._resolvers: dict[ResolverSettings, Resolver] = {}
 
     def of(self, target: ProxyPass) -> Upstream:
         """The upstream of a `proxy_pass` without variables; raises `ConfigError`."""
@@ -46,9 +54,40 @@ class Upstreams:
             settings = PeerSettings(address)
             peers = _peers(settings, address.host, place)
             self._implicit[key] = Upstream(
-                address.host, peers, number=self._number, watch=self._watch
+                address.name, peers, number=self._number, watch=self._watch
             )
         return self._implicit[key]
+
+    def find(self, address: Address) -> Upstream | None:
+        """What variables may name: a group, or what a `proxy_pass` without them names too."""
+        host = address.host.lower()
+        group = None if address.explicit_port else self._groups.get(host)
+        return group or self._implicit.get((host, address.port))
+
+    def destinations(self, target: ProxyPass, core: CoreLocation) -> Destinations:
+        """Where a `proxy_pass` with variables leads; raises `ConfigError`."""
+        settings = core.resolver
+        resolver = None if settings is None else self._resolver(settings)
+        return Destinations(
+            target, self.find, resolver, core.resolver_timeout, self._number, self._watch
+        )
+
+    @property
+    def resolvers(self) -> tuple[Resolver, ...]:
+        """All that are in use."""
+        return tuple(self._resolvers.values())
+
+    def _resolver(self, settings: ResolverSettings) -> Resolver:
+        from ..upstream.resolver import NameServer, Resolver
+
+        if settings not in self._resolvers:
+            servers = [
+                NameServer(family, sockaddr, peer_name(sockaddr))
+                for server in settings.servers
+                for family, sockaddr in look_up(server, server.url, settings.place, "resolver")
+            ]
+            self._resolvers[settings] = Resolver(settings, servers)
+        return self._resolvers[settings]
 
 
 def _group(
@@ -84,22 +123,19 @@ def _peers(settings: PeerSettings, shown: str, place: Place) -> list[Peer]:
 
 
 def look_up(
-    address: Address, shown: str, place: Place
+    address: Address, shown: str, place: Place, what: str = "upstream"
 ) -> list[tuple[int, tuple[str, int] | tuple[str, int, int, int]]]:
-    """Every address of a host; raises `ConfigError`: `host not found in upstream "…"`."""
+    """Every address of a host; raises `ConfigError`: `host not found in upstream "…"`.
+
+    `what` is the directive that it is for, as the message has it.
+    """
     host = address.host.strip("[]")
     flags = socket.AI_NUMERICHOST if address.is_literal else 0
     try:
         found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=flags)
     except (OSError, UnicodeError):
-        message = f'host not found in upstream "{shown}"'
+        message = f'host not found in {what} "{shown}"'
         raise ConfigError(message, place.file, place.line) from None
     # nginx puts IPv4 addresses first.
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return [(entry[0], entry[4]) for entry in found]  # type: ignore[misc]
-
-
-def peer_name(sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    """`127.0.0.1:443` or `[::1]:443`."""
-    host, port = sockaddr[0], sockaddr[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

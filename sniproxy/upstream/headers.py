@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..config.directives.proxy import Proxy, SetHeader
+from ..config.directives.proxy import Proxy, ProxyPass, SetHeader
 from ..config.model import Location
 from ..facts import Facts
 from ..http.uri import escape_uri
@@ -28,16 +28,17 @@ OWN_FIELDS = (
 """Fields of the client's that are never passed on as they are."""
 
 
-def upstream_uri(location: Location, facts: Facts) -> str:
-    """The request target for the upstream of a `proxy_pass` without variables.
+def upstream_uri(location: Location, target: ProxyPass, facts: Facts) -> str:
+    """The request target for an upstream; `target` is the `proxy_pass` without its variables.
 
     Without a URI part in `proxy_pass` the client's own target goes on untouched. With one,
-    it replaces the part of the normalised path that the location's name matched.
+    it replaces the part of the normalised path that the location's name matched; if it came
+    from variables, it is the whole.
     """
-    target = location.proxy.proxy_pass
-    assert target is not None
     assert target.address is not None
     replacement = target.address.uri
+    if replacement and target.template is not None:
+        return replacement if replacement.startswith("/") else f"/{replacement}"
     if not replacement and facts.uri_is_clients and facts.request.target.startswith("/"):
         return facts.request.target
     matched = len(location.name.name) if replacement and facts.location_matched else 0

@@ -179,6 +179,12 @@ class Turns:
         return peer.fails >= most
 
 
+def peer_name(sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """`127.0.0.1:443` or `[::1]:443`."""
+    host, port = sockaddr[0], sockaddr[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _is_resting(peer: Peer, now: int) -> bool:
     settings = peer.settings
     return bool(

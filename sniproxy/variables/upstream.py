@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..facts import Facts, Try
 from ..message import Handshake
@@ -11,7 +11,20 @@ from .row import Variable, seconds
 
 
 def _each(value: Callable[[Try], str]) -> Callable[[Facts], str | None]:
-    return lambda facts: ", ".join([value(one) for one in facts.tries]) or None
+    return lambda facts: _joined(facts.tries, value) if facts.tries else None
+
+
+def _joined(tries: Sequence[Try], value: Callable[[Try], str]) -> str:
+    """One value a try, and a colon where another upstream begins."""
+    text = value(tries[0])
+    rest = iter(tries[1:])
+    for one in rest:
+        if one.address:
+            text += f", {value(one)}"
+            continue
+        first = next(rest, None)
+        text += " : " if first is None else f" : {value(first)}"
+    return text
 
 
 def _time(value: Callable[[Try], float | None]) -> Callable[[Facts], str | None]:

@@ -50,7 +50,9 @@ def test_the_target(
     server, location = proxied(tmp_path, name, target)
     args = asked.partition("#")[0].partition("?")[2]
     request_ = request(asked, path=path, args=args)
-    assert upstream_uri(location, facts(request_, server, location)) == sent
+    said = location.proxy.proxy_pass
+    assert said is not None
+    assert upstream_uri(location, said, facts(request_, server, location)) == sent
 
 
 @pytest.mark.parametrize(

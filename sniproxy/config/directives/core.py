@@ -25,6 +25,7 @@ from .kinds import (
     templates,
     time,
 )
+from .resolver import ResolverSettings, resolver
 from .row import (
     HTTP,
     LOCATION,
@@ -295,6 +296,13 @@ class CoreLocation(Settings):
         LOCATION, present, "answer internal redirects only",
         arity=exactly(0), repeat=Repeat.REPLACED, merge=Merge.OWN,
     )  # fmt: skip
+
+    resolver: ResolverSettings | None = row(
+        HSL, resolver, "name servers for the hosts that variables name", arity=at_least(1)
+    )
+    resolver_timeout: float = row(
+        HSL, time, "seconds that a host may take to be looked up", default="30s"
+    )
 
     client_max_body_size: int = row(
         HSL, offset, "bytes that a request body may have; 0 is no limit", default="1m"

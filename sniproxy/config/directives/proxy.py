@@ -87,6 +87,11 @@ class ProxyPass:
             return self.address.host
         return f"{self.address.host}:{self.address.port}"
 
+    @property
+    def proxy_port(self) -> str:
+        """`$proxy_port`; "" for a UNIX socket."""
+        return str(self.address.port or "") if self.address is not None else ""
+
 
 _PORTS = {"http": 80, "https": 443}
 

@@ -293,15 +293,9 @@ _TABLE: tuple[_Module, ...] = (
         (HSL | LOCATION_IF, exactly(1), "limit_rate limit_rate_after post_action"),
         (LOCATION, at_least(1), "limit_except{"),
         (HSL, exactly(1),
-         "client_body_in_file_only satisfy auth_delay chunked_transfer_encoding "
-         "resolver_timeout"),
+         "client_body_in_file_only satisfy auth_delay chunked_transfer_encoding"),
         (HS, at_least(1), "client_body_early_read"),
-        (HSL, at_least(1), "resolver"),
         (HSL, between(1, 2), "disable_symlinks"),
-    )),
-    ("ngx_http_upstream_module", Status.NOT_YET, "names looked up while running", (
-        (UPSTREAM, at_least(1), "resolver"),
-        (UPSTREAM, exactly(1), "resolver_timeout"),
     )),
     ("ngx_http_v3_module", Status.NOT_YET, "HTTP/3", (
         (HS, exactly(1),

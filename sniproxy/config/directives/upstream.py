@@ -9,6 +9,7 @@ from typing import Any
 from ...script import Template
 from ..addresses import Address, AddressError, parse_address
 from .kinds import compiled, number, parse_number, parse_size, parse_time, time
+from .resolver import ResolverSettings, resolver
 from .row import (
     HTTP,
     UPSTREAM,
@@ -181,6 +182,14 @@ class UpstreamGroup(Settings):
     zone: str | None = row(
         UPSTREAM, zone, "memory that nginx's workers share", arity=between(1, 2),
         repeat=Repeat.REPLACED, merge=Merge.OWN, status=Status.NO_EFFECT,
+    )  # fmt: skip
+    resolver: ResolverSettings | None = row(
+        UPSTREAM, resolver, "name servers for servers with `resolve`, which are refused",
+        arity=at_least(1), merge=Merge.OWN, status=Status.NO_EFFECT,
+    )  # fmt: skip
+    resolver_timeout: float | None = row(
+        UPSTREAM, time, "seconds that such a name may take",
+        merge=Merge.OWN, status=Status.NO_EFFECT,
     )  # fmt: skip
     keepalive: Keepalive = row(
         UPSTREAM, keepalive, "idle connections that are kept", arity=between(1, 2),

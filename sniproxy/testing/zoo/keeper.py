@@ -219,9 +219,9 @@ class Conversation:
                 data += more
             request, data = data[:length], data[length:]
             self._record(requests=(*self.visit.requests, request))
-            if self.peer.upstream.most is not None:
-                if len(self.visit.requests) > self.peer.upstream.most:
-                    return await self._make(Move())
+            most = self.peer.upstream.most
+            if most is not None and len(self.visit.requests) > most:
+                return await self._make(Move())
             if move.then is not Ending.WAIT:
                 return await self._make(move, request)
             await self._say(move, request)

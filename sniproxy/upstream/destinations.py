@@ -1,0 +1,109 @@
+"""Where a `proxy_pass` with variables leads, request by request.
+
+    variables ─► URL ─► a group or an upstream of the configuration
+                     ─► an address
+                     ─► a name, for the `resolver`
+
+What comes of an address or a name is an upstream for one request alone: it remembers no failure,
+no TLS session, and keeps no connection.
+"""
+
+from __future__ import annotations
+
+import functools
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..config.addresses import Address, AddressError, parse_address
+from ..config.directives.proxy import ProxyPass
+from ..config.directives.upstream import PeerSettings
+from ..message import Failed, Failure, FailureClass
+from ..script import Lookup, Template
+from ..tls.watch import HandshakeWatch
+from .peers import Peer, Upstream, peer_name
+
+if TYPE_CHECKING:
+    from .resolver import Resolver
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class Destinations:
+    """The `proxy_pass` of one location."""
+
+    def __init__(
+        self,
+        said: ProxyPass,
+        known: Callable[[Address], Upstream | None],
+        resolver: Resolver | None,
+        timeout: float,
+        number: Callable[[], int],
+        watch: HandshakeWatch,
+    ) -> None:
+        """`known` finds the upstreams of the configuration; `timeout` is `resolver_timeout`."""
+        assert said.template is not None
+        self._template = said.template
+        self._place = (said.file, said.line)
+        self._known = known
+        self._resolver = resolver
+        self._timeout = timeout
+        self._number = number
+        self._watch = watch
+
+    def target(self, values: Lookup) -> ProxyPass:
+        """What the variables say now; raises `Failed` of class INTERNAL."""
+        try:
+            return _target(self._template.render(values), self._template, *self._place)
+        except AddressError as error:
+            raise Failed(Failure(str(error), kind=FailureClass.INTERNAL)) from None
+
+    async def upstream(self, target: ProxyPass) -> Upstream:
+        """The upstream of a target; raises `Failed` where its name leads nowhere."""
+        address = target.address
+        assert address is not None
+        return self._known(address) or Upstream(
+            address.name, await self._peers(address), number=self._number, watch=self._watch
+        )
+
+    async def _peers(self, address: Address) -> list[Peer]:
+        settings = PeerSettings(address)
+        if address.is_unix:
+            return [Peer(socket.AF_UNIX, address.name, address.host, settings)]
+        found: Sequence[str] = (address.host.strip("[]"),)
+        if not address.is_literal:
+            found = await self._resolved(address.host)
+        return [peer_at(one, address.port, settings) for one in found]
+
+    async def _resolved(self, name: str) -> Sequence[str]:
+        if self._resolver is None:
+            raise Failed(Failure(f"no resolver defined to resolve {name}"))
+        from .lookup import Unresolved
+
+        try:
+            return await self._resolver.addresses(name, self._timeout)
+        except Unresolved as error:
+            shown = name.removesuffix(".")
+            raise Failed(Failure(f"{shown} could not be resolved ({error})")) from None
+
+
+def peer_at(host: str, port: int, settings: PeerSettings) -> Peer:
+    """The peer at an IP address."""
+    if ":" in host:
+        six = (host, port, 0, 0)
+        return Peer(socket.AF_INET6, six, peer_name(six), settings)
+    return Peer(socket.AF_INET, (host, port), peer_name((host, port)), settings)
+
+
+@functools.lru_cache(1024)
+def _target(url: str, template: Template, file: str, line: int) -> ProxyPass:
+    """A URL that came from variables; raises `AddressError` with the whole of nginx's words."""
+    scheme, separator, rest = url.partition("://")
+    port = _PORTS.get(scheme.lower())
+    if not separator or port is None or not rest:
+        raise AddressError(f'invalid URL prefix in "{url}"')
+    try:
+        address = parse_address(rest, port, uri_allowed=True)
+    except AddressError as error:
+        raise AddressError(f'{error} in upstream "{rest}"') from None
+    return ProxyPass(url, scheme.lower(), address, template, file, line)

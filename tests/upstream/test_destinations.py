@@ -1,0 +1,323 @@
+"""`proxy_pass` with variables, beside nginx: where it leads, what is asked, what is told."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import trio
+
+from sniproxy.testing.dns import (
+    FORMERR,
+    NOTIMP,
+    NXDOMAIN,
+    REFUSED,
+    SERVFAIL,
+    Asked,
+    NameServer,
+    Record,
+    a,
+    aaaa,
+    cname,
+    name_bytes,
+    open_name_server,
+    reply,
+)
+from tests.beside import Beside, Served, get
+from tests.conformance.observation import error_lines
+from tests.nginx import NGINX
+
+HERE = a("127.0.0.1")
+SIX = aaaa("::1")
+Answers = Callable[[Asked], Sequence[bytes]]
+
+
+def both_kinds(*records: Record, **options: Any) -> Answers:
+    """Each kind of question gets the records of that kind, and the aliases."""
+
+    def answers(asked: Asked) -> Sequence[bytes]:
+        mine = [r for r in records if r.type in (asked.type, "CNAME", "DNAME") or r.type.isdigit()]
+        return [reply(asked, *mine, **options)]
+
+    return answers
+
+
+def for_a(answers: Answers) -> Answers:
+    """Something for the A question; there is no IPv6 address."""
+    return lambda asked: answers(asked) if asked.type == "A" else [reply(asked)]
+
+
+def only_over_tcp(asked: Asked) -> Sequence[bytes]:
+    if asked.tcp:
+        return both_kinds(HERE)(asked)
+    return [reply(asked, truncated=True)]
+
+
+def bad(**options: Any) -> Answers:
+    """A reply that is no good, and then a good one."""
+    return for_a(lambda asked: [reply(asked, HERE, **options), reply(asked, HERE)])
+
+
+def bad_record(record: Record, *others: Record) -> Answers:
+    return for_a(lambda asked: [reply(asked, record, *others), reply(asked, HERE)])
+
+
+NAMES: dict[str, Answers] = {
+    "one": both_kinds(HERE),
+    "two": both_kinds(HERE, a("127.0.0.2")),
+    "six": both_kinds(SIX),
+    "both": both_kinds(HERE, SIX),
+    "dead-first": both_kinds(a("127.0.0.9"), HERE),
+    "nobody": both_kinds(code=NXDOMAIN),
+    "broken": both_kinds(code=SERVFAIL),
+    "not-done": both_kinds(code=NOTIMP),
+    "not-for-you": both_kinds(code=REFUSED),
+    "formerr": both_kinds(code=FORMERR),
+    "code-9": both_kinds(code=9),
+    "empty": both_kinds(),
+    "half-broken": lambda asked: (
+        [reply(asked, HERE)] if asked.type == "A" else [reply(asked, code=SERVFAIL)]
+    ),
+    "half-nobody": lambda asked: (
+        [reply(asked, code=NXDOMAIN)] if asked.type == "A" else [reply(asked, SIX)]
+    ),
+    "silent": lambda asked: (),
+    "half-silent": lambda asked: both_kinds(HERE)(asked) if asked.type == "A" else (),
+    "alias": both_kinds(cname("one.test")),
+    "alias-with-address": both_kinds(cname("other.test"), HERE),
+    "alias-to-nobody": both_kinds(cname("nobody.test")),
+    "loop": both_kinds(cname("loop.test", ttl=600)),
+    "loop-a": both_kinds(cname("loop-b.test")),
+    "loop-b": both_kinds(cname("loop-a.test")),
+    "too-long-for-udp": only_over_tcp,
+    "always-truncated": lambda asked: [reply(asked, truncated=True)],
+    "wrong-id": bad(wrong_id=1),
+    "wrong-name": bad(name=name_bytes("else.test")),
+    "wrong-type": bad(asked_type=16),
+    "wrong-class": bad(question_class=3),
+    "not-a-reply": bad(flags=0x0100),
+    "no-question": bad(questions=0),
+    "two-questions": bad(questions=2),
+    "more-answers-told": bad(answers=9),
+    "zero-name": bad(name=b"\0"),
+    "pointer-in-question": bad(name=b"\xc0\x0c"),
+    "huge": both_kinds(*[a(f"127.0.1.{n}") for n in range(200)], HERE),
+    "rest": bad(rest=b"x" * 100),
+    "aaaa-for-a": bad_record(SIX),
+    "short-a": bad_record(Record("A", b"abc")),
+    "long-a": bad_record(Record("A", b"abcde")),
+    "lying-a": bad_record(Record("A", b"", length=4)),
+    "other-class": bad_record(Record("A", HERE.data, record_class=3)),
+    "text-too": for_a(lambda asked: [reply(asked, Record("TXT", b"\3abc"), HERE)]),
+    "text-only": for_a(lambda asked: [reply(asked, Record("TXT", b"\3abc"))]),
+    "dname": both_kinds(Record("DNAME", name_bytes("test")), HERE),
+    "root-owner": bad_record(Record("A", HERE.data, owner=b"\0")),
+    "owner-loop": for_a(
+        lambda asked: [reply(asked, Record("A", HERE.data, owner=b"\xc0\x1c"))]
+    ),
+    "cname-loop": for_a(lambda asked: [reply(asked, Record("CNAME", b"\xc0\x28"))]),
+    "twice": for_a(lambda asked: [reply(asked, HERE), reply(asked, HERE)]),
+}  # fmt: skip
+
+
+# Those whose answers are not in memory yet when it counts which address comes first.
+FRESH: dict[str, Answers] = {
+    name: both_kinds(a("127.0.0.9"), HERE) for name in ("dead-once", "dead-once-too")
+}
+
+
+def script(asked: Asked) -> Sequence[bytes]:
+    answers = (NAMES | FRESH).get(asked.name.lower().removesuffix(".test"))
+    return [reply(asked, code=NXDOMAIN)] if answers is None else answers(asked)
+
+
+@dataclass(slots=True)
+class Stage:
+    both: Beside
+    dns: NameServer
+    live: int
+    questions: list[list[str]] = field(default_factory=list)
+
+    def ask(self, target: str) -> list[tuple[object, list[str]]]:
+        """What each program answers, and the error lines that it leaves."""
+        seen: list[tuple[object, list[str]]] = []
+        self.questions = []
+        for served in self.both.both:
+            self.dns.asked.clear()
+            (answer,) = served.ask([get(target.replace("LIVE", str(self.live)))])
+            (access,) = served.log(lines=1)
+            self.questions.append(
+                sorted({f"{q.type} {q.name}{' tcp' * q.tcp}" for q in self.dns.asked})
+            )
+            errors = [
+                line
+                for line in error_lines("\n".join(served.log("error.log")))
+                if not re.match(r"\[(info|notice)\]", line)
+            ]
+            seen.append(((answer.status, answer.body, access), list(map(without_ids, errors))))
+        return seen
+
+
+def without_ids(line: str) -> str:
+    line = re.sub(r"(?<=\] )\*\d+ ", "", line)
+    return re.sub(r"(wrong ident |expect |id:|response )\d+", r"\1N", line)
+
+
+@contextlib.contextmanager
+def name_server() -> Iterator[NameServer]:
+    """The scripted name server, in a thread of its own."""
+    ready = threading.Event()
+    found: list[NameServer] = []
+    scope: list[Callable[[], None]] = []
+
+    async def serve() -> None:
+        async with open_name_server(script) as server:
+            with trio.CancelScope() as cancel:
+                token = trio.lowlevel.current_trio_token()
+                scope.append(lambda: token.run_sync_soon(cancel.cancel))
+                found.append(server)
+                ready.set()
+                await trio.sleep_forever()
+
+    thread = threading.Thread(target=trio.run, args=(serve,))
+    thread.start()
+    ready.wait(10)
+    try:
+        yield found[0]
+    finally:
+        scope[0]()
+        thread.join(10)
+
+
+SITE = """
+log_format f '$uri "$proxy_host" "$proxy_port" $upstream_addr $upstream_status $status';
+access_log access.log f;
+upstream group { server 127.0.0.1:LIVE; }
+upstream port.test { server 127.0.0.1:LIVE; }
+server {
+    listen 127.0.0.1:@PORT@;
+    resolver 127.0.0.1:DNS valid=0 ipv6=on;
+    resolver_timeout 300ms;
+    location /to/ { proxy_pass $arg_url; }
+    location /path/ { proxy_pass http://$arg_host; }
+    location /path-too/ { proxy_pass http://$arg_host$arg_uri; }
+    location /fixed/ { proxy_pass http://127.0.0.1:LIVE; }
+    location /none/ { resolver 127.0.0.1:DEAD; proxy_pass $arg_url; }
+    location /four/ { resolver 127.0.0.1:DNS ipv6=off; proxy_pass $arg_url; }
+    location /sixes/ { resolver 127.0.0.1:DNS ipv4=off; proxy_pass $arg_url; }
+    location /tries/ { proxy_next_upstream_tries 1; proxy_pass $arg_url; }
+    location /again/ {
+        error_page 502 = @again; proxy_pass $arg_url;
+    }
+    location @again { proxy_pass http://$arg_host; }
+    location /redirected/ { error_page 502 = /fixed/; proxy_pass $arg_url; }
+}
+server {
+    listen 127.0.0.1:@PORT2@;
+    location / { proxy_pass $arg_url; }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with contextlib.ExitStack() as stack:
+        dns = stack.enter_context(name_server())
+        echo = 'return 200 "$http_host $request_uri\\n";'
+        live = Served(
+            NGINX,
+            tmp_path_factory.mktemp("live"),
+            "server { listen 127.0.0.1:@PORT@; listen 127.0.0.2:@PORT@; "
+            f"access_log off; {echo} }}",
+        )
+        stack.callback(live.stop)
+        live.wait()
+        dead = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        dead.bind(("127.0.0.1", 0))
+        ports = {"LIVE": live.ports[""], "DNS": dns.port, "DEAD": dead.getsockname()[1]}
+        site = re.sub(r"\b(LIVE|DNS|DEAD)\b", lambda match: str(ports[match[1]]), SITE)
+        both = stack.enter_context(Beside(tmp_path_factory.mktemp("names"), site))
+        yield Stage(both, dns, live.ports[""])
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("name", NAMES)
+def test_names_beside_nginx(stage: Stage, name: str) -> None:
+    ours, nginxs = stage.ask(f"/to/?url=http://{name}.test:LIVE/x")
+    assert ours == nginxs
+    mine, yours = stage.questions
+    assert mine == yours
+
+
+TARGETS = [
+    "/to/?url=http://127.0.0.1:LIVE",
+    "/to/a%20b?url=http://127.0.0.1:LIVE",
+    "/to/?url=http://127.0.0.1:LIVE/a%20b?c=d",
+    "/to/?url=http://127.0.0.1:LIVE?c=d",
+    "/to/?url=HTTP://127.0.0.1:LIVE/",
+    "/to/?url=http://group",
+    "/to/?url=http://GROUP/x",
+    "/to/?url=http://group:LIVE/",
+    "/to/?url=http://port.test/",
+    "/to/?url=http://port.test:LIVE/",
+    "/to/?url=http://one.test.:LIVE/",
+    "/to/?url=http://one.test:1/",
+    "/to/?url=http://a..b:LIVE/",
+    "/to/?url=http://.a:LIVE/",
+    "/to/?url=http://a.:LIVE/",
+    "/to/?url=http://.:LIVE/",
+    f"/to/?url=http://{'.'.join(['a' * 50] * 6)}:LIVE/",
+    "/to/?url=http://[::1]:1/",
+    "/to/?url=http://[::1/",
+    "/to/?url=http://[x]/",
+    "/to/?url=http://unix:/nowhere.sock:/x",
+    "/to/?url=http://unix:",
+    "/to/?url=",
+    "/to/",
+    "/to/?url=http://",
+    "/to/?url=https://",
+    "/to/?url=http:///",
+    "/to/?url=http://x:/",
+    "/to/?url=http://x:0/",
+    "/to/?url=http://x:65536/",
+    "/to/?url=http://x:y/",
+    "/to/?url=http://:80/",
+    "/to/?url=ftp://x/",
+    "/to/?url=127.0.0.1",
+    "/path/a?host=127.0.0.1:LIVE",
+    "/path/%41?host=127.0.0.1:LIVE",
+    "/path/a?host=",
+    "/path/?host=group",
+    "/path-too/a?host=group&uri=/new",
+    "/path-too/a?host=group&uri=?x=y",
+    "/path-too/a?host=group&uri=",
+    "/fixed/a",
+    "/none/?url=http://127.0.0.1:LIVE/",
+    "/none/?url=http://one.test:LIVE/",
+    "/four/?url=http://both.test:LIVE/",
+    "/four/?url=http://six.test:LIVE/",
+    "/sixes/?url=http://both.test:LIVE/",
+    "/sixes/?url=http://one.test:LIVE/",
+    "/tries/?url=http://dead-once.test:LIVE/",
+    "/again/?url=http://127.0.0.1:1/&host=127.0.0.1:LIVE",
+    "/again/?url=http://nobody.test/&host=127.0.0.1:LIVE",
+    "/again/?url=http://nobody.test/&host=nobody.test",
+    "/again/?url=http://127.0.0.1:1/&host=nobody.test",
+    "/again/?url=http://127.0.0.1:1/&host=x:y",
+    "/again/?url=http://x:y/&host=127.0.0.1:LIVE",
+    "/redirected/?url=http://127.0.0.1:1/",
+    "/redirected/?url=http://dead-once-too.test:1/",
+]
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("target", TARGETS)
+def test_targets_beside_nginx(stage: Stage, target: str) -> None:
+    ours, nginxs = stage.ask(target)
+    assert ours == nginxs
