@@ -90,6 +90,13 @@ class Authority:
         )
         return Authority(certificate, key, (certificate, *self.chain))
 
+    def cross_signed(self, other: Authority) -> Authority:
+        """This root as `other` certifies it: with it in the chain, one more has to be verified."""
+        certificate = _certificate(
+            self.certificate.subject, self.key, other.certificate, other.key, is_authority=True
+        )
+        return Authority(certificate, self.key, (certificate, *other.chain))
+
     def issue(
         self,
         *names: str,

@@ -8,12 +8,15 @@ between the second and the third.
 from __future__ import annotations
 
 import enum
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sniproxy.testing.framing import END_OF_HEAD
 from sniproxy.testing.zoo.script import Step
+
+_HOST = re.compile(rb"^host: *(\S*)", re.IGNORECASE | re.MULTILINE)
 
 
 class Listens(enum.Enum):
@@ -48,6 +51,15 @@ class Question:
         return self.line.partition(" ")[0]
 
     @property
+    def path(self) -> str:
+        return self.line.split(" ")[1]
+
+    @property
+    def host(self) -> str:
+        found = _HOST.search(self.request.partition(END_OF_HEAD)[0])
+        return found[1].decode("latin-1") if found else ""
+
+    @property
     def body(self) -> bytes:
         return self.request.partition(END_OF_HEAD)[2]
 
@@ -61,6 +73,8 @@ class Move:
 
     send: bytes | Reply = b""
     then: Ending = Ending.CLOSE
+    pace: float = 0.0
+    """Seconds between two bytes; 0 sends them all at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,8 @@ class Refusal:
     move: Move
     unless: tuple[str, ...] = ()
     """The names that are welcome: a hello with one of them as SNI is not refused."""
+    alpn: tuple[bytes, ...] = ()
+    """The protocols that are welcome, likewise."""
     at_once: bool = False
     """Refuse before a byte was read; else after the first bytes, which are the hello."""
 
@@ -89,6 +105,11 @@ class TLS:
     """OpenSSL's cipher list for TLS 1.2; "" leaves the library's."""
     group: str = ""
     """The one group for key exchange, as OpenSSL calls it; "" leaves the library's."""
+    dh: str = ""
+    """The file of parameters for DHE, in the wardrobe."""
+    alpn: tuple[str, ...] = ()
+    otherwise: str = ""
+    """The certificate for hellos without the SNI GOOD_NAME, if that is another one."""
 
 
 def echo(question: Question) -> bytes:
@@ -112,9 +133,9 @@ def answer(body: str, *fields: str, status: str = "200 OK", with_body: bool = Tr
     return ("\r\n".join(head) + "\r\n\r\n" + (body if with_body else "")).encode("latin-1")
 
 
-def alert(number: int) -> bytes:
+def alert(number: int, version: int = 0x0303) -> bytes:
     """A fatal TLS alert, as it stands on the wire before any encryption."""
-    return bytes((21, 3, 3, 0, 2, 2, number))
+    return bytes((21, *version.to_bytes(2, "big"), 0, 2, 2, number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +146,10 @@ class Upstream:
     does: str
     logged: str = ""
     """nginx's line up to `, client:` (of the stage that goes wrong); "" if all is well."""
+    when: str = ""
+    """The directives beside `proxy_pass` under which it logs that; files are the wardrobe's."""
+    gives: int | None = None
+    """The status that the proxy's client gets then; None is 502 for what is logged, else 200."""
     listens: Listens = Listens.ACCEPTING
     refuses: Refusal | None = None
     tls: TLS | None = TLS()
@@ -133,3 +158,8 @@ class Upstream:
     """What it does step by step with its one request, before it leaves as `answers` says."""
     most: int | None = None
     """The requests of one connection that are answered; at the next one it is closed."""
+
+    @property
+    def status(self) -> int:
+        """What `gives` means."""
+        return self.gives if self.gives is not None else 502 if self.logged else 200

@@ -3,7 +3,7 @@
 async with open_zoo(directory) as zoo:
     peer = await zoo.house(animals.GOOD)
     ...                             # a proxy connects to 127.0.0.1:peer.port
-    await peer.settled()
+    await zoo.settled(peer)
     peer.visits                     # tuple[Visit, ...]
 """
 
@@ -12,32 +12,47 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
+import warnings
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import trio
 
+from sniproxy.in_thread import Changes
 from sniproxy.testing.framing import message_length
 from sniproxy.testing.wire import Channel, TLSWire, Wire, reason
-from sniproxy.testing.zoo.behaviour import TLS, Ending, Listens, Move, Question, Upstream
+from sniproxy.testing.zoo.behaviour import (
+    TLS,
+    Ending,
+    Listens,
+    Move,
+    Question,
+    Refusal,
+    Upstream,
+)
 from sniproxy.testing.zoo.records import Parting, Visit
 from sniproxy.testing.zoo.script import Cues, Step, play
+from sniproxy.testing.zoo.wardrobe import GOOD_NAME
 from sniproxy.tls.hello import NotTLS, parse_client_hello
 
 HOST = "127.0.0.1"
 
 
-def reserve_port() -> socket.socket:
-    """A socket that holds a port without listening.
+def reserve_port(port: int = 0) -> socket.socket:
+    """A socket that holds a port (0: any that is free) without listening.
 
     Connections to it are refused, and no outgoing connection gets the port by chance; a
     server that sets SO_REUSEADDR may still listen on it.
     """
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((HOST, 0))
+    try:
+        sock.bind((HOST, port))
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
@@ -47,9 +62,25 @@ class Peer:
 
     upstream: Upstream
     port: int
-    changed: trio.lowlevel.ParkingLot
-    """Where those wait who want to know when a visit has got further."""
+    changes: Changes
+    """Of its visits, and of others'."""
+    certificates: Path
+    """The folder of the wardrobe."""
     _visits: list[Visit] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """What to write behind `proxy_pass`."""
+        return f"{'https' if self.upstream.tls else 'http'}://{self.address}"
+
+    @property
+    def root(self) -> Path:
+        """The CA that has issued its certificate, if that is any good."""
+        return self.certificates / "root.pem"
 
     @property
     def visits(self) -> tuple[Visit, ...]:
@@ -64,16 +95,21 @@ class Peer:
         """Forget all visits so far; a connection that is open stays open, unrecorded."""
         self._visits.clear()
 
+    def wait_for(self, predicate: Callable[[], object], timeout: float = 5.0) -> bool:
+        """In another thread than the zoo's: wait until `predicate` holds; whether it does."""
+        return self.changes.block_until(lambda: bool(predicate()), timeout)
+
     def begin(self) -> Visit:
         visit = Visit()
         self._visits.append(visit)
+        self.changes.notify()
         return visit
 
     def record(self, before: Visit, **changes: object) -> Visit:
         """Replace `before`, a visit of ours, by what has become of it."""
         after = replace(before, **changes)  # type: ignore[arg-type]
         self._visits = [after if visit is before else visit for visit in self._visits]
-        self.changed.unpark_all()
+        self.changes.notify()
         return after
 
 
@@ -85,13 +121,16 @@ class Zoo:
         self.certificates = certificates
         self.cues = Cues()
         self._contexts: dict[TLS, ssl.SSLContext] = {}
-        self._changed = trio.lowlevel.ParkingLot()
+        self._changes = Changes()
         self._held: list[socket.socket | trio.socket.SocketType] = []
 
-    async def house(self, upstream: Upstream) -> Peer:
-        """Give the upstream a port of its own and open it."""
-        sock = reserve_port()
-        peer = Peer(upstream, sock.getsockname()[1], self._changed)
+    async def house(self, upstream: Upstream, port: int = 0) -> Peer:
+        """Give the upstream a port (0: any that is free) and open it.
+
+        Raises OSError if the port is taken.
+        """
+        sock = reserve_port(port)
+        peer = Peer(upstream, sock.getsockname()[1], self._changes, self.certificates)
         match upstream.listens:
             case Listens.ABSENT:
                 self._held.append(sock)
@@ -111,7 +150,7 @@ class Zoo:
 
     async def change(self) -> None:
         """Wait until any visit has got further."""
-        await self._changed.park()
+        await self._changes.wait()
 
     def close(self) -> None:
         for sock in self._held:
@@ -125,10 +164,11 @@ class Zoo:
 
     async def _receive(self, peer: Peer, stream: trio.SocketStream) -> None:
         async with stream:
-            context = self._context(peer.upstream.tls) if peer.upstream.tls else None
-            await Conversation(peer, Wire(stream), context, self.cues).run()
+            await Conversation(peer, Wire(stream), self._context, self.cues).run()
 
-    def _context(self, tls: TLS) -> ssl.SSLContext:
+    def _context(self, tls: TLS, server_name: str | None) -> ssl.SSLContext:
+        if tls.otherwise and server_name != GOOD_NAME:
+            tls = replace(tls, certificate=tls.otherwise)
         if tls not in self._contexts:
             self._contexts[tls] = server_context(tls, self.certificates)
         return self._contexts[tls]
@@ -137,7 +177,13 @@ class Zoo:
 class Conversation:
     """One connection to an upstream, from its first byte to its end."""
 
-    def __init__(self, peer: Peer, wire: Wire, context: ssl.SSLContext | None, cues: Cues) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        wire: Wire,
+        context: Callable[[TLS, str | None], ssl.SSLContext],
+        cues: Cues,
+    ) -> None:
         self.peer = peer
         self.cues = cues
         self.heard = b""
@@ -164,10 +210,11 @@ class Conversation:
         if refusal and refusal.at_once:
             return await self._make(refusal.move)
         first = await self._first_bytes()
-        if refusal and not self._is_welcome(refusal.unless):
+        if refusal and not self._is_welcome(refusal):
             return await self._make(refusal.move)
-        if self.context:
-            if not await self._handshake(self.context, first):
+        if upstream.tls:
+            context = self.context(upstream.tls, self.visit.server_name)
+            if not await self._handshake(context, first):
                 return await self.wire.finish()
             first = b""
         if upstream.plays:
@@ -187,8 +234,9 @@ class Conversation:
         self._record(hello=hello)
         return data
 
-    def _is_welcome(self, names: tuple[str, ...]) -> bool:
-        return self.visit.server_name in names
+    def _is_welcome(self, refusal: Refusal) -> bool:
+        protocols = self.visit.hello.alpn if self.visit.hello else ()
+        return self.visit.server_name in refusal.unless or not {*protocols}.isdisjoint(refusal.alpn)
 
     async def _handshake(self, context: ssl.SSLContext, first: bytes) -> bool:
         tls = TLSWire(self.wire, context, server_side=True, first=first)
@@ -240,11 +288,28 @@ class Conversation:
         self._record(requests=(self.heard,))
 
     async def _say(self, move: Move, request: bytes = b"") -> None:
-        if callable(move.send):
-            question = Question(self.visit.server_name, request)
-            await self.channel.send(move.send(question))
-        elif move.send:
-            await self.channel.send(move.send)
+        data = move.send
+        if callable(data):
+            data = data(Question(self.visit.server_name, request))
+        if move.pace:
+            await self._drip(data, move.pace)
+        elif data:
+            await self.channel.send(data)
+
+    async def _drip(self, data: bytes, pace: float) -> None:
+        """Byte for byte, as long as somebody is there to take them."""
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                while await self.channel.read():
+                    pass
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            for byte in data:
+                await self.channel.send(bytes((byte,)))
+                await trio.sleep(pace)
+            nursery.cancel_scope.cancel()
 
     async def _make(self, move: Move, request: bytes = b"") -> None:
         """Say what there is to say, and leave."""
@@ -280,7 +345,10 @@ async def open_zoo(certificates: Path) -> AsyncIterator[Zoo]:
 
 def server_context(tls: TLS, certificates: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version, context.maximum_version = tls.minimum, tls.maximum
+    with warnings.catch_warnings():
+        # That the old versions are no good is why they are here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version, context.maximum_version = tls.minimum, tls.maximum
     context.load_cert_chain(
         certificates / f"{tls.certificate}.pem", certificates / f"{tls.certificate}.key"
     )
@@ -288,6 +356,10 @@ def server_context(tls: TLS, certificates: Path) -> ssl.SSLContext:
         context.set_ciphers(tls.ciphers)
     if tls.group:
         context.set_ecdh_curve(tls.group)
+    if tls.dh:
+        context.load_dh_params(str(certificates / tls.dh))
+    if tls.alpn:
+        context.set_alpn_protocols(list(tls.alpn))
     if tls.client_authority:
         context.verify_mode = ssl.CERT_REQUIRED if tls.insists else ssl.CERT_OPTIONAL
         context.load_verify_locations(certificates / f"{tls.client_authority}.pem")

@@ -1,13 +1,15 @@
 """The certificates of the zoo, made anew for each session: a name here is a file there.
 
-`wear(directory)` writes NAME.pem and NAME.key for every leaf, and ROOT.pem for the three
-roots: `root` (to be trusted), `stranger` (not) and `client-root` (for client certificates).
+`wear(directory)` writes NAME.pem and NAME.key for every leaf, and ROOT.pem for the roots: `root`
+(to be trusted), `new-root` (signed by itself and by `root`), `stranger` (not to be trusted) and
+`client-root` (for client certificates).
 Beside them stand `client-encrypted.key` with its passphrase in `passphrases`, and the lists of
 revoked certificates.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography import x509
@@ -62,6 +64,14 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 -----END DH PARAMETERS-----
 """
 """RFC 7919's group of 2048 bits."""
+WEAK_DH_PARAMETERS = """\
+-----BEGIN DH PARAMETERS-----
+MIGHAoGBAP//////////yQ/aoiFowjTExmKLgNwc0SkCTgiKZ8x0Agu+pjsTmyJR
+Sgh5jjQE3e+VGbPNOkMbMCsKbfJfFDdP4TVtbVHCReSFtXZiXn7G9ExC6aY37WsL
+/1y29Aa37e44a/taiZ+lrp8kEXxLH+ZJKGZR7OZTgf//////////AgEC
+-----END DH PARAMETERS-----
+"""
+"""RFC 2409's group of 1024 bits."""
 DEEPEST = 4
 """The longest chain has so many intermediates."""
 
@@ -69,9 +79,11 @@ DEEPEST = 4
 def wear(directory: Path) -> None:
     """Write all certificates, keys and roots of the zoo into `directory`."""
     root = Authority.root("Zoo Root")
+    new_root = Authority.root("Zoo New Root")
     stranger = Authority.root("Stranger Root")
     client_root = Authority.root("Client Root")
-    for name, authority in (("root", root), ("stranger", stranger), ("client-root", client_root)):
+    roots = {"root": root, "new-root": new_root, "stranger": stranger, "client-root": client_root}
+    for name, authority in roots.items():
         (directory / f"{name}.pem").write_bytes(pem(authority.certificate))
     below = root.intermediate("Zoo Intermediate")
     client_below = client_root.intermediate("Client Intermediate")
@@ -89,6 +101,13 @@ def wear(directory: Path) -> None:
         "common-name": root.issue(common_name=GOOD_NAME),
         "common-name-hidden": root.issue("other.test", common_name=GOOD_NAME),
         "address-as-name": root.issue("127.0.0.1"),
+        "ip-address": root.issue("IP:127.0.0.1"),
+        "wildcard": root.issue(f"*.{GOOD_NAME}"),
+        "cross-signed": new_root.cross_signed(root)
+        .intermediate("Zoo New Intermediate")
+        .issue(GOOD_NAME),
+        "big": root.issue(GOOD_NAME, *many_names(2000)),
+        "too-big": root.issue(GOOD_NAME, *many_names(6000)),
         "client": client_root.issue(common_name="client"),
         "client-stranger": stranger.issue(common_name="stranger"),
         "client-expired": client_root.issue(common_name="expired", validity=Validity(-30, -1)),
@@ -112,7 +131,12 @@ def wear(directory: Path) -> None:
     (directory / "passphrases").write_text(f"not this one\n\n{PASSPHRASE}\r\n")
     (directory / "wrong-passphrases").write_text("not this one\nnor this\n")
     (directory / "dh.pem").write_text(DH_PARAMETERS)
+    (directory / "weak-dh.pem").write_text(WEAK_DH_PARAMETERS)
     write_revocation_lists(directory, root, stranger, first, leaves)
+
+
+def many_names(number: int) -> Iterator[str]:
+    return (f"name-{index}.{GOOD_NAME}" for index in range(number))
 
 
 def write_revocation_lists(

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from sniproxy.testing.zoo.animals.words import READING_BODY, READING_HEAD
-from sniproxy.testing.zoo.behaviour import TLS, Ending, Move, Question, Upstream, answer
+from dataclasses import replace
+
+from sniproxy.testing.zoo.animals.words import IMPATIENT, READING_BODY, READING_HEAD
+from sniproxy.testing.zoo.behaviour import Ending, Move, Question, Upstream, answer, echo
 
 
-def answering(name: str, does: str, move: Move, logged: str, tls: TLS | None = TLS()) -> Upstream:  # noqa: B008
-    return Upstream(name, does, logged, tls=tls, answers=move)
+def answering(
+    name: str, does: str, move: Move, logged: str = "", when: str = "", gives: int | None = None
+) -> Upstream:
+    return Upstream(name, does, logged, when, gives, answers=move)
 
 
 _PREMATURE = f"upstream prematurely closed connection{READING_HEAD}"
 _PREMATURE_BODY = f"upstream prematurely closed connection{READING_BODY}"
+_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_GOAWAY = bytes((0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1))
+"""PROTOCOL_ERROR."""
 _HALF = answer("x" * 100)[:-90]
 
 NO_ANSWER = answering("no-answer", "closes instead of answering", Move(), _PREMATURE)
@@ -32,28 +39,34 @@ MUTE = answering(
     "reads the request and never answers",
     Move(then=Ending.SILENCE),
     f"upstream timed out (110: Operation timed out){READING_HEAD}",
+    IMPATIENT,
+    504,
 )
 CUT_HEAD = answering(
     "cut-head", "closes inside the response head", Move(b"HTTP/1.1 200 OK\r\nServ"), _PREMATURE
 )
-CUT_BODY = answering("cut-body", "closes inside the body", Move(_HALF), _PREMATURE_BODY)
+CUT_BODY = answering("cut-body", "closes inside the body", Move(_HALF), _PREMATURE_BODY, gives=200)
 CUT_BODY_RUDE = answering(
     "cut-body-rude",
     "closes inside the body, without close_notify",
     Move(_HALF, Ending.CUT),
     _PREMATURE_BODY,
+    gives=200,
 )
 STALLED_BODY = answering(
     "stalled-body",
     "stops inside the body",
     Move(_HALF, Ending.SILENCE),
     f"upstream timed out (110: Operation timed out){READING_BODY}",
+    IMPATIENT,
+    200,
 )
 NOT_HTTP = answering(
     "not-http",
     "answers with something else than HTTP",
     Move(b"ERR unknown command\r\n"),
     f"upstream sent no valid HTTP/1.0 header{READING_HEAD}",
+    gives=0,
 )
 BAD_HEADER = answering(
     "bad-header",
@@ -68,11 +81,65 @@ DOUBLE_LENGTH = answering(
     'upstream sent duplicate header line: "Content-Length: 2", '
     f'previous value: "Content-Length: 1"{READING_HEAD}',
 )
+HTTP_2 = answering(
+    "http-2",
+    "speaks HTTP/2, and nothing else",
+    Move(_SETTINGS + _GOAWAY),
+    f"upstream sent no valid HTTP/1.0 header{READING_HEAD}",
+    gives=0,
+)
+BIG_HEADER = answering(
+    "big-header",
+    "sends a header of 16 kB",
+    Move(answer("", f"X-Big: {'x' * 16384}"), Ending.WAIT),
+    f"upstream sent too big header{READING_HEAD}",
+)
+DRIP = answering(
+    "drip",
+    "answers one byte a second",
+    Move(echo, Ending.WAIT, pace=1.0),
+    f"upstream timed out (110: Operation timed out){READING_HEAD}",
+    IMPATIENT,
+    504,
+)
+NO_CLOSE_NOTIFY = answering(
+    "no-close-notify",
+    "ends its answer, whose length it has not told, without close_notify",
+    Move(b"HTTP/1.1 200 OK\r\nServer: zoo\r\n\r\nall of it\n", Ending.CUT),
+)
+CLOSES_KEPT = answering(
+    "closes-kept",
+    "closes each connection after its answer, without saying so before",
+    Move(answer("once\n")),
+)
+TIRED = replace(
+    answering(
+        "tired",
+        "answers one request of a connection, and closes it at the next",
+        Move(echo, Ending.WAIT),
+        _PREMATURE,
+        gives=200,
+    ),
+    most=1,
+)
 
 
 def replying(name: str, *parts: bytes, then: Ending = Ending.CLOSE) -> Upstream:
     """One that gives a fixed answer, over plain HTTP."""
     return Upstream(name, "gives a fixed answer", tls=None, answers=Move(b"".join(parts), then))
+
+
+def by_path(question: Question) -> bytes:
+    status = question.path.rpartition("/")[2]
+    known = len(status) == 3 and status.isdecimal() and "200" <= status < "600"
+    return answer(f"{status}\n", status=status) if known else echo(question)
+
+
+BY_PATH = Upstream(
+    "by-path",
+    "answers …/NUMBER with that status, all else with 200",
+    answers=Move(by_path, Ending.WAIT),
+)
 
 
 def failing(status: str) -> Upstream:

@@ -7,6 +7,7 @@ from sniproxy.testing.zoo.animals.words import (
     CONNECTING,
     HANDSHAKE_TIMED_OUT,
     HANDSHAKING,
+    IMPATIENT,
     WRONG_VERSION,
 )
 from sniproxy.testing.zoo.behaviour import Ending, Listens, Move, Refusal, Upstream, alert, answer
@@ -21,6 +22,8 @@ FULL = Upstream(
     "full",
     "has a full queue: connecting leads to nothing",
     f"upstream timed out (110: Operation timed out){CONNECTING}",
+    IMPATIENT,
+    504,
     listens=Listens.FULL,
 )
 PLAIN_HTTP = Upstream(
@@ -54,6 +57,8 @@ SILENT = Upstream(
     "silent",
     "accepts, and says nothing",
     HANDSHAKE_TIMED_OUT,
+    IMPATIENT,
+    504,
     refuses=Refusal(Move(then=Ending.SILENCE)),
 )
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from sniproxy.testing.zoo.wardrobe import GOOD_NAME
+
+SENT = f"proxy_ssl_server_name on; proxy_ssl_name {GOOD_NAME};"
+VERIFY = f"proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; proxy_ssl_name {GOOD_NAME};"
+IMPATIENT = "proxy_connect_timeout 150ms; proxy_read_timeout 150ms;"
+
 CONNECTING = " while connecting to upstream"
 HANDSHAKING = " while SSL handshaking to upstream"
 READING_HEAD = " while reading response header from upstream"
@@ -28,3 +34,8 @@ HANDSHAKE_FAILURE = handshake_failed(
     "0A000410", "ssl/tls alert handshake failure:SSL alert number 40"
 )
 INTERNAL_ERROR = handshake_failed("0A000438", "tlsv1 alert internal error:SSL alert number 80")
+ACCESS_DENIED = handshake_failed("0A000419", "tlsv1 alert access denied:SSL alert number 49")
+PROTOCOL_VERSION = handshake_failed("0A00042E", "tlsv1 alert protocol version:SSL alert number 70")
+NO_PROTOCOL = handshake_failed(
+    "0A000460", "tlsv1 alert no application protocol:SSL alert number 120"
+)
