@@ -226,6 +226,8 @@ class Response:
     """POSIX time, seconds."""
     conditional: bool = False
     """Whether a client may ask for it under a condition: what proxies pass on is not."""
+    ends_in_trailers: bool = False
+    """Whether it goes in chunks for the sake of `trailers`, its length known or not."""
     silent: bool = False
     """Whether the connection is closed without a byte; the status is for the log alone."""
     own_server: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..facts import Facts
 from ..http.response import early_hints, response_head
@@ -35,7 +36,14 @@ class ResponseWriter:
             return False
         bodiless = request.method == "HEAD" or response.status in (204, 304)
         unknown_length = response.content_length is None and not bodiless
-        chunked = unknown_length and request.version == 11 and response.status >= 200
+        chunked = (
+            (unknown_length or (response.ends_in_trailers and not bodiless))
+            and request.version == 11
+            and response.status >= 200
+            and core.chunked_transfer_encoding
+        )
+        if chunked and response.content_length is not None:
+            response = replace(response, content_length=None)
         keepalive = (
             may_keep
             and request.keepalive
@@ -73,7 +81,7 @@ class ResponseWriter:
         if bodiless:
             body = b""
         if isinstance(body, bytes):
-            await self._send(facts, head + self.framing.piece(body) + self.framing.end())
+            await self._send(facts, head + self.framing.piece(body) + self._end(response))
             return True
         pending = head
         if not response.buffered:
@@ -86,9 +94,11 @@ class ResponseWriter:
         except BodyBroken:
             await self._send(facts, pending)
             return False
-        trailers = response.trailers() if response.trailers is not None else ()
-        await self._send(facts, pending + self.framing.end(trailers))
+        await self._send(facts, pending + self._end(response))
         return True
+
+    def _end(self, response: Response) -> bytes:
+        return self.framing.end(response.trailers() if response.trailers is not None else ())
 
     async def _send(self, facts: Facts, data: bytes) -> None:
         if not data:

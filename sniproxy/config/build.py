@@ -11,6 +11,7 @@ from ..message import ConfigError
 from .checks import ParseChecks
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
+from .directives.headers import Headers
 from .directives.log import Log
 from .directives.process import Events, Main
 from .directives.proxy import Proxy
@@ -137,6 +138,7 @@ def _server(
         Proxy.resolve(block.values, http),
         Rewrite.resolve(block.values, http),
         Files.resolve(block.values, http),
+        Headers.resolve(block.values, http),
     )
     return Server(
         core=CoreServer.resolve(block.values, http),
@@ -151,16 +153,23 @@ def _server(
 class _LocationSettings:
     """The settings of one location, of each module."""
 
-    __slots__ = ("core", "files", "log", "proxy", "rewrite")
+    __slots__ = ("core", "files", "headers", "log", "proxy", "rewrite")
 
     def __init__(
-        self, core: CoreLocation, log: Log, proxy: Proxy, rewrite: Rewrite, files: Files
+        self,
+        core: CoreLocation,
+        log: Log,
+        proxy: Proxy,
+        rewrite: Rewrite,
+        files: Files,
+        headers: Headers,
     ) -> None:
         self.core = core
         self.log = log
         self.proxy = proxy
         self.rewrite = rewrite
         self.files = files
+        self.headers = headers
 
     def below(self, level: Level, name: LocationName) -> _LocationSettings:
         return _LocationSettings(
@@ -169,6 +178,7 @@ class _LocationSettings:
             self.proxy.below(level).placed(name.name),
             self.rewrite.below(level),
             self.files.below(level),
+            self.headers.below(level),
         )
 
     def location(self, name: LocationName, nested: tuple[Location, ...], block: Block) -> Location:
@@ -183,7 +193,15 @@ class _LocationSettings:
         )
         rewrite = replace(self.rewrite, statements=statements)
         return Location(
-            name, self.core, self.log, self.proxy, rewrite, self.files, nested, block.place
+            name,
+            self.core,
+            self.log,
+            self.proxy,
+            rewrite,
+            self.files,
+            self.headers if self.headers.says_something else None,
+            nested,
+            block.place,
         )
 
     def in_if(self, level: Level, name: LocationName) -> _LocationSettings:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.files import Files
+from .directives.headers import Headers
 from .directives.log import ErrorLog, Log, LogFormat
 from .directives.process import Events, Main
 from .directives.proxy import Proxy
@@ -29,6 +30,8 @@ class Location:
     proxy: Proxy
     rewrite: Rewrite
     files: Files
+    headers: Headers | None
+    """None where nothing is added."""
     locations: tuple[Location, ...]
     """Nested ones, in file order."""
     place: Place

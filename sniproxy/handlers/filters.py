@@ -1,6 +1,6 @@
-"""What a client's conditions make of an answer of our own, just before it goes out.
+"""What becomes of an answer just before it goes out: conditions, added fields, ranges.
 
-nginx's not-modified and range filters, in its order.
+nginx's not-modified, headers and range filters, in its order.
 """
 
 from __future__ import annotations
@@ -13,20 +13,29 @@ from ..http.conditions import judge
 from ..http.ranges import NotSatisfiable, RangeRules, content_range, multipart, wanted_ranges
 from ..message import Response, Special, first_header
 from .files import FileBody
+from .headers import with_headers
 
 DATED = (200, 206, 304)
 """The statuses with which Last-Modified goes out."""
+OF_THE_WHOLE = frozenset(("etag", "last-modified"))
+"""The fields that do not go out with a 416; what was added before does."""
 
 
 def filtered(response: Response, facts: Facts) -> Response | Special:
     """`response`, a part of it, or what answers instead: 304, 412, 416."""
+    added = facts.location.headers
     if not response.conditional:
-        return response
+        return response if added is None else with_headers(response, facts, added)
     outcome: Response | Special = response
     if response.status == 200:
         outcome = _unless_known(response, facts)
-        if isinstance(outcome, Response) and outcome.status == 200:
-            outcome = _in_parts(outcome, facts)
+    if added is not None and isinstance(outcome, Response):
+        outcome = with_headers(outcome, facts, added)
+    if isinstance(outcome, Response) and outcome.status == 200:
+        outcome = _in_parts(sent := outcome, facts)
+        if added is not None and isinstance(outcome, Special):
+            kept = [field for field in sent.headers if field[0].lower() not in OF_THE_WHOLE]
+            outcome = replace(outcome, headers=(*kept, *outcome.headers))
     if isinstance(outcome, Special):
         response.without_body()
         return outcome

@@ -7,6 +7,8 @@ import re
 END_OF_HEAD = b"\r\n\r\n"
 _LENGTH = re.compile(rb"^content-length: *([0-9]+) *$", re.IGNORECASE | re.MULTILINE)
 _CHUNKED = re.compile(rb"^transfer-encoding: *chunked *$", re.IGNORECASE | re.MULTILINE)
+_LAST_CHUNK = re.compile(rb"(?<![^\n])0\r\n(?:[!-9;-~]+:[^\r\n]*\r\n)*\r\n")
+"""With its trailers."""
 _BODILESS = re.compile(rb"HTTP/1\.[01] (?:1[0-9][0-9]|204|304)\b")
 
 
@@ -24,13 +26,9 @@ def message_length(data: bytes, *, head_only: bool = False) -> int | None:
     if head_only or _BODILESS.match(head):
         return start
     if _CHUNKED.search(head):
-        return _after(body, b"0\r\n\r\n", start)
+        last = _LAST_CHUNK.search(body)
+        return None if last is None else start + last.end()
     if length := _LENGTH.search(head):
         total = start + int(length[1])
         return total if len(data) >= total else None
     return None if head.startswith(b"HTTP/") else start
-
-
-def _after(body: bytes, mark: bytes, start: int) -> int | None:
-    found = body.find(mark)
-    return None if found < 0 else start + found + len(mark)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .cases import http
+from .cases import http, location
 from .oracle import nginx_verdict, sniproxy_verdict
 
 MAPS = [
@@ -69,9 +69,39 @@ MAPS = [
     )
 ]
 
+HEADERS = [
+    location(inside)
+    for inside in (
+        "expires;",
+        "expires a b c;",
+        "expires x;",
+        "expires x 1;",
+        "expires 1; expires 2;",
+        "expires @25h;",
+        "expires modified @1h;",
+        "expires modified max;",
+        "expires modified -1d;",
+        "expires $nosuch;",
+        "expires +1h30m;",
+        'expires "";',
+        "add_header a;",
+        "add_header a b c;",
+        "add_header a b always; add_header a b always;",
+        "add_header a $;",
+        "add_header a $nosuch;",
+        "add_header a b Always;",
+        "add_trailer a b c;",
+        "add_header_inherit yes;",
+        "add_header_inherit merge; add_header_inherit on;",
+        "add_trailer_inherit MERGE;",
+        "chunked_transfer_encoding yes;",
+        "if ($host) { expires 1; add_header a b; add_trailer a b; add_header_inherit off; }",
+    )
+]
+
 
 @pytest.mark.nginx
-@pytest.mark.parametrize("text", [*MAPS])
+@pytest.mark.parametrize("text", [*MAPS, *HEADERS])
 def test_both_say_the_same(tmp_path: Path, text: str) -> None:
     raw = text.encode("latin-1")
     assert sniproxy_verdict(tmp_path, raw) == nginx_verdict(tmp_path, raw)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 from sniproxy.testing.client import Reception
 from sniproxy.testing.zoo import Peer, Visit
 
 Lines = tuple[str, ...]
 ACCESS = "access: "
+NEAR = 10 * 86400.0
+"""Seconds: a date so near is one that was counted from now."""
 VERSIONS = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 
 
@@ -105,8 +108,24 @@ def response_lines(where: str, reception: Reception) -> Iterable[str]:
         yield f"{where}: handshake {', '.join(filter(None, facts))}"
     for number, response in enumerate(reception.responses, 1):
         yield f"{where}: response {number}"
-        yield from (re.sub("^Date: .*GMT", "Date: (now)", line) for line in shown(response))
+        yield from without_now(shown(response))
     yield f"{where}: {reception.parting}"
+
+
+def without_now(lines: Iterable[str]) -> Iterable[str]:
+    """The lines of a response without the time of day; Expires says how far it is from Date."""
+    now = None
+    for line in lines:
+        name, _, value = line.removesuffix("\\r").partition(": ")
+        if name == "Date" and value.endswith("GMT"):
+            now = parsedate_to_datetime(value)
+            yield "Date: (now)" + "\\r" * line.endswith("\\r")
+            continue
+        if name == "Expires" and value.endswith("GMT") and now is not None:
+            distance = (parsedate_to_datetime(value) - now).total_seconds()
+            if abs(distance) <= NEAR:
+                line = f"Expires: (now{distance:+.0f})" + "\\r" * line.endswith("\\r")
+        yield line
 
 
 def shown(data: bytes) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     core,
     files,
+    headers,
     inert,
     log,
     process,
@@ -25,6 +26,7 @@ LOCATION_SETTINGS: tuple[type[Settings], ...] = (
     proxy.Proxy,
     rewrite.Rewrite,
     files.Files,
+    headers.Headers,
 )
 GROUP_SETTINGS: tuple[type[Settings], ...] = (upstream.UpstreamGroup,)
 

@@ -128,11 +128,6 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_http_gzip_static_module", Status.NOT_YET, "packed files", (
         (HSL, exactly(1), "gzip_static"),
     )),
-    ("ngx_http_headers_filter_module", Status.NOT_YET, "headers of responses", (
-        (HSL | LOCATION_IF, between(1, 2), "expires"),
-        (HSL | LOCATION_IF, between(2, 3), "add_header add_trailer"),
-        (HSL | LOCATION_IF, exactly(1), "add_header_inherit add_trailer_inherit"),
-    )),
     ("ngx_http_image_filter_module", Status.NOT_YET, "pictures", (
         (LOCATION, between(1, 3), "image_filter"),
         (HSL, exactly(1),
@@ -293,7 +288,7 @@ _TABLE: tuple[_Module, ...] = (
         (HSL | LOCATION_IF, exactly(1), "limit_rate limit_rate_after post_action"),
         (LOCATION, at_least(1), "limit_except{"),
         (HSL, exactly(1),
-         "client_body_in_file_only satisfy auth_delay chunked_transfer_encoding"),
+         "client_body_in_file_only satisfy auth_delay"),
         (HS, at_least(1), "client_body_early_read"),
         (HSL, between(1, 2), "disable_symlinks"),
     )),

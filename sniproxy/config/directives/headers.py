@@ -1,0 +1,155 @@
+"""nginx's headers module: fields that are added to answers, and how long these may be kept."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from ...script import Template, literal
+from .core import HSL
+from .kinds import compiled, one_of, parse_time
+from .row import LOCATION_IF, Args, Repeat, Settings, between, row, settings
+
+MODULE = "ngx_http_headers_filter_module"
+ANYWHERE = HSL | LOCATION_IF
+
+
+@dataclass(frozen=True, slots=True)
+class AddedField:
+    """One `add_header` or `add_trailer`."""
+
+    name: str
+    value: Template
+    """Nothing is added where it is empty."""
+    always: bool
+    """Whether whatever the status."""
+
+
+def added_field(args: Args) -> AddedField:
+    name, value, *rest = args.words
+    if rest and rest != ["always"]:
+        args.fail(f'invalid parameter "{rest[0]}"')
+    return AddedField(name, compiled(args, value) if value else literal(""), bool(rest))
+
+
+class Since(enum.Enum):
+    """What the time of `expires` counts from."""
+
+    OFF = enum.auto()
+    """Nothing is said."""
+    EPOCH = enum.auto()
+    """It is over already."""
+    MAX = enum.auto()
+    """As long as possible."""
+    NOW = enum.auto()
+    MODIFIED = enum.auto()
+    """The file's last change."""
+    MIDNIGHT = enum.auto()
+    """The next time that it is so late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expires:
+    """What `expires` says."""
+
+    since: Since
+    seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiresOf:
+    """`expires` with variables: what they come to is read for each answer."""
+
+    value: Template
+    modified: bool
+
+
+class ExpiresError(Exception):
+    """The text says no time; `str()` is nginx's verdict."""
+
+
+_WORDS = {"epoch": Since.EPOCH, "max": Since.MAX, "off": Since.OFF}
+_DAY = 86400
+
+
+def parse_expires(text: str, *, modified: bool = False) -> Expires:
+    """`epoch`, `max`, `off`, `30d`, `-1`, `@15h30m`; raises `ExpiresError`."""
+    if not modified and text in _WORDS:
+        return Expires(_WORDS[text])
+    sign = text[:1]
+    daily = sign == "@"
+    if daily and modified:
+        raise ExpiresError('daily time cannot be used with "modified" parameter')
+    time = parse_time(text[1:] if sign in ("@", "+", "-") and sign else text, whole_seconds=True)
+    if time is None:
+        raise ExpiresError("invalid value")
+    if daily and time > _DAY:
+        raise ExpiresError("daily time value must be less than 24 hours")
+    since = Since.MIDNIGHT if daily else Since.MODIFIED if modified else Since.NOW
+    return Expires(since, -int(time) if sign == "-" else int(time))
+
+
+def expires(args: Args) -> Expires | ExpiresOf:
+    *word, text = args.words
+    if word and word != ["modified"]:
+        args.fail_directive("invalid value")
+    template = compiled(args, text) if text else literal("")
+    if not template.is_constant:
+        return ExpiresOf(template, bool(word))
+    try:
+        return parse_expires(text, modified=bool(word))
+    except ExpiresError as error:
+        args.fail_directive(str(error))
+
+
+_INHERIT = one_of({"on": "on", "off": "off", "merge": "merge"})
+
+
+@settings(MODULE)
+class Headers(Settings):
+    """What is added to the answers of one location."""
+
+    expires: Expires | ExpiresOf | None = row(
+        ANYWHERE, expires, "how long an answer may be kept: Expires and Cache-Control",
+        arity=between(1, 2),
+    )  # fmt: skip
+    add_header: tuple[AddedField, ...] = row(
+        ANYWHERE, added_field, "add a field to successful answers, or to all with `always`",
+        arity=between(2, 3), repeat=Repeat.APPENDED,
+    )  # fmt: skip
+    add_trailer: tuple[AddedField, ...] = row(
+        ANYWHERE, added_field, "the same behind the body",
+        arity=between(2, 3), repeat=Repeat.APPENDED,
+    )  # fmt: skip
+    add_header_inherit: str = row(
+        ANYWHERE, _INHERIT, "what becomes of the fields of the level above", default="on"
+    )
+    add_trailer_inherit: str = row(ANYWHERE, _INHERIT, "the same behind the body", default="on")
+
+    def below(self, level: Any) -> Self:
+        below = Settings.below(self, level)
+        return replace(
+            below,
+            add_header=_inherited(
+                below.add_header_inherit, level.get("add_header", ()), self.add_header
+            ),
+            add_trailer=_inherited(
+                below.add_trailer_inherit, level.get("add_trailer", ()), self.add_trailer
+            ),
+        )
+
+    @property
+    def says_something(self) -> bool:
+        return bool(self.add_header or self.add_trailer) or self.expires not in (
+            None,
+            Expires(Since.OFF),
+        )
+
+
+def _inherited(
+    inherit: str, own: tuple[AddedField, ...], above: tuple[AddedField, ...]
+) -> tuple[AddedField, ...]:
+    if inherit == "off":
+        return own
+    return (*own, *above) if inherit == "merge" or not own else own

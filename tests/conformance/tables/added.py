@@ -1,0 +1,203 @@
+"""`add_header`, `add_trailer`, `expires`, and in which frame an answer goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from sniproxy.testing.zoo import animals
+from sniproxy.testing.zoo.behaviour import Upstream
+from tests.conformance.scenario import Scenario, Table, get, request
+
+KEEP = "GET PATH HTTP/1.1\r\nHost: front.test\r\n\r\n"
+PLAIN = "http://PEER"
+
+
+def answering(head: str, body: str = "hello") -> Upstream:
+    """An upstream that answers so."""
+    return saying(f"200 OK\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}")
+
+
+def saying(text: str) -> Upstream:
+    return animals.replying("said", f"HTTP/1.1 {text}".encode())
+
+
+def own(name: str, rule: str, directives: str, *requests: str, **more: object) -> Scenario:
+    """An answer of nginx's own."""
+    if "return" not in directives:
+        directives += " return 200 ok;"
+    scenario = Scenario(
+        name, rule, directives, (), proxy_pass="none", requests=requests or (get(),)
+    )
+    return replace(scenario, **more)  # type: ignore[arg-type]
+
+
+def inheriting(name: str, outer: str, inner: str) -> Scenario:
+    return Scenario(
+        name, "what stands above counts where nothing stands, or besides with merge",
+        f"{outer} location PATH/in {{ {inner} return 200 ok; }} return 200 out;",
+        (), proxy_pass="none", requests=(KEEP, get(path="PATH/in")),
+    )  # fmt: skip
+
+
+def headers() -> Iterator[Scenario]:
+    yield own("header", "add_header adds a field", "add_header X-A a; add_header x-b $uri-$arg_q;",
+              get(path="PATH?q=1"))  # fmt: skip
+    yield own("empty", "an empty value adds nothing", 'add_header X-A ""; add_header X-B $arg_q;')
+    for status in (200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 404, 405, 418, 500):
+        text = " x" if status not in (204, 304) else ""
+        yield own(
+            f"status-{status}", "add_header is for some statuses, with always for all",
+            f"add_header X-A a; add_header X-B b always; return {status}{text};", status=status,
+        )  # fmt: skip
+    yield own(
+        "doubled", "fields that the answer has already are added all the same",
+        "add_header Server mine; add_header Date now; add_header Content-Type a/b; "
+        "add_header Content-Length 7; add_header Connection x; add_header Cache-Control a; "
+        "add_header Cache-Control b; add_header Link c; add_header Link d; add_header X x; "
+        "add_header X y;",
+    )  # fmt: skip
+    yield own("error", "a built-in page has what always adds",
+              "add_header X-A a always; return 404;", status=404)  # fmt: skip
+    yield own("moved", "so have redirects", "add_header X-A a; return 301 /else;", status=301)
+    for inherit in ("", "on", "off", "merge"):
+        said = f"add_header_inherit {inherit};" if inherit else ""
+        for inner in ("", "add_header X-A inner;"):
+            yield inheriting(
+                f"inherit-{inherit or 'default'}-{'own' if inner else 'none'}",
+                "add_header X-O outer; add_header X-A outer;", f"{said} {inner}",
+            )  # fmt: skip
+    yield inheriting("inherit-inherited", "add_header_inherit merge; add_header X-A a;",
+                     "add_header X-B b;")  # fmt: skip
+    yield inheriting("inherit-expires", "expires max;", "")
+    yield inheriting("inherit-expires-off", "expires max;", "expires off;")
+    yield own(
+        "conditional", "add_header in an if", "if ($arg_q) { add_header X-B b; return 200 b; } "
+        "add_header X-A a; return 200 a;",
+        KEEP, get(path="PATH?q=1"),
+    )  # fmt: skip
+    yield own("logged", "what is added is in $sent_http_…", "add_header X-A a; add_header X-A b; "
+              'add_header X-L $sent_http_x_a;')  # fmt: skip
+
+
+def upstreams() -> Iterator[Scenario]:
+    head = (
+        'ETag: "1"\r\nLast-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\nX-A: theirs\r\n'
+        "Cache-Control: no-store\r\nExpires: x\r\nCache-Control: private\r\n"
+    )
+    for name, directives in (
+        ("add", "add_header X-A ours;"),
+        ("etag", 'add_header ETag "W";'),
+        ("no-etag", 'add_header ETag "";'),
+        ("last-modified", 'add_header last-modified "Thu, 01 Jan 2015 00:00:00 GMT";'),
+        ("no-last-modified", 'add_header Last-Modified "";'),
+        ("cache-control", "add_header Cache-Control public;"),
+        ("expires-max", "expires max;"),
+        ("expires-epoch", "expires epoch;"),
+        ("expires-off", "expires off;"),
+        ("expires-and-added", "expires epoch; add_header Cache-Control public;"),
+    ):
+        yield Scenario(
+            f"upstream-{name}", "what is added to an upstream's answer", directives,
+            (answering(head),), proxy_pass=PLAIN,
+        )  # fmt: skip
+    yield Scenario(
+        "upstream-502", "a page of nginx's own has what always adds",
+        "add_header X-A a; add_header X-B b always;",
+        (animals.ABSENT,), proxy_pass=PLAIN, status=502, logs=(animals.ABSENT.logged,),
+    )  # fmt: skip
+    yield Scenario(
+        "upstream-404", "an upstream's 404 has what always adds",
+        "add_header X-A a; add_header X-B b always; expires max;",
+        (saying("404 Gone\r\nContent-Length: 0\r\n\r\n"),),
+        proxy_pass=PLAIN, status=404,
+    )  # fmt: skip
+
+
+FILE = {"html/NAME": "0123456789"}
+
+
+def files() -> Iterator[Scenario]:
+    for name, directives in (
+        ("header", "add_header X-A a;"),
+        ("etag", 'add_header ETag "W";'),
+        ("no-etag", 'add_header ETag "";'),
+        ("last-modified", 'add_header Last-Modified "Thu, 01 Jan 2015 00:00:00 GMT";'),
+        ("no-last-modified", 'add_header Last-Modified "";'),
+        ("header-always", "add_header X-A a always;"),
+        ("modified-past", "expires modified 1d;"),
+    ):
+        yield Scenario(
+            f"file-{name}", "what is added to a file", directives, (), proxy_pass="none",
+            files=FILE,
+            requests=(
+                KEEP,
+                KEEP.replace("\r\n\r\n", "\r\nRange: bytes=1-2\r\n\r\n"),
+                KEEP.replace("\r\n\r\n", "\r\nRange: bytes=90-\r\n\r\n"),
+                KEEP.replace("GET", "HEAD"),
+                get("If-Modified-Since: Tue, 14 Nov 2023 22:13:20 GMT"),
+            ),
+            status=(200, 206, 416, 200, 304),
+        )  # fmt: skip
+    yield Scenario("file-trailer", "a file with a trailer goes in chunks", "add_trailer X-A a;", (),
+                   proxy_pass="none", files=FILE, requests=(KEEP, request("HEAD")))  # fmt: skip
+
+
+def expirations() -> Iterator[Scenario]:
+    for name, value in (
+        ("epoch", "epoch"), ("max", "max"), ("off", "off"), ("zero", "0"), ("plus-zero", "+0"),
+        ("past", "-1"), ("past-day", "-1d"),
+    ):  # fmt: skip
+        yield own(f"expires-{name}", "expires says how long an answer may be kept",
+                  f"expires {value};")  # fmt: skip
+        yield own(f"expires-of-{name}", "a variable may say it too", "expires $arg_e;",
+                  get(path=f"PATH?e={value}"))  # fmt: skip
+    for value in ("x", "", "1x", "modified"):
+        yield own(f"expires-bad-{value}", "a variable that says no time says nothing",
+                  "expires $arg_e;", get(path=f"PATH?e={value}"))  # fmt: skip
+    yield own("expires-404", "expires is for successful answers", "expires max; return 404;",
+              status=404)  # fmt: skip
+    yield own("expires-added", "what add_header has comes behind",
+              "add_header Cache-Control public; expires epoch;")  # fmt: skip
+
+
+def trailers() -> Iterator[Scenario]:
+    yield own("trailer", "add_trailer adds a field behind the body, which goes in chunks",
+              'add_trailer X-A a; add_trailer X-B $status; add_trailer X-C "";')  # fmt: skip
+    yield own("trailer-1.0", "not for HTTP/1.0", "add_trailer X-A a;",
+              "GET PATH HTTP/1.0\r\n\r\n")  # fmt: skip
+    yield own("trailer-head", "nor for HEAD", "add_trailer X-A a;", request("HEAD"))
+    yield own("trailer-204", "nor without body", "add_trailer X-A a; return 204;", status=204)
+    yield own("trailer-404", "always is for all statuses",
+              "add_trailer X-A a; add_trailer X-B b always; return 404;", status=404)  # fmt: skip
+    yield own("trailer-404-not", "without it the answer has its length",
+              "add_trailer X-A a; return 404;", status=404)  # fmt: skip
+    yield Scenario("trailer-upstream", "an upstream's answer too",
+                   "add_trailer X-A $upstream_status;",
+                   (answering("", "hello"),), proxy_pass=PLAIN)  # fmt: skip
+    yield inheriting("trailer-inherit", "add_trailer X-A a;",
+                     "add_trailer_inherit merge; add_trailer X-B b;")  # fmt: skip
+
+
+def chunks() -> Iterator[Scenario]:
+    for request_ in (GET := get(), "GET PATH HTTP/1.0\r\n\r\n", request("HEAD")):
+        for body in ("chunked", "closed"):
+            upstream = (
+                "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+                if body == "chunked"
+                else "\r\nhello"
+            )
+            kind = {GET: "get"}.get(request_, request_[:4].strip().lower() + "-1.0")
+            yield Scenario(
+                f"no-chunks-{kind}-{body}",
+                "with chunked_transfer_encoding off the end of the connection ends an answer",
+                "chunked_transfer_encoding off;",
+                (saying(f"200 OK\r\n{upstream}"),),
+                proxy_pass=PLAIN, requests=(request_,),
+            )  # fmt: skip
+
+
+TABLE = Table(
+    "added",
+    (*headers(), *upstreams(), *files(), *expirations(), *trailers(), *chunks()),
+)

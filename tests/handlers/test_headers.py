@@ -1,0 +1,95 @@
+"""What `expires` comes to, and where a field takes another's place."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sniproxy.config.directives.headers import Expires, ExpiresError, Since, parse_expires
+from sniproxy.handlers.headers import expiry, next_time, replaced
+from sniproxy.http.dates import http_date
+
+NOW = 1_750_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "modified", "expires"),
+    [
+        ("epoch", False, Expires(Since.EPOCH)),
+        ("max", False, Expires(Since.MAX)),
+        ("off", False, Expires(Since.OFF)),
+        ("0", False, Expires(Since.NOW)),
+        ("1h 30m", False, Expires(Since.NOW, 5400)),
+        ("+1y", False, Expires(Since.NOW, 31_536_000)),
+        ("-1", False, Expires(Since.NOW, -1)),
+        ("@15h", False, Expires(Since.MIDNIGHT, 54000)),
+        ("@24h", False, Expires(Since.MIDNIGHT, 86400)),
+        ("1d", True, Expires(Since.MODIFIED, 86400)),
+        ("-1d", True, Expires(Since.MODIFIED, -86400)),
+    ],
+)
+def test_what_expires_means(text: str, modified: bool, expires: Expires) -> None:
+    assert parse_expires(text, modified=modified) == expires
+
+
+@pytest.mark.parametrize(
+    ("text", "modified"),
+    [("", False), ("x", False), ("@25h", False), ("@1h", True), ("max", True), ("+", False)],
+)
+def test_what_means_nothing(text: str, modified: bool) -> None:
+    with pytest.raises(ExpiresError):
+        parse_expires(text, modified=modified)
+
+
+@pytest.mark.parametrize(
+    ("expires", "modified", "at", "control"),
+    [
+        (Expires(Since.NOW, 60), None, NOW + 60, "max-age=60"),
+        (Expires(Since.NOW, 60), NOW - 9, NOW + 60, "max-age=60"),
+        (Expires(Since.NOW), None, NOW, "max-age=0"),
+        (Expires(Since.NOW, -60), None, NOW - 60, "no-cache"),
+        (Expires(Since.MODIFIED, 60), NOW - 9, NOW + 51, "max-age=51"),
+        (Expires(Since.MODIFIED, 60), NOW - 90, NOW - 30, "no-cache"),
+        (Expires(Since.MODIFIED, 60), None, NOW + 60, "max-age=60"),
+        (Expires(Since.MODIFIED), NOW - 9, NOW, "max-age=0"),
+    ],
+)
+def test_how_long_an_answer_is_kept(
+    expires: Expires, modified: int | None, at: int, control: str
+) -> None:
+    assert expiry(expires, NOW, modified) == (http_date(at), control)
+
+
+def test_a_negative_time_keeps_nothing() -> None:
+    later = expiry(Expires(Since.MODIFIED, -60), NOW, NOW + 900, negative=True)
+    assert later == (http_date(NOW + 840), "no-cache")
+
+
+@given(st.integers(0, 86400), st.integers(1_000_000_000, 2_000_000_000))
+def test_the_next_time_of_day_is_soon(seconds: int, now: int) -> None:
+    at = next_time(seconds, now)
+    assert now < at <= now + 25 * 3600
+    local = time.localtime(at)
+    passed = (local.tm_hour * 60 + local.tm_min) * 60 + local.tm_sec
+    assert passed == seconds % 86400
+
+
+HEADERS = st.lists(
+    st.tuples(st.sampled_from(["A", "a", "B"]), st.sampled_from(["1", "2"])), max_size=4
+)
+
+
+@given(HEADERS, st.sampled_from(["", "new"]))
+def test_a_field_takes_the_place_of_the_first_of_its_name(
+    headers: list[tuple[str, str]], value: str
+) -> None:
+    changed = replaced(headers, "a", value)
+    others = [field for field in changed if field[0] == "B"]
+    assert others == [field for field in headers if field[0] == "B"]
+    known = any(name in "Aa" for name, _ in headers)
+    grown = (1 if value else 0) - (1 if known else 0)
+    assert len(changed) == len(headers) + grown
+    assert (("a", "new") in changed) == bool(value)
