@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 import trio
 
 Value = TypeVar("Value")
+Arguments = TypeVarTuple("Arguments")
 
 
 class Changes:
@@ -41,22 +43,52 @@ class Changes:
             return self._outside.wait_for(predicate, timeout)
 
 
+class Loop:
+    """The trio program of another thread."""
+
+    def __init__(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+
+    def run(
+        self, function: Callable[[*Arguments], Awaitable[Value]], *arguments: *Arguments
+    ) -> Value:
+        """What `function` comes to there. `trio.from_thread` would refuse those who run a trio
+        program themselves; they too may ask, and their program waits."""
+        answer: Future[Value] = Future()
+
+        async def run() -> None:
+            try:
+                answer.set_result(await function(*arguments))
+            except trio.Cancelled:
+                answer.cancel()
+                raise
+            except BaseException as error:
+                answer.set_exception(error)
+
+        self.tell(lambda: trio.lowlevel.spawn_system_task(run))
+        return answer.result()
+
+    def tell(self, function: Callable[[], object]) -> None:
+        """Call `function` there, soon. Raises `trio.RunFinishedError`."""
+        self._token.run_sync_soon(function)
+
+
 @contextlib.contextmanager
 def in_thread(
     opened: Callable[[], AbstractAsyncContextManager[Value]],
-) -> Iterator[tuple[Value, trio.lowlevel.TrioToken]]:
+) -> Iterator[tuple[Value, Loop]]:
     """What `opened()` gives, kept open in a thread while the block runs.
 
-    Beside it the token by which that thread is asked. What fails there is raised here: at the
+    Beside it the loop of that thread. What fails there is raised here: at the
     beginning, or at the end of a block that has no error of its own.
     """
-    started: queue.SimpleQueue[tuple[Value, trio.lowlevel.TrioToken] | None] = queue.SimpleQueue()
+    started: queue.SimpleQueue[tuple[Value, Loop] | None] = queue.SimpleQueue()
     failures: list[BaseException] = []
     stop = trio.Event()
 
     async def main() -> None:
         async with opened() as value:
-            started.put((value, trio.lowlevel.current_trio_token()))
+            started.put((value, Loop()))
             await stop.wait()
 
     def run() -> None:
@@ -75,7 +107,7 @@ def in_thread(
             yield begun
         finally:
             with contextlib.suppress(trio.RunFinishedError):
-                begun[1].run_sync_soon(stop.set)
+                begun[1].tell(stop.set)
             thread.join()
     thread.join()
     if failures:

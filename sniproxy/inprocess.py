@@ -22,7 +22,7 @@ import trio
 from . import config as configuration
 from .config.directives.log import ErrorLog
 from .config.model import Config
-from .in_thread import Changes, in_thread
+from .in_thread import Changes, Loop, in_thread
 from .logs.error import Target
 from .logs.records import ErrorRecord, error_record
 from .message import ConfigError, Handshake, Level
@@ -213,10 +213,10 @@ async def serve(
 class ThreadProxy(RunningProxy):
     """A proxy in a thread of its own, for synchronous code and asyncio."""
 
-    def __init__(self, proxy: Proxy, token: trio.lowlevel.TrioToken) -> None:
+    def __init__(self, proxy: Proxy, loop: Loop) -> None:
         super().__init__()
         self._proxy = proxy
-        self._token = token
+        self._loop = loop
         self.records = proxy.records
         self._look()
 
@@ -225,7 +225,7 @@ class ThreadProxy(RunningProxy):
 
     def reload(self, config: Configuration) -> None:
         """As `Proxy.reload`."""
-        trio.from_thread.run(self._proxy.reload, config, trio_token=self._token)
+        self._loop.run(self._proxy.reload, config)
         self._look()
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float = 5.0) -> bool:
@@ -242,5 +242,5 @@ def serve_in_thread(
     def opened() -> AbstractAsyncContextManager[Proxy]:
         return serve(config, syntax=syntax, directives=directives, state=state)
 
-    with in_thread(opened) as (proxy, token):
-        yield ThreadProxy(proxy, token)
+    with in_thread(opened) as (proxy, loop):
+        yield ThreadProxy(proxy, loop)

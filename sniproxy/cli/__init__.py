@@ -13,6 +13,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "ca": "show and use the development CA",
     "names": "what SNI would be sent and what would be verified, without sending anything",
+    "zoo": "upstreams that are broken on purpose, to test against",
 }
 
 

@@ -22,6 +22,7 @@ Usage: sniproxy [-?hvVtTq] [-p prefix]
                 [-e filename] [-c filename] [-g directives]
        sniproxy ca [issue NAME...]
        sniproxy names FILE [--host HOST] [--json]
+       sniproxy zoo NAME... | --all | --list [--port PORT] [--certificates DIR]
 
 Options:
   -?,-h         : this help

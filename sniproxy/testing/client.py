@@ -161,7 +161,7 @@ async def _play(
     ending: Wire | None,
 ) -> None:
     heard = bytearray()
-    await play(steps, channel, cues, heard.extend)
+    heard += await play(steps, channel, cues, heard.extend)
     if ending:
         await ending.stream.send_eof()
     while data := await channel.read():

@@ -275,9 +275,10 @@ class Conversation:
             await self._say(move, request)
 
     async def _play(self, steps: tuple[Step, ...], first: bytes) -> None:
-        await play(steps, self.channel, self.cues, self._hear, first)
+        rest = await play(steps, self.channel, self.cues, self._hear, first)
         move = self.peer.upstream.answers
         if move.then is Ending.WAIT:
+            self._hear(rest)
             while data := await self.channel.read():
                 self._hear(data)
         else:

@@ -69,13 +69,12 @@ async def play(
     cues: Cues,
     heard: Callable[[bytes], None],
     first: bytes = b"",
-) -> None:
-    """Go through `steps`, or as far as the other side stays; `heard` is told of what comes.
+) -> bytes:
+    """Go through `steps`, or as far as the other side stays; what has come beyond them is left.
 
-    `first` has come already.
+    `heard` is told of what was waited for, with all before it. `first` has come already.
     """
     pending = first
-    heard(first)
     for step in steps:
         match step:
             case Say(text):
@@ -85,11 +84,14 @@ async def play(
                 while wanted not in pending:
                     data = await channel.read()
                     if not data:
-                        return
-                    heard(data)
+                        heard(pending)
+                        return b""
                     pending += data
-                pending = pending[pending.index(wanted) + len(wanted) :]
+                end = pending.index(wanted) + len(wanted)
+                heard(pending[:end])
+                pending = pending[end:]
             case Cue(name):
                 cues.give(name)
             case Await(name):
                 await cues.wait(name)
+    return pending

@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-import trio
-
-from sniproxy.in_thread import in_thread
+from sniproxy.in_thread import Loop, in_thread
 from sniproxy.testing.zoo.animals import ALL
 from sniproxy.testing.zoo.behaviour import Upstream
 from sniproxy.testing.zoo.keeper import Peer, Zoo, open_zoo
@@ -25,9 +23,9 @@ from sniproxy.testing.zoo.keeper import Peer, Zoo, open_zoo
 class ThreadZoo:
     """A `Zoo` in a thread of its own."""
 
-    def __init__(self, zoo: Zoo, token: trio.lowlevel.TrioToken) -> None:
+    def __init__(self, zoo: Zoo, loop: Loop) -> None:
         self._zoo = zoo
-        self._token = token
+        self._loop = loop
 
     def house(self, upstream: Upstream | str, port: int = 0) -> Peer:
         """Give the upstream a port (0: any that is free) and open it.
@@ -36,7 +34,7 @@ class ThreadZoo:
         is taken.
         """
         wanted = ALL[upstream] if isinstance(upstream, str) else upstream
-        return trio.from_thread.run(self._zoo.house, wanted, port, trio_token=self._token)
+        return self._loop.run(self._zoo.house, wanted, port)
 
 
 @contextlib.contextmanager
@@ -47,5 +45,5 @@ def zoo_in_thread(certificates: Path) -> Iterator[ThreadZoo]:
     def opened() -> AbstractAsyncContextManager[Zoo]:
         return open_zoo(certificates)
 
-    with in_thread(opened) as (zoo, token):
-        yield ThreadZoo(zoo, token)
+    with in_thread(opened) as (zoo, loop):
+        yield ThreadZoo(zoo, loop)

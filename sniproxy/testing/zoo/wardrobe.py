@@ -9,6 +9,7 @@ revoked certificates.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,26 @@ Sgh5jjQE3e+VGbPNOkMbMCsKbfJfFDdP4TVtbVHCReSFtXZiXn7G9ExC6aY37WsL
 """RFC 2409's group of 1024 bits."""
 DEEPEST = 4
 """The longest chain has so many intermediates."""
+
+
+def wardrobe(directory: Path) -> Path:
+    """`directory`, with all certificates in it: those that are there, or new ones.
+
+    Who makes them at the same time makes them in vain. Raises OSError where there is something
+    else.
+    """
+    if not (directory / "root.pem").exists():
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as new:
+            made = Path(new) / "made"
+            made.mkdir()
+            wear(made)
+            try:
+                made.rename(directory)
+            except OSError:
+                if not (directory / "root.pem").exists():
+                    raise
+    return directory
 
 
 def wear(directory: Path) -> None:

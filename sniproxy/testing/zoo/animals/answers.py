@@ -38,7 +38,7 @@ MUTE = answering(
     "mute",
     "reads the request and never answers",
     Move(then=Ending.SILENCE),
-    f"upstream timed out (110: Operation timed out){READING_HEAD}",
+    f"upstream timed out (110: Connection timed out){READING_HEAD}",
     IMPATIENT,
     504,
 )
@@ -57,7 +57,7 @@ STALLED_BODY = answering(
     "stalled-body",
     "stops inside the body",
     Move(_HALF, Ending.SILENCE),
-    f"upstream timed out (110: Operation timed out){READING_BODY}",
+    f"upstream timed out (110: Connection timed out){READING_BODY}",
     IMPATIENT,
     200,
 )
@@ -98,7 +98,7 @@ DRIP = answering(
     "drip",
     "answers one byte a second",
     Move(echo, Ending.WAIT, pace=1.0),
-    f"upstream timed out (110: Operation timed out){READING_HEAD}",
+    f"upstream timed out (110: Connection timed out){READING_HEAD}",
     IMPATIENT,
     504,
 )

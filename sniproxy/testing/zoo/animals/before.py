@@ -21,7 +21,7 @@ ABSENT = Upstream(
 FULL = Upstream(
     "full",
     "has a full queue: connecting leads to nothing",
-    f"upstream timed out (110: Operation timed out){CONNECTING}",
+    f"upstream timed out (110: Connection timed out){CONNECTING}",
     IMPATIENT,
     504,
     listens=Listens.FULL,

@@ -1,4 +1,7 @@
-"""nginx's lines about upstreams: those of nginx 1.31 with OpenSSL 3.3, from runs."""
+"""nginx's lines about upstreams: those of nginx 1.31 with OpenSSL 3.3, from runs.
+
+The words behind an errno are glibc's.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def name_missing(name: str) -> str:
     return f'upstream SSL certificate does not match "{name}"{HANDSHAKING}'
 
 
-HANDSHAKE_TIMED_OUT = "upstream timed out (110: Operation timed out)" + HANDSHAKING
+HANDSHAKE_TIMED_OUT = "upstream timed out (110: Connection timed out)" + HANDSHAKING
 CLOSED_IN_HANDSHAKE = "peer closed connection in SSL handshake" + HANDSHAKING
 WRONG_VERSION = handshake_failed("0A00010B", "wrong version number")
 UNRECOGNIZED = handshake_failed("0A000458", "tlsv1 unrecognized name:SSL alert number 112")
