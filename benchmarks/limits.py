@@ -1,0 +1,338 @@
+"""The limits that sniproxy holds: `python -m benchmarks.limits [--size BYTES]`.
+
+Large bodies in both directions over TLS on both sides, a slow client beside fast ones, many idle
+connections, many requests at once on a group with dead peers. Every figure is printed with its
+limit; the command fails if one is not held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import os
+import socket
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.certificates import write_certificates
+from benchmarks.wire import SERVER_NAME
+
+MIB = 1024 * 1024
+BLOCK = os.urandom(MIB)
+PATIENCE = 30.0
+
+CONFIGURATION = """
+events {{}}
+error_log stderr error;
+pid {directory}/limits.pid;
+http {{
+    access_log off;
+    client_max_body_size 0;
+    keepalive_requests 100000;
+    ssl_certificate ecdsa.crt;
+    ssl_certificate_key ecdsa.key;
+    upstream five {{
+        {peers}
+    }}
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        location /buffered/ {{ proxy_pass https://127.0.0.1:{origin}; }}
+        location /direct/ {{
+            proxy_pass https://127.0.0.1:{origin};
+            proxy_buffering off;
+            proxy_request_buffering off;
+        }}
+        location /five/ {{ proxy_pass https://five; }}
+        location /here {{ return 200 here; }}
+    }}
+}}
+"""
+
+
+@dataclass(slots=True)
+class Report:
+    """What was measured, and whether it was held."""
+
+    held: bool = True
+
+    def line(self, what: str, figure: str, held: bool) -> None:
+        self.held = self.held and held
+        print(f"{'held' if held else 'NOT HELD':>8}  {what}: {figure}", flush=True)
+
+
+class Origin:
+    """An upstream that takes and gives bodies of any size, and tells their digests."""
+
+    def __init__(self, directory: Path, size: int) -> None:
+        self.size = size
+        self.received = ""
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(directory / "ecdsa.crt", directory / "ecdsa.key")
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            sock, _ = self._listening.accept()
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with contextlib.suppress(OSError), self._context.wrap_socket(sock, server_side=True) as tls:
+            while request := _read_head(tls):
+                self._answer(tls, *request)
+
+    def _answer(self, tls: ssl.SSLSocket, head: bytes, rest: bytes) -> None:
+        method, path = head.split(b" ", 2)[:2]
+        if method == b"PUT":
+            self.received = _digest_of_body(tls, head, rest)
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        elif path.endswith(b"big"):
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % self.size)
+            for _ in range(self.size // MIB):
+                tls.sendall(BLOCK)
+        else:
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+def _read_head(tls: ssl.SSLSocket) -> tuple[bytes, bytes] | None:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = tls.recv(65536)
+        if not piece:
+            return None
+        data += piece
+    head, _, rest = data.partition(b"\r\n\r\n")
+    return head, rest
+
+
+def _digest_of_body(tls: ssl.SSLSocket, head: bytes, rest: bytes) -> str:
+    (length,) = [
+        int(f[15:]) for f in head.split(b"\r\n") if f.lower().startswith(b"content-length:")
+    ]
+    digest = hashlib.sha256(rest)
+    left = length - len(rest)
+    while left:
+        piece = tls.recv(min(left, 262144))
+        if not piece:
+            break
+        digest.update(piece)
+        left -= len(piece)
+    return digest.hexdigest()
+
+
+def _expected_digest(size: int) -> str:
+    digest = hashlib.sha256()
+    for _ in range(size // MIB):
+        digest.update(BLOCK)
+    return digest.hexdigest()
+
+
+class Proxy:
+    """sniproxy in a process of its own."""
+
+    def __init__(self, directory: Path, origin: Origin) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        dead = [_free_port() for _ in range(2)]
+        ports = [origin.port, dead[0], origin.port, dead[1], origin.port]
+        peers = "\n        ".join(f"server 127.0.0.1:{port};" for port in ports)
+        text = CONFIGURATION.format(
+            directory=directory, peers=peers, port=self.port, origin=origin.port
+        )
+        (directory / "limits.conf").write_text(text)
+        self.log = (directory / "stderr").open("w+")
+        command = [sys.executable, "-m", "sniproxy", "-p", str(directory), "-c", "limits.conf"]
+        self.process = subprocess.Popen(command, stderr=self.log, stdout=subprocess.DEVNULL)
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                break
+            except ConnectionRefusedError:
+                if self.process.poll() is not None or time.monotonic() > end:
+                    raise RuntimeError((directory / "stderr").read_text()) from None
+                time.sleep(0.01)
+
+    def memory(self, field: str) -> int:
+        """`VmRSS` or `VmHWM`, in bytes."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) * 1024
+        raise LookupError(field)
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def client(self) -> ssl.SSLSocket:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE * 10)
+        return context.wrap_socket(sock, server_hostname=SERVER_NAME)
+
+    def get(self, path: str, on: ssl.SSLSocket | None = None) -> tuple[int, bytes]:
+        """Status and body of a small answer."""
+        tls = on or self.client()
+        with contextlib.nullcontext() if on else tls:
+            tls.sendall(f"GET {path} HTTP/1.1\r\nHost: {SERVER_NAME}\r\n\r\n".encode())
+            answer = _read_head(tls)
+            assert answer is not None
+            return int(answer[0][9:12]), answer[1]
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def download(proxy: Proxy, path: str, size: int) -> str:
+    """The digest of a large answer's body."""
+    with proxy.client() as tls:
+        tls.sendall(f"GET {path}big HTTP/1.1\r\nHost: {SERVER_NAME}\r\n\r\n".encode())
+        answer = _read_head(tls)
+        assert answer is not None
+        digest = hashlib.sha256(answer[1])
+        left = size - len(answer[1])
+        while left > 0:
+            piece = tls.recv(min(left, 262144))
+            if not piece:
+                break
+            digest.update(piece)
+            left -= len(piece)
+        return digest.hexdigest()
+
+
+def upload(proxy: Proxy, path: str, size: int) -> bool:
+    """Send a large body; whether it was answered with 200."""
+    with proxy.client() as tls:
+        head = f"PUT {path} HTTP/1.1\r\nHost: {SERVER_NAME}\r\nContent-Length: {size}\r\n\r\n"
+        tls.sendall(head.encode())
+        for _ in range(size // MIB):
+            tls.sendall(BLOCK)
+        answer = _read_head(tls)
+        return answer is not None and answer[0][9:12] == b"200"
+
+
+def large_bodies(proxy: Proxy, origin: Origin, size: int, report: Report) -> None:
+    expected = _expected_digest(size)
+    proxy.get("/buffered/")
+    idle = proxy.memory("VmRSS")
+    for way, path in (("buffered", "/buffered/"), ("unbuffered", "/direct/")):
+        for what in ("download", "upload"):
+            proxy.forget_peak()
+            began = time.monotonic()
+            if what == "download":
+                whole = download(proxy, path, size) == expected
+            else:
+                whole = upload(proxy, path, size) and origin.received == expected
+            took = time.monotonic() - began
+            grown = proxy.memory("VmHWM") - idle
+            figure = f"{size / MIB / took:.0f} MiB/s, {grown / MIB:+.1f} MiB at the peak (48)"
+            report.line(f"{way} {what} of {size // MIB} MiB", figure, whole and grown < 48 * MIB)
+
+
+def slow_client(proxy: Proxy, report: Report) -> None:
+    """Others' answers while one client takes a large one very slowly."""
+    alone = _latency(proxy)
+    with proxy.client() as slow:
+        slow.sendall(f"GET /buffered/big HTTP/1.1\r\nHost: {SERVER_NAME}\r\n\r\n".encode())
+        slow.recv(1024)
+        beside = _latency(proxy)
+    figure = f"{beside * 1000:.1f} ms beside it, {alone * 1000:.1f} ms alone (within 20 ms)"
+    report.line("others' answers beside a slow client", figure, beside < alone + 0.020)
+
+
+def _latency(proxy: Proxy) -> float:
+    with proxy.client() as tls:
+        times = []
+        for _ in range(100):
+            began = time.monotonic()
+            proxy.get("/here", on=tls)
+            times.append(time.monotonic() - began)
+    return statistics.quantiles(times, n=20)[-1]
+
+
+def idle_connections(proxy: Proxy, count: int, report: Report) -> None:
+    before = proxy.memory("VmRSS")
+    kept = []
+    for _ in range(count):
+        tls = proxy.client()
+        proxy.get("/here", on=tls)
+        kept.append(tls)
+    each = (proxy.memory("VmRSS") - before) / count
+    alive = sum(proxy.get("/here", on=tls)[0] == 200 for tls in kept)
+    for tls in kept:
+        tls.close()
+    figure = f"{each / 1024:.1f} KiB each (80), {alive} of {count} alive"
+    report.line(f"{count} idle TLS connections", figure, each < 80 * 1024 and alive == count)
+
+
+def dead_peers(proxy: Proxy, requests: int, report: Report) -> None:
+    statuses: list[int] = []
+    clients = [proxy.client() for _ in range(requests)]
+
+    def ask(tls: ssl.SSLSocket) -> None:
+        statuses.append(proxy.get("/five/", on=tls)[0])
+
+    threads = [threading.Thread(target=ask, args=(tls,)) for tls in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for tls in clients:
+        tls.close()
+    wrong = sum(status != 200 for status in statuses)
+    figure = f"{wrong} of {len(statuses)} without 200"
+    report.line(
+        f"{requests} requests at once, 2 of 5 peers dead",
+        figure,
+        not wrong and len(statuses) == requests,
+    )
+
+
+@contextlib.contextmanager
+def scene(size: int) -> Iterator[tuple[Proxy, Origin]]:
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        write_certificates(directory)
+        origin = Origin(directory, size)
+        proxy = Proxy(directory, origin)
+        try:
+            yield proxy, origin
+        finally:
+            proxy.process.terminate()
+            proxy.process.wait(PATIENCE)
+            proxy.log.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.limits", description=__doc__)
+    parser.add_argument("--size", type=int, default=2048 * MIB, help="bytes of a large body")
+    parser.add_argument("--connections", type=int, default=2000, help="idle connections")
+    options = parser.parse_args()
+    report = Report()
+    parts: tuple[Callable[[Proxy, Origin], None], ...] = (
+        lambda proxy, origin: large_bodies(proxy, origin, options.size, report),
+        lambda proxy, origin: slow_client(proxy, report),
+        lambda proxy, origin: dead_peers(proxy, 200, report),
+        lambda proxy, origin: idle_connections(proxy, options.connections, report),
+    )
+    with scene(options.size) as (proxy, origin):
+        for part in parts:
+            part(proxy, origin)
+    return 0 if report.held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
