@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -155,6 +155,7 @@ class Facts:
     """Bytes a second that the client gets, 0 for no limit; None where nobody has said."""
     hint: Hint | None = None
     """Where early hints go."""
+    is_subrequest: bool = False
     variables: dict[str, str] = field(default_factory=dict)
     """What `set` and the named groups of regular expressions have set."""
     captures: re.Match[str] | None = None
@@ -179,6 +180,33 @@ class Facts:
         if self.asks_upstream:
             self.tries.append(Try("", 0.0, None, 0.0, 0.0, 0.0))
         self.asks_upstream = True
+
+    def subrequest(self, uri: str) -> Facts:
+        """The facts of a request inside this one, for another path; variables are shared."""
+        request = replace(self.request, content_length=None, chunked=False)
+        return replace(
+            self,
+            request=request,
+            uri=uri,
+            args="",
+            method="GET",
+            internal=True,
+            uri_is_clients=False,
+            location_matched=True,
+            adds_to_alias=False,
+            redirects_left=10,
+            error_status=None,
+            error_page_used=False,
+            is_subrequest=True,
+            carried=(),
+            carried_type="",
+            limit_rate=None,
+            began=time.monotonic(),
+            tries=[],
+            status=0,
+            bytes_sent=0,
+            body_bytes_sent=0,
+        )
 
     def matched(self, match: re.Match[str]) -> None:
         """Note what the groups of a regular expression have captured."""

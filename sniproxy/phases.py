@@ -49,6 +49,22 @@ class Client(Protocol):
         ...
 
 
+class _Bodiless:
+    """A client whose body a subrequest does not get."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def body(self, facts: Facts) -> None:
+        return None
+
+    async def streamed_body(self, facts: Facts) -> None:
+        return None
+
+    async def unless_it_leaves(self, answer: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        return await self._client.unless_it_leaves(answer)
+
+
 class Phases:
     """One request's walk to its answer."""
 
@@ -94,6 +110,9 @@ class Phases:
         while True:
             found = self.server.find(self.facts)
             location = found.location
+            limited = location.settings.limited
+            if limited is not None and self.facts.method not in limited.methods:
+                location = self.server.running[limited.inside]
             self._enter(location)
             if location.settings.core.internal and not self.facts.internal:
                 return Special(404)
@@ -115,8 +134,27 @@ class Phases:
                 return rewritten.outcome
             if rewritten.path_changed:
                 return None
+        access = self.location.access
+        if access is not None and not self.facts.is_subrequest:
+            refused = await access.refusal(self.facts, self.log, self._subrequest)
+            if refused is not None:
+                return refused
         tried = try_files(self.facts, self.log)
         return tried if tried is not None else await self._handled(self.location.handler)
+
+    async def _subrequest(self, uri: str) -> tuple[Response, Facts]:
+        """What `uri` of this server answers to the same head without its body."""
+        facts = self.facts.subrequest(uri)
+        log = self.log.of_subrequest(uri)
+        phases = Phases(self.server, facts, _Bodiless(self.client), log)
+        response = (await phases.response()).without_body()
+        facts.status = response.status
+        if facts.tries:
+            self.log.action = "sending to client"
+        if phases.location.settings.core.log_subrequest:
+            for target in phases.location.access_logs:
+                target.write(facts)
+        return response, facts
 
     def _rewrite(self, location: RunningLocation) -> Rewritten | None:
         statements = location.settings.rewrite.statements
@@ -173,6 +211,8 @@ class Phases:
         if page.status is None and special.status in _BAD_REQUEST:
             facts.error_status = 400
         target = page.target.render(lookup(facts))
+        if target.startswith(("/", "@")):
+            facts.carried += special.headers
         if target.startswith("/"):
             if facts.method != "HEAD":
                 facts.method = "GET"
@@ -181,7 +221,7 @@ class Phases:
             return Elsewhere(target)
         status = page.status if page.status in REDIRECTS else 302
         facts.error_status = None
-        return special_response(status, facts, location=target)
+        return special_response(status, facts, location=target, headers=special.headers)
 
     async def _redirected(self, elsewhere: Elsewhere) -> Outcome:
         facts = self.facts

@@ -14,6 +14,7 @@ from OpenSSL import SSL
 from .config.model import Location, Server
 from .departures import DepartureWatch
 from .facts import Connection, Facts
+from .handlers.access import AccessPhase
 from .handlers.handler import Handler
 from .http.fields import valid_host
 from .http.head import HeadRules
@@ -53,6 +54,8 @@ class RunningLocation:
     error_log: ErrorLog
     access_logs: tuple[AccessTarget, ...]
     handler: Handler
+    access: AccessPhase | None = None
+    """None where whoever asks is answered."""
 
 
 class FoundLocation(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ..message import ConfigError
 from .checks import ParseChecks
+from .directives.access import Access
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
 from .directives.headers import Headers
@@ -20,7 +21,7 @@ from .directives.ssl import Ssl
 from .directives.tables import Defined
 from .directives.upstream import UpstreamGroup
 from .final import IsVariable, check_http
-from .model import Config, Group, Http, Location, Server
+from .model import Config, Group, Http, LimitExcept, Location, Server
 from .reader import Block, Reader, items_of
 from .tokens import read_statements
 from .tree import COMMAND_LINE
@@ -139,6 +140,7 @@ def _server(
         Rewrite.resolve(block.values, http),
         Files.resolve(block.values, http),
         Headers.resolve(block.values, http),
+        Access.resolve(block.values, http),
     )
     return Server(
         core=CoreServer.resolve(block.values, http),
@@ -153,7 +155,7 @@ def _server(
 class _LocationSettings:
     """The settings of one location, of each module."""
 
-    __slots__ = ("core", "files", "headers", "log", "proxy", "rewrite")
+    __slots__ = ("access", "core", "files", "headers", "log", "proxy", "rewrite")
 
     def __init__(
         self,
@@ -163,6 +165,7 @@ class _LocationSettings:
         rewrite: Rewrite,
         files: Files,
         headers: Headers,
+        access: Access,
     ) -> None:
         self.core = core
         self.log = log
@@ -170,6 +173,7 @@ class _LocationSettings:
         self.rewrite = rewrite
         self.files = files
         self.headers = headers
+        self.access = access
 
     def below(self, level: Level, name: LocationName) -> _LocationSettings:
         return _LocationSettings(
@@ -179,6 +183,7 @@ class _LocationSettings:
             self.rewrite.below(level),
             self.files.below(level),
             self.headers.below(level),
+            self.access.below(level),
         )
 
     def location(self, name: LocationName, nested: tuple[Location, ...], block: Block) -> Location:
@@ -200,12 +205,21 @@ class _LocationSettings:
             rewrite,
             self.files,
             self.headers if self.headers.says_something else None,
+            self.access,
+            self.limited(name, block),
             nested,
             block.place,
         )
 
+    def limited(self, name: LocationName, block: Block) -> LimitExcept | None:
+        """What a `limit_except` in `block` says."""
+        for inner in block.named("limit_except"):
+            settings = self.in_if(inner.values, name)
+            return LimitExcept(inner.value, settings.location(name, (), inner))
+        return None
+
     def in_if(self, level: Level, name: LocationName) -> _LocationSettings:
-        """The same for an `if`, which has the handler of the location around it too."""
+        """The same for an `if` or a `limit_except`: either has the handler of the location too."""
         if "proxy_pass" not in level:
             level = {**level, "proxy_pass": self.proxy.proxy_pass}
         return self.below(level, name)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..script import Template, compile_template
 from .addresses import Address
+from .directives.access import AuthRequestSet, Rule
 from .directives.core import Listen, LocationName, ServerName
 from .directives.files import Root
 from .directives.log import COMBINED, AccessLog, LogFormat
@@ -268,6 +269,15 @@ class ParseChecks:
                 '"proxy_redirect default" cannot be used with "proxy_pass" directive with variables'
             )
 
+    # access
+
+    def _rule(self, rule: Rule, args: Args, inside: Block) -> None:
+        if not rule.exact:
+            self.warn(f"low address bits of {args.first} are meaningless", args.place)
+
+    def _auth_request_set(self, said: AuthRequestSet, args: Args, inside: Block) -> None:
+        self.captures.add(said.name)
+
     # logs
 
     def _log_format(self, log_format: LogFormat, args: Args, inside: Block) -> None:
@@ -301,6 +311,9 @@ _SAID: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = {
     "proxy_cookie_domain": ParseChecks._replacement,
     "proxy_cookie_path": ParseChecks._replacement,
     "proxy_cookie_flags": ParseChecks._replacement,
+    "allow": ParseChecks._rule,
+    "deny": ParseChecks._rule,
+    "auth_request_set": ParseChecks._auth_request_set,
     "log_format": ParseChecks._log_format,
     "access_log": ParseChecks._access_log,
 }

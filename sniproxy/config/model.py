@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .directives.access import Access
 from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.files import Files
 from .directives.headers import Headers
@@ -21,6 +22,15 @@ NOWHERE = Place("", 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class LimitExcept:
+    """`limit_except METHOD … { … }`: what stands inside is a location of its own."""
+
+    methods: frozenset[str]
+    """Those that it is not for."""
+    inside: Location
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Location:
     """One location, or (without a name) what a server says outside of any."""
 
@@ -32,14 +42,20 @@ class Location:
     files: Files
     headers: Headers | None
     """None where nothing is added."""
+    access: Access
+    limited: LimitExcept | None
+    """What counts for some methods instead."""
     locations: tuple[Location, ...]
     """Nested ones, in file order."""
     place: Place
 
     @property
     def conditional(self) -> tuple[Location, ...]:
-        """Those inside an `if` here."""
-        return tuple([said.inside for said in self.rewrite.statements if isinstance(said, If)])
+        """Those inside an `if` or a `limit_except` here."""
+        inside = [said.inside for said in self.rewrite.statements if isinstance(said, If)]
+        if self.limited is not None:
+            inside.append(self.limited.inside)
+        return tuple(inside)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

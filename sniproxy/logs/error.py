@@ -68,6 +68,7 @@ class ConnectionLog:
         "number",
         "request_line",
         "server_name",
+        "subrequest",
         "upstream",
     )
 
@@ -82,7 +83,19 @@ class ConnectionLog:
         """The first name of the server chosen, once there is a request."""
         self.request_line = ""
         self.headers: Sequence[Header] = ()
+        self.subrequest = ""
+        """The path of a request inside the request."""
         self.upstream = ""
+
+    def of_subrequest(self, uri: str) -> ConnectionLog:
+        """The log of a request inside this one, for another path."""
+        log = ConnectionLog(self.error_log, self.number, self.client, self.listening)
+        log.action = self.action
+        log.server_name = self.server_name
+        log.request_line = self.request_line
+        log.headers = self.headers
+        log.subrequest = uri
+        return log
 
     def next_request(self) -> None:
         """Forget the last request, on a connection that is kept."""
@@ -111,6 +124,8 @@ class ConnectionLog:
         parts.append(f", server: {self.server_name}")
         if self.request_line:
             parts.append(f', request: "{self.request_line}"')
+        if self.subrequest:
+            parts.append(f', subrequest: "{self.subrequest}"')
         if self.upstream:
             parts.append(f', upstream: "{self.upstream}"')
         for label, name in (("host", "host"), ("referrer", "referer")):

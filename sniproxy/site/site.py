@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..config.directives.log import ErrorLog as ErrorLogSaid
 from ..config.model import NOWHERE, Config, Http, Location, Server
+from ..handlers.access import access_phase
 from ..handlers.handler import Handler
 from ..handlers.proxy import ProxyHandler
 from ..handlers.static import StaticHandler
@@ -207,6 +208,7 @@ class Prepared:
             logs.error_log(location.log.error_log),
             logs.access_logs(location.log.access_log),
             self.handlers[location],
+            access_phase(location.access, self.paths.conf_prefix),
         )
 
 

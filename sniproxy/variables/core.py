@@ -32,14 +32,20 @@ def _host(facts: Facts) -> str:
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/]*)(?:=.*)?", re.IGNORECASE)
 
 
-def _remote_user(facts: Facts) -> str | None:
-    basic = _BASIC.fullmatch(facts.request.header("authorization") or "")
+def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
+    """The name and the password of an Authorization field; None where it has none."""
+    basic = _BASIC.fullmatch(authorization or "")
     if basic is None or len(basic[1]) % 4 == 1:
         return None
     # nginx asks for no padding.
     decoded = base64.b64decode(basic[1] + "=" * (-len(basic[1]) % 4)).decode("latin-1")
-    user, colon, _ = decoded.partition(":")
-    return user if user and colon else None
+    user, colon, password = decoded.partition(":")
+    return (user, password.partition("\0")[0]) if user and colon else None
+
+
+def _remote_user(facts: Facts) -> str | None:
+    credentials = basic_credentials(facts.request.header("authorization"))
+    return None if credentials is None else credentials[0]
 
 
 def _time_local(facts: Facts) -> str:

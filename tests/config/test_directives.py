@@ -99,9 +99,44 @@ HEADERS = [
     )
 ]
 
+ACCESS = [
+    location(inside)
+    for inside in (
+        "allow;",
+        "allow nonsense;",
+        "allow 10.0.0.1/8;",
+        "deny 10.0.0.0/33;",
+        "deny ::1/64;",
+        "deny unix:x;",
+        "allow all; deny all; allow unix:;",
+        "satisfy some;",
+        "satisfy ANY;",
+        "satisfy any; satisfy all;",
+        "auth_basic a; auth_basic b;",
+        "auth_basic $;",
+        "auth_basic $nosuch;",
+        "auth_basic_user_file a; auth_basic_user_file b;",
+        "auth_delay x;",
+        "auth_request a b;",
+        "auth_request /a; auth_request /b;",
+        "auth_request_set a b;",
+        "auth_request_set $a;",
+        "auth_request_set $a $a;",
+        "auth_request_set $a $nosuch;",
+        "limit_except NONE { deny all; }",
+        "limit_except { }",
+        "limit_except GET { satisfy any; }",
+        "limit_except GET { proxy_pass http://127.0.0.1/x; }",
+        "limit_except GET { deny all; } limit_except POST { }",
+        "limit_except get post { deny all; auth_basic x; access_log off; }",
+        "limit_except GET;",
+        "if ($host) { deny all; }",
+    )
+]
+
 
 @pytest.mark.nginx
-@pytest.mark.parametrize("text", [*MAPS, *HEADERS])
+@pytest.mark.parametrize("text", [*MAPS, *HEADERS, *ACCESS])
 def test_both_say_the_same(tmp_path: Path, text: str) -> None:
     raw = text.encode("latin-1")
     assert sniproxy_verdict(tmp_path, raw) == nginx_verdict(tmp_path, raw)

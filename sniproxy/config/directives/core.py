@@ -325,6 +325,9 @@ class CoreLocation(Settings):
     )  # fmt: skip
     lingering_time: float = row(HSL, time, "seconds that this may take", default="30s")
     lingering_timeout: float = row(HSL, time, "seconds between two reads of it", default="5s")
+    log_subrequest: bool = row(
+        HSL, flag, "whether subrequests have access lines of their own", default="off"
+    )
     chunked_transfer_encoding: bool = row(
         HSL, flag, "whether answers of unknown length go in chunks", default="on"
     )

@@ -121,7 +121,7 @@ _TABLE: tuple[_Said, ...] = (
     (_HTTP, HSL | LOCATION_IF, flag, ONE, _ONCE, "sendfile"),
     (_HTTP, HSL, flag, ONE, _ONCE,
      "client_body_in_single_buffer aio_write tcp_nopush tcp_nodelay reset_timedout_connection "
-     "msie_refresh log_subrequest open_file_cache_errors open_file_cache_events gzip_vary"),
+     "msie_refresh open_file_cache_errors open_file_cache_events gzip_vary"),
     (_HTTP, HSL, size, ONE, _ONCE,
      "sendfile_max_chunk subrequest_output_buffer_size read_ahead send_lowat postpone_output"),
     (_HTTP, HSL, aio, ONE, _ONCE, "aio"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    access,
     core,
     files,
     headers,
@@ -27,6 +28,7 @@ LOCATION_SETTINGS: tuple[type[Settings], ...] = (
     rewrite.Rewrite,
     files.Files,
     headers.Headers,
+    access.Access,
 )
 GROUP_SETTINGS: tuple[type[Settings], ...] = (upstream.UpstreamGroup,)
 
@@ -38,6 +40,7 @@ ROWS: tuple[Row, ...] = (
     ),
     *process.ROWS,
     *core.ROWS,
+    *access.ROWS,
     *log.ROWS,
     *upstream.ROWS,
     *tables.ROWS,

@@ -42,19 +42,9 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_openssl_module", Status.REFUSED, "OpenSSL has given up its engines", (
         (MAIN, exactly(1), "ssl_engine"),
     )),
-    ("ngx_http_access_module", Status.NOT_YET, "access by address", (
-        (HSL | LIMIT_EXCEPT, exactly(1), "allow deny"),
-    )),
     ("ngx_http_addition_filter_module", Status.NOT_YET, "text around responses", (
         (HSL, exactly(1), "add_before_body add_after_body"),
         (HSL, at_least(1), "addition_types"),
-    )),
-    ("ngx_http_auth_basic_module", Status.NOT_YET, "access by password", (
-        (HSL | LIMIT_EXCEPT, exactly(1), "auth_basic auth_basic_user_file"),
-    )),
-    ("ngx_http_auth_request_module", Status.NOT_YET, "access by subrequest", (
-        (HSL, exactly(1), "auth_request"),
-        (HSL, exactly(2), "auth_request_set"),
     )),
     ("ngx_http_browser_module", Status.NOT_YET, "variables about browsers", (
         (HSL, between(1, 2), "modern_browser"),
@@ -286,9 +276,8 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_http_core_module", Status.NOT_YET, "files, limits, error pages, names looked up", (
         (HS, exactly(1), "max_headers"),
         (HSL | LOCATION_IF, exactly(1), "limit_rate limit_rate_after post_action"),
-        (LOCATION, at_least(1), "limit_except{"),
         (HSL, exactly(1),
-         "client_body_in_file_only satisfy auth_delay"),
+         "client_body_in_file_only"),
         (HS, at_least(1), "client_body_early_read"),
         (HSL, between(1, 2), "disable_symlinks"),
     )),

@@ -1,0 +1,143 @@
+"""nginx's access, auth_basic and auth_request modules, and what the core says of them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...script import Template, literal
+from ..cidr import Network, parse_network
+from .core import HSL
+from .core import MODULE as CORE
+from .kinds import compiled, one_of, time
+from .row import (
+    LIMIT_EXCEPT,
+    LOCATION,
+    Args,
+    Merge,
+    Repeat,
+    Row,
+    Settings,
+    at_least,
+    exactly,
+    ordered,
+    row,
+    settings,
+)
+
+ACCESS = "ngx_http_access_module"
+BASIC = "ngx_http_auth_basic_module"
+REQUEST = "ngx_http_auth_request_module"
+HSLL = HSL | LIMIT_EXCEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One `allow` or `deny`."""
+
+    denies: bool
+    network: Network | None
+    """None is everybody, or whoever comes over a UNIX socket."""
+    unix_only: bool = False
+    exact: bool = True
+    """Whether nothing but zeros stands behind the network's mask."""
+
+
+def rule(args: Args) -> Rule:
+    denies = args.name == "deny"
+    word = args.first
+    if word in ("all", "unix:"):
+        return Rule(denies, None, unix_only=word == "unix:")
+    parsed = parse_network(word)
+    if parsed is None:
+        args.fail(f'invalid parameter "{word}"')
+    return Rule(denies, parsed[0], exact=parsed[1])
+
+
+@dataclass(frozen=True, slots=True)
+class AuthRequestSet:
+    """`auth_request_set $NAME VALUE`."""
+
+    name: str
+    """Lower-case, without the dollar."""
+    value: Template
+
+
+def auth_request_set(args: Args) -> AuthRequestSet:
+    name, value = args.words
+    if not name.startswith("$"):
+        args.fail(f'invalid variable name "{name}"')
+    return AuthRequestSet(name[1:].lower(), compiled(args, value) if value else literal(""))
+
+
+def text(args: Args) -> Template:
+    return compiled(args, args.first) if args.first else literal("")
+
+
+def auth_request(args: Args) -> str:
+    """A path; "" is `off`."""
+    return "" if args.first == "off" else args.first
+
+
+@settings(ACCESS)
+class Access(Settings):
+    """Who may have what a location answers."""
+
+    rules: tuple[Rule, ...] = ordered(
+        *(
+            Row(name, HSLL, exactly(1), rule, doc, ACCESS, repeat=Repeat.APPENDED)
+            for name, doc in (
+                ("allow", "let an address or a network in"),
+                ("deny", "keep an address or a network out"),
+            )
+        )
+    )
+    satisfy: str = row(
+        HSL, one_of({"all": "all", "any": "any"}), "whether all checks of access count, or any",
+        default="all", module=CORE,
+    )  # fmt: skip
+    auth_delay: float = row(
+        HSL, time, "seconds that a refused password is thought over", default="0", module=CORE
+    )
+    auth_basic: Template | None = row(
+        HSLL, text, "what a password is asked for; `off` asks for none", module=BASIC
+    )
+    auth_basic_user_file: Template | None = row(
+        HSLL, text, "the file of names and passwords", module=BASIC
+    )
+    auth_request: str = row(
+        HSL, auth_request, "a path whose answer lets a request in", module=REQUEST
+    )
+    auth_request_set: tuple[AuthRequestSet, ...] = row(
+        HSL, auth_request_set, "keep something of that answer in a variable",
+        arity=exactly(2), repeat=Repeat.APPENDED, module=REQUEST,
+    )  # fmt: skip
+
+    @property
+    def says_something(self) -> bool:
+        return bool(
+            self.rules or self.auth_request or (self.auth_basic and self.auth_basic_user_file)
+        )
+
+
+METHODS = (
+    "GET", "HEAD", "POST", "PUT", "DELETE", "MKCOL", "COPY", "MOVE", "OPTIONS", "PROPFIND",
+    "PROPPATCH", "LOCK", "UNLOCK", "PATCH",
+)  # fmt: skip
+
+
+def limit_except(args: Args) -> frozenset[str]:
+    """The methods that the block is not for; GET means HEAD too."""
+    methods = set()
+    for word in args.words:
+        if word.upper() not in METHODS:
+            args.fail(f'invalid method "{word}"')
+        methods.add(word.upper())
+    if "GET" in methods:
+        methods.add("HEAD")
+    return frozenset(methods)
+
+
+ROWS = (
+    Row("limit_except", LOCATION, at_least(1), limit_except,
+        "settings for all methods but these", CORE, merge=Merge.OWN, opens=LIMIT_EXCEPT),
+)  # fmt: skip

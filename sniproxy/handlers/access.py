@@ -1,0 +1,186 @@
+"""nginx's access phase: addresses, passwords and subrequests decide who gets an answer.
+
+`satisfy all`: the first check that refuses answers. `satisfy any`: one check that lets the
+request in is enough; else 401 beats 403. A check that has nothing to say is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from ..config.cidr import parse_ip
+from ..config.directives.access import Access, AuthRequestSet, Rule
+from ..facts import Facts
+from ..logs.error import ConnectionLog
+from ..message import Failure, Header, Level, Response, Special
+from ..variables import lookup
+from ..variables.core import basic_credentials
+from .passwords import UnknownFormat, fits, password_of
+
+ALLOWED = 0
+"""What a check says that lets a request in."""
+FORBIDDEN, UNAUTHORIZED = 403, 401
+FORBIDDEN_BY_RULE = "access forbidden by rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check says: `ALLOWED`, or a status and the fields that go with it."""
+
+    status: int
+    headers: tuple[Header, ...] = ()
+
+
+Subrequest = Callable[[str], Awaitable[tuple[Response, Facts]]]
+"""Asks another place of the same server, and tells what it has answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPhase:
+    """All checks of one location."""
+
+    said: Access
+    conf_prefix: str
+    """Where names of password files start from."""
+
+    async def refusal(
+        self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
+    ) -> Special | None:
+        """What is answered instead; None where the request may go on."""
+        said = self.said
+        any_is_enough = said.satisfy == "any"
+        refused: Verdict | None = None
+        challenges: tuple[Header, ...] = ()
+        for check in (self._rules, self._password, self._request):
+            verdict = await check(facts, log, subrequest)
+            if verdict is None:
+                continue
+            if verdict.status == ALLOWED:
+                if any_is_enough:
+                    return None
+                continue
+            if not any_is_enough or verdict.status not in (FORBIDDEN, UNAUTHORIZED):
+                return await self._refused(verdict, challenges, log)
+            challenges += verdict.headers
+            if refused is None or refused.status != UNAUTHORIZED:
+                refused = Verdict(verdict.status)
+        if refused is None:
+            return None
+        if refused.status == FORBIDDEN:
+            log.write(Level.ERROR, FORBIDDEN_BY_RULE)
+        return await self._refused(refused, challenges, log)
+
+    async def _refused(
+        self, verdict: Verdict, challenges: tuple[Header, ...], log: ConnectionLog
+    ) -> Special:
+        if verdict.status == UNAUTHORIZED and self.said.auth_delay:
+            log.write(Level.INFO, "delaying unauthorized request")
+            await trio.sleep(self.said.auth_delay)
+        return Special(verdict.status, headers=(*challenges, *verdict.headers))
+
+    # --- addresses ---
+
+    async def _rules(
+        self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
+    ) -> Verdict | None:
+        rule = fitting(self.said.rules, facts.connection.client_address)
+        if rule is None:
+            return None
+        if not rule.denies:
+            return Verdict(ALLOWED)
+        if self.said.satisfy == "all":
+            log.write(Level.ERROR, FORBIDDEN_BY_RULE)
+        return Verdict(FORBIDDEN)
+
+    # --- passwords ---
+
+    async def _password(
+        self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
+    ) -> Verdict | None:
+        said = self.said
+        if said.auth_basic is None or said.auth_basic_user_file is None:
+            return None
+        values = lookup(facts)
+        realm = said.auth_basic.render(values)
+        if realm == "off":
+            return None
+        credentials = basic_credentials(facts.request.header("authorization"))
+        asks = Verdict(UNAUTHORIZED, (("WWW-Authenticate", f'Basic realm="{realm}"'),))
+        if credentials is None:
+            log.write(Level.INFO, "no user/password was provided for basic authentication")
+            return asks
+        user, password = credentials
+        path = said.auth_basic_user_file.render(values)
+        if not path.startswith("/"):
+            path = f"{self.conf_prefix}/{path}"
+        try:
+            with open(path.encode("latin-1"), "rb") as file:
+                kept = password_of(file.read(), user.encode("latin-1"))
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            level = Level.ERROR if missing else Level.CRIT
+            operation = "read()" if isinstance(error, IsADirectoryError) else "open()"
+            log.failure(Failure(f'{operation} "{path}" failed', level, errno=error.errno))
+            return Verdict(FORBIDDEN if missing else 500)
+        if kept is None:
+            log.write(Level.ERROR, f'user "{user}" was not found in "{path}"')
+            return asks
+        try:
+            if fits(password.encode("latin-1"), kept):
+                return Verdict(ALLOWED)
+        except UnknownFormat:
+            log.write(
+                Level.ERROR,
+                f'the password of user "{user}" in "{path}" is kept in a format that is not '
+                "supported by sniproxy",
+            )
+            return Verdict(500)
+        log.write(Level.ERROR, f'user "{user}": password mismatch')
+        return asks
+
+    # --- another place's answer ---
+
+    async def _request(
+        self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
+    ) -> Verdict | None:
+        said = self.said
+        if not said.auth_request:
+            return None
+        response, asked = await subrequest(said.auth_request)
+        keep(said.auth_request_set, asked, facts)
+        if response.status == FORBIDDEN:
+            return Verdict(FORBIDDEN)
+        if response.status == UNAUTHORIZED:
+            challenges = [h for h in response.headers if h[0].lower() == "www-authenticate"]
+            return Verdict(UNAUTHORIZED, tuple(challenges))
+        if 200 <= response.status < 300:
+            return Verdict(ALLOWED)
+        log.write(Level.ERROR, f"auth request unexpected status: {response.status}")
+        return Verdict(500)
+
+
+def access_phase(said: Access, conf_prefix: str) -> AccessPhase | None:
+    """The checks of a location; None where there are none."""
+    return AccessPhase(said, conf_prefix) if said.says_something else None
+
+
+def fitting(rules: Sequence[Rule], client: str) -> Rule | None:
+    """The first rule that speaks of the address `client` (`unix:` over a UNIX socket)."""
+    address = parse_ip(client)
+    for rule in rules:
+        if rule.network is None:
+            if not rule.unix_only or address is None:
+                return rule
+        elif address is not None and address in rule.network:
+            return rule
+    return None
+
+
+def keep(wanted: Sequence[AuthRequestSet], asked: Facts, facts: Facts) -> None:
+    """Note what `auth_request_set` wants of the subrequest `asked`."""
+    values = lookup(asked)
+    for one in wanted:
+        facts.variables[one.name] = one.value.render(values)

@@ -1,0 +1,246 @@
+"""Who gets an answer: addresses, passwords, methods, and what another place says."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from sniproxy.testing.zoo import animals
+from sniproxy.testing.zoo.behaviour import Upstream
+from tests.conformance.scenario import Scenario, Table, get, request
+
+FORBIDDEN = "access forbidden by rule, client: 127.0.0.1"
+PLAIN = "http://PEER"
+KEEP = "GET PATH HTTP/1.1\r\nHost: front.test\r\n"
+
+
+def own(name: str, rule: str, directives: str, *requests: str, **more: object) -> Scenario:
+    """A file answers: `return` comes before any check."""
+    scenario = Scenario(
+        name, rule, directives, (), proxy_pass="none", requests=requests or (get(),),
+        files={"html/NAME": "let in\n", "html/users": USERS},
+    )  # fmt: skip
+    return replace(scenario, **more)  # type: ignore[arg-type]
+
+
+def rules() -> Iterator[Scenario]:
+    for name, said, allowed in (
+        ("deny-all", "deny all;", False),
+        ("allow-all", "allow all; deny all;", True),
+        ("deny-address", "deny 127.0.0.1;", False),
+        ("deny-network", "deny 127.0.0.0/8;", False),
+        ("deny-other", "deny 127.0.0.2; deny 10.0.0.0/8;", True),
+        ("allow-first", "allow 127.0.0.0/8; deny 127.0.0.1;", True),
+        ("allow-other", "allow 127.0.0.2; deny all;", False),
+        ("deny-everything", "deny 0.0.0.0/0;", False),
+        ("deny-ipv6", "deny ::1; deny ::/0;", True),
+        ("deny-mapped", "deny ::ffff:127.0.0.1;", True),
+        ("deny-unix", "deny unix:;", True),
+        ("allow-alone", "allow 127.0.0.2;", True),
+    ):
+        yield own(
+            name, "the first rule that fits decides, and none lets in", said,
+            status=200 if allowed else 403, logs=() if allowed else (FORBIDDEN,),
+        )  # fmt: skip
+    yield own("error-page", "error_page has its say", "deny all; error_page 403 = /page.html;",
+              files={"html/page.html": "page\n"}, logs=(FORBIDDEN,))  # fmt: skip
+    yield own(
+        "error-page-denied", "where the page is denied too, the built-in one answers",
+        "deny all; error_page 403 PATH;", status=403, logs=(FORBIDDEN,) * 2,
+    )  # fmt: skip
+    yield own("return", "return comes before", "deny all; return 204;", status=204)
+    yield own("if", "an if may have rules of its own not",
+              "deny all; if ($arg_x) { expires off; }", get(path="PATH?x=1"), status=403,
+              logs=(FORBIDDEN,))  # fmt: skip
+    for inner, status in (("", 403), ("allow all;", 200), ("deny 10.0.0.1;", 200)):
+        yield Scenario(
+            f"inherited-{status}-{len(inner)}", "rules are inherited where there are none",
+            f"deny all; location PATH/in {{ {inner} }}", (), proxy_pass="none",
+            requests=(get(path="PATH/in"),), files={"html/NAME/in": "in\n"}, status=status,
+            logs=(FORBIDDEN,) if status == 403 else (),
+        )  # fmt: skip
+    yield Scenario("proxied", "an upstream is not asked", "deny all;", (animals.PLAIN,),
+                   proxy_pass=PLAIN, status=403, logs=(FORBIDDEN,))  # fmt: skip
+    yield own("missing", "a check comes before the file is looked for", "deny all;", files={},
+              status=403, logs=(FORBIDDEN,))  # fmt: skip
+    yield own("post", "a body is read over", "deny all;", request("POST", body="x" * 100),
+              status=403, logs=(FORBIDDEN,))  # fmt: skip
+
+
+PASSWORDS: Mapping[str, str] = {
+    "plain": "{PLAIN}secret",
+    "sha": "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
+    "ssha": "{SSHA}85f2vhDDzyWaDNppq37VzQGf2UI0NTY3",
+    "apr1": "$apr1$abcdefgh$h9FWgUz3n9YxylKLlR5SQ/",
+    "md5": "$1$abcdefgh$cHJi5PXp/ki/ktXzqlk6I1",
+    "sha256": "$5$abcdefgh$gruCpC7VkOTspMQTTSAR8mtlO9Upms.fwqE5y16JVM.",
+    "empty": "{PLAIN}",
+}
+
+
+def authorized(user: str, password: str) -> str:
+    token = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return f"Authorization: Basic {token}"
+
+
+LINES = [f"{name}:{kept}:comment\r\n" for name, kept in PASSWORDS.items()]
+USERS = "".join(("# users\n\n", *LINES, "last:{PLAIN}x"))
+BASIC = 'auth_basic "a realm"; auth_basic_user_file $document_root/users;'
+
+
+def basic() -> Iterator[Scenario]:
+    for name in PASSWORDS:
+        right = "" if name == "empty" else "secret"
+        yield password(f"basic-{name}", authorized(name, right))
+        yield password(f"basic-{name}-wrong", authorized(name, "wrong"), 401,
+                       f'user "{name}": password mismatch, client: 127.0.0.1')  # fmt: skip
+    yield password("basic-last", authorized("last", "x"))
+    yield password("basic-nobody", authorized("nobody", "x"), 401,
+                   'user "nobody" was not found in "')  # fmt: skip
+    yield password("basic-comment", authorized("# users", "x"), 401,
+                   'user "# users" was not found in "')  # fmt: skip
+    nobody = "no user/password was provided for basic authentication, client: 127.0.0.1"
+    for name, field in (
+        ("none", "X: y"), ("bearer", "Authorization: Bearer x"), ("bad", "Authorization: Basic !"),
+        ("no-colon", "Authorization: Basic dXNlcg=="), ("no-user", authorized("", "x")),
+    ):  # fmt: skip
+        yield password(f"basic-{name}", field, 401, nobody)
+    yield own("basic-off", "off asks for no password", "auth_basic off; auth_basic_user_file x;")
+    yield own("basic-no-file", "without a file nobody is asked", "auth_basic realm;")
+    yield own("basic-missing-file", "a file that is not there lets nobody in",
+              "auth_basic realm; auth_basic_user_file nosuch;", get(authorized("a", "b")),
+              status=403, logs=('open() "',))  # fmt: skip
+    yield own("basic-variable", "a realm may have variables, and be off by one",
+              "auth_basic $arg_realm; auth_basic_user_file $document_root/users;",
+              KEEP.replace("PATH", "PATH?realm=here") + "\r\n", get(path="PATH?realm=off"),
+              status=(401, 200), logs=(nobody,))  # fmt: skip
+    yield own("basic-page", "the page of a 401 has the challenge",
+              f"{BASIC} error_page 401 /absent.html;", status=404,
+              files={"html/users": USERS}, logs=(nobody, 'open() "'))  # fmt: skip
+    yield own("basic-page-found", "also one that is there",
+              f"{BASIC} error_page 401 /found.html;", status=401,
+              files={"html/found.html": "please\n", "html/users": USERS},
+              logs=(nobody,))  # fmt: skip
+    yield own("basic-before-file", "a password comes before the file is looked for", BASIC,
+              files={}, status=401, logs=(nobody,))  # fmt: skip
+
+
+def password(name: str, field: str, status: int = 200, *logs: str) -> Scenario:
+    return own(name, "a password of the file lets in", BASIC, get(field), status=status, logs=logs)
+
+
+def satisfying() -> Iterator[Scenario]:
+    nobody = "no user/password was provided for basic authentication"
+    good = authorized("plain", "secret")
+    for kind in ("any", "all"):
+        for rule, allowed in (("allow all;", True), ("deny all;", False), ("", None)):
+            for who, field in (("user", good), ("nobody", "X: y")):
+                name = f"satisfy-{kind}-{(rule or 'none').partition(' ')[0]}-{who}"
+                lets_in = [allowed, who == "user"] if allowed is not None else [who == "user"]
+                okay = any(lets_in) if kind == "any" else all(lets_in)
+                status = 200 if okay else 401
+                logs: tuple[str, ...] = () if who == "user" else (nobody,)
+                if kind == "all" and allowed is False:
+                    status, logs = 403, (FORBIDDEN,)
+                if kind == "any" and allowed:
+                    logs = ()
+                yield own(
+                    name, "all checks count, or any", f"satisfy {kind}; {rule} {BASIC}",
+                    get(field), status=status, logs=logs,
+                )  # fmt: skip
+    yield own("satisfy-any-deny", "any without a password is the rules alone",
+              "satisfy any; deny all;", status=403, logs=(FORBIDDEN,))  # fmt: skip
+
+
+def methods() -> Iterator[Scenario]:
+    for method, allowed in (
+        ("GET", True), ("HEAD", True), ("POST", False), ("DELETE", False), ("FROBNICATE", False),
+    ):  # fmt: skip
+        yield Scenario(
+            f"limit-except-{method}", "limit_except is for all methods but these",
+            "limit_except get { deny all; }", (animals.PLAIN,), proxy_pass=PLAIN,
+            requests=(request(method),), status=200 if allowed else 403,
+            logs=() if allowed else (FORBIDDEN,),
+        )  # fmt: skip
+    yield Scenario(
+        "limit-except-proxied", "a limited method may go elsewhere",
+        "limit_except GET { proxy_pass http://PEER2; }", (animals.PLAIN, animals.PLAIN),
+        proxy_pass=PLAIN,
+        requests=(KEEP + "\r\n", request("POST", body="x")),
+    )  # fmt: skip
+    yield Scenario(
+        "limit-except-rewrite", "what stands around it is not carried out for a limited method",
+        "limit_except GET { allow all; } return 204;", (), proxy_pass="none",
+        requests=(KEEP + "\r\n", request("POST")), status=(204, 404), logs=('open() "',),
+    )  # fmt: skip
+    yield Scenario(
+        "limit-except-basic", "limit_except with a password",
+        f"limit_except GET POST {{ {BASIC} }}", (animals.PLAIN,), proxy_pass=PLAIN,
+        files={"html/users": USERS},
+        requests=(request("PUT", authorized("plain", "secret")),),
+    )  # fmt: skip
+
+
+def answering(status: str, head: str = "", body: str = "") -> Upstream:
+    text = f"HTTP/1.1 {status}\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}"
+    return animals.replying("said", text.encode())
+
+
+def requests() -> Iterator[Scenario]:
+    asked = (
+        "auth_request PATH/auth; location = PATH/auth { internal; proxy_pass http://PEER2; "
+        "proxy_pass_request_body off; proxy_set_header Content-Length ''; "
+        "proxy_set_header X-Original-URI $request_uri; }"
+    )
+    for text, status in (
+        ("200 OK", 200), ("204 No Content", 200), ("401 Unauthorized", 401), ("403 Forbidden", 403),
+        ("404 Not Found", 500), ("302 Found", 500), ("500 Oops", 500), ("201 Created", 200),
+    ):  # fmt: skip
+        unexpected = (
+            (f"auth request unexpected status: {text[:3]} while sending",) if status == 500 else ()
+        )
+        yield Scenario(
+            f"request-{text[:3]}", "another place's status lets in, or does not", asked,
+            (animals.PLAIN,
+             answering(text, "WWW-Authenticate: Custom a\r\nX-User: me\r\n", "body")),
+            proxy_pass=PLAIN, status=status, logs=unexpected,
+        )  # fmt: skip
+    yield Scenario(
+        "request-set", "auth_request_set keeps what it says in a variable",
+        f"{asked} auth_request_set $user $upstream_http_x_user; "
+        "auth_request_set $code $upstream_status; proxy_set_header X-User $user-$code;",
+        (animals.PLAIN, answering("200 OK", "X-User: me\r\n")), proxy_pass=PLAIN,
+    )  # fmt: skip
+    yield Scenario(
+        "request-post", "the body goes to the upstream alone", asked,
+        (animals.PLAIN, answering("200 OK")), proxy_pass=PLAIN,
+        requests=(request("POST", body="hello"),),
+    )  # fmt: skip
+    yield Scenario(
+        "request-down", "where nobody answers, nobody gets in", asked,
+        (animals.PLAIN, animals.ABSENT), proxy_pass=PLAIN, status=500,
+        logs=(animals.ABSENT.logged, "auth request unexpected status: 502"),
+    )  # fmt: skip
+    yield Scenario(
+        "request-return", "a return answers as well",
+        "auth_request PATH/auth; location = PATH/auth { internal; return 403; }",
+        (animals.PLAIN,), proxy_pass=PLAIN, status=403,
+    )  # fmt: skip
+    yield Scenario(
+        "request-off", "auth_request off",
+        "auth_request PATH/auth; location = PATH/auth { return 403; } "
+        "location PATH/in { auth_request off; proxy_pass http://PEER; }",
+        (animals.PLAIN,), proxy_pass="none", requests=(get(path="PATH/in"),),
+    )  # fmt: skip
+    yield Scenario(
+        "request-logged", "log_subrequest gives it an access line", "log_subrequest on; " + asked,
+        (animals.PLAIN, answering("200 OK", "", "body")), proxy_pass=PLAIN, accesses=2,
+    )  # fmt: skip
+    yield Scenario(
+        "request-satisfied", "an address may be enough", f"satisfy any; allow all; {asked}",
+        (animals.PLAIN, answering("403 Forbidden")), proxy_pass=PLAIN,
+    )  # fmt: skip
+
+
+TABLE = Table("access", (*rules(), *basic(), *satisfying(), *methods(), *requests()))
