@@ -142,7 +142,7 @@ class Facts:
     """False once a `rewrite … break` has changed `uri` under its location."""
     adds_to_alias: bool = False
     """Whether `try_files` has found `uri` below an `alias` that is the whole name else."""
-    redirects_left: int = 10
+    redirects_left: int = 11
     """Rewrites and internal redirects that may still follow."""
     error_status: int | None = None
     """The status that the client sees whatever answers, once an `error_page` has its turn."""

@@ -173,6 +173,11 @@ class ResponseHead:
 class BodyBroken(Exception):
     """A response's body has broken off; why is in the log already."""
 
+    def __init__(self, *, invalid: bool = False) -> None:
+        super().__init__()
+        self.invalid = invalid
+        """Whether what came was no body: then nothing more goes out, not even the head."""
+
 
 class BodyReader(Protocol):
     """A body that comes piece by piece."""
@@ -234,8 +239,8 @@ class Response:
     """Whether it has our Server field; False where `headers` may have another one."""
     own_date: bool = True
     """The same for Date."""
-    buffered: bool = True
-    """False where each piece goes on at once, and the head before them (`proxy_buffering`)."""
+    flushes: bool = False
+    """Whether the head goes out before anything of the body has come (`proxy_buffering off`)."""
     trailers: Callable[[], Sequence[Header]] | None = None
     """What follows the last chunk, known at the end of the body."""
     upgraded: Upgraded | None = None

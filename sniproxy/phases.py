@@ -22,7 +22,7 @@ from .handlers.special import special_response
 from .handlers.try_files import try_files
 from .http.uri import split_target
 from .logs.error import ConnectionLog
-from .message import Elsewhere, Level, Outcome, Response, Special
+from .message import Elsewhere, Header, Level, Outcome, Response, Special
 from .running import RunningLocation, RunningServer
 from .upstream.sending import RequestBody, StreamedBody
 from .variables import lookup
@@ -202,7 +202,7 @@ class Phases:
         if not facts.error_page_used and special.status >= 300:
             page = core.page_for(special.status)
         if page is None:
-            facts.error_status = None
+            self._is_a_page_of_ours()
             return special_response(
                 special.status, facts, location=special.location, headers=special.headers
             )
@@ -252,6 +252,18 @@ class Phases:
         self.log.write(Level.ERROR, text)
         return True
 
-    def _given_up(self) -> Response:
+    def _is_a_page_of_ours(self) -> None:
         self.facts.error_status = None
+        self.facts.carried = _without_last(self.facts.carried, "accept-ranges")
+
+    def _given_up(self) -> Response:
+        self._is_a_page_of_ours()
         return special_response(500, self.facts)
+
+
+def _without_last(headers: tuple[Header, ...], name: str) -> tuple[Header, ...]:
+    """`headers` without the last field called `name` (lower-case), the one that nginx knows."""
+    for position in range(len(headers) - 1, -1, -1):
+        if headers[position][0].lower() == name:
+            return headers[:position] + headers[position + 1 :]
+    return headers

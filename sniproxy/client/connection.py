@@ -48,6 +48,7 @@ from .responses import ResponseWriter
 from .tunnel import UPGRADED, tunnel
 
 READING_PIPELINED = "reading client pipelined request line"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLIENT_LEFT = (
     "epoll_wait() reported that client prematurely closed connection, "
     "so upstream connection is closed too"
@@ -251,6 +252,7 @@ class ClientConnection:
         self.framing.request(facts.request)
         self.spooled: SpooledBody | None = None
         self.arriving: ArrivingBody | None = None
+        self.continued = False
         phases = Phases(server, facts, self, self.log)
         try:
             refusal = self._refusal(facts)
@@ -301,6 +303,7 @@ class ClientConnection:
 
     async def body(self, facts: Facts) -> SpooledBody | Special | Response | None:
         """The request's body, read whole; None without one, an answer for one that is refused."""
+        await self._continue(facts)
         if self.spooled is None and _has_body(facts.request):
             try:
                 self.spooled = await self._read_body(facts)
@@ -325,13 +328,13 @@ class ClientConnection:
         self, facts: Facts
     ) -> ArrivingBody | SpooledBody | Special | Response | None:
         """The request's body as it comes; read whole if it is here already."""
+        await self._continue(facts)
         if self.arriving is not None:
             return None
         if self.spooled is not None or not _has_body(facts.request):
             return self.spooled
         if self.reader.has_whole_body(facts):
             return await self.body(facts)
-        await self._continue(facts)
         self.arriving = ArrivingBody(
             facts.request.content_length, self._arriving(facts), lambda: self._whole(facts)
         )
@@ -362,7 +365,6 @@ class ClientConnection:
             raise ClientFailed(Response(500, silent=True)) from None
 
     async def _read_body(self, facts: Facts) -> SpooledBody:
-        await self._continue(facts)
         body = await self.reader.body(facts)
         if body.file_name is not None:
             text = f"a client request body is buffered to a temporary file {body.file_name}"
@@ -370,11 +372,14 @@ class ClientConnection:
         return body
 
     async def _continue(self, facts: Facts) -> None:
-        """Tell a client that waits for it to go on with its body."""
+        """Tell a client that waits for it to go on with its body, once."""
+        if self.continued:
+            return
+        self.continued = True
         expects = (facts.request.header("expect") or "").lower() == "100-continue"
-        if expects and facts.request.version == 11 and not self.reader.buffer:
-            timeout = facts.location.core.send_timeout
-            await self.stream.send_all(b"HTTP/1.1 100 Continue\r\n\r\n", timeout)
+        if expects and facts.request.version == 11:
+            await self.stream.send_all(CONTINUE, facts.location.core.send_timeout)
+            facts.bytes_sent += len(CONTINUE)
 
     # --- the answer on the wire ---
 

@@ -84,15 +84,16 @@ class ResponseWriter:
             await self._send(facts, head + self.framing.piece(body) + self._end(response))
             return True
         pending = head
-        if not response.buffered:
+        if response.flushes:
             await self._send(facts, pending)
             pending = b""
         try:
             while piece := await body.read():
                 await self._send(facts, pending + self.framing.piece(piece))
                 pending = b""
-        except BodyBroken:
-            await self._send(facts, pending)
+        except BodyBroken as broken:
+            if not broken.invalid:
+                await self._send(facts, pending)
             return False
         await self._send(facts, pending + self._end(response))
         return True

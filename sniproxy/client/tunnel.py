@@ -13,11 +13,11 @@ import trio
 
 from ..facts import Facts
 from ..logs.error import ConnectionLog
-from ..message import Failed, Failure, FailureClass, Upgraded
+from ..message import Failed, Failure, FailureClass, Level, Upgraded
 from ..tls.stream import SocketStream
 
 UPGRADED = "proxying upgraded connection"
-LATE = Failure("upstream timed out", kind=FailureClass.TIMEOUT, errno=110)
+LATE = Failure("upstream timed out", Level.INFO, FailureClass.TIMEOUT, errno=110)
 
 
 async def tunnel(

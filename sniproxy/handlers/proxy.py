@@ -29,6 +29,7 @@ from ..upstream.peers import Upstream
 from ..upstream.replies import ReplyRules, is_buffered, limit_rate
 from ..upstream.sending import ClientFailed, RequestBody, StreamedBody
 from ..variables import lookup
+from .ranged import ranged
 from .special import absolute_location
 
 AUTHENTICATE = "www-authenticate"
@@ -236,12 +237,13 @@ class ProxyHandler:
         if not buffered:
             facts.limit_rate = 0
         body = answer.body(self._reading(buffered, values, log))
-        return replace(
+        response = replace(
             response,
             body=body,
-            buffered=buffered,
+            flushes=not (buffered or answer.rest),
             trailers=lambda: rules.without_hidden(body.trailers),
         )
+        return ranged(response, facts) if proxy.proxy_force_ranges else response
 
     def _intercepted(self, answer: Answer, facts: Facts) -> Special:
         """An error of the upstream's that `error_page` answers."""
@@ -256,7 +258,6 @@ class ProxyHandler:
     ) -> Outcome:
         """`X-Accel-Redirect`: another place of this server has the answer."""
         answer.abandon()
-        log.action = ""
         reply = self.rules.carried(answer.head.headers, values, facts.matched)
         facts.carried = (*facts.carried, *reply.headers)
         facts.carried_type = reply.content_type or facts.carried_type
@@ -264,8 +265,8 @@ class ProxyHandler:
             return Elsewhere(target)
         try:
             path, args = internal_target(target)
-        except BadURI:
-            log.write(Level.ERROR, f'unsafe URI "{target}" was detected')
+        except BadURI as unsafe:
+            log.write(Level.ERROR, f'unsafe URI "{unsafe}" was detected')
             return Special(404)
         if facts.method != "HEAD":
             facts.method = "GET"

@@ -58,6 +58,7 @@ class ChunkReader:
         "_pending",
         "_received",
         "_side",
+        "_too_large",
         "done",
         "rest",
     )
@@ -75,12 +76,15 @@ class ChunkReader:
         self._left = 0
         self._received = 0
         self._pending = b""
+        self._too_large = ""
 
     def feed(self, data: bytes) -> bytes:
         """The bytes of the body that `data`, the next bytes received, complete.
 
         Raises `BadChunk` as early as nginx, and `TooLargeBody`.
         """
+        if self._too_large and data:
+            raise TooLargeBody(self._too_large)
         if self._left > len(data):
             self._left -= len(data)
             self._received += len(data)
@@ -90,6 +94,8 @@ class ChunkReader:
         decoded: list[bytes] = []
         position = 0
         while position < len(data) and not self.done:
+            if self._too_large:
+                raise TooLargeBody(self._too_large)
             if self._left:
                 piece = data[position : position + self._left]
                 decoded.append(piece)
@@ -116,7 +122,8 @@ class ChunkReader:
 
     def _begin_chunk(self, size: int) -> None:
         if self._limit and self._received + size > self._limit:
-            raise TooLargeBody(f"{self._received}+{size}")
+            # nginx sees it with the first byte of the chunk.
+            self._too_large = f"{self._received}+{size}"
         self._left = size
         self._expected = _NEXT if size else _TRAILER
         self.done = not size and self._keep_trailers

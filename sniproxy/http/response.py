@@ -22,7 +22,7 @@ def response_head(
 
     Server, Date, Content-Type, Content-Length, a redirect's own Location, Transfer-Encoding and
     Connection have their places; all others follow as the upstream or the configuration had
-    them. A 204 says nothing of a body.
+    them. A 204 of our own says nothing of a body.
     """
     line = response.status_line
     if line is None:
@@ -32,7 +32,7 @@ def response_head(
         lines.append(f"Server: {server_field(server_tokens)}")
     if response.own_date:
         lines.append(_date_field())
-    if response.status != 204:
+    if response.status != 204 or response.status_line is not None:
         if response.content_type:
             lines.append(f"Content-Type: {response.content_type}")
         if response.content_length is not None:

@@ -131,5 +131,5 @@ def internal_target(text: str) -> tuple[str, str]:
     if "%" in path:
         path = unescape(path)
         if "\0" in path or _UPWARDS.search(path):
-            raise BadURI(text)
+            raise BadURI(path)
     return path, query

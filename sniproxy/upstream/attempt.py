@@ -28,11 +28,10 @@ from .connector import (
 )
 from .keepalive import LocationConnections
 from .peers import Peer, Turns, Upstream
-from .sending import SENDING, RequestBody, Sending, StreamedBody
+from .sending import READING_HEAD, SENDING, RequestBody, Sending, StreamedBody
 from .upgrade import UpgradedConnection
 
 HTTP_0_9 = 9
-READING_HEAD = "reading response header from upstream"
 EAGER = 16384
 """Bytes of a body that fit into any socket's buffer: sending them waits for nobody."""
 
@@ -207,9 +206,14 @@ class Attempt:
         method, limit = self.outgoing.method, self.outgoing.proxy.proxy_buffer_size
         buffer = bytearray()
         hinted = 0
-        if self.sent_whole:
+        # Until something comes the request counts as being sent; new tickets are something.
+        if isinstance(stream, TLSStream) and not stream.requests and stream.protocol == "TLSv1.3":
             log.action = READING_HEAD
-        data = await stream.receive_some(timeout)
+        try:
+            data = await stream.receive_some(timeout)
+        except Failed:
+            log.action = READING_HEAD
+            raise
         deadline = 0.0
         while True:
             log.action = READING_HEAD

@@ -26,6 +26,7 @@ from .pace import Pace
 
 HELD = 4096
 READ = 65536
+READING = "reading upstream"
 
 CLOSED_EARLY = Failure("upstream prematurely closed connection")
 TOO_MUCH = 'upstream sent more data than specified in "Content-Length" header'
@@ -48,6 +49,10 @@ class Reading:
     """Bytes that the trailers may have that are passed on (`proxy_pass_trailers`); 0 is none."""
     rate: int = 0
     """Bytes a second that are read at most (`proxy_limit_rate`); 0 is no limit."""
+
+
+class _Invalid(Failed):
+    """What came is no body."""
 
 
 class ResponseBody:
@@ -106,6 +111,12 @@ class ResponseBody:
             while len(held) < enough and not self._over:
                 piece = await self._piece()
                 held = held + piece if held else piece
+        except _Invalid as invalid:
+            self._broken = True
+            self._log.action = READING
+            self._log.failure(invalid.failure)
+            self._end()
+            raise BodyBroken(invalid=True) from None
         except Failed as failed:
             self._broken = True
             self._log.failure(failed.failure)
@@ -140,7 +151,7 @@ class ResponseBody:
         return data
 
     async def _receive(self) -> bytes:
-        self._log.action = "reading upstream"
+        self._log.action = READING
         most = self._reading.most
         if self._pace is not None:
             most = await self._pace.allowance(most)
@@ -154,7 +165,7 @@ class ResponseBody:
         try:
             decoded = chunks.feed(data)
         except BadChunk as bad:
-            raise Failed(Failure(str(bad))) from None
+            raise _Invalid(Failure(str(bad))) from None
         if chunks.done:
             if self._reading.trailers:
                 self._trailers = TrailerReader(self._reading.trailers)
@@ -170,7 +181,7 @@ class ResponseBody:
         try:
             reader.feed(data)
         except BadTrailers as bad:
-            raise Failed(Failure(str(bad))) from None
+            raise _Invalid(Failure(str(bad))) from None
         if reader.done:
             self.trailers = reader.trailers
             if reader.rest:
@@ -188,7 +199,7 @@ class ResponseBody:
 
     def _too_much(self, warning: str) -> None:
         self._reusable = False
-        self._log.action = "reading upstream"
+        self._log.action = READING
         self._log.write(Level.WARN, warning)
 
     def _end(self) -> None:

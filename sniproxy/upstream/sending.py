@@ -17,6 +17,7 @@ from ..message import Failed, Failure, FailureClass, Response, Special
 from ..tls.stream import SocketStream
 
 SENDING = "sending request to upstream"
+READING_HEAD = "reading response header from upstream"
 LATE = Failure("upstream timed out", kind=FailureClass.TIMEOUT, errno=110)
 
 Result = TypeVar("Result")
@@ -104,6 +105,8 @@ class Sending:
         if self._failure is not None:
             self._log.action = SENDING
             raise Failed(self._failure)
+        if failure is LATE:
+            self._log.action = READING_HEAD
         raise Failed(failure)
 
     async def _send(self, reading: trio.CancelScope) -> None:

@@ -80,7 +80,7 @@ def test_whole_bodies(
         (b"hell", {"content_length": 5}, Failed),
         (b"3\r\nab", {"chunked": True}, Failed),
         (b"z\r\n", {"chunked": True}, BadChunk),
-        (b"15\r\n", {"chunked": True}, TooLargeBody),
+        (b"15\r\nx", {"chunked": True}, TooLargeBody),
     ],
 )
 def test_broken_bodies(
