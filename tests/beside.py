@@ -22,7 +22,7 @@ from tests.programs import SNIPROXY, Program
 
 _CONFIGURATION = """
 daemon off; master_process off; pid nginx.pid; error_log error.log info;
-events {{ worker_connections 128; }}
+events {{ worker_connections 1024; }}
 http {{
     {http}
 }}

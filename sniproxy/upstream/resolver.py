@@ -184,8 +184,10 @@ class Resolver:
             await sock.connect(server.sockaddr)
             for wire in questions:
                 await sock.send(wire)
-        except OSError as error:
+        except BaseException as error:
             sock.close()
+            if not isinstance(error, OSError):
+                raise
             self._tell_failure("send() failed", error, server)
             return False
         asking.start_soon(self._hear, pending, server, sock, asking)
