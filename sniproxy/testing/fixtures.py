@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import ssl
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack, asynccontextmanager
@@ -13,7 +14,6 @@ from types import TracebackType
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from .. import knowledge
 from ..inprocess import (
     Configuration,
     Proxy,
@@ -164,8 +164,17 @@ def logged(proxy: RunningProxy) -> Iterator[str]:
     lines = [record.line for record in proxy.error_log]
     if len(lines) > MOST_LINES:
         yield f"({len(lines) - MOST_LINES} lines before these)"
-    explain = getattr(knowledge, "explain", None)
     for line in lines[-MOST_LINES:]:
         yield line
-        if explain is not None and (words := explain(line)):
+        if words := known(line):
             yield f"    {words}"
+
+
+def known(line: str) -> str:
+    """What is known of a line; "" for nothing."""
+    try:
+        knowledge = importlib.import_module("sniproxy.knowledge")
+    except ImportError:
+        return ""
+    explain = getattr(knowledge, "explain", None)
+    return str(explain(line) or "") if explain else ""

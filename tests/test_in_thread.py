@@ -1,0 +1,100 @@
+"""A trio program in a thread: how one asks it, waits for it, and hears of its failures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from sniproxy.in_thread import Changes, in_thread
+
+
+@asynccontextmanager
+async def counter() -> AsyncIterator[list[int]]:
+    yield [0]
+
+
+@asynccontextmanager
+async def broken_at_first() -> AsyncIterator[None]:
+    raise ZeroDivisionError
+    yield
+
+
+@asynccontextmanager
+async def broken_at_last() -> AsyncIterator[None]:
+    yield
+    raise ZeroDivisionError
+
+
+@asynccontextmanager
+async def broken_meanwhile() -> AsyncIterator[threading.Event]:
+    broken = threading.Event()
+
+    async def break_() -> None:
+        broken.set()
+        raise ZeroDivisionError
+
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(break_)
+            yield broken
+    except* ZeroDivisionError as group:
+        error = group.exceptions[0]
+    raise error
+
+
+async def add(numbers: list[int], number: int) -> int:
+    numbers[0] += number
+    await trio.lowlevel.checkpoint()
+    return numbers[0]
+
+
+async def fail() -> None:
+    raise KeyError("nothing")
+
+
+def test_it_is_asked_from_outside() -> None:
+    with in_thread(counter) as (numbers, loop):
+        assert loop.run(add, numbers, 2) == 2
+        assert loop.run(add, numbers, 3) == 5
+        with pytest.raises(KeyError, match="nothing"):
+            loop.run(fail)
+
+
+async def test_also_by_those_who_run_a_program_of_their_own() -> None:
+    with in_thread(counter) as (numbers, loop):
+        assert loop.run(add, numbers, 2) == 2
+
+
+@pytest.mark.parametrize("opened", [broken_at_first, broken_at_last, broken_meanwhile])
+def test_failures_are_the_callers(opened: Callable[[], object]) -> None:
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError), in_thread(opened) as (value, _):  # type: ignore[arg-type, var-annotated]
+        assert not isinstance(value, threading.Event) or value.wait(5)
+    assert threading.active_count() == before
+
+
+def test_a_block_that_fails_is_told_first() -> None:
+    with pytest.raises(KeyError), in_thread(broken_at_last):
+        raise KeyError
+
+
+def test_changes_are_waited_for_on_both_sides() -> None:
+    changes, seen = Changes(), list[int]()
+
+    async def program() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(changes.until, lambda: len(seen) == 3)
+            for number in range(3):
+                await trio.sleep(0)
+                seen.append(number)
+                changes.notify()
+
+    thread = threading.Thread(target=trio.run, args=[program])
+    thread.start()
+    assert changes.block_until(lambda: len(seen) == 3, 5)
+    thread.join()
+    assert not changes.block_until(lambda: len(seen) == 4, 0.01)
