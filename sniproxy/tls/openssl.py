@@ -46,15 +46,15 @@ SSL_CTX_use_PrivateKey SSL_CTX_use_certificate SSL_CTX_use_certificate_chain_fil
 SSL_ERROR_NONE SSL_ERROR_SSL SSL_ERROR_SYSCALL SSL_ERROR_WANT_READ SSL_ERROR_WANT_WRITE
 SSL_ERROR_ZERO_RETURN SSL_OP_NO_RENEGOTIATION SSL_OP_NO_TICKET SSL_RECEIVED_SHUTDOWN
 SSL_SENT_SHUTDOWN SSL_SESSION_free SSL_TLSEXT_ERR_ALERT_FATAL SSL_TLSEXT_ERR_OK
-SSL_do_handshake SSL_free SSL_get0_alpn_selected SSL_get0_group_name SSL_get1_session
-SSL_get_current_cipher SSL_get_error SSL_get_peer_certificate SSL_get_servername
+SSL_do_handshake SSL_free SSL_get0_alpn_selected SSL_get0_group_name SSL_get0_verified_chain
+SSL_get1_session SSL_get_current_cipher SSL_get_error SSL_get_peer_certificate SSL_get_servername
 SSL_get_session SSL_get_verify_result SSL_get_version SSL_new SSL_read SSL_session_reused
 SSL_set_SSL_CTX SSL_set_accept_state SSL_set_alpn_protos SSL_set_connect_state SSL_set_fd
 SSL_set_options SSL_set_session SSL_set_shutdown SSL_set_tlsext_host_name
 SSL_set_tlsext_status_ocsp_resp SSL_set_verify SSL_shutdown SSL_write TLSEXT_NAMETYPE_host_name
 X509_CRL_free X509_STORE_add_cert X509_STORE_add_crl X509_STORE_set_flags X509_STORE_up_ref
 X509_V_FLAG_CRL_CHECK X509_V_FLAG_CRL_CHECK_ALL X509_free X509_verify_cert_error_string
-d2i_X509_CRL_bio i2d_SSL_SESSION i2d_X509_bio
+d2i_X509_CRL_bio i2d_SSL_SESSION i2d_X509_bio sk_X509_num
 """
 """All that this file takes from the library."""
 
@@ -298,6 +298,12 @@ def verify_result(ssl: Ssl) -> int:
     return int(lib.SSL_get_verify_result(ssl))
 
 
+def chain_length(ssl: Ssl) -> int:
+    """Certificates in the chain that was built for the peer, its own and the root included; 0
+    where none was built."""
+    return max(int(lib.sk_X509_num(lib.SSL_get0_verified_chain(ssl))), 0)
+
+
 def peer_certificate(ssl: Ssl) -> bytes | None:
     """The peer's own certificate as DER."""
     certificate = lib.SSL_get_peer_certificate(ssl)
@@ -401,6 +407,21 @@ def log_keys(context: SSL.Context, write: Callable[[bytes], None]) -> None:
     )
     _key_logs[context] = callback
     lib.SSL_CTX_set_keylog_callback(context._context, callback)
+
+
+_requests_noted: weakref.WeakKeyDictionary[SSL.Context, Any] = weakref.WeakKeyDictionary()
+
+
+def note_certificate_request(context: SSL.Context, note: Callable[[], None]) -> None:
+    """Has `note` called whenever a server asks the connections of `context` for a certificate."""
+
+    def on_request(_ssl: Ssl, _argument: Any) -> int:
+        note()
+        return 1
+
+    callback = ffi.callback("int (*)(SSL *, void *)", error=1)(on_request)
+    _requests_noted[context] = callback
+    lib.SSL_CTX_set_cert_cb(context._context, callback, ffi.NULL)
 
 
 def _on_status(ssl: Ssl, handle: Any) -> int:

@@ -371,6 +371,11 @@ class TLSStream(SocketStream):
         return self.dialect.verify(self.verify_result)
 
     @property
+    def chain_length(self) -> int:
+        """Certificates from the peer's own to the root, as they were verified; 0 without."""
+        return openssl.chain_length(self._ssl)
+
+    @property
     def peer_certificate_der(self) -> bytes | None:
         return openssl.peer_certificate(self._ssl)
 

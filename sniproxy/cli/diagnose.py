@@ -1,0 +1,119 @@
+"""`sniproxy diagnose`: connect as nginx would, find out why it fails, print what to write.
+
+exit status: 0 it works as it is (a URL: with nginx's defaults), 3 it works with the directives
+printed, 4 it can not work, 2 the command line or the configuration can not be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from ..diagnose.attempts import Question, Setting
+from ..diagnose.probe import Patience
+from ..diagnose.report import as_data, dumped, printable, setting_words, text
+from ..diagnose.upstream import CannotAsk, Wish, diagnose
+
+USAGE = 2
+
+
+def main(words: Sequence[str], patience: Patience = Patience()) -> int:  # noqa: B008 - frozen
+    """Run the command; returns the exit status."""
+    parser = _parser()
+    options = parser.parse_args(words)
+    if (options.url is None) == (options.file is None):
+        parser.error("say a URL, or -c FILE")
+    if (options.cert is None) != (options.key is None):
+        parser.error("--cert and --key go together")
+    try:
+        if options.file is not None:
+            return _configuration(options, patience)
+        return _url(options, patience)
+    except CannotAsk as error:
+        print(f"sniproxy diagnose: {printable(str(error))}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sniproxy diagnose",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("url", nargs="?", metavar="https://HOST[:PORT][/PATH]")
+    add = parser.add_argument
+    add("--name", help="the name that the upstream knows itself by (SNI, certificate)")
+    add("--host", help="the Host header; by default the name")
+    add("--ca", help="PEM file of authorities: insist on a certificate that they signed")
+    add("--cert", help="PEM file with our certificate for the upstream")
+    add("--key", help="PEM file with its key")
+    add("--resolve", metavar="ADDR", help="connect to this address; HOST stays the name")
+    add("--no-request", action="store_true", help="shake hands and send no request")
+    add("--format", choices=("nginx", "toml"), default="nginx", help="of the directives")
+    add("--json", action="store_true", help="for machines")
+    add("-c", dest="file", metavar="FILE", help="diagnose every https proxy_pass of a file")
+    add("--location", help="only the location with this name")
+    add("--offline", action="store_true", help="connect to nobody: what the text alone shows")
+    add("--fix", action="store_true", help="write the changes, keeping a backup")
+    return parser
+
+
+def _url(options: argparse.Namespace, patience: Patience) -> int:
+    wish = Wish(
+        options.url,
+        name=options.name,
+        host=options.host,
+        authorities=_existing(options.ca),
+        certificate=(
+            None if options.cert is None else (_existing(options.cert), _existing(options.key))
+        ),
+        resolve=options.resolve,
+        may_ask=not options.no_request,
+    )
+    progress = live_progress()
+    question, attempts, found = diagnose(wish, patience, progress)
+    clear_progress()
+    if options.json:
+        print(dumped(as_data(question, attempts, found)))
+    else:
+        for line in text(question, attempts, found, options.format):
+            print(line)
+    return found.status
+
+
+def _existing(path: str | None) -> str:
+    """The absolute name of a file that is to be read; "" for None."""
+    if path is None:
+        return ""
+    try:
+        with open(path, "rb"):
+            return os.path.abspath(path)
+    except OSError as error:
+        raise CannotAsk(f'"{path}" can not be read: {error.strerror}', USAGE) from None
+
+
+def _configuration(options: argparse.Namespace, patience: Patience) -> int:
+    from . import diagnose_file
+
+    return diagnose_file.run(options, patience)
+
+
+def live_progress() -> Callable[[Question, Setting, int], None]:
+    """Tells on a terminal what is tried."""
+
+    def tell(question: Question, setting: Setting, count: int) -> None:
+        words = printable(setting_words(question, setting))
+        sys.stderr.write(f"\r\x1b[K{count + 1}: {words} …"[:100])
+        sys.stderr.flush()
+
+    return tell if sys.stderr.isatty() else lambda question, setting, count: None
+
+
+def clear_progress() -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()

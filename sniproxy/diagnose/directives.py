@@ -1,0 +1,115 @@
+"""Settings as the text that says them: what a location has to add, in nginx.conf or in TOML.
+
+Pure. A directive is found by comparing settings with those that the location has already, so
+whatever was tried can be written down.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..config.directives.proxy import Proxy, SetHeader
+from ..script import Template
+
+Syntax = Literal["nginx", "toml"]
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """One statement, with the reason for it."""
+
+    name: str
+    args: tuple[str, ...]
+    reason: str = ""
+
+    def text(self, syntax: Syntax) -> str:
+        """Without the reason: `proxy_ssl_server_name on;`."""
+        return toml_line(self) if syntax == "toml" else nginx_line(self)
+
+
+def changes(base: Proxy, wanted: Proxy) -> Iterator[Directive]:
+    """What has to be said so that `base` becomes `wanted`, in the order of the module's table.
+
+    A name that is to be nginx's own again is said in full: there is no word for a default.
+    """
+    for row in Proxy.ROWS:
+        before, after = getattr(base, row.field), getattr(wanted, row.field)
+        if before == after or row.name == "proxy_pass":
+            continue
+        if row.name == "proxy_ssl_name" and after is None:
+            after = "$proxy_host"
+        if row.name in ("proxy_set_header", "proxy_ssl_conf_command"):
+            # A level that says one of them loses all those of the level above it.
+            for item in after:
+                yield Directive(row.name, _pair(item))
+        else:
+            yield Directive(row.name, _words(after))
+
+
+def _pair(item: Any) -> tuple[str, str]:
+    if isinstance(item, SetHeader):
+        return item.name, item.value.source
+    name, value = item
+    return str(name), str(value)
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return ("on" if value else "off",)
+    if isinstance(value, frozenset):
+        return tuple(sorted(value))
+    if isinstance(value, Template):
+        return (value.source,)
+    return (str(value),)
+
+
+_BARE = re.compile(r"""[^\s;{}"'\\#$][^\s;{}"'\\]*|\$[A-Za-z0-9_][^\s;{}"'\\]*""")
+
+
+def nginx_word(text: str) -> str:
+    """A word of nginx.conf, quoted where it must be."""
+    if _BARE.fullmatch(text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def nginx_line(directive: Directive) -> str:
+    return " ".join((directive.name, *map(nginx_word, directive.args))) + ";"
+
+
+def toml_text(text: str) -> str:
+    """A TOML string; `text` has one character a byte."""
+    shown = text.encode("latin-1", "replace").decode("utf-8", "replace")
+    escaped = "".join(_toml_character(character) for character in shown)
+    return f'"{escaped}"'
+
+
+def _toml_character(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if ord(character) < 32 or ord(character) == 127:
+        return f"\\u{ord(character):04x}"
+    return character
+
+
+def toml_line(directive: Directive) -> str:
+    """`name = value`; pairs are a table of one."""
+    name, args = directive.name, directive.args
+    if name in ("proxy_set_header", "proxy_ssl_conf_command"):
+        return f"{name} = {{ {toml_key(args[0])} = {toml_text(args[1])} }}"
+    return f"{name} = {toml_value(name, args)}"
+
+
+def toml_value(name: str, args: tuple[str, ...]) -> str:
+    if args in (("on",), ("off",)):
+        return "true" if args == ("on",) else "false"
+    if len(args) == 1 and args[0].isascii() and args[0].isdigit():
+        return args[0]
+    return toml_text(args[0] if len(args) == 1 else " ".join(map(nginx_word, args)))
+
+
+def toml_key(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else toml_text(text)

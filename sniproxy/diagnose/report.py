@@ -1,0 +1,161 @@
+"""A verdict for people and for machines.
+
+Nothing of an upstream's is printed raw: a certificate can hold names that steer a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .attempts import Attempt, Question, Result, Setting
+from .directives import Directive, Syntax, changes
+from .verdict import Verdict
+
+LONGEST = 120
+"""Characters of one cell."""
+MOST_NAMES = 3
+
+
+def printable(text: str) -> str:
+    """`text` without anything that a terminal would obey."""
+    return "".join(
+        character if " " <= character <= "~" else f"\\x{ord(character):02x}" for character in text
+    )
+
+
+def cut(text: str, most: int = LONGEST) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def setting_words(question: Question, setting: Setting) -> str:
+    """A setting in a few words: `SNI upstream.test, verified, depth 2`."""
+    proxy, base = setting.proxy, question.base
+    if setting.plain:
+        return "plain HTTP"
+    name = question.name(proxy)
+    parts = [f"SNI {name}" if proxy.proxy_ssl_server_name else "no SNI"]
+    if proxy.proxy_ssl_verify:
+        parts.append(f"verified, depth {proxy.proxy_ssl_verify_depth}")
+    said = {directive.name: directive for directive in changes(base, proxy)}
+    for directive, words in _ALSO.items():
+        if directive in said:
+            parts.append(words or " ".join(said[directive].args))
+    return ", ".join(parts)
+
+
+_ALSO = {
+    "proxy_ssl_protocols": "",
+    "proxy_ssl_ciphers": "",
+    "proxy_ssl_conf_command": "legacy servers allowed",
+    "proxy_ssl_certificate": "our certificate",
+    "proxy_buffer_size": "larger buffer",
+}
+"""What else a setting may change, and what it is called."""
+
+
+def names_words(names: Sequence[str]) -> str:
+    shown = " ".join(cut(printable(name), 40) for name in names[:MOST_NAMES])
+    return shown + (f" +{len(names) - MOST_NAMES}" if len(names) > MOST_NAMES else "")
+
+
+HEADINGS = ("#", "SETTING", "ADDRESS", "RESULT", "CERTIFICATE", "PROTOCOL", "TIME")
+
+
+def table(question: Question, attempts: Sequence[Attempt]) -> Iterator[str]:
+    """The attempts beneath each other, below each the line that nginx would log."""
+    rows = [
+        (
+            str(number),
+            cut(printable(setting_words(question, attempt.setting)), 72),
+            printable(attempt.address),
+            attempt.word,
+            names_words(attempt.names) or "-",
+            attempt.protocol or "-",
+            f"{attempt.seconds:.2f}s",
+        )
+        for number, attempt in enumerate(attempts, 1)
+    ]
+    everything = [HEADINGS, *rows]
+    widths = [max(len(row[column]) for row in everything) for column in range(len(HEADINGS))]
+    for index, row in enumerate(everything):
+        cells = zip(row, widths, strict=True)
+        yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
+        if index and attempts[index - 1].line:
+            yield f"   nginx logs: {cut(printable(attempts[index - 1].line), 200)}"
+
+
+def block(found: Verdict, syntax: Syntax) -> Iterator[str]:
+    """The directives to paste, the reasons in comments."""
+    said = [Directive("proxy_pass", (found.url,)), *found.directives]
+    yield from commented(said, syntax)
+    if found.advice:
+        yield ""
+        yield "# To check the certificate too (tried, it passes):"
+        yield from (f"# {line}" for line in commented(list(found.advice), syntax))
+
+
+def commented(directives: Sequence[Directive], syntax: Syntax) -> Iterator[str]:
+    lines = [directive.text(syntax) for directive in directives]
+    width = max(map(len, lines), default=0)
+    for directive, line in zip(directives, lines, strict=True):
+        yield f"{line.ljust(width)}  # {directive.reason}" if directive.reason else line
+
+
+def text(
+    question: Question, attempts: Sequence[Attempt], found: Verdict, syntax: Syntax
+) -> Iterator[str]:
+    """The whole answer, line by line."""
+    yield from table(question, attempts)
+    yield ""
+    yield printable(" ".join(found.sentences))
+    if found.directives or found.advice or found.status == 3:
+        yield ""
+        yield from block(found, syntax)
+
+
+def as_data(question: Question, attempts: Sequence[Attempt], found: Verdict) -> dict[str, Any]:
+    """The whole answer for machines."""
+    return {
+        "status": found.status,
+        "cause": found.cause or None,
+        "verdict": " ".join(found.sentences),
+        "proxy_pass": found.url or None,
+        "directives": [_directive(directive) for directive in found.directives],
+        "advice": [_directive(directive) for directive in found.advice],
+        "attempts": [_attempt(question, attempt) for attempt in attempts],
+    }
+
+
+def _directive(directive: Directive) -> dict[str, Any]:
+    return {
+        "name": directive.name,
+        "args": list(directive.args),
+        "nginx": directive.text("nginx"),
+        "toml": directive.text("toml"),
+        "reason": directive.reason,
+    }
+
+
+def _attempt(question: Question, attempt: Attempt) -> dict[str, Any]:
+    answered = attempt.result is Result.ANSWERED
+    return {
+        "setting": setting_words(question, attempt.setting),
+        "address": attempt.address,
+        "server_name": attempt.sent,
+        "result": attempt.word,
+        "line": attempt.line or None,
+        "alert": attempt.alert,
+        "certificate_requested": attempt.asked,
+        "certificate_names": list(attempt.names),
+        "protocol": attempt.protocol or None,
+        "verify_result": attempt.verify_result,
+        "status": attempt.status if answered else None,
+        "seconds": round(attempt.seconds, 3),
+    }
+
+
+def dumped(data: object) -> str:
+    """JSON in ASCII, which no terminal obeys."""
+    return json.dumps(data, indent=2)
