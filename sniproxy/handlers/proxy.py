@@ -108,7 +108,7 @@ class ProxyHandler:
     ) -> Outgoing:
         proxy = self.location.proxy
         streamed = None
-        if isinstance(body, StreamedBody):
+        if self.streams_body and isinstance(body, StreamedBody):
             if body.length is None and proxy.proxy_http_version == 10:
                 body = await body.whole()
             else:
@@ -221,8 +221,14 @@ class ProxyHandler:
         content_type = reply.content_type or facts.carried_type
         if accelerated.get("charset") and content_type:
             log.write(Level.ERROR, f'unknown charset "{accelerated["charset"]}" to override')
+        switches = head.status == SWITCHING_PROTOCOLS and facts.request.header("upgrade")
+        buffered = is_buffered(accelerated, proxy.proxy_buffering)
+        if not buffered:
+            facts.limit_rate = 0
+        body = None if switches else answer.body(self._reading(buffered, values, log))
         response = Response(
             head.status,
+            body or b"",
             content_type=content_type,
             content_length=head.content_length,
             headers=tuple(reply.headers),
@@ -230,18 +236,9 @@ class ProxyHandler:
             location=reply.location,
             own_server=rules.own_server,
             own_date=rules.own_date,
-        )
-        if head.status == SWITCHING_PROTOCOLS and facts.request.header("upgrade") is not None:
-            return replace(response, upgraded=answer.upgraded())
-        buffered = is_buffered(accelerated, proxy.proxy_buffering)
-        if not buffered:
-            facts.limit_rate = 0
-        body = answer.body(self._reading(buffered, values, log))
-        response = replace(
-            response,
-            body=body,
             flushes=not (buffered or answer.rest),
-            trailers=lambda: rules.without_hidden(body.trailers),
+            trailers=None if body is None else lambda: rules.without_hidden(body.trailers),
+            upgraded=answer.upgraded() if switches else None,
         )
         return ranged(response, facts) if proxy.proxy_force_ranges else response
 

@@ -268,6 +268,113 @@ BROKEN: list[tuple[str, str]] = [
         '"proxy_max_temp_file_size" must be equal to zero to disable temporary files usage or must be equal to or greater than the maximum of the value of "proxy_buffer_size" and one of the "proxy_buffers" in FILE:10',
     ),
     (
+        location("proxy_redirect off; proxy_redirect off;"),
+        '"proxy_redirect" directive is duplicate in FILE:7',
+    ),
+    (
+        location("proxy_redirect off; proxy_redirect a b;"),
+        '"proxy_redirect" directive is duplicate in FILE:7',
+    ),
+    (
+        location("proxy_redirect a b; proxy_redirect off;"),
+        '"proxy_redirect" directive is duplicate in FILE:7',
+    ),
+    (location("proxy_redirect x;"), 'invalid parameter "x" in FILE:7'),
+    (location("proxy_redirect a $;"), "invalid variable name in FILE:7"),
+    (location("proxy_redirect $nope b;"), 'unknown "nope" variable'),
+    (
+        location("proxy_cookie_domain off; proxy_cookie_domain off;"),
+        '"proxy_cookie_domain" directive is duplicate in FILE:7',
+    ),
+    (
+        location("proxy_cookie_domain off; proxy_cookie_domain a b;"),
+        '"proxy_cookie_domain" directive is duplicate in FILE:7',
+    ),
+    (
+        location("proxy_cookie_domain a b; proxy_cookie_domain off;"),
+        '"proxy_cookie_domain" directive is duplicate in FILE:7',
+    ),
+    (location("proxy_cookie_domain x;"), 'invalid parameter "x" in FILE:7'),
+    (location("proxy_cookie_domain a $;"), "invalid variable name in FILE:7"),
+    (location("proxy_cookie_domain $nope b;"), 'unknown "nope" variable'),
+    (
+        location("proxy_cookie_path off; proxy_cookie_path off;"),
+        '"proxy_cookie_path" directive is duplicate in FILE:7',
+    ),
+    (
+        location("proxy_cookie_path off; proxy_cookie_path a b;"),
+        '"proxy_cookie_path" directive is duplicate in FILE:7',
+    ),
+    (
+        location("proxy_cookie_path a b; proxy_cookie_path off;"),
+        '"proxy_cookie_path" directive is duplicate in FILE:7',
+    ),
+    (location("proxy_cookie_path x;"), 'invalid parameter "x" in FILE:7'),
+    (location("proxy_cookie_path a $;"), "invalid variable name in FILE:7"),
+    (location("proxy_cookie_path $nope b;"), 'unknown "nope" variable'),
+    (
+        location("proxy_cookie_flags off; proxy_cookie_flags off;"),
+        '"proxy_cookie_flags" directive is duplicate in FILE:7',
+    ),
+    (
+        location("proxy_cookie_flags off; proxy_cookie_flags a b;"),
+        '"proxy_cookie_flags" directive is duplicate in FILE:7',
+    ),
+    (
+        location("proxy_cookie_flags a b; proxy_cookie_flags off;"),
+        '"proxy_cookie_flags" directive is duplicate in FILE:7',
+    ),
+    (location("proxy_cookie_flags x;"), 'invalid parameter "x" in FILE:7'),
+    (location("proxy_cookie_flags a $;"), "invalid variable name in FILE:7"),
+    (location("proxy_cookie_flags $nope b;"), 'unknown "nope" variable'),
+    (
+        location("proxy_redirect default;"),
+        '"proxy_redirect default" should be placed after the "proxy_pass" directive in FILE:7',
+    ),
+    (
+        location("proxy_redirect default; proxy_pass http://127.0.0.1;"),
+        '"proxy_redirect default" should be placed after the "proxy_pass" directive in FILE:7',
+    ),
+    (
+        location("proxy_pass http://$host; proxy_redirect default;"),
+        '"proxy_redirect default" cannot be used with "proxy_pass" directive with variables in FILE:7',
+    ),
+    (
+        server("proxy_redirect default; location / { proxy_pass http://127.0.0.1; }"),
+        '"proxy_redirect default" should be placed after the "proxy_pass" directive in FILE:6',
+    ),
+    (location("proxy_bind x;"), 'invalid address "x" in FILE:7'),
+    (location("proxy_bind 127.0.0.1:x;"), 'invalid address "127.0.0.1:x" in FILE:7'),
+    (location("proxy_bind 127.0.0.1:0;"), 'invalid address "127.0.0.1:0" in FILE:7'),
+    (location("proxy_bind [::1;"), 'invalid address "[::1" in FILE:7'),
+    (location("proxy_bind [::1]:;"), 'invalid address "[::1]:" in FILE:7'),
+    (location("proxy_bind localhost;"), 'invalid address "localhost" in FILE:7'),
+    (location("proxy_bind 127.0.0.1 opaque;"), 'invalid parameter "opaque" in FILE:7'),
+    (
+        location("proxy_bind 127.0.0.1; proxy_bind off;"),
+        '"proxy_bind" directive is duplicate in FILE:7',
+    ),
+    (location("proxy_limit_rate x;"), '"proxy_limit_rate" directive invalid value in FILE:7'),
+    (location("proxy_ignore_headers X;"), 'invalid value "X" in FILE:7'),
+    (location("proxy_ignore_headers X-Accel-Redirect bogus;"), 'invalid value "bogus" in FILE:7'),
+    (location("proxy_method $nope;"), 'unknown "nope" variable'),
+    (location("proxy_set_body $nope;"), 'unknown "nope" variable'),
+    (
+        location("proxy_set_body a; proxy_set_body b;"),
+        '"proxy_set_body" directive is duplicate in FILE:7',
+    ),
+    (
+        location("proxy_method a; proxy_method b;"),
+        '"proxy_method" directive is duplicate in FILE:7',
+    ),
+    (
+        location("proxy_pass_trailers maybe;"),
+        'invalid value "maybe" in "proxy_pass_trailers" directive, it must be "on" or "off" in FILE:7',
+    ),
+    (location("proxy_http_version 1.2;"), 'invalid value "1.2" in FILE:7'),
+    (location("proxy_socket_rcvbuf x;"), '"proxy_socket_rcvbuf" directive invalid value in FILE:7'),
+    (location("early_hints $nope;"), 'unknown "nope" variable'),
+    (
         location("proxy_temp_file_write_size 1k;"),
         '"proxy_temp_file_write_size" must be equal to or greater than the maximum of the value of "proxy_buffer_size" and one of the "proxy_buffers" in FILE:10',
     ),
@@ -419,6 +526,32 @@ BROKEN: list[tuple[str, str]] = [
 """Text, and what stands behind `[emerg] `."""
 
 GOOD: list[tuple[str, list[str]]] = [
+    (location("proxy_redirect off;"), []),
+    (
+        location(
+            "proxy_redirect a b; proxy_redirect ~*a(?<x>b) $x; proxy_pass http://127.0.0.1; proxy_redirect default;"
+        ),
+        [],
+    ),
+    (location("proxy_redirect ~^(?<named>.) /; proxy_method $named;"), []),
+    (location("proxy_bind off;"), []),
+    (location("proxy_bind 127.0.0.1:80;"), []),
+    (location("proxy_bind ::1;"), []),
+    (location("proxy_bind [::1]:80;"), []),
+    (location("proxy_bind $remote_addr;"), []),
+    (location("proxy_limit_rate 1k;"), []),
+    (location("proxy_limit_rate $host;"), []),
+    (
+        location(
+            "proxy_hide_header A; proxy_hide_header A; proxy_pass_header B; proxy_pass_header A;"
+        ),
+        [],
+    ),
+    (location("proxy_ignore_headers x-accel-redirect Vary; proxy_ignore_headers Expires;"), []),
+    (location("early_hints $host 1; early_hints 0;"), []),
+    (location('proxy_set_body "";'), []),
+    (location("proxy_cookie_flags a b c d;"), []),
+    (location("proxy_cookie_flags ~a secure $host;"), []),
     (server("location @a {} \nlocation @a {}"), []),
     (server("location ~ a {} location ~ a {}"), []),
     (server("location /a { location ~ x { location ~ y {} } }"), []),

@@ -52,6 +52,19 @@ OURS = [
         'pcre2_compile() failed: missing closing parenthesis in "(" in FILE:6',
     ),
     (
+        location("proxy_cookie_domain ~*a b;"),
+        'pcre2_compile() failed: quantifier does not follow a repeatable item in "*a" at "*a" '
+        "in FILE:7",
+    ),
+    (
+        location("proxy_redirect ~( b;"),
+        'pcre2_compile() failed: missing closing parenthesis in "(" in FILE:7',
+    ),
+    (
+        location("proxy_bind 127.0.0.1 transparent;"),
+        'parameter "transparent" is not supported by sniproxy yet in FILE:7',
+    ),
+    (
         server("location ~ a**b {}"),
         'pcre2_compile() failed: quantifier does not follow a repeatable item in "a**b" at "*b" '
         "in FILE:6",
