@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "ca": "show and use the development CA",
+    "explain": "what the lines of an error log mean, and what mends it",
     "diagnose": "connect as nginx would, find out why it fails, print what to write",
     "names": "what SNI would be sent and what would be verified, without sending anything",
     "zoo": "upstreams that are broken on purpose, to test against",

@@ -1,0 +1,152 @@
+"""`sniproxy explain [FILE|-]`: what the lines of an error log mean, and what mends it.
+
+A file is read to its end and told by what happened most; from a pipe or a terminal, each new
+thing is told when its first line comes (`tail -f error.log | sniproxy explain`), and the
+totals at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+
+from ..knowledge.groups import CONSEQUENCE, Group, Groups
+from ..knowledge.telling import as_value, summary, told
+
+CHUNK = 1 << 18
+LONGEST_LINE = 1 << 16
+"""Bytes; a longer line is taken in pieces."""
+PATIENCE = 0.5
+"""Seconds after which a line that may go on is taken as it is, when nothing follows."""
+EXPLAINED, NOTHING_KNOWN, UNREADABLE = 0, 1, 2
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; returns the exit status: 1 if no line is known, 2 if the file cannot be
+    read.
+    """
+    parser = argparse.ArgumentParser(
+        prog="sniproxy explain",
+        description=__doc__.partition("\n")[0],
+        epilog="exit status: 0 something is explained, 1 no line is known, 2 unreadable or usage",
+    )
+    parser.add_argument("file", nargs="?", default="-", help="an error log; - is standard input")
+    parser.add_argument("--json", action="store_true", help="a list of groups, for machines")
+    options = parser.parse_args(words)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal in another encoding gets escapes, not an error.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        number = 0 if options.file == "-" else os.open(options.file, os.O_RDONLY)
+    except OSError as error:
+        print(f"sniproxy: {options.file}: {error.strerror}", file=sys.stderr)
+        return UNREADABLE
+    try:
+        return _explain(number, as_json=options.json)
+    except BrokenPipeError:
+        # Whoever read our answer has seen enough; Python would complain about it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXPLAINED
+    except OSError as error:
+        print(f"sniproxy: {options.file}: {error.strerror}", file=sys.stderr)
+        return UNREADABLE
+    finally:
+        if number:
+            os.close(number)
+
+
+def _explain(number: int, *, as_json: bool) -> int:
+    is_file = stat.S_ISREG(os.fstat(number).st_mode)
+    live = not is_file and not as_json
+    groups = Groups()
+    progress = Progress(os.fstat(number).st_size if is_file else 0)
+    if os.isatty(number):
+        print("Paste lines of an error log, then Ctrl-D.", file=sys.stderr)
+    try:
+        for lines, size in read_lines(number, waits=not is_file):
+            new = [group for line in lines for group in groups.feed(line)]
+            if not size:
+                new += groups.flush()
+            progress.show(size, groups)
+            if live:
+                _tell(new)
+    except KeyboardInterrupt:
+        pass
+    last = groups.flush()
+    progress.clear()
+    if as_json:
+        print(json.dumps([as_value(group) for group in _by_weight(groups)], indent=2))
+    elif live:
+        _tell(last)
+        if groups.explained > 1:
+            print("=== In all\n" + "\n".join(map(summary, _by_weight(groups))))
+    else:
+        _tell(_by_weight(groups))
+    sys.stdout.flush()
+    if groups.unknown or not groups.explained:
+        known = f"{groups.explained} explained in {len(groups)} groups"
+        print(f"{groups.lines} lines: {known}, {groups.unknown} not known.", file=sys.stderr)
+    return EXPLAINED if groups.explained else NOTHING_KNOWN
+
+
+def _tell(groups: Sequence[Group]) -> None:
+    for group in groups:
+        print(told(group), flush=True)
+
+
+def _by_weight(groups: Groups) -> list[Group]:
+    """What happened most comes first; what is only a consequence, last."""
+    return sorted(groups, key=lambda group: (group.sign.name == CONSEQUENCE, -group.count))
+
+
+def read_lines(number: int, *, waits: bool) -> Iterator[tuple[list[str], int]]:
+    """The lines of a file descriptor as they come, and how many bytes they took.
+
+    With `waits`, an empty list and 0 stand for a pause. Memory is bounded, whatever comes.
+    """
+    rest = b""
+    while True:
+        if waits and os.name == "posix" and not select.select([number], [], [], PATIENCE)[0]:
+            lines, rest = ([rest.decode("latin-1")] if rest else []), b""
+            yield lines, 0
+            select.select([number], [], [])
+        data = os.read(number, CHUNK)
+        if not data:
+            break
+        *whole, rest = (rest + data).split(b"\n")
+        if len(rest) > LONGEST_LINE:
+            whole.append(rest)
+            rest = b""
+        yield [line.decode("latin-1") for line in whole], len(data)
+    if rest:
+        yield [rest.decode("latin-1")], len(rest)
+
+
+class Progress:
+    """How far a file is read, on a terminal alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._done = 0
+        self._shown = -1
+        self._on = bool(size) and sys.stderr.isatty()
+
+    def show(self, size: int, groups: Groups) -> None:
+        if not self._on:
+            return
+        self._done += size
+        percent = min(100, self._done * 100 // self._size)
+        if percent != self._shown:
+            self._shown = percent
+            said = f"\r{percent:3} %  {groups.lines} lines, {len(groups)} groups"
+            print(said, end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self._shown >= 0:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

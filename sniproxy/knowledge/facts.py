@@ -1,0 +1,124 @@
+"""A record → its facts: what decides which sign it has."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .fields import CLIENT, START, UPSTREAM, head_of, phase_of, quoted, side_of_phase
+from .openssl import Told, Words, told
+from .records import Record
+
+_ERRNO = re.compile(r"\((\d+): ")
+_ADDRESS = re.compile(r"\[?[0-9a-f.:x]*[.:][0-9a-f.:x]*\]?(?::\d+)?$")
+_URL = re.compile(r"upstream: \W*([a-z]+)\W*://([^/\s\"',]*)")
+_IN_FILE = re.compile(r" in [^\s:]+:\d+$")
+_OF_THE_START = re.compile(
+    r"SSL_CTX_|cannot load |X509_check_private_key|PEM_read_bio|bind\(\) to "
+)
+_OF_THE_CLIENT = ("client prematurely closed", "that client")
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """An upstream's address as the line has it."""
+
+    scheme: str
+    authority: str
+    """`203.0.113.240:443`, `[2001:db8::1]:443`, `unix:/path`, a group's name."""
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def address(self) -> str:
+        """host:port, with the scheme's port where the line has none."""
+        host, colon, port = self.authority.rpartition(":")
+        if colon and port.isdigit() and (":" not in host or host.endswith("]")):
+            return self.authority
+        return f"{self.authority}:{443 if self.scheme in ('https', 'grpcs') else 80}"
+
+
+def upstream_of(text: str, start: int = 0) -> Upstream | None:
+    """The upstream that a line names."""
+    url = quoted(text, "upstream", start)
+    scheme, mark, rest = url.partition("://")
+    if mark and scheme.isalpha():
+        if rest.startswith("unix:"):
+            return Upstream(scheme, rest.partition(":/")[0] if rest.count(":") > 1 else rest)
+        authority = rest.partition("/")[0]
+        return Upstream(scheme, authority) if authority else None
+    match = _URL.search(text, start)
+    return Upstream(match[1], match[2]) if match and match[2] else None
+
+
+def asked_by_address(text: str, start: int = 0) -> bool:
+    """Whether the client's Host was an address."""
+    host = quoted(text, "host", start)
+    return bool(host) and _ADDRESS.match(host) is not None and any(c.isdigit() for c in host)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that signs look at."""
+
+    head: str
+    phase: str
+    side: str | None
+    """None: the line does not say."""
+    openssl: Told
+    errno: int | None
+    scheme: str
+    port: str
+    by_address: bool
+
+
+def facts_of(record: Record, words: Words, upstream: Upstream | None, by_address: bool) -> Facts:
+    """The facts of a record; `upstream` and `by_address` are those of its fields."""
+    head = head_of(record.text)
+    phase = phase_of(head)
+    is_cut = len(head) == len(record.text)
+    said = told(head, words)
+    side = side_of(record, head, phase, is_cut, said, upstream)
+    errno = _ERRNO.findall(head)
+    return Facts(
+        head=head,
+        phase=phase,
+        side=side,
+        openssl=said,
+        errno=int(errno[-1]) if errno and len(errno[-1]) < 5 else None,
+        scheme=upstream.scheme if upstream else "",
+        port=upstream.address.rpartition(":")[2] if upstream else "",
+        by_address=by_address,
+    )
+
+
+def side_of(
+    record: Record, head: str, phase: str, is_cut: bool, said: Told, upstream: Upstream | None
+) -> str | None:
+    """Whose connection the line is about; the surest evidence first."""
+    message = head.rpartition(" while ")[0] if phase else head
+    level = record.level
+    if level == "emerg" or (not phase and _IN_FILE.search(head)):
+        return START
+    if level is None and not phase and _OF_THE_START.search(message):
+        return START
+    if message.startswith("client ") or any(words in message for words in _OF_THE_CLIENT):
+        return CLIENT
+    if "upstream SSL" in message or message.startswith(("upstream ", "an upstream ")):
+        return UPSTREAM
+    if phase:
+        side = side_of_phase(phase, is_cut=is_cut)
+        # A client's ordinary failure is logged at info: an error is an upstream's, and the line
+        # was cut before it said so.
+        if is_cut and phase == "SSL handshaking" and level == "error":
+            return UPSTREAM
+        if side is not None:
+            return side
+    if upstream is not None:
+        return UPSTREAM
+    if said.side is not None:
+        return said.side
+    if "SSL_" in message or "peer closed connection in SSL" in message:
+        return {"info": CLIENT, "error": UPSTREAM}.get(level or "")
+    return None

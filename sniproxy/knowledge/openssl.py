@@ -1,0 +1,150 @@
+"""OpenSSL's errors inside a line, as any release from 1.0 on (and its relatives) writes them.
+
+    1.0, 1.1   error:1408F10B:SSL routines:ssl3_get_record:wrong version number
+    3, 4       error:0A00010B:SSL routines::wrong version number
+    BoringSSL  error:10000410:SSL routines:OPENSSL_internal:SSLV3_ALERT_HANDSHAKE_FAILURE
+
+A number is worth more than words: it survives where the line is cut, and does not change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .fields import CLIENT, UPSTREAM
+
+FIRST_ALERT = 1000
+"""An alert that was received is the reason 1000 + its number."""
+
+_CODE = re.compile(r"error:([0-9A-Fa-f]{8})(?![0-9A-Fa-f])")
+_REASON = re.compile(r"routines:([^:]*):([^:()]+?)(?: error$|(?= error:)|[:)]|$)")
+_UNKNOWN_REASON = re.compile(r"^reason\((\d+)\)")
+_NUMBERED_REASON = re.compile(r":reason\((\d+)\)")
+_ALERT_NUMBER = re.compile(r"SSL alert number (\d+)\)")
+_ALERT_WORDS = re.compile(r"(?:sslv3|ssl/tls|tlsv13|tlsv1|tls) (?:alert )?([a-z ]+)")
+_VERIFY = re.compile(r"verify error: ?\((\d+):")
+
+_LIBRARIES = (20, 9, 11)
+_SSL, _BORING_SSL = 20, 16
+
+_AS_SERVER = re.compile(
+    r"get_client|client_hello|ctos|bytes_to_cipher_list|choose_sigalg|choose_server_version|"
+    r"construct_server|construct_stoc|process_client|process_cke|accept|collect_extensions|"
+    r"check_for_downgrade",
+    re.IGNORECASE,
+)
+_AS_CLIENT = re.compile(
+    r"get_serv|server_hello|server_certificate|server_done|process_server|parse_stoc|"
+    r"construct_client|construct_ctos|choose_client_version|get_key_exchange|process_ske|"
+    r"process_key_exchange|get_certificate_request|process_certificate_request|connect|"
+    r"get_cert_status|process_new_session",
+    re.IGNORECASE,
+)
+_WE_CONSTRUCT = re.compile(r"construct_(client|ctos|server|stoc)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is known of OpenSSL's vocabulary (the tables at the end of `causes.toml`)."""
+
+    reasons: Mapping[tuple[int, int], str]
+    """By library and number."""
+    alerts: Mapping[str, int]
+    verify: Mapping[str, int]
+    loose: tuple[str, ...]
+    """Reasons that are recognised without what OpenSSL writes around them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What OpenSSL says in a line."""
+
+    reasons: frozenset[str] = frozenset()
+    alerts: frozenset[int] = frozenset()
+    verify: int | None = None
+    side: str | None = None
+    """As far as OpenSSL's functions give it away: those of a server speak to clients."""
+
+
+NOTHING = Told()
+
+
+def told(head: str, words: Words) -> Told:
+    """What OpenSSL says in `head`."""
+    if "SSL" not in head and "routines" not in head and "error:" not in head:
+        return NOTHING
+    reasons: set[str] = set()
+    alerts: set[int] = set()
+    for code in _CODE.findall(head):
+        _by_number(int(code, 16), words, reasons, alerts)
+    functions = ""
+    for function, reason in _REASON.findall(head):
+        functions += f" {function}"
+        _by_words(reason, words, reasons, alerts)
+    alerts.update(int(n) - FIRST_ALERT for n in _NUMBERED_REASON.findall(head) if int(n) > 999)
+    if not alerts:
+        alerts.update(int(number) for number in _ALERT_NUMBER.findall(head))
+    if not reasons and not alerts:
+        _loosely(head, words, reasons, alerts)
+    return Told(frozenset(reasons), frozenset(alerts), _verify(head, words), _side(head, functions))
+
+
+def _by_number(code: int, words: Words, reasons: set[str], alerts: set[int]) -> None:
+    library, number = code >> 23, code & 0x7FFFFF
+    if library not in _LIBRARIES:
+        library, number = code >> 24, code & 0xFFF
+    if library in (_SSL, _BORING_SSL) and FIRST_ALERT <= number < FIRST_ALERT + 256:
+        alerts.add(number - FIRST_ALERT)
+    elif (reason := words.reasons.get((library, number))) is not None:
+        reasons.add(reason)
+
+
+def _by_words(reason: str, words: Words, reasons: set[str], alerts: set[int]) -> None:
+    reason = reason.strip().lower().replace("_", " ")
+    if reason.endswith(" error"):
+        reasons.add(reason.removesuffix(" error"))
+    number = _alert(reason, words)
+    if number is not None:
+        alerts.add(number)
+    elif not _UNKNOWN_REASON.match(reason):
+        reasons.add(reason)
+
+
+def _alert(reason: str, words: Words) -> int | None:
+    match = _ALERT_WORDS.match(reason)
+    return None if match is None else words.alerts.get(match[1].strip())
+
+
+def _loosely(head: str, words: Words, reasons: set[str], alerts: set[int]) -> None:
+    """From words alone, where the line is cut before or inside them."""
+    lower = head.lower()
+    reasons.update(reason for reason in words.loose if reason in lower)
+    for match in _ALERT_WORDS.finditer(lower):
+        said = match[1].strip()
+        whole = [number for text, number in words.alerts.items() if said.startswith(text)]
+        begun = [number for text, number in words.alerts.items() if text.startswith(said)]
+        alerts.update(whole or (begun if len(begun) == 1 else ()))
+
+
+def _verify(head: str, words: Words) -> int | None:
+    if "verify error" not in head:
+        return None
+    if (match := _VERIFY.search(head)) is not None:
+        return int(match[1])
+    lower = head.lower().replace("self signed", "self-signed")
+    found = [text for text in words.verify if text in lower]
+    return words.verify[max(found, key=len)] if found else None
+
+
+def _side(head: str, functions: str) -> str | None:
+    if "SSL23_GET_SERV" in head:
+        return UPSTREAM
+    if not functions.strip():
+        return None
+    if (made := _WE_CONSTRUCT.search(functions)) is not None:
+        return UPSTREAM if made[1].lower() in ("client", "ctos") else CLIENT
+    if _AS_SERVER.search(functions):
+        return CLIENT
+    return UPSTREAM if _AS_CLIENT.search(functions) else None
