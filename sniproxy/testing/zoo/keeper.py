@@ -335,13 +335,18 @@ class Conversation:
 @contextlib.asynccontextmanager
 async def open_zoo(certificates: Path) -> AsyncIterator[Zoo]:
     """A zoo whose upstreams all leave when the block ends."""
+    failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
         zoo = Zoo(nursery, certificates)
         try:
             yield zoo
-        finally:
-            zoo.close()
-            nursery.cancel_scope.cancel()
+        except BaseException as error:
+            # The nursery would wrap it into a group: it is the caller's own.
+            failure = error
+        zoo.close()
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 def server_context(tls: TLS, certificates: Path) -> ssl.SSLContext:
