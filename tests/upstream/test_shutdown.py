@@ -1,0 +1,94 @@
+"""What becomes of idle connections when the program is told to end, beside nginx."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.beside import Beside, Served, get
+from tests.programs import SNIPROXY
+
+ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+class Upstream:
+    """Answers every request at once, but for those to `/slow`; tells when a connection ends."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.asked = threading.Semaphore(0)
+        self.go_on = threading.Event()
+        self.ended = threading.Semaphore(0)
+        self.threads: list[threading.Thread] = []
+
+    def serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                thread = threading.Thread(target=self._answer, args=(connection,))
+                self.threads.append(thread)
+                thread.start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection:
+            while request := connection.recv(65536):
+                self.asked.release()
+                if b"/slow" in request:
+                    self.go_on.wait(10)
+                connection.sendall(ANSWER)
+        self.ended.release()
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    one = Upstream()
+    thread = threading.Thread(target=one.serve)
+    thread.start()
+    yield one
+    one.listener.shutdown(socket.SHUT_RDWR)
+    for started in (thread, *one.threads):
+        started.join(10)
+    one.listener.close()
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTERM])
+def test_idle_connections_end_at_once(
+    tmp_path: Path, upstream: Upstream, number: signal.Signals
+) -> None:
+    group = f"upstream u {{ server 127.0.0.1:{upstream.port}; keepalive 4; }}"
+    http = f"{group} server {{ listen 127.0.0.1:@PORT@; location / {{ proxy_pass http://u; }} }}"
+    with Beside(tmp_path, http) as both:
+        for served in both.both:
+            assert served.ask([get("/")])[0].status == 204
+            assert not upstream.ended.acquire(timeout=0.05)
+            began = time.monotonic()
+            served.process.send_signal(number)
+            assert upstream.ended.acquire(timeout=5)
+            assert time.monotonic() - began < 2
+            served.process.wait(5)
+
+
+def test_one_that_is_in_use_is_not_kept_afterwards(tmp_path: Path, upstream: Upstream) -> None:
+    # nginx does so in its workers; without a master it ends at once.
+    group = f"upstream u {{ server 127.0.0.1:{upstream.port}; }}"
+    http = f"{group} server {{ listen 127.0.0.1:@PORT@; location / {{ proxy_pass http://u; }} }}"
+    served = Served(SNIPROXY, tmp_path, http)
+    served.wait()
+    with served.connected() as client:
+        client.sendall(get("/slow"))
+        assert upstream.asked.acquire(timeout=5)
+        served.process.send_signal(signal.SIGQUIT)
+        assert not upstream.ended.acquire(timeout=0.1)
+        upstream.go_on.set()
+        assert client.recv(65536).startswith(b"HTTP/1.1 204 ")
+    assert upstream.ended.acquire(timeout=5)
+    served.process.wait(5)
