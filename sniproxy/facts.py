@@ -117,6 +117,18 @@ class Try:
     """Describes its TLS handshake, as far as it came; None without one of its own."""
 
 
+class HeldBody(Protocol):
+    """A request body that was read whole."""
+
+    @property
+    def held(self) -> str | None:
+        """What is in memory; None where it is in a file, or empty."""
+        ...
+
+    @property
+    def file_name(self) -> str | None: ...
+
+
 Hint = Callable[["Facts", Sequence[Header]], Awaitable[None]]
 """Sends an interim response (103) to the client of a request."""
 
@@ -172,6 +184,8 @@ class Facts:
     bytes_sent: int = 0
     body_bytes_sent: int = 0
     request_length: int = 0
+    body: HeldBody | None = None
+    """The request's body, once it was read whole."""
     body_length: int = 0
     """Of the request's body as it was read."""
 

@@ -11,6 +11,7 @@ times; the client's connection is asked for nothing but the request's body.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 from .facts import Facts
@@ -20,6 +21,7 @@ from .handlers.returns import with_slash
 from .handlers.rewriting import Rewritten, rewrite
 from .handlers.special import special_response
 from .handlers.try_files import try_files
+from .http.pages import closes_connection
 from .http.uri import split_target
 from .logs.error import ConnectionLog
 from .message import Elsewhere, Header, Level, Outcome, Response, Special
@@ -77,6 +79,10 @@ class Phases:
         self.log = log
         self.location = server.outside
         """Where the request is, for its logs."""
+        self.body_is_refused = False
+        """Whether it is too large: said once, and read over whatever answers."""
+        self.closes = False
+        """Whether the connection ends with the answer, for the sake of an error before it."""
 
     async def response(self) -> Response:
         """The answer, after as many rounds as it takes."""
@@ -90,7 +96,8 @@ class Phases:
                     outcome = outcome.with_status(self.facts.error_status)
                 outcome = filtered(outcome, self.facts)
                 if isinstance(outcome, Response):
-                    return outcome.carrying(self.facts.carried)
+                    outcome = outcome.carrying(self.facts.carried)
+                    return replace(outcome, closes=True) if self.closes else outcome
             elif isinstance(outcome, Special):
                 outcome = self._error_page(outcome)
             else:
@@ -167,7 +174,9 @@ class Phases:
 
     async def _handled(self, handler: Handler) -> Outcome:
         body: StreamedBody | RequestBody | Special | Response | None = None
-        if handler.streams_body:
+        if self.body_is_refused:
+            pass  # it is read over
+        elif handler.streams_body:
             body = await self.client.streamed_body(self.facts)
         elif handler.reads_body:
             body = await self.client.body(self.facts)
@@ -188,8 +197,9 @@ class Phases:
     def _too_large(self) -> Special | None:
         length = self.facts.request.content_length
         limit = self.facts.location.core.client_max_body_size
-        if length is None or not limit or length <= limit:
+        if length is None or not limit or length <= limit or self.body_is_refused:
             return None
+        self.body_is_refused = True
         self.log.write(Level.ERROR, f"client intended to send too large body: {length} bytes")
         return Special(413)
 
@@ -206,6 +216,7 @@ class Phases:
             return special_response(
                 special.status, facts, location=special.location, headers=special.headers
             )
+        self.closes = self.closes or closes_connection(special.status)
         facts.error_page_used = not core.recursive_error_pages
         facts.error_status = special.status if page.status is None else page.status
         if page.status is None and special.status in _BAD_REQUEST:

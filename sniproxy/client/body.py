@@ -6,9 +6,11 @@ Read whole (`proxy_request_buffering on`), a body stays in memory up to
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import IO
+
+from .spooling import Spooling
 
 BLOCK = 65536
 
@@ -16,22 +18,30 @@ BLOCK = 65536
 class SpooledBody:
     """A body that can be read again for every try."""
 
-    def __init__(self, memory: int) -> None:
-        """`memory` is the bytes that it may take before it goes to a file."""
-        self._memory_limit = memory
+    def __init__(
+        self, spooling: Spooling, on_file: Callable[[str], None] = lambda name: None
+    ) -> None:
+        """`on_file` is told the name of a file that the body goes to."""
+        self._spooling = spooling
+        self._on_file = on_file
         self._memory = bytearray()
         self._file: IO[bytes] | None = None
+        self.file_name: str | None = None
+        """The temporary file that holds the body, if one does."""
         self.length = 0
 
     @property
-    def file_name(self) -> str | None:
-        """The temporary file that holds the body, if one does."""
-        return None if self._file is None else self._file.name
+    def held(self) -> str | None:
+        """The body where it is in memory; None where it is in a file, or empty."""
+        return self._memory.decode("latin-1") or None
 
     def write(self, data: bytes) -> None:
+        """Take the next bytes; raises `Failed`."""
         self.length += len(data)
-        if self._file is None and self.length > self._memory_limit:
-            self._file = tempfile.NamedTemporaryFile(prefix="client_body_")  # noqa: SIM115
+        memory = self._spooling.memory
+        if self._file is None and memory is not None and self.length > memory:
+            self._file, self.file_name = self._spooling.make_file()
+            self._on_file(self.file_name)
             self._file.write(self._memory)
             self._memory = bytearray()
         if self._file is not None:
@@ -50,8 +60,11 @@ class SpooledBody:
             yield block
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        if self._file is None or self._file.closed:
+            return
+        self._file.close()
+        if not self._spooling.keeps and self.file_name is not None:
+            os.unlink(self.file_name)
 
 
 class ArrivingBody:

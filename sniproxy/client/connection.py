@@ -43,10 +43,13 @@ from ..upstream.sending import ClientFailed
 from . import verification
 from .body import ArrivingBody, SpooledBody
 from .framing import Framing
+from .keeping import keeps
 from .requests import CutShort, RequestReader, status_of
 from .responses import ResponseWriter
 from .tunnel import UPGRADED, tunnel
 
+TIMED_OUT = frozenset((408, 444))
+"""Statuses that end a connection as a time-out does (`reset_timedout_connection`)."""
 READING_PIPELINED = "reading client pipelined request line"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLIENT_LEFT = (
@@ -365,11 +368,7 @@ class ClientConnection:
             raise ClientFailed(Response(500, silent=True)) from None
 
     async def _read_body(self, facts: Facts) -> SpooledBody:
-        body = await self.reader.body(facts)
-        if body.file_name is not None:
-            text = f"a client request body is buffered to a temporary file {body.file_name}"
-            self.log.write(Level.WARN, text)
-        return body
+        return await self.reader.body(facts, self.log.write)
 
     async def _continue(self, facts: Facts) -> None:
         """Tell a client that waits for it to go on with its body, once."""
@@ -385,9 +384,16 @@ class ClientConnection:
 
     async def _send(self, facts: Facts, response: Response) -> bool:
         core = facts.location.core
-        may_keep = not self.running.stopping and self.connection.requests < core.keepalive_requests
-        keep = await self.writer.write(facts, response, may_keep=may_keep)
+        may_keep = not self.running.stopping and keeps(core, facts.request, self.connection)
+        try:
+            keep = await self.writer.write(facts, response, may_keep=may_keep)
+        except Failed as failed:
+            if failed.failure.kind is FailureClass.TIMEOUT:
+                self._timed_out(core)
+            raise
         if response.silent:
+            if response.status in TIMED_OUT:
+                self._timed_out(core)
             return False
         if response.upgraded is not None:
             self.log.action = UPGRADED
@@ -425,6 +431,8 @@ class ClientConnection:
         try:
             if silent:
                 facts.status = refused.status
+                if refused.status in TIMED_OUT:
+                    self._timed_out(facts.location.core)
                 return False
             self.log.action = "sending to client"
             await self.writer.write(facts, special_response(refused.status, facts), may_keep=False)
@@ -434,6 +442,11 @@ class ClientConnection:
         finally:
             self._log_access(server.outside, facts)
         return False
+
+    def _timed_out(self, core: CoreLocation) -> None:
+        """The end of a connection that nobody waits for any more."""
+        if core.reset_timedout_connection:
+            self.stream.reset_when_closed()
 
     def _log_access(self, location: RunningLocation, facts: Facts) -> None:
         self.log.action = "logging request"
@@ -450,6 +463,8 @@ class ClientConnection:
         (`lingering_close`).
         """
         if core.lingering_close == NEVER or not (unread or core.lingering_close == ALWAYS):
+            if unread:
+                self.stream.throw_away()
             self.stream.shutdown()
             return
         self.stream.shutdown_writing()

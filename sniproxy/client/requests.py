@@ -12,8 +12,10 @@ from ..http.head import BadRequest, HeadReader, HeadRules, ParsedHead
 from ..message import Failed, Failure, FailureClass, Level
 from ..tls.stream import SocketStream
 from .body import SpooledBody
+from .spooling import spooling
 
 READ_SIZE = 16384
+SPOOLED = "a client request body is buffered to a temporary file"
 CLOSED_EARLY = Failure("client prematurely closed connection", Level.INFO)
 
 
@@ -73,16 +75,26 @@ class RequestReader:
         self.buffer.clear()
         return data
 
-    async def body(self, facts: Facts) -> SpooledBody:
-        """The whole body of a request. Raises `BadChunk`, `TooLargeBody` and `Failed`."""
-        body = SpooledBody(facts.location.core.client_body_buffer_size)
+    async def body(
+        self, facts: Facts, tell: Callable[[Level, str], None] = lambda level, text: None
+    ) -> SpooledBody:
+        """The whole body of a request; `tell` is told of a file that it goes to.
+
+        Raises `BadChunk`, `TooLargeBody` and `Failed`.
+        """
+        core = facts.location.core
+        room = facts.server.core.client_header_buffer_size - facts.request_length
+        come = min(len(self.buffer), max(room, 0))
+        how = spooling(facts.request, core, facts.server.prefix, come)
+        body = SpooledBody(how, lambda name: tell(how.level, f"{SPOOLED} {name}"))
         try:
-            timeout = facts.location.core.client_body_timeout
+            timeout = core.client_body_timeout
             facts.request_length += await self._read_body(facts, body.write, timeout)
         except BaseException:
             body.close()
             raise
         facts.body_length = body.length
+        facts.body = body
         return body
 
     async def discard_body(self, facts: Facts) -> bool:

@@ -190,6 +190,7 @@ class Prepared:
                 core.ignore_invalid_headers,
                 core.underscores_in_headers,
                 core.merge_slashes,
+                core.max_headers,
             ),
             outside,
             {

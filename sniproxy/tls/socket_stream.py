@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import socket
+import struct
 
 import trio
 
@@ -117,6 +118,18 @@ class SocketStream:
         except OSError:
             pass
         return False
+
+    def throw_away(self) -> None:
+        """Read what is there and nobody wants, so that closing does not reset."""
+        with contextlib.suppress(OSError):
+            while self.sock.recv(CHUNK):
+                pass
+
+    def reset_when_closed(self) -> None:
+        """Let `close` throw away what is not sent yet, and reset the connection."""
+        with contextlib.suppress(OSError):
+            linger = struct.pack("ii", 1, 0)
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
     def close(self) -> None:
         """Ends the connection at once. Whoever waits on it gets trio.ClosedResourceError."""

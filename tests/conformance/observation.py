@@ -150,6 +150,7 @@ _NO_RECORD = re.compile(
     " error:0A000139:SSL routines::record layer failure"
 )
 """What 3.3 tells of a record that is too long, or that is none, 3.5 tells in another way."""
+_TEMPORARY_FILE = re.compile(r" to a temporary file [^\s,]+")
 _TIME = re.compile(r"\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]")
 
 
@@ -169,7 +170,9 @@ def error_lines(text: str) -> Iterable[str]:
 
 def worded(line: str) -> str:
     """`line` without the C library's words for an errno: `(111: Connection refused)` becomes
-    `(111)`; and one text for the errors that OpenSSL 3.3 and 3.5 do not share."""
+    `(111)`; and one text for the errors that OpenSSL 3.3 and 3.5 do not share. Temporary
+    files lie where a program has them."""
+    line = _TEMPORARY_FILE.sub(" to a temporary file (path)", line)
     return _NO_RECORD.sub("error: no record of TLS", _ERRNO.sub(r"(\1)", line))
 
 

@@ -22,6 +22,7 @@ from .kinds import (
     parse_time,
     present,
     size,
+    some_of,
     templates,
     time,
 )
@@ -50,6 +51,8 @@ HS = HTTP | SERVER
 HSL = HTTP | SERVER | LOCATION
 
 
+NOT_ONLY, KEEP, CLEAN = range(3)
+"""The values of `client_body_in_file_only`."""
 NEVER, IF_UNREAD, ALWAYS = range(3)
 """The values of `lingering_close`."""
 
@@ -210,6 +213,15 @@ def keepalive_timeout(args: Args) -> tuple[float, float | None]:
     return kept, shown
 
 
+def temp_path(args: Args) -> tuple[str, tuple[int, ...]]:
+    """A folder, and the digits of up to three levels of folders below it."""
+    folder, *words = args.words
+    levels = [parse_number(word) or 0 for word in words]
+    if not all(levels) or sum(level + 1 for level in levels) > 10 + len(levels):
+        args.fail_directive("invalid value")
+    return folder, tuple(levels)
+
+
 @settings(MODULE)
 class CoreServer(Settings):
     """What is settled once a server."""
@@ -238,6 +250,7 @@ class CoreServer(Settings):
         HS, flag, "whether an underscore makes a field's name odd", default="off"
     )
     merge_slashes: bool = row(HS, flag, "whether doubled slashes count as one", default="on")
+    max_headers: int = row(HS, number, "lines that a request head may have", default="1000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,8 +321,16 @@ class CoreLocation(Settings):
         HSL, offset, "bytes that a request body may have; 0 is no limit", default="1m"
     )
     client_body_buffer_size: int = row(
-        HSL, size, "bytes of a request body kept in memory", default="16k"
+        HSL, size, "bytes of a request body kept in memory", default="8k"
     )
+    client_body_in_file_only: int = row(
+        HSL, one_of({"off": NOT_ONLY, "on": KEEP, "clean": CLEAN}),
+        "whether all request bodies go to files, to stay or not", default="off",
+    )  # fmt: skip
+    client_body_temp_path: tuple[str, tuple[int, ...]] | None = row(
+        HSL, temp_path, "the folder of these files; else the system's own for such files",
+        arity=between(1, 4),
+    )  # fmt: skip
     client_body_timeout: float = row(
         HSL, time, "seconds between two reads of a request body", default="60s"
     )
@@ -331,6 +352,16 @@ class CoreLocation(Settings):
     chunked_transfer_encoding: bool = row(
         HSL, flag, "whether answers of unknown length go in chunks", default="on"
     )
+    reset_timedout_connection: bool = row(
+        HSL, flag, "whether a connection that has timed out is reset", default="off"
+    )
+    keepalive_time: float = row(
+        HSL, time, "seconds after which a connection is not kept any more", default="1h"
+    )
+    keepalive_disable: frozenset[str] = row(
+        HSL, some_of("none", "msie6", "safari"), "browsers whose connections are not kept",
+        arity=between(1, 2), default="msie6",
+    )  # fmt: skip
     keepalive_requests: int = row(
         HSL, number, "requests that one connection may carry", default="1000"
     )

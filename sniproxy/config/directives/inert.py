@@ -117,10 +117,9 @@ _TABLE: tuple[_Said, ...] = (
     (_HTTP, HS, size, ONE, _ONCE, "connection_pool_size request_pool_size"),
     (_HTTP, HSL, number, ONE, _ONCE,
      "types_hash_max_size types_hash_bucket_size open_file_cache_min_uses"),
-    (_HTTP, HSL, path, between(1, 4), _ONCE, "client_body_temp_path"),
     (_HTTP, HSL | LOCATION_IF, flag, ONE, _ONCE, "sendfile"),
     (_HTTP, HSL, flag, ONE, _ONCE,
-     "client_body_in_single_buffer aio_write tcp_nopush tcp_nodelay reset_timedout_connection "
+     "client_body_in_single_buffer aio_write tcp_nopush tcp_nodelay "
      "msie_refresh open_file_cache_errors open_file_cache_events gzip_vary"),
     (_HTTP, HSL, size, ONE, _ONCE,
      "sendfile_max_chunk subrequest_output_buffer_size read_ahead send_lowat postpone_output"),
@@ -128,8 +127,7 @@ _TABLE: tuple[_Said, ...] = (
     (_HTTP, HSL, or_off(offset), ONE, _ONCE, "directio"),
     (_HTTP, HSL, offset, ONE, _ONCE, "directio_alignment"),
     (_HTTP, HSL, time, ONE, _ONCE,
-     "keepalive_time keepalive_min_timeout"),
-    (_HTTP, HSL, some_of("none", "msie6", "safari"), between(1, 2), _AGAIN, "keepalive_disable"),
+     "keepalive_min_timeout"),
     (_HTTP, HSL, words, between(1, 2), _ONCE, "open_file_cache"),
     (_HTTP, HSL, whole_time, ONE, _ONCE, "open_file_cache_valid"),
     (_HTTP, HSL, one_of({"1.0": 10, "1.1": 11}), ONE, _ONCE, "gzip_http_version"),

@@ -274,10 +274,7 @@ _TABLE: tuple[_Module, ...] = (
         (HTTP, exactly(2), "perl_set"),
     )),
     ("ngx_http_core_module", Status.NOT_YET, "files, limits, error pages, names looked up", (
-        (HS, exactly(1), "max_headers"),
         (HSL | LOCATION_IF, exactly(1), "limit_rate limit_rate_after post_action"),
-        (HSL, exactly(1),
-         "client_body_in_file_only"),
         (HS, at_least(1), "client_body_early_read"),
         (HSL, between(1, 2), "disable_symlinks"),
     )),

@@ -1,0 +1,64 @@
+"""Which request bodies go to files, and how these are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sniproxy.client.body import SpooledBody
+from sniproxy.client.spooling import Spooling, numbered_name, spooling
+from sniproxy.config.directives.core import CLEAN, KEEP, CoreLocation
+from sniproxy.message import Failed
+from tests.configured import request
+
+
+@pytest.mark.parametrize(
+    ("number", "levels", "name"),
+    [
+        (1, (), "0000000001"),
+        (123457, (1, 2), "7/45/0000123457"),
+        (12, (2, 2, 2), "12/00/00/0000000012"),
+    ],
+)
+def test_names(number: int, levels: tuple[int, ...], name: str) -> None:
+    assert numbered_name(number, levels) == name
+
+
+@given(st.integers(0, 30_000), st.integers(1, 10_000), st.integers(0, 1000))
+def test_a_body_that_fits_in_a_buffer_and_a_quarter_stays(
+    length: int, size: int, come: int
+) -> None:
+    come = min(come, length)
+    core = CoreLocation.resolve(dict(client_body_buffer_size=size))
+    how = spooling(request("/", content_length=length), core, "/p", come)
+    assert (how.memory is None) is (length - come < size + size // 4)
+
+
+@pytest.mark.parametrize(("only", "stays"), [(KEEP, True), (CLEAN, False)])
+def test_all_bodies_in_files(tmp_path: Path, only: int, stays: bool) -> None:
+    core = CoreLocation.resolve(
+        dict(client_body_in_file_only=only, client_body_temp_path=("bodies", (1,)))
+    )
+    how = spooling(request("/", content_length=1), core, str(tmp_path), 0)
+    told: list[str] = []
+    body = SpooledBody(how, told.append)
+    body.write(b"x")
+    assert body.file_name is not None
+    assert told == [body.file_name]
+    assert body.held is None
+    file = Path(body.file_name)
+    assert file.parent.parent == tmp_path / "bodies"
+    body.close()
+    body.close()
+    assert file.exists() is stays
+    if stays:
+        assert file.read_bytes() == b"x"
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Failed, match='" failed'):
+        Spooling(0, str(tmp_path / "file")).make_file()
