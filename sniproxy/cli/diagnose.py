@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from ..diagnose.attempts import Question, Setting
 from ..diagnose.probe import Patience
-from ..diagnose.report import as_data, dumped, printable, setting_words, text
+from ..diagnose.report import as_data, dumped, printable, text
 from ..diagnose.upstream import CannotAsk, Wish, diagnose
+from . import diagnose_file
+from .progress import clear_progress, live_progress
 
 USAGE = 2
 
@@ -29,7 +30,7 @@ def main(words: Sequence[str], patience: Patience = Patience()) -> int:  # noqa:
         parser.error("--cert and --key go together")
     try:
         if options.file is not None:
-            return _configuration(options, patience)
+            return diagnose_file.run(options, patience)
         return _url(options, patience)
     except CannotAsk as error:
         print(f"sniproxy diagnose: {printable(str(error))}", file=sys.stderr)
@@ -74,9 +75,10 @@ def _url(options: argparse.Namespace, patience: Patience) -> int:
         resolve=options.resolve,
         may_ask=not options.no_request,
     )
-    progress = live_progress()
-    question, attempts, found = diagnose(wish, patience, progress)
-    clear_progress()
+    try:
+        question, attempts, found = diagnose(wish, patience, live_progress())
+    finally:
+        clear_progress()
     if options.json:
         print(dumped(as_data(question, attempts, found)))
     else:
@@ -94,26 +96,3 @@ def _existing(path: str | None) -> str:
             return os.path.abspath(path)
     except OSError as error:
         raise CannotAsk(f'"{path}" can not be read: {error.strerror}', USAGE) from None
-
-
-def _configuration(options: argparse.Namespace, patience: Patience) -> int:
-    from . import diagnose_file
-
-    return diagnose_file.run(options, patience)
-
-
-def live_progress() -> Callable[[Question, Setting, int], None]:
-    """Tells on a terminal what is tried."""
-
-    def tell(question: Question, setting: Setting, count: int) -> None:
-        words = printable(setting_words(question, setting))
-        sys.stderr.write(f"\r\x1b[K{count + 1}: {words} …"[:100])
-        sys.stderr.flush()
-
-    return tell if sys.stderr.isatty() else lambda question, setting, count: None
-
-
-def clear_progress() -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()

@@ -63,6 +63,8 @@ def _words(value: Any) -> tuple[str, ...]:
         return tuple(sorted(value))
     if isinstance(value, Template):
         return (value.source,)
+    if isinstance(value, tuple):
+        return tuple(map(str, value))
     return (str(value),)
 
 

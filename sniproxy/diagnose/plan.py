@@ -128,12 +128,14 @@ def furthest_first(attempts: Sequence[Attempt]) -> list[Attempt]:
 def _other_address(
     question: Question, attempts: Sequence[Attempt], attempt: Attempt
 ) -> Iterator[Setting]:
-    for address in _families(question):
+    for address in _addresses(question):
         yield replace(attempt.setting, address=address)
 
 
-def _families(question: Question) -> list[int]:
-    """The first address of each family."""
+def _addresses(question: Question) -> list[int]:
+    """The addresses to try: the first of each family, or all of a configuration's."""
+    if not question.thorough:
+        return list(range(len(question.addresses)))
     first: dict[bool, int] = {}
     for index, address in enumerate(question.addresses):
         first.setdefault(":" in address, index)
@@ -281,11 +283,11 @@ def _extras(question: Question, attempts: Sequence[Attempt], found: Attempt) -> 
         yield from _narrower(question, found)
     if setting.proxy.proxy_ssl_verify_depth == DEEPEST and found.intermediates is not None:
         yield setting.saying(proxy_ssl_verify_depth=max(found.intermediates, 1))
-    if question.thorough:
-        if not setting.plain and not setting.proxy.proxy_ssl_verify and question.authorities:
-            yield from _verifiable(question, attempts, setting)
-        for address in _families(question):
-            yield replace(setting, address=address)
+    verifiable = question.authorities and not (setting.plain or setting.proxy.proxy_ssl_verify)
+    if question.thorough and verifiable:
+        yield from _verifiable(question, attempts, setting)
+    for address in _addresses(question):
+        yield replace(setting, address=address)
 
 
 def _narrower(question: Question, found: Attempt) -> Iterator[Setting]:

@@ -7,20 +7,16 @@ may not; it reads no more than a response head. Every `Failed` ends here as an `
 from __future__ import annotations
 
 import contextlib
-import functools
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import trio
 
-from ..config import parse
-from ..config.directives.core import LocationName
-from ..config.directives.proxy import Proxy, ProxyPass
-from ..config.model import Server
-from ..facts import Connection, Facts
+from ..config.directives.proxy import ProxyPass
+from ..facts import Facts
 from ..http.upstream_head import NotHTTP, read_response_head
-from ..message import ConfigError, Failed, Failure, FailureClass, Request
+from ..message import ConfigError, Failed, Failure, FailureClass
 from ..names import certificate_names
 from ..site.paths import Paths
 from ..site.tls import TLSContexts
@@ -337,34 +333,6 @@ def _handshake_result(trial: _Trial, failure: Failure) -> Result:
     if first and first[0] not in _RECORDS:
         return Result.NOT_TLS
     return Result.REFUSED_HERE
-
-
-# --- the request that is sent ----------------------------------------------------------------
-
-AGENT = ("User-Agent", "sniproxy-diagnose")
-
-
-def pretended(
-    proxy: Proxy, name: LocationName, path: str, host: str, server_name: str = ""
-) -> Facts:
-    """The facts of a GET for `path`, as a client of ours would send it to `host`."""
-    server = _bare_server()
-    location = replace(server.outside, name=name, proxy=proxy)
-    plain, _, args = path.partition("?")
-    fields = (("Host", host), AGENT, ("Accept", "*/*"), ("Connection", "close"))
-    request = Request(
-        f"GET {path} HTTP/1.1", "GET", path, plain, args, 11, fields, host.lower().split(":")[0]
-    )
-    connection = Connection(1, "127.0.0.1", 0, "127.0.0.1", 443)
-    return Facts(connection, request, server, location, plain, args, "GET")
-
-
-@functools.cache
-def _bare_server() -> Server:
-    """A server with nginx's defaults."""
-    http = parse("events {} http { server {} }").http
-    assert http is not None
-    return http.servers[0]
 
 
 Progress = Callable[[Setting, int], None]

@@ -20,7 +20,8 @@ from ..site.paths import Paths
 from ..site.upstreams import look_up
 from ..upstream.peers import Peer, peer_name
 from .attempts import Attempt, Question, Setting, is_name
-from .probe import Patience, Probe, investigate, pretended
+from .pretend import pretended
+from .probe import Patience, Probe, investigate
 from .verdict import CANNOT, Verdict, verdict
 
 SYSTEM_STORES = (

@@ -195,7 +195,8 @@ def _helped(question: Question, followed: Attempt) -> str:
     if setting.plain:
         return f"It speaks plain HTTP on this port, so http:// is right: {describe(followed)}."
     verified = ", its certificate verified" if setting.proxy.proxy_ssl_verify else ""
-    return f"With the directives below {describe(followed)}{verified}."
+    what = "directives" if _is_bare(question) else "changes"
+    return f"With the {what} below {describe(followed)}{verified}."
 
 
 def cause_of(question: Question, base: Attempt, followed: Attempt) -> str:

@@ -1,0 +1,215 @@
+"""Every `proxy_pass` of a configuration with the settings in force there (pure).
+
+nginx's levels, `http`, `server`, `location` and `if`, merged by the rows of the proxy module:
+the same that serves requests, but for statements that it would refuse, which are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..config.addresses import Address, AddressError, parse_address
+from ..config.directives.core import MODIFIERS, LocationName
+from ..config.directives.proxy import Proxy, ProxyPass
+from ..config.directives.row import Args, Repeat, Row
+from ..message import ConfigError
+from ..names import without_port
+from .attempts import is_name
+from .reading import Node, Reading
+
+ROWS: Mapping[str, Row] = {row.name: row for row in Proxy.ROWS}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """An `upstream {}`."""
+
+    name: str
+    node: Node
+    peers: tuple[Address, ...]
+
+    @property
+    def host(self) -> str | None:
+        """The one name that all its peers are called by; None where there is none."""
+        hosts = {peer.host.lower() for peer in self.peers}
+        host = next(iter(hosts)) if len(hosts) == 1 else ""
+        return host if is_name(host) else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spot:
+    """One `proxy_pass`."""
+
+    node: Node
+    blocks: tuple[Node, ...]
+    """Around it, the innermost last."""
+    target: ProxyPass
+    proxy: Proxy
+    """The settings in force."""
+    group: Group | None
+
+    @property
+    def block(self) -> Node:
+        return self.blocks[-1]
+
+    @property
+    def server(self) -> Node | None:
+        return next((block for block in self.blocks if block.name == "server"), None)
+
+    @property
+    def server_name(self) -> str:
+        """The first name of its server, as a client could ask for it."""
+        names = [] if self.server is None else [n for s in self.server.named("server_name")
+                                                for n in s.args]  # fmt: skip
+        plain = [name for name in names if name and not name.startswith("~") and name != "_"]
+        return plain[0].removeprefix("*").removeprefix(".").removesuffix(".*") if plain else ""
+
+    @property
+    def location(self) -> LocationName:
+        for block in reversed(self.blocks):
+            if block.name == "location" and block.args:
+                modifier = block.args[0] if len(block.args) > 1 else ""
+                name = block.args[-1]
+                if not modifier:
+                    modifier, name = _split(name)
+                return LocationName(modifier, name)
+        return LocationName("", "/")
+
+    @property
+    def label(self) -> str:
+        """`www.example.com location /api/`."""
+        location = self.location
+        words = " ".join(filter(None, (location.modifier.strip("@"), location.name)))
+        return f"{self.server_name or 'server'} location {words}"
+
+    def says(self, name: str) -> bool:
+        """Whether it, or a level around it, says the directive."""
+        return any(True for block in self.blocks for _ in block.named(name))
+
+    @property
+    def default_name(self) -> str:
+        """What SNI and verification start from without `proxy_ssl_name`; "" by variables."""
+        return "" if self.target.address is None else self.target.address.host
+
+    @property
+    def host_header(self) -> str | None:
+        """What is said about Host."""
+        for header in self.proxy.proxy_set_header:
+            if header.name.lower() == "host":
+                return header.value.source
+        return None
+
+    def names(self) -> tuple[str, ...]:
+        """Names that the upstream may know itself by, the likeliest first."""
+        found: list[str] = []
+        said = self.proxy.proxy_ssl_name
+        if said is not None:
+            found.append(said.source)
+        if self.group is None:
+            found.append(self.default_name)
+        else:
+            found += [peer.host for peer in self.group.peers]
+        header = self.host_header
+        if header is not None:
+            found.append({"$http_host": "$host"}.get(header, without_port(header)))
+        usable = (name for name in found if "$" in name or is_name(name))
+        return tuple(dict.fromkeys(usable))
+
+    def better_name(self) -> str | None:
+        """The name to say where the default is none, or the group's."""
+        if self.group is not None:
+            if self.group.host is not None:
+                return self.group.host
+            if any(is_name(peer.host) for peer in self.group.peers):
+                return None
+        header = self.host_header
+        if header in (None, "$proxy_host"):
+            return None
+        name = {"$http_host": "$host"}.get(header or "", without_port(header or ""))
+        return name if "$" in name or is_name(name) else None
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A location's modifier that is written without a blank: `~^/a`, `=/a`, `@name`."""
+    for modifier in (*MODIFIERS, "@"):
+        if name.startswith(modifier) and len(name) > len(modifier):
+            return modifier, name if modifier == "@" else name[len(modifier) :]
+    return "", name
+
+
+def find_spots(reading: Reading) -> list[Spot]:
+    """All `proxy_pass`es of `http {}`, in file order."""
+    found: list[Spot] = []
+    for http in reading.root.named("http"):
+        groups = {group.name.lower(): group for group in _groups(http, reading)}
+        waiting: list[tuple[tuple[Node, ...], Proxy]] = [((http,), _below(None, http, reading))]
+        while waiting:
+            blocks, proxy = waiting.pop()
+            said = list(blocks[-1].named("proxy_pass"))
+            if said and proxy.proxy_pass is not None:
+                target = proxy.proxy_pass
+                host = "" if target.address is None else target.address.host.lower()
+                found.append(Spot(said[-1], blocks, target, proxy, groups.get(host)))
+            inner = [
+                node
+                for node in blocks[-1].inside
+                if node.statement.opens_block and node.name in _LEVELS
+            ]
+            waiting.extend(
+                ((*blocks, node), _below(proxy, node, reading)) for node in reversed(inner)
+            )
+    return found
+
+
+_LEVELS = frozenset({"server", "location", "if", "limit_except"})
+
+
+def _groups(http: Node, reading: Reading) -> Iterator[Group]:
+    for node in http.named("upstream"):
+        peers = []
+        for server in node.named("server"):
+            try:
+                peers.append(parse_address(server.args[0] if server.args else "", 80))
+            except AddressError as error:
+                reading.passed_over.append(f"{server.place}: {error}")
+        if node.args:
+            yield Group(node.args[0], node, tuple(peers))
+
+
+def _below(around: Proxy | None, block: Node, reading: Reading) -> Proxy:
+    """The settings in a block, inside one with the settings `around`."""
+    values: dict[str, Any] = {}
+    for node in block.inside:
+        row = ROWS.get(node.name)
+        if row is None or node.statement.opens_block:
+            continue
+        try:
+            if len(node.args) not in row.arity:
+                raise node.place.error(f'invalid number of arguments in "{node.name}" directive')
+            value = row.kind(Args(row.name, node.args, node.place))
+        except ConfigError as error:
+            reading.passed_over.append(str(error))
+            continue
+        _keep(values, row, value)
+    return Proxy.resolve(values) if around is None else around.below(values)
+
+
+def _keep(values: dict[str, Any], row: Row, value: Any) -> None:
+    if row.repeat is Repeat.APPENDED:
+        values[row.key] = (*values.get(row.key, ()), value)
+    elif row.repeat is Repeat.MERGED:
+        values[row.key] = values.get(row.key, frozenset()) | value
+    else:
+        values[row.key] = value
+
+
+def tls_spots(spots: Sequence[Spot]) -> list[Spot]:
+    """Those that lead to `https`, or may."""
+    return [spot for spot in spots if spot.target.tls or may_be_tls(spot.target)]
+
+
+def may_be_tls(target: ProxyPass) -> bool:
+    """Of one with variables: whether it does not say `http://`."""
+    return target.template is not None and not target.url.lower().startswith("http://")
