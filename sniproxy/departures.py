@@ -1,26 +1,72 @@
 """Clients that leave while their request is with an upstream (`proxy_ignore_client_abort off`).
 
 nginx is told by the kernel (EPOLLRDHUP), whatever else waits on the connection; so are we, by
-an epoll of our own beside trio's. One task serves all connections, and watching one costs two
-system calls. Where there is no epoll nobody is watched: a request then runs to its end.
+an epoll of our own beside trio's. One task serves all connections, and a connection is named to
+the kernel once. Where there is no epoll nobody is watched: a request then runs to its end.
 """
 
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 import trio
 
 
+class Departure:
+    """Whether one client has closed its side; a context while it is to be acted upon.
+
+    with departure:
+        answer = await …            # cancelled when the client leaves
+    """
+
+    __slots__ = ("_armed", "_scope", "happened")
+
+    def __init__(self) -> None:
+        self.happened = False
+        self._armed = True
+        self._scope: trio.CancelScope | None = None
+
+    def __enter__(self) -> Departure:
+        self._scope = trio.CancelScope()
+        self._scope.__enter__()
+        self._act()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        scope, self._scope = self._scope, None
+        assert scope is not None
+        return scope.__exit__(kind, error, trace)
+
+    def disarm(self) -> None:
+        """Bear with it, until `arm`: what the client sent before its end is still read."""
+        self._armed = False
+
+    def arm(self) -> None:
+        self._armed = True
+        self._act()
+
+    def note(self) -> None:
+        """It has happened."""
+        self.happened = True
+        self._act()
+
+    def _act(self) -> None:
+        if self.happened and self._armed and self._scope is not None:
+            self._scope.cancel()
+
+
 class DepartureWatch:
-    """Cancels what is done for a client that has closed its side."""
+    """Tells the departures of all clients of a running configuration."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
-        self._scopes: dict[int, trio.CancelScope] = {}
-        self._armed: set[int] = set()
+        self._departures: dict[int, Departure] = {}
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -30,35 +76,21 @@ class DepartureWatch:
             while True:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
                 for descriptor, _ in self._epoll.poll(0):
-                    if descriptor in self._scopes:
-                        self._scopes[descriptor].cancel()
+                    departure = self._departures.get(descriptor)
+                    if departure is not None:
+                        departure.note()
         finally:
             self._epoll.close()
 
-    @contextmanager
-    def over(self, descriptor: int, *, armed: bool = True) -> Iterator[trio.CancelScope]:
-        """A scope that is cancelled when the peer of the socket `descriptor` has closed.
-
-        Unless it is `armed`, from `arm` on.
-        """
-        with trio.CancelScope() as scope:
-            if self._epoll is None or self._epoll.closed:
-                yield scope
-                return
-            self._scopes[descriptor] = scope
-            if armed:
-                self.arm(descriptor)
-            try:
-                yield scope
-            finally:
-                del self._scopes[descriptor]
-                if descriptor in self._armed:
-                    self._armed.remove(descriptor)
-                    if not self._epoll.closed:
-                        self._epoll.unregister(descriptor)
-
-    def arm(self, descriptor: int) -> None:
-        """Begin to watch a socket for the scope that is open over it."""
+    def begin(self, descriptor: int) -> Departure:
+        """Watch a socket from now on, until it is closed; `end` says then that it is."""
+        departure = Departure()
         if self._epoll is not None and not self._epoll.closed:
-            self._epoll.register(descriptor, select.EPOLLRDHUP | select.EPOLLONESHOT)
-            self._armed.add(descriptor)
+            self._departures[descriptor] = departure
+            self._epoll.register(descriptor, select.EPOLLRDHUP | select.EPOLLET)
+        return departure
+
+    def end(self, descriptor: int, departure: Departure) -> None:
+        """Forget a socket that is closed; its number may be another's by now."""
+        if self._departures.get(descriptor) is departure:
+            del self._departures[descriptor]

@@ -18,6 +18,7 @@ import trio
 from OpenSSL import SSL
 
 from ..config.directives.core import ALWAYS, NEVER, CoreLocation
+from ..departures import Departure
 from ..facts import Connection, Facts
 from ..handlers.special import special_response
 from ..http.chunks import BadChunk, TooLargeBody
@@ -86,6 +87,9 @@ class ClientConnection:
         """The action while a request line is read."""
         self.kept_for = 0.0
         """Seconds to wait for the next request (`keepalive_timeout`)."""
+        self.departure: Departure | None = None
+        """Watched from the first request on that an upstream answers."""
+        self.descriptor = -1
         self.waiting = False
         """Whether it waits between two requests, so that a graceful stop may end it."""
 
@@ -102,6 +106,8 @@ class ClientConnection:
             self.log.failure(failed.failure)
         finally:
             self.stream.close()
+            if self.departure is not None:
+                self.running.watch.end(self.descriptor, self.departure)
 
     async def _serve(self) -> None:
         self._start_timer()
@@ -292,17 +298,21 @@ class ClientConnection:
 
     async def unless_it_leaves(self, answer: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """What `answer` comes to; 499 where the client leaves before."""
-        descriptor, watch = self.stream.sock.fileno(), self.running.watch
-        arriving = self.arriving
-        # What a client sends before its end is read first.
-        waits = arriving is not None and not arriving.is_over
-        with watch.over(descriptor, armed=not waits) as watched:
-            if arriving is not None and waits:
-                arriving.at_end = lambda: watch.arm(descriptor)
+        departure, arriving = self._departure(), self.arriving
+        if arriving is not None and not arriving.is_over:
+            # What a client sends before its end is read first.
+            departure.disarm()
+            arriving.at_end = departure.arm
+        with departure:
             return await answer()
-        assert watched.cancelled_caught
         self.log.write(Level.INFO, CLIENT_LEFT)
         return Special(499)
+
+    def _departure(self) -> Departure:
+        if self.departure is None:
+            self.descriptor = self.stream.sock.fileno()
+            self.departure = self.running.watch.begin(self.descriptor)
+        return self.departure
 
     async def body(self, facts: Facts) -> SpooledBody | Special | Response | None:
         """The request's body, read whole; None without one, an answer for one that is refused."""
@@ -386,11 +396,13 @@ class ClientConnection:
         core = facts.location.core
         may_keep = not self.running.stopping and keeps(core, facts.request, self.connection)
         try:
-            keep = await self.writer.write(facts, response, may_keep=may_keep)
+            keep = await self._write(facts, response, may_keep=may_keep)
         except Failed as failed:
             if failed.failure.kind is FailureClass.TIMEOUT:
                 self._timed_out(core)
             raise
+        if keep is None:
+            return False
         if response.silent:
             if response.status in TIMED_OUT:
                 self._timed_out(core)
@@ -411,6 +423,17 @@ class ClientConnection:
             return True
         await self._close(core, unread=unread or bool(self.reader.buffer))
         return False
+
+    async def _write(self, facts: Facts, response: Response, *, may_keep: bool) -> bool | None:
+        """Write a response; whether the connection may be kept, None where the client has left."""
+        if not response.watched:
+            return await self.writer.write(facts, response, may_keep=may_keep)
+        with self._departure():
+            return await self.writer.write(facts, response, may_keep=may_keep)
+        self.log.write(Level.INFO, CLIENT_LEFT)
+        if not facts.bytes_sent:
+            facts.status = 499
+        return None
 
     async def _refuse(self, refused: BadRequest, *, silent: bool = False) -> bool:
         """Answer a malformed head with its page, and close; `silent` leaves the page out."""
