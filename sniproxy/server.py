@@ -19,7 +19,7 @@ from .facts import Connection
 from .message import Level, Side
 from .running import Listener
 from .site import Site
-from .site.listeners import Binding, close_all
+from .site.listeners import Binding, Key, close_all
 from .tls.stream import SocketStream
 
 # Accepting can fail for want of descriptors or memory: nginx too waits before it goes on.
@@ -59,6 +59,10 @@ class Server:
         self.site.idle.stop()
         for connection in self._connections:
             connection.stop_if_waiting()
+
+    def sockets(self) -> dict[Key, socket.socket]:
+        """What it listens on, for a server that is to follow."""
+        return {binding.key: sock for binding, sock in self._sockets}
 
     async def _accept_all(self, connections: trio.Nursery) -> None:
         async with trio.open_nursery() as accepting:

@@ -42,16 +42,19 @@ def load(
     prefix: str = "",
     directives: str = "",
     is_variable: IsVariable = any_variable,
+    any_port: bool = False,
 ) -> Config:
     """Read the configuration file `path`: TOML if it is called `*.toml`, nginx.conf otherwise.
 
     `conf_prefix` is the folder that `include` starts from, by default that of `path`; `prefix`
     is the one of the files that are served.
     `directives` are of the main level and go first (`-g`). `is_variable` tells of a lower-cased
-    name whether there is such a variable. Raises `ConfigError` where nginx would refuse.
+    name whether there is such a variable. With `any_port`, port 0 is any free one.
+    Raises `ConfigError` where nginx would refuse.
     """
     file = os.fsencode(path).decode("latin-1")
-    build = _Build(os.path.dirname(file) if conf_prefix is None else conf_prefix, is_variable)
+    folder = os.path.dirname(file) if conf_prefix is None else conf_prefix
+    build = _Build(folder, is_variable, any_port)
     build.prefix = prefix
     build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
     build.reader.read(file, items_of(build.reader.load(file), file))
@@ -64,11 +67,17 @@ def parse(
     name: str = "configuration",
     *,
     conf_prefix: str = "",
+    directives: str = "",
     is_variable: IsVariable = any_variable,
+    any_port: bool = False,
 ) -> Config:
-    """Read a configuration at hand, without a file; `name` is what messages call it."""
+    """Read a configuration at hand, without a file; `name` is what messages call it.
+
+    `directives` and `any_port` are as for `load`.
+    """
     source = (text if isinstance(text, bytes) else text.encode("utf-8")).decode("latin-1")
-    build = _Build(conf_prefix, is_variable)
+    build = _Build(conf_prefix, is_variable, any_port)
+    build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
     build.reader.texts[name] = source
     build.reader.read(name, items_of(source, name, toml=syntax == "toml"))
     return build.config(name)
@@ -77,12 +86,12 @@ def parse(
 class _Build:
     """One configuration on its way in."""
 
-    def __init__(self, conf_prefix: str, is_variable: IsVariable) -> None:
+    def __init__(self, conf_prefix: str, is_variable: IsVariable, any_port: bool) -> None:
         self._is_variable = is_variable
         self._checks = ParseChecks(self._http_read)
         self._http_block: Block | None = None
         self._http: Http | None = None
-        self.reader = Reader(self._checks, conf_prefix)
+        self.reader = Reader(self._checks, conf_prefix, any_port=any_port)
         self.prefix = ""
 
     def _http_read(self, block: Block, checks: ParseChecks) -> None:

@@ -16,7 +16,7 @@ from ..handlers.proxy import ProxyHandler
 from ..handlers.static import StaticHandler
 from ..http.head import HeadRules
 from ..logs.error import ErrorLog, Target
-from ..logs.sinks import Sinks
+from ..logs.sinks import Sink, Sinks
 from ..message import ConfigError, Level
 from ..routing import Locations
 from ..running import Running, RunningLocation, RunningServer, ServerTLS
@@ -27,7 +27,7 @@ from ..upstream.destinations import Destinations
 from ..upstream.idle import IdleWatch
 from ..upstream.peers import Upstream
 from .client_tls import ClientContexts
-from .listeners import Binding, bind_all, bindings, try_binding
+from .listeners import Binding, Key, bind_all, bindings, try_binding
 from .logs import Logs
 from .paths import Paths
 from .tls import KeyLog, TLSContexts
@@ -56,9 +56,13 @@ class Site:
     """The connections to upstreams that wait for another request."""
     resolvers: Sequence[Resolver]
 
-    def bind(self, report: Callable[[ConfigError], None]) -> list[tuple[Binding, socket.socket]]:
-        """Bind every address; raises `ConfigError`."""
-        return bind_all(self.bindings, report)
+    def bind(
+        self,
+        report: Callable[[ConfigError], None],
+        kept: Mapping[Key, socket.socket] | None = None,
+    ) -> list[tuple[Binding, socket.socket]]:
+        """Bind every address (`listeners.bind_all`); raises `ConfigError`."""
+        return bind_all(self.bindings, report, kept)
 
     def try_binding(self) -> None:
         """Bind every address and let go of it, as `-t` does; raises `ConfigError`."""
@@ -75,15 +79,19 @@ def build_site(
     *,
     default_error_log: Sequence[ErrorLogSaid] = STDERR,
     observers: Sequence[Target] = (),
+    access_observer: Sink | None = None,
     state: str | None = None,
 ) -> Site:
     """Open all that `config` needs; raises `ConfigError` in nginx's words.
 
     `default_error_log` is where errors go that no `error_log` claims (`-e`); `observers` see
-    every line besides; `state` is the folder of the development CA.
+    every line besides, and `access_observer` a line in `combined` for every request; `state` is
+    the folder of the development CA.
     """
     prepared = prepare(config, paths, state=state)
-    return prepared.open(default_error_log=default_error_log, observers=observers)
+    return prepared.open(
+        default_error_log=default_error_log, observers=observers, access_observer=access_observer
+    )
 
 
 def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepared:
@@ -143,12 +151,15 @@ class Prepared:
         *,
         default_error_log: Sequence[ErrorLogSaid] = STDERR,
         observers: Sequence[Target] = (),
+        access_observer: Sink | None = None,
     ) -> Site:
         """Open the logs; raises `ConfigError`."""
         http = self.config.http or Http((), {}, {})
         sinks = Sinks()
         try:
-            logs = Logs(sinks, self.paths, http.log_formats, default_error_log, observers)
+            logs = Logs(
+                sinks, self.paths, http.log_formats, default_error_log, observers, access_observer
+            )
             main_log = logs.error_log(self.config.error_log)
             for resolver in self.resolvers:
                 resolver.log = main_log

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...script import Template
 from ..addresses import Address, AddressError, parse_address
@@ -78,8 +78,10 @@ _SOCKET_NUMBERS = ("backlog", "fastopen")
 
 def listen(args: Args) -> Listen:
     url = args.first
+    free = args.any_port and url.endswith(":0")
     try:
-        address = parse_address(url, 80, listen=True)
+        address = parse_address(url[:-1] + "1" if free else url, 80, listen=True)
+        address = replace(address, url=url, port=0) if free else address
     except AddressError as error:
         args.fail(f'{error} in "{url}" of the "listen" directive')
     values: dict[str, int] = {}
