@@ -6,6 +6,7 @@ What each of them does, and what nginx logs when it meets it, is told by `--list
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
@@ -38,8 +39,7 @@ def main(words: Sequence[str]) -> int:
     )
     options = parser.parse_args(words)
     if options.list:
-        print("\n".join(line for upstream in ALL.values() for line in listed(upstream)))
-        return 0
+        return tell_all()
     unknown = [name for name in options.names if name not in ALL]
     if unknown:
         print(f'sniproxy: no upstream is called "{unknown[0]}"; see --list', file=sys.stderr)
@@ -56,6 +56,15 @@ def main(words: Sequence[str]) -> int:
         except OSError as error:
             print(f"sniproxy: {error}", file=sys.stderr)
             return 1
+    return 0
+
+
+def tell_all() -> int:
+    try:
+        print("\n".join(line for upstream in ALL.values() for line in listed(upstream)), flush=True)
+    except BrokenPipeError:
+        # Whoever reads has seen enough; Python would complain about it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import ssl
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack, asynccontextmanager
@@ -144,9 +143,7 @@ class Reports:
         serve = item.stash.get(_PROXIES, None)
         if report.failed and serve is not None:
             report.sections += [
-                (f"sniproxy error log of {', '.join(proxy.urls)}", "\n".join(logged(proxy)))
-                for proxy in serve.proxies
-                if proxy.error_log
+                section for proxy in serve.proxies if proxy.error_log for section in told_of(proxy)
             ]
         return report
 
@@ -159,22 +156,18 @@ def report_failures(request: pytest.FixtureRequest, serve: Serve) -> None:
     request.node.stash[_PROXIES] = serve
 
 
-def logged(proxy: RunningProxy) -> Iterator[str]:
-    """The last lines of the error log, each with what is known of it."""
-    lines = [record.line for record in proxy.error_log]
-    if len(lines) > MOST_LINES:
-        yield f"({len(lines) - MOST_LINES} lines before these)"
-    for line in lines[-MOST_LINES:]:
-        yield line
-        if words := known(line):
-            yield f"    {words}"
+def told_of(proxy: RunningProxy) -> Iterator[tuple[str, str]]:
+    """Heading and text: the last lines of the error log, and what is known of them."""
+    from ..knowledge import Groups, told
 
-
-def known(line: str) -> str:
-    """What is known of a line; "" for nothing."""
-    try:
-        knowledge = importlib.import_module("sniproxy.knowledge")
-    except ImportError:
-        return ""
-    explain = getattr(knowledge, "explain", None)
-    return str(explain(line) or "") if explain else ""
+    records = proxy.error_log
+    lines = [record.line for record in records[-MOST_LINES:]]
+    if len(records) > MOST_LINES:
+        lines.insert(0, f"({len(records) - MOST_LINES} lines before these)")
+    yield f"sniproxy error log of {', '.join(proxy.urls)}", "\n".join(lines)
+    groups = Groups()
+    for line in lines:
+        groups.feed(line)
+    groups.flush()
+    if groups:
+        yield "sniproxy explain", "\n".join(map(told, groups))

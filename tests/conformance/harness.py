@@ -1,4 +1,9 @@
-"""Plays the scenarios of a table on each program and observes what their neighbours see."""
+"""Plays the scenarios of a table on each program and observes what their neighbours see.
+
+The upstreams are the zoo's and the client is that of `sniproxy.testing`. sniproxy is a process here
+as nginx is, and not `sniproxy.serve`: both programs are given the same file and command line, and
+what is compared is the whole of what reaches the wire and the files of the logs.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.testing.fixtures import MOST_LINES, DevelopmentCA, Serve, Upstreams, logged
+from sniproxy.testing.fixtures import MOST_LINES, DevelopmentCA, Serve, Upstreams, told_of
 from sniproxy.testing.zoo import Upstream, animals
 
 pytest_plugins = ["pytester"]
@@ -80,12 +80,6 @@ def test_one_of_many(number, sniproxy_serve, tls_upstream, dev_ca):
         file.write(dev_ca.path + chr(10))
 """
 
-EXPLAINING = """
-import sys, types
-explain = lambda line: "because of the SNI" if "112" in line else ""
-sys.modules["sniproxy.knowledge"] = types.SimpleNamespace(explain=explain)
-"""
-
 
 def outcome(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     options = ("-p", "no:cacheprovider", "-W", "error", "-o", "trio_mode=true", *options)
@@ -122,6 +116,8 @@ def test_a_test_that_fails_is_told_why(pytester: pytest.Pytester) -> None:
     assert re.search(r"- sniproxy error log of https://127\.0\.0\.1:\d+ -", lines[headline])
     assert "[error]" in lines[headline + 1]
     assert "SSL alert number 112) while SSL handshaking to upstream" in lines[headline + 1]
+    assert re.search(r"- sniproxy explain -", lines[headline + 2])
+    assert any("proxy_ssl_server_name on;" in line for line in lines[headline + 3 :])
 
 
 def test_so_is_one_that_runs_on_trio(pytester: pytest.Pytester) -> None:
@@ -131,19 +127,13 @@ def test_so_is_one_that_runs_on_trio(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines("*peer closed connection in SSL handshake while *")
 
 
-def test_what_is_known_of_a_line_stands_beneath_it(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(FAILING)
-    pytester.makeconftest(EXPLAINING)
-    result = outcome(pytester)
-    result.stdout.fnmatch_lines(["*SSL alert number 112)*", "    because of the SNI"])
-
-
 def test_of_many_lines_the_last_are_shown(sniproxy_serve: Serve) -> None:
     proxy = sniproxy_serve(CONFIG % "https://127.0.0.1:1")
-    assert list(logged(proxy)) == []
     for number in range(MOST_LINES + 3):
         proxy.records.write(f"2024/07/15 17:14:08 [notice] 1#1: line {number}\n")
-    first, second, *_, last = logged(proxy)
+    [(heading, text)] = told_of(proxy)
+    assert heading == f"sniproxy error log of {proxy.urls[0]}"
+    first, second, *_, last = text.splitlines()
     assert first == "(3 lines before these)"
     assert second.endswith("line 3")
     assert last.endswith(f"line {MOST_LINES + 2}")

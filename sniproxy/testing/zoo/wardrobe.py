@@ -10,7 +10,7 @@ revoked certificates.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography import x509
@@ -127,8 +127,8 @@ def wear(directory: Path) -> None:
         "cross-signed": new_root.cross_signed(root)
         .intermediate("Zoo New Intermediate")
         .issue(GOOD_NAME),
-        "big": root.issue(GOOD_NAME, *many_names(2000)),
-        "too-big": root.issue(GOOD_NAME, *many_names(6000)),
+        "big-chain": replace(root.issue(GOOD_NAME), chain=(stranger.certificate,) * 80),
+        "too-big-chain": replace(root.issue(GOOD_NAME), chain=(stranger.certificate,) * 400),
         "client": client_root.issue(common_name="client"),
         "client-stranger": stranger.issue(common_name="stranger"),
         "client-expired": client_root.issue(common_name="expired", validity=Validity(-30, -1)),
@@ -154,10 +154,6 @@ def wear(directory: Path) -> None:
     (directory / "dh.pem").write_text(DH_PARAMETERS)
     (directory / "weak-dh.pem").write_text(WEAK_DH_PARAMETERS)
     write_revocation_lists(directory, root, stranger, first, leaves)
-
-
-def many_names(number: int) -> Iterator[str]:
-    return (f"name-{index}.{GOOD_NAME}" for index in range(number))
 
 
 def write_revocation_lists(

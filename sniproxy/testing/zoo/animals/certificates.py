@@ -75,10 +75,10 @@ REVOKED = dressed(
     verify_failed(23, "certificate revoked"),
     f"{VERIFY} proxy_ssl_crl one-revoked.crl;",
 )
-BIG = dressed("big", "shows a certificate of 60 kB, with 2000 names")
-TOO_BIG = dressed(
-    "too-big",
-    "shows a certificate of 180 kB, more than OpenSSL takes",
+BIG_CHAIN = dressed("big-chain", "sends 80 certificates that nobody needs, 30 kB of them")
+TOO_BIG_CHAIN = dressed(
+    "too-big-chain",
+    "sends 400 certificates that nobody needs, more than OpenSSL takes",
     handshake_failed("0A000098", "excessive message size"),
 )
 
@@ -91,6 +91,8 @@ def deep(intermediates: int) -> Upstream:
         verify_failed(20, "unable to get local issuer certificate"),
     )
 
+
+DEEP = deep(2)
 
 # Those that want a client certificate.
 

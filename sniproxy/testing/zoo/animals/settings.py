@@ -28,20 +28,6 @@ OLD = only(
     PROTOCOL_VERSION,
     "",
 )
-ONLY_12 = only(
-    "tls-1.2",
-    "speaks TLS 1.2 only",
-    TLS(maximum=TLS12),
-    PROTOCOL_VERSION,
-    "proxy_ssl_protocols TLSv1.3;",
-)
-ONLY_13 = only(
-    "tls-1.3",
-    "speaks TLS 1.3 only",
-    TLS(minimum=TLS13),
-    PROTOCOL_VERSION,
-    "proxy_ssl_protocols TLSv1.2;",
-)
 RSA_ONLY = only(
     "rsa",
     "has an RSA certificate only",
