@@ -66,7 +66,8 @@ class Sign:
     with_: tuple[str, ...] = ()
     schemes: frozenset[str] = frozenset()
     ports: tuple[str, ...] = ()
-    asked: str = ""
+    asked_by_address: bool = False
+    to_front_door: bool = False
 
     @property
     def cause_names(self) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_address
 
 from .fields import CLIENT, START, UPSTREAM, head_of, phase_of, quoted, side_of_phase
 from .openssl import Told, Words, told
@@ -16,6 +18,7 @@ _IN_FILE = re.compile(r" in [^\s:]+:\d+$")
 _OF_THE_START = re.compile(
     r"SSL_CTX_|cannot load |X509_check_private_key|PEM_read_bio|bind\(\) to "
 )
+_HANDSHAKE = re.compile(r"SSL_do_handshake\(\)|peer closed connection|timed out")
 _OF_THE_CLIENT = ("client prematurely closed", "that client")
 
 
@@ -52,6 +55,18 @@ def upstream_of(text: str, start: int = 0) -> Upstream | None:
     return Upstream(match[1], match[2]) if match and match[2] else None
 
 
+@lru_cache(maxsize=4_096)
+def is_front_door(upstream: Upstream) -> bool:
+    """Whether it is a public address on the port of https: a site or CDN of many names."""
+    host, _, port = upstream.address.rpartition(":")
+    if upstream.scheme != "https" or port != "443":
+        return False
+    try:
+        return ip_address(host.strip("[]")).is_global
+    except ValueError:
+        return False
+
+
 def asked_by_address(text: str, start: int = 0) -> bool:
     """Whether the client's Host was an address."""
     host = quoted(text, "host", start)
@@ -70,7 +85,8 @@ class Facts:
     errno: int | None
     scheme: str
     port: str
-    by_address: bool
+    asked_by_address: bool
+    to_front_door: bool
 
 
 def facts_of(record: Record, words: Words, upstream: Upstream | None, by_address: bool) -> Facts:
@@ -89,7 +105,8 @@ def facts_of(record: Record, words: Words, upstream: Upstream | None, by_address
         errno=int(errno[-1]) if errno and len(errno[-1]) < 5 else None,
         scheme=upstream.scheme if upstream else "",
         port=upstream.address.rpartition(":")[2] if upstream else "",
-        by_address=by_address,
+        asked_by_address=by_address,
+        to_front_door=upstream is not None and is_front_door(upstream),
     )
 
 
@@ -111,7 +128,8 @@ def side_of(
         side = side_of_phase(phase, is_cut=is_cut)
         # A client's ordinary failure is logged at info: an error is an upstream's, and the line
         # was cut before it said so.
-        if is_cut and phase == "SSL handshaking" and level == "error":
+        is_error = level == "error" and _HANDSHAKE.search(message)
+        if is_cut and phase == "SSL handshaking" and is_error:
             return UPSTREAM
         if side is not None:
             return side

@@ -62,8 +62,8 @@ class Groups:
         self.unknown = 0
         """Records that no sign fits."""
         self._groups: dict[tuple[object, ...], Group] = {}
-        self._reader = Reader()
         self._explainer = Explainer(catalogue())
+        self._reader = Reader(self._explainer.judge)
 
     def __iter__(self) -> Iterator[Group]:
         return iter(self._groups.values())

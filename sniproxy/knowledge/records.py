@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from .fields import FIELD, head_of, is_phase, phase_of
@@ -21,13 +21,14 @@ MOST_PIECES = 40
 _TIME = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ")
 _TIME_LENGTH = len("2024/07/15 17:14:08 ")
 _LEVEL = re.compile(
-    r"\[(emerg|alert|crit|error|warn|notice|info|debug)\] ?(?:\d+#\d+:? ?)?(\*\d+ )?"
+    r"\[(emerg|alert|crit|error|warn|notice|info|debug)\] ?(?:\d+#\d+:? ?)?(?:\*\d+ )?"
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _ACCESS = re.compile(r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:")
 _BEGINNING = re.compile(
-    r"[\s>*`-]*(?:\*?\d+ )?(?:SSL_\w+\(|upstream |peer closed|connect\(\)|recv\(\)|no live |"
-    r"no resolver |cannot load |nginx: |host not found|client |js |\d{4}[-/]\d\d[-/]\d\d|\{)"
+    r"[\s>*`-]*(?:\w*\] )?(?:\d+#\d+: )?(?:\*?\d+ )?"
+    r"(?:SSL_\w+\(|upstream |peer closed|connect\(\)|recv\(\)|no live |no resolver |"
+    r"cannot load |nginx: |host not found|client |js |\d{4}[-/]\d\d[-/]\d\d|\{)"
 )
 _MESSAGES = ("log", "message", "msg", "MESSAGE", "textPayload", "line")
 """Where loggers that write JSON keep the line."""
@@ -41,18 +42,18 @@ class Record:
     time: str | None = None
     """`2024/07/15 17:14:08`; None where the line has none any more."""
     level: str | None = None
-    numbered: bool = False
-    """A connection's number stood before the message: the whole line has a client, too."""
 
 
 class Reader:
     """Physical lines in, records out: puts wrapped lines together and takes others apart.
 
-    A line that looks cut is held back until the next one shows whether it goes on there;
-    `flush` ends the waiting.
+    A line that may go on in the next one is held back until that has come; `flush` ends the
+    waiting. `judge` says how much sense a text makes, so that pieces are put together as they
+    make the most.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, judge: Callable[[Record], int]) -> None:
+        self._judge = judge
         self._held: Record | None = None
         self._more: list[str] = []
 
@@ -63,13 +64,15 @@ class Reader:
             level = _LEVEL.match(line, 20)
             if level is not None and _TIME.match(line) and line.find(" [", level.end()) < 0:
                 text = line[level.end() :]
-                record = Record(text, line[:19], level[1], level[2] is not None)
-                if text[-1:] == '"' or not is_open(record):
+                record = Record(text, line[:19], level[1])
+                if text[-1:] == '"' or not may_go_on(record):
                     yield record
                 else:
                     self._held = record
                 return
-        yield from self._feed(line)
+        for start in range(0, max(len(line), 1), LONGEST):
+            for record in split(line[start : start + LONGEST]):
+                yield from self._place(record)
 
     def flush(self) -> Iterator[Record]:
         """What was held back."""
@@ -77,19 +80,17 @@ class Reader:
         self._held, self._more = None, []
         if held is None:
             return
-        if not more:
-            yield held
-            return
-        best = max(_joined(held, more), key=lambda record: completeness(record.text))
+        best = held
+        if more:
+            least = self._judge(held) + (not is_cut(held.text))
+            ways = [(self._judge(way), way) for way in _joined(held, more)]
+            most = max(sense for sense, _ in ways)
+            if most >= least:
+                best = next(way for sense, way in ways if sense == most)
         yield best
         if best is held:
             for piece in more:
                 yield Record(piece)
-
-    def _feed(self, line: str) -> Iterator[Record]:
-        for start in range(0, max(len(line), 1), LONGEST):
-            for record in split(line[start : start + LONGEST]):
-                yield from self._place(record)
 
     def _place(self, record: Record) -> Iterator[Record]:
         if self._held is not None and not self._held.text:
@@ -100,7 +101,7 @@ class Reader:
             self._more.append(record.text)
             return
         yield from self.flush()
-        if is_open(record):
+        if may_go_on(record):
             self._held = record
         else:
             yield record
@@ -116,11 +117,11 @@ class Reader:
         )
 
 
-def records(line: str) -> Iterator[Record]:
+def records(text: str, judge: Callable[[Record], int]) -> Iterator[Record]:
     """The records of one text: a line, or several of which some were wrapped."""
-    reader = Reader()
-    for part in line.splitlines():
-        yield from reader.feed(part)
+    reader = Reader(judge)
+    for line in text.splitlines():
+        yield from reader.feed(line)
     yield from reader.flush()
 
 
@@ -137,7 +138,7 @@ def split(line: str) -> Iterator[Record]:
         if _TIME.fullmatch(line.strip() + " "):
             yield Record("", line.strip())
         elif not _ACCESS.search(line):
-            yield Record(line.strip())
+            yield Record(line)
         return
     starts = [first, *(match for match in begins if match.start() > first.start())]
     before = line[: _start(line, first)]
@@ -147,7 +148,7 @@ def split(line: str) -> Iterator[Record]:
     ends = [_start(line, match) for match in starts[1:]] + [len(line)]
     for match, end in zip(starts, ends, strict=True):
         time = line[_start(line, match) : match.start()].strip() or None
-        yield Record(line[match.end() : end].rstrip(), time, match[1], match[2] is not None)
+        yield Record(line[match.end() : end], time, match[1])
 
 
 def plain(line: str) -> str:
@@ -159,35 +160,37 @@ def plain(line: str) -> str:
     return line.replace("\t", " ").rstrip("\r\n")
 
 
-def is_open(record: Record) -> bool:
-    """Whether the line looks as if it went on."""
+def is_cut(text: str) -> bool:
+    """Whether the text breaks off: behind a blank, inside quotes or brackets."""
+    return (
+        text[-1:] in (" ", ",", "") or text.count('"') % 2 == 1 or text.count("(") > text.count(")")
+    )
+
+
+def may_go_on(record: Record) -> bool:
+    """Whether the next line may belong to this one."""
     text = record.text
-    if not text:
-        return True
-    if text.count('"') % 2:
-        return True
     if ", client: " in text:
-        return text[-1:] == ","
-    if record.numbered or text.count("(") > text.count(")"):
+        return is_cut(text)
+    # A message without fields is a whole one, or was wrapped before them.
+    if record.level is not None or " while " in text or is_cut(text):
         return True
-    return " while " in text or text[-1:] == ","
+    return _BEGINNING.match(text) is not None
 
 
 def completeness(text: str) -> int:
-    """How many of nginx's fields are there, whole."""
-    fields = len(FIELD.findall(text))
-    return 2 * (fields + is_phase(phase_of(head_of(text)))) + (text.count('"') % 2 == 0)
+    """How many of the parts that nginx and OpenSSL write are there, whole."""
+    phase = phase_of(head_of(text))
+    parts = len(FIELD.findall(text)) + text.count("error:")
+    parts += is_phase(phase) * (1 + ("upstream" in phase))
+    return 2 * parts + (not is_cut(text))
 
 
 def _joined(held: Record, more: list[str]) -> Iterator[Record]:
-    """The ways in which the pieces may belong together; the first of the best is taken."""
+    """The ways in which the pieces may belong together."""
     pieces = [held.text, *more]
-    ways = ["".join(pieces), " ".join(piece.strip() for piece in pieces)]
-    if len({len(piece) for piece in pieces[1:-1]}) > 1:
-        ways.reverse()  # not cut at a fixed width, so at blanks
-    for text in ways:
-        yield Record(text, held.time, held.level, held.numbered)
-    yield held
+    yield replace(held, text="".join(pieces))
+    yield replace(held, text=" ".join(piece.strip() for piece in pieces))
 
 
 def _begins_record(line: str, level: re.Match[str]) -> bool:
