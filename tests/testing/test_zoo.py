@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -9,9 +10,21 @@ from pathlib import Path
 
 import pytest
 import trio
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from sniproxy.testing.client import Reception, visit
-from sniproxy.testing.zoo import Parting, Peer, Upstream, Zoo, animals, open_zoo, wear
+from sniproxy.testing.zoo import (
+    Ending,
+    Parting,
+    Peer,
+    Upstream,
+    Zoo,
+    animals,
+    open_zoo,
+    wear,
+    zoo_in_thread,
+)
 
 REQUEST = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -180,3 +193,76 @@ def test_animals_have_names_of_their_own() -> None:
     assert len({upstream.name for upstream in table}) == len(table)
     assert all(upstream.does for upstream in table)
     assert replace(animals.GOOD, name="other").name != animals.GOOD.name
+
+
+def test_what_drips_stops_when_nobody_is_there(certificates: Path) -> None:
+    async def play(zoo: Zoo, peer: Peer) -> None:
+        reception = Reception()
+        with trio.move_on_after(0.1):
+            await asking(reception, ends=False)(zoo, peer)
+
+    (seen,) = run(certificates, animals.DRIP, play).visits
+    assert seen.requests == (REQUEST,)
+    assert seen.parting is Parting.CLOSED
+
+
+def test_what_drips_says_all_of_it(certificates: Path) -> None:
+    move = replace(animals.DRIP.answers, pace=0.0001, then=Ending.CLOSE)
+    reception = Reception()
+    run(certificates, replace(animals.DRIP, answers=move), asking(reception, ends=False))
+    assert reception.responses[0].endswith(b"\r\n\r\nSNI upstream.test\nGET /a HTTP/1.1\n")
+
+
+@pytest.mark.parametrize(("protocol", "chosen"), [("h2", "h2"), ("spdy/1", "")])
+def test_alpn_is_insisted_on(certificates: Path, protocol: str, chosen: str) -> None:
+    reception = Reception()
+
+    async def play(zoo: Zoo, peer: Peer) -> None:
+        tls = context()
+        tls.set_alpn_protocols([protocol])
+        await visit(peer.port, (REQUEST,), reception, tls, ends=True)
+
+    run(certificates, animals.NEEDS_ALPN, play)
+    assert reception.alpn == chosen
+    assert (reception.handshake == "finished") is bool(chosen)
+
+
+@pytest.mark.parametrize("server_name", ["upstream.test", None])
+def test_a_certificate_for_those_who_do_not_ask(
+    certificates: Path, server_name: str | None
+) -> None:
+    others = x509.load_pem_x509_certificate((certificates / "wrong-host.pem").read_bytes())
+    seen: list[bytes] = []
+
+    async def play(zoo: Zoo, peer: Peer) -> None:
+        stream = trio.SSLStream(
+            await trio.open_tcp_stream("127.0.0.1", peer.port),
+            context(),
+            server_hostname=server_name,
+            https_compatible=True,
+        )
+        async with stream:
+            await stream.do_handshake()
+            seen.append(stream.getpeercert(binary_form=True))
+
+    run(certificates, animals.NEEDS_SNI_CERTIFICATE, play)
+    assert (seen == [others.public_bytes(Encoding.DER)]) is (server_name is None)
+
+
+async def test_the_blocks_own_error_is_its_own(certificates: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with open_zoo(certificates):
+            raise ZeroDivisionError
+
+
+def test_in_a_thread(certificates: Path) -> None:
+    with zoo_in_thread(certificates) as zoo:
+        peer = zoo.house("plain")
+        assert zoo.house(animals.GOOD).root == certificates / "root.pem"
+        with socket.create_connection(("127.0.0.1", peer.port)) as client:
+            client.sendall(REQUEST)
+            assert client.recv(65536).endswith(b"no SNI\nGET /a HTTP/1.1\n")
+            assert peer.staying == 1
+        assert peer.wait_for(lambda: not peer.staying)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", peer.port))
