@@ -241,6 +241,8 @@ class Response:
     """The same for Date."""
     flushes: bool = False
     """Whether the head goes out before anything of the body has come (`proxy_buffering off`)."""
+    watched: bool = False
+    """Whether a client that leaves before the end of the body puts an end to it."""
     trailers: Callable[[], Sequence[Header]] | None = None
     """What follows the last chunk, known at the end of the body."""
     upgraded: Upgraded | None = None

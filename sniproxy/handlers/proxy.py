@@ -209,7 +209,7 @@ class ProxyHandler:
             and head.status >= 300
             and facts.location.core.page_for(head.status) is not None
         ):
-            return self._intercepted(answer, facts)
+            return self._intercepted(answer, facts, log)
         accelerated = rules.accelerated(head)
         if accelerated:
             facts.limit_rate = limit_rate(accelerated, facts.limit_rate)
@@ -228,7 +228,7 @@ class ProxyHandler:
         body = None if switches else answer.body(self._reading(buffered, values, log))
         response = Response(
             head.status,
-            body or b"",
+            b"" if body is None else body,
             content_type=content_type,
             content_length=head.content_length,
             headers=tuple(reply.headers),
@@ -237,14 +237,16 @@ class ProxyHandler:
             own_server=rules.own_server,
             own_date=rules.own_date,
             flushes=not (buffered or answer.rest),
+            watched=self.watches_client and not (body is None or body.is_here),
             trailers=None if body is None else lambda: rules.without_hidden(body.trailers),
             upgraded=answer.upgraded() if switches else None,
         )
         return ranged(response, facts) if proxy.proxy_force_ranges else response
 
-    def _intercepted(self, answer: Answer, facts: Facts) -> Special:
+    def _intercepted(self, answer: Answer, facts: Facts, log: ConnectionLog) -> Special:
         """An error of the upstream's that `error_page` answers."""
         answer.abandon()
+        log.action = "sending to client"
         if answer.head.status == 401:
             asked = [field for field in answer.head.headers if field[0].lower() == AUTHENTICATE]
             facts.carried = (*facts.carried, *asked)

@@ -25,6 +25,10 @@ _NEXT: Final = re.compile(rb"(?: \r (?: \n " + _SIZE_LINE + rb")? )?", re.VERBOS
 _TRAILER: Final = re.compile(rb"(?P<skipped>[^\r\n]+)?(?:\r(?P<end>\n)?)?")
 """What may stand where: the longest beginning of it, with `end` when it is whole."""
 
+_HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]+")
+_LAST_LINES: Final = b"0\r\n\r\n"
+_AFTER_DATA: Final = b"\r\n" + _LAST_LINES
+
 _LEADING_ZEROS: Final = re.compile(rb"^(\r\n)?0+(?=0)")
 
 
@@ -77,6 +81,25 @@ class ChunkReader:
         self._received = 0
         self._pending = b""
         self._too_large = ""
+
+    @property
+    def least(self) -> int:
+        """How many bytes must still come before the body can be over."""
+        if self.done:
+            return 0
+        if self._left:
+            return self._left + len(_AFTER_DATA)
+        pending = self._pending
+        if self._expected is _TRAILER:
+            line = pending.removesuffix(b"\r")
+            return (4 if line else 2) - (line != pending)
+        if self._expected is _NEXT and len(pending) < 2:
+            return len(_AFTER_DATA) - len(pending)
+        digits = _HEXADECIMAL.search(pending)
+        if digits is None:
+            return len(_LAST_LINES)
+        size = int(digits[0], 16)
+        return (size + len(_AFTER_DATA) if size else 2) + 2 - pending.endswith(b"\r")
 
     def feed(self, data: bytes) -> bytes:
         """The bytes of the body that `data`, the next bytes received, complete.

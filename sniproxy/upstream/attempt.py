@@ -132,7 +132,8 @@ class Attempt:
         head, rest = await self._exchanged(stream)
         self._keep_session(stream)
         self.facts.header_time = time.monotonic() - self.facts.began
-        self.facts.status = head.status
+        if self.facts.status is None:
+            self.facts.status = 200 if head.status == HTTP_0_9 else head.status
         self.facts.headers = head.headers
         return Answer(head, rest, self)
 
@@ -240,6 +241,7 @@ class Attempt:
 
     async def _hint(self, head: ResponseHead, length: int) -> None:
         """Pass early hints on, while all of them together are not too long."""
+        self.facts.status = head.status  # which stays, whatever the answer is
         if length > self.outgoing.proxy.proxy_buffer_size:
             self.outgoing.log.write(Level.INFO, "upstream sent too big early hints")
         else:

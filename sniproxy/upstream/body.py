@@ -41,8 +41,8 @@ class Reading:
     timeout: float
     """`proxy_read_timeout`, in seconds."""
     held: int = HELD
-    """Bytes that are waited for before a piece goes on, one of `proxy_buffers`; 0 waits for
-    none (`proxy_buffering off`)."""
+    """Bytes that are waited for before a piece goes on, one of `proxy_buffers`, unless the body
+    may be over before; 0 waits for none (`proxy_buffering off`)."""
     most: int = READ
     """Bytes that are read at once."""
     trailers: int = 0
@@ -59,7 +59,7 @@ class ResponseBody:
     """One body; its end gives the peer and the connection back.
 
     Small pieces are held back until they fill a buffer or the body ends, as nginx does it
-    (`proxy_buffering on`).
+    (`proxy_buffering on`). Of chunks it waits for no more than the end of the one that it is in.
     """
 
     def __init__(
@@ -98,6 +98,8 @@ class ResponseBody:
         elif head.chunked:
             self._chunks = ChunkReader(Side.UPSTREAM, keep_trailers=bool(reading.trailers))
             self._left = None
+        self._came = 0
+        self._enough = self._reading.held if self._chunks is None else self._chunks.least
         self._over = False
         self._broken = False
 
@@ -106,11 +108,12 @@ class ResponseBody:
         if self._broken:
             raise BodyBroken
         held = b""
-        enough = self._reading.held or 1
         try:
-            while len(held) < enough and not self._over:
+            while not self._over:
                 piece = await self._piece()
                 held = held + piece if held else piece
+                if self._goes_on() and held:
+                    break
         except _Invalid as invalid:
             self._broken = True
             self._log.action = READING
@@ -123,9 +126,17 @@ class ResponseBody:
             self._end()
             if not held or failed.failure.kind is FailureClass.TIMEOUT:
                 raise BodyBroken from None
-        self._facts.response_length += len(held)
         self._log.action = "sending to client"
         return held
+
+    def _goes_on(self) -> bool:
+        """Whether what has come is passed on: a buffer is full, or it might have been the end."""
+        if self._came < self._enough and self._came < self._reading.held:
+            return False
+        self._came = 0
+        if self._chunks is not None:
+            self._enough = self._chunks.least
+        return True
 
     async def _piece(self) -> bytes:
         """Some bytes of the body; b"" says little, `_over` says that it has ended."""
@@ -141,6 +152,8 @@ class ResponseBody:
                 self._reusable = False
                 self._end()
                 return b""
+        self._came += len(data)
+        self._facts.response_length += len(data)
         if self._trailers is not None:
             self._take_trailers(self._trailers, data)
             return b""
@@ -207,6 +220,11 @@ class ResponseBody:
             self._over = True
             self._facts.response_time = time.monotonic() - self._facts.began
             self._give_back(self._reusable and not self._broken)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether all of it has come, so that it costs no wait."""
+        return self._over or (self._left is not None and len(self._rest) >= self._left)
 
     def abandon(self) -> None:
         """Nobody reads the rest: the client is gone, or another place answers."""

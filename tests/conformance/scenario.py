@@ -114,6 +114,8 @@ class Table:
     scenarios: tuple[Scenario, ...]
     server: str = ""
     """Directives of the server they share."""
+    before: str = ""
+    """Directives of the http level, before that server."""
     http: str = ""
     """More servers; FRONT is the plain address to listen on, FRONT_TLS the one for TLS, whose
     port is TLS_PORT."""
@@ -177,6 +179,7 @@ events {{ worker_connections 256; }}
 http {{
     access_log access.log;
     proxy_ssl_session_reuse off;
+    {table.before}
 {groups}
     server {{
         listen {front};

@@ -620,6 +620,13 @@ def intercepted(name: str, rule: str, directives: str, *fields: str, **more: obj
 
 
 ERRORS = (
+    intercepted(
+        "named",
+        "a named location's own errors are told where the request was",
+        "error_page 404 @named;",
+        server="location @named { root html; }",
+        logs=("open()",),
+    ),
     intercepted("intercept", "an error has the page of error_page", "error_page 404 PAGE;", "X: y"),
     intercepted("intercept-status", "under another status", "error_page 404 =200 PAGE;", seen=200),
     intercepted("intercept-other", "an error without page goes through", "error_page 500 PAGE;"),

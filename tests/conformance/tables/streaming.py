@@ -333,6 +333,32 @@ EVENTS = (
         "",
     ),
     streamed(
+        "events-buffered",
+        "chunks go on at once in any case: each may have been the last but one",
+        (
+            Hear("\r\n\r\n"),
+            Say(CHUNKED + "5\r\none\n\n\r\n"),
+            Await("one"),
+            Say("5\r\ntwo\n\n\r\n"),
+            Await("two"),
+            Say("0\r\n\r\n"),
+        ),
+        (Say(GET), Hear("one"), Cue("one"), Hear("two"), Cue("two")),
+        "",
+    ),
+    streamed(
+        "events-half",
+        "but not half of one",
+        (
+            Hear("\r\n\r\n"),
+            Say(CHUNKED + "5\r\none\n\n\r\na\r\nfour"),
+            Await("one"),
+            Say(" score\r\n0\r\n\r\n"),
+        ),
+        (Say(GET), Hear("one"), Cue("one")),
+        "",
+    ),
+    streamed(
         "events-cut",
         "one that ends too soon",
         (Hear("\r\n\r\n"), Say(CHUNKED), Await("head"), Say("5\r\none\n\n\r\n"), Await("one")),
@@ -469,4 +495,113 @@ EARLY_HINTS = (
     ),
 )
 
-TABLE = Table("streaming", (*REQUESTS, *EARLY, *EVENTS, *EARLY_HINTS))
+LEAVING = (
+    Scenario(
+        "leaves",
+        "a client that leaves ends its request",
+        "",
+        (playing(Hear("\r\n\r\n"), then=Ending.WAIT),),
+        proxy_pass="http://PEER",
+        leaves=True,
+        status=(),
+        accesses=1,
+        logs=("epoll_wait() reported that client prematurely closed connection, so upstream",),
+    ),
+    Scenario(
+        "leaves-streamed",
+        "also one whose body went on as it came",
+        STREAM,
+        (playing(Hear("abc"), Cue("abc"), Hear("def"), then=Ending.WAIT),),
+        proxy_pass="http://PEER",
+        plays=(Say(HEAD + "Content-Length: 6\r\n\r\nabc"), Await("abc"), Say("def")),
+        ends=True,
+        status=0,
+        logs=("epoll_wait() reported that client prematurely closed connection, so upstream",),
+    ),
+    Scenario(
+        "leaves-ignored",
+        "unless that is ignored",
+        "proxy_ignore_client_abort on;",
+        (playing(Hear("\r\n\r\n"), Cue("asked"), Await("gone"), Say(OK)),),
+        proxy_pass="http://PEER",
+        plays=(Say(GET), Await("asked"), Cue("gone")),
+        ends=True,
+    ),
+    streamed(
+        "leaves-events",
+        "also while the answer comes",
+        (Hear("\r\n\r\n"), Say(CHUNKED), Await("head"), Say("5\r\none\n\n\r\n")),
+        (Say(GET), Hear("\r\n\r\n"), Cue("head"), Hear("one")),
+        "proxy_buffering off;",
+        then=Ending.WAIT,
+        ends=True,
+        logs=("epoll_wait() reported that client prematurely closed connection, so upstream",),
+    ),
+    streamed(
+        "leaves-buffered",
+        "of which it may not have seen anything",
+        (
+            Hear("\r\n\r\n"),
+            Say("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome"),
+            Cue("said"),
+        ),
+        (Say(GET), Await("said")),
+        "",
+        then=Ending.WAIT,
+        ends=True,
+        status=0,
+        logs=("epoll_wait() reported that client prematurely closed connection, so upstream",),
+    ),
+)
+
+COUNTS = "$upstream_status|$upstream_response_length|$upstream_bytes_received|$upstream_bytes_sent"
+COUNTED = (
+    Scenario(
+        "counts",
+        "bytes are counted as they are on the wire",
+        "access_log access.log counts;",
+        (playing(Hear("\r\n\r\n"), Say(CHUNKED + "5\r\none\n\n\r\n0\r\n\r\n")),),
+        proxy_pass="http://PEER",
+    ),
+    Scenario(
+        "counts-unbuffered",
+        "also without buffers",
+        "access_log access.log counts; proxy_buffering off;",
+        (playing(Hear("\r\n\r\n"), Say(CHUNKED + "5\r\none\n\n\r\n0\r\n\r\n")),),
+        proxy_pass="http://PEER",
+    ),
+    Scenario(
+        "counts-too-much",
+        "what is too much counts",
+        "access_log access.log counts;",
+        (playing(Hear("\r\n\r\n"), Say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay")),),
+        proxy_pass="http://PEER",
+        logs=("upstream sent more data than specified in",),
+    ),
+    Scenario(
+        "counts-hints",
+        "early hints too",
+        "access_log access.log counts; early_hints 1;",
+        (playing(Hear("\r\n\r\n"), Say(HINTS + OK)),),
+        proxy_pass="http://PEER",
+        status=103,
+    ),
+    Scenario(
+        "counts-streamed",
+        "bodies in chunks with their chunks",
+        "access_log access.log counts;" + STREAM,
+        (playing(Hear("abc"), Cue("abc"), Hear("0\r\n\r\n"), Say(OK)),),
+        proxy_pass="http://PEER",
+        plays=(
+            Say(HEAD + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
+            Await("abc"),
+            Say("0\r\n\r\n"),
+        ),
+    ),
+)
+
+TABLE = Table(
+    "streaming",
+    (*REQUESTS, *EARLY, *EVENTS, *EARLY_HINTS, *LEAVING, *COUNTED),
+    before=f"log_format counts '{COUNTS}|$bytes_sent|$body_bytes_sent|$request_length';",
+)
