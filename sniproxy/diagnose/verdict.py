@@ -209,7 +209,7 @@ def cause_of(question: Question, base: Attempt, followed: Attempt) -> str:
     if before.proxy_ssl_protocols != after.proxy_ssl_protocols:
         return "protocol-version"
     if before.proxy_ssl_ciphers != after.proxy_ssl_ciphers:
-        return "weak-dh" if "dh key" in base.reason else "handshake-refused"
+        return "weak-dh" if "dh key" in base.reason else "cipher-mismatch"
     if before.proxy_ssl_conf_command != after.proxy_ssl_conf_command:
         return "legacy-renegotiation"
     if base.result is Result.TOO_BIG:
@@ -223,7 +223,7 @@ def cause_of(question: Question, base: Attempt, followed: Attempt) -> str:
         return "verify-not-configured"
     if base.result is Result.MISNAMED:
         return "name-mismatch"
-    return "sni-wrong-name" if before.proxy_ssl_name != after.proxy_ssl_name else "host-header"
+    return "sni-wrong-name"
 
 
 def _explained(question: Question, base: Attempt, followed: Attempt) -> list[Directive]:
@@ -323,7 +323,10 @@ def _hopeless(question: Question, furthest: Attempt, tried: Sequence[str]) -> tu
                 "connect-failed",
             )
         case Result.UNPREPARED:
-            return "The files or settings named have to be mended first.", "client-certificate-load"
+            return (
+                "The files or settings named have to be mended first.",
+                "upstream-certificate-load",
+            )
         case Result.UNTRUSTED:
             return _UNTRUSTED.get(furthest.verify_result, _NO_AUTHORITY)
         case Result.MISNAMED:
@@ -342,7 +345,8 @@ def _hopeless(question: Question, furthest: Attempt, tried: Sequence[str]) -> tu
                 "not-http1-upstream",
             )
         case Result.NO_ANSWER | Result.MUTE:
-            return "TLS is fine; the application behind it has to be looked at.", "timeout"
+            cause = "timeout" if furthest.result is Result.MUTE else "upstream-closed"
+            return "TLS is fine; the application behind it has to be looked at.", cause
         case Result.ANSWERED:
             if says_wrong_port(furthest):
                 return "The port speaks TLS, and refuses this handshake.", "handshake-refused"
@@ -374,8 +378,8 @@ _NO_AUTHORITY = (
     "verify-chain",
 )
 _UNTRUSTED = {
-    9: ("It is not valid yet: check the clocks.", "verify-chain"),
-    10: ("It has to be renewed at the upstream.", "verify-chain"),
+    9: ("It is not valid yet: check the clocks.", "verify-expired"),
+    10: ("It has to be renewed at the upstream.", "verify-expired"),
     18: (
         "It certifies itself: trust exactly this certificate with --ca FILE "
         "(proxy_ssl_trusted_certificate), or give the upstream one of an authority.",
@@ -386,6 +390,6 @@ _UNTRUSTED = {
         "intermediate certificate: mend the chain there, or say --ca FILE with the authority.",
         "verify-chain",
     ),
-    23: ("It is revoked.", "verify-chain"),
+    23: ("It is revoked.", "verify-revoked"),
 }
 """By X509_V_*: what to do, and the cause."""

@@ -1,0 +1,85 @@
+"""Broken upstreams in a thread of their own, and the command beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sniproxy.cli.diagnose import main
+from sniproxy.diagnose.probe import Patience
+from sniproxy.in_thread import in_thread
+from sniproxy.testing.zoo import Peer, Upstream, open_zoo, wear
+
+HASTY = Patience(connect=1.0, handshake=0.3, answer=0.3)
+"""For upstreams on this machine."""
+
+
+@pytest.fixture(scope="session")
+def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wardrobe")
+    wear(directory)
+    return directory
+
+
+Housed = Callable[..., contextlib.AbstractContextManager[list[Peer]]]
+
+
+@pytest.fixture
+def housed(wardrobe: Path) -> Housed:
+    """`with housed(upstream, …) as peers`."""
+
+    @contextlib.contextmanager
+    def house(*upstreams: Upstream) -> Iterator[list[Peer]]:
+        @contextlib.asynccontextmanager
+        async def opened() -> AsyncIterator[list[Peer]]:
+            async with open_zoo(wardrobe) as zoo:
+                yield [await zoo.house(upstream) for upstream in upstreams]
+
+        with in_thread(opened) as (peers, _):
+            yield peers
+
+    return house
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the command said."""
+
+    status: int
+    text: str
+    errors: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def directives(self) -> list[str]:
+        """The lines to paste: those behind the empty line that follows the verdict."""
+        lines = self.text.split("\n\n")[-1].splitlines()
+        return [line for line in lines if not line.startswith("#")]
+
+
+Diagnose = Callable[..., Said]
+
+
+@pytest.fixture
+def diagnose(capsys: pytest.CaptureFixture[str]) -> Diagnose:
+    """`diagnose(word, …)` runs the command."""
+
+    def run(*words: str, patience: Patience = HASTY) -> Said:
+        capsys.readouterr()
+        try:
+            status = main(words, patience)
+        except SystemExit as exit_:
+            status = int(exit_.code or 0)
+        said = capsys.readouterr()
+        return Said(status, said.out, said.err)
+
+    return run

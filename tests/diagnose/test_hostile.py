@@ -1,0 +1,236 @@
+"""Upstreams that wish us ill, names that nobody has, command lines that make no sense."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sniproxy.diagnose.attempts import Attempt, Result, Setting
+from sniproxy.diagnose.probe import Patience
+from sniproxy.diagnose.report import names_words, printable, table
+from sniproxy.testing.certificates import Authority
+from sniproxy.testing.zoo import Upstream, animals
+from sniproxy.testing.zoo.behaviour import Move, Refusal
+from tests.diagnose.conftest import HASTY, Diagnose, Housed
+from tests.diagnose.worlds import question
+
+ESCAPE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+@contextlib.contextmanager
+def serving(play: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port where `play` has every connection, in a thread."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        ended = threading.Event()
+
+        def run() -> None:
+            while not ended.is_set():
+                with contextlib.suppress(OSError):
+                    client, _ = listener.accept()
+                    with client, contextlib.suppress(OSError):
+                        client.settimeout(1.0)
+                        play(client)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            ended.set()
+            thread.join()
+
+
+def test_escapes_in_a_certificate(diagnose: Diagnose, tmp_path: Path) -> None:
+    identity = Authority.root("Root").issue(common_name="\x1b[2J\x1b]0;owned\x07\r\nnginx logs: x")
+    identity.write(tmp_path, "evil")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "evil.pem", tmp_path / "evil.key")
+
+    def play(client: socket.socket) -> None:
+        with context.wrap_socket(client, server_side=True) as tls:
+            tls.recv(4096)
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with serving(play) as port:
+        for more in ((), ("--json",), ("--ca", str(tmp_path / "evil.pem"), "--name", "a.test")):
+            said = diagnose(f"https://127.0.0.1:{port}/", *more)
+            assert not ESCAPE.search(said.text)
+            assert "x1b" in said.text or "u001b" in said.text
+
+
+def test_endless_certificates(diagnose: Diagnose) -> None:
+    """A handshake message that never ends is given up, by the library or by the clock."""
+    record = b"\x16\x03\x03\x40\x00" + bytes(0x4000)
+    hello = bytes.fromhex("020000260303" + "00" * 32 + "00c02b00")
+    first = b"\x16\x03\x03" + len(hello).to_bytes(2) + hello
+    endless = b"\x16\x03\x03\x40\x00\x0b\xff\xff\xff" + bytes(0x4000 - 4)
+
+    def play(client: socket.socket) -> None:
+        client.recv(4096)
+        client.sendall(first + endless)
+        for _ in range(2000):
+            client.sendall(record)
+
+    with serving(play) as port:
+        began = time.monotonic()
+        said = diagnose(f"https://127.0.0.1:{port}/")
+    assert said.status == 4
+    assert time.monotonic() - began < 10
+
+
+def test_an_endless_header(diagnose: Diagnose) -> None:
+    def play(client: socket.socket) -> None:
+        data = client.recv(4096)
+        if data.startswith(b"\x16"):
+            client.sendall(b"HTTP/1.1 400 Bad\r\n\r\n")
+            return
+        client.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            client.sendall(b"X: " + b"y" * 1000 + b"\r\n")
+
+    with serving(play) as port:
+        said = diagnose(f"https://127.0.0.1:{port}/")
+    assert said.status == 4
+
+
+def test_a_tarpit_has_its_time(diagnose: Diagnose) -> None:
+    """A byte now and then does not make the whole last longer."""
+    patience = Patience(connect=0.3, handshake=5.0, answer=5.0, whole=0.6)
+
+    def play(client: socket.socket) -> None:
+        client.recv(4096)
+        client.settimeout(0.02)
+        client.sendall(b"\x16\x03\x03\x40\x00")
+        while True:
+            client.sendall(b"\x02")
+            with contextlib.suppress(TimeoutError):
+                if not client.recv(4096):
+                    return
+
+    with serving(play) as port:
+        began = time.monotonic()
+        said = diagnose(f"https://127.0.0.1:{port}/", patience=patience)
+        assert time.monotonic() - began < 2
+    assert said.status == 4
+    assert "in time" in said.errors
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 7, 4096])
+@pytest.mark.parametrize("first", [b"\x15\x03", b"\x16\x03\x01", b"HTTP", b"\x00", b"\xff" * 9])
+def test_any_bytes(housed: Housed, diagnose: Diagnose, first: bytes, size: int) -> None:
+    bytes_ = (first + bytes(range(256)) * 16)[:size]
+    upstream = Upstream("bytes", "says them", refuses=Refusal(Move(bytes_)))
+    with housed(upstream) as (peer,):
+        said = diagnose(f"https://127.0.0.1:{peer.port}/", "--name", "a.test")
+        assert said.status in (3, 4)
+        assert len(peer.visits) <= 12
+    assert not ESCAPE.search(said.text)
+    assert "Traceback" not in said.errors
+
+
+def test_an_alert_of_an_odd_size_is_no_plain_http(housed: Housed, diagnose: Diagnose) -> None:
+    """What a library takes for a wrong version may be an alert: the first bytes tell."""
+    odd = Upstream(
+        "odd",
+        "answers a hello without a name with an alert of an unknown version",
+        refuses=Refusal(Move(b"\x15\x03\x09\x00\x02\x02\x28"), unless=("upstream.test",)),
+    )
+    with housed(odd) as (peer,):
+        said = diagnose(f"https://127.0.0.1:{peer.port}/", "--name", "upstream.test", "--json")
+    assert (said.status, said.data["cause"]) == (3, "sni-missing")
+    assert said.data["attempts"][0]["result"].startswith("alert")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("http://a.test/",),
+        ("https://",),
+        ("https://a.test:port/",),
+        ("https://a.test:70000/",),
+        ("https://user@a.test/",),
+        ("https://a.test/\x1b[2J",),
+        ("https://[::1/",),
+        ("https://a.test/", "--name", "x y"),
+        ("https://a.test/", "--name", "\x1b[2J"),
+        ("https://a.test/", "--host", "a\r\nb: c"),
+        ("https://a.test/", "--cert", "x"),
+        ("https://a.test/", "--ca", "/nowhere"),
+        ("https://a.test/", "--format", "yaml"),
+        (),
+    ],
+)
+def test_usage(diagnose: Diagnose, words: tuple[str, ...]) -> None:
+    said = diagnose(*words)
+    assert said.status == 2
+    assert said.errors
+    assert not ESCAPE.search(said.errors)
+    assert "Traceback" not in said.errors
+
+
+def test_a_host_that_nobody_knows(diagnose: Diagnose) -> None:
+    said = diagnose("https://nobody.invalid/")
+    assert said.status == 4
+    assert "nobody" in said.errors
+
+
+def test_files_that_are_no_certificates(housed: Housed, diagnose: Diagnose, tmp_path: Path) -> None:
+    (tmp_path / "no.pem").write_text("no")
+    with housed(animals.GOOD) as (peer,):
+        url = f"https://127.0.0.1:{peer.port}/"
+        said = diagnose(url, "--name", "a.test", "--ca", str(tmp_path / "no.pem"))
+        assert (said.status, "no.pem" in said.text) == (4, True)
+
+
+def test_resolve_keeps_the_name(housed: Housed, diagnose: Diagnose) -> None:
+    with housed(animals.NEEDS_SNI) as (peer,):
+        said = diagnose(
+            f"https://upstream.test:{peer.port}/a?b", "--resolve", "127.0.0.1", "--json"
+        )
+        assert said.status == 3
+        assert peer.visits[-1].server_name == "upstream.test"
+        asked = next(visit.requests[0] for visit in peer.visits if visit.requests)
+    assert asked.startswith(b"GET /a?b HTTP/1.1\r\nHost: upstream.test\r\n")
+    assert said.data["proxy_pass"] == f"https://127.0.0.1:{peer.port}"
+
+
+def test_what_is_printed_has_an_end() -> None:
+    attempt = Attempt(
+        Setting(question().base), Result.ANSWERED, "l" * 9999, names=("n" * 9999,) * 999, status=200
+    )
+    lines = list(table(question(), [attempt]))
+    assert max(map(len, lines)) < 400
+    assert names_words(attempt.names).endswith("+996")
+
+
+def test_printable_is_plain() -> None:
+    assert printable("a\x1b[2J\xe9\n") == "a\\x1b[2J\\xe9\\x0a"
+
+
+def test_a_terminal_sees_what_is_tried(
+    housed: Housed,
+    diagnose: Diagnose,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with housed(animals.GOOD) as (peer,):
+        said = diagnose(f"https://127.0.0.1:{peer.port}/", "--json")
+    assert "\r\x1b[K1: no SNI …" in said.errors
+    assert said.errors.endswith("\r\x1b[K")
+    assert json.loads(said.text)["status"] == 0
+
+
+def test_defaults_stay_below_ten_seconds() -> None:
+    assert Patience().whole <= 10
+    assert HASTY.whole <= 10
