@@ -11,6 +11,9 @@ from typing import Any
 
 from .openssl import Words
 
+SHORT_REASON = 8
+"""Characters; so short a reason (`EC lib`) says too little where nothing stands around it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cure:
@@ -61,6 +64,7 @@ class Sign:
     reasons: frozenset[str] = frozenset()
     alerts: frozenset[int] = frozenset()
     verify: frozenset[int] = frozenset()
+    levels: frozenset[str] = frozenset()
     during: tuple[str, ...] = ()
     errno: frozenset[int] = frozenset()
     with_: tuple[str, ...] = ()
@@ -105,7 +109,7 @@ def _sign(entry: Mapping[str, Any], causes: Mapping[str, Cause]) -> Sign:
     made["with_"] = tuple(made.pop("with", ()))
     for key in ("text", "during", "ports"):
         made[key] = tuple(entry.get(key, ()))
-    for key in ("reasons", "alerts", "verify", "errno", "schemes"):
+    for key in ("reasons", "alerts", "verify", "levels", "errno", "schemes"):
         made[key] = frozenset(entry.get(key, ()))
     return Sign(**made)
 
@@ -115,5 +119,6 @@ def _words(table: Mapping[str, Any], signs: tuple[Sign, ...]) -> Words:
     for key, reason in table["numbers"].items():
         library, number = map(int, key.split(":"))
         reasons[library, number] = reason
-    loose = sorted({reason for sign in signs for reason in sign.reasons if len(reason) > 8})
-    return Words(reasons, table["alerts"], table["verify"], tuple(loose))
+    known = frozenset(reason for sign in signs for reason in sign.reasons)
+    loose = tuple(sorted(reason for reason in known if len(reason) > SHORT_REASON))
+    return Words(reasons, table["alerts"], table["verify"], known, loose)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from .catalogue import Catalogue, Cause, Sign, catalogue
 from .facts import Facts, Upstream, asked_by_address, facts_of, is_front_door, upstream_of
 from .fields import START, head_of, plain_field
+from .openssl import told
 from .records import Record, completeness, records
 
 MOST_KNOWN = 4_096
@@ -70,9 +72,14 @@ def explain(line: str, /) -> Explanation | None:
 
     `line` may have something before nginx's time, be cut, or be wrapped into several.
     """
-    explainer = Explainer(catalogue())
+    explainer = _explainer()
     found = (explainer.explain(record) for record in records(line, explainer.judge))
     return next((explanation for explanation in found if explanation is not None), None)
+
+
+@cache
+def _explainer() -> Explainer:
+    return Explainer(catalogue())
 
 
 @dataclass(slots=True)
@@ -103,7 +110,12 @@ class Explainer:
 
     def judge(self, record: Record) -> int:
         """How much sense a record makes: that of its text, and more if it is known."""
-        return completeness(record.text) + 4 * (self.explain(record) is not None)
+        sense = completeness(record.text)
+        if (explanation := self.explain(record)) is not None:
+            sense += 2 if explanation.sign.levels else 4
+        words = self.catalogue.words
+        said = told(head_of(record.text), words)
+        return sense + len(said.alerts) + len(said.reasons & words.known)
 
     def _reading(
         self, record: Record, head: str, upstream: Upstream | None, by_address: bool
@@ -125,7 +137,7 @@ class Explainer:
     def _read(
         self, record: Record, head: str, upstream: Upstream | None, by_address: bool
     ) -> Reading | None:
-        if not _any_in(self._hooks, head):
+        if record.level != "emerg" and not _any_in(self._hooks, head):
             return None
         facts = facts_of(record, self.catalogue.words, upstream, by_address)
         for sign in self.catalogue.signs:
@@ -145,6 +157,7 @@ def fits(sign: Sign, facts: Facts) -> bool:
             or not sign.reasons.isdisjoint(said.reasons)
             or not sign.alerts.isdisjoint(said.alerts)
             or said.verify in sign.verify
+            or facts.level in sign.levels
         )
         and (not sign.during or _any_in(sign.during, facts.phase))
         and (not sign.errno or facts.errno in sign.errno)

@@ -14,6 +14,7 @@ from .records import Record
 _ERRNO = re.compile(r"\((\d+): ")
 _ADDRESS = re.compile(r"\[?[0-9a-f.:x]*[.:][0-9a-f.:x]*\]?(?::\d+)?$")
 _URL = re.compile(r"upstream: \W*([a-z]+)\W*://([^/\s\"',]*)")
+_STREAM = re.compile(r"unix:[^\s:]+|[\w.-]+:\d+|\[[0-9a-f:]+\]:\d+")
 _IN_FILE = re.compile(r" in [^\s:]+:\d+$")
 _OF_THE_START = re.compile(
     r"SSL_CTX_|cannot load |X509_check_private_key|PEM_read_bio|bind\(\) to "
@@ -31,13 +32,15 @@ class Upstream:
     """`203.0.113.240:443`, `[2001:db8::1]:443`, `unix:/path`, a group's name."""
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority}"
+        return f"{self.scheme}://{self.authority}" if self.scheme else self.authority
 
     @property
     def address(self) -> str:
         """host:port, with the scheme's port where the line has none."""
         host, colon, port = self.authority.rpartition(":")
         if colon and port.isdigit() and (":" not in host or host.endswith("]")):
+            return self.authority
+        if not self.scheme or self.authority.startswith("unix:"):
             return self.authority
         return f"{self.authority}:{443 if self.scheme in ('https', 'grpcs') else 80}"
 
@@ -51,6 +54,8 @@ def upstream_of(text: str, start: int = 0) -> Upstream | None:
             return Upstream(scheme, rest.partition(":/")[0] if rest.count(":") > 1 else rest)
         authority = rest.partition("/")[0]
         return Upstream(scheme, authority) if authority else None
+    if _STREAM.fullmatch(url):
+        return Upstream("", url)
     match = _URL.search(text, start)
     return Upstream(match[1], match[2]) if match and match[2] else None
 
@@ -78,6 +83,7 @@ class Facts:
     """All that signs look at."""
 
     head: str
+    level: str | None
     phase: str
     side: str | None
     """None: the line does not say."""
@@ -99,6 +105,7 @@ def facts_of(record: Record, words: Words, upstream: Upstream | None, by_address
     errno = _ERRNO.findall(head)
     return Facts(
         head=head,
+        level=record.level,
         phase=phase,
         side=side,
         openssl=said,

@@ -19,7 +19,9 @@ FIRST_ALERT = 1000
 """An alert that was received is the reason 1000 + its number."""
 
 _CODE = re.compile(r"error:([0-9A-Fa-f]{8})(?![0-9A-Fa-f])")
-_REASON = re.compile(r"routines:([^:]*):([^:()]+?)(?: error$|(?= error:)|[:)]|$)")
+_REASON = re.compile(r"routines:([^:]*):([^:()]+?)(?: error$|(?= error:)|[:)])")
+"""A whole one: what is cut off in the middle of it is told by its number."""
+_FUNCTION = re.compile(r"routines:([^:)]+)")
 _UNKNOWN_REASON = re.compile(r"^reason\((\d+)\)")
 _NUMBERED_REASON = re.compile(r":reason\((\d+)\)")
 _ALERT_NUMBER = re.compile(r"SSL alert number (\d+)\)")
@@ -53,8 +55,10 @@ class Words:
     """By library and number."""
     alerts: Mapping[str, int]
     verify: Mapping[str, int]
+    known: frozenset[str]
+    """The reasons of all signs."""
     loose: tuple[str, ...]
-    """Reasons that are recognised without what OpenSSL writes around them."""
+    """Those that are recognised without what OpenSSL writes around them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,12 @@ def told(head: str, words: Words) -> Told:
         return NOTHING
     reasons: set[str] = set()
     alerts: set[int] = set()
-    for code in _CODE.findall(head):
-        _by_number(int(code, 16), words, reasons, alerts)
-    functions = ""
-    for function, reason in _REASON.findall(head):
-        functions += f" {function}"
+    codes, worded = _CODE.findall(head), _REASON.findall(head)
+    for _, reason in worded:
         _by_words(reason, words, reasons, alerts)
+    for code in codes:
+        _by_number(int(code, 16), words, reasons, alerts, is_cut=len(worded) < len(codes))
+    functions = " ".join(_FUNCTION.findall(head))
     alerts.update(int(n) - FIRST_ALERT for n in _NUMBERED_REASON.findall(head) if int(n) > 999)
     if not alerts:
         alerts.update(int(number) for number in _ALERT_NUMBER.findall(head))
@@ -91,13 +95,15 @@ def told(head: str, words: Words) -> Told:
     return Told(frozenset(reasons), frozenset(alerts), _verify(head, words), _side(head, functions))
 
 
-def _by_number(code: int, words: Words, reasons: set[str], alerts: set[int]) -> None:
+def _by_number(
+    code: int, words: Words, reasons: set[str], alerts: set[int], *, is_cut: bool
+) -> None:
     library, number = code >> 23, code & 0x7FFFFF
     if library not in _LIBRARIES:
         library, number = code >> 24, code & 0xFFF
     if library in (_SSL, _BORING_SSL) and FIRST_ALERT <= number < FIRST_ALERT + 256:
         alerts.add(number - FIRST_ALERT)
-    elif (reason := words.reasons.get((library, number))) is not None:
+    elif is_cut and (reason := words.reasons.get((library, number))) is not None:
         reasons.add(reason)
 
 
