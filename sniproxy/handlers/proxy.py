@@ -108,7 +108,7 @@ class ProxyHandler:
     ) -> Outgoing:
         proxy = self.location.proxy
         streamed = None
-        if self.streams_body and isinstance(body, StreamedBody):
+        if body is not None and isinstance(body, StreamedBody):
             if body.length is None and proxy.proxy_http_version == 10:
                 body = await body.whole()
             else:

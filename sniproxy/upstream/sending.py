@@ -26,8 +26,8 @@ Result = TypeVar("Result")
 class RequestBody(Protocol):
     """A request body that was read whole, so that every try can send it again."""
 
-    length: int
-
+    @property
+    def length(self) -> int: ...
     def blocks(self) -> Iterable[bytes]: ...
 
 
@@ -44,8 +44,10 @@ class ClientFailed(Exception):
 class StreamedBody(Protocol):
     """A request body that goes on as it comes (`proxy_request_buffering off`)."""
 
-    length: int | None
-    """None for one that comes in chunks."""
+    @property
+    def length(self) -> int | None:
+        """None for one that comes in chunks."""
+        ...
 
     async def read(self) -> bytes:
         """The next bytes, b"" at the end; raises `ClientFailed`."""

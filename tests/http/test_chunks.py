@@ -203,3 +203,16 @@ def test_writing() -> None:
     assert chunk(b"x" * 10) == b"a\r\n" + b"x" * 10 + b"\r\n"
     assert last_chunk() == LAST_CHUNK
     assert last_chunk([("A", "b")]) == b"0\r\nA: b\r\n\r\n"
+
+
+def test_how_much_must_still_come() -> None:
+    body = b"5\r\nhello\r\n1f;x\r\n" + b"x" * 31 + b"\r\n0\r\nT: x\r\n\r\n"
+    reader = ChunkReader(Side.UPSTREAM)
+    least = []
+    for position in range(len(body)):
+        least.append(reader.least)
+        reader.feed(body[position : position + 1])
+        assert reader.least <= len(body) - position - 1
+    assert least[:13] == [5, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 10, 40]
+    assert least[-10:] == [4, 3, 2, 4, 4, 4, 4, 3, 2, 1]
+    assert (reader.done, reader.least) == (True, 0)

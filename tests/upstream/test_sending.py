@@ -1,0 +1,170 @@
+"""A request that is sent while its answer may come: what is raised, what is cut short."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+import trio
+import trio.testing
+
+from sniproxy.http.chunks import ChunkReader
+from sniproxy.logs.error import ConnectionLog
+from sniproxy.message import Failed, Failure, FailureClass, Special
+from sniproxy.tls.stream import SocketStream
+from sniproxy.upstream.sending import READING_HEAD, SENDING, ClientFailed, Sending
+from tests.upstream.fakes import Lines
+
+BROKEN = Failure("writev() failed", errno=104)
+REFUSED = ClientFailed(Special(413))
+
+
+@dataclass(slots=True)
+class Taking:
+    """A peer that takes so many bytes, and then waits for ever or fails."""
+
+    most: float = math.inf
+    failure: Failure | None = None
+    taken: bytes = b""
+
+    async def send_all(self, data: bytes, timeout: float) -> None:
+        await trio.lowlevel.checkpoint()
+        if len(self.taken) + len(data) <= self.most:
+            self.taken += data
+        elif self.failure is not None:
+            raise Failed(self.failure)
+        else:
+            await trio.sleep_forever()
+
+
+@dataclass(slots=True)
+class Blocks:
+    pieces: tuple[bytes, ...]
+
+    @property
+    def length(self) -> int:
+        return sum(map(len, self.pieces))
+
+    def blocks(self) -> Iterator[bytes]:
+        return iter(self.pieces)
+
+
+@dataclass(slots=True)
+class Arriving:
+    """A body that comes piece by piece, or ends with a refusal."""
+
+    pieces: list[bytes | ClientFailed]
+    length: int | None = None
+
+    async def read(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        piece = self.pieces.pop(0) if self.pieces else b""
+        if isinstance(piece, ClientFailed):
+            raise piece
+        return piece
+
+    async def whole(self) -> Blocks:
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class Played:
+    """A request sent as far as it goes, while an answer is waited for."""
+
+    peer: Taking
+    body: Blocks | None = None
+    streamed: Arriving | None = None
+    read_timeout: float = 60
+    counted: list[int] = field(default_factory=list)
+    log: ConnectionLog = field(init=False)
+    sending: Sending = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = Lines().log()
+        self.sending = Sending(
+            cast(SocketStream, self.peer), b"head ", self.body, self.streamed,
+            timeout=60, read_timeout=self.read_timeout, log=self.log, sent=self.counted.append,
+        )  # fmt: skip
+
+    def until(self, seconds: float, failure: Failure | None = None) -> str:
+        """What comes of it where the answer takes `seconds`."""
+
+        async def answer() -> str:
+            await trio.sleep(seconds)
+            if failure is not None:
+                raise Failed(failure)
+            return "answer"
+
+        async def run() -> str:
+            return await self.sending.until(answer)
+
+        return trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_all_is_sent_before_the_answer() -> None:
+    played = Played(Taking(), Blocks((b"a" * 10, b"b")))
+    assert played.until(1) == "answer"
+    assert played.sending.whole
+    assert played.peer.taken == b"head " + b"a" * 10 + b"b"
+    assert sum(played.counted) == len(played.peer.taken)
+
+
+def test_an_answer_cuts_the_request_short() -> None:
+    played = Played(Taking(most=9), Blocks((b"abcd", b"efgh")))
+    assert played.until(1) == "answer"
+    assert not played.sending.whole
+    assert played.peer.taken == b"head abcd"
+
+
+def test_chunks_are_cut_anew() -> None:
+    played = Played(Taking(), streamed=Arriving([b"abc", b"defgh"]))
+    assert played.until(1) == "answer"
+    head, body = played.peer.taken[:5], played.peer.taken[5:]
+    reader = ChunkReader()
+    assert head == b"head "
+    assert body == b"3\r\nabc\r\n5\r\ndefgh\r\n0\r\n\r\n"
+    assert (reader.feed(body), reader.done) == (b"abcdefgh", True)
+
+
+def test_a_body_of_known_length_has_no_chunks() -> None:
+    played = Played(Taking(), streamed=Arriving([b"abc", b"de"], length=5))
+    played.until(1)
+    assert played.peer.taken == b"head abcde"
+
+
+def test_a_failure_to_send_is_told() -> None:
+    played = Played(Taking(most=5, failure=BROKEN), Blocks((b"abc",)))
+    with pytest.raises(Failed) as failed:
+        played.until(10)
+    assert failed.value.failure is BROKEN
+    assert played.log.action == SENDING
+
+
+def test_what_came_before_a_failure_to_send_counts() -> None:
+    assert Played(Taking(most=5, failure=BROKEN), Blocks((b"abc",))).until(0) == "answer"
+
+
+def test_an_answer_may_fail() -> None:
+    late = Failure("upstream prematurely closed connection")
+    with pytest.raises(Failed) as failed:
+        Played(Taking(), Blocks((b"abc",))).until(1, late)
+    assert failed.value.failure is late
+
+
+def test_the_time_for_an_answer_begins_when_all_is_sent() -> None:
+    played = Played(Taking(), Blocks((b"abc",)), read_timeout=5)
+    with pytest.raises(Failed) as failed:
+        played.until(10)
+    assert failed.value.failure.kind is FailureClass.TIMEOUT
+    assert played.log.action == READING_HEAD
+    assert Played(Taking(most=5), Blocks((b"abc",)), read_timeout=5).until(10) == "answer"
+
+
+def test_a_client_that_fails_ends_it() -> None:
+    played = Played(Taking(), streamed=Arriving([b"abc", REFUSED]))
+    with pytest.raises(ClientFailed) as failed:
+        played.until(10)
+    assert failed.value is REFUSED
