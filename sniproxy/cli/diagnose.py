@@ -26,6 +26,10 @@ def main(words: Sequence[str], patience: Patience = Patience()) -> int:  # noqa:
     options = parser.parse_args(words)
     if (options.url is None) == (options.file is None):
         parser.error("say a URL, or -c FILE")
+    if options.file is not None and (options.name or options.ca or options.resolve):
+        parser.error("--name, --ca and --resolve are for a URL: a file says them itself")
+    if options.url is not None and (options.location or options.offline or options.fix):
+        parser.error("--location, --offline and --fix are for -c FILE")
     if (options.cert is None) != (options.key is None):
         parser.error("--cert and --key go together")
     try:

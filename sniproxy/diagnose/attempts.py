@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from ..config.directives.proxy import Proxy, SetHeader
 from ..names import is_ipv4, without_port
-from ..script import Template, compile_template, literal
+from ..script import compile_template, literal
 from ..tls.contexts import PROTOCOLS
 
 
@@ -174,11 +174,9 @@ def naming(question: Question, setting: Setting, name: str) -> Setting:
 def hosting(question: Question, setting: Setting) -> Setting:
     """Send the Host that goes with the name."""
     kept = tuple(h for h in setting.proxy.proxy_set_header if h.name.lower() != "host")
-    return setting.saying(proxy_set_header=(*kept, SetHeader("Host", _template(question))))
-
-
-def _template(question: Question) -> Template:
-    return literal(question.host_header)
+    return setting.saying(
+        proxy_set_header=(*kept, SetHeader("Host", literal(question.host_header)))
+    )
 
 
 def verifying(question: Question, setting: Setting, depth: int = 1) -> Setting:

@@ -16,6 +16,7 @@ from ..config.directives.proxy import Proxy, ProxyPass
 from ..config.directives.upstream import PeerSettings
 from ..config.tree import Place
 from ..message import ConfigError
+from ..names import without_port
 from ..site.paths import Paths
 from ..site.upstreams import look_up
 from ..upstream.peers import Peer, peer_name
@@ -118,7 +119,7 @@ def _own_host(wish: Wish) -> str:
 def _question(wish: Wish, target: ProxyPass, peers: Sequence[Peer]) -> Question:
     assert target.address is not None
     host = target.address.host
-    asked = urlsplit(wish.url).hostname or ""
+    asked = without_port(_own_host(wish))
     names = [name for name in (wish.name, asked, wish.host) if name and is_name(name)]
     header = wish.host or (names[0] if names and names[0] != host else "")
     return Question(

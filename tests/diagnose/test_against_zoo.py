@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import sniproxy
+from sniproxy.knowledge import catalogue
 from sniproxy.testing.zoo import TLS, Move, Upstream, animals
 from sniproxy.testing.zoo.behaviour import Ending, answer
 from tests.beside import Served, get
@@ -169,6 +170,10 @@ def test_the_directives_cure_nginx(
         with running_nginx(tmp_path, text) as served:
             (got,) = served.ask([get("/")])
         assert got.status == case.answer, location
+
+
+def test_causes_are_those_of_the_catalogue() -> None:
+    assert {case.cause for case in [*CURED, *HOPELESS]} - {""} <= set(catalogue().causes)
 
 
 def pasted(directives: list[str], port: int) -> str:

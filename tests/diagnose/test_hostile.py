@@ -168,6 +168,8 @@ def test_an_alert_of_an_odd_size_is_no_plain_http(housed: Housed, diagnose: Diag
         ("https://a.test/", "--cert", "x"),
         ("https://a.test/", "--ca", "/nowhere"),
         ("https://a.test/", "--format", "yaml"),
+        ("https://a.test/", "--fix"),
+        ("-c", "nginx.conf", "--name", "a.test"),
         (),
     ],
 )
@@ -203,6 +205,12 @@ def test_resolve_keeps_the_name(housed: Housed, diagnose: Diagnose) -> None:
         asked = next(visit.requests[0] for visit in peer.visits if visit.requests)
     assert asked.startswith(b"GET /a?b HTTP/1.1\r\nHost: upstream.test\r\n")
     assert said.data["proxy_pass"] == f"https://127.0.0.1:{peer.port}"
+
+
+def test_names_go_out_as_they_are_written(housed: Housed, diagnose: Diagnose) -> None:
+    with housed(animals.NEEDS_SNI) as (peer,):
+        diagnose(f"https://UP.test:{peer.port}/", "--resolve", "127.0.0.1")
+    assert {visit.server_name for visit in peer.visits} == {None, "UP.test"}
 
 
 def test_what_is_printed_has_an_end() -> None:
