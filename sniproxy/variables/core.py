@@ -140,8 +140,16 @@ ROWS = (
     Variable("bytes_sent", lambda f: str(f.bytes_sent), "bytes sent to the client"),
     Variable("body_bytes_sent", lambda f: str(f.body_bytes_sent), "of these without the head"),
     Variable("content_length", _content_length, "bytes of the request's body"),
-    Variable("request_body", lambda f: f.body and f.body.held, "the request's body, if in memory"),
-    Variable("request_body_file", lambda f: f.body and f.body.file_name, "the file that it is in"),
+    Variable(
+        "request_body",
+        lambda f: f.body.held if f.body else None,
+        "the request's body, if in memory",
+    ),
+    Variable(
+        "request_body_file",
+        lambda f: f.body.file_name if f.body else None,
+        "the file that it is in",
+    ),
     Variable("content_type", _header("content-type"), "the Content-Type field"),
     Variable("http_host", lambda f: _http(f, "host"), "the Host field as sent"),
     Variable("nginx_version", lambda f: NGINX_VERSION, "the nginx that is imitated"),

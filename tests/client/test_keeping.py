@@ -67,5 +67,5 @@ def test_a_post_of_an_old_browser_is_not_kept() -> None:
     core = CoreLocation.resolve()
     assert keeps(core, request("/", headers=headers), connection())
     assert not keeps(core, request("/", method="POST", headers=headers), connection())
-    none = CoreLocation.resolve(dict(keepalive_disable=frozenset(("none",))))
+    none = CoreLocation.resolve({"keepalive_disable": frozenset(("none",))})
     assert keeps(none, request("/", method="POST", headers=headers), connection())

@@ -32,7 +32,7 @@ def test_a_body_that_fits_in_a_buffer_and_a_quarter_stays(
     length: int, size: int, come: int
 ) -> None:
     come = min(come, length)
-    core = CoreLocation.resolve(dict(client_body_buffer_size=size))
+    core = CoreLocation.resolve({"client_body_buffer_size": size})
     how = spooling(request("/", content_length=length), core, "/p", come)
     assert (how.memory is None) is (length - come < size + size // 4)
 
@@ -40,7 +40,7 @@ def test_a_body_that_fits_in_a_buffer_and_a_quarter_stays(
 @pytest.mark.parametrize(("only", "stays"), [(KEEP, True), (CLEAN, False)])
 def test_all_bodies_in_files(tmp_path: Path, only: int, stays: bool) -> None:
     core = CoreLocation.resolve(
-        dict(client_body_in_file_only=only, client_body_temp_path=("bodies", (1,)))
+        {"client_body_in_file_only": only, "client_body_temp_path": ("bodies", (1,))}
     )
     how = spooling(request("/", content_length=1), core, str(tmp_path), 0)
     told: list[str] = []

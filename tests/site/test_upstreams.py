@@ -12,8 +12,8 @@ from sniproxy.handlers.proxy import ProxyHandler
 from sniproxy.message import ConfigError
 from sniproxy.site import prepare
 from sniproxy.site.paths import Paths
-from sniproxy.site.upstreams import look_up, peer_name
-from sniproxy.upstream.peers import Upstream
+from sniproxy.site.upstreams import look_up
+from sniproxy.upstream.peers import Upstream, peer_name
 from tests.configured import configuration
 
 
@@ -48,7 +48,8 @@ def upstreams(directory: Path, *targets: str, groups: str = "") -> list[Upstream
     prepared = prepare(config, Paths(str(directory), str(directory)))
     handlers = [prepared.handlers[one] for one in config.http.servers[0].outside.locations]
     assert all(isinstance(handler, ProxyHandler) for handler in handlers)
-    return [handler.upstream for handler in handlers if isinstance(handler, ProxyHandler)]
+    found = [handler.upstream for handler in handlers if isinstance(handler, ProxyHandler)]
+    return [upstream for upstream in found if isinstance(upstream, Upstream)]
 
 
 @pytest.mark.parametrize(

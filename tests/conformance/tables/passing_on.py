@@ -82,7 +82,7 @@ def classes() -> Iterator[Scenario]:
             requests=(request("POST", body="a=1"),),
             logs=(disabled(READING_HEAD),) if failure else (),
         )
-    for word, upstream, logs, code in (
+    for word, upstream, logs, ending in (
         ("error", CUT, (PREMATURE, disabled(READING_HEAD)), 502),
         ("timeout", MUTE, (disabled(READING_HEAD), TIMED_OUT), 504),
         (
@@ -101,14 +101,14 @@ def classes() -> Iterator[Scenario]:
             directives=f"proxy_next_upstream {word}; {timeout}",
             logs=logs,
         )
-        others = " ".join({"error", "timeout", "invalid_header"} - {word})
+        others = " ".join(sorted({"error", "timeout", "invalid_header"} - {word}))
         yield passing(
             f"without-{word}",
             f"without {word} it is not passed on",
             upstream,
             FINE,
             directives=f"proxy_next_upstream {others} http_502 http_504; {timeout}",
-            status=code,
+            status=ending,
             logs=logs,
         )
     yield passing(

@@ -90,7 +90,8 @@ SCENARIOS = (
     written("rewrite-redirect-args", "a redirect's own arguments come first",
             "rewrite ^ http://other.test/?b=2;", path="PATH/x?a=1", status=302),
     written("rewrite-redirect-escaped", "captures of an escaped path are escaped in redirects",
-            "rewrite ^PATH/(.*)$ http://other.test/$1;", path="PATH/a%20b%2Fc%3Fd%C3%A9", status=302),
+            "rewrite ^PATH/(.*)$ http://other.test/$1;", path="PATH/a%20b%2Fc%3Fd%C3%A9",
+            status=302),
     written("rewrite-cycle", "a path that is rewritten for ever is a 500",
             "rewrite ^ PATH/x last;", status=500, logs=("rewrite or internal redirection cycle",)),
     written("break", "break ends the statements", "break; return 403;", status=404,
@@ -119,7 +120,8 @@ SCENARIOS = (
     when("if-blanks", " $arg_a = b ", path="PATH/x?a=b"),
     written("if-captures", "an if's captures hold inside and after it",
             'if ($arg_a ~ "(.)(.)") { set $b $2$1; } return 200 $b$1;', path="PATH/x?a=xy"),
-    written("if-set", "set holds after the if", "set $a 1; if ($arg_b) { set $a 2; } return 200 $a;",
+    written("if-set", "set holds after the if",
+            "set $a 1; if ($arg_b) { set $a 2; } return 200 $a;",
             path="PATH/x?b=1"),
     written("if-break", "break inside an if ends all",
             "if ($arg_b) { break; } return 403;", path="PATH/x?b=1", status=404, logs=("open()",)),
@@ -129,7 +131,8 @@ SCENARIOS = (
             "error_page 403 =201 PATH/to; if ($arg_b) { error_page 403 =202 PATH/to; return 403; }"
             " return 403;", path="PATH/x?b=1", status=202),
     written("if-last-counts", "of several ifs the last one that holds counts",
-            "if ($arg_a) { error_page 403 =201 PATH/to; } if ($arg_b) { error_page 403 =202 PATH/to; }"
+            "if ($arg_a) { error_page 403 =201 PATH/to; }"
+            " if ($arg_b) { error_page 403 =202 PATH/to; }"
             " return 403;", path="PATH/x?a=1&b=1", status=202),
     proxied("proxied-last", "a rewritten path goes to the upstream escaped",
             "rewrite ^PATH/(.*)$ /new/$1 break;", path="PATH/a%20b%2Fc?q=1"),
