@@ -56,6 +56,8 @@ class Exchange:
             except Failed as failed:
                 failure = failed.failure
             except BaseException:
+                # The client has ended it: that is no fault of the peer's.
+                self.turns.done(peer, failed=False)
                 attempt.end(whole=True)
                 raise
             self._note_failure(peer, attempt.facts, failure)

@@ -51,14 +51,6 @@ HSL = HTTP | SERVER | LOCATION
 ONE = exactly(1)
 
 
-def path(args: Args) -> tuple[str, ...]:
-    """A folder, and the digits of up to three levels of folders below it."""
-    levels = [parse_number(word) for word in args.words[1:]]
-    if not all(levels) or sum(level + 1 for level in levels if level) > 10 + len(levels):
-        args.fail_directive("invalid value")
-    return args.words
-
-
 def aio(args: Args) -> str:
     value = args.first
     if value not in ("on", "off") and value != "threads" and not value.startswith("threads="):
@@ -155,7 +147,6 @@ _TABLE: tuple[_Said, ...] = (
     (_V2, HSL, string, ONE, _AGAIN, "http2_push http2_push_preload"),
     (_PROXY, HSL, number, ONE, _ONCE, "proxy_headers_hash_max_size proxy_headers_hash_bucket_size"),
     (_PROXY, HSL, size, ONE, _ONCE, "proxy_send_lowat"),
-    (_PROXY, HSL, path, between(1, 4), _ONCE, "proxy_temp_path"),
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ...script import Template, literal
 from ..addresses import Address, AddressError, parse_address
+from .core import temp_path
 from .kinds import (
     buffers,
     compiled,
@@ -267,6 +268,10 @@ class Proxy(Settings):
         HSL, size, "bytes of a response that may go to a temporary file; none does here, a slow "
         "client holds the upstream back instead",
         status=Status.NO_EFFECT,
+    )  # fmt: skip
+    proxy_temp_path: tuple[str, tuple[int, ...]] | None = row(
+        HSL, temp_path, "the folder of these files, of which there are none here",
+        arity=between(1, 4), status=Status.NO_EFFECT,
     )  # fmt: skip
     proxy_limit_rate: Template | None = row(
         HSL, size_template, "bytes a second that are read of a response; 0 is no limit"

@@ -56,7 +56,9 @@ class Cues:
         self._events[name].set()
 
     async def wait(self, name: str) -> None:
+        """Wait for a cue, which is used up by that."""
         await self._events[name].wait()
+        del self._events[name]
 
     def clear(self) -> None:
         """Forget all; for the next scenario."""

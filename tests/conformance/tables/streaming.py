@@ -554,6 +554,22 @@ LEAVING = (
     ),
 )
 
+LEFT = (
+    Scenario(
+        "left-gives-back",
+        "the peer of a client that has left is free again",
+        "proxy_connect_timeout 1s;",
+        (playing(Hear("\r\n\r\n"), Cue("asked"), then=Ending.WAIT),),
+        proxy_pass="http://GROUP",
+        group="server PEER max_conns=1; keepalive 0;",
+        plays=(Say(GET), Await("asked")),
+        ends=True,
+        repeat=2,
+        status=0,
+        logs=("epoll_wait() reported that client prematurely closed connection, so upstream",) * 2,
+    ),
+)
+
 COUNTS = "$upstream_status|$upstream_response_length|$upstream_bytes_received|$upstream_bytes_sent"
 COUNTED = (
     Scenario(
@@ -602,6 +618,6 @@ COUNTED = (
 
 TABLE = Table(
     "streaming",
-    (*REQUESTS, *EARLY, *EVENTS, *EARLY_HINTS, *LEAVING, *COUNTED),
+    (*REQUESTS, *EARLY, *EVENTS, *EARLY_HINTS, *LEAVING, *LEFT, *COUNTED),
     before=f"log_format counts '{COUNTS}|$bytes_sent|$body_bytes_sent|$request_length';",
 )
