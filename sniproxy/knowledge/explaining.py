@@ -19,7 +19,7 @@ LONGEST_KNOWN = 1_024
 
 _NAMES = (
     re.compile(r'does not match "([^"]*)'),
-    re.compile(r"(\S+) could not be resolved"),
+    re.compile(r"(?<!\S)(\S+) could not be resolved"),
     re.compile(r"defined to resolve ([^\s,]+)"),
     re.compile(r'host not found in (?:upstream|resolver) "([^"]*)'),
 )

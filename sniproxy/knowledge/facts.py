@@ -11,6 +11,7 @@ from .fields import CLIENT, START, UPSTREAM, head_of, phase_of, quoted, side_of_
 from .openssl import Told, Words, told
 from .records import Record
 
+LONGEST_ADDRESS = 64
 _ERRNO = re.compile(r"\((\d+): ")
 _ADDRESS = re.compile(r"\[?[0-9a-f.:x]*[.:][0-9a-f.:x]*\]?(?::\d+)?$")
 _URL = re.compile(r"upstream: \W*([a-z]+)\W*://([^/\s\"',]*)")
@@ -75,7 +76,9 @@ def is_front_door(upstream: Upstream) -> bool:
 def asked_by_address(text: str, start: int = 0) -> bool:
     """Whether the client's Host was an address."""
     host = quoted(text, "host", start)
-    return bool(host) and _ADDRESS.match(host) is not None and any(c.isdigit() for c in host)
+    if not host or len(host) > LONGEST_ADDRESS:
+        return False
+    return _ADDRESS.match(host) is not None and any(one.isdigit() for one in host)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,14 @@ from .groups import Group
 WIDTH = 96
 MOST_TOLD = 3
 """So many causes are told in full; the others are only named."""
-_PLACEHOLDER = re.compile(r"\{(name|address|ca|certificate|key|group|resolver|front)\}")
+_PLACEHOLDER = re.compile(r"\{(name|address|ca|certificate|key|crl|group|resolver|front)\}")
 _HELD = {
     "name": "<the upstream's name>",
     "address": "<host:port>",
     "ca": "<authorities.pem>",
     "certificate": "<certificate.pem>",
     "key": "<key.pem>",
+    "crl": "<lists.crl>",
     "group": "<upstream>",
     "resolver": "<dns server>",
     "front": "<our address:port>",
@@ -33,6 +34,7 @@ _SHELL = {
     "ca": "CA.pem",
     "certificate": "CERT.pem",
     "key": "KEY.pem",
+    "crl": "LISTS.crl",
     "group": "GROUP",
     "resolver": "DNS",
     "front": "HOST:443",
