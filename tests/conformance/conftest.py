@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,3 +44,26 @@ def theatre(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
     directory = tmp_path_factory.mktemp("conformance")
     wear(directory)
     return Theatre(PROGRAMS[pytestconfig.getoption("--compare")], directory)
+
+
+def tables(package: str) -> Iterator[Table]:
+    """The tables of a folder: every module in it that has a `TABLE`."""
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if not module.name.startswith("test_"):
+            table = importlib.import_module(f"{package}.{module.name}").TABLE
+            assert isinstance(table, Table)
+            yield table
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each scenario of the folder that the test stands in."""
+    if "scenario" in metafunc.fixturenames:
+        package = metafunc.module.__package__
+        metafunc.parametrize(
+            ("table", "scenario"),
+            [
+                pytest.param(table, scenario, id=f"{table.name}-{scenario.name}")
+                for table in tables(package)
+                for scenario in table.scenarios
+            ],
+        )

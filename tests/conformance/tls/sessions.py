@@ -9,7 +9,7 @@ from dataclasses import replace
 from sniproxy.testing.zoo import TLS, Upstream, animals
 from sniproxy.testing.zoo.animals import TLS12, TLS13, name_missing, verify_failed
 from tests.conformance.scenario import GET, Scenario, Table
-from tests.conformance.tables.groups import CLOSING, LAST
+from tests.conformance.upstream.groups import CLOSING, LAST
 
 REUSE = "proxy_ssl_session_reuse on;"
 NAME = "proxy_ssl_name upstream.test;"

@@ -9,7 +9,7 @@ from sniproxy.testing.zoo import Ending, Upstream, animals
 from sniproxy.testing.zoo.animals import CONNECTING, READING_HEAD, replying
 from sniproxy.testing.zoo.behaviour import answer
 from tests.conformance.scenario import Scenario, Table, request
-from tests.conformance.tables.groups import disabled
+from tests.conformance.upstream.groups import disabled
 
 REFUSED = f"connect() failed (111: ){CONNECTING}"
 PREMATURE = f"upstream prematurely closed connection{READING_HEAD}"

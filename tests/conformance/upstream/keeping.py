@@ -9,7 +9,7 @@ from dataclasses import replace
 from sniproxy.testing.zoo import TLS, Upstream, animals
 from sniproxy.testing.zoo.animals import name_missing
 from tests.conformance.scenario import GET, Scenario, Table, get
-from tests.conformance.tables.groups import CLOSING, VERIFY
+from tests.conformance.upstream.groups import CLOSING, VERIFY
 
 REUSE = "proxy_ssl_session_reuse on;"
 KEEP = "GET PATH HTTP/1.1\r\nHost: front.test\r\n\r\n"

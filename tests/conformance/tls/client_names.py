@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sniproxy.testing.client import ClientTLS
 from tests.conformance.scenario import Scenario, Table, get
-from tests.conformance.tables.client_verification import server
+from tests.conformance.tls.client_verification import server
 
 MISDIRECTED = (
     "client attempted to request the server name different from the one that was negotiated"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sniproxy.testing.zoo import animals
 from sniproxy.testing.zoo.animals import CONNECTING, name_missing
 from tests.conformance.scenario import Scenario, Table, get
-from tests.conformance.tables.keeping import KEEP
+from tests.conformance.upstream.keeping import KEEP
 
 TRUST = "proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem;"
 SNI = "proxy_ssl_server_name on;"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sniproxy.testing.zoo import TLS, Upstream, animals
 from sniproxy.testing.zoo.animals import CONNECTING, HANDSHAKING, READING_HEAD
 from tests.conformance.scenario import GET, Scenario, Table, get
-from tests.conformance.tables.groups import LAST
+from tests.conformance.upstream.groups import LAST
 
 CLIENT = "proxy_ssl_certificate client.pem; proxy_ssl_certificate_key client.key;"
 BY_VARIABLE = "proxy_ssl_certificate $arg_c.pem; proxy_ssl_certificate_key $arg_k.key;"

@@ -9,8 +9,8 @@ from sniproxy.testing.zoo import Move, Upstream, animals
 from sniproxy.testing.zoo.animals import READING_HEAD
 from sniproxy.testing.zoo.behaviour import answer
 from tests.conformance.scenario import Scenario, Table, get, request
-from tests.conformance.tables.groups import disabled
-from tests.conformance.tables.keeping import KEEP
+from tests.conformance.upstream.groups import disabled
+from tests.conformance.upstream.keeping import KEEP
 
 PLAIN = animals.PLAIN
 OTHER = KEEP.replace("PATH", "PATH/other")

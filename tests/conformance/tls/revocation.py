@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sniproxy.testing.zoo import TLS, Upstream, animals
 from sniproxy.testing.zoo.animals import deep, verify_failed
 from tests.conformance.scenario import Scenario, Table
-from tests.conformance.tables.verification import NAME, VERIFY
+from tests.conformance.tls.verification import NAME, VERIFY
 
 REVOKED = Upstream("revoked", "shows a certificate that was revoked", tls=TLS("revoked"))
 DEEP = deep(1)

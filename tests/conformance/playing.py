@@ -7,18 +7,10 @@ import pytest
 from tests.conformance.comparison import broken_promises, differences
 from tests.conformance.conftest import Theatre
 from tests.conformance.scenario import Scenario, Table
-from tests.conformance.tables import TABLES
 from tests.nginx import NGINX
-
-SCENARIOS = [
-    pytest.param(table, scenario, id=f"{table.name}-{scenario.name}")
-    for table in TABLES
-    for scenario in table.scenarios
-]
 
 
 @pytest.mark.nginx
-@pytest.mark.parametrize(("table", "scenario"), SCENARIOS)
 def test_nginx_does_what_the_row_says(theatre: Theatre, table: Table, scenario: Scenario) -> None:
     result = theatre.result(table)
     if refusal := result.refusals.get(NGINX.name):
@@ -29,7 +21,6 @@ def test_nginx_does_what_the_row_says(theatre: Theatre, table: Table, scenario: 
 
 
 @pytest.mark.nginx
-@pytest.mark.parametrize(("table", "scenario"), SCENARIOS)
 def test_both_do_the_same(theatre: Theatre, table: Table, scenario: Scenario) -> None:
     result = theatre.result(table)
     program = theatre.program.name

@@ -1,0 +1,33 @@
+"""No directive of TLS without a scenario."""
+
+from __future__ import annotations
+
+from sniproxy.config.directives.row import Status
+from sniproxy.config.directives.table import ROWS
+from tests.conformance.conftest import tables
+
+WITHOUT = {
+    "proxy_ssl_key_log": "commercial in nginx: the wheel does not know it (tests/site)",
+    "ssl_ocsp": "may be off only (tests/site/test_client_tls.py)",
+    "ssl_stapling": "the zoo's clients ask for no status (tests/tls, tests/site)",
+    "ssl_stapling_file": "the zoo's clients ask for no status (tests/tls, tests/site)",
+}
+"""Directives that no scenario can show, and where they are tested."""
+
+
+def test_every_directive_has_a_scenario() -> None:
+    played = "\n".join(
+        f"{scenario.directives} {scenario.server} {scenario.group} {table.server} {table.http}"
+        for table in tables("tests.conformance.tls")
+        for scenario in table.scenarios
+    )
+    said = set(played.replace(";", " ").replace("{", " ").split())
+    wanted = {
+        row.name
+        for row in ROWS
+        if row.name.startswith(("proxy_ssl_", "ssl_"))
+        and row.status is Status.WORKS
+        and not row.ours
+    }
+    assert wanted - said - WITHOUT.keys() == set()
+    assert not WITHOUT.keys() & said, "has a scenario by now"
