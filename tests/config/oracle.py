@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,12 +35,13 @@ def nginx_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict:
     if directives:
         command += ["-g", directives]
     run = subprocess.run(command, stderr=subprocess.PIPE, check=False)
-    lines = run.stderr.decode("latin-1").replace(str(file), "FILE").splitlines()
+    # A message may hold a line feed that stands in the configuration.
+    lines = re.split("\n(?=nginx: )", run.stderr.decode("latin-1").replace(str(file), "FILE"))
     told: dict[str, list[str]] = {"emerg": [], "crit": [], "warn": []}
     for line in lines:
         level, bracket, message = line.removeprefix("nginx: [").partition("] ")
         if bracket and level in told:
-            told[level].append(message)
+            told[level].append(message.removesuffix("\n"))
     errors = told["emerg"] + told["crit"]
     return Verdict(errors[0] if errors else None, tuple(told["warn"]))
 

@@ -362,7 +362,7 @@ class CoreLocation(Settings):
     )
     keepalive_disable: frozenset[str] = row(
         HSL, some_of("none", "msie6", "safari"), "browsers whose connections are not kept",
-        arity=between(1, 2), default="msie6",
+        arity=between(1, 2), default="msie6", repeat=Repeat.MERGED,
     )  # fmt: skip
     keepalive_requests: int = row(
         HSL, number, "requests that one connection may carry", default="1000"
