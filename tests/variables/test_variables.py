@@ -144,7 +144,7 @@ sent_http_transfer_encoding sent_http_keep_alive proxy_host proxy_port
 proxy_add_x_forwarded_for upstream_addr upstream_status upstream_response_length
 upstream_bytes_sent upstream_bytes_received upstream_http_server
 http_x_forwarded_for connection_requests pipe nginx_version ssl_protocol ssl_server_name
-binary_remote_addr
+binary_remote_addr request_body
 """
 NAMES = _NAMES.split()
 
@@ -242,7 +242,7 @@ def test_every_variable_is_compared() -> None:
     changing = {
         *("hostname", "pid", "msec", "time_local", "time_iso8601", "remote_port", "connection"),
         *("connection_time", "request_time", "upstream_connect_time", "upstream_header_time"),
-        "upstream_response_time",
+        *("upstream_response_time", "request_body_file"),
     }
     known = {
         row.name

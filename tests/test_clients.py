@@ -1,0 +1,71 @@
+"""Other people's clients, many requests each: every one is answered."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+import sniproxy
+
+SITE = """
+events {}
+http {
+    ssl_certificate auto;
+    keepalive_requests 100000;
+    server {
+        listen 127.0.0.1:0 ssl;
+        listen 127.0.0.2:0;
+        location / { return 200 "hello world"; }
+    }
+}
+"""
+
+
+@pytest.fixture
+def urls() -> Iterator[list[str]]:
+    with sniproxy.serve_in_thread(SITE) as proxy:
+        yield proxy.urls
+        assert not [record for record in proxy.error_log if record.level < 7]
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+@pytest.mark.needs("wrk")
+def test_wrk(urls: list[str]) -> None:
+    for url in urls:
+        told = run("wrk", "-t1", "-c8", "-d1", url + "/")
+        assert "Non-2xx" not in told
+        assert "Socket errors" not in told
+        (requests,) = re.findall(r"(\d+) requests in", told)
+        assert int(requests) > 50
+
+
+@pytest.mark.needs("ab")
+@pytest.mark.parametrize("kept", [("-k",), ()], ids=["kept", "closed"])
+def test_ab(urls: list[str], kept: tuple[str, ...]) -> None:
+    for url in urls:
+        told = run("ab", "-q", *kept, "-n", "300", "-c", "8", url + "/")
+        assert re.search(r"Complete requests: +300\n", told)
+        assert re.search(r"Failed requests: +0\n", told)
+        assert "Non-2xx" not in told
+
+
+@pytest.mark.needs("h2load")
+def test_h2load(urls: list[str]) -> None:
+    for url in urls:
+        told = run("h2load", "--h1", "-n", "300", "-c", "8", url + "/")
+        assert "300 succeeded, 0 failed, 0 errored" in told
+
+
+@pytest.mark.needs("curl")
+def test_curl(urls: list[str]) -> None:
+    for url in urls:
+        told = run("curl", "-sk", "-w", "|", *[f"{url}/{n}" for n in range(20)])
+        assert told == "hello world|" * 20
