@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from .fields import UPSTREAM
 from .openssl import Words
 
 SHORT_REASON = 8
@@ -25,11 +26,15 @@ class Cure:
     optional: bool = False
     """Only in the case that `when` names; the others belong together."""
     side: str = ""
-    """For lines about that side only; "" for all that the cause has."""
+    """`upstream`: for lines about that side only; `client` and `start`: for both of these, which
+    are about our own settings; "" for all."""
     context: str = "location"
     """Where the directives go: location, server, upstream or main."""
     kind: str = "directive"
     """`annotation` is one of kubernetes, not a directive."""
+
+    def is_for(self, side: str) -> bool:
+        return not self.side or (self.side == UPSTREAM) == (side == UPSTREAM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Cause:
 
     def cures_for(self, side: str) -> tuple[Cure, ...]:
         """The cures for a line about `side`."""
-        return tuple(cure for cure in self.cures if cure.side in ("", side))
+        return tuple(cure for cure in self.cures if cure.is_for(side))
 
 
 @dataclass(frozen=True, slots=True)

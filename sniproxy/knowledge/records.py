@@ -65,11 +65,12 @@ class Reader:
             if level is not None and _TIME.match(line) and line.find(" [", level.end()) < 0:
                 text = line[level.end() :]
                 record = Record(text, line[:19], level[1])
-                if text[-1:] == '"' or not may_go_on(record):
+                if not may_go_on(record):
                     yield record
-                else:
+                    return
+                if '\\"' not in text:
                     self._held = record
-                return
+                    return
         for start in range(0, max(len(line), 1), LONGEST):
             for record in split(line[start : start + LONGEST]):
                 yield from self._place(record)
@@ -94,8 +95,11 @@ class Reader:
 
     def _place(self, record: Record) -> Iterator[Record]:
         if self._held is not None and not self._held.text:
-            # A line that was wrapped behind its time.
-            record = replace(record, time=record.time or self._held.time)
+            # A line that was wrapped behind its time or number.
+            held = self._held
+            record = replace(
+                record, time=record.time or held.time, level=record.level or held.level
+            )
             self._held = None
         if self._goes_on(record):
             self._more.append(record.text)
@@ -170,8 +174,11 @@ def is_cut(text: str) -> bool:
 def may_go_on(record: Record) -> bool:
     """Whether the next line may belong to this one."""
     text = record.text
+    if ', host: "' in text:
+        # The last field but one, and that one is rare.
+        return text[-1:] != '"' or text[-2:-1] == "\\" or text.count('"') % 2 == 1
     if ", client: " in text:
-        return is_cut(text)
+        return True
     # A message without fields is a whole one, or was wrapped before them.
     if record.level is not None or " while " in text or is_cut(text):
         return True

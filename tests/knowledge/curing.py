@@ -274,6 +274,13 @@ START = [
         known={"certificate": "front.pem", "key": "front.key"},
     ),
     Row(
+        "weak-key",
+        "weak-certificate",
+        server=("ssl_certificate weak.pem", "ssl_certificate_key weak.key"),
+        client=Client(),
+        known={"certificate": "front.pem", "key": "front.key"},
+    ),
+    Row(
         "ciphers",
         "bad-tls-setting",
         server=(*FRONT, "ssl_ciphers NONE_SUCH"),

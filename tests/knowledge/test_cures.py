@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sniproxy.knowledge import explain
+from sniproxy.testing.certificates import Authority
 from sniproxy.testing.zoo import Peer, wear
 from sniproxy.testing.zoo.thread import ThreadZoo, zoo_in_thread
 from tests.beside import Served
@@ -53,6 +55,9 @@ class Outcome:
 def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("cures")
     wear(directory)
+    root = Authority.root("Weak Root")
+    weak = root.issue("front.test", key=rsa.generate_private_key(65537, 1024))
+    weak.write(directory, "weak")
     return directory
 
 
