@@ -7,6 +7,7 @@ has found and nobody takes anything back.
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -91,6 +92,8 @@ class Connection:
     tls: ClientTLS | None = None
     began: float = field(default_factory=time.time)
     requests: int = 0
+    sock: socket.socket | None = None
+    """For what the kernel knows of it."""
 
     @property
     def scheme(self) -> str:
@@ -115,6 +118,15 @@ class Try:
     headers: tuple[Header, ...] = ()
     handshake: Callable[[], Handshake] | None = None
     """Describes its TLS handshake, as far as it came; None without one of its own."""
+
+
+class Refused(Protocol):
+    """A head that was refused."""
+
+    @property
+    def protocol(self) -> str | None:
+        """`HTTP/1.1`; "" where one was begun, None where none was."""
+        ...
 
 
 class HeldBody(Protocol):
@@ -181,6 +193,13 @@ class Facts:
     tries: list[Try] = field(default_factory=list)
     status: int = 0
     sent_headers: tuple[Header, ...] = ()
+    refused: Refused | None = None
+    """What there is of a head that was refused, or cut short."""
+    sent_trailers: Sequence[Header] = ()
+    complete: bool = False
+    """Whether the whole answer was sent."""
+    pipelined: bool = False
+    """Whether it came before the answer to the one before."""
     bytes_sent: int = 0
     body_bytes_sent: int = 0
     request_length: int = 0

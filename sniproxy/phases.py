@@ -160,7 +160,7 @@ class Phases:
             self.log.action = "sending to client"
         if phases.location.settings.core.log_subrequest:
             for target in phases.location.access_logs:
-                target.write(facts)
+                target.write(facts, self.log)
         return response, facts
 
     def _rewrite(self, location: RunningLocation) -> Rewritten | None:

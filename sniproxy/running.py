@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,15 +21,16 @@ from .handlers.handler import Handler
 from .http.fields import valid_host
 from .http.head import HeadRules
 from .logs.access import access_line
-from .logs.error import ErrorLog
-from .logs.sinks import Sink
-from .message import Failure, Handshake
+from .logs.error import ConnectionLog, ErrorLog
+from .logs.sinks import FileSink, Sink
+from .message import ConfigError, Failure, Handshake, Level
 from .routing import Locations, ServerNames
 from .script import Template
 from .tls.errors import NATIVE, Dialect
 from .tls.stream import TLSStream
 from .tls.watch import HandshakeWatch
 from .variables import lookup
+from .variables.files import document_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,47 @@ class AccessTarget:
     escape: str
     condition: Template | None
 
-    def write(self, facts: Facts) -> None:
+    def write(self, facts: Facts, log: ConnectionLog) -> None:
+        """Write the line of a request; `log` is told what goes wrong with that."""
         values = lookup(facts)
         if self.condition is not None and self.condition.render(values) in ("", "0"):
             return
         self.sink.write(access_line(self.template, self.escape, values))
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAccessTarget:
+    """One `access_log` whose file is named by variables: opened for each line."""
+
+    file: Template
+    """Relative to `prefix`."""
+    prefix: str
+    template: Template
+    escape: str
+    condition: Template | None
+
+    def write(self, facts: Facts, log: ConnectionLog) -> None:
+        """As `AccessTarget.write`. Without the folder of `root` there is no line."""
+        values = lookup(facts)
+        if self.condition is not None and self.condition.render(values) in ("", "0"):
+            return
+        root = document_root(facts, values)
+        if not os.path.isdir(root.encode("latin-1")):
+            failure = Failure(f'testing "{root}" existence failed', errno=_why_no_folder(root))
+            log.failure(failure)
+            return
+        path = os.path.join(self.prefix, self.file.render(values))
+        try:
+            sink = FileSink(path)
+        except ConfigError as error:
+            log.failure(Failure(error.message, Level.CRIT, errno=error.errno))
+            return
+        sink.write(access_line(self.template, self.escape, values))
+        sink.close()
+
+
+def _why_no_folder(path: str) -> int:
+    return errno.ENOTDIR if os.path.exists(path.encode("latin-1")) else errno.ENOENT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +91,7 @@ class RunningLocation:
 
     settings: Location
     error_log: ErrorLog
-    access_logs: tuple[AccessTarget, ...]
+    access_logs: tuple[AccessTarget | NamedAccessTarget, ...]
     handler: Handler
     access: AccessPhase | None = None
     """None where whoever asks is answered."""

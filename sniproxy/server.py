@@ -116,7 +116,9 @@ class Server:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         assert isinstance(address, tuple)
         host, port = sock.getsockname()[:2]
-        return binding.listener_for(host), Connection(number, address[0], address[1], host, port)
+        return binding.listener_for(host), Connection(
+            number, address[0], address[1], host, port, sock=sock
+        )
 
 
 def described(bug: BaseException) -> str:

@@ -20,7 +20,6 @@ from OpenSSL import SSL
 from ..config.directives.core import ALWAYS, NEVER, CoreLocation
 from ..departures import Departure
 from ..facts import Connection, Facts
-from ..handlers.special import special_response
 from ..http.chunks import BadChunk, TooLargeBody
 from ..http.head import READING_HEADERS, READING_LINE, BadRequest, HeadRules, Note
 from ..logs.error import ConnectionLog
@@ -253,6 +252,7 @@ class ClientConnection:
             self.connection, request, server.settings, outside, request.path, request.args,
             request.method,
             request_length=length,
+            pipelined=self.reading_line is READING_PIPELINED,
             hint=self.hint,
         )  # fmt: skip
 
@@ -261,6 +261,7 @@ class ClientConnection:
         self.framing.request(facts.request)
         self.spooled: SpooledBody | None = None
         self.arriving: ArrivingBody | None = None
+        self.body_begun = False
         self.continued = False
         phases = Phases(server, facts, self, self.log)
         try:
@@ -318,6 +319,7 @@ class ClientConnection:
         """The request's body, read whole; None without one, an answer for one that is refused."""
         await self._continue(facts)
         if self.spooled is None and _has_body(facts.request):
+            self.body_begun = True
             try:
                 self.spooled = await self._read_body(facts)
             except (BadChunk, TooLargeBody, Failed) as error:
@@ -348,6 +350,7 @@ class ClientConnection:
             return self.spooled
         if self.reader.has_whole_body(facts):
             return await self.body(facts)
+        self.body_begun = True
         self.arriving = ArrivingBody(
             facts.request.content_length, self._arriving(facts), lambda: self._whole(facts)
         )
@@ -415,9 +418,12 @@ class ClientConnection:
         unread = self.spooled is None and _has_body(facts.request)
         if self.arriving is not None and not self.arriving.is_over:
             keep = False
-        if keep and unread and not await self.reader.discard_body(facts):
-            self.stream.shutdown()
-            return False
+        if unread and not self.body_begun:
+            # The connection stays whole until the body is over, as nginx's does.
+            if not await self.reader.discard_body(facts):
+                self.stream.shutdown()
+                return False
+            unread = False
         if keep:
             self.kept_for = core.keepalive_timeout[0]
             return True
@@ -440,8 +446,8 @@ class ClientConnection:
         name = refused.name
         server = self.default if name is None else self.running.server_for(self.listener, name)
         request = Request(
-            refused.line, refused.method, "", "", "", refused.version, refused.headers,
-            name or "", keepalive=False,
+            refused.line, refused.method, refused.target, refused.path, refused.query,
+            refused.version, refused.headers, name or "", keepalive=False,
         )  # fmt: skip
         self.connection.requests += 1
         self._note_request(server, request, refused.notes)
@@ -449,21 +455,28 @@ class ClientConnection:
         self.log.action = self.reading_line if at_the_line else refused.action
         self.log.headers = _shown(refused.host, refused.referrer)
         self.log.write(refused.level, refused.text)
-        facts = self._facts(server, request, len(self.reader.buffer))
+        facts = self._facts(server, request, refused.length)
+        facts.refused = refused
+        if not refused.length:
+            facts.method = ""
         self.framing.request(request)
+        self.spooled = self.arriving = None
+        self.body_begun = False
+        phases = Phases(server, facts, self, self.log)
         try:
             if silent:
                 facts.status = refused.status
                 if refused.status in TIMED_OUT:
                     self._timed_out(facts.location.core)
                 return False
+            response = await phases.settled(Special(refused.status))
             self.log.action = "sending to client"
-            await self.writer.write(facts, special_response(refused.status, facts), may_keep=False)
+            await self.writer.write(facts, response, may_keep=False)
             await self._close(facts.location.core, unread=True)
         except Failed as failed:
             self.log.failure(failed.failure)
         finally:
-            self._log_access(server.outside, facts)
+            self._log_access(phases.location, facts)
         return False
 
     def _timed_out(self, core: CoreLocation) -> None:
@@ -476,7 +489,7 @@ class ClientConnection:
         if trio.current_effective_deadline() == -math.inf:
             return  # a fast stop: nginx leaves without a word
         for target in location.access_logs:
-            target.write(facts)
+            target.write(facts, self.log)
 
     async def _close(self, core: CoreLocation, *, unread: bool) -> None:
         """End the connection in good order.

@@ -24,8 +24,6 @@ def keeps(core: CoreLocation, request: Request, connection: Connection) -> bool:
 
 def _is_disabled(disabled: frozenset[str], request: Request) -> bool:
     """Old browsers: some that cannot keep the connection of a POST, one that keeps none."""
-    if "none" in disabled:
-        return False
     posts = request.method == "POST" and "msie6" in disabled
     if not posts and "safari" not in disabled:
         return False

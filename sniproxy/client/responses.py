@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..facts import Facts
+from ..http.dates import http_date
 from ..http.response import early_hints, response_head
 from ..message import BodyBroken, Header, Response
 from ..tls.stream import SocketStream
@@ -71,6 +72,7 @@ class ResponseWriter:
             facts.bytes_sent += len(head)
             if not isinstance(response.body, bytes):
                 response.body.abandon()
+        facts.complete = whole
         return whole and keepalive and self.framing.next_request()
 
     async def _write_all(
@@ -81,7 +83,7 @@ class ResponseWriter:
         if bodiless:
             body = b""
         if isinstance(body, bytes):
-            await self._send(facts, head + self.framing.piece(body) + self._end(response))
+            await self._send(facts, head + self.framing.piece(body) + self._end(facts, response))
             return True
         pending = head
         if response.flushes:
@@ -95,11 +97,13 @@ class ResponseWriter:
             if not broken.invalid:
                 await self._send(facts, pending)
             return False
-        await self._send(facts, pending + self._end(response))
+        await self._send(facts, pending + self._end(facts, response))
         return True
 
-    def _end(self, response: Response) -> bytes:
-        return self.framing.end(response.trailers() if response.trailers is not None else ())
+    def _end(self, facts: Facts, response: Response) -> bytes:
+        if response.trailers is not None:
+            facts.sent_trailers = response.trailers()
+        return self.framing.end(facts.sent_trailers)
 
     async def _send(self, facts: Facts, data: bytes) -> None:
         if not data:
@@ -127,9 +131,11 @@ class ResponseWriter:
 
 def _sent_headers(response: Response, *, chunked: bool) -> tuple[Header, ...]:
     """What `$sent_http_…` show: not Server and Date, and never that a connection is kept."""
+    modified = response.last_modified
     settled = (
         ("Content-Type", response.content_type or None),
         ("Content-Length", response.content_length),
+        ("Last-Modified", http_date(modified) if modified is not None else None),
         ("Location", response.location),
         ("Transfer-Encoding", "chunked" if chunked else None),
         ("Connection", "upgrade" if response.status == 101 else "close"),

@@ -54,9 +54,11 @@ def with_headers(response: Response, facts: Facts, said: Headers) -> Response:
 
 def fields_so_far(response: Response) -> tuple[Header, ...]:
     """What `$sent_http_…` show before an answer is framed."""
+    modified = response.last_modified
     settled = (
         ("Content-Type", response.content_type or None),
         ("Content-Length", response.content_length),
+        ("Last-Modified", http_date(modified) if modified is not None else None),
         ("Location", response.location),
     )
     own = [(name, str(value)) for name, value in settled if value is not None]

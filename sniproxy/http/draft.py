@@ -62,6 +62,14 @@ class BadRequest(Exception):
         self.line = draft.line
         """The request line as far as it was received."""
         self.method = draft.method
+        self.target = draft.target
+        """As in `Request`, like `path` and `query` (`args`); "" for a line not understood."""
+        self.path = draft.path
+        self.query = draft.args
+        self.length = draft.length
+        """Bytes of the lines that were understood."""
+        self.protocol = draft.protocol
+        """`HTTP/1.1`; "" where a protocol was begun, None where none was."""
         self.version = draft.version
         """As in `Request`: after 9 the answer is the bare page, without a head."""
         self.name = draft.name
@@ -81,11 +89,13 @@ class Draft:
         "connection",
         "headers",
         "host",
+        "length",
         "line",
         "method",
         "name",
         "notes",
         "path",
+        "protocol",
         "referrer",
         "rules",
         "rules_of",
@@ -98,6 +108,9 @@ class Draft:
         self.rules = rules
         self.rules_of = rules_of
         self.line = ""
+        self.length = 0
+        """Bytes of the lines that were understood."""
+        self.protocol: str | None = None
         self.method = ""
         self.target = ""
         self.path = ""

@@ -9,9 +9,10 @@ a careful one; both end in the same rows.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from ..message import Request
+from ..message import Header, Request
 from . import fields, request_line
 from .buffers import HeaderBuffers
 from .draft import (
@@ -88,6 +89,7 @@ class HeadReader:
         if self._room is not None:
             return draft.refusal(text, status)
         draft.line = bytes(buffer).lstrip(b"\r\n").rstrip(b"\r").decode("latin-1")
+        draft.protocol = _begun_protocol(draft.line)
         return draft.refusal(text, status, READING_LINE)
 
     def _begin(self, buffer: bytes | bytearray) -> ParsedHead | None:
@@ -108,12 +110,25 @@ class HeadReader:
         if 4 <= end <= rules.client_header_buffer_size:
             ordinary = fields.ordinary_fields(text, position, end - 2)
             if ordinary is not None:
-                for field in ordinary:
-                    self._draft.take(field)
+                self._take_all(ordinary, text, position)
+                self._draft.length = end - start
                 return self._finish(end)
         self._room = room
         self._position = position
         return self._go_on(room, text, position)
+
+    def _take_all(self, ordinary: Iterable[Header], text: str, position: int) -> None:
+        """Accept the fields of lines that begin at `position`."""
+        draft = self._draft
+        try:
+            for field in ordinary:
+                draft.take(field)
+        except BadRequest as refused:
+            end = position
+            for _ in range(len(draft.headers)):
+                end = text.index("\n", end) + 1
+            refused.length += end - position
+            raise
 
     def _go_on(self, room: HeaderBuffers, text: str, start: int) -> ParsedHead | None:
         position, ended = _read_fields(self._draft, text, start, room)
@@ -140,6 +155,8 @@ def read_request_head(
 
 
 _METHOD: Final = re.compile("[A-Z_-]+(?= )")
+_PROTOCOL_BEGUN: Final = re.compile("[A-Z_-]+ +[^ ]+ +H")
+_PROTOCOLS: Final = {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1"}
 _LINE_CONTENT: Final = re.compile(r"[^\r\n]*")
 
 
@@ -155,12 +172,15 @@ def _read_line(draft: Draft, text: str, start: int, room: HeaderBuffers) -> int 
     draft.version = 9 if match["minor"] is None else 11 if int(match["minor"]) else 10
     if draft.version == 9 and draft.method != "GET":
         raise draft.refusal("client sent invalid method in HTTP/0.9 request", 400, READING_LINE)
-    draft.target = match["origin"] or match["rest"] or "/"
-    path, draft.args = split_target(draft.target)
+    draft.length = len(match[0])
+    draft.protocol = _PROTOCOLS[draft.version]
+    target = match["origin"] or match["rest"] or "/"
+    path, args = split_target(target)
     try:
         draft.path = normalise(path or "/", draft.rules.merge_slashes)
     except BadURI:
         raise draft.refusal("client sent invalid request", 400, READING_LINE) from None
+    draft.target, draft.args = target, args
     authority = match["tunnel"] or match["authority"]
     if authority is not None:
         name = fields.valid_host(authority)
@@ -169,6 +189,12 @@ def _read_line(draft: Draft, text: str, start: int, room: HeaderBuffers) -> int 
         draft.choose(name, READING_LINE)
     room.take(len(match[0]))
     return match.end()
+
+
+def _begun_protocol(line: str) -> str | None:
+    """ "" where a line that was not understood had come to its protocol, else None."""
+    match = _PROTOCOL_BEGUN.match(line)
+    return "" if match is not None and request_line.is_beginning(match[0]) else None
 
 
 def _refuse_line(draft: Draft, received: str, limit: int) -> None:
@@ -180,6 +206,7 @@ def _refuse_line(draft: Draft, received: str, limit: int) -> None:
     if not request_line.is_beginning(begun):
         content = _LINE_CONTENT.match(received)
         draft.line = content[0] if content else ""
+        draft.protocol = _begun_protocol(begun)
         status, text = request_line.refusal(begun)
         raise draft.refusal(text, status, READING_LINE)
     if len(begun) == limit:
@@ -204,8 +231,10 @@ def _read_fields(draft: Draft, text: str, position: int, room: HeaderBuffers) ->
         if line is None:
             raise _too_large(draft, text[position if limit else previous : position + limit])
         if line["name"] is None:
+            draft.length += len(line[0])
             return line.end(), True
         room.take(len(line[0]))
+        draft.length += len(line[0])
         previous, position = position, line.end()
         _take_line(draft, line)
 

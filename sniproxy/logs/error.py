@@ -22,6 +22,10 @@ class Target:
     sink: Sink
     level: Level
 
+    def write(self, level: Level, line: str) -> None:
+        """Write a line of `level`, which this target takes."""
+        self.sink.write(line)
+
 
 class ErrorLog:
     """The targets of one level's `error_log` directives."""
@@ -41,7 +45,7 @@ class ErrorLog:
         line = error_line(level, text, connection)
         for target in self.targets:
             if level <= target.level:
-                target.sink.write(line)
+                target.write(level, line)
 
 
 def error_line(level: Level, text: str, connection: int | None = None) -> str:

@@ -32,9 +32,13 @@ class FileSink:
             raise ConfigError(f'open() "{self.path}" failed', errno=error.errno) from None
 
     def write(self, line: str) -> None:
+        self.put(line.encode("latin-1", "replace"))
+
+    def put(self, data: bytes) -> None:
+        """Write bytes as they are."""
         # nginx too drops a line that does not fit on the disk.
         with contextlib.suppress(OSError):
-            os.write(self._descriptor, line.encode("latin-1", "replace"))
+            os.write(self._descriptor, data)
 
     def reopen(self) -> None:
         """Open the path again, for a log that was moved away (`USR1`)."""
@@ -64,12 +68,26 @@ class StderrSink:
             sys.stderr.write(line)
 
 
+class Held(Protocol):
+    """What lies between lines and a file, or leads elsewhere."""
+
+    def flush(self) -> None:
+        """Write what is kept back."""
+        ...
+
+    def close(self) -> None:
+        """Be done with it."""
+        ...
+
+
 class Sinks:
     """Every sink of one running configuration, one a path."""
 
     def __init__(self) -> None:
         self.stderr: Sink = StderrSink()
         self._files: dict[str, FileSink] = {}
+        self.held: list[Held] = []
+        """What is to be flushed before files are opened again or closed."""
 
     def file(self, path: str, mode: int = 0o644) -> FileSink:
         """The sink of an absolute path; raises `ConfigError` in nginx's words."""
@@ -78,10 +96,20 @@ class Sinks:
         return self._files[path]
 
     def reopen(self) -> None:
+        self.flush()
         for sink in self._files.values():
             sink.reopen()
 
+    def flush(self) -> None:
+        """Write what is kept back."""
+        for held in self.held:
+            held.flush()
+
     def close(self) -> None:
+        self.flush()
+        for held in self.held:
+            held.close()
+        self.held.clear()
         for sink in self._files.values():
             sink.close()
         self._files.clear()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
 
 from ..config.directives import log as directives
 from ..config.directives.log import COMBINED, AccessLog, LogFormat
+from ..logs.buffered import BufferedSink
 from ..logs.error import ErrorLog, Target
 from ..logs.sinks import Sink, Sinks
-from ..message import ConfigError
-from ..running import AccessTarget
+from ..logs.syslog import SyslogServer, SyslogSink, SyslogTarget
+from ..running import AccessTarget, NamedAccessTarget
 from ..script import compile_template
 from .paths import Paths
 
@@ -39,29 +41,76 @@ class Logs:
             self._observed = (
                 AccessTarget(access_observer, compile_template(COMBINED), "default", None),
             )
+        self._buffers: dict[str, BufferedSink] = {}
         self._made: dict[tuple[directives.ErrorLog, ...], ErrorLog] = {}
 
     def error_log(self, said: Sequence[directives.ErrorLog]) -> ErrorLog:
         """The log of a level; one that says nothing has the default."""
         wanted = tuple(said) or self._default
         if wanted not in self._made:
-            targets = [Target(self._sink(log.target), log.level) for log in wanted]
+            targets = [self._target(log) for log in wanted]
             self._made[wanted] = ErrorLog([*targets, *self._observers])
         return self._made[wanted]
 
-    def access_logs(self, said: Sequence[AccessLog | None]) -> tuple[AccessTarget, ...]:
+    def _target(self, log: directives.ErrorLog) -> Target:
+        if log.syslog is not None:
+            return SyslogTarget(self._syslog(log.syslog), log.level)
+        return Target(self._sink(log.target), log.level)
+
+    def access_logs(
+        self, said: Sequence[AccessLog | None]
+    ) -> tuple[AccessTarget | NamedAccessTarget, ...]:
         """The access logs of a location; `off` (None) beats all."""
         if None in said or (self._observed and said is UNSAID):
             return self._observed
         own = [self._access(log) for log in said if log is not None]
         return (*own, *self._observed)
 
-    def _access(self, log: AccessLog) -> AccessTarget:
-        if not log.file.is_constant:
-            raise ConfigError('variables in the name of an "access_log" are not supported yet')
+    def _access(self, log: AccessLog) -> AccessTarget | NamedAccessTarget:
         format_ = self._formats[log.format]
-        sink = self._sink(log.file.source)
-        return AccessTarget(sink, format_.template, format_.escape, log.condition)
+        template, escape = format_.template, format_.escape
+        if not log.file.is_constant:
+            return NamedAccessTarget(log.file, self._paths.prefix, template, escape, log.condition)
+        if log.syslog is not None:
+            sink: Sink = self._syslog(log.syslog)
+        elif log.buffer is not None:
+            sink = self._buffered(log, log.buffer)
+        else:
+            sink = self._sink(log.file.source)
+        return AccessTarget(sink, template, escape, log.condition)
+
+    def _buffered(self, log: AccessLog, size: int) -> BufferedSink:
+        """All lines of a file go through one buffer; raises `ConfigError`."""
+        path = self._paths.in_prefix(log.file.source)
+        buffered = BufferedSink(self.sinks.file(path), size, log.flush, log.gzip)
+        known = self._buffers.setdefault(path, buffered)
+        if known is buffered:
+            self.sinks.held.append(buffered)
+        if known.settings != buffered.settings:
+            raise log.place.error(
+                f'access_log "{log.file.source}" already defined with conflicting parameters'
+            )
+        return known
+
+    def _syslog(self, said: directives.Syslog) -> SyslogSink:
+        """Raises `ConfigError` where the server's name is not found."""
+        server = said.server
+        hostname = None if said.nohostname else socket.gethostname().lower()
+        if server.is_unix:
+            family, address = socket.AF_UNIX, server.host.removeprefix("unix:")
+            found: str | tuple[str, int] = address
+        else:
+            host = server.host.strip("[]")
+            try:
+                known = socket.getaddrinfo(host, server.port, type=socket.SOCK_DGRAM)
+            except OSError:
+                raise said.place.error(f'host not found in syslog server "{server.url}"') from None
+            family, found = known[0][0], (str(known[0][4][0]), server.port)
+        sink = SyslogSink(
+            SyslogServer(family, found, said.facility, said.tag, hostname), said.severity
+        )
+        self.sinks.held.append(sink)
+        return sink
 
     def _sink(self, target: str) -> Sink:
         if target == "stderr":

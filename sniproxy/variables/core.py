@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import os
 import re
+import secrets
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable
 
@@ -84,8 +86,58 @@ def _sent_http(facts: Facts, name: str) -> str | None:
 
 
 def _content_length(facts: Facts) -> str | None:
-    length = facts.body_length if facts.request.chunked else facts.request.content_length
-    return None if length is None else str(length)
+    said = facts.request.header("content-length")
+    if said is None and facts.request.chunked and (facts.body is not None or facts.complete):
+        return str(facts.body_length)
+    return said
+
+
+_AUTHORITY = re.compile(r"\S+ https?://([^/? ]*)", re.IGNORECASE)
+_PORT = re.compile(r"(?:^\[.*\]|^[^:\[]*):0*([0-9]{1,5})$")
+
+
+def _request_port(facts: Facts) -> str:
+    """The port that the client has asked for, in the request line or in Host."""
+    authority = _AUTHORITY.match(facts.request.line)
+    name = authority[1] if authority else facts.request.header("host") or ""
+    port = _PORT.match(name) if facts.request.host else None
+    return port[1] if port and port[1] != "0" else ""
+
+
+def _request_id(facts: Facts) -> str:
+    return facts.variables.setdefault("request_id", secrets.token_hex(16))
+
+
+def _sent_trailer(facts: Facts, name: str) -> str | None:
+    return joined(facts.sent_trailers, name)
+
+
+def _tcp_info(offset: int) -> Callable[[Facts], str | None]:
+    """A number of Linux's `struct tcp_info`, by its place in there."""
+
+    def value(facts: Facts) -> str | None:
+        sock = facts.connection.sock
+        if sock is None or not hasattr(socket, "TCP_INFO"):
+            return None
+        try:
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        except OSError:
+            return None
+        return str(int.from_bytes(info[offset : offset + 4], sys.byteorder))
+
+    return value
+
+
+def _nothing(facts: Facts) -> None:
+    """What would come from `listen … proxy_protocol`, which is refused."""
+
+
+def _body(facts: Facts) -> str | None:
+    return None if facts.body is None else facts.body.held
+
+
+def _body_file(facts: Facts) -> str | None:
+    return None if facts.body is None else facts.body.file_name
 
 
 def _binary_address(facts: Facts) -> str:
@@ -96,7 +148,16 @@ def _binary_address(facts: Facts) -> str:
     return socket.inet_pton(family, address).decode("latin-1")
 
 
-def _protocol(facts: Facts) -> str:
+def _uri(facts: Facts) -> str | None:
+    """The path; of a line whose path alone was refused it is empty."""
+    if not facts.uri and facts.refused is not None and facts.refused.protocol:
+        return ""
+    return facts.uri or None
+
+
+def _protocol(facts: Facts) -> str | None:
+    if facts.refused is not None:
+        return facts.refused.protocol
     return {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1"}[facts.request.version]
 
 
@@ -104,8 +165,8 @@ ROWS = (
     Variable("args", lambda f: f.args or None, "the query"),
     Variable("query_string", lambda f: f.args or None, "the query"),
     Variable("is_args", lambda f: "?" if f.args else "", "`?` if there is a query"),
-    Variable("uri", lambda f: f.uri or None, "the normalised path"),
-    Variable("document_uri", lambda f: f.uri or None, "the normalised path"),
+    Variable("uri", _uri, "the normalised path"),
+    Variable("document_uri", _uri, "the normalised path"),
     Variable(
         "request_uri", lambda f: f.request.target or None, "path and query as the client sent them"
     ),
@@ -140,29 +201,42 @@ ROWS = (
     Variable("bytes_sent", lambda f: str(f.bytes_sent), "bytes sent to the client"),
     Variable("body_bytes_sent", lambda f: str(f.body_bytes_sent), "of these without the head"),
     Variable("content_length", _content_length, "bytes of the request's body"),
+    Variable("request_body", _body, "the request's body, where it is in memory"),
+    Variable("request_body_file", _body_file, "the file that it is in, where it is"),
     Variable(
-        "request_body",
-        lambda f: f.body.held if f.body else None,
-        "the request's body, if in memory",
-    ),
-    Variable(
-        "request_body_file",
-        lambda f: f.body.file_name if f.body else None,
-        "the file that it is in",
+        "sent_http_connection",
+        lambda f: joined(f.sent_headers, "connection") or "close",
+        "what the answer says of the connection",
     ),
     Variable("content_type", _header("content-type"), "the Content-Type field"),
-    Variable("http_host", lambda f: _http(f, "host"), "the Host field as sent"),
+    Variable("http_host", _header("host"), "the Host field as sent"),
     Variable("nginx_version", lambda f: NGINX_VERSION, "the nginx that is imitated"),
     Variable("pid", lambda f: str(os.getpid()), "this process's id"),
     Variable("msec", lambda f: f"{time.time():.3f}", "POSIX time"),
     Variable("time_local", _time_local, "local time as access logs write it"),
     Variable("time_iso8601", _time_iso8601, "local time in ISO 8601"),
-    Variable("pipe", lambda f: ".", "`p` for a pipelined request"),
+    Variable("pipe", lambda f: "p" if f.pipelined else ".", "`p` for a pipelined request"),
+    Variable("request_id", _request_id, "a random number for the request, in hexadecimal"),
+    Variable(
+        "request_completion", lambda f: "OK" if f.complete else "", "`OK` once all is answered"
+    ),
+    Variable("request_port", _request_port, "the port that the client has asked for"),
+    Variable("is_request_port", lambda f: ":" if _request_port(f) else "", "`:` if there is one"),
+    Variable("tcpinfo_rtt", _tcp_info(68), "the client's round trip, in microseconds"),
+    Variable("tcpinfo_rttvar", _tcp_info(72), "how much it varies"),
+    Variable("tcpinfo_snd_cwnd", _tcp_info(80), "the window of what may be on its way"),
+    Variable("tcpinfo_rcv_space", _tcp_info(96), "the window of what may come"),
+    Variable("proxy_protocol_addr", _nothing, "never there: `proxy_protocol` is refused"),
+    Variable("proxy_protocol_port", _nothing, "never there"),
+    Variable("proxy_protocol_server_addr", _nothing, "never there"),
+    Variable("proxy_protocol_server_port", _nothing, "never there"),
 )
 
 PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
     ("http_", _http),
     ("sent_http_", _sent_http),
+    ("sent_trailer_", _sent_trailer),
+    ("proxy_protocol_tlv_", lambda facts, name: None),
     ("arg_", _argument),
     ("cookie_", _cookie),
 )

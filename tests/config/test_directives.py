@@ -134,9 +134,83 @@ ACCESS = [
     )
 ]
 
+LIMITS = [
+    location(inside)
+    for inside in (
+        "client_body_in_file_only yes;",
+        "client_body_in_file_only CLEAN;",
+        "client_body_temp_path a x;",
+        "client_body_temp_path a 1 2 3 4;",
+        "client_body_temp_path a 1 2 3;",
+        "client_body_temp_path a 0;",
+        "keepalive_time x;",
+        "keepalive_disable chrome;",
+        "keepalive_disable none msie6;",
+        "keepalive_disable msie6; keepalive_disable safari;",
+        "keepalive_disable a b c;",
+        "reset_timedout_connection yes;",
+        "max_headers 1;",
+        "log_subrequest yes;",
+        "lingering_close maybe;",
+    )
+] + [http(f"{inside}") for inside in ("max_headers x;", "max_headers 1; max_headers 2;")]
+
+LOGS = [
+    http(inside)
+    for inside in (
+        "access_log a combined buffer=0;",
+        "access_log a combined buffer=x;",
+        "access_log a combined flush=1s;",
+        "access_log a combined flush=0 buffer=1k;",
+        "access_log a combined buffer=1k flush=x;",
+        "access_log a combined gzip=0;",
+        "access_log a combined gzip=10;",
+        "access_log a combined gzip=;",
+        "access_log a combined gzipx;",
+        "access_log a combined gzip flush=1m;",
+        "access_log a combined buffer=1k gzip=9;",
+        "access_log $host combined buffer=1k;",
+        "access_log $host combined gzip;",
+        "access_log $nosuch;",
+        "access_log a$;",
+        "access_log a combined if=$nosuch;",
+        "access_log a nosuch;",
+        "access_log a COMBINED;",
+        "access_log a combined combined;",
+        "access_log off a;",
+        "access_log;",
+        "access_log syslog:;",
+        "access_log syslog:server=127.0.0.1 combined;",
+        "access_log syslog:server=127.0.0.1,server=127.0.0.2;",
+        "access_log syslog:server=127.0.0.1,facility=x;",
+        "access_log syslog:server=127.0.0.1,facility=mail,facility=mail;",
+        "access_log syslog:server=127.0.0.1,severity=err;",
+        "access_log syslog:server=127.0.0.1,severity=error;",
+        "access_log syslog:server=127.0.0.1,tag=a-b;",
+        "access_log syslog:server=127.0.0.1,tag=a_B1;",
+        f"access_log syslog:server=127.0.0.1,tag={'x' * 33};",
+        "access_log syslog:server=127.0.0.1,nohostname;",
+        "access_log syslog:server=127.0.0.1,nohost;",
+        "access_log syslog:server=127.0.0.1,;",
+        "access_log syslog:server=127.0.0.1:x;",
+        "access_log syslog:server=127.0.0.1:70000;",
+        "access_log syslog:server=unix:;",
+        "access_log syslog:server=[::1]:1;",
+        "access_log syslog:server=127.0.0.1 combined buffer=1k;",
+        "access_log syslog:server=127.0.0.1 combined if=$host;",
+        "error_log syslog:server=127.0.0.1,tag=a error;",
+        "error_log syslog:tag=a error;",
+        "error_log syslog:server=127.0.0.1 nosuch;",
+        "log_format a escape=x b;",
+        "log_format a escape=json;",
+        "log_format a b; log_format a c;",
+        "open_log_file_cache max=1;",
+    )
+]
+
 
 @pytest.mark.nginx
-@pytest.mark.parametrize("text", [*MAPS, *HEADERS, *ACCESS])
+@pytest.mark.parametrize("text", [*MAPS, *HEADERS, *ACCESS, *LIMITS, *LOGS])
 def test_both_say_the_same(tmp_path: Path, text: str) -> None:
     raw = text.encode("latin-1")
     assert sniproxy_verdict(tmp_path, raw) == nginx_verdict(tmp_path, raw)

@@ -115,8 +115,11 @@ class Logs:
 
     def take(self) -> tuple[str, str]:
         """The new text of the error log and of the access log, the prefix left out."""
-        errors, accesses = self._errors.take(), self._accesses.take()
-        return errors.replace(f"{self._prefix}/", "PREFIX/"), accesses
+        errors, accesses = (
+            log.take().replace(f"{self._prefix}/", "PREFIX/")
+            for log in (self._errors, self._accesses)
+        )
+        return errors, accesses
 
 
 class LogFile:

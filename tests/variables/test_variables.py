@@ -144,7 +144,9 @@ sent_http_transfer_encoding sent_http_keep_alive proxy_host proxy_port
 proxy_add_x_forwarded_for upstream_addr upstream_status upstream_response_length
 upstream_bytes_sent upstream_bytes_received upstream_http_server
 http_x_forwarded_for connection_requests pipe nginx_version ssl_protocol ssl_server_name
-binary_remote_addr request_body
+binary_remote_addr request_completion request_port is_request_port request_body
+request_body_file sent_trailer_x proxy_protocol_addr proxy_protocol_port proxy_protocol_server_addr
+proxy_protocol_server_port proxy_protocol_tlv_x sent_http_last_modified sent_http_x_added
 """
 NAMES = _NAMES.split()
 
@@ -163,6 +165,8 @@ server {{
     {"".join(f"access_log {escape}.log {escape};" for escape in ESCAPES)}
     location / {{ return 200 "text"; }}
     location /nocontent {{ return 204; }}
+    location /added {{ add_trailer X $status;
+        add_header X-Added a; add_header X-Added b; add_header Last-Modified now; return 200 x; }}
     location /redirect {{ return 301 /x?y; }}
     location /away {{ return 302 http://a.test/; }}
     location /none {{ return 404; }}
@@ -215,7 +219,10 @@ REQUESTS = (
     chunked("/up/"),
     get("/").replace(b"GET", b"HEAD", 1),
     get("/up/").replace(b"GET", b"HEAD", 1),
-    get("/", host="FRONT.test:80"),
+    *(get("/", host=host) for host in ("FRONT.test:80", "front.test:0", "front.test:", "[::1]:8",
+                                       "front.test:00081", "[::1]", "1.2.3.4:65535")),
+    get("http://abs.test:99/x"),
+    get("http://abs.test/x", host="front.test:7"),
     b"GET / HTTP/1.0\r\n\r\n",
     b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 )  # fmt: skip
@@ -242,7 +249,8 @@ def test_every_variable_is_compared() -> None:
     changing = {
         *("hostname", "pid", "msec", "time_local", "time_iso8601", "remote_port", "connection"),
         *("connection_time", "request_time", "upstream_connect_time", "upstream_header_time"),
-        *("upstream_response_time", "request_body_file"),
+        *("upstream_response_time", "request_id", "tcpinfo_rtt", "tcpinfo_rttvar"),
+        *("tcpinfo_snd_cwnd", "tcpinfo_rcv_space", "request_body_file"),
     }
     known = {
         row.name

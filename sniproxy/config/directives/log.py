@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from ...message import Level
-from ...script import Template
-from .kinds import compiled, parse_size, parse_time
+from ...script import Template, literal
+from ..addresses import Address, AddressError, parse_address
+from ..tree import Place
+from .kinds import compiled, parse_number, parse_size, parse_time
 from .row import (
     HTTP,
     LIMIT_EXCEPT,
@@ -26,10 +30,30 @@ from .row import (
 )
 
 LOG = "ngx_http_log_module"
+FACILITIES = (
+    "kern", "user", "mail", "daemon", "auth", "intern", "lpr", "news", "uucp", "clock", "authpriv",
+    "ftp", "ntp", "audit", "alert", "cron", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7",
+)  # fmt: skip
+"""Of syslog, by number."""
+GZIP_BUFFER = 65536
 LEVELS = {level.word: level for level in Level}
 DEBUG_LEVELS = tuple(
     f"debug_{part}" for part in ("core", "alloc", "mutex", "event", "http", "mail", "stream")
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Syslog:
+    """`syslog:server=…`: where lines go as datagrams."""
+
+    server: Address
+    facility: str = "local7"
+    severity: Level = Level.INFO
+    """Of access lines; those of errors have their own."""
+    tag: str = "nginx"
+    nohostname: bool = False
+    place: Place = field(default=Place("", 0), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +63,7 @@ class ErrorLog:
     target: str
     """`stderr`, or a file's name relative to the prefix."""
     level: Level
+    syslog: Syslog | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +73,14 @@ class AccessLog:
     file: Template
     format: str
     condition: Template | None = None
+    syslog: Syslog | None = None
+    buffer: int | None = None
+    """Bytes that are gathered before they are written."""
+    flush: float | None = None
+    """Seconds after which they are in any case."""
+    gzip: int | None = None
+    """How hard they are packed."""
+    place: Place = field(default=Place("", 0), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +98,67 @@ COMBINED = (
 )
 
 
+_TAG = re.compile(r"[A-Za-z0-9_:;<=>?@\[\\\]^`]*")
+"""What nginx takes for alphanumeric, which is a little more."""
+
+
+def syslog(args: Args) -> Syslog:
+    said: dict[str, Any] = {}
+    for word in args.first.removeprefix("syslog:").split(","):
+        key, equals, value = word.partition("=")
+        if key in ("server", "facility", "severity", "tag") and equals:
+            if key in said:
+                args.fail(f'duplicate syslog "{key}"')
+            said[key] = _SYSLOG_VALUES[key](args, value)
+        elif word == "nohostname":
+            said[word] = True
+        else:
+            args.fail(f'unknown syslog parameter "{word}"')
+    if "server" not in said:
+        args.fail("no syslog server specified")
+    return Syslog(place=args.place, **said)
+
+
+def _syslog_server(args: Args, text: str) -> Address:
+    try:
+        return parse_address(text, 514)
+    except AddressError as error:
+        args.fail(f'{error} in syslog server "{text}"')
+
+
+def _syslog_facility(args: Args, text: str) -> str:
+    if text not in FACILITIES:
+        args.fail(f'unknown syslog facility "{text}"')
+    return text
+
+
+def _syslog_severity(args: Args, text: str) -> Level:
+    if text not in LEVELS:
+        args.fail(f'unknown syslog severity "{text}"')
+    return LEVELS[text]
+
+
+def _syslog_tag(args: Args, text: str) -> str:
+    if len(text) > 32:
+        args.fail("syslog tag length exceeds 32")
+    if not _TAG.fullmatch(text):
+        args.fail('syslog "tag" only allows alphanumeric characters and underscore')
+    return text
+
+
+_SYSLOG_VALUES: dict[str, Callable[[Args, str], Any]] = {
+    "server": _syslog_server,
+    "facility": _syslog_facility,
+    "severity": _syslog_severity,
+    "tag": _syslog_tag,
+}
+
+
 def error_log(args: Args) -> ErrorLog:
     target = args.first
-    if target.startswith(("syslog:", "memory:")):
+    if target.startswith("memory:"):
         args.fail(f'"{target}" is not supported by sniproxy as a target of "error_log" yet')
+    to_syslog = syslog(args) if target.startswith("syslog:") else None
     level: Level | None = None
     for word in args.words[1:]:
         if word in LEVELS:
@@ -79,7 +169,7 @@ def error_log(args: Args) -> ErrorLog:
             level = Level.DEBUG
         else:
             args.fail(f'invalid log level "{word}"')
-    return ErrorLog(target, level or Level.ERROR)
+    return ErrorLog(target, level or Level.ERROR, to_syslog)
 
 
 def access_log(args: Args) -> AccessLog | None:
@@ -89,31 +179,47 @@ def access_log(args: Args) -> AccessLog | None:
         if words:
             args.fail(f'invalid parameter "{words[0]}"')
         return None
-    if file.startswith("syslog:"):
-        args.fail(f'"{file}" is not supported by sniproxy as a target of "access_log" yet')
+    to_syslog = syslog(args) if file.startswith("syslog:") else None
+    name = literal(file) if to_syslog else compiled(args, file)
     condition = None
-    buffered = flushed = False
+    buffer: int | None = None
+    flush: float | None = None
+    packed: int | None = None
     for word in words[1:]:
         key, equals, value = word.partition("=")
         if key == "buffer" and equals:
-            if not parse_size(value):
+            buffer = parse_size(value)
+            if not buffer:
                 args.fail(f'invalid buffer size "{value}"')
-            buffered = True
         elif key == "flush" and equals:
-            if not parse_time(value):
+            flush = parse_time(value)
+            if not flush:
                 args.fail(f'invalid flush time "{value}"')
-            flushed = True
         elif key == "if" and equals:
             condition = compiled(args, value)
         elif key == "gzip":
-            args.fail('the "gzip" parameter of "access_log" is not supported by sniproxy yet')
+            buffer = buffer or GZIP_BUFFER
+            packed = parse_number(value) if equals else 1
+            if packed is None or not 1 <= packed <= 9:
+                args.fail(f'invalid compression level "{value}"')
         else:
             args.fail(f'invalid parameter "{word}"')
-    if flushed and not buffered:
+    if flush and not buffer:
         args.fail(f'no buffer is defined for access_log "{file}"')
-    if buffered and "$" in file:
+    if buffer and not name.is_constant:
         args.fail("buffered logs cannot have variables in name")
-    return AccessLog(compiled(args, file), words[0] if words else "combined", condition)
+    if buffer and to_syslog:
+        args.fail("logs to syslog cannot be buffered")
+    return AccessLog(
+        name,
+        words[0] if words else "combined",
+        condition,
+        to_syslog,
+        buffer,
+        flush,
+        packed,
+        args.place,
+    )
 
 
 _NAMELESS = re.compile(r"\$(?:\{\}|\{?$|(?![A-Za-z0-9_{]))")

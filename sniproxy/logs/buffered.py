@@ -1,0 +1,64 @@
+"""Access lines that are kept for a while before they go to their file (`buffer=`, `gzip`)."""
+
+from __future__ import annotations
+
+import gzip
+
+import trio
+
+from .sinks import FileSink
+
+
+class BufferedSink:
+    """Gathers lines up to `size` bytes, no longer than `flush` seconds (None is any time).
+
+    With `level` what is gathered is packed, each time as a member of its own: a file of such
+    members is one for gzip.
+    """
+
+    def __init__(
+        self, file: FileSink, size: int, flush: float | None = None, level: int | None = None
+    ) -> None:
+        self.file = file
+        self.size = size
+        self._flush_after = flush
+        self._level = level
+        self._gathered = bytearray()
+        self._round = 0
+        """How many times the buffer was emptied."""
+
+    @property
+    def settings(self) -> tuple[int, float | None, int | None]:
+        return self.size, self._flush_after, self._level
+
+    def write(self, line: str) -> None:
+        data = line.encode("latin-1", "replace")
+        if len(self._gathered) + len(data) > self.size:
+            self.flush()
+        if len(data) > self.size:
+            self._put(data)
+            return
+        if not self._gathered and self._flush_after is not None:
+            trio.lowlevel.spawn_system_task(self._flush_later, self._flush_after, self._round)
+        self._gathered += data
+
+    def flush(self) -> None:
+        """Write what is there."""
+        self._round += 1
+        if self._gathered:
+            data = bytes(self._gathered)
+            self._gathered.clear()
+            self._put(data)
+
+    def close(self) -> None:
+        """The file is somebody else's."""
+
+    def _put(self, data: bytes) -> None:
+        if self._level is not None:
+            data = gzip.compress(data, self._level, mtime=0)
+        self.file.put(data)
+
+    async def _flush_later(self, seconds: float, turn: int) -> None:
+        await trio.sleep(seconds)
+        if turn == self._round:
+            self.flush()

@@ -1,0 +1,76 @@
+"""Lines as datagrams to a syslog server, as nginx writes them (RFC 3164)."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from dataclasses import dataclass
+
+from ..config.directives.log import FACILITIES
+from ..message import Level
+from .error import Target
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class SyslogServer:
+    """Where datagrams go, and what stands before each line."""
+
+    family: int
+    address: str | tuple[str, int]
+    facility: str = "local7"
+    tag: str = "nginx"
+    hostname: str | None = None
+    """None leaves it out."""
+
+    def header(self, level: Level, now: float) -> str:
+        """`<190>Nov 14 22:13:20 host nginx: `; `now` is POSIX time."""
+        priority = FACILITIES.index(self.facility) * 8 + level - 1
+        local = time.localtime(now)
+        stamp = f"{MONTHS[local.tm_mon - 1]} {local.tm_mday:2} {time.strftime('%H:%M:%S', local)}"
+        host = "" if self.hostname is None else f"{self.hostname} "
+        return f"<{priority}>{stamp} {host}{self.tag}: "
+
+
+class SyslogSink:
+    """Takes whole lines of one level; what does not get through is lost."""
+
+    def __init__(self, server: SyslogServer, level: Level = Level.INFO) -> None:
+        self.server = server
+        self.level = level
+        self._socket: socket.socket | None = None
+
+    def write(self, line: str) -> None:
+        self.send(line, self.level)
+
+    def send(self, line: str, level: Level) -> None:
+        """Send a line at `level`."""
+        text = self.server.header(level, time.time()) + line.removesuffix("\n")
+        try:
+            if self._socket is None:
+                self._socket = socket.socket(self.server.family, socket.SOCK_DGRAM)
+                self._socket.setblocking(False)
+                self._socket.connect(self.server.address)
+            self._socket.send(text.encode("latin-1", "replace"))
+        except OSError:
+            self.close()
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def close(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.close()
+            self._socket = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyslogTarget(Target):
+    """A syslog server as a target of `error_log`: each line goes at its own level."""
+
+    def write(self, level: Level, line: str) -> None:
+        assert isinstance(self.sink, SyslogSink)
+        self.sink.send(line, level)
