@@ -205,13 +205,18 @@ def test_both_programs_run_the_plain_file_alike(
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.iterdir()), ids=lambda file: file.name)
 def test_every_file_is_in_order(
-    file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    file: Path,
+    tmp_path: Path,
+    ca: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     copy = tmp_path / file.name
     copy.write_bytes(file.read_bytes())
-    if file.name == "plain.conf":
+    if "localhost.pem" in file.read_text():
         assert main(["ca", "issue", "localhost", "127.0.0.1", "origin.test"]) == 0
+        (tmp_path / "origin-ca.pem").write_bytes(ca.read_bytes())
     capfd.readouterr()
     assert main(["-t", "-c", str(copy)]) == 0
     assert capfd.readouterr().err.splitlines() == [
@@ -222,8 +227,11 @@ def test_every_file_is_in_order(
 
 def test_the_files_are_those_the_tests_know() -> None:
     assert {file.name for file in CONFIGS.iterdir()} == {
+        "app-behind-https.conf",
+        "dev-front.conf",
         "ip-upstream-cured.conf",
         "ip-upstream.conf",
+        "object-store.conf",
         "plain.conf",
         "site.conf",
         "site.toml",
