@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import trio
 from OpenSSL import SSL
 
-from ..config.directives.core import ALWAYS, NEVER, CoreLocation
 from ..departures import Departure
 from ..facts import Connection, Facts
-from ..http.chunks import BadChunk, TooLargeBody
 from ..http.head import READING_HEADERS, READING_LINE, BadRequest, HeadRules, Note
 from ..logs.error import ConnectionLog
 from ..message import (
@@ -42,16 +40,15 @@ from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
 from ..upstream.sending import ClientFailed
 from . import verification
 from .body import ArrivingBody, SpooledBody
+from .closing import TIMED_OUT, close_in_order, timed_out
 from .framing import Framing
 from .keeping import keeps
-from .requests import CutShort, RequestReader, status_of
+from .receiving import Reception
+from .requests import CutShort, RequestReader
 from .responses import ResponseWriter
 from .tunnel import UPGRADED, tunnel
 
-TIMED_OUT = frozenset((408, 444))
-"""Statuses that end a connection as a time-out does (`reset_timedout_connection`)."""
 READING_PIPELINED = "reading client pipelined request line"
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLIENT_LEFT = (
     "epoll_wait() reported that client prematurely closed connection, "
     "so upstream connection is closed too"
@@ -259,10 +256,7 @@ class ClientConnection:
     async def _answer(self, server: RunningServer, facts: Facts) -> bool:
         """All that lies between a request's head and its access line; whether to go on."""
         self.framing.request(facts.request)
-        self.spooled: SpooledBody | None = None
-        self.arriving: ArrivingBody | None = None
-        self.body_begun = False
-        self.continued = False
+        self.reception = Reception(self.stream, self.reader, self.log)
         phases = Phases(server, facts, self, self.log)
         try:
             refusal = self._refusal(facts)
@@ -277,8 +271,7 @@ class ClientConnection:
             self.log.failure(failed.failure)
             return False
         finally:
-            if self.spooled is not None:
-                self.spooled.close()
+            self.reception.close()
             self._log_access(phases.location, facts)
 
     def _refusal(self, facts: Facts) -> Special | None:
@@ -299,7 +292,7 @@ class ClientConnection:
 
     async def unless_it_leaves(self, answer: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """What `answer` comes to; 499 where the client leaves before."""
-        departure, arriving = self._departure(), self.arriving
+        departure, arriving = self._departure(), self.reception.arriving
         if arriving is not None and not arriving.is_over:
             # What a client sends before its end is read first.
             departure.disarm()
@@ -317,60 +310,13 @@ class ClientConnection:
 
     async def body(self, facts: Facts) -> SpooledBody | Special | Response | None:
         """The request's body, read whole; None without one, an answer for one that is refused."""
-        await self._continue(facts)
-        if self.spooled is None and _has_body(facts.request):
-            self.body_begun = True
-            try:
-                self.spooled = await self._read_body(facts)
-            except (BadChunk, TooLargeBody, Failed) as error:
-                return self._body_failure(error)
-        return self.spooled
-
-    def _body_failure(self, error: BadChunk | TooLargeBody | Failed) -> Special | Response:
-        """What becomes of a request whose body is wrong, or does not come to its end."""
-        if isinstance(error, BadChunk):
-            self.log.write(Level.ERROR, str(error))
-            return Special(400)
-        if isinstance(error, TooLargeBody):
-            text = f"client intended to send too large chunked body: {error} bytes"
-            self.log.write(Level.ERROR, text)
-            return Special(413)
-        if error.failure.kind is not FailureClass.TIMEOUT:
-            self.log.failure(error.failure)
-        return Response(status_of(error.failure), silent=True)
+        return await self.reception.whole(facts)
 
     async def streamed_body(
         self, facts: Facts
     ) -> ArrivingBody | SpooledBody | Special | Response | None:
         """The request's body as it comes; read whole if it is here already."""
-        await self._continue(facts)
-        if self.arriving is not None:
-            return None
-        if self.spooled is not None or not _has_body(facts.request):
-            return self.spooled
-        if self.reader.has_whole_body(facts):
-            return await self.body(facts)
-        self.body_begun = True
-        self.arriving = ArrivingBody(
-            facts.request.content_length, self._arriving(facts), lambda: self._whole(facts)
-        )
-        return self.arriving
-
-    async def _arriving(self, facts: Facts) -> AsyncIterator[bytes]:
-        try:
-            timeout = facts.location.core.client_body_timeout
-            async for piece, length in self.reader.pieces(facts, timeout):
-                facts.request_length += length
-                yield piece
-        except (BadChunk, TooLargeBody, Failed) as error:
-            raise ClientFailed(self._body_failure(error)) from None
-
-    async def _whole(self, facts: Facts) -> SpooledBody:
-        body = await self.body(facts)
-        if isinstance(body, Special | Response):
-            raise ClientFailed(body)
-        assert body is not None
-        return body
+        return await self.reception.as_it_comes(facts)
 
     async def hint(self, facts: Facts, headers: Sequence[Header]) -> None:
         """Send early hints; raises `ClientFailed`."""
@@ -379,19 +325,6 @@ class ClientConnection:
         except Failed as failed:
             self.log.failure(failed.failure)
             raise ClientFailed(Response(500, silent=True)) from None
-
-    async def _read_body(self, facts: Facts) -> SpooledBody:
-        return await self.reader.body(facts, self.log.write)
-
-    async def _continue(self, facts: Facts) -> None:
-        """Tell a client that waits for it to go on with its body, once."""
-        if self.continued:
-            return
-        self.continued = True
-        expects = (facts.request.header("expect") or "").lower() == "100-continue"
-        if expects and facts.request.version == 11:
-            await self.stream.send_all(CONTINUE, facts.location.core.send_timeout)
-            facts.bytes_sent += len(CONTINUE)
 
     # --- the answer on the wire ---
 
@@ -402,23 +335,23 @@ class ClientConnection:
             keep = await self._write(facts, response, may_keep=may_keep)
         except Failed as failed:
             if failed.failure.kind is FailureClass.TIMEOUT:
-                self._timed_out(core)
+                timed_out(self.stream, core)
             raise
         if keep is None:
             return False
         if response.silent:
             if response.status in TIMED_OUT:
-                self._timed_out(core)
+                timed_out(self.stream, core)
             return False
         if response.upgraded is not None:
             self.log.action = UPGRADED
             await tunnel(self.stream, response.upgraded, self.reader.take(), facts, self.log)
             self.stream.shutdown()
             return False
-        unread = self.spooled is None and _has_body(facts.request)
-        if self.arriving is not None and not self.arriving.is_over:
+        unread = self.reception.is_unread(facts)
+        if self.reception.breaks_off:
             keep = False
-        if unread and not self.body_begun:
+        if unread and not self.reception.begun:
             # The connection stays whole until the body is over, as nginx's does.
             if not await self.reader.discard_body(facts):
                 self.stream.shutdown()
@@ -427,7 +360,7 @@ class ClientConnection:
         if keep:
             self.kept_for = core.keepalive_timeout[0]
             return True
-        await self._close(core, unread=unread or bool(self.reader.buffer))
+        await close_in_order(self.stream, core, unread=unread or bool(self.reader.buffer))
         return False
 
     async def _write(self, facts: Facts, response: Response, *, may_keep: bool) -> bool | None:
@@ -460,29 +393,23 @@ class ClientConnection:
         if not refused.length:
             facts.method = ""
         self.framing.request(request)
-        self.spooled = self.arriving = None
-        self.body_begun = False
+        self.reception = Reception(self.stream, self.reader, self.log)
         phases = Phases(server, facts, self, self.log)
         try:
             if silent:
                 facts.status = refused.status
                 if refused.status in TIMED_OUT:
-                    self._timed_out(facts.location.core)
+                    timed_out(self.stream, facts.location.core)
                 return False
             response = await phases.settled(Special(refused.status))
             self.log.action = "sending to client"
             await self.writer.write(facts, response, may_keep=False)
-            await self._close(facts.location.core, unread=True)
+            await close_in_order(self.stream, facts.location.core, unread=True)
         except Failed as failed:
             self.log.failure(failed.failure)
         finally:
             self._log_access(phases.location, facts)
         return False
-
-    def _timed_out(self, core: CoreLocation) -> None:
-        """The end of a connection that nobody waits for any more."""
-        if core.reset_timedout_connection:
-            self.stream.reset_when_closed()
 
     def _log_access(self, location: RunningLocation, facts: Facts) -> None:
         self.log.action = "logging request"
@@ -490,30 +417,6 @@ class ClientConnection:
             return  # a fast stop: nginx leaves without a word
         for target in location.access_logs:
             target.write(facts, self.log)
-
-    async def _close(self, core: CoreLocation, *, unread: bool) -> None:
-        """End the connection in good order.
-
-        A socket that is closed with bytes unread is reset, and the client may lose an answer
-        that it has not read yet: so what it still sends is read over for a while
-        (`lingering_close`).
-        """
-        if core.lingering_close == NEVER or not (unread or core.lingering_close == ALWAYS):
-            if unread:
-                self.stream.throw_away()
-            self.stream.shutdown()
-            return
-        self.stream.shutdown_writing()
-        with trio.move_on_after(core.lingering_time):
-            try:
-                while await SocketStream.receive_some(self.stream, core.lingering_timeout):
-                    pass
-            except Failed:
-                pass
-
-
-def _has_body(request: Request) -> bool:
-    return request.chunked or bool(request.content_length)
 
 
 def _shown(host: str | None, referrer: str | None) -> tuple[Header, ...]:

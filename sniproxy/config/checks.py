@@ -24,6 +24,7 @@ from .directives.rewrite import Condition, Set, Substitution
 from .directives.row import LIMIT_EXCEPT, LOCATION, LOCATION_IF, TABLE, Args, Row
 from .directives.tables import Defined
 from .directives.upstream import Balancing, PeerSettings
+from .fixed import check_definition
 from .reader import Block
 from .tree import Place, Statement
 
@@ -93,7 +94,7 @@ class ParseChecks:
         self._note_variables(block.value)
         if block.context is TABLE:
             self._note_variables((block.value.source,))
-            self.captures.add(block.value.name)
+            self._define(block.value.name, block.place)
         elif block.row.name == "location":
             _check_nesting(block, inside)
         elif block.row.name == "upstream":
@@ -131,6 +132,10 @@ class ParseChecks:
                 )
             table[ending] = statement.name
 
+    def _define(self, name: str, place: Place) -> None:
+        check_definition(name, place)
+        self.captures.add(name)
+
     def warn(self, message: str, place: Place | None = None) -> None:
         self.warnings.append(message if place is None else f"{message} in {place}")
 
@@ -150,8 +155,6 @@ class ParseChecks:
             for part in value:
                 if isinstance(part, re.Pattern):
                     self.captures.update(name.lower() for name in part.groupindex)
-        if isinstance(value, Set):
-            self.captures.add(value.name)
 
     # listen, server_name
 
@@ -275,8 +278,8 @@ class ParseChecks:
         if not rule.exact:
             self.warn(f"low address bits of {args.first} are meaningless", args.place)
 
-    def _auth_request_set(self, said: AuthRequestSet, args: Args, inside: Block) -> None:
-        self.captures.add(said.name)
+    def _defined(self, said: AuthRequestSet | Set, args: Args, inside: Block) -> None:
+        self._define(said.name, args.place)
 
     # logs
 
@@ -313,7 +316,8 @@ _SAID: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = {
     "proxy_cookie_flags": ParseChecks._replacement,
     "allow": ParseChecks._rule,
     "deny": ParseChecks._rule,
-    "auth_request_set": ParseChecks._auth_request_set,
+    "auth_request_set": ParseChecks._defined,
+    "set": ParseChecks._defined,
     "log_format": ParseChecks._log_format,
     "access_log": ParseChecks._access_log,
 }

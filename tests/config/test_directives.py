@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sniproxy.config.fixed import FIXED
+
 from .cases import http, location
 from .oracle import nginx_verdict, sniproxy_verdict
 
@@ -208,9 +210,22 @@ LOGS = [
     )
 ]
 
+DEFINITIONS = [
+    location(f"set ${name} x;")
+    for name in (*sorted(FIXED), "args", "http_x", "sent_http_x", "arg_x", "upstream_http_x", "x")
+] + [
+    http(inside)
+    for inside in (
+        "map $host $uri { }",
+        "geo $status { }",
+        "split_clients $host $request_id { }",
+        "server { auth_request_set $host x; }",
+    )
+]
+
 
 @pytest.mark.nginx
-@pytest.mark.parametrize("text", [*MAPS, *HEADERS, *ACCESS, *LIMITS, *LOGS])
+@pytest.mark.parametrize("text", [*MAPS, *HEADERS, *ACCESS, *LIMITS, *LOGS, *DEFINITIONS])
 def test_both_say_the_same(tmp_path: Path, text: str) -> None:
     raw = text.encode("latin-1")
     assert sniproxy_verdict(tmp_path, raw) == nginx_verdict(tmp_path, raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tests.conformance.scenario import Scenario, Table
 
@@ -84,6 +85,10 @@ def heads() -> Iterator[Scenario]:
             )
         for name, text in CUT.items():
             yield refused(f"cut-{short}-{name}", text.replace("{}", host), ends=True)
+    for name in ("bad-name", "bad-length"):
+        text = (LINES["get"] + BAD_FIELDS[name]).replace("{}", "proxied.test")
+        logs = ("client sent invalid", "client 127.0.0.1 closed keepalive connection")
+        yield replace(refused(f"proxied-{name}", text), accesses=2, logs=logs)
 
 
 NAMES = (
@@ -120,6 +125,8 @@ PAGES = """
     location @large { return 200 "large $status $uri\\n"; }
 """
 
+UP = "error_page 400 /up; location = /up { proxy_pass http://FRONT; }"
+
 TABLE = Table(
     "refused",
     tuple(heads()),
@@ -128,5 +135,6 @@ TABLE = Table(
     {server("default.test", "", "FRONT default_server")}
     {server("known.test", "server_tokens off;")}
     {server("paged.test", PAGES)}
+    {server("proxied.test", UP)}
 """,
 )
