@@ -1,0 +1,172 @@
+"""`sniproxy explain`: from a file, from a pipe that stays open, for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import Sniproxy
+
+COMMAND = [sys.executable, "-m", "sniproxy", "explain"]
+FIELDS = (
+    ', client: 192.0.2.1, server: a.test, request: "GET / HTTP/1.1", '
+    'upstream: "https://192.0.2.9:443/", host: "a.test"'
+)
+ALERT = (
+    "2024/07/15 17:14:08 [error] 1#1: *1 SSL_do_handshake() failed (SSL: error:0A000458:"
+    "SSL routines::tlsv1 unrecognized name:SSL alert number 112) while SSL handshaking to upstream"
+    f"{FIELDS}"
+)
+REFUSED = (
+    "2024/07/15 17:14:09 [error] 1#1: *2 connect() failed (111: Connection refused) while "
+    f"connecting to upstream{FIELDS}"
+)
+OTHER = "2024/07/15 17:14:10 [notice] 1#1: start worker process 30"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    file = tmp_path / "error.log"
+    file.write_text("\n".join([ALERT, REFUSED, OTHER, REFUSED]) + "\n")
+    return file
+
+
+def test_a_file(sniproxy: Sniproxy, log: Path) -> None:
+    said = sniproxy("explain", str(log))
+    assert said.status == 0
+    assert said.stdout.index("connect-failed") < said.stdout.index("sni-missing"), "by weight"
+    assert "2 lines, 2024/07/15 17:14:09" in said.stdout
+    assert "proxy_ssl_server_name on;" in said.stdout
+    assert "openssl s_client -connect 192.0.2.9:443" in said.stdout
+    assert said.lines == ["4 lines: 3 explained in 2 groups, 1 not known."]
+
+
+def test_for_machines(sniproxy: Sniproxy, log: Path) -> None:
+    said = sniproxy("explain", "--json", str(log))
+    refused, alert = json.loads(said.stdout)
+    assert (refused["side"], refused["causes"]) == ("upstream", ["connect-failed"])
+    assert (refused["count"], refused["first"]) == (2, "2024/07/15 17:14:09")
+    assert alert["causes"][:2] == ["sni-missing", "sni-wrong-name"]
+    assert alert["upstream"] == "https://192.0.2.9:443"
+    assert alert["details"][0]["cures"][0]["directives"] == ["proxy_ssl_server_name on;"]
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        ("", 1, "0 lines: 0 explained in 0 groups, 0 not known."),
+        (f"{OTHER}\n", 1, "1 lines: 0 explained in 0 groups, 1 not known."),
+    ],
+)
+def test_nothing_known(
+    sniproxy: Sniproxy, tmp_path: Path, text: str, status: int, words: str
+) -> None:
+    (tmp_path / "log").write_text(text)
+    assert sniproxy("explain", "log").status == status
+    said = sniproxy("explain", "log", "--json")
+    assert (said.status, json.loads(said.stdout), said.lines) == (status, [], [words])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("gone.log", "No such file or directory"), (".", "Is a directory")]
+)
+def test_unreadable(sniproxy: Sniproxy, name: str, words: str) -> None:
+    said = sniproxy("explain", name)
+    assert (said.status, said.stdout, said.lines) == (2, "", [f"{name}: {words}"])
+
+
+def test_bytes_of_every_kind(sniproxy: Sniproxy, tmp_path: Path) -> None:
+    noise = bytes(range(256)) * 5000
+    (tmp_path / "log").write_bytes(noise + ALERT.encode() + b"\n" + noise + b"\n" + noise[:10])
+    said = sniproxy("explain", "log")
+    assert said.status == 0
+    assert "sni-missing" in said.stdout
+    assert all(one.isprintable() or one == "\n" for one in said.stdout)
+
+
+# --- as it comes ---
+
+
+@pytest.fixture
+def following() -> Iterator[subprocess.Popen[str]]:
+    """The command behind a pipe that stays open."""
+    process = subprocess.Popen(
+        COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        yield process
+        process.kill()
+
+
+def until(process: subprocess.Popen[str], words: str) -> str:
+    """Read the answer as far as a line that has `words`."""
+    assert process.stdout is not None
+    seen = ""
+    while words not in seen:
+        line = process.stdout.readline()
+        assert line, f"ended without {words!r}:\n{seen}"
+        seen += line
+    return seen
+
+
+def write(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(text)
+    process.stdin.flush()
+
+
+@pytest.mark.parametrize("end", ["the end of the pipe", "Ctrl-C"])
+def test_tail_f(following: subprocess.Popen[str], end: str) -> None:
+    write(following, f"{ALERT}\n")
+    until(following, "Beware")
+    write(following, f"{ALERT}\n{REFUSED}\n")
+    assert "sni-missing" not in until(following, "connect-failed"), "told twice"
+    if end == "Ctrl-C":
+        following.send_signal(signal.SIGINT)
+        rest, complaints = following.communicate(timeout=10)
+    else:
+        rest, complaints = following.communicate(timeout=10)
+    assert "=== In all" in rest
+    assert "2 × sni-missing" in rest
+    assert "1 × connect-failed" in rest
+    assert (following.returncode, complaints) == (0, "")
+
+
+def test_a_cut_line_is_not_waited_for(following: subprocess.Popen[str]) -> None:
+    write(following, ALERT[:-20])
+    until(following, "sni-missing")
+
+
+def test_whoever_reads_may_stop(log: Path) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        done = subprocess.run([*COMMAND, str(log)], stdout=theirs, stderr=subprocess.PIPE)
+    finally:
+        os.close(theirs)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+
+
+def test_progress_is_for_terminals(log: Path) -> None:
+    leader, follower = pty.openpty()
+    try:
+        done = subprocess.run([*COMMAND, str(log)], stdout=subprocess.PIPE, stderr=follower)
+        shown = os.read(leader, 65_536).decode()
+    finally:
+        os.close(leader)
+        os.close(follower)
+    assert done.returncode == 0
+    assert "100 %  4 lines, 2 groups" in shown
+    assert b"%  4 lines" not in done.stdout
