@@ -409,6 +409,46 @@ def log_keys(context: SSL.Context, write: Callable[[bytes], None]) -> None:
     lib.SSL_CTX_set_keylog_callback(context._context, callback)
 
 
+_first_headers: dict[int, bytes] = {}
+"""Of the connections that are waited for with one: what their peer's first record begins with."""
+
+RECORD_HEADER = 0x100
+"""SSL3_RT_HEADER, what the message callback calls the header of a record."""
+
+
+def _on_message(
+    sent: int, _version: int, kind: int, data: Any, length: int, ssl: Ssl, _argument: Any
+) -> None:
+    if not sent and kind == RECORD_HEADER:
+        address = _address(ssl)
+        if _first_headers.get(address) == b"":
+            _first_headers[address] = bytes(ffi.buffer(data, length))
+
+
+_message_callback = ffi.callback(
+    "void (*)(int, int, int, void *, size_t, SSL *, void *)", _on_message
+)
+
+
+def _address(ssl: Ssl) -> int:
+    return int(ffi.cast("uintptr_t", ssl))
+
+
+def tell_headers(context: SSL.Context) -> None:
+    """Have the connections made of `context` from now on tell what their records begin with."""
+    lib.SSL_CTX_set_msg_callback(context._context, _message_callback)
+
+
+def await_header(ssl: Ssl) -> None:
+    """Remember the first five bytes that the peer of `ssl` sends, until `take_header`."""
+    _first_headers[_address(ssl)] = b""
+
+
+def take_header(ssl: Ssl) -> bytes:
+    """The first bytes that came, five at the most; b"" if none did."""
+    return _first_headers.pop(_address(ssl), b"")
+
+
 _requests_noted: weakref.WeakKeyDictionary[SSL.Context, Any] = weakref.WeakKeyDictionary()
 
 

@@ -40,7 +40,7 @@ from .errors import (
 )
 from .hello import ClientHello, NotTLS, parse_client_hello, peeked_server_name
 from .offers import GROUPS, named
-from .openssl import SYSCALL, WANT_READ, WANT_WRITE, Session
+from .openssl import WANT_READ, WANT_WRITE, Session
 from .peer_certificate import PeerCertificate
 from .socket_stream import CHUNK, SocketStream
 
@@ -91,7 +91,6 @@ class TLSStream(SocketStream):
         self.server_name = server_name
         """The SNI sent (upstream) or received (client); None without one."""
         self.dialect = dialect
-        self._header = b""
         self.established = False
         self._choose = choose
         self._keep_hello = keep_hello
@@ -102,7 +101,7 @@ class TLSStream(SocketStream):
         self._at_end = False
         self._first_session: Session | None = None
         if side is Side.UPSTREAM:
-            self._ssl = openssl.new_ssl(context, self._fd, server=False)
+            self._ssl = self._new_ssl()
             self._prepare(server_name, session, alpn)
 
     def _prepare(self, server_name: str | None, session: Session | None, alpn: bytes) -> None:
@@ -139,7 +138,7 @@ class TLSStream(SocketStream):
         if self._choose is not None:
             await self._choose_early(self._choose, timeout)
             timeout = deadline - trio.current_time()
-        self._ssl = openssl.new_ssl(self.context, self._fd, server=True)
+        self._ssl = self._new_ssl()
         openssl.watch_server_name(self._ssl, self._on_server_name)
         try:
             await self._shake_hands(timeout)
@@ -148,32 +147,36 @@ class TLSStream(SocketStream):
             if self._choose_error is not None:
                 raise self._choose_error
 
+    def _new_ssl(self) -> openssl.Ssl:
+        if self.dialect.needs_header:
+            openssl.tell_headers(self.context)
+        return openssl.new_ssl(self.context, self._fd, server=self.side is Side.CLIENT)
+
     async def _shake_hands(self, timeout: float) -> None:
+        if self.dialect.needs_header:
+            openssl.await_header(self._ssl)
+        try:
+            await self._step_by_step(timeout)
+        finally:
+            if self.dialect.needs_header:
+                openssl.take_header(self._ssl)
+        self.established = True
+        if self.side is Side.UPSTREAM:
+            self._first_session = openssl.session_of(self._ssl)
+
+    async def _step_by_step(self, timeout: float) -> None:
         self.broken = True
-        result, error, errno = self._step()
+        result, error, errno = openssl.do_handshake(self._ssl)
         if error in (WANT_READ, WANT_WRITE):
             with trio.CancelScope(deadline=trio.current_time() + timeout) as scope:
                 while error in (WANT_READ, WANT_WRITE):
                     await self._wait(error, math.inf)
-                    result, error, errno = self._step()
+                    result, error, errno = openssl.do_handshake(self._ssl)
             if scope.cancelled_caught:
                 raise Failed(timeout_failure(self.side))
         if result != 1:
             raise Failed(self._handshake_failure(error, errno))
         self.broken = False
-        self.established = True
-        if self.side is Side.UPSTREAM:
-            self._first_session = openssl.session_of(self._ssl)
-
-    def _step(self) -> tuple[int, int, int]:
-        if self.dialect.needs_header and not self._header:
-            try:
-                self._header = self.sock.recv(5, socket.MSG_PEEK)
-            except BlockingIOError:
-                pass
-            except OSError as error:  # told once by the socket: the library would not see it
-                return -1, SYSCALL, error.errno or 0
-        return openssl.do_handshake(self._ssl)
 
     def _handshake_failure(self, error: int, errno: int) -> Failure:
         queue = openssl.drain_error_queue()
@@ -189,7 +192,7 @@ class TLSStream(SocketStream):
             ssl_error=error,
             errno=errno,
             dialect=self.dialect,
-            header=self._header,
+            header=openssl.take_header(self._ssl),
         )
 
     async def _choose_early(self, choose: Choose, timeout: float) -> None:
