@@ -9,7 +9,7 @@ them escapes them (`shown`).
 from .catalogue import Cause, Cure, Sign, catalogue
 from .explaining import Explanation, explain
 from .groups import Group, Groups
-from .telling import shown, told
+from .telling import as_value, shown, told
 
 __all__ = [
     "Cause",
@@ -18,6 +18,7 @@ __all__ = [
     "Group",
     "Groups",
     "Sign",
+    "as_value",
     "catalogue",
     "explain",
     "shown",

@@ -18,7 +18,7 @@ LONGEST_KNOWN = 1_024
 """So many different messages, up to this length, are remembered with their signs."""
 
 _NAMES = (
-    re.compile(r'does not match "([^"]*)'),
+    re.compile(r'does not match (?:host )?"([^"]*)'),
     re.compile(r"(?<!\S)(\S+) could not be resolved"),
     re.compile(r"defined to resolve ([^\s,]+)"),
     re.compile(r'host not found in (?:upstream|resolver) "([^"]*)'),

@@ -21,6 +21,7 @@ _OF_THE_START = re.compile(
     r"SSL_CTX_|cannot load |X509_check_private_key|PEM_read_bio|bind\(\) to "
 )
 _HANDSHAKE = re.compile(r"SSL_do_handshake\(\)|peer closed connection|timed out")
+_OF_THE_UPSTREAM = ("upstream ", "an upstream ", "lua ssl ", "js http fetch ")
 _OF_THE_CLIENT = ("client prematurely closed", "that client")
 
 
@@ -112,7 +113,7 @@ def facts_of(record: Record, words: Words, upstream: Upstream | None, by_address
         phase=phase,
         side=side,
         openssl=said,
-        errno=int(errno[-1]) if errno and len(errno[-1]) < 5 else None,
+        errno=int(errno[-1]) if errno and len(errno[-1]) < 6 else None,
         scheme=upstream.scheme if upstream else "",
         port=upstream.address.rpartition(":")[2] if upstream else "",
         asked_by_address=by_address,
@@ -132,7 +133,7 @@ def side_of(
         return START
     if message.startswith("client ") or any(words in message for words in _OF_THE_CLIENT):
         return CLIENT
-    if "upstream SSL" in message or message.startswith(("upstream ", "an upstream ")):
+    if "upstream SSL" in message or message.startswith(_OF_THE_UPSTREAM):
         return UPSTREAM
     if phase:
         side = side_of_phase(phase, is_cut=is_cut)

@@ -43,6 +43,13 @@ class Group:
     def causes(self) -> tuple[Cause, ...]:
         return self.sign.causes
 
+    @classmethod
+    def of(cls, explanation: Explanation) -> Group:
+        """The group of one line (as `told` and `as_value` take it)."""
+        group = group_of(explanation)
+        group.add(explanation.record.time)
+        return group
+
     def add(self, time: str | None) -> None:
         self.count += 1
         if time is not None:
@@ -50,6 +57,20 @@ class Group:
                 self.first = time
             if self.last is None or time > self.last:
                 self.last = time
+
+
+def group_of(explanation: Explanation) -> Group:
+    """A group that is to hold this line, and still counts none."""
+    upstream = explanation.upstream
+    return Group(
+        side=explanation.side,
+        sign=explanation.sign,
+        upstream=str(upstream)[:LONGEST_NAME] if upstream else "",
+        address=upstream.address[:LONGEST_NAME] if upstream else "",
+        name=explanation.name[:LONGEST_NAME],
+        server=explanation.server[:LONGEST_NAME],
+        line=explanation.record.text[:LONGEST_EXAMPLE],
+    )
 
 
 class Groups:
@@ -109,17 +130,10 @@ class Groups:
         return group
 
     def _made(self, explanation: Explanation, merged: bool) -> Group:
-        upstream = None if merged else explanation.upstream
-        group = Group(
-            side=explanation.side,
-            sign=explanation.sign,
-            upstream=str(upstream)[:LONGEST_NAME] if upstream else "",
-            address=upstream.address[:LONGEST_NAME] if upstream else "",
-            name="" if merged else explanation.name[:LONGEST_NAME],
-            server=explanation.server[:LONGEST_NAME],
-            line=explanation.record.text[:LONGEST_EXAMPLE],
-            merged=merged,
-        )
+        group = group_of(explanation)
+        if merged:
+            group.upstream = group.address = group.name = ""
+            group.merged = True
         if group.sign.name == CONSEQUENCE:
             group.after = self._before(group)
         return group

@@ -91,6 +91,7 @@ ROWS = [
         for upstream in (
             animals.NEEDS_SNI,
             animals.NEEDS_SNI_40,
+            animals.NEEDS_SNI_49,
             animals.NEEDS_SNI_80,
             animals.NEEDS_SNI_CLOSES,
             animals.NEEDS_SNI_RESETS,

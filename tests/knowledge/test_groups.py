@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.knowledge import Groups, shown, told
+from sniproxy.knowledge import Group, Groups, explain, shown, told
 from sniproxy.knowledge.groups import LONGEST_EXAMPLE, MOST_GROUPS
 from sniproxy.knowledge.telling import as_value, summary
 
@@ -165,3 +165,11 @@ def test_whatever_a_line_has_it_can_be_told(noise: bytes, at: int) -> None:
     text = line(NO_SNI)
     for group in grouped(text[:at] + noise.decode("latin-1") + text[at:]):
         assert all(one.isprintable() or one == "\n" for one in told(group))
+
+
+def test_one_line_can_be_told_as_a_group() -> None:
+    explanation = explain(line(NO_SNI))
+    assert explanation is not None
+    group = Group.of(explanation)
+    assert (group.count, group.first) == (1, "2024/07/15 17:14:08")
+    assert told(group) == told(*grouped(line(NO_SNI)))
