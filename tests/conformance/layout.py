@@ -11,13 +11,21 @@ LINK = "-> "
 
 
 def lay_out(place: Place, prefix: Path) -> None:
-    """Make the files of a scenario."""
+    """Make the files of a scenario; all of them, and the folders, are as old as each other."""
+    folders: set[bytes] = set()
+    root = os.fsencode(prefix)
     for name, text in place.scenario.files.items():
-        path = os.fsencode(prefix) + b"/" + place.fill(name).encode("latin-1")
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        path = root + b"/" + place.fill(name).encode("latin-1")
+        folder = os.path.dirname(path)
+        os.makedirs(folder, exist_ok=True)
+        while len(folder) > len(root):
+            folders.add(folder)
+            folder = os.path.dirname(folder)
         if text.startswith(LINK):
             os.symlink(place.fill(text.removeprefix(LINK)).encode("latin-1"), path)
         elif not name.endswith("/"):
             with open(path, "wb") as file:
                 file.write(text.encode("latin-1"))
             os.utime(path, (CHANGED, CHANGED))
+    for folder in folders:
+        os.utime(folder, (CHANGED, CHANGED))
