@@ -22,7 +22,11 @@ _OF_THE_START = re.compile(
 )
 _HANDSHAKE = re.compile(r"SSL_do_handshake\(\)|peer closed connection|timed out")
 _OF_THE_UPSTREAM = ("upstream ", "an upstream ", "lua ssl ", "js http fetch ")
-_OF_THE_CLIENT = ("client prematurely closed", "that client")
+_OF_THE_CLIENT = ("client prematurely closed", "that client", "ignoring stale global SSL error")
+_OF_EITHER = re.compile(
+    r"SSL_|peer closed connection in SSL|(?:recv|send|readv|writev|WSARecv|WSASend)\(\) failed"
+)
+"""A client's are logged at info, an upstream's as errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,6 @@ def side_of(
         return UPSTREAM
     if said.side is not None:
         return said.side
-    if "SSL_" in message or "peer closed connection in SSL" in message:
+    if _OF_EITHER.search(message):
         return {"info": CLIENT, "error": UPSTREAM}.get(level or "")
     return None

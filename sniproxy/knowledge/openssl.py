@@ -10,7 +10,7 @@ A number is worth more than words: it survives where the line is cut, and does n
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .fields import CLIENT, UPSTREAM
@@ -44,6 +44,11 @@ _AS_CLIENT = re.compile(
     r"get_cert_status|process_new_session",
     re.IGNORECASE,
 )
+_FUNCTION_NUMBERS = {
+    **dict.fromkeys((118, 138, 139, 161, 378, 381, 521), CLIENT),
+    **dict.fromkeys((119, 141, 144, 145, 146, 366, 367, 369, 607), UPSTREAM),
+}
+"""The same by number, for lines of 1.0 and 1.1 that are cut behind it."""
 _WE_CONSTRUCT = re.compile(r"construct_(client|ctos|server|stoc)", re.IGNORECASE)
 
 
@@ -92,7 +97,9 @@ def told(head: str, words: Words) -> Told:
         alerts.update(int(number) for number in _ALERT_NUMBER.findall(head))
     if not reasons and not alerts:
         _loosely(head, words, reasons, alerts)
-    return Told(frozenset(reasons), frozenset(alerts), _verify(head, words), _side(head, functions))
+    return Told(
+        frozenset(reasons), frozenset(alerts), _verify(head, words), _side(codes, functions)
+    )
 
 
 def _by_number(
@@ -144,13 +151,13 @@ def _verify(head: str, words: Words) -> int | None:
     return words.verify[max(found, key=len)] if found else None
 
 
-def _side(head: str, functions: str) -> str | None:
-    if "SSL23_GET_SERV" in head:
-        return UPSTREAM
-    if not functions.strip():
-        return None
+def _side(codes: Sequence[str], functions: str) -> str | None:
     if (made := _WE_CONSTRUCT.search(functions)) is not None:
         return UPSTREAM if made[1].lower() in ("client", "ctos") else CLIENT
     if _AS_SERVER.search(functions):
         return CLIENT
-    return UPSTREAM if _AS_CLIENT.search(functions) else None
+    if _AS_CLIENT.search(functions):
+        return UPSTREAM
+    numbers = (int(code, 16) for code in codes)
+    sides = {_FUNCTION_NUMBERS.get(n >> 12 & 0xFFF) for n in numbers if n >> 24 == _SSL}
+    return sides.pop() if len(sides) == 1 else None

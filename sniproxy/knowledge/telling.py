@@ -10,7 +10,7 @@ from typing import Any
 
 from .catalogue import Cause, Cure
 from .fields import UPSTREAM
-from .groups import Group
+from .groups import CONSEQUENCE, Group
 
 WIDTH = 96
 MOST_TOLD = 3
@@ -61,7 +61,9 @@ def filled(text: str, known: Mapping[str, str], *, command: bool = False) -> str
 
 def known_of(group: Group) -> dict[str, str]:
     """What a group's lines say of the placeholders; only what is an address or name."""
-    known = {}
+    known: dict[str, str] = {}
+    if group.sign.name == CONSEQUENCE:
+        return known  # the address is a group's name
     if re.fullmatch(r"[\w.:\[\]-]+", group.address) and not group.address.startswith("unix"):
         known["address"] = group.address
     return known
