@@ -6,6 +6,7 @@ behind an upstream that spoils its own side of the handshake.
 
 from __future__ import annotations
 
+import functools
 import random
 import ssl
 import sys
@@ -45,13 +46,22 @@ http {
 NAMES = ("front.test", "refused.test", "x.front.test", "a" * 63 + ".test", "_._", "x" * 250 + ".t")
 
 
+@functools.cache
+def client_context(old: bool, alpn: bool) -> ssl.SSLContext:
+    """A context that trusts anybody; few of them, so that growth is the proxy's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if old:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    if alpn:
+        context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
+
+
 def hello(chance: random.Random) -> bytes:
     """A genuine ClientHello."""
-    context = ssl.create_default_context()
-    if chance.random() < 0.3:
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-    if chance.random() < 0.5:
-        context.set_alpn_protocols(["h2", "http/1.1"])
+    context = client_context(chance.random() < 0.3, chance.random() < 0.5)
     name = chance.choice(NAMES)
     outgoing = ssl.MemoryBIO()
     try:
@@ -90,9 +100,7 @@ async def spoil_a_hello(run: Run, chance: random.Random) -> str:
 
 
 async def ask_for_the_upstream(run: Run) -> str:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = client_context(False, False)
     stream = trio.SSLStream(
         await trio.open_tcp_stream("127.0.0.1", run.port),
         context,
