@@ -29,6 +29,7 @@ from .row import (
 )
 
 MODULE = "ngx_http_upstream_module"
+KEEPALIVE = "ngx_http_upstream_keepalive_module"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,19 +194,19 @@ class UpstreamGroup(Settings):
     )  # fmt: skip
     keepalive: Keepalive = row(
         UPSTREAM, keepalive, "idle connections that are kept", arity=between(1, 2),
-        default="32 local", merge=Merge.OWN,
+        module=KEEPALIVE, default="32 local", merge=Merge.OWN,
     )  # fmt: skip
     keepalive_requests: int = row(
         UPSTREAM, number, "requests that one kept connection may carry",
-        default="1000", merge=Merge.OWN,
+        module=KEEPALIVE, default="1000", merge=Merge.OWN,
     )  # fmt: skip
     keepalive_time: float = row(
         UPSTREAM, time, "seconds that a kept connection may live in all",
-        default="1h", merge=Merge.OWN,
+        module=KEEPALIVE, default="1h", merge=Merge.OWN,
     )  # fmt: skip
     keepalive_timeout: float = row(
         UPSTREAM, time, "seconds that an idle connection is kept",
-        default="60s", merge=Merge.OWN,
+        module=KEEPALIVE, default="60s", merge=Merge.OWN,
     )  # fmt: skip
 
 
