@@ -125,9 +125,11 @@ class Served:
         while True:
             text = path.read_bytes()[start:] if path.exists() else b""
             if text.count(b"\n") >= lines or time.monotonic() > deadline:
-                self._read[name] = start + len(text)
-                whole = text.decode("latin-1").removesuffix("\n")
-                return [self.without_ports(line) for line in whole.split("\n")] if whole else []
+                # A line still being written is left for the next reading.
+                whole = text[: text.rfind(b"\n") + 1]
+                self._read[name] = start + len(whole)
+                read = whole.decode("latin-1").split("\n")[:-1]
+                return [self.without_ports(line) for line in read]
             time.sleep(0.002)
 
 
