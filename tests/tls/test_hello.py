@@ -105,7 +105,7 @@ def test_records_do_not_matter(cuts: list[int]) -> None:
         b"\x16\x03\x01\x00\x04\x02\x00\x00\x00",
         b"\x16\x03\x01\x00\x04\x01\xff\xff\xff",
         b"\x16\x03\x01\x00\x06\x01\x00\x00\x02\x03\x03",
-        HELLO[:5] + HELLO[5:43] + b"\xff" + HELLO[44:],
+        b"\x16\x03\x01\x00\x2b\x01\x00\x00\x27\x03\x03" + bytes(32) + b"\xff" + bytes(4),
     ],
 )
 def test_what_is_no_hello(data: bytes) -> None:
