@@ -92,6 +92,8 @@ class Connection:
     tls: ClientTLS | None = None
     began: float = field(default_factory=time.time)
     requests: int = 0
+    detail_refused: bool = False
+    """Whether the log has told that `error_detail` is not for this client."""
     sock: socket.socket | None = None
     """For what the kernel knows of it."""
 

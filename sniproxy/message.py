@@ -272,6 +272,9 @@ class Special:
     """Where a redirect leads."""
     headers: tuple[Header, ...] = ()
     """What else the page is to have."""
+    lines: tuple[str, ...] = ()
+    """The error log's lines of the upstream's failure, the one that decided last; only where a
+    page may show them (`error_detail`)."""
 
 
 @dataclass(frozen=True, slots=True)

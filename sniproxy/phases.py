@@ -213,9 +213,10 @@ class Phases:
             page = core.page_for(special.status)
         if page is None:
             self._is_a_page_of_ours()
-            return special_response(
+            response = special_response(
                 special.status, facts, location=special.location, headers=special.headers
             )
+            return self._with_detail(response, special.lines) if special.lines else response
         self.closes = self.closes or closes_connection(special.status)
         facts.error_page_used = not core.recursive_error_pages
         facts.error_status = special.status if page.status is None else page.status
@@ -233,6 +234,12 @@ class Phases:
         status = page.status if page.status in REDIRECTS else 302
         facts.error_status = None
         return special_response(status, facts, location=target, headers=special.headers)
+
+    def _with_detail(self, page: Response, lines: tuple[str, ...]) -> Response:
+        # All that is known of causes is read by the first page that tells of one.
+        from .handlers.detail import with_detail
+
+        return with_detail(page, lines, self.facts, self.log)
 
     async def _redirected(self, elsewhere: Elsewhere) -> Outcome:
         facts = self.facts

@@ -51,7 +51,7 @@ class Site:
         """Status and body, the certificate being verified for the address."""
         context = ssl.create_default_context(cafile=str(self.ca))
         connection = http.client.HTTPSConnection(self.base, context=context, timeout=PATIENCE)
-        connection.request("GET", path, headers={"Connection": "close"})
+        connection.request("GET", path, headers={"Connection": "close", "Accept": "text/html"})
         with connection.getresponse() as response:
             body = response.read().decode("latin-1")
         connection.close()
@@ -145,6 +145,8 @@ def test_curl_is_content(tmp_path: Path, ca: Path) -> None:
             [*trusting, f"https://127.0.0.1:{site.front}/without-sni/"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
+        assert done.stdout.startswith("502 Bad Gateway\nnginx/")
+        assert "proxy_ssl_server_name on;\n" in done.stdout
         assert done.stdout.endswith("502")
         distrusting = ["curl", "-sS", f"https://localhost:{site.front}/"]
         assert subprocess.run(distrusting, capture_output=True, check=False).returncode == 60
@@ -162,7 +164,11 @@ def test_a_browser_is_content(tmp_path: Path, ca: Path) -> None:
         subprocess.run([*certutil, "-A", "-t", "C,,", "-n", "sniproxy", "-i", str(ca)], check=True)
         assert ANSWER.strip() in dumped(f"https://localhost:{site.front}/with-sni/", home)
         assert ANSWER.strip() in dumped(f"https://127.0.0.1:{site.front}/", home)
-        assert "502 Bad Gateway" in dumped(f"https://localhost:{site.front}/without-sni/", home)
+        page = dumped(f"https://127.0.0.1:{site.front}/without-sni/", home)
+        assert "<h1>502 Bad Gateway</h1>" in page
+        assert "<h2>no SNI: nginx does not tell the upstream which name it wants</h2>" in page
+        assert '<pre class="cure">proxy_ssl_server_name on;</pre>' in page
+        assert '<pre class="cure">proxy_ssl_name &lt;the upstream\'s name&gt;;</pre>' in page
 
 
 def dumped(url: str, home: Path) -> str:

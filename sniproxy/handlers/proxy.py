@@ -23,7 +23,7 @@ from ..upstream.body import Reading
 from ..upstream.certificate import NamedCertificate
 from ..upstream.connector import UpstreamTLS
 from ..upstream.destinations import Destinations
-from ..upstream.exchange import Exchange
+from ..upstream.exchange import Exchange, tell
 from ..upstream.headers import RequestFields, upstream_uri
 from ..upstream.peers import Upstream
 from ..upstream.replies import ReplyRules, is_buffered, limit_rate
@@ -81,18 +81,19 @@ class ProxyHandler:
         try:
             target, upstream = await self._found(facts, values)
         except Failed as failed:
-            log.failure(failed.failure)
+            lines = tell(failed.failure, facts, log)
             if failed.failure.kind is not FailureClass.INTERNAL:
                 log.action = "sending to client"
-            return Special(failed.failure.kind.status)
+            return Special(failed.failure.kind.status, lines=lines)
         try:
             outgoing = await self._outgoing(target, upstream, facts, body, values, log)
-            answer = await Exchange(outgoing).respond()
+            exchange = Exchange(outgoing)
+            answer = await exchange.respond()
         except ClientFailed as failed:
             return failed.outcome
         if isinstance(answer, FailureClass):
             log.action = "sending to client"
-            return Special(answer.status)
+            return Special(answer.status, lines=exchange.lines)
         return self._reply(answer, facts, values, log)
 
     # --- the request ---

@@ -118,13 +118,9 @@ def _told(group: Group) -> Iterator[str]:
         yield ""
         titles = "; ".join(f"{cause.title} [{cause.name}]" for cause in others)
         yield from _wrapped(f"Less likely: {titles}.", "  ")
-    if group.side == UPSTREAM and _is_name(group.server):
+    if hint := _hint(group):
         yield ""
-        yield from _wrapped(
-            f"{_HELD['name']} is the one that works in curl: {group.server}, if the upstream "
-            "serves the same site.",
-            "  ",
-        )
+        yield from _wrapped(hint, "  ")
     if group.sign.tell_apart:
         yield ""
         yield from _wrapped(
@@ -136,6 +132,16 @@ def _told(group: Group) -> Iterator[str]:
         yield f"    {filled(command, known, command=True)}"
     if group.causes[0].misconception:
         yield from _wrapped(group.causes[0].misconception, "  Beware: ", "    ")
+
+
+def _hint(group: Group) -> str:
+    """Which name may be the upstream's; "" without an idea."""
+    if group.side != UPSTREAM or not _is_name(group.server):
+        return ""
+    return (
+        f"{_HELD['name']} is the one that works in curl: {group.server}, if the upstream "
+        "serves the same site."
+    )
 
 
 def _is_name(server: str) -> bool:
@@ -188,6 +194,7 @@ def as_value(group: Group) -> dict[str, Any]:
         "merged": group.merged,
         "line": shown(group.line),
         "meaning": filled(group.sign.meaning, known),
+        "hint": _hint(group) or None,
         "tell_apart": filled(group.sign.tell_apart, known, command=True) or None,
         "before": [
             {"causes": [cause.name for cause in before.causes], "upstream": shown(before.upstream)}

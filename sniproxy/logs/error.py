@@ -40,9 +40,11 @@ class ErrorLog:
 
     def write(self, level: Level, text: str, connection: int | None = None) -> None:
         """Write `text`, which has its context already, as one line."""
-        if level > self.level:
-            return
-        line = error_line(level, text, connection)
+        if level <= self.level:
+            self.write_line(level, error_line(level, text, connection))
+
+    def write_line(self, level: Level, line: str) -> None:
+        """Write a line that is whole."""
         for target in self.targets:
             if level <= target.level:
                 target.write(level, line)
@@ -118,6 +120,12 @@ class ConnectionLog:
 
     def failure(self, failure: Failure) -> None:
         self.write(failure.level, failure.message)
+
+    def told(self, failure: Failure) -> str:
+        """Write the line of a failure, and return it whether a log takes it or not."""
+        line = error_line(failure.level, failure.message + self.suffix(), self.number)
+        self.error_log.write_line(failure.level, line)
+        return line.removesuffix("\n")
 
     def suffix(self) -> str:
         """` while ACTION, client: …, server: …, request: "…", …`."""

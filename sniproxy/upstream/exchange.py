@@ -14,7 +14,8 @@ from __future__ import annotations
 import time
 
 from ..config.directives.proxy import Proxy
-from ..facts import Try
+from ..facts import Facts, Try
+from ..logs.error import ConnectionLog
 from ..message import Failed, Failure, FailureClass, Level
 from .attempt import Answer, Attempt, Outgoing
 from .peers import Peer
@@ -38,6 +39,8 @@ class Exchange:
             most = self.proxy.proxy_next_upstream_tries
             self.turns.tries_left = min(self.turns.tries_left, most)
         self.began = time.monotonic()
+        self.lines: tuple[str, ...] = ()
+        """Those of the failures, as `tell` has them."""
 
     async def respond(self) -> Answer | FailureClass:
         """The first answer that counts, or the class of the failure that ends the request."""
@@ -73,8 +76,8 @@ class Exchange:
     def _nobody_left(self) -> FailureClass:
         name = self.outgoing.upstream.name
         self.log.upstream = self.outgoing.shown(name)
-        self.log.write(Level.ERROR, "no live upstreams")
         kind = FailureClass.NO_LIVE
+        self._tell(Failure("no live upstreams", kind=kind))
         nobody = Try(name, time.monotonic(), status=kind.status, response_time=0.0)
         self.outgoing.facts.tries.append(nobody)
         return kind
@@ -109,8 +112,19 @@ class Exchange:
         late = failure.kind is FailureClass.TIMEOUT
         # nginx writes the line of a time-out after it has given the peer back.
         if failure.text and not late:
-            self.log.failure(failure)
+            self._tell(failure)
         if self.turns.done(peer, failed=failure.kind not in _NOT_THE_PEERS_FAULT):
             self.log.write(Level.WARN, "upstream server temporarily disabled")
         if late:
-            self.log.failure(failure)
+            self._tell(failure)
+
+    def _tell(self, failure: Failure) -> None:
+        self.lines += tell(failure, self.outgoing.facts, self.log)
+
+
+def tell(failure: Failure, facts: Facts, log: ConnectionLog) -> tuple[str, ...]:
+    """Write the line of a failure; the line, where a page is to show it (`error_detail`)."""
+    if facts.location.core.error_detail:
+        return (log.told(failure),)
+    log.failure(failure)
+    return ()

@@ -37,6 +37,12 @@ COMMAND_LINE = [
 
 OURS = [
     (server("ssl_certificate auto;\nlisten 127.0.0.1:18443 ssl;"), None),
+    (location("error_detail On;"), None),
+    (
+        location("error_detail maybe;"),
+        'invalid value "maybe" in "error_detail" directive, it must be "on" or "off" in FILE:7',
+    ),
+    ("error_detail on;", '"error_detail" directive is not allowed here in FILE:1'),
     (location("ssi on;"), '"ssi" directive is not supported by sniproxy yet in FILE:7'),
     (
         "load_module a.so;",

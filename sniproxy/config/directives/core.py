@@ -297,6 +297,10 @@ class CoreLocation(Settings):
     recursive_error_pages: bool = row(
         HSL, flag, "whether the error of an error's page has a page too", default="off"
     )
+    error_detail: bool = row(
+        HSL, flag, "whether the page of an upstream's failure tells why, to clients nearby",
+        default="off", ours=True,
+    )  # fmt: skip
     absolute_redirect: bool = row(
         HSL, flag, "whether nginx's own redirects have scheme and host", default="on"
     )

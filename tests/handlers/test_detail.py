@@ -1,0 +1,145 @@
+"""Who is told, and in which form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sniproxy.handlers.detail import NOT_LOCAL, is_local, wanted, with_detail
+from sniproxy.handlers.special import special_response
+from sniproxy.logs.error import ConnectionLog, ErrorLog, Target
+from sniproxy.message import Level
+from tests.configured import facts, request, servers
+
+LINE = (
+    "2024/07/15 17:14:08 [error] 1#1: *1 connect() failed (111: Connection refused) while "
+    "connecting to upstream, client: 127.0.0.1, server: a.test"
+)
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"
+HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.255.255.254", True),
+        ("::1", True),
+        ("unix:", True),
+        ("10.1.2.3", True),
+        ("172.16.0.1", True),
+        ("172.31.255.255", True),
+        ("172.32.0.1", False),
+        ("172.15.255.255", False),
+        ("192.168.1.1", True),
+        ("192.169.1.1", False),
+        ("169.254.1.1", True),
+        ("fd00::2", True),
+        ("fc00::1", True),
+        ("fe80::1", True),
+        ("fe80::1%eth0", True),
+        ("fec0::1", False),
+        ("::", False),
+        ("0.0.0.0", False),
+        ("100.64.0.1", False),
+        ("192.0.2.1", False),
+        ("8.8.8.8", False),
+        ("2001:4860:4860::8888", False),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:8.8.8.8", False),
+        ("127.0.0.1.example.com", False),
+        ("localhost", False),
+        ("", False),
+    ],
+)
+def test_who_is_local(address: str, local: bool) -> None:
+    assert is_local(address) == local
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("", TEXT),
+        ("*/*", TEXT),
+        ("text/*", TEXT),
+        ("image/png", TEXT),
+        (HTML, HTML),
+        (BROWSER, HTML),
+        (JSON, JSON),
+        ("Application/JSON", JSON),
+        ("application/json, text/plain, */*", JSON),
+        ("*/*, application/json", JSON),
+        ("application/json;charset=utf-8", JSON),
+        ("text/html, application/json", HTML),
+        ("application/json, text/html", JSON),
+        ("text/html;q=0.5, application/json", JSON),
+        ("text/html; Q = 0.5 ,application/json; q=0.4", HTML),
+        ("text/html;q=0.5, */*", TEXT),
+        ("text/plain, text/html;q=0.9", TEXT),
+        ("text/html;q=0", TEXT),
+        ("text/html;q=0.000, application/json;q=0.001", JSON),
+        ("text/html;q=nan", TEXT),
+        ("text/html;q=inf, application/json;q=0.1", JSON),
+        ("text/html;q=", TEXT),
+        (";,;;q=1,", TEXT),
+    ],
+)
+def test_what_is_wanted(accept: str, form: str) -> None:
+    assert wanted(accept) == form
+
+
+class Lines:
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.written.append(line)
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_others_get_nginxs_page_and_the_log_says_so_once(tmp_path: Path, status: int) -> None:
+    (server,) = servers(tmp_path, "server { error_detail on; }")
+    sink = Lines()
+    log = ConnectionLog(ErrorLog([Target(sink, Level.WARN)]), 7, "192.0.2.1", "0.0.0.0:80")
+    log.action = "sending to client"
+    asking = facts(request("/"), server)
+    page = special_response(status, asking)
+    for _ in range(2):
+        assert with_detail(page, (LINE,), asking, log) is page
+    (line,) = sink.written
+    assert "[warn]" in line
+    assert f"*7 {NOT_LOCAL} while sending to client, client: 192.0.2.1, server:" in line
+
+
+@pytest.mark.parametrize(
+    ("headers", "content_type"),
+    [
+        ((), "text/plain; charset=utf-8"),
+        ((("ACCEPT", BROWSER),), HTML),
+        ((("Accept", "text/html;q=0.1"), ("accept", JSON)), JSON),
+    ],
+)
+def test_a_page_keeps_all_but_its_body(
+    tmp_path: Path, headers: tuple[tuple[str, str], ...], content_type: str
+) -> None:
+    (server,) = servers(tmp_path, "server { error_detail on; server_tokens off; }")
+    asking = facts(request("/", headers=headers), server)
+    asking.connection.client_address = "::1"
+    log = ConnectionLog(ErrorLog([]), 7, "::1", "[::1]:80")
+    page = special_response(502, asking, headers=(("X-Field", "kept"),))
+    told = with_detail(page, (LINE,), asking, log)
+    assert (told.status, told.headers, told.content_type) == (502, page.headers, content_type)
+    assert isinstance(told.body, bytes)
+    assert told.content_length == len(told.body)
+    assert b"connect() failed (111: Connection refused)" in told.body
+    assert b"1.31" not in told.body
+
+
+def test_our_own_sides_failure_is_not_told(tmp_path: Path) -> None:
+    """Its lines may name keys."""
+    (server,) = servers(tmp_path, "server { error_detail on; }")
+    asking = facts(request("/"), server)
+    asking.connection.client_address = "127.0.0.1"
+    page = special_response(500, asking)
+    assert with_detail(page, (LINE,), asking, ConnectionLog(ErrorLog([]), 7, "", "")) is page
