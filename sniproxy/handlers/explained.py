@@ -9,6 +9,7 @@ number (`knowledge.shown`), and HTML is escaped.
 from __future__ import annotations
 
 import json as json_module
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,7 +17,9 @@ from typing import Any
 
 from ..knowledge import Group, Groups, as_value, shown, told
 from ..knowledge.groups import CONSEQUENCE
-from ..knowledge.telling import MOST_TOLD
+from ..knowledge.telling import MOST_TOLD, about
+
+_CODE = re.compile("`([^`]+)`")
 
 NOTHING_KNOWN = "No cause of this is known. The line stands in the error log, too."
 
@@ -106,8 +109,7 @@ def _block(detail: Detail) -> Iterator[str]:
     for number, group in enumerate(detail.groups):
         value = as_value(group)
         yield f"<h2>{escape(value['details'][0]['title'])}</h2>"
-        about = (value["upstream"], value["name"])
-        yield f"<p><small>{escape(', '.join(one for one in about if one))}</small></p>"
+        yield f"<p><small>{escape(about(group))}</small></p>"
         if number == 0:
             yield log
         yield from _group(value)
@@ -153,7 +155,8 @@ def _cause(cause: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _p(said: str) -> str:
-    return f"<p>{escape(said)}</p>"
+    marked = _CODE.sub(r"<code>\1</code>", escape(said))
+    return f"<p>{marked}</p>"
 
 
 def _pre(kind: str, lines: Sequence[str]) -> str:

@@ -79,10 +79,11 @@ def summary(group: Group) -> str:
     times = "" if group.first is None else f"  {group.first} to {group.last}"
     if group.first == group.last:
         times = "" if group.first is None else f"  {group.first}"
-    return f"{group.count:>8} × {group.causes[0].name}  {_about(group)}{times}"
+    return f"{group.count:>8} × {group.causes[0].name}  {about(group)}{times}"
 
 
-def _about(group: Group) -> str:
+def about(group: Group) -> str:
+    """Whose connection it is about, in words."""
     sides = {"upstream": "the upstream", "client": "clients", "start": "the start of nginx"}
     text = sides[group.side]
     if group.upstream:
@@ -100,14 +101,14 @@ def _told(group: Group) -> Iterator[str]:
     when = "" if group.first is None else f", {group.first}"
     if group.first != group.last:
         when = f", {group.first} to {group.last}"
-    yield f"=== {_about(group)}: {group.causes[0].title}"
+    yield f"=== {about(group)}: {group.causes[0].title}"
     yield f"    {lines}{when}"
     yield from _wrapped(shown(group.line), "    | ", "    |   ")
     yield ""
     yield from _wrapped(filled(group.sign.meaning, known), "  ")
     for before in group.after:
         yield from _wrapped(
-            f"Before it: {before.count} × {before.causes[0].name} ({_about(before)}).", "  -> "
+            f"Before it: {before.count} × {before.causes[0].name} ({about(before)}).", "  -> "
         )
     several = len(group.causes) > 1
     for number, cause in enumerate(group.causes[:MOST_TOLD], 1):

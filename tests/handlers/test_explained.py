@@ -151,7 +151,7 @@ def test_any_name(name: str) -> None:
 def is_harmless(hostile: str) -> None:
     page = html(hostile)
     assert {e.tag for e in block(page).iter()} <= {
-        "div", "h2", "h3", "p", "small", "b", "pre", "ul", "li", "details", "summary",
+        "div", "h2", "h3", "p", "small", "b", "code", "pre", "ul", "li", "details", "summary",
     }  # fmt: skip
     assert {name for e in block(page).iter() for name in e.attrib} <= {"class", "open"}
     assert page.count("</body>") == page.count("</head>") == 1
