@@ -25,7 +25,8 @@ from sniproxy.testing.zoo import reserve_port
 from tests.nginx import NGINX
 from tests.programs import SNIPROXY, Program
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+ROOT = Path(__file__).parent.parent
+CONFIGS, README = ROOT / "configs", ROOT / "README.md"
 FRONT, BACK = "8443", "8444"
 """The ports in the files; those of a test are others."""
 
@@ -151,6 +152,27 @@ def test_curl_is_content(tmp_path: Path, ca: Path) -> None:
         distrusting = ["curl", "-sS", f"https://localhost:{site.front}/"]
         assert subprocess.run(distrusting, capture_output=True, check=False).returncode == 60
         assert the_502(site, site.stop()) == CONTEXT
+
+
+@pytest.mark.needs("curl")
+def test_the_readme_shows_what_curl_prints(tmp_path: Path, ca: Path) -> None:
+    """All of it, or the parts between two `…`; time and line breaks are others."""
+    blocks = re.findall(r"^\$ curl -sk (\S+)\n(.*?)^```$", README.read_text(), re.M | re.S)
+    with served("site.toml", tmp_path, ca) as site:
+        for url, shown in blocks:
+            url = url.replace(FRONT, str(site.front))
+            done = subprocess.run(["curl", "-sSk", url], capture_output=True, text=True, check=True)
+            printed = done.stdout.replace(str(site.front), FRONT).replace(str(site.back), BACK)
+            parts = [reflowed(part) for part in shown.split("…\n")]
+            assert re.fullmatch(".*".join(map(re.escape, parts)), reflowed(printed)), printed
+        site.stop()
+    assert len(blocks) == 2
+
+
+def reflowed(text: str) -> str:
+    text = re.sub(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", "TIME", text)
+    text = re.sub(r"(?:tlsv1 |ssl/tls |alert )+unrecognized name", "unrecognized name", text)
+    return " ".join(text.replace("    | ", " ").split())
 
 
 @pytest.mark.needs("chromium", "certutil")
