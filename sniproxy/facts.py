@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Protocol
 
 from .config.model import Location, Server
-from .message import Handshake, Header, Request
+from .message import Failure, Handshake, Header, Request, ResponseHead
 
 
 class ClientCertificate(Protocol):
@@ -102,6 +102,20 @@ class Connection:
         return "https" if self.tls is not None else "http"
 
 
+class UpstreamTLS(Protocol):
+    """How a try shakes hands."""
+
+    @property
+    def name(self) -> str:
+        """What SNI and the check start from, without its port."""
+        ...
+
+    @property
+    def server_name(self) -> bool:
+        """`proxy_ssl_server_name`."""
+        ...
+
+
 @dataclass(slots=True)
 class Try:
     """One attempt to get an answer from a peer, as `$upstream_*` show it."""
@@ -117,9 +131,32 @@ class Try:
     bytes_sent: int = 0
     bytes_received: int = 0
     response_length: int = 0
-    headers: tuple[Header, ...] = ()
+    request: bytes = b""
+    """The head that is sent, and behind it what `proxy_set_body` says."""
+    tls: UpstreamTLS | None = None
+    kept: bool = False
+    """Whether the connection was open before."""
+    head: ResponseHead | None = None
+    """Of the answer."""
+    failure: Failure | None = None
     handshake: Callable[[], Handshake] | None = None
     """Describes its TLS handshake, as far as it came; None without one of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detour:
+    """A place where a request has left the straight way from its path to a location."""
+
+    by: str
+    """`rewrite`, `error_page 502`, `try_files`, `index`, `X-Accel-Redirect`; `return` where the
+    rewrite directives have answered."""
+    location: Location
+    """Where that is said."""
+    uri: str = ""
+    """The path from then on, or the `@name` of a location."""
+    args: str = ""
+    searches: bool = True
+    """Whether a location is looked for again."""
 
 
 class Refused(Protocol):
@@ -187,6 +224,7 @@ class Facts:
     captures: re.Match[str] | None = None
     """Of the last regular expression that matched: `$1` to `$9`."""
     began: float = field(default_factory=time.monotonic)
+    detours: tuple[Detour, ...] = ()
     proxy_host: str | None = None
     """None where no `proxy_pass` was reached."""
     proxy_port: str | None = None
@@ -195,6 +233,8 @@ class Facts:
     tries: list[Try] = field(default_factory=list)
     status: int = 0
     sent_headers: tuple[Header, ...] = ()
+    sent_head: bytes = b""
+    """The response's head as it went out."""
     refused: Refused | None = None
     """What there is of a head that was refused, or cut short."""
     sent_trailers: Sequence[Header] = ()
@@ -237,6 +277,7 @@ class Facts:
             carried_type="",
             limit_rate=None,
             began=time.monotonic(),
+            detours=(),
             tries=[],
             status=0,
             bytes_sent=0,

@@ -284,6 +284,8 @@ class Elsewhere:
     uri: str
     """A path, or `@name` for a named location."""
     args: str = ""
+    by: str = ""
+    """The directive, or the field of an answer, that leads there."""
 
     @property
     def named(self) -> bool:
@@ -313,6 +315,8 @@ class Handshake:
     cipher: str = ""
     group: str = ""
     alpn: str = ""
+    offered_session: bool = False
+    """Whether a session was offered to the upstream."""
     resumed: bool = False
     certificate_names: tuple[str, ...] = ()
     began: float = 0.0

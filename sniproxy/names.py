@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+NOT_VERIFIED = "not verified"
+
 
 def without_port(text: str) -> str:
     """`text` up to its port: the first `:`, or the first one behind the `]` of an IPv6 literal."""
@@ -41,6 +43,22 @@ def sent_server_name(name: str, *, proxy_ssl_server_name: bool) -> str | None:
     if not proxy_ssl_server_name or not name or name.startswith("[") or is_ipv4(name):
         return None
     return name
+
+
+def why_not_sent(name: str, *, proxy_ssl_server_name: bool) -> str:
+    """Why `sent_server_name` is None, in a few words; "" where it is not."""
+    if not proxy_ssl_server_name:
+        return "proxy_ssl_server_name is off"
+    if sent_server_name(name, proxy_ssl_server_name=True) is not None:
+        return ""
+    return f"{name} is an address" if name else "the name is empty"
+
+
+def verified(name: str, *, proxy_ssl_verify: bool, trusted: str | None, depth: int) -> str:
+    """What the certificate is checked for, in a few words; `trusted` is the CA's file."""
+    if not proxy_ssl_verify:
+        return NOT_VERIFIED
+    return f"{name or '(empty: never matches)'} by {trusted}, depth {depth}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-from .facts import Facts
+from .facts import Detour, Facts
 from .handlers.filters import filtered
 from .handlers.handler import Handler
 from .handlers.returns import with_slash
@@ -167,7 +167,15 @@ class Phases:
         statements = location.settings.rewrite.statements
         if not statements:
             return None
-        rewritten = rewrite(statements, self.facts)
+        facts, before = self.facts, self.facts.uri
+        rewritten = rewrite(statements, facts)
+        if rewritten.outcome is not None:
+            facts.detours += (Detour("return", location.settings, facts.uri, searches=False),)
+        elif facts.uri != before or rewritten.path_changed:
+            searches = rewritten.path_changed or location is self.server.outside
+            facts.detours += (
+                Detour("rewrite", location.settings, facts.uri, facts.args, searches),
+            )
         if rewritten.inside is not None:
             self._enter(self.server.running[rewritten.inside])
         return rewritten
@@ -223,14 +231,15 @@ class Phases:
         if page.status is None and special.status in _BAD_REQUEST:
             facts.error_status = 400
         target = page.target.render(lookup(facts))
+        by = f"error_page {special.status}"
         if target.startswith(("/", "@")):
             facts.carried += special.headers
         if target.startswith("/"):
             if facts.method != "HEAD":
                 facts.method = "GET"
-            return Elsewhere(*split_target(target))
+            return Elsewhere(*split_target(target), by)
         if target.startswith("@"):
-            return Elsewhere(target)
+            return Elsewhere(target, by=by)
         status = page.status if page.status in REDIRECTS else 302
         facts.error_status = None
         return special_response(status, facts, location=target, headers=special.headers)
@@ -247,6 +256,7 @@ class Phases:
         if self._is_cycle(how, elsewhere.uri):
             return self._given_up()
         facts.internal = True
+        facts.detours += (Detour(elsewhere.by, facts.location, elsewhere.uri, elsewhere.args),)
         if not elsewhere.named:
             facts.uri, facts.args = elsewhere.uri, elsewhere.args
             facts.uri_is_clients = facts.adds_to_alias = False

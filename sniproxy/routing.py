@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .config.directives.core import ServerName
+from .config.final import walk
 from .config.model import Location, Server
 from .config.wildcards import WildcardNames
 
@@ -39,6 +41,17 @@ class ServerNames:
         """The server for a name, and the match of the regular expression that chose it."""
         return self._named(host) or (self.default, None)
 
+    def reason(self, host: str) -> ServerName | None:
+        """The name by which `match` chooses a server for `host`; None for the default server."""
+        server, match = self.match(host)
+        if match is not None:
+            return next(name for name in server.names if name.pattern is match.re)
+        own: WildcardNames[ServerName] = WildcardNames()
+        for name in server.names:
+            if name.pattern is None:
+                own.add(name.name, name)
+        return own.find(host)
+
     def negotiated(self, server_name: str) -> Server | None:
         """The server that has an SNI among its names; None as well where there is no choice."""
         found = self._named(server_name) if self._choice else None
@@ -64,6 +77,19 @@ class Found:
     """Of the regular expression that chose the location."""
     add_slash: bool = False
     """The path lacks the slash at its end that a proxying location's name has: a redirect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What a path leads to, and what else there was."""
+
+    found: Found
+    prefixes: tuple[Location, ...]
+    """Longest prefixes of their levels, innermost first, that are not chosen."""
+    outer: tuple[Location, ...]
+    """The prefixes that the chosen location is nested in, innermost first."""
+    patterns: int
+    """Regular expressions beside those prefixes."""
 
 
 class _Level:
@@ -138,13 +164,30 @@ class Locations:
                     level.nested[location] = nested
                     waiting.append(nested)
 
-    def find(self, path: str) -> Found:
-        """The location for a normalised path.
+    def explain(self, path: str) -> Explained:
+        """`find` with what it has passed by."""
+        passed: list[tuple[_Level, Location | None]] = []
+        found = self.find(path, passed)
+        others = [
+            prefix
+            for _, prefix in reversed(passed)
+            if prefix is not None and prefix is not found.location
+        ]
+        outer = [prefix for prefix in others if any(one is found.location for one in walk(prefix))]
+        return Explained(
+            found,
+            tuple(one for one in others if one not in outer),
+            tuple(outer),
+            sum(len(level.patterns) for level, _ in passed),
+        )
+
+    def find(self, path: str, passed: list[tuple[_Level, Location | None]] | None = None) -> Found:
+        """The location for a normalised path; `passed` is told the levels and their prefixes.
 
         An exact one ends the search. Else the longest prefix counts, and what is nested in it
         beats it; then come regular expressions, innermost first, unless that prefix is `^~`.
         """
-        passed: list[tuple[_Level, Location | None]] = []
+        passed = [] if passed is None else passed
         level: _Level | None = self._outermost
         while level is not None:
             exact = level.exact.get(path)

@@ -64,6 +64,7 @@ class ResponseWriter:
                 server_tokens=core.server_tokens,
                 keepalive_header=core.keepalive_timeout[1],
             )
+        facts.sent_head = head
         facts.bytes_sent -= len(head)
         try:
             whole = await self._write_all(facts, head, response, bodiless)

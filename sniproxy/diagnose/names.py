@@ -14,7 +14,7 @@ from ..config.final import walk
 from ..config.model import Config, Http, Location, Server
 from ..facts import Connection, Facts
 from ..message import Request
-from ..names import sent_server_name, without_port
+from ..names import verified, why_not_sent, without_port
 from ..variables import lookup
 
 NOT_SENT = "not sent"
@@ -128,20 +128,19 @@ def _evaluated(server: Server, location: Location, target: ProxyPass, host: str)
 
 
 def _server_name(proxy: Proxy, name: str, depends: bool) -> str:
-    if not proxy.proxy_ssl_server_name:
-        return f"{NOT_SENT}: proxy_ssl_server_name is off"
-    if depends:
-        return name
-    if sent_server_name(name, proxy_ssl_server_name=True) is None:
-        return f"{NOT_SENT}: " + (f"{name} is an address" if name else "the name is empty")
-    return name
+    # What depends on a request is taken for a name.
+    known = "$" if depends else name
+    reason = why_not_sent(known, proxy_ssl_server_name=proxy.proxy_ssl_server_name)
+    return f"{NOT_SENT}: {reason}" if reason else name
 
 
 def _verified(proxy: Proxy, name: str) -> str:
-    if not proxy.proxy_ssl_verify:
-        return "not verified"
-    depth = f"depth {proxy.proxy_ssl_verify_depth}"
-    return f"{name or '(empty: never matches)'} by {proxy.proxy_ssl_trusted_certificate}, {depth}"
+    return verified(
+        name,
+        proxy_ssl_verify=proxy.proxy_ssl_verify,
+        trusted=proxy.proxy_ssl_trusted_certificate,
+        depth=proxy.proxy_ssl_verify_depth,
+    )
 
 
 def _peers(http: Http, target: ProxyPass) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from .ranged import ranged
 from .special import absolute_location
 
 AUTHENTICATE = "www-authenticate"
+REDIRECT = "X-Accel-Redirect"
 
 
 class ProxyHandler:
@@ -262,7 +263,7 @@ class ProxyHandler:
         facts.carried = (*facts.carried, *reply.headers)
         facts.carried_type = reply.content_type or facts.carried_type
         if target.startswith("@"):
-            return Elsewhere(target)
+            return Elsewhere(target, by=REDIRECT)
         try:
             path, args = internal_target(target)
         except BadURI as unsafe:
@@ -270,7 +271,7 @@ class ProxyHandler:
             return Special(404)
         if facts.method != "HEAD":
             facts.method = "GET"
-        return Elsewhere(path, args)
+        return Elsewhere(path, args, REDIRECT)
 
     def _reading(self, buffered: bool, values: Lookup, log: ConnectionLog) -> Reading:
         """How the body is read."""

@@ -119,7 +119,7 @@ def _index(directory: str, facts: Facts, log: ConnectionLog) -> Outcome | None:
     for template in (template for said in files.index for template in said):
         index = template.render(values)
         if index.startswith("/"):
-            return Elsewhere(index, facts.args)
+            return Elsewhere(index, facts.args, "index")
         name = directory + index
         try:
             stat_file(name)
@@ -137,7 +137,7 @@ def _index(directory: str, facts: Facts, log: ConnectionLog) -> Outcome | None:
                 continue
             log.write(Level.CRIT, failed(f'stat() "{name}" failed', error))
             return Special(500)
-        return Elsewhere(facts.uri + index, facts.args)
+        return Elsewhere(facts.uri + index, facts.args, "index")
     return None
 
 

@@ -34,8 +34,10 @@ def try_files(facts: Facts, log: ConnectionLog) -> Outcome | None:
     if said.status is not None:
         return Special(said.status)
     target = _below_alias(said.fallback.render(values), not said.fallback.is_constant, facts)
+    if target.startswith("@"):
+        return Elsewhere(target, by="try_files")
     path, _, args = target.partition("?")
-    return Elsewhere(target) if target.startswith("@") else Elsewhere(path, args)
+    return Elsewhere(path, args, "try_files")
 
 
 def _below_alias(name: str, rendered: bool, facts: Facts) -> str:

@@ -48,10 +48,10 @@ SSL_ERROR_NONE SSL_ERROR_SSL SSL_ERROR_SYSCALL SSL_ERROR_WANT_READ SSL_ERROR_WAN
 SSL_ERROR_ZERO_RETURN SSL_OP_NO_RENEGOTIATION SSL_OP_NO_TICKET SSL_RECEIVED_SHUTDOWN
 SSL_SENT_SHUTDOWN SSL_SESSION_free SSL_TLSEXT_ERR_ALERT_FATAL SSL_TLSEXT_ERR_OK
 SSL_do_handshake SSL_free SSL_get0_alpn_selected SSL_get0_group_name SSL_get0_verified_chain
-SSL_get1_session SSL_get_current_cipher SSL_get_error SSL_get_peer_certificate SSL_get_servername
-SSL_get_session SSL_get_verify_result SSL_get_version SSL_new SSL_read SSL_session_reused
-SSL_set_SSL_CTX SSL_set_accept_state SSL_set_alpn_protos SSL_set_connect_state SSL_set_fd
-SSL_set_options SSL_set_session SSL_set_shutdown SSL_set_tlsext_host_name
+SSL_get1_session SSL_get_certificate SSL_get_current_cipher SSL_get_error SSL_get_peer_certificate
+SSL_get_servername SSL_get_session SSL_get_verify_result SSL_get_version SSL_new SSL_read
+SSL_session_reused SSL_set_SSL_CTX SSL_set_accept_state SSL_set_alpn_protos SSL_set_connect_state
+SSL_set_fd SSL_set_options SSL_set_session SSL_set_shutdown SSL_set_tlsext_host_name
 SSL_set_tlsext_status_ocsp_resp SSL_set_verify SSL_shutdown SSL_write TLSEXT_NAMETYPE_host_name
 X509_CRL_free X509_STORE_add_cert X509_STORE_add_crl X509_STORE_set_flags X509_STORE_up_ref
 X509_V_FLAG_CRL_CHECK X509_V_FLAG_CRL_CHECK_ALL X509_free X509_verify_cert_error_string
@@ -314,6 +314,12 @@ def peer_certificate(ssl: Ssl) -> bytes | None:
         return x509_der(certificate)
     finally:
         lib.X509_free(certificate)
+
+
+def own_certificate(ssl: Ssl) -> bytes | None:
+    """The certificate of this side as DER."""
+    certificate = lib.SSL_get_certificate(ssl)
+    return x509_der(certificate) if certificate else None
 
 
 def session_der(ssl: Ssl) -> bytes:

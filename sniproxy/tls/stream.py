@@ -100,6 +100,7 @@ class TLSStream(SocketStream):
         self._choose_error: Exception | None = None
         self._at_end = False
         self._first_session: Session | None = None
+        self.offered_session = session is not None
         if side is Side.UPSTREAM:
             self._ssl = self._new_ssl()
             self._prepare(server_name, session, alpn)
@@ -392,6 +393,11 @@ class TLSStream(SocketStream):
             return None
 
     @property
+    def own_certificate_der(self) -> bytes | None:
+        """The certificate that this side has shown, or would have in a resumed session."""
+        return openssl.own_certificate(self._ssl)
+
+    @property
     def client_certificate(self) -> PeerCertificate | None:
         """The client's certificate; a resumed session brings along that of its first handshake."""
         if self._client_certificate is None and (der := self.peer_certificate_der) is not None:
@@ -458,6 +464,7 @@ class TLSStream(SocketStream):
             cipher=self.cipher if self.established else "",
             group=self.group if self.established else "",
             alpn=self.alpn if self.established else "",
+            offered_session=self.offered_session,
             resumed=self.established and self.resumed,
             certificate_names=names.certificate_names(certificate).all if certificate else (),
             began=began,

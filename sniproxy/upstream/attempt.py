@@ -116,13 +116,11 @@ class Attempt:
         self.outgoing = outgoing
         self.peer = peer
         self.turns = turns
-        self.facts = Try(peer.name, time.monotonic())
+        self.facts = Try(peer.name, time.monotonic(), request=outgoing.head, tls=outgoing.tls)
         outgoing.facts.tries.append(self.facts)
         self.sent = False
         """Whether a part of the request may be with the peer."""
         self.sent_whole = False
-        self.kept = False
-        """Whether the connection was open before."""
         self.stream: SocketStream | None = None
 
     async def answer(self) -> Answer:
@@ -134,14 +132,14 @@ class Attempt:
         self.facts.header_time = time.monotonic() - self.facts.began
         if self.facts.status is None:
             self.facts.status = 200 if head.status == HTTP_0_9 else head.status
-        self.facts.headers = head.headers
+        self.facts.head = head
         return Answer(head, rest, self)
 
     async def _connected(self) -> SocketStream:
         outgoing, peer = self.outgoing, self.peer
         timeout = outgoing.proxy.proxy_connect_timeout
         stream = outgoing.kept.take(peer) if outgoing.kept is not None else None
-        self.kept = stream is not None
+        self.facts.kept = stream is not None
         if stream is None:
             outgoing.upstream.number()
             stream = await connect(peer, timeout, outgoing.proxy, outgoing.local)

@@ -64,7 +64,7 @@ class Exchange:
                 attempt.end(whole=True)
                 raise
             self._note_failure(peer, attempt.facts, failure)
-            if attempt.kept and failure.kind is FailureClass.ERROR:
+            if attempt.facts.kept and failure.kind is FailureClass.ERROR:
                 # It may have ended while it was idle: that is no try.
                 self.turns.tries_left += 1
             goes_on = self.turns.tries_left > 0 and self._allows(failure.kind, attempt)
@@ -109,6 +109,7 @@ class Exchange:
         internal = failure.kind is FailureClass.INTERNAL
         facts.status = None if internal else failure.kind.status
         facts.response_time = time.monotonic() - facts.began
+        facts.failure = failure
         late = failure.kind is FailureClass.TIMEOUT
         # nginx writes the line of a time-out after it has given the peer back.
         if failure.text and not late:

@@ -62,7 +62,8 @@ def _resumed(handshake: Handshake) -> str:
 
 
 def _header(facts: Facts, name: str) -> str | None:
-    return joined(facts.tries[-1].headers, name) if facts.tries else None
+    head = facts.tries[-1].head if facts.tries else None
+    return None if head is None else joined(head.headers, name)
 
 
 ROWS = (
