@@ -15,7 +15,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import trio
 
@@ -30,6 +30,9 @@ from .server import Server
 from .site import build_site
 from .site.paths import Paths
 from .variables import is_variable
+
+if TYPE_CHECKING:
+    from .trace.watching import Told, Watch
 
 Configuration = str | os.PathLike[str] | Config
 Syntax = Literal["nginx", "toml"]
@@ -103,8 +106,9 @@ class RunningProxy:
 class Proxy(RunningProxy):
     """A proxy inside a trio program."""
 
-    def __init__(self, syntax: Syntax, directives: str, state: State) -> None:
+    def __init__(self, syntax: Syntax, directives: str, state: State, trace: Told | None) -> None:
         super().__init__()
+        self._trace = trace
         self._syntax = syntax
         self._directives = directives
         self._state = None if state is None else os.fspath(state)
@@ -125,15 +129,18 @@ class Proxy(RunningProxy):
     def prepare(self, config: Configuration) -> None:
         """Load `config` and bind its addresses; raises `ConfigError`."""
         loaded, paths = _loaded(config, self._syntax, self._directives)
+        watch = None if self._trace is None else _watch(self._trace)
         site = build_site(
             loaded,
             paths,
             default_error_log=_QUIET,
-            observers=[Target(self.records, Level.INFO)],
+            observers=[Target(self.records, Level.INFO), *([watch.observer] if watch else ())],
             access_observer=_Accesses(self.records),
             state=self._state,
         )
         site.running.handshakes.on_handshake = self.records.note_handshake
+        if watch is not None:
+            watch.attach(site)
         kept = self._server.sockets() if self._server is not None else {}
         try:
             sockets = site.bind(_refuse, kept)
@@ -165,6 +172,12 @@ class Proxy(RunningProxy):
             server.site.close()
 
 
+def _watch(told: Told) -> Watch:
+    from .trace.watching import Watch
+
+    return Watch(told)
+
+
 def _refuse(error: ConfigError) -> None:
     # nginx would try again for a while: a test wants to know at once.
     raise error
@@ -186,16 +199,22 @@ def _loaded(config: Configuration, syntax: Syntax, directives: str) -> tuple[Con
 
 @contextlib.asynccontextmanager
 async def serve(
-    config: Configuration, *, syntax: Syntax = "nginx", directives: str = "", state: State = None
+    config: Configuration,
+    *,
+    syntax: Syntax = "nginx",
+    directives: str = "",
+    state: State = None,
+    trace: Told | None = None,
 ) -> AsyncIterator[Proxy]:
     """Serve `config` while the block runs.
 
     A path is a file (TOML by its name), a string is the text of one in `syntax`. `directives`
     are of the main level and come first, as `-g` has them; `state` is the folder of the
-    development CA, None for the user's own. Raises `ConfigError` with nginx's words. At the end
+    development CA, None for the user's own; `trace` is told of every request when it is over
+    (`sniproxy.trace`). Raises `ConfigError` with nginx's words. At the end
     everything stops at once: no connection, task or socket is left.
     """
-    proxy = Proxy(syntax, directives, state)
+    proxy = Proxy(syntax, directives, state, trace)
     proxy.prepare(config)
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
@@ -235,12 +254,17 @@ class ThreadProxy(RunningProxy):
 
 @contextlib.contextmanager
 def serve_in_thread(
-    config: Configuration, *, syntax: Syntax = "nginx", directives: str = "", state: State = None
+    config: Configuration,
+    *,
+    syntax: Syntax = "nginx",
+    directives: str = "",
+    state: State = None,
+    trace: Told | None = None,
 ) -> Iterator[ThreadProxy]:
     """`serve` in a thread of its own, with the same proxy for code that does not know trio."""
 
     def opened() -> AbstractAsyncContextManager[Proxy]:
-        return serve(config, syntax=syntax, directives=directives, state=state)
+        return serve(config, syntax=syntax, directives=directives, state=state, trace=trace)
 
     with in_thread(opened) as (proxy, loop):
         yield ThreadProxy(proxy, loop)

@@ -9,7 +9,7 @@ import errno
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from OpenSSL import SSL
 
@@ -31,6 +31,12 @@ from .tls.stream import TLSStream
 from .tls.watch import HandshakeWatch
 from .variables import lookup
 from .variables.files import document_root
+
+
+class AccessLog(Protocol):
+    """Told of each request that is over."""
+
+    def write(self, facts: Facts, log: ConnectionLog) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ class RunningLocation:
 
     settings: Location
     error_log: ErrorLog
-    access_logs: tuple[AccessTarget | NamedAccessTarget, ...]
+    access_logs: tuple[AccessLog, ...]
     handler: Handler
     access: AccessPhase | None = None
     """None where whoever asks is answered."""

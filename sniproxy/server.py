@@ -89,13 +89,18 @@ class Server:
                 connections.start_soon(self._serve, binding, accepted, address)
 
     async def _serve(self, binding: Binding, sock: socket.socket, address: object) -> None:
-        stream = SocketStream(sock, Side.CLIENT)
         try:
             listener, connection = self._introduce(binding, sock, address)
         except OSError:
-            # Gone before we could look.
-            stream.close()
+            sock.close()  # gone before we could look
             return
+        await self.converse(listener, connection, sock)
+
+    async def converse(
+        self, listener: Listener, connection: Connection, sock: socket.socket
+    ) -> None:
+        """Serve one client to its end, while `run` runs."""
+        stream = SocketStream(sock, Side.CLIENT)
         client = ClientConnection(self.site.running, listener, stream, connection)
         self._connections.add(client)
         try:

@@ -25,6 +25,7 @@ class Options:
     error_log: str | None = None
     directives: str = ""
     signal: str | None = None
+    trace: bool = False
 
 
 _FLAGS: dict[str, tuple[str, ...]] = {
@@ -36,6 +37,9 @@ _FLAGS: dict[str, tuple[str, ...]] = {
     "T": ("test", "dump"),
     "q": ("quiet",),
 }
+
+TRACE = "--trace"
+"""Ours: nginx has no option with two dashes."""
 
 _VALUES = {
     "p": ("prefix", "directory name"),
@@ -57,7 +61,8 @@ def parse_options(words: Sequence[str]) -> Options:
         word = rest.pop(0)
         if not word.startswith("-"):
             raise UsageError(f'invalid option: "{word}"')
-        letters = word[1:]
+        options.trace = options.trace or word == TRACE
+        letters = "" if word == TRACE else word[1:]
         while letters:
             letter, letters = letters[0], letters[1:]
             if letter in _FLAGS:

@@ -111,8 +111,16 @@ class _Run:
         return 0
 
     def _open(self, prepared: Prepared) -> Site:
-        target = self.options.error_log or "stderr"
-        return prepared.open(default_error_log=(ErrorLogSaid(target, Level.ERROR),))
+        default = (ErrorLogSaid(self.options.error_log or "stderr", Level.ERROR),)
+        if not self.options.trace or self.options.test:
+            return prepared.open(default_error_log=default)
+        from ..trace.printing import print_tree
+        from ..trace.watching import Watch
+
+        watch = Watch(print_tree)
+        site = prepared.open(default_error_log=default, observers=[watch.observer])
+        watch.attach(site)
+        return site
 
     def _test(self, loaded: Config, site: Site) -> int:
         site.try_binding()

@@ -19,9 +19,10 @@ DEFAULT_MODULES = (
 
 USAGE = """\
 Usage: sniproxy [-?hvVtTq] [-p prefix]
-                [-e filename] [-c filename] [-g directives]
+                [-e filename] [-c filename] [-g directives] [--trace]
        sniproxy ca [issue NAME...]
        sniproxy names FILE [--host HOST] [--json]
+       sniproxy trace -c FILE URL [-H 'NAME: VALUE']... [-X METHOD] [--sni NAME] [--json]
        sniproxy zoo NAME... | --all | --list [--port PORT] [--certificates DIR]
 
 Options:
@@ -35,6 +36,7 @@ Options:
   -e filename   : set error log file (default: stderr)
   -c filename   : set configuration file (default: nginx.conf)
   -g directives : set global directives out of configuration file
+  --trace       : show every request's way, as a tree on standard output
 """
 
 

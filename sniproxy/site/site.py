@@ -152,10 +152,11 @@ class Prepared:
         default_error_log: Sequence[ErrorLogSaid] = STDERR,
         observers: Sequence[Target] = (),
         access_observer: Sink | None = None,
+        sinks: Sinks | None = None,
     ) -> Site:
-        """Open the logs; raises `ConfigError`."""
+        """Open the logs, in `sinks` if given; raises `ConfigError`."""
         http = self.config.http or Http((), {}, {})
-        sinks = Sinks()
+        sinks = sinks or Sinks()
         try:
             logs = Logs(
                 sinks, self.paths, http.log_formats, default_error_log, observers, access_observer

@@ -1,0 +1,235 @@
+"""One request to a configuration that nobody need run: what a listener makes of it.
+
+No address of the configuration's is bound. The client's connection is a pair of sockets on the
+loopback, and the house is told that it came to the listener which the URL's port says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import trio
+
+from ..facts import Connection
+from ..message import Failed, Header, Side
+from ..names import sent_server_name
+from ..running import Listener
+from ..server import Server
+from ..site import Site
+from ..site.listeners import UNIX, Binding
+from ..tls.contexts import upstream_context
+from ..tls.stream import SocketStream, TLSStream
+from ..version import SNIPROXY_VERSION
+from .record import Trace
+
+LOOPBACK = "127.0.0.1"
+_ANY = ("*", "[::]")
+_PORTS = {"http": 80, "https": 443}
+_LAST_WORDS = 2.0
+"""Seconds that a request has to come to its end once its client has given up."""
+
+
+class CannotAsk(Exception):
+    """The question makes no sense here; `str()` says why in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request."""
+
+    scheme: str
+    host: str
+    """As it stands in the URL, an IPv6 address in brackets."""
+    port: int
+    target: str
+    method: str = "GET"
+    headers: tuple[Header, ...] = ()
+    """They replace what is sent by itself."""
+    server_name: str | None = None
+    """The SNI; None where the host is no name."""
+
+    @property
+    def head(self) -> bytes:
+        """What is sent."""
+        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
+        own = (
+            ("Host", self.host + port),
+            ("User-Agent", f"sniproxy/{SNIPROXY_VERSION}"),
+            ("Accept", "*/*"),
+            ("Connection", "close"),
+        )
+        said = {name.lower() for name, _ in self.headers}
+        fields = [*(field for field in own if field[0].lower() not in said), *self.headers]
+        lines = [f"{self.method} {self.target} HTTP/1.1", *(f"{n}: {v}" for n, v in fields)]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def question(
+    url: str,
+    method: str = "GET",
+    headers: Sequence[Header] = (),
+    server_name: str | None = None,
+) -> Question:
+    """What a URL asks for; raises `CannotAsk`. `server_name` is for an SNI of another name."""
+    url = url.encode("utf-8", "surrogateescape").decode("latin-1")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise CannotAsk(f"{url} is no URL: {error}") from None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise CannotAsk(f"{url} is no URL of http:// or https://")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    _check(method, target, headers)
+    return Question(
+        parts.scheme,
+        host,
+        _PORTS[parts.scheme] if port is None else port,
+        target,
+        method,
+        tuple(headers),
+        sent_server_name(host, proxy_ssl_server_name=True) if server_name is None else server_name,
+    )
+
+
+def _check(method: str, target: str, headers: Sequence[Header]) -> None:
+    """Nothing may end a line of the head but its end."""
+    for text in (method, target, *[part for header in headers for part in header]):
+        if any(character in text for character in "\r\n"):
+            raise CannotAsk("a request has no line ends inside of its lines")
+
+
+def listener_for(site: Site, asked: Question) -> tuple[Listener, str]:
+    """Who listens on the port of the URL, with that scheme, and the address there.
+
+    Of several it is the one whose address the URL's host is, else the first that is no single
+    address, else the first. Raises `CannotAsk`.
+    """
+    host = asked.host.strip("[]")
+    found = [
+        entry
+        for binding in site.bindings
+        if binding.key[1] == asked.port
+        for entry in _addresses(binding)
+        if entry[0].ssl is (asked.scheme == "https")
+    ]
+    if not found:
+        raise CannotAsk(
+            f"{site.config.file} does not listen with {asked.scheme} on port {asked.port}; "
+            f"it listens on {_listening(site)}"
+        )
+    exact = [entry for entry in found if entry[1] == host]
+    every = [entry for entry in found if not entry[1]]
+    listener, address = (exact or every or found)[0]
+    return listener, address or (host if _is_ip4(host) else LOOPBACK)
+
+
+def _is_ip4(text: str) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(socket.inet_pton(socket.AF_INET, text))
+    return False
+
+
+def _addresses(binding: Binding) -> Iterator[tuple[Listener, str]]:
+    """Every listener of a socket with its address; "" for any."""
+    host, _ = binding.key
+    if binding.wildcard is not None and not host.startswith(UNIX):
+        yield binding.wildcard, "" if host in _ANY else host.strip("[]")
+    for address, listener in binding.by_host.items():
+        yield listener, address
+
+
+def _listening(site: Site) -> str:
+    shown = [
+        f"{one.text} ({'https' if one.ssl else 'http'})"
+        for binding in site.bindings
+        for one in binding.listeners
+    ]
+    return ", ".join(shown) or "nothing"
+
+
+class Answers:
+    """Where the trace of the one request ends up."""
+
+    def __init__(self) -> None:
+        self.trace: Trace | None = None
+        self.come = trio.Event()
+
+    def told(self, trace: Trace) -> None:
+        """The first one counts."""
+        if self.trace is None:
+            self.trace = trace
+        self.come.set()
+
+
+async def ask(site: Site, asked: Question, answers: Answers, limit: float) -> Trace | None:
+    """Ask `site`, whose `Watch` tells `answers`, and wait at most `limit` seconds.
+
+    A client that has waited so long leaves, which ends most requests with 499; None where even
+    then there was no end of it. Raises `CannotAsk`.
+    """
+    listener, address = listener_for(site, asked)
+    ours, theirs = _pair()
+    with ours, theirs:
+        connection = Connection(
+            site.running.number(), LOOPBACK, ours.getsockname()[1], address, asked.port,
+            sock=theirs,
+        )  # fmt: skip
+        server = Server(site, ())
+
+        async def serve() -> None:
+            await server.converse(listener, connection, theirs)
+            answers.come.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.run)
+            nursery.start_soon(serve)
+            with trio.move_on_after(limit) as client:
+                nursery.start_soon(_visit, ours, asked)
+                await answers.come.wait()
+            if client.cancelled_caught:
+                with contextlib.suppress(OSError):
+                    ours.shutdown(socket.SHUT_RDWR)
+                with trio.move_on_after(_LAST_WORDS):
+                    await answers.come.wait()
+            nursery.cancel_scope.cancel()
+    return answers.trace
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of one TCP connection."""
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        ours = socket.create_connection(listening.getsockname())
+        theirs, _ = listening.accept()
+    for end in (ours, theirs):
+        end.setblocking(False)
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return ours, theirs
+
+
+async def _visit(sock: socket.socket, asked: Question) -> None:
+    """The client: its handshake, its request, and all that comes is read over."""
+    # The far side tells what has gone wrong.
+    with contextlib.suppress(Failed):
+        await _converse(sock, asked)
+
+
+async def _converse(sock: socket.socket, asked: Question) -> None:
+    forever = float("inf")
+    if asked.scheme == "https":
+        stream: SocketStream = TLSStream(
+            sock, Side.UPSTREAM, upstream_context(), server_name=asked.server_name or None
+        )
+        assert isinstance(stream, TLSStream)
+        await stream.do_handshake(forever)
+    else:
+        stream = SocketStream(sock, Side.UPSTREAM)
+    await stream.send_all(asked.head, forever)
+    while await stream.receive_some(forever):
+        pass
+    stream.shutdown()

@@ -1,0 +1,76 @@
+"""Why this server, why this location: the words for what `routing` has chosen (pure)."""
+
+from __future__ import annotations
+
+from ..config.directives.core import LocationName, ServerName
+from ..config.model import Location, Server
+from ..routing import Explained, ServerNames
+from .record import Choice, Located
+
+OUTSIDE = "(server)"
+
+_BY_MODIFIER = {
+    "=": "exact",
+    "^~": "longest prefix, and ^~ asks no regular expression",
+    "": "longest prefix",
+    "~": "first regular expression that matches",
+    "~*": "first regular expression that matches, in any case",
+    "@": "named",
+}
+
+
+def place(of: Server | Location) -> str:
+    return f"{of.place.file}:{of.place.line}"
+
+
+def server(names: ServerNames, host: str, what: str, listening: str) -> Choice:
+    """The server that `host` chooses at an address; `what` says where `host` comes from."""
+    chosen, _ = names.match(host)
+    return Choice(chosen.name or "(no name)", _why(names, host, what, listening), place(chosen))
+
+
+def _why(names: ServerNames, host: str, what: str, listening: str) -> str:
+    if len(names.servers) == 1:
+        return f"the only server of {listening}"
+    name = names.reason(host)
+    if name is not None:
+        return f"by {what}: {_kind(name, host)}"
+    asked = f"no other has {host} among its names" if host else f"there is no {what}"
+    return f"default server of {listening}: {asked}"
+
+
+def _kind(name: ServerName, host: str) -> str:
+    if name.pattern is not None:
+        return f"regular expression ~{name.name}"
+    if name.name == host or name.name == f".{host}":
+        return f'exact name "{host}"'
+    return f"wildcard {name.name}"
+
+
+def location_name(name: LocationName) -> str:
+    """As it is written; `(server)` for what stands outside of any."""
+    modifier = name.modifier.strip("@")
+    return f"{modifier} {name.name}".strip() or OUTSIDE
+
+
+def located(path: str, explained: Explained) -> Located:
+    """What the search for a location has found for `path`."""
+    found = explained.found.location
+    passed = tuple(location_name(one.name) for one in explained.prefixes)
+    if found is None:
+        why = "no location matches"
+        return Located(path, OUTSIDE, why, "", passed)
+    why = _BY_MODIFIER[found.name.modifier]
+    if explained.found.add_slash:
+        why = "its name is the path with a slash behind: a redirect to there"
+    elif not found.name.modifier and explained.patterns:
+        why += ", no regular expression beside it matches"
+    for outer in explained.outer[:1]:
+        why += f"; inside {location_name(outer.name)}"
+    return Located(path, location_name(found.name), why, place(found), passed)
+
+
+def named(found: Location) -> Located:
+    """A named location, which nobody has to look for."""
+    name = found.name.name
+    return Located(name, name, _BY_MODIFIER["@"], place(found))

@@ -1,0 +1,347 @@
+"""Requests through a proxy with upstreams of every temper, and what their traces say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import trio
+
+import sniproxy
+from sniproxy.testing.client import ClientTLS, Reception, visit
+from sniproxy.testing.zoo import Upstream, animals, open_zoo, wear
+from sniproxy.trace import Trace, lines
+from sniproxy.trace.record import Asked, Located, Turned
+
+NAMED = "proxy_ssl_server_name on; proxy_ssl_name upstream.test;"
+
+
+@pytest.fixture(scope="module")
+def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("traces")
+    wear(folder)
+    return folder
+
+
+def text(trace: Trace) -> str:
+    """The tree, without what differs from one time to the next."""
+    return re.sub(r"\d+\.\d ms", "N ms", "\n".join(lines(trace)))
+
+
+@dataclass
+class Front:
+    """A proxy that is traced."""
+
+    wardrobe: Path
+    proxy: sniproxy.Proxy
+    traces: list[Trace] = field(default_factory=list)
+
+    async def get(
+        self,
+        path: str = "/",
+        *headers: str,
+        host: str = "front.test",
+        listener: int = 0,
+        tls: ClientTLS | None = None,
+    ) -> Trace:
+        """One request on a connection of its own, and its trace."""
+        before = len(self.traces)
+        head = "".join(f"{line}\r\n" for line in (f"Host: {host}", *headers, "Connection: close"))
+        request = f"GET {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1")
+        context = None if tls is None else tls.context(self.wardrobe)
+        name = None if tls is None else tls.server_name
+        port = self.proxy.addresses[listener][1]
+        await visit(port, (request,), Reception(), context, name)
+        await self.proxy.wait_for(lambda: len(self.traces) > before)
+        (trace,) = self.traces[before:]
+        return trace
+
+
+@asynccontextmanager
+async def front(
+    wardrobe: Path, inside: str, *upstreams: Upstream, before: str = "", listen: str = ""
+) -> AsyncIterator[Front]:
+    """A server with `inside`, and a group of the upstreams before it; `ALONE` in `inside` is the
+    address of the first one, of which no connection is kept."""
+    async with open_zoo(wardrobe) as zoo:
+        peers = [await zoo.house(upstream) for upstream in upstreams]
+        servers = " ".join(f"server 127.0.0.1:{peer.port};" for peer in peers)
+        group = f"upstream backend {{ {servers} }}" if peers else ""
+        alone = peers[0].address if peers else ""
+        configuration = wardrobe / "nginx.conf"
+        configuration.write_text(
+            f"events {{}} http {{ {group} {before}\n"
+            f"server {{ {listen or 'listen 127.0.0.1:0;'} server_name front.test;\n"
+            f"{inside.replace('ALONE', alone)} }} }}"
+        )
+        traces: list[Trace] = []
+        async with sniproxy.serve(configuration, trace=traces.append) as proxy:
+            yield Front(wardrobe, proxy, traces)
+
+
+def asked(trace: Trace) -> Asked:
+    (stop,) = [stop for stop in trace.way if isinstance(stop, Asked)]
+    return stop
+
+
+async def test_without_sni(wardrobe: Path) -> None:
+    inside = "location / { proxy_pass https://backend; }"
+    async with front(wardrobe, inside, animals.NEEDS_SNI) as site:
+        trace = await site.get()
+    shown = text(trace)
+    assert trace.answer is not None
+    assert trace.answer.status == 502
+    assert "SNI: none, since proxy_ssl_server_name is off" in shown
+    assert "name: backend, from the host of proxy_pass" in shown
+    assert "SSL alert number 112) after N ms" in shown
+    assert re.search(
+        r"error log: .*\[error\] .*SSL alert number 112\) while SSL handshaking", shown
+    )
+    assert "offered: no SNI, TLSv1.2 TLSv1.3, no ALPN, no session" in shown
+    assert "sent: " not in shown
+    assert re.search(r'access log: 127.0.0.1 - - .* "GET / HTTP/1.1" 502 ', shown)
+
+
+async def test_with_sni(wardrobe: Path) -> None:
+    inside = f"location / {{ proxy_pass https://backend; {NAMED} proxy_set_header Host $host; }}"
+    async with front(wardrobe, inside, animals.NEEDS_SNI) as site:
+        trace = await site.get("/a?b=c")
+    shown = text(trace)
+    assert shown.startswith(f"GET http://front.test:{site.proxy.addresses[0][1]}/a?b=c -> 200 in")
+    assert "SNI: upstream.test" in shown
+    assert "name: upstream.test, from proxy_ssl_name upstream.test" in shown
+    assert "$host = front.test" in shown
+    assert "agreed: TLSv1.3, TLS_AES_256_GCM_SHA384, X25519, new session" in shown
+    assert "certificate: upstream.test, up_stream.test, " in shown
+    assert "sent: GET /a?b=c HTTP/1.1" in shown
+    assert "received: HTTP/1.1 200 OK" in shown
+    assert "answer: HTTP/1.1 200 OK" in shown
+    (peer,) = asked(trace).peers
+    assert peer.request is not None
+    assert ("Host", "front.test") in peer.request.fields
+    assert not trace.error_log
+
+
+async def test_a_certificate_that_is_not_believed(wardrobe: Path) -> None:
+    inside = (
+        f"location / {{ proxy_pass https://backend; {NAMED}"
+        " proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; }"
+    )
+    async with front(wardrobe, inside, animals.SELF_SIGNED) as site:
+        shown = text(await site.get())
+    assert "verified: upstream.test by root.pem, depth 1" in shown
+    assert "upstream SSL certificate verify error: (18:self-signed certificate)" in shown
+    assert 'verify result 18: self-signed certificate, for "upstream.test"' in shown
+
+
+async def test_a_resumed_session(wardrobe: Path) -> None:
+    inside = f"location / {{ proxy_pass https://ALONE; {NAMED} }}"
+    async with front(wardrobe, inside, animals.GOOD) as site:
+        await site.get()
+        shown = text(await site.get())
+    assert "no ALPN, the session kept of this peer" in shown
+    assert "X25519, resumed session" in shown
+
+
+async def test_a_kept_connection(wardrobe: Path) -> None:
+    inside = f"location / {{ proxy_pass https://backend; {NAMED} }}"
+    async with front(wardrobe, inside, animals.GOOD) as site:
+        first = await site.get()
+        second = await site.get()
+    assert [asked(one).peers[0].kept for one in (first, second)] == [False, True]
+    assert "over a connection that was kept" in text(second)
+
+
+async def test_the_next_peer(wardrobe: Path) -> None:
+    inside = f"location / {{ proxy_pass https://backend; {NAMED} }}"
+    async with front(wardrobe, inside, animals.NEEDS_SNI_CLOSES, animals.GOOD) as site:
+        first = await site.get()
+    assert len(asked(first).peers) == 1
+    async with front(wardrobe, inside.replace(NAMED, ""), animals.NEEDS_SNI, animals.GOOD) as site:
+        trace = await site.get()
+    failed, answered = asked(trace).peers
+    assert "alert number 112" in failed.failure
+    assert failed.response is None
+    assert answered.status == 200
+    assert not answered.failure
+
+
+async def test_redirects_on_the_way(wardrobe: Path) -> None:
+    inside = """
+        error_page 404 /sorry;
+        rewrite ^/outer/(.*) /old/$1;
+        location / { return 404; }
+        location /old/ { rewrite ^/old/(.*) /app/$1 last; }
+        location /app/ {
+            location ~ \\.php$ { proxy_pass https://backend; error_page 502 = @fallback; }
+        }
+        location = /sorry { return 200 sorry; }
+        location @fallback { proxy_pass http://127.0.0.1:1; }
+        location ^~ /plain/ { return 200 plain; }
+    """
+    async with front(wardrobe, inside, animals.NEEDS_SNI) as site:
+        trace = await site.get("/outer/x.php")
+        plain = await site.get("/plain/x.php")
+    way = [
+        stop.location if isinstance(stop, Located)
+        else f"{stop.by} {stop.to}" if isinstance(stop, Turned)
+        else stop.kind
+        for stop in trace.way
+    ]  # fmt: skip
+    assert way == [
+        "rewrite /old/x.php",
+        "/old/",
+        "rewrite /app/x.php",
+        "~ \\.php$",
+        "proxy_pass",
+        "error_page 502 @fallback",
+        "@fallback",
+        "proxy_pass",
+    ]
+    (found,) = [s for s in trace.way if isinstance(s, Located) and s.path == "/app/x.php"]
+    assert found.why == "first regular expression that matches; inside /app/"
+    assert found.place.endswith("nginx.conf:9")
+    (found,) = [s for s in plain.way if isinstance(s, Located)]
+    assert found.why == "longest prefix, and ^~ asks no regular expression"
+    assert plain.way[-1].kind == "detour"
+
+
+async def test_which_server_and_which_certificate(wardrobe: Path) -> None:
+    before = """
+        server {
+            listen 127.0.0.1:0 ssl default_server; server_name a.test;
+            ssl_certificate good.pem; ssl_certificate_key good.key; return 200;
+        }
+    """
+    inside = """
+        server_name *.front.test ~^re\\d+\\.test$;
+        ssl_certificate wrong-host.pem; ssl_certificate_key wrong-host.key; return 200;
+    """
+    listen = "listen 127.0.0.1:0 ssl;"
+    async with front(wardrobe, inside, before=before, listen=listen) as site:
+
+        async def get(name: str | None, host: str) -> Trace:
+            return await site.get(host=host, tls=ClientTLS(name))
+
+        exact = await get("front.test", "front.test")
+        wildcard = await get("x.front.test", "re1.test")
+        default = await get(None, "other.test")
+    assert exact.tls is not None
+    assert exact.tls.certificate is not None
+    assert exact.tls.certificate.source == "wrong-host.pem"
+    assert exact.tls.certificate.names == ("other.test",)
+    shown = text(exact)
+    assert 'by SNI: exact name "front.test"' in shown
+    assert "issued by CN=Zoo Root" in shown
+    assert "by SNI: wildcard *.front.test" in text(wildcard)
+    assert "by Host: regular expression ~^re\\d+\\.test$" in text(wildcard)
+    shown = text(default)
+    assert "SNI received: none" in shown
+    assert "there is no SNI" in shown
+    assert "no other has other.test among its names" in shown
+    assert "ssl_certificate good.pem" in shown
+
+
+async def test_a_client_that_does_not_get_in(wardrobe: Path) -> None:
+    async with front(
+        wardrobe, "ssl_reject_handshake on;", listen="listen 127.0.0.1:0 ssl;"
+    ) as site:
+        await visit(
+            site.proxy.addresses[0][1], (), Reception(), ClientTLS().context(wardrobe), "front.test"
+        )
+        await site.proxy.wait_for(lambda: bool(site.traces))
+        (trace,) = site.traces
+    shown = text(trace)
+    assert shown.startswith(f"connection from {trace.client}: SSL handshake failed\n")
+    assert "failed: handshake rejected" in shown
+    assert "SNI received: front.test" in shown
+    assert re.search(r"error log: .*\[info\] .* handshake rejected while SSL handshaking", shown)
+
+
+async def test_secrets_are_masked(wardrobe: Path) -> None:
+    before = "log_format x '$http_cookie $request_uri'; access_log access.log x;"
+    inside = """location / {
+        proxy_pass http://backend; proxy_set_header X-Token $http_authorization;
+        proxy_set_header X-Cookie $cookie_session; add_header Set-Cookie "own=verysecret";
+    }"""
+    async with front(wardrobe, inside, animals.PLAIN, before=before) as site:
+        trace = await site.get(
+            "/?t=0123456789abcdef",
+            "Authorization: Bearer 0123456789abcdef",
+            "Cookie: session=fedcba9876543210",
+        )
+    shown = text(trace)
+    for secret in ("0123456789abcdef", "fedcba9876543210", "verysecret"):
+        assert secret not in shown
+        assert secret not in repr(trace)
+    assert "Authorization: (masked)" in shown
+    assert "X-Token: (masked)" in shown
+    assert "X-Cookie: (masked)" in shown
+    assert "Set-Cookie: (masked)" in shown
+    assert "$http_authorization = (masked)" in shown
+
+
+async def test_nothing_steers_a_terminal(wardrobe: Path) -> None:
+    inside = "location / { proxy_pass http://backend; proxy_set_header X-Arg $arg_a; }"
+    async with front(wardrobe, inside, animals.PLAIN) as site:
+        shown = text(await site.get("/?a=%1b", "X-Evil: \x1b[31mred\x9b"))
+    assert "\x1b" not in shown
+    assert "\x9b" not in shown
+    assert "X-Evil: \\x1B[31mred\\x9B" in shown
+
+
+async def test_requests_on_one_connection(wardrobe: Path) -> None:
+    async with front(wardrobe, "location / { return 204; }") as site:
+        request = b"GET /%d HTTP/1.1\r\nHost: front.test\r\n\r\n"
+        last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        await visit(site.proxy.addresses[0][1], (request % 1, last % 2), Reception())
+        await site.proxy.wait_for(lambda: len(site.traces) == 2)
+    first, second = site.traces
+    assert (first.number, second.number) == (1, 2)
+    assert first.connection == second.connection
+    assert "request 2 on it" in text(second)
+
+
+async def test_a_head_that_is_refused(wardrobe: Path) -> None:
+    async with front(wardrobe, "location / { return 204; }") as site:
+        await visit(site.proxy.addresses[0][1], (b"GET / HTTP/1.1\r\n\r\n",), Reception())
+        await site.proxy.wait_for(lambda: bool(site.traces))
+        (trace,) = site.traces
+    assert trace.answer is not None
+    assert trace.answer.status == 400
+    assert not trace.way
+    assert "client sent HTTP/1.1 request without" in trace.error_log[0]
+
+
+async def test_a_subrequest(wardrobe: Path) -> None:
+    inside = """
+        location / { auth_request /auth; proxy_pass http://backend; }
+        location = /auth { proxy_pass http://backend/check; }
+    """
+    async with front(wardrobe, inside, animals.PLAIN) as site:
+        trace = await site.get("/a")
+    first, second = [stop for stop in trace.way if isinstance(stop, Asked)]
+    assert (first.subrequest, second.subrequest) == ("/auth", "")
+    assert "subrequest /auth: proxy_pass http://backend/check" in text(trace)
+
+
+async def test_many_at_once(wardrobe: Path) -> None:
+    inside = "location / { proxy_pass http://backend; }"
+    async with front(wardrobe, inside, animals.PLAIN) as site:
+        async with trio.open_nursery() as nursery:
+            for number in range(10):
+                request = f"GET /{number} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+                nursery.start_soon(
+                    visit, site.proxy.addresses[0][1], (request.encode(),), Reception()
+                )
+        await site.proxy.wait_for(lambda: len(site.traces) == 10)
+    for trace in site.traces:
+        (peer,) = asked(trace).peers
+        assert trace.request is not None
+        assert peer.request is not None
+        path = trace.request.line.split()[1]
+        assert peer.request.line.split()[1] == path
