@@ -15,7 +15,7 @@ from ..logs.sinks import SilentSinks
 from ..message import ConfigError, Header, Level
 from ..site import prepare
 from ..site.paths import Paths
-from ..trace import Trace, Watch, as_data
+from ..trace import Watch, as_data
 from ..trace.asking import Answers, CannotAsk, Question, ask, question
 from ..trace.printing import print_text, print_tree
 from ..variables import is_variable
@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
     options = _parser().parse_args(words)
     try:
         asked = question(options.url, options.method, tuple(options.headers), options.sni)
-        trace = _traced(options.file, asked)
+        answers = _traced(options.file, asked)
     except ConfigError as error:
         print(f"sniproxy: [{error.level.word}] {error}", file=sys.stderr)
         return WRONG
@@ -40,6 +40,9 @@ def main(words: Sequence[str]) -> int:
         return WRONG
     except KeyboardInterrupt:
         return INTERRUPTED
+    if answers.given_up:
+        print(f"sniproxy: no answer within {LIMIT:g} s", file=sys.stderr)
+    trace = answers.trace
     if trace is None:
         print("sniproxy: the request has not come to its end", file=sys.stderr)
         return FAILED
@@ -47,7 +50,9 @@ def main(words: Sequence[str]) -> int:
         print_text(json.dumps(as_data(trace), indent=2))
     else:
         print_tree(trace)
-    return ANSWERED if trace.answer is not None and 0 < trace.answer.status < 500 else FAILED
+    answer = trace.answer
+    answered = answer is not None and answer.head is not None and answer.status < 500
+    return ANSWERED if answered else FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,7 +82,7 @@ def _header(text: str) -> Header:
     return name, value.strip()
 
 
-def _traced(file: str, asked: Question) -> Trace | None:
+def _traced(file: str, asked: Question) -> Answers:
     """Raises `ConfigError` and `CannotAsk`."""
     loaded = config.load(file, is_variable=is_variable)
     prepared = prepare(loaded, Paths("", os.path.dirname(file)))
@@ -88,7 +93,8 @@ def _traced(file: str, asked: Question) -> Trace | None:
     site = prepared.open(observers=[watch.observer], sinks=SilentSinks())
     try:
         watch.attach(site, alone=True)
-        return trio.run(ask, site, asked, answers, LIMIT)
+        trio.run(ask, site, asked, answers, LIMIT)
+        return answers
     except BaseExceptionGroup as group:
         if group.subgroup(KeyboardInterrupt) is not None:
             raise KeyboardInterrupt from None

@@ -159,6 +159,8 @@ class Answers:
     def __init__(self) -> None:
         self.trace: Trace | None = None
         self.come = trio.Event()
+        self.given_up = False
+        """Whether the client has waited long enough."""
 
     def told(self, trace: Trace) -> None:
         """The first one counts."""
@@ -167,11 +169,10 @@ class Answers:
         self.come.set()
 
 
-async def ask(site: Site, asked: Question, answers: Answers, limit: float) -> Trace | None:
+async def ask(site: Site, asked: Question, answers: Answers, limit: float) -> None:
     """Ask `site`, whose `Watch` tells `answers`, and wait at most `limit` seconds.
 
-    A client that has waited so long leaves, which ends most requests with 499; None where even
-    then there was no end of it. Raises `CannotAsk`.
+    A client that has waited so long leaves, which ends most requests with 499. Raises `CannotAsk`.
     """
     listener, address = listener_for(site, asked)
     ours, theirs = _pair()
@@ -193,12 +194,12 @@ async def ask(site: Site, asked: Question, answers: Answers, limit: float) -> Tr
                 nursery.start_soon(_visit, ours, asked)
                 await answers.come.wait()
             if client.cancelled_caught:
+                answers.given_up = True
                 with contextlib.suppress(OSError):
                     ours.shutdown(socket.SHUT_RDWR)
                 with trio.move_on_after(_LAST_WORDS):
                     await answers.come.wait()
             nursery.cancel_scope.cancel()
-    return answers.trace
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:

@@ -33,6 +33,8 @@ def _why(names: ServerNames, host: str, what: str, listening: str) -> str:
     if len(names.servers) == 1:
         return f"the only server of {listening}"
     name = names.reason(host)
+    if name is not None and not host:
+        return f"there is no {what}, which is a name of its own"
     if name is not None:
         return f"by {what}: {_kind(name, host)}"
     asked = f"no other has {host} among its names" if host else f"there is no {what}"

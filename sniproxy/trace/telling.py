@@ -267,7 +267,7 @@ def _came(peer: Peer) -> str:
     after = "" if peer.response_time is None else f" after {_ms(peer.response_time)}"
     if peer.failure:
         return peer.failure + after
-    return "no answer" + after if peer.status is None else str(peer.status)
+    return "no answer" if peer.status is None else str(peer.status)
 
 
 def _connected(peer: Peer) -> str | None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from sniproxy.testing.zoo import reserve_port
 from tests.programs import Program
@@ -65,14 +66,22 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(program: Program, folder: Path, configuration: str, *words: str) -> Iterator[Served]:
+def served(
+    program: Program,
+    folder: Path,
+    configuration: str,
+    *words: str,
+    stdout: IO[bytes] | None = None,
+) -> Iterator[Served]:
     """`PORT` in the configuration is a free port. It has started once its pid file is there."""
     with reserve_port() as reserved:
         port = reserved.getsockname()[1]
         (folder / "nginx.conf").write_text(configuration.replace("PORT", str(port)))
         command = [*program.command, "-p", f"{folder}/", "-c", "nginx.conf", *words]
         with (folder / "stderr.log").open("wb") as stderr:
-            process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stderr=stderr)
+            process = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
+            )
         state = Served(process, folder, port)
         try:
             wait_until(lambda: has_started(state))

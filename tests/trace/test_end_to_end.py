@@ -263,7 +263,8 @@ async def test_a_client_that_does_not_get_in(wardrobe: Path) -> None:
 
 
 async def test_secrets_are_masked(wardrobe: Path) -> None:
-    before = "log_format x '$http_cookie $request_uri'; access_log access.log x;"
+    log = wardrobe / "access.log"
+    before = f"log_format x '$http_cookie $request_uri'; access_log {log} x;"
     inside = """location / {
         proxy_pass http://backend; proxy_set_header X-Token $http_authorization;
         proxy_set_header X-Cookie $cookie_session; add_header Set-Cookie "own=verysecret";
