@@ -32,6 +32,7 @@ from .site.paths import Paths
 from .variables import is_variable
 
 if TYPE_CHECKING:
+    from .trace.record import Trace
     from .trace.watching import Told, Watch
 
 Configuration = str | os.PathLike[str] | Config
@@ -129,7 +130,7 @@ class Proxy(RunningProxy):
     def prepare(self, config: Configuration) -> None:
         """Load `config` and bind its addresses; raises `ConfigError`."""
         loaded, paths = _loaded(config, self._syntax, self._directives)
-        watch = None if self._trace is None else _watch(self._trace)
+        watch = None if self._trace is None else self._watch(self._trace)
         site = build_site(
             loaded,
             paths,
@@ -154,6 +155,15 @@ class Proxy(RunningProxy):
             for (binding, _), (host, port) in zip(sockets, self.addresses, strict=True)
         ]
 
+    def _watch(self, told: Told) -> Watch:
+        from .trace.watching import Watch
+
+        def told_of(trace: Trace) -> None:
+            told(trace)
+            self.records.changes.notify()
+
+        return Watch(told_of)
+
     def start(self, nursery: trio.Nursery | None = None) -> None:
         """Begin to serve what was prepared."""
         self._nursery = nursery or self._nursery
@@ -170,12 +180,6 @@ class Proxy(RunningProxy):
             await server.run()
         finally:
             server.site.close()
-
-
-def _watch(told: Told) -> Watch:
-    from .trace.watching import Watch
-
-    return Watch(told)
 
 
 def _refuse(error: ConfigError) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from sniproxy.cli import main
+from sniproxy.testing.zoo import Peer
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -29,3 +34,31 @@ def test_compatibility_is_the_table(make: ModuleType) -> None:
 def test_tls_has_the_tables_of_its_directives(make: ModuleType) -> None:
     text = (DOCS / "tls.md").read_text()
     assert text == make.filled(text), "run python docs/make.py"
+
+
+def test_the_trace_is_one(
+    tls_upstream: Callable[[str], Peer],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (DOCS / "trace.md").read_text()
+    (configuration,) = re.findall("```nginx\n(.*?)```", text, re.DOTALL)
+    (shown,) = re.findall("```\n(GET .*?)```", text, re.DOTALL)
+    peer = tls_upstream("needs-sni-112")
+    monkeypatch.chdir(tmp_path)
+    Path("nginx.conf").write_text(configuration.replace("127.0.0.1:9443", peer.address))
+    command = ["trace", "-c", "nginx.conf", "https://shop.test/old/cart"]
+    assert main([*command, "-H", "Cookie: session=0123456789"]) == 1
+    said = capsys.readouterr().out.replace(peer.address, "127.0.0.1:9443")
+    assert _at_any_time(said.rstrip()) == _at_any_time(shown.rstrip()), "paste what it prints"
+
+
+def _at_any_time(tree: str) -> str:
+    """A tree without times, dates, ports and numbers of processes."""
+    return re.sub(
+        r"\d+\.\d ms|\w{3}, \d\d \w{3} \d{4} [\d:]+|\d\d/\w{3}/\d{4}:[\d:]+|\d{4}(/\d\d){2} [\d:]+"
+        r"|\d+#\d+|\d{4}-\d\d-\d\d|client 127.0.0.1:\d+",
+        "…",
+        tree,
+    )

@@ -191,13 +191,13 @@ def _upstream_tls(handshake: Handshake, offered: Sequence[str]) -> Node:
     sent = handshake.server_name
     name = "no SNI" if sent is None else f"SNI {sent}"
     agreed = ", ".join(_agreed(handshake))
+    ended = "done" if handshake.failure is None else "failed"
     return node(
-        f"SSL handshake: {_outcome(handshake)}" if handshake.failure is not None
-        else f"SSL handshake: done, {_ms(handshake.duration)}",
+        f"SSL handshake: {ended}, {_ms(handshake.duration)}",
         f"offered: {name}, {' '.join(offered)}, no ALPN, {session}",
         f"agreed: {agreed}" if agreed else None,
         _upstream_certificate(handshake),
-    )  # fmt: skip
+    )
 
 
 def _upstream_certificate(handshake: Handshake) -> str | None:

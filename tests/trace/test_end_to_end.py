@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -346,3 +347,13 @@ async def test_many_at_once(wardrobe: Path) -> None:
         assert peer.request is not None
         path = trace.request.line.split()[1]
         assert peer.request.line.split()[1] == path
+
+
+def test_in_a_thread() -> None:
+    traces: list[Trace] = []
+    configuration = "events {} http { server { listen 127.0.0.1:0; return 204; } }"
+    with sniproxy.serve_in_thread(configuration, trace=traces.append) as proxy:
+        urllib.request.urlopen(f"{proxy.urls[0]}/a", timeout=5).close()
+        assert proxy.wait_for(lambda: bool(traces))
+    assert traces[0].request is not None
+    assert traces[0].request.line == "GET /a HTTP/1.1"

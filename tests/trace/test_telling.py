@@ -128,7 +128,7 @@ ASKED = Asked("https://$a", "n:3", "up.test", (("a", "up.test"), ("b", None)), N
                 "├─ not verified",
                 "├─ peer [::1]:1: SSL_do_handshake() failed (SSL: no) after 101.0 ms",
                 "│  ├─ connected in 100.0 ms",
-                "│  └─ SSL handshake: failed: SSL_do_handshake() failed (SSL: no), 1.0 ms",
+                "│  └─ SSL handshake: failed, 1.0 ms",
                 "│     └─ offered: no SNI, , no ALPN, no session",
                 "└─ peer 127.0.0.1:9443: no answer",
                 "   ├─ over a connection that was kept",
