@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Configuration = str | os.PathLike[str] | Config
 Syntax = Literal["nginx", "toml"]
-State = str | os.PathLike[str] | None
+Folder = str | os.PathLike[str]
 
 _QUIET = (ErrorLog("stderr", Level.EMERG),)
 """Where lines go that no `error_log` claims: they are records, and stderr is the tests' own."""
@@ -107,11 +107,19 @@ class RunningProxy:
 class Proxy(RunningProxy):
     """A proxy inside a trio program."""
 
-    def __init__(self, syntax: Syntax, directives: str, state: State, trace: Told | None) -> None:
+    def __init__(
+        self,
+        syntax: Syntax,
+        directives: str,
+        prefix: Folder | None,
+        state: Folder | None,
+        trace: Told | None,
+    ) -> None:
         super().__init__()
         self._trace = trace
-        self._syntax = syntax
+        self._syntax: Syntax = syntax
         self._directives = directives
+        self._prefix = os.path.abspath(prefix or os.curdir)
         self._state = None if state is None else os.fspath(state)
         self._server: Server | None = None
         self._nursery: trio.Nursery | None = None
@@ -129,7 +137,7 @@ class Proxy(RunningProxy):
 
     def prepare(self, config: Configuration) -> None:
         """Load `config` and bind its addresses; raises `ConfigError`."""
-        loaded, paths = _loaded(config, self._syntax, self._directives)
+        loaded, paths = self._load(config)
         watch = None if self._trace is None else self._watch(self._trace)
         site = build_site(
             loaded,
@@ -171,6 +179,31 @@ class Proxy(RunningProxy):
         assert self._server is not None
         self._nursery.start_soon(self._run, self._server)
 
+    def _load(self, config: Configuration) -> tuple[Config, Paths]:
+        here = self._prefix
+        if isinstance(config, Config):
+            return config, Paths(here, here)
+        if isinstance(config, str):
+            parsed = configuration.parse(
+                config,
+                self._syntax,
+                conf_prefix=here,
+                prefix=here,
+                directives=self._directives,
+                is_variable=is_variable,
+                any_port=True,
+            )
+            return parsed, Paths(here, here)
+        path = os.path.abspath(config)
+        loaded = configuration.load(
+            path,
+            prefix=here,
+            directives=self._directives,
+            is_variable=is_variable,
+            any_port=True,
+        )
+        return loaded, Paths(here, os.path.dirname(path))
+
     async def wait_for(self, predicate: Callable[[], bool]) -> None:
         """Wait until `predicate` holds; it is asked again whenever something was logged."""
         await self.records.changes.until(predicate)
@@ -187,38 +220,27 @@ def _refuse(error: ConfigError) -> None:
     raise error
 
 
-def _loaded(config: Configuration, syntax: Syntax, directives: str) -> tuple[Config, Paths]:
-    here = os.getcwd()
-    if isinstance(config, Config):
-        return config, Paths(here, here)
-    if isinstance(config, str):
-        parsed = configuration.parse(
-            config, syntax, directives=directives, is_variable=is_variable, any_port=True
-        )
-        return parsed, Paths(here, here)
-    path = os.path.abspath(config)
-    loaded = configuration.load(path, directives=directives, is_variable=is_variable, any_port=True)
-    return loaded, Paths(here, os.path.dirname(path))
-
-
 @contextlib.asynccontextmanager
 async def serve(
     config: Configuration,
     *,
     syntax: Syntax = "nginx",
     directives: str = "",
-    state: State = None,
+    prefix: Folder | None = None,
+    state: Folder | None = None,
     trace: Told | None = None,
 ) -> AsyncIterator[Proxy]:
     """Serve `config` while the block runs.
 
     A path is a file (TOML by its name), a string is the text of one in `syntax`. `directives`
-    are of the main level and come first, as `-g` has them; `state` is the folder of the
-    development CA, None for the user's own; `trace` is told of every request when it is over
-    (`sniproxy.trace`). Raises `ConfigError` with nginx's words. At the end
-    everything stops at once: no connection, task or socket is left.
+    are of the main level and come first, as `-g` has them. `prefix` is the folder that relative
+    names of logs and of `root` start from, as `-p` has it, None the current one; certificates and
+    `include` start from the folder of the file, those of a text from `prefix`. `state` is the
+    folder of the development CA, None the user's own; `trace` is told of every request when it is
+    over (`sniproxy.trace`). Raises `ConfigError` with nginx's words. At the end everything stops at
+    once: no connection, task or socket is left.
     """
-    proxy = Proxy(syntax, directives, state, trace)
+    proxy = Proxy(syntax, directives, prefix, state, trace)
     proxy.prepare(config)
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
@@ -262,13 +284,16 @@ def serve_in_thread(
     *,
     syntax: Syntax = "nginx",
     directives: str = "",
-    state: State = None,
+    prefix: Folder | None = None,
+    state: Folder | None = None,
     trace: Told | None = None,
 ) -> Iterator[ThreadProxy]:
     """`serve` in a thread of its own, with the same proxy for code that does not know trio."""
 
     def opened() -> AbstractAsyncContextManager[Proxy]:
-        return serve(config, syntax=syntax, directives=directives, state=state, trace=trace)
+        return serve(
+            config, syntax=syntax, directives=directives, prefix=prefix, state=state, trace=trace
+        )
 
     with in_thread(opened) as (proxy, loop):
         yield ThreadProxy(proxy, loop)

@@ -10,18 +10,18 @@ import contextlib
 import http.client
 import re
 import socket
-import subprocess
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
+from sniproxy.in_thread import in_thread
+from sniproxy.testing.zoo import reserve_port
 from tests.nginx import NGINX
-from tests.programs import SNIPROXY, Program
+from tests.programs import OURS, Program
 
 _CONFIGURATION = """
-daemon off; master_process off; pid nginx.pid; error_log error.log info;
+pid nginx.pid; error_log error.log info;
 events {{ worker_connections 1024; }}
 http {{
     {http}
@@ -48,38 +48,16 @@ class Answer:
         return next((value for n, value in self.headers if n.lower() == name.lower()), None)
 
 
+@dataclass(frozen=True, slots=True)
 class Served:
-    """One program on one configuration: `@PORT@`, `@PORT2@` … are ports of its own."""
+    """One program on one configuration."""
 
-    def __init__(self, program: Program, room: Path, http: str) -> None:
-        self.program = program
-        self.room = room
-        self.ports: dict[str, int] = {}
-        with contextlib.ExitStack() as reserved:
-            for name in sorted(set(_PORT.findall(http))):
-                probe = reserved.enter_context(socket.socket())
-                probe.bind(("127.0.0.1", 0))
-                self.ports[name] = probe.getsockname()[1]
-        http = _PORT.sub(lambda match: str(self.ports[match[1]]), http)
-        configuration = room / "nginx.conf"
-        configuration.write_text(_CONFIGURATION.format(http=http), encoding="latin-1")
-        command = [*program.command, "-p", str(room), "-c", str(configuration), "-e", "error.log"]
-        self._stderr = room / "stderr.log"
-        with self._stderr.open("wb") as stderr:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr)
-        self._read: dict[str, int] = {}
-
-    def wait(self) -> None:
-        """Until it answers."""
-        while self.process.poll() is None:
-            with contextlib.suppress(ConnectionRefusedError), self.connected():
-                return
-            time.sleep(0.005)
-        raise RuntimeError(f"{self.program.name}: {self._stderr.read_text('latin-1')}")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(_PATIENCE)
+    program: Program
+    room: Path
+    ports: Mapping[str, int]
+    """By what stands behind `@PORT`."""
+    _read: dict[str, int] = field(default_factory=dict)
+    """How far each log is read."""
 
     @contextlib.contextmanager
     def connected(self, port: str = "") -> Iterator[socket.socket]:
@@ -133,37 +111,34 @@ class Served:
             time.sleep(0.002)
 
 
+@contextlib.contextmanager
+def served(program: Program, room: Path, http: str) -> Iterator[Served]:
+    """`program` on the inside of an `http {}`: `@PORT@`, `@PORT2@` … are ports of its own.
+
+    Names of logs and of certificates are relative to `room`. Raises Ended if it does not start.
+    """
+    with contextlib.ExitStack() as held:
+        ports = {
+            name: held.enter_context(reserve_port()).getsockname()[1]
+            for name in sorted(set(_PORT.findall(http)))
+        }
+        http = _PORT.sub(lambda match: str(ports[match[1]]), http)
+        file = room / "nginx.conf"
+        file.write_text(_CONFIGURATION.format(http=http), encoding="latin-1")
+        held.enter_context(in_thread(lambda: program.serving(room, file)))
+        yield Served(program, room, ports)
+
+
+@dataclass(frozen=True, slots=True)
 class Beside:
-    """Both programs, ours first."""
+    """Both programs."""
 
-    def __init__(self, room: Path, http: str) -> None:
-        self.both: list[Served] = []
-        for program in (SNIPROXY, NGINX):
-            own = room / program.name
-            own.mkdir()
-            self.both.append(Served(program, own, http))
-        self.ours, self.nginx = self.both
+    ours: Served
+    nginx: Served
 
-    def __enter__(self) -> Beside:
-        try:
-            for served in self.both:
-                served.wait()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        for served in self.both:
-            served.stop()
+    @property
+    def both(self) -> tuple[Served, Served]:
+        return self.ours, self.nginx
 
     def ask(self, requests: Iterable[bytes], port: str = "") -> list[list[Answer]]:
         """The answers of both."""
@@ -173,3 +148,13 @@ class Beside:
     def logs(self, name: str = "access.log", lines: int = 0) -> list[list[str]]:
         """The new lines of both."""
         return [served.log(name, lines) for served in self.both]
+
+
+@contextlib.contextmanager
+def beside_nginx(room: Path, http: str) -> Iterator[Beside]:
+    """sniproxy and nginx on the same, each with ports and a folder of its own."""
+    rooms = [room / program.name for program in (OURS, NGINX)]
+    for own in rooms:
+        own.mkdir()
+    with served(OURS, rooms[0], http) as ours, served(NGINX, rooms[1], http) as nginx:
+        yield Beside(ours, nginx)

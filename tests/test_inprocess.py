@@ -13,6 +13,9 @@ import trio
 
 import sniproxy
 from sniproxy.message import Level, Side
+from tests.beside import get, served
+from tests.conformance.observation import error_lines
+from tests.programs import OURS, SNIPROXY
 
 PLAIN = """
 events {}
@@ -167,6 +170,64 @@ def test_toml_files_and_directives(tmp_path: Path) -> None:
         assert fetch(proxy.urls[0]) == (200, "toml")
     with sniproxy.serve_in_thread(file.read_text(), syntax="toml") as proxy:
         assert fetch(proxy.urls[0]) == (200, "toml")
+
+
+FILES = """
+error_log error.log;
+events {}
+http {
+    access_log access.log;
+    server { listen 127.0.0.1:0; root pages; include more.conf; }
+}
+"""
+
+
+@pytest.mark.parametrize("as_text", [True, False], ids=["text", "file"])
+def test_names_are_relative_to_the_prefix(tmp_path: Path, as_text: bool) -> None:
+    """Those of logs and pages; `include` starts from the file, which a text has not."""
+    prefix = tmp_path / "pr\xe9fixe"
+    (prefix / "pages").mkdir(parents=True)
+    (prefix / "pages" / "index.html").write_text("a page")
+    file = tmp_path / "nginx.conf"
+    file.write_text(FILES)
+    more = (prefix if as_text else tmp_path) / "more.conf"
+    more.write_text("location /down { proxy_pass http://127.0.0.1:1; }")
+    with sniproxy.serve_in_thread(FILES if as_text else file, prefix=prefix) as proxy:
+        assert fetch(proxy.urls[0]) == (200, "a page")
+        assert fetch(proxy.urls[0] + "/down")[0] == 502
+        assert proxy.wait_for(lambda: len(proxy.access_log) == 2)
+    assert (prefix / "access.log").read_text().splitlines() == proxy.access_log
+    assert "connect() failed" in (prefix / "error.log").read_text()
+
+
+BOTH = """
+    log_format short '$remote_addr "$request" $status $upstream_addr';
+    access_log access.log short;
+    server {
+        listen 127.0.0.1:@PORT@;
+        location / { root pages; }
+        location /down { proxy_pass http://127.0.0.1:1; }
+        location /said { return 200 $document_root; }
+    }
+"""
+
+
+def test_the_command_does_the_same(tmp_path: Path) -> None:
+    """Whatever the tests find out about `sniproxy.serve` holds for the process too."""
+    seen = []
+    for program in (OURS, SNIPROXY):
+        room = tmp_path / type(program).__name__
+        room.mkdir()
+        with served(program, room, BOTH) as one:
+            answers = one.ask([get("/nosuch?q"), get("/down"), get("/said")])
+            told = [(answer.status, answer.body) for answer in answers]
+            errors = one.log("error.log", lines=2)[:2]
+            seen.append((told, one.log(lines=3), list(error_lines("\n".join(errors)))))
+    in_process, command = seen
+    assert in_process == command
+    assert [status for status, _ in in_process[0]] == [404, 502, 200]
+    assert [line.split()[0] for line in in_process[2]] == ["[error]", "[error]"]
+    assert (tmp_path / "Command" / "stderr.log").read_bytes() == b""
 
 
 async def test_the_blocks_own_error_is_its_own() -> None:

@@ -23,7 +23,7 @@ import pytest
 from sniproxy.cli import main
 from sniproxy.testing.zoo import reserve_port
 from tests.nginx import NGINX
-from tests.programs import SNIPROXY, Program
+from tests.programs import SNIPROXY, Command
 
 ROOT = Path(__file__).parent.parent
 CONFIGS, README = ROOT / "configs", ROOT / "README.md"
@@ -72,7 +72,7 @@ def ca(development_ca: Path) -> Path:
 
 
 @contextmanager
-def served(name: str, folder: Path, ca: Path, program: Program = SNIPROXY) -> Iterator[Site]:
+def served(name: str, folder: Path, ca: Path, program: Command = SNIPROXY) -> Iterator[Site]:
     with ExitStack() as held:
         front, back = (held.enter_context(reserve_port()).getsockname()[1] for _ in (FRONT, BACK))
         text = (CONFIGS / name).read_text()

@@ -1,7 +1,8 @@
 """Three configurations as people write them, from `configs/`, on both programs.
 
 The files as they are, on ports of their own; certificates from `ca issue` as their comments say.
-Both programs are asked the same, and what their upstreams saw is in the answers.
+Both programs are processes, started by the command that the comments say, and end with status 0.
+They are asked the same, and what their upstreams saw is in the answers.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from sniproxy.testing.zoo import (
 )
 from sniproxy.testing.zoo.behaviour import TLS, Question, alert, answer
 from tests.nginx import NGINX
-from tests.programs import SNIPROXY, Program
+from tests.programs import SNIPROXY, Command
 from tests.services import CLOSE, TEXT, Service, accept, frame, read_frame, service
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -100,7 +101,7 @@ UNSTEADY = ("Date", "Server")
 
 @contextmanager
 def served(
-    name: str, program: Program, folder: Path, ca: Path, ports: Mapping[int, int]
+    name: str, program: Command, folder: Path, ca: Path, ports: Mapping[int, int]
 ) -> Iterator[Site]:
     """The file until the block is left; `ports` has those of the upstreams."""
     text = (CONFIGS / name).read_text()
@@ -155,7 +156,7 @@ def wardrobe(tmp_path: Path) -> Path:
     return folder
 
 
-def room(tmp_path: Path, program: Program, wardrobe: Path | None = None) -> Path:
+def room(tmp_path: Path, program: Command, wardrobe: Path | None = None) -> Path:
     folder = tmp_path / program.name
     folder.mkdir()
     if wardrobe is not None:

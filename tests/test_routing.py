@@ -10,7 +10,7 @@ import pytest
 
 from sniproxy.config.model import Location
 from sniproxy.routing import Locations, ServerNames
-from tests.beside import Answer, Beside, get
+from tests.beside import Answer, Beside, beside_nginx, get
 from tests.configured import locations, servers
 
 # --- servers ---
@@ -280,7 +280,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
         + f"server {{ listen 127.0.0.1:@PORT1@; {LOCATIONS} }}"
         + 'server { listen 127.0.0.1:@PORT2@; return 200 "$request_uri|$uri|$args|$http_host"; }'
     )
-    with Beside(tmp_path_factory.mktemp("routing"), "access_log off;" + http) as running:
+    with beside_nginx(tmp_path_factory.mktemp("routing"), "access_log off;" + http) as running:
         yield running
 
 

@@ -39,7 +39,7 @@ def load(
     path: str | os.PathLike[str],
     *,
     conf_prefix: str | None = None,
-    prefix: str = "",
+    prefix: str | os.PathLike[str] = "",
     directives: str = "",
     is_variable: IsVariable = any_variable,
     any_port: bool = False,
@@ -52,10 +52,9 @@ def load(
     name whether there is such a variable. With `any_port`, port 0 is any free one.
     Raises `ConfigError` where nginx would refuse.
     """
-    file = os.fsencode(path).decode("latin-1")
+    file = _text(path)
     folder = os.path.dirname(file) if conf_prefix is None else conf_prefix
-    build = _Build(folder, is_variable, any_port)
-    build.prefix = prefix
+    build = _Build(folder, _text(prefix), is_variable, any_port)
     build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
     build.reader.read(file, items_of(build.reader.load(file), file))
     return build.config(file)
@@ -67,37 +66,45 @@ def parse(
     name: str = "configuration",
     *,
     conf_prefix: str = "",
+    prefix: str | os.PathLike[str] = "",
     directives: str = "",
     is_variable: IsVariable = any_variable,
     any_port: bool = False,
 ) -> Config:
     """Read a configuration at hand, without a file; `name` is what messages call it.
 
-    `directives` and `any_port` are as for `load`.
+    `prefix`, `directives` and `any_port` are as for `load`.
     """
     source = (text if isinstance(text, bytes) else text.encode("utf-8")).decode("latin-1")
-    build = _Build(conf_prefix, is_variable, any_port)
+    build = _Build(_text(conf_prefix), _text(prefix), is_variable, any_port)
     build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
     build.reader.texts[name] = source
     build.reader.read(name, items_of(source, name, toml=syntax == "toml"))
     return build.config(name)
 
 
+def _text(path: str | os.PathLike[str]) -> str:
+    """A name of the system's as configurations have it: a character a byte."""
+    return os.fsencode(path).decode("latin-1")
+
+
 class _Build:
     """One configuration on its way in."""
 
-    def __init__(self, conf_prefix: str, is_variable: IsVariable, any_port: bool) -> None:
+    def __init__(
+        self, conf_prefix: str, prefix: str, is_variable: IsVariable, any_port: bool
+    ) -> None:
         self._is_variable = is_variable
         self._checks = ParseChecks(self._http_read)
         self._http_block: Block | None = None
         self._http: Http | None = None
         self.reader = Reader(self._checks, conf_prefix, any_port=any_port)
-        self.prefix = ""
+        self._prefix = prefix
 
     def _http_read(self, block: Block, checks: ParseChecks) -> None:
         # nginx is through with `http {}` before it reads what stands behind.
         self._http_block = block
-        self._http = http_model(block, {}, checks, self.prefix)
+        self._http = http_model(block, {}, checks, self._prefix)
         check_http(self._http, block, checks, self._is_variable)
 
     def config(self, file: str) -> Config:
@@ -108,7 +115,7 @@ class _Build:
         error_log = root.values.get("error_log", ())
         if self._http_block is not None and error_log:
             # Perhaps said behind `http {}`, which inherits it all the same.
-            self._http = http_model(self._http_block, root.values, self._checks, self.prefix)
+            self._http = http_model(self._http_block, root.values, self._checks, self._prefix)
         return Config(
             file=file,
             main=Main.resolve(root.values),

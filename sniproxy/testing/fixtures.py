@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 
 from ..inprocess import (
     Configuration,
+    Folder,
     Proxy,
     RunningProxy,
     Syntax,
@@ -86,22 +87,35 @@ class Serve:
         self._running.close()
 
     def __call__(
-        self, config: Configuration, *, syntax: Syntax = "nginx", directives: str = ""
+        self,
+        config: Configuration,
+        *,
+        syntax: Syntax = "nginx",
+        directives: str = "",
+        prefix: Folder | None = None,
     ) -> ThreadProxy:
         """As `sniproxy.serve_in_thread`."""
         proxy = self._running.enter_context(
-            serve_in_thread(config, syntax=syntax, directives=directives, state=self._state)
+            serve_in_thread(
+                config, syntax=syntax, directives=directives, prefix=prefix, state=self._state
+            )
         )
         self.proxies.append(proxy)
         return proxy
 
     @asynccontextmanager
     async def in_trio(
-        self, config: Configuration, *, syntax: Syntax = "nginx", directives: str = ""
+        self,
+        config: Configuration,
+        *,
+        syntax: Syntax = "nginx",
+        directives: str = "",
+        prefix: Folder | None = None,
     ) -> AsyncIterator[Proxy]:
         """As `sniproxy.serve`."""
-        state = self._state
-        async with serve(config, syntax=syntax, directives=directives, state=state) as proxy:
+        async with serve(
+            config, syntax=syntax, directives=directives, prefix=prefix, state=self._state
+        ) as proxy:
             self.proxies.append(proxy)
             yield proxy
 

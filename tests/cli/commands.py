@@ -12,7 +12,7 @@ import pytest
 
 from sniproxy.cli import main
 from tests.nginx import NGINX
-from tests.programs import Program
+from tests.programs import Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Sniproxy:
         return Outcome(status, said.out, nameless("sniproxy", said.err))
 
 
-def run(program: Program, words: Sequence[str], directory: Path) -> Outcome:
+def run(program: Command, words: Sequence[str], directory: Path) -> Outcome:
     """Run a command in a process of its own, in `directory`."""
     done = subprocess.run(
         [*program.command, *words],

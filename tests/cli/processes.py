@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from sniproxy.testing.zoo import reserve_port
-from tests.programs import Program
+from tests.programs import Command
 
 PATIENCE = 10.0
 """Seconds. Nothing takes so long unless it is broken."""
@@ -67,7 +67,7 @@ class Served:
 
 @contextlib.contextmanager
 def served(
-    program: Program,
+    program: Command,
     folder: Path,
     configuration: str,
     *words: str,

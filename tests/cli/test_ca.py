@@ -17,7 +17,7 @@ from sniproxy.tls.devca import STATE_VARIABLE
 from tests.cli.commands import Outcome, Sniproxy
 from tests.cli.processes import HEAD, served
 from tests.nginx import NGINX
-from tests.programs import SNIPROXY, Program
+from tests.programs import SNIPROXY, Command
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_state_folder_that_can_not_be_used(
     ids=lambda program: program.name,
 )
 def test_curl_trusts_what_was_issued(
-    program: Program, state: Path, sniproxy: Sniproxy, tmp_path: Path
+    program: Command, state: Path, sniproxy: Sniproxy, tmp_path: Path
 ) -> None:
     """The two lines that are printed make a server of either program one that curl trusts."""
     lines = sniproxy("ca", "issue", "w.test", "127.0.0.1").stdout

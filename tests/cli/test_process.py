@@ -15,7 +15,7 @@ import pytest
 from tests.cli.commands import Sniproxy, run
 from tests.cli.processes import HEAD, PATIENCE, ask, everything, lives, served, wait_until
 from tests.nginx import NGINX
-from tests.programs import SNIPROXY, Program
+from tests.programs import SNIPROXY, Command
 
 both = pytest.mark.parametrize(
     "program",
@@ -46,7 +46,7 @@ def proxying(upstream: socket.socket) -> str:
 
 
 @both
-def test_the_pid_file_is_there_while_it_serves(program: Program, tmp_path: Path) -> None:
+def test_the_pid_file_is_there_while_it_serves(program: Command, tmp_path: Path) -> None:
     with served(program, tmp_path, HELLO, *FOREGROUND) as process:
         assert process.read("run.pid") == f"{process.process.pid}\n"
         with process.connect() as client:
@@ -60,7 +60,7 @@ def test_the_pid_file_is_there_while_it_serves(program: Program, tmp_path: Path)
 @both
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_term_and_int_end_it_at_once(
-    program: Program, number: signal.Signals, upstream: socket.socket, tmp_path: Path
+    program: Command, number: signal.Signals, upstream: socket.socket, tmp_path: Path
 ) -> None:
     with (
         served(program, tmp_path, proxying(upstream), *FOREGROUND) as process,
@@ -79,7 +79,7 @@ def test_term_and_int_end_it_at_once(
 
 @both
 def test_quit_lets_requests_finish(
-    program: Program, upstream: socket.socket, tmp_path: Path
+    program: Command, upstream: socket.socket, tmp_path: Path
 ) -> None:
     with (
         served(program, tmp_path, proxying(upstream), *FOREGROUND) as process,
@@ -112,7 +112,7 @@ def test_quit_lets_requests_finish(
 
 @both
 def test_quit_takes_no_longer_than_it_is_given(
-    program: Program, upstream: socket.socket, tmp_path: Path
+    program: Command, upstream: socket.socket, tmp_path: Path
 ) -> None:
     configuration = "worker_shutdown_timeout 100ms; " + proxying(upstream)
     with (
@@ -127,7 +127,7 @@ def test_quit_takes_no_longer_than_it_is_given(
 
 
 @both
-def test_usr1_opens_logs_that_were_moved_away_again(program: Program, tmp_path: Path) -> None:
+def test_usr1_opens_logs_that_were_moved_away_again(program: Command, tmp_path: Path) -> None:
     with (
         served(program, tmp_path, HELLO, *FOREGROUND) as process,
         process.connect() as client,
@@ -152,7 +152,7 @@ def test_usr1_opens_logs_that_were_moved_away_again(program: Program, tmp_path: 
 
 
 @both
-def test_in_the_background(program: Program, tmp_path: Path) -> None:
+def test_in_the_background(program: Command, tmp_path: Path) -> None:
     (tmp_path / "nginx.conf").write_text(HEAD)
     started = run(program, ("-p", f"{tmp_path}/", "-c", "nginx.conf", "-g", "daemon on;"), tmp_path)
     assert (started.status, started.stdout, started.stderr) == (0, "", "")
@@ -172,14 +172,14 @@ def test_in_the_background(program: Program, tmp_path: Path) -> None:
 
 
 @both
-def test_a_site_that_listens_nowhere_runs(program: Program, tmp_path: Path) -> None:
+def test_a_site_that_listens_nowhere_runs(program: Command, tmp_path: Path) -> None:
     with served(program, tmp_path, HEAD, *FOREGROUND) as process:
         assert process.stop(signal.SIGQUIT) == 0
 
 
 @both
 def test_a_unix_socket_is_for_everybody_and_removed_at_the_end(
-    program: Program, tmp_path: Path
+    program: Command, tmp_path: Path
 ) -> None:
     configuration = HEAD + " http { server { listen unix:socket; return 200 a; } }"
     path = tmp_path / "socket"

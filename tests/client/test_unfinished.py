@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.beside import Beside, Served
+from tests.beside import Beside, Served, beside_nginx
 
 HTTP = """
 access_log access.log;
@@ -39,7 +39,7 @@ UNFINISHED = {
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
-    with Beside(tmp_path_factory.mktemp("unfinished"), HTTP) as running:
+    with beside_nginx(tmp_path_factory.mktemp("unfinished"), HTTP) as running:
         yield running
 
 

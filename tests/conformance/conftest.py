@@ -12,12 +12,15 @@ from sniproxy.testing.zoo import wear
 from tests.conformance.harness import Result, play
 from tests.conformance.scenario import Table
 from tests.nginx import NGINX
-from tests.programs import SNIPROXY, Program
+from tests.programs import Command, InProcess, Program
 
-SPEAKING = Program("sniproxy", SNIPROXY.command, "ssl_error_dialect 3.5;")
+SPEAKING = InProcess("ssl_error_dialect 3.5;")
 """The wheel has OpenSSL 3.3, whose words are those of 3.5 (see `observation.worded`)."""
 
-PROGRAMS = {"sniproxy": SPEAKING, "nginx": Program("nginx-again", NGINX.command)}
+PROGRAMS: dict[str, Program] = {
+    "sniproxy": SPEAKING,
+    "nginx": Command("nginx-again", NGINX.command),
+}
 """What `--compare` names; nginx with itself shows that the scenarios are deterministic."""
 
 

@@ -1,8 +1,8 @@
 """Plays the scenarios of a table on each program and observes what their neighbours see.
 
-The upstreams are the zoo's and the client is that of `sniproxy.testing`. sniproxy is a process here
-as nginx is, and not `sniproxy.serve`: both programs are given the same file and command line, and
-what is compared is the whole of what reaches the wire and the files of the logs.
+It stands on what users have for their own tests: `sniproxy.serve`, the zoo, and the client of
+`sniproxy.testing`. Only nginx is a process. Both are given the same file, and what is compared is
+the whole of what reaches the wire and the files of the logs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sniproxy.testing.zoo import Peer, Zoo, open_zoo, reserve_port
 from tests.conformance.layout import lay_out
 from tests.conformance.observation import Observation, observe
 from tests.conformance.scenario import Place, Scenario, Table, configuration
-from tests.programs import Ended, Program, running
+from tests.programs import Ended, Program
 
 PATIENCE = 5.0
 """Seconds that one scenario may take."""
@@ -58,15 +58,10 @@ async def play(table: Table, programs: Sequence[Program], directory: Path) -> Re
                 for place in places:
                     lay_out(place, prefix)
                 try:
-                    async with running(program, prefix, file, ports.plain) as process:
+                    async with program.serving(prefix, file):
                         logs = Logs(prefix)
-                        with trio.move_on_after(SETTLING):
-                            await logs.has(errors=0, accesses=1)  # of the probe
-                        seen = []
-                        for stage in stages:
-                            seen.append(await perform(stage, zoo, ports, logs))
-                            process.check()
-                        observations[program.name] = dict(zip(names, seen, strict=True))
+                        seen = [await perform(stage, zoo, ports, logs) for stage in stages]
+                    observations[program.name] = dict(zip(names, seen, strict=True))
                 except Ended as error:
                     refusals[program.name] = str(error)
     return Result(dict(zip(names, places, strict=True)), observations, refusals)

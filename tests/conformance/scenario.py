@@ -187,7 +187,6 @@ http {{
         server_name front.test;
         ssl_certificate front.pem;
         ssl_certificate_key front.key;
-        location = /ready {{ return 204; }}
         {server}
 {locations}
     }}

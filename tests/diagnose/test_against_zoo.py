@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import sniproxy
 from sniproxy.knowledge import catalogue
 from sniproxy.testing.zoo import TLS, Move, Upstream, animals
 from sniproxy.testing.zoo.behaviour import Ending, answer
-from tests.beside import Served, get
+from tests.beside import get, served
 from tests.diagnose.conftest import Diagnose, Housed
 from tests.nginx import NGINX
 
@@ -167,8 +165,8 @@ def test_the_directives_cure_nginx(
         said = diagnose(*words(case, peer.port, wardrobe))
         location = pasted(said.directives, peer.port)
         text = f"server {{ listen 127.0.0.1:@PORT@; {location} }}"
-        with running_nginx(tmp_path, text) as served:
-            (got,) = served.ask([get("/")])
+        with served(NGINX, tmp_path, text) as nginx:
+            (got,) = nginx.ask([get("/")])
         assert got.status == case.answer, location
 
 
@@ -182,16 +180,6 @@ def pasted(directives: list[str], port: int) -> str:
     if not any(line.startswith("proxy_pass") for line in lines):
         lines = [f"proxy_pass https://127.0.0.1:{port};"]
     return "location / {\n" + "\n".join(lines) + "\n}"
-
-
-@contextlib.contextmanager
-def running_nginx(room: Path, text: str) -> Iterator[Served]:
-    served = Served(NGINX, room, text)
-    try:
-        served.wait()
-        yield served
-    finally:
-        served.stop()
 
 
 def status_of(port: int, path: str = "/", host: str = "front.test") -> int:

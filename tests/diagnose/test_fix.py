@@ -15,9 +15,10 @@ from sniproxy.diagnose.probe import Patience
 from sniproxy.diagnose.reading import read_leniently, without_lua
 from sniproxy.diagnose.spots import find_spots
 from sniproxy.testing.zoo import animals
-from tests.beside import get
+from tests.beside import get, served
 from tests.diagnose.conftest import Diagnose, Housed
-from tests.diagnose.test_against_zoo import running_nginx, status_of
+from tests.diagnose.test_against_zoo import status_of
+from tests.nginx import NGINX
 
 NGINX_FILE = """\
 # site "a"; { unbalanced
@@ -270,9 +271,9 @@ def test_a_fixed_file_works(
             for path in ("/sni/", "/plain/", "/deep/", "/good/"):
                 assert status_of(port, path, "upstream.test") == 200, (path, fixed)
         http = fixed[fixed.index("http {") + 6 : fixed.rindex("}")].replace(":0;", ":@PORT@;")
-        with running_nginx(tmp_path, http) as served:
+        with served(NGINX, tmp_path, http) as nginx:
             targets = ("/sni/", "/plain/", "/deep/", "/good/")
-            answers = served.ask([get(target, host="upstream.test") for target in targets])
+            answers = nginx.ask([get(target, host="upstream.test") for target in targets])
         assert [answer.status for answer in answers] == [200] * 4
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sniproxy.facts import Connection
 from sniproxy.handlers.special import absolute_location, special_response
-from tests.beside import Answer, Beside, get
+from tests.beside import Answer, Beside, beside_nginx, get
 from tests.configured import facts, request, servers
 
 
@@ -120,7 +120,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
     server {{ listen 127.0.0.1:@PORT@; server_name front.test; {returns} {proxied} }}
     server {{ listen 127.0.0.1:@PORT2@; return 302 $http_x_to; }}
     """
-    with Beside(tmp_path_factory.mktemp("redirects"), http) as running:
+    with beside_nginx(tmp_path_factory.mktemp("redirects"), http) as running:
         yield running
 
 

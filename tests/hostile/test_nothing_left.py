@@ -30,7 +30,7 @@ from tests.hostile.attacks import (
 )
 from tests.hostile.inside import Inside, run, serving
 from tests.hostile.stage import Client, Ports, free_ports, serve_upstream
-from tests.programs import SNIPROXY, Program
+from tests.programs import SNIPROXY, Command
 
 BUG = re.compile(r"\[alert\]|\[emerg\]|internal error|Traceback")
 
@@ -354,7 +354,7 @@ def test_a_bug_ends_one_connection_and_shows_in_one_line(
 
 def test_no_descriptors_left_for_more(tmp_path: Path) -> None:
     """Accepting fails, is told at `crit`, and goes on when others have left."""
-    few = Program("sniproxy", ("sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *SNIPROXY.command))
+    few = Command("sniproxy", ("sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *SNIPROXY.command))
     configuration = HEAD + " http { server { listen 127.0.0.1:PORT; return 200 hello; } }"
     with served(few, tmp_path, configuration) as process:
         clients = [process.connect() for _ in range(60)]

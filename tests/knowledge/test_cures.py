@@ -8,6 +8,7 @@ import http.client
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sniproxy.knowledge import explain
 from sniproxy.testing.certificates import Authority
 from sniproxy.testing.zoo import Peer, wear
 from sniproxy.testing.zoo.thread import ThreadZoo, zoo_in_thread
-from tests.beside import Served
+from tests.beside import Served, served
 from tests.knowledge.curing import (
     ROWS,
     SITE,
@@ -31,11 +32,11 @@ from tests.knowledge.curing import (
 )
 from tests.knowledge.nameserver import nameserver
 from tests.nginx import NGINX
-from tests.programs import SNIPROXY, Program
+from tests.programs import OURS, Ended, Program
 
 pytestmark = pytest.mark.nginx
 
-PROGRAMS = {"sniproxy": SNIPROXY, "nginx": NGINX}
+PROGRAMS: dict[str, Program] = {"sniproxy": OURS, "nginx": NGINX}
 PATIENCE = 5.0
 
 
@@ -86,11 +87,10 @@ def outcomes(
         server(number, row, peer, dns, row.statements())
         for number, (row, peer) in enumerate(zip(ROWS, peers, strict=True))
     ]
-    with rooms.serve("\n    ".join(texts)) as served:
-        served.log("error.log", lines=1)  # of the one that waited for the start
+    with rooms.serve("\n    ".join(texts)) as running:
         for number, row in enumerate(ROWS):
-            status = ask(served.ports[str(number)], row.client, wardrobe)
-            begun[row.name] = outcome(row, status, logged(served, row))
+            status = ask(running.ports[str(number)], row.client, wardrobe)
+            begun[row.name] = outcome(row, status, logged(running, row))
     good = zoo.house("good")
     for row in START:
         begun[row.name] = outcome(
@@ -117,25 +117,14 @@ class Rooms:
                 (room / file.name).symlink_to(file)
         return room
 
-    @contextlib.contextmanager
-    def serve(self, servers: str) -> Iterator[Served]:
-        served = Served(self._program, self._room(), SITE.format(servers=servers))
-        try:
-            served.wait()
-            yield served
-        finally:
-            served.stop()
+    def serve(self, servers: str) -> AbstractContextManager[Served]:
+        return served(self._program, self._room(), SITE.format(servers=servers))
 
     def refused(self, servers: str) -> str:
         """What the program says instead of starting."""
-        served = Served(self._program, self._room(), SITE.format(servers=servers))
-        try:
-            served.wait()
-        except RuntimeError as error:
-            return str(error)
-        finally:
-            served.stop()
-        return ""
+        with pytest.raises(Ended) as refusal, self.serve(servers):
+            pass
+        return str(refusal.value)
 
 
 def cured(
@@ -154,14 +143,14 @@ def cured(
         else:
             location = applied(location, directives)
         texts.append(server(number, row, peer, dns, (location, beside)))
-    with rooms.serve("\n    ".join(texts)) as served:
+    with rooms.serve("\n    ".join(texts)) as running:
         for number, (row, _) in enumerate(rows):
             before = begun[row.name]
-            status = ask(served.ports[str(number)], row.client, wardrobe)
+            status = ask(running.ports[str(number)], row.client, wardrobe)
             yield row.name, replace(before, cured=status)
 
 
-def logged(served: Served, row: Row) -> list[str]:
+def logged(running: Served, row: Row) -> list[str]:
     """The new lines of the log, once one of them has the row's cause.
 
     What a row leaves behind (a client that went) may be logged while the next one is asked.
@@ -169,7 +158,7 @@ def logged(served: Served, row: Row) -> list[str]:
     lines: list[str] = []
     deadline = time.monotonic() + PATIENCE
     while not any(map(has_cause(row), lines)) and time.monotonic() < deadline:
-        lines += served.log("error.log", lines=1)
+        lines += running.log("error.log", lines=1)
     return lines
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sniproxy.logs.error import MAX_LINE, ConnectionLog, ErrorLog, Target, error_line
 from sniproxy.message import Failure, Header, Level
-from tests.beside import Beside, get
+from tests.beside import Beside, beside_nginx, get
 
 
 class Lines:
@@ -180,7 +180,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
         http = HTTP.replace("@DEAD@", str(dead.getsockname()[1]))
-        with Beside(tmp_path_factory.mktemp("errors"), http) as running:
+        with beside_nginx(tmp_path_factory.mktemp("errors"), http) as running:
             yield running
 
 

@@ -1,19 +1,17 @@
-"""`ssl_error_dialect` set from the command line: one file, whole lines of the running product."""
+"""`ssl_error_dialect` set beside the file (`-g`): whole lines of the running product."""
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.beside import Served, get
-from tests.programs import SNIPROXY, Program
+from tests.beside import Served, get, served
+from tests.programs import SNIPROXY, InProcess
 
 from . import peers
 from .conftest import Files
@@ -22,18 +20,8 @@ from .provoking.hellos import TLS12_HELLO, hello
 PLAIN_HTTP = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
 
 
-def speaking(dialect: str) -> Program:
-    return Program("sniproxy", (*SNIPROXY.command, "-g", f"ssl_error_dialect {dialect};"))
-
-
-@contextlib.contextmanager
-def served(dialect: str, http: str, folder: Path) -> Iterator[Served]:
-    server = Served(speaking(dialect), folder, http)
-    try:
-        server.wait()
-        yield server
-    finally:
-        server.stop()
+def speaking(dialect: str) -> InProcess:
+    return InProcess(f"ssl_error_dialect {dialect};")
 
 
 def handshaking(words: str, upstream: int) -> str:
@@ -54,7 +42,7 @@ def front(upstream: int, settings: str = "") -> str:
 
 def line_of(server: Served) -> str:
     server.ask([get("/", "Referer: https://7bu.top/", host="7bu.top")])
-    (line,) = [line for line in server.log("error.log", 1) if "[error]" in line]
+    line = server.log("error.log", 1)[0]
     return re.sub(r"^\S+ \S+ \[error\] \S+ \*\d+ ", "", line)
 
 
@@ -70,7 +58,7 @@ WORDS = {
 def test_an_upstream_that_speaks_plain_http(dialect: str, tmp_path: Path) -> None:
     with (
         peers.listening(peers.sends(PLAIN_HTTP)) as port,
-        served(dialect, front(port), tmp_path) as server,
+        served(speaking(dialect), tmp_path, front(port)) as server,
     ):
         failed = f"SSL_do_handshake() failed (SSL: {WORDS[dialect]})"
         assert line_of(server) == handshaking(failed, port)
@@ -82,7 +70,7 @@ def test_the_chain_of_an_upstream(files: Files, tmp_path: Path) -> None:
     context.load_cert_chain(files.own.certificate, files.own.key)
     with (
         peers.listening(peers.serves(context)) as port,
-        served("1.1.1", front(port, settings), tmp_path) as server,
+        served(speaking("1.1.1"), tmp_path, front(port, settings)) as server,
     ):
         error = "upstream SSL certificate verify error: (18:self signed certificate)"
         assert line_of(server) == handshaking(error, port)
@@ -95,12 +83,12 @@ def test_a_client_that_refuses_our_certificate(files: Files, tmp_path: Path) -> 
         "ssl_protocols TLSv1.2; }"
     )
     alert = bytes([0x15, 3, 3, 0, 2, 2, 46])
-    with served("1.1.1", http, tmp_path) as server:
+    with served(speaking("1.1.1"), tmp_path, http) as server:
         with socket.create_connection(("127.0.0.1", server.ports[""])) as client:
             client.sendall(hello(TLS12_HELLO) + alert)
             client.shutdown(socket.SHUT_WR)
             peers.drain(client)
-        (line,) = [line for line in server.log("error.log", 2) if "SSL_do" in line]
+        (line,) = server.log("error.log", 1)
     assert "[info]" in line
     assert (
         "SSL_do_handshake() failed (SSL: error:14094416:SSL routines:ssl3_read_bytes:"
@@ -114,7 +102,8 @@ def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
         "events {} http { server { listen 127.0.0.1:1 ssl; "
         "ssl_certificate /nonexistent/x.pem; ssl_certificate_key /nonexistent/x.key; } }"
     )
-    command = [*speaking("1.1.1").command, "-t", "-p", str(tmp_path), "-c", "nginx.conf"]
+    words = ["-t", "-p", str(tmp_path), "-c", "nginx.conf", "-g", "ssl_error_dialect 1.1.1;"]
+    command = [*SNIPROXY.command, *words]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 1
     assert (

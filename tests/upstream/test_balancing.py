@@ -18,7 +18,7 @@ from sniproxy.script import compile_template
 from sniproxy.upstream.balancing import POINTS, Ring, balance, by_weight
 from sniproxy.upstream.peers import Peer, Turns, Upstream
 from tests import configured
-from tests.beside import Beside, Served, get
+from tests.beside import Beside, beside_nginx, get, served
 from tests.nginx import NGINX
 from tests.upstream.test_peers import Clock, peer
 
@@ -168,7 +168,6 @@ GROUPS = {
     f"{METHODS[method]}"
     for method in METHODS
 }  # fmt: skip
-LISTENING = "server { listen 127.0.0.1:@PORT@; }"
 KEYS = [*map(str, range(24)), "a", "a", "", "/a/b?c=d", "%C3%A4", "key" * 40]
 
 
@@ -178,10 +177,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
         live = "".join(
             f"server {{ listen 127.0.0.1:@PORT{n}@; access_log off; return 204; }}" for n in LIVE
         )
-        served = Served(NGINX, tmp_path_factory.mktemp("live"), live + LISTENING)
-        stack.callback(served.stop)
-        served.wait()
-        ports = {number: served.ports[str(number)] for number in LIVE}
+        upstreams = stack.enter_context(served(NGINX, tmp_path_factory.mktemp("live"), live))
+        ports = {number: upstreams.ports[str(number)] for number in LIVE}
         for number in DEAD:
             sock = stack.enter_context(socket.socket())
             sock.bind(("127.0.0.1", 0))
@@ -193,8 +190,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
         for number, port in ports.items():
             http = http.replace(f"S{number}", f"127.0.0.1:{port}").replace(f"P{number}", str(port))
         places = "".join(f"location /{name} {{ proxy_pass http://{name}; }}\n" for name in GROUPS)
-        http += LISTENING.replace("}", places + "}")
-        yield stack.enter_context(Beside(tmp_path_factory.mktemp("balancing"), http))
+        http += f"server {{ listen 127.0.0.1:@PORT@; {places} }}"
+        yield stack.enter_context(beside_nginx(tmp_path_factory.mktemp("balancing"), http))
 
 
 @pytest.mark.nginx

@@ -29,7 +29,7 @@ from sniproxy.testing.dns import (
     open_name_server,
     reply,
 )
-from tests.beside import Beside, Served, get
+from tests.beside import Beside, beside_nginx, get, served
 from tests.conformance.observation import error_lines
 from tests.nginx import NGINX
 
@@ -148,16 +148,16 @@ class Stage:
         """What each program answers, and the error lines that it leaves."""
         seen: list[tuple[object, list[str]]] = []
         self.questions = []
-        for served in self.both.both:
+        for one in self.both.both:
             self.dns.asked.clear()
-            (answer,) = served.ask([get(target.replace("LIVE", str(self.live)))])
-            (access,) = served.log(lines=1)
+            (answer,) = one.ask([get(target.replace("LIVE", str(self.live)))])
+            (access,) = one.log(lines=1)
             self.questions.append(
                 sorted({f"{q.type} {q.name}{' tcp' * q.tcp}" for q in self.dns.asked})
             )
             errors = [
                 line
-                for line in error_lines("\n".join(served.log("error.log")))
+                for line in error_lines("\n".join(one.log("error.log")))
                 if not re.match(r"\[(info|notice)\]", line)
             ]
             seen.append(((answer.status, answer.body, access), list(map(without_ids, errors))))
@@ -230,19 +230,15 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with contextlib.ExitStack() as stack:
         dns = stack.enter_context(name_server())
         echo = 'return 200 "$http_host $request_uri\\n";'
-        live = Served(
-            NGINX,
-            tmp_path_factory.mktemp("live"),
-            "server { listen 127.0.0.1:@PORT@; listen 127.0.0.2:@PORT@; "
-            f"access_log off; {echo} }}",
+        http = (
+            f"server {{ listen 127.0.0.1:@PORT@; listen 127.0.0.2:@PORT@; access_log off; {echo} }}"
         )
-        stack.callback(live.stop)
-        live.wait()
+        live = stack.enter_context(served(NGINX, tmp_path_factory.mktemp("live"), http))
         dead = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         dead.bind(("127.0.0.1", 0))
         ports = {"LIVE": live.ports[""], "DNS": dns.port, "DEAD": dead.getsockname()[1]}
         site = re.sub(r"\b(LIVE|DNS|DEAD)\b", lambda match: str(ports[match[1]]), SITE)
-        both = stack.enter_context(Beside(tmp_path_factory.mktemp("names"), site))
+        both = stack.enter_context(beside_nginx(tmp_path_factory.mktemp("names"), site))
         yield Stage(both, dns, live.ports[""])
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from tests.beside import Beside, Served, get
+from tests.beside import Beside, beside_nginx, get, served
 from tests.nginx import NGINX
 
 REQUESTS = 200
@@ -55,16 +55,10 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
         live = "".join(
             f"server {{ listen 127.0.0.1:@PORT{n}@; access_log off; return 204; }}" for n in LIVE
         )
-        served = Served(
-            NGINX,
-            tmp_path_factory.mktemp("live"),
-            live + "server { listen 127.0.0.1:@PORT@; }",
-        )
-        stack.callback(served.stop)
-        served.wait()
+        upstreams = stack.enter_context(served(NGINX, tmp_path_factory.mktemp("live"), live))
         absent = stack.enter_context(socket.socket())
         absent.bind(("127.0.0.1", 0))
-        ports = [*(served.ports[str(n)] for n in LIVE), absent.getsockname()[1]]
+        ports = [*(upstreams.ports[str(n)] for n in LIVE), absent.getsockname()[1]]
         ports.insert(1, stack.enter_context(hangs_up()))
         servers = "".join(f"server 127.0.0.1:{port};" for port in ports)
         http = "log_format f '$status $upstream_status'; access_log access.log f;"
@@ -73,7 +67,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
             http += f"upstream {name} {{ {text} {servers} }}\n"
             places += f"location /{name} {{ proxy_pass http://{name}; }}\n"
         http += f"server {{ listen 127.0.0.1:@PORT@; {places} }}"
-        yield stack.enter_context(Beside(tmp_path_factory.mktemp("many"), http))
+        yield stack.enter_context(beside_nginx(tmp_path_factory.mktemp("many"), http))
 
 
 async def ask_all(port: int, path: str) -> Counter[bytes]:
@@ -102,9 +96,9 @@ async def ask_all(port: int, path: str) -> Counter[bytes]:
 @pytest.mark.nginx
 @pytest.mark.parametrize("method", METHODS)
 def test_no_client_hears_of_it(both: Beside, method: str) -> None:
-    for served in both.both:
-        statuses = trio.run(ask_all, served.ports[""], f"/{method}")
-        assert statuses == {b"HTTP/1.1 204 No Content": REQUESTS}, served.program.name
-        lines = served.log(lines=REQUESTS)
+    for one in both.both:
+        statuses = trio.run(ask_all, one.ports[""], f"/{method}")
+        assert statuses == {b"HTTP/1.1 204 No Content": REQUESTS}, one.program.name
+        lines = one.log(lines=REQUESTS)
         assert len(lines) == REQUESTS
-        assert any(" 502, 204" in line for line in lines), served.program.name
+        assert any(" 502, 204" in line for line in lines), one.program.name

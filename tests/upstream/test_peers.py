@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sniproxy.config.addresses import Address
 from sniproxy.config.directives.upstream import PeerSettings
 from sniproxy.upstream.peers import Peer, Turns, Upstream
-from tests.beside import Beside, get
+from tests.beside import Beside, beside_nginx, get
 
 
 @dataclass(slots=True)
@@ -293,7 +293,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
         for name in GROUPS:
             tries = "proxy_next_upstream_tries 2;" if name == "tries" else ""
             http += f"location /{name} {{ proxy_pass http://{name}; {tries} }}\n"
-        yield stack.enter_context(Beside(tmp_path_factory.mktemp("peers"), http + "}"))
+        yield stack.enter_context(beside_nginx(tmp_path_factory.mktemp("peers"), http + "}"))
 
 
 @pytest.mark.nginx

@@ -1,4 +1,4 @@
-"""What becomes of idle connections when the program is told to end, beside nginx."""
+"""What becomes of idle connections when the process is told to end by a signal, beside nginx."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.beside import Beside, Served, get
-from tests.programs import SNIPROXY
+from tests.beside import get
+from tests.cli.processes import HEAD, Served, served
+from tests.nginx import NGINX
+from tests.programs import SNIPROXY, Command
 
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 
@@ -59,36 +61,46 @@ def upstream() -> Iterator[Upstream]:
     one.listener.close()
 
 
-@pytest.mark.nginx
+@contextlib.contextmanager
+def proxying(program: Command, room: Path, group: str) -> Iterator[Served]:
+    """A process that serves the group, without a master."""
+    http = f"{group} server {{ listen 127.0.0.1:PORT; location / {{ proxy_pass http://u; }} }}"
+    words = ("-g", "daemon off; master_process off;")
+    with served(program, room, f"{HEAD} http {{ access_log off; {http} }}", *words) as process:
+        yield process
+
+
+@pytest.mark.parametrize(
+    "program",
+    [SNIPROXY, pytest.param(NGINX, marks=pytest.mark.nginx)],
+    ids=lambda program: program.name,
+)
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTERM])
 def test_idle_connections_end_at_once(
-    tmp_path: Path, upstream: Upstream, number: signal.Signals
+    tmp_path: Path, upstream: Upstream, program: Command, number: signal.Signals
 ) -> None:
     group = f"upstream u {{ server 127.0.0.1:{upstream.port}; keepalive 4; }}"
-    http = f"{group} server {{ listen 127.0.0.1:@PORT@; location / {{ proxy_pass http://u; }} }}"
-    with Beside(tmp_path, http) as both:
-        for served in both.both:
-            assert served.ask([get("/")])[0].status == 204
-            assert not upstream.ended.acquire(timeout=0.05)
-            began = time.monotonic()
-            served.process.send_signal(number)
-            assert upstream.ended.acquire(timeout=5)
-            assert time.monotonic() - began < 2
-            served.process.wait(5)
+    with proxying(program, tmp_path, group) as process, process.connect() as client:
+        client.sendall(get("/"))
+        assert client.recv(65536).startswith(b"HTTP/1.1 204 ")
+        assert not upstream.ended.acquire(timeout=0.05)
+        began = time.monotonic()
+        process.send(number)
+        assert upstream.ended.acquire(timeout=5)
+        assert time.monotonic() - began < 2
+        process.process.wait(5)
 
 
 def test_one_that_is_in_use_is_not_kept_afterwards(tmp_path: Path, upstream: Upstream) -> None:
     # nginx does so in its workers; without a master it ends at once.
     group = f"upstream u {{ server 127.0.0.1:{upstream.port}; }}"
-    http = f"{group} server {{ listen 127.0.0.1:@PORT@; location / {{ proxy_pass http://u; }} }}"
-    served = Served(SNIPROXY, tmp_path, http)
-    served.wait()
-    with served.connected() as client:
-        client.sendall(get("/slow"))
-        assert upstream.asked.acquire(timeout=5)
-        served.process.send_signal(signal.SIGQUIT)
-        assert not upstream.ended.acquire(timeout=0.1)
-        upstream.go_on.set()
-        assert client.recv(65536).startswith(b"HTTP/1.1 204 ")
-    assert upstream.ended.acquire(timeout=5)
-    served.process.wait(5)
+    with proxying(SNIPROXY, tmp_path, group) as process:
+        with process.connect() as client:
+            client.sendall(get("/slow"))
+            assert upstream.asked.acquire(timeout=5)
+            process.send(signal.SIGQUIT)
+            assert not upstream.ended.acquire(timeout=0.1)
+            upstream.go_on.set()
+            assert client.recv(65536).startswith(b"HTTP/1.1 204 ")
+        assert upstream.ended.acquire(timeout=5)
+        assert process.process.wait(5) == 0

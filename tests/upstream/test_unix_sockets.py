@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sniproxy.testing.zoo.wardrobe import wardrobe
-from tests.beside import Beside, Served, get
+from tests.beside import Beside, beside_nginx, get, served
 from tests.conformance.observation import error_lines
 from tests.nginx import NGINX
 
@@ -61,14 +61,12 @@ def both(room: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besid
     with contextlib.ExitStack() as stack:
         live = f"""
             access_log off;
-            server {{ listen 127.0.0.1:@PORT@; listen unix:{room}/plain.sock;
+            server {{ listen unix:{room}/plain.sock;
                       listen unix:{room}/other.sock; return 200 "{ECHO}"; }}
             server {{ listen unix:{room}/tls.sock ssl; return 200 "{ECHO}";
                       ssl_certificate {clothes}/good.pem; ssl_certificate_key {clothes}/good.key; }}
         """
-        served = Served(NGINX, tmp_path_factory.mktemp("live"), live)
-        stack.callback(served.stop)
-        served.wait()
+        stack.enter_context(served(NGINX, tmp_path_factory.mktemp("live"), live))
         http = (
             'log_format f \'$uri "$proxy_host" "$proxy_port" $upstream_addr $upstream_status\';'
             "access_log access.log f;"
@@ -78,21 +76,19 @@ def both(room: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besid
         )
         http += "".join(f"location /{name}/ {{ {text} }}\n" for name, text in LOCATIONS.items())
         http = http.replace("ROOM", str(room)) + "}"
-        beside = stack.enter_context(Beside(tmp_path_factory.mktemp("both"), http))
-        beside.logs("error.log")  # of the start: we warn of sessions that are shared
-        yield beside
+        yield stack.enter_context(beside_nginx(tmp_path_factory.mktemp("both"), http))
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("target", TARGETS)
 def test_beside_nginx(both: Beside, room: Path, target: str) -> None:
     seen = []
-    for served in both.both:
-        answers = served.ask([get(target.replace("ROOM", str(room)))] * 2)
-        lines = served.log(lines=2)
+    for one in both.both:
+        answers = one.ask([get(target.replace("ROOM", str(room)))] * 2)
+        lines = one.log(lines=2)
         errors = [
             re.sub(r"\*\d+ ", "", line)
-            for line in error_lines("\n".join(served.log("error.log")))
+            for line in error_lines("\n".join(one.log("error.log")))
             if not re.match(r"\[(info|notice)\]", line)
         ]
         seen.append(([(one.status, one.body) for one in answers], lines, errors))

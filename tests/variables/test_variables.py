@@ -11,7 +11,7 @@ from sniproxy.config.model import Server
 from sniproxy.facts import Try
 from sniproxy.message import Header
 from sniproxy.variables import core, is_variable, lookup, proxy, upstream
-from tests.beside import Beside, get
+from tests.beside import Beside, beside_nginx, get
 from tests.configured import facts, request, servers
 
 
@@ -230,7 +230,7 @@ REQUESTS = (
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
-    with Beside(tmp_path_factory.mktemp("variables"), HTTP) as running:
+    with beside_nginx(tmp_path_factory.mktemp("variables"), HTTP) as running:
         running.ask(REQUESTS)
         yield running
 

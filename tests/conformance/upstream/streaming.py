@@ -511,9 +511,15 @@ LEAVING = (
         "leaves-streamed",
         "also one whose body went on as it came",
         STREAM,
-        (playing(Hear("abc"), Cue("abc"), Hear("def"), then=Ending.WAIT),),
+        # nginx overlooks an end that comes with the last of the body.
+        (playing(Hear("abc"), Cue("abc"), Hear("def"), Cue("def"), then=Ending.WAIT),),
         proxy_pass="http://PEER",
-        plays=(Say(HEAD + "Content-Length: 6\r\n\r\nabc"), Await("abc"), Say("def")),
+        plays=(
+            Say(HEAD + "Content-Length: 6\r\n\r\nabc"),
+            Await("abc"),
+            Say("def"),
+            Await("def"),
+        ),
         ends=True,
         status=0,
         logs=("epoll_wait() reported that client prematurely closed connection, so upstream",),
