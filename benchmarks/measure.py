@@ -90,10 +90,10 @@ def bench(plan: Plan) -> Iterator[Bench]:
         write_certificates(directory)
         origin = stack.enter_context(running_origin(directory))
         generator = stack.enter_context(running_generator(plan.processes))
-        yield Bench(plan, directory, _free_port(), origin, generator, itertools.count())
+        yield Bench(plan, directory, free_port(), origin, generator, itertools.count())
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server((HOST, 0)) as probe:
         port = probe.getsockname()[1]
         assert isinstance(port, int)

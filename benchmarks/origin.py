@@ -114,7 +114,7 @@ def _answer_all(tls: ssl.SSLSocket, counts: Counts) -> None:
             continue
         close = b"\r\nConnection: close\r\n" in pending
         counts.answers += 1
-        tls.sendall(_response(pending, close))
+        tls.sendall(response(pending, close))
         pending = b""
         if close:
             with contextlib.suppress(OSError):
@@ -123,7 +123,8 @@ def _answer_all(tls: ssl.SSLSocket, counts: Counts) -> None:
 
 
 @functools.lru_cache(maxsize=2)
-def _response(head: bytes, close: bool) -> bytes:
+def response(head: bytes, close: bool) -> bytes:
+    """What a request with this head gets."""
     path = re.match(rb"GET /(\d+) HTTP/1\.[01]\r\n", head)
     if path is None:
         return b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
