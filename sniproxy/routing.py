@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .config.directives.core import ServerName
@@ -87,7 +87,7 @@ class Explained:
     prefixes: tuple[Location, ...]
     """Longest prefixes of their levels, innermost first, that are not chosen."""
     outer: tuple[Location, ...]
-    """The prefixes that the chosen location is nested in, innermost first."""
+    """Those that the chosen location is nested in, innermost first."""
     patterns: int
     """Regular expressions beside those prefixes."""
 
@@ -113,6 +113,10 @@ class _Level:
             elif name.modifier != "@":
                 self.prefixes[name.name] = location
         self.lengths = sorted({len(name) for name in self.prefixes}, reverse=True)
+
+    def all(self) -> tuple[Location, ...]:
+        patterns = [location for _, location in self.patterns]
+        return (*self.exact.values(), *self.prefixes.values(), *patterns)
 
     def longest_prefix(self, path: str) -> Location | None:
         for length in self.lengths:
@@ -155,8 +159,7 @@ class Locations:
         waiting = [self._outermost]
         while waiting:
             level = waiting.pop()
-            patterns = [location for _, location in level.patterns]
-            for location in (*level.exact.values(), *level.prefixes.values(), *patterns):
+            for location in level.all():
                 if location.locations:
                     # nginx looks at nothing else inside of a regular expression's.
                     patterns_only = location.name.pattern is not None
@@ -168,18 +171,26 @@ class Locations:
         """`find` with what it has passed by."""
         passed: list[tuple[_Level, Location | None]] = []
         found = self.find(path, passed)
-        others = [
-            prefix
-            for _, prefix in reversed(passed)
-            if prefix is not None and prefix is not found.location
-        ]
-        outer = [prefix for prefix in others if any(one is found.location for one in walk(prefix))]
+        outer = dict.fromkeys(self._outer(found.location))
+        prefixes = [prefix for _, prefix in reversed(passed) if prefix is not None]
         return Explained(
             found,
-            tuple(one for one in others if one not in outer),
+            tuple(one for one in prefixes if one is not found.location and one not in outer),
             tuple(outer),
             sum(len(level.patterns) for level, _ in passed),
         )
+
+    def _outer(self, location: Location | None) -> Iterator[Location]:
+        """Those that a location is nested in, innermost first."""
+        around = {
+            nested: one
+            for outermost in self._outermost.all()
+            for one in walk(outermost)
+            for nested in one.locations
+        }
+        while location in around:
+            location = around[location]
+            yield location
 
     def find(self, path: str, passed: list[tuple[_Level, Location | None]] | None = None) -> Found:
         """The location for a normalised path; `passed` is told the levels and their prefixes.

@@ -236,7 +236,9 @@ def _way(over: Over, running: Running) -> Iterator[Stop]:
             if location is not None:
                 yield reasons.named(location.settings)
         elif detour.searches:
-            path, waits = detour.uri, True
+            # A cycle ends before another search.
+            is_last = number == len(facts.detours) - 1
+            path, waits = detour.uri, not (is_last and facts.redirects_left <= 0)
 
 
 def _turned(detour: Detour) -> Turned:

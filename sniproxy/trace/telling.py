@@ -31,6 +31,9 @@ from .record import (
     Turned,
 )
 
+MOST_NAMES = 8
+"""That are shown of a list."""
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -170,7 +173,7 @@ def _agreed(handshake: Handshake) -> Iterator[str]:
 def _certificate(certificate: Certificate, resumed: bool) -> Node:
     what = "certificate, not sent in a resumed session" if resumed else "certificate"
     return node(
-        f"{what}: {', '.join(certificate.names) or '(no name)'}",
+        f"{what}: {_first(certificate.names) or '(no name)'}",
         f"issued by {certificate.issuer}",
         f"ssl_certificate {certificate.source}" if certificate.source else None,
     )
@@ -203,7 +206,7 @@ def _upstream_tls(handshake: Handshake, offered: Sequence[str]) -> Node:
 def _upstream_certificate(handshake: Handshake) -> str | None:
     if not handshake.protocol:
         return None
-    names = ", ".join(handshake.certificate_names) or "(no name)"
+    names = _first(handshake.certificate_names) or "(no name)"
     checked = handshake.verified_name
     verdict = NOT_VERIFIED if checked is None else f'{_verify(handshake)}, for "{checked}"'
     return f"certificate: {names}; {verdict}"
@@ -215,7 +218,7 @@ def _upstream_certificate(handshake: Handshake) -> str | None:
 def _stop(stop: Stop) -> Node:
     match stop:
         case Located():
-            passed = f"passed over: {', '.join(stop.passed_over)}" if stop.passed_over else None
+            passed = f"passed over: {_first(stop.passed_over)}" if stop.passed_over else None
             why = f"({stop.why}) {stop.place}".rstrip()
             return node(f"location for {stop.path}: {stop.location} {why}", passed)
         case Turned():
@@ -225,6 +228,11 @@ def _stop(stop: Stop) -> Node:
             return node(f"{_inside(stop.subrequest)}files: {stop.path}")
         case Asked():
             return _asked(stop)
+
+
+def _first(names: Sequence[str]) -> str:
+    rest = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _inside(subrequest: str) -> str:

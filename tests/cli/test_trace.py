@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from sniproxy.cli import trace
 from sniproxy.testing.zoo import Peer
 from tests.cli.commands import Sniproxy
-from tests.cli.processes import HEAD, ask, everything, served, wait_until
+from tests.cli.processes import HEAD, PATIENCE, ask, everything, served, wait_until
 from tests.programs import SNIPROXY
 
 House = Callable[[str], Peer]
@@ -203,3 +205,21 @@ def test_a_reader_that_leaves(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 0
+
+
+def test_ctrl_c(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as upstream:
+        upstream.settimeout(PATIENCE)
+        port = upstream.getsockname()[1]
+        (tmp_path / "nginx.conf").write_text(
+            "events {} http { server { listen 80; location / "
+            f"{{ proxy_pass http://127.0.0.1:{port}; }} }} }}"
+        )
+        command = [*SNIPROXY.command, "trace", "-c", "nginx.conf", "http://a/"]
+        with subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            with upstream.accept()[0]:
+                process.send_signal(signal.SIGINT)
+                assert process.communicate() == (b"", b"")
+            assert process.returncode == 130

@@ -211,6 +211,43 @@ async def test_redirects_on_the_way(wardrobe: Path) -> None:
     assert plain.way[-1].kind == "detour"
 
 
+async def test_a_cycle(wardrobe: Path) -> None:
+    async with front(wardrobe, "location / { rewrite ^ /a last; }") as site:
+        trace = await site.get()
+    kinds = [stop.kind for stop in trace.way]
+    assert kinds == ["location", "detour"] * 11
+    assert "redirection cycle" in trace.error_log[0]
+
+
+async def test_try_files_and_an_index(wardrobe: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "index.html").write_text("here")
+    inside = f"""
+        root {tmp_path};
+        location / {{ try_files $uri /a/; }}
+        location /a/ {{ }}
+        location /kept {{ rewrite ^ /a/index.html break; }}
+    """
+    async with front(wardrobe, inside) as site:
+        tried = await site.get("/none")
+        kept = await site.get("/kept")
+    told = [
+        line
+        for line in text(tried).splitlines()
+        if line[3:].startswith(("loc", "try", "ind", "fil"))
+    ]
+    assert [line[3:].partition(" /")[0] for line in told] == [
+        "location for",
+        "try_files to",
+        "location for",
+        "files:",
+        "index to",
+        "location for",
+        "files:",
+    ]
+    assert [stop.kind for stop in kept.way] == ["location", "detour", "files"]
+
+
 async def test_which_server_and_which_certificate(wardrobe: Path) -> None:
     before = """
         server {

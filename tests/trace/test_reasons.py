@@ -61,6 +61,7 @@ LOCATIONS = """
     location /app/ { location ~ \\.php$ { } location /app/deep/ { } location /app/v { } }
     location ^~ /static/ { }
     location ~ \\.gif$ { }
+    location ~ \\.b { location ~ \\.c$ { } }
     location ~* \\.JPG$ { }
     location /slash/ { proxy_pass http://127.0.0.1:1; }
 """
@@ -81,6 +82,9 @@ NONE_MATCHES = "longest prefix, no regular expression beside it matches"
         ("/static/a.gif", "^~ /static/", "longest prefix, and ^~ asks no regular expression", ()),
         ("/app/a.gif", "~ \\.gif$", "first regular expression that matches", ("/app/",)),
         ("/a.jpg", "~* \\.JPG$", "first regular expression that matches, in any case", ("/",)),
+        (
+            "/a.b.c", "~ \\.c$", "first regular expression that matches; inside ~ \\.b", ("/",),
+        ),
         ("/slash", "/slash/", "its name is the path with a slash behind: a redirect to there", ()),
     ],
 )  # fmt: skip
@@ -95,3 +99,10 @@ def test_no_location(tmp_path: Path) -> None:
     made = Locations(locations(tmp_path, "location /b { }"))
     found = reasons.located("/a", made.explain("/a"))
     assert (found.location, found.why) == ("(server)", "no location matches")
+
+
+def test_ten_thousand_nested_locations(tmp_path: Path) -> None:
+    deep = 10_000
+    nested = "location / { " * deep + "}" * deep
+    found = reasons.located("/a", Locations(locations(tmp_path, nested)).explain("/a"))
+    assert (found.location, found.why) == ("/", "longest prefix; inside /")

@@ -78,6 +78,10 @@ ASKED = Asked("https://$a", "n:3", "up.test", (("a", "up.test"), ("b", None)), N
             Located("/a", "~ x", "first", "n:1", ("/", "/b/")),
             ["location for /a: ~ x (first) n:1", "└─ passed over: /, /b/"],
         ),
+        (
+            Located("/a", "/", "w", "n:1", tuple("abcdefghij")),
+            ["location for /a: / (w) n:1", "└─ passed over: a, b, c, d, e, f, g, h and 2 more"],
+        ),
         (Located("/a", "(server)", "no location matches", ""),
          ["location for /a: (server) (no location matches)"]),
         (Turned("rewrite", "/b?c", "/a/", "n:2"), ["rewrite to /b?c, said in /a/ n:2"]),
