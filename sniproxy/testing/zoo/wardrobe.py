@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
+from OpenSSL import crypto
 
 from sniproxy.testing.certificates import Authority, Identity, Validity, pem, self_signed
 
@@ -30,6 +31,7 @@ GOOD_NAMES = (
     "IP:127.0.0.1",
 )
 PASSPHRASE = "open sesame"
+WRONG_PASSPHRASES = ("not this one", "nor this")
 ODD_NAME = x509.Name(
     [
         x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "test")]),
@@ -147,13 +149,31 @@ def wear(directory: Path) -> None:
         leaves[f"deep-{depth}"] = authority.issue(GOOD_NAME)
     for name, identity in leaves.items():
         identity.write(directory, name)
-    encrypted = leaves["client"].encrypted_key_pem(PASSPHRASE)
-    (directory / "client-encrypted.key").write_bytes(encrypted)
+    (directory / "client-encrypted.key").write_bytes(encrypted_key(leaves["client"]))
     (directory / "passphrases").write_text(f"not this one\n\n{PASSPHRASE}\r\n")
-    (directory / "wrong-passphrases").write_text("not this one\nnor this\n")
+    (directory / "wrong-passphrases").write_text("".join(f"{w}\n" for w in WRONG_PASSPHRASES))
     (directory / "dh.pem").write_text(DH_PARAMETERS)
     (directory / "weak-dh.pem").write_text(WEAK_DH_PARAMETERS)
     write_revocation_lists(directory, root, stranger, first, leaves)
+
+
+def encrypted_key(identity: Identity) -> bytes:
+    """The key under PASSPHRASE, so that OpenSSL knows wrong ones for what they are.
+
+    One time in 256 what comes of a wrong one has a right end, and OpenSSL complains of its content.
+    """
+    while True:
+        key = identity.encrypted_key_pem(PASSPHRASE)
+        if all(is_bad_decrypt(key, wrong) for wrong in WRONG_PASSPHRASES):
+            return key
+
+
+def is_bad_decrypt(key: bytes, passphrase: str) -> bool:
+    try:
+        crypto.load_privatekey(crypto.FILETYPE_PEM, key, passphrase.encode())
+    except crypto.Error as error:
+        return any(reason == "bad decrypt" for _, _, reason in error.args[0])
+    return False
 
 
 def write_revocation_lists(
