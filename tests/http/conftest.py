@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.http.oracle import Nginx, ScriptedUpstream
+from tests.http.oracle import Nginx, ScriptedUpstream, running
 
 SHOWN = "$request_method|$request_uri|$uri|$args|$host|$http_content_length|$http_transfer_encoding"
 
@@ -50,8 +50,8 @@ def nginx(tmp_path_factory: pytest.TempPathFactory, upstream: ScriptedUpstream) 
         .replace("@STATUSES@", statuses)
         .replace("@UPSTREAM@", str(upstream.port))
     )
-    with Nginx(tmp_path_factory.mktemp("nginx"), http) as running:
-        yield running
+    with running(tmp_path_factory.mktemp("nginx"), http) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")
@@ -75,5 +75,5 @@ def unmerged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
         location / {{ return 200 "{SHOWN}"; }}
     }}
     """
-    with Nginx(tmp_path_factory.mktemp("unmerged"), http) as running:
-        yield running
+    with running(tmp_path_factory.mktemp("unmerged"), http) as one:
+        yield one

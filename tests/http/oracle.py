@@ -5,28 +5,19 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-import subprocess
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from tests.beside import Served, served
 from tests.nginx import NGINX
 
-_CONFIGURATION = """
-daemon off; master_process off; pid {room}/pid; error_log {room}/error.log info;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_max_body_size 0;
-    proxy_ignore_client_abort on;   # the tests close their side early
-    client_body_temp_path {room}/body;
-    proxy_temp_path {room}/proxy;
-    fastcgi_temp_path {room}/fastcgi;
-    uwsgi_temp_path {room}/uwsgi;
-    scgi_temp_path {room}/scgi;
-    {http}
-}}
+_COMMON = """
+access_log off;
+client_max_body_size 0;
+proxy_ignore_client_abort on;   # the tests close their side early
 """
 
 _LOG_LINE = re.compile(r"^\S+ \S+ \[(\w+)\] \d+#\d+: \*\d+ (.*)$", re.DOTALL)
@@ -78,52 +69,16 @@ class Answer:
         return [_SURROUNDINGS.split(line)[0] for line in self.lines(*beginnings)]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
+@dataclass(frozen=True, slots=True)
 class Nginx:
-    """A running nginx; `@PORT@` in `http`, the inside of the http block, is its port."""
+    """A running nginx."""
 
-    def __init__(self, room: Path, http: str) -> None:
-        self.port = free_port()
-        self._log = room / "error.log"
-        self._log.touch()
-        self._read = 0
-        configuration = room / "nginx.conf"
-        http = http.replace("@PORT@", str(self.port))
-        configuration.write_text(_CONFIGURATION.format(room=room, http=http))
-        files = ("-p", str(room), "-c", str(configuration), "-e", str(self._log))
-        self._process = subprocess.Popen([*NGINX.command, *files], stderr=subprocess.DEVNULL)
-        self._wait_until_listening()
-
-    def __enter__(self) -> Nginx:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.terminate()
-        self._process.wait(10)
-
-    def _wait_until_listening(self) -> None:
-        while self._process.poll() is None:
-            try:
-                self.ask(b"")
-            except ConnectionRefusedError:
-                continue
-            return
-        raise RuntimeError(self._log.read_text(encoding="latin-1"))
+    served: Served
 
     def ask(self, request: bytes) -> Answer:
         """Send `request`, then the end of our side, and read to the end of nginx's."""
         received = bytearray()
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as client:
+        with self.served.connected() as client:
             try:
                 client.sendall(request)
                 client.shutdown(socket.SHUT_WR)
@@ -131,12 +86,15 @@ class Nginx:
                     received += data
             except (BrokenPipeError, ConnectionResetError):
                 pass  # refused before all was read: what came before stands
-        with self._log.open("rb") as log:
-            log.seek(self._read)
-            lines = log.read().decode("latin-1").split("\n")
-            self._read = log.tell()
-        matches = (_LOG_LINE.match(line) for line in lines)
+        matches = map(_LOG_LINE.match, self.served.log("error.log"))
         return Answer(bytes(received), tuple(f"{m[1]}: {m[2]}" for m in matches if m))
+
+
+@contextlib.contextmanager
+def running(room: Path, http: str) -> Iterator[Nginx]:
+    """nginx with `http` inside of its http block; `@PORT@` there is its port."""
+    with served(NGINX, room, _COMMON + http) as one:
+        yield Nginx(one)
 
 
 class ScriptedUpstream:

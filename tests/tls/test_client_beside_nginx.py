@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,12 @@ from sniproxy.message import Failed, Side
 from sniproxy.tls.contexts import server_context
 from sniproxy.tls.errors import Dialect
 from sniproxy.tls.stream import REJECT, Reject, TLSStream
+from tests.beside import Served
 
 from . import peers
 from .conftest import Files
 from .oracles import ORACLES, Oracle
-from .real_nginx import Nginx, free_port, running
+from .real_nginx import lines, running
 
 Client = Callable[[socket.socket, Files], None]
 
@@ -107,8 +108,8 @@ CASES = {
 @dataclass(frozen=True)
 class World:
     oracle: Oracle
-    nginx: Nginx
-    ports: dict[str, int]
+    nginx: Served
+    ports: Mapping[str, int]
 
 
 @pytest.fixture(scope="module", params=ORACLES)
@@ -117,16 +118,16 @@ def world(
 ) -> Iterator[World]:
     oracle: Oracle = request.param
     folder = tmp_path_factory.mktemp("nginx")
-    ports = {name: free_port() for name in CASES}
     certificate = f"ssl_certificate {files.leaf.certificate}; ssl_certificate_key {files.leaf.key};"
     servers = "".join(
-        f"server {{ listen 127.0.0.1:{ports[name]} ssl;"
+        f"server {{ listen 127.0.0.1:@PORT{number}@ ssl;"
         + ("ssl_reject_handshake on;" if case.reject else certificate)
         + "".join(f"ssl_{key} {value};" for key, value in case.server)
         + "}\n"
-        for name, case in CASES.items()
+        for number, case in enumerate(CASES.values())
     )
-    with running(folder, servers, ports["close"], oracle.command) as nginx:
+    with running(folder, servers, oracle.command) as nginx:
+        ports = {name: nginx.ports[str(number)] for number, name in enumerate(CASES)}
         yield World(oracle, nginx, ports)
 
 
@@ -138,11 +139,10 @@ def run_client(client: Client, port: int, files: Files) -> None:
 
 
 def theirs(case: Case, world: World, port: int, files: Files) -> tuple[str, str]:
-    mark = world.nginx.mark()
+    world.nginx.log("error.log")
     run_client(case.client, port, files)
-    lines = world.nginx.lines_since(mark, wait=True)
-    assert len(lines) == 1
-    return lines[0].level, lines[0].text
+    (line,) = lines(world.nginx.log("error.log", 1))
+    return line.level, line.text
 
 
 def ours(case: Case, files: Files, dialect: Dialect) -> tuple[str, str]:

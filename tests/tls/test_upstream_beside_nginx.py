@@ -20,11 +20,12 @@ from sniproxy.tls.certificates import CertificateSource
 from sniproxy.tls.contexts import upstream_context
 from sniproxy.tls.errors import Dialect
 from sniproxy.tls.stream import TLSStream
+from tests.beside import Served
 
 from . import peers
 from .conftest import Files
 from .oracles import ORACLES, Oracle
-from .real_nginx import Nginx, free_port, running
+from .real_nginx import lines, running
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,7 @@ def server_behaviour(case: Case, files: Files) -> peers.Behaviour:
 @dataclass(frozen=True)
 class World:
     oracle: Oracle
-    nginx: Nginx
-    nginx_port: int
+    nginx: Served
     ports: dict[str, int]
 
 
@@ -110,7 +110,6 @@ def world(
             name: stack.enter_context(peers.listening(server_behaviour(case, files)))
             for name, case in CASES.items()
         }
-        port = free_port()
         locations = "".join(
             f"location = /{ports[name]} {{ proxy_pass https://127.0.0.1:{ports[name]};"
             f"proxy_ssl_server_name on; proxy_ssl_name {case.name}; proxy_ssl_session_reuse off;"
@@ -120,9 +119,9 @@ def world(
             + "}\n"
             for name, case in CASES.items()
         ).replace("FILES", str(files.folder))
-        http = f"server {{ listen 127.0.0.1:{port}; {locations} }}"
-        nginx = stack.enter_context(running(folder, http, port, oracle.command))
-        yield World(oracle, nginx, port, ports)
+        http = f"server {{ listen 127.0.0.1:@PORT@; {locations} }}"
+        nginx = stack.enter_context(running(folder, http, oracle.command))
+        yield World(oracle, nginx, ports)
 
 
 def ours(case: Case, port: int, files: Files, dialect: Dialect) -> tuple[str, str] | None:
@@ -158,12 +157,11 @@ def ours(case: Case, port: int, files: Files, dialect: Dialect) -> tuple[str, st
 
 
 def theirs(world: World, port: int) -> tuple[str, str] | None:
-    mark = world.nginx.mark()
     with contextlib.suppress(urllib.error.HTTPError):
-        urllib.request.urlopen(f"http://127.0.0.1:{world.nginx_port}/{port}").close()
-    lines = [line for line in world.nginx.lines_since(mark) if line.level != "info"]
-    assert len(lines) <= 1
-    return (lines[0].level, lines[0].text) if lines else None
+        urllib.request.urlopen(f"http://127.0.0.1:{world.nginx.ports['']}/{port}").close()
+    told = [line for line in lines(world.nginx.log("error.log")) if line.level != "info"]
+    assert len(told) <= 1
+    return (told[0].level, told[0].text) if told else None
 
 
 @pytest.mark.parametrize("name", CASES)
