@@ -7,13 +7,13 @@ is there already costs no scheduling. The rules are told in `stream.py`.
 from __future__ import annotations
 
 import contextlib
-import math
 import socket
 import struct
 
 import trio
 
 from ..message import Failed, Side
+from ..timers import Alarm
 from .errors import socket_failure, timeout_failure
 from .openssl import WANT_READ, WANT_WRITE
 
@@ -37,12 +37,16 @@ class SocketStream:
         """Exchanges that it has carried, where it is kept for more."""
         self.opened = 0.0
         """Monotonic seconds, where it is kept for more."""
+        self.watched = False
+        """Whether it has been named to who watches idle connections."""
         self.reads_by = "recv()"
         """The call that a failed read is told by: nginx takes `readv()` for a buffered body."""
         self.writes_by = "writev()"
         """The same for writes: `send()` on an upgraded connection."""
         self._fd = sock.fileno()
         self._waiting = 0
+        self._alarms: dict[int, Alarm] = {}
+        """One a direction that has been waited for."""
         self._eager_turns = 0
 
     async def receive_some(self, timeout: float, max_bytes: int = CHUNK) -> bytes:
@@ -135,6 +139,8 @@ class SocketStream:
         """Ends the connection at once. Whoever waits on it gets trio.ClosedResourceError."""
         if self._waiting:
             trio.lowlevel.notify_closing(self._fd)
+        for alarm in self._alarms.values():
+            alarm.discard()
         self.sock.close()
 
     def _check_open(self) -> None:
@@ -144,19 +150,30 @@ class SocketStream:
             raise trio.ClosedResourceError
 
     async def _wait(self, want: int, timeout: float) -> None:
+        await self._wait_until(want, trio.current_time() + timeout)
+
+    async def _wait_until(self, want: int, deadline: float) -> None:
+        """Wait until the socket is readable, or writable; raises Failed at `deadline`."""
         self._eager_turns = 0
         wait = trio.lowlevel.wait_readable if want == WANT_READ else trio.lowlevel.wait_writable
+        alarm = self._alarms.get(want)
+        if alarm is None:
+            alarm = self._alarms[want] = Alarm(self._fd)
         self._waiting += 1
         try:
-            if timeout == math.inf:
-                await wait(self._fd)
-                return
-            with trio.CancelScope(deadline=trio.current_time() + timeout) as scope:
-                await wait(self._fd)
+            alarm.set(deadline)
+            await wait(self._fd)
+            return
+        except trio.ClosedResourceError:
+            if self.sock.fileno() < 0:
+                raise
         finally:
             self._waiting -= 1
-        if scope.cancelled_caught:
+            alarm.stop()
+        if alarm.rang:
             raise Failed(timeout_failure(self.side))
+        # It was the alarm of the other direction.
+        await self._wait_until(want, deadline)
 
     async def _take_turns(self) -> None:
         self._eager_turns += 1

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import math
 import socket
 from collections.abc import Callable
 
@@ -36,7 +35,6 @@ from .errors import (
     error_text,
     openssl_failure,
     socket_failure,
-    timeout_failure,
 )
 from .hello import ClientHello, NotTLS, parse_client_hello, peeked_server_name
 from .offers import GROUPS, named
@@ -129,22 +127,23 @@ class TLSStream(SocketStream):
         handshake`, `handshake rejected`, `… timed out`.
         """
         self._check_open()
-        if self.side is Side.UPSTREAM:
-            await self._shake_hands(timeout)
-        else:
-            await self._accept(timeout)
-
-    async def _accept(self, timeout: float) -> None:
         deadline = trio.current_time() + timeout
+        if self.side is Side.UPSTREAM:
+            await self._shake_hands(deadline)
+        else:
+            await self._accept(deadline)
+
+    async def _accept(self, deadline: float) -> None:
         if self._choose is not None:
-            await self._choose_early(self._choose, timeout)
-            timeout = deadline - trio.current_time()
+            await self._choose_early(self._choose, deadline)
         self._ssl = self._new_ssl()
         openssl.watch_server_name(self._ssl, self._on_server_name)
         try:
-            await self._shake_hands(timeout)
+            await self._shake_hands(deadline)
         finally:
             openssl.forget_server_name(self._ssl)
+            # Whoever chooses has this stream too: freed with the last of them, and not later.
+            self._choose = None
             if self._choose_error is not None:
                 raise self._choose_error
 
@@ -153,11 +152,11 @@ class TLSStream(SocketStream):
             openssl.tell_headers(self.context)
         return openssl.new_ssl(self.context, self._fd, server=self.side is Side.CLIENT)
 
-    async def _shake_hands(self, timeout: float) -> None:
+    async def _shake_hands(self, deadline: float) -> None:
         if self.dialect.needs_header:
             openssl.await_header(self._ssl)
         try:
-            await self._step_by_step(timeout)
+            await self._step_by_step(deadline)
         finally:
             if self.dialect.needs_header:
                 openssl.take_header(self._ssl)
@@ -165,16 +164,12 @@ class TLSStream(SocketStream):
         if self.side is Side.UPSTREAM:
             self._first_session = openssl.session_of(self._ssl)
 
-    async def _step_by_step(self, timeout: float) -> None:
+    async def _step_by_step(self, deadline: float) -> None:
         self.broken = True
         result, error, errno = openssl.do_handshake(self._ssl)
-        if error in (WANT_READ, WANT_WRITE):
-            with trio.CancelScope(deadline=trio.current_time() + timeout) as scope:
-                while error in (WANT_READ, WANT_WRITE):
-                    await self._wait(error, math.inf)
-                    result, error, errno = openssl.do_handshake(self._ssl)
-            if scope.cancelled_caught:
-                raise Failed(timeout_failure(self.side))
+        while error in (WANT_READ, WANT_WRITE):
+            await self._wait_until(error, deadline)
+            result, error, errno = openssl.do_handshake(self._ssl)
         if result != 1:
             raise Failed(self._handshake_failure(error, errno))
         self.broken = False
@@ -196,12 +191,12 @@ class TLSStream(SocketStream):
             header=openssl.take_header(self._ssl),
         )
 
-    async def _choose_early(self, choose: Choose, timeout: float) -> None:
+    async def _choose_early(self, choose: Choose, deadline: float) -> None:
         # As nginx's ClientHello callback, before the library looks at versions and sessions,
         # so that a virtual server's own ssl_protocols hold and no session is resumed across
         # servers. What is no hello, or ends before its end, is left to the library.
         try:
-            name = await self._peeked_server_name(timeout)
+            name = await self._peeked_server_name(deadline)
         except (OSError, NotTLS):
             return
         if name is not None:
@@ -210,29 +205,28 @@ class TLSStream(SocketStream):
             if self._choice is not REJECT:
                 self.context = self._choice
 
-    async def _peeked_server_name(self, timeout: float) -> str | None:
+    async def _peeked_server_name(self, deadline: float) -> str | None:
         """The SNI of a hello that is left where it is; None where the client has closed."""
         seen = 0
-        with trio.CancelScope(deadline=trio.current_time() + timeout):
-            while True:
-                try:
-                    data = self.sock.recv(PEEKED_HELLO, socket.MSG_PEEK)
-                except BlockingIOError:
-                    data = b""
-                else:
-                    name = peeked_server_name(data)
-                    if name is not None or len(data) <= seen:
-                        self._hello = data if self._keep_hello else b""
-                        return name
-                    seen = len(data)
-                    # The socket is readable already: it is to wake us when the record is whole.
-                    wanted = 5 + int.from_bytes(data[3:5]) if seen >= 5 else 5
-                    self._wake_at(max(wanted, seen + 1))
-                try:
-                    await trio.lowlevel.wait_readable(self._fd)
-                finally:
+        while True:
+            try:
+                data = self.sock.recv(PEEKED_HELLO, socket.MSG_PEEK)
+            except BlockingIOError:
+                pass
+            else:
+                name = peeked_server_name(data)
+                if name is not None or len(data) <= seen:
+                    self._hello = data if self._keep_hello else b""
+                    return name
+                seen = len(data)
+                # The socket is readable already: it is to wake us when the record is whole.
+                wanted = 5 + int.from_bytes(data[3:5]) if seen >= 5 else 5
+                self._wake_at(max(wanted, seen + 1))
+            try:
+                await self._wait_until(WANT_READ, deadline)
+            finally:
+                if seen:
                     self._wake_at(1)
-        raise Failed(timeout_failure(self.side))
 
     def _wake_at(self, count: int) -> None:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)

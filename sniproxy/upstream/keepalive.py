@@ -12,9 +12,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import trio
+
 from ..config.directives.upstream import UpstreamGroup
 from ..tls.stream import SocketStream
-from .idle import IdleWatch, Wait
+from .idle import IdleWatch
 from .peers import Peer
 
 
@@ -22,12 +24,18 @@ from .peers import Peer
 class Kept:
     """One idle connection."""
 
+    group: KeptConnections
     address: Any
     """Of the peer, as `socket.connect` takes it."""
     place: object
     """The location that left it."""
     stream: SocketStream
-    wait: Wait | None = None
+    deadline: float
+    """By trio's clock."""
+
+    def over(self) -> None:
+        """It has ended, or waited for too long."""
+        self.group.end(self)
 
 
 class KeptConnections:
@@ -67,25 +75,26 @@ class KeptConnections:
             stream.shutdown()
             return
         if len(self._idle) >= settings.keepalive.connections:
-            self._close(self._idle[0])
-        kept = Kept(peer.sockaddr, place, stream)
-        kept.wait = self._watch.begin(stream, settings.keepalive_timeout, lambda: self._close(kept))
+            self.end(self._idle[0])
+        deadline = trio.current_time() + settings.keepalive_timeout
+        kept = Kept(self, peer.sockaddr, place, stream, deadline)
+        self._watch.begin(kept)
         self._idle.append(kept)
 
     def close(self) -> None:
         """Close them all."""
         for kept in tuple(self._idle):
-            self._close(kept)
+            self.end(kept)
 
-    def _close(self, kept: Kept) -> None:
+    def end(self, kept: Kept) -> None:
+        """Close one of them."""
         # nginx says no goodbye to a connection that is idle.
         self._forget(kept, self._idle.index(kept))
         kept.stream.close()
 
     def _forget(self, kept: Kept, position: int) -> None:
         del self._idle[position]
-        assert kept.wait is not None
-        self._watch.end(kept.wait)
+        self._watch.end(kept)
 
 
 @dataclass(frozen=True, slots=True)

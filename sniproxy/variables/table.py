@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ..facts import Facts
 from ..script import Lookup
@@ -31,22 +32,23 @@ def is_variable(name: str) -> bool:
 
 def lookup(facts: Facts) -> Lookup:
     """What templates are rendered with for one request."""
+    # No closure: one that knew itself would leave the facts to the garbage collector.
+    return partial(_value, facts)
 
-    def value(name: str) -> str | None:
-        of = BY_NAME.get(name)
-        if of is not None:
-            return of(facts)
-        if name in facts.variables:
-            return facts.variables[name]
-        table = facts.server.defined.get(name)
-        if table is not None:
-            return defined_value(name, table, facts, value)
-        for prefix, of_suffix in PREFIXES:
-            if name.startswith(prefix):
-                return of_suffix(facts, name[len(prefix) :])
-        return _capture(facts, int(name)) if name.isdigit() else None
 
-    return value
+def _value(facts: Facts, name: str) -> str | None:
+    of = BY_NAME.get(name)
+    if of is not None:
+        return of(facts)
+    if name in facts.variables:
+        return facts.variables[name]
+    table = facts.server.defined.get(name)
+    if table is not None:
+        return defined_value(name, table, facts, lookup(facts))
+    for prefix, of_suffix in PREFIXES:
+        if name.startswith(prefix):
+            return of_suffix(facts, name[len(prefix) :])
+    return _capture(facts, int(name)) if name.isdigit() else None
 
 
 def _capture(facts: Facts, group: int) -> str | None:

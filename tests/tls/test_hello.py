@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,14 +64,15 @@ def test_tls_12_and_no_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["W.test.", "a_b", "x" * 255, "b\xfc.test"])
-def test_what_our_upstream_side_sends(name: str) -> None:
+async def test_what_our_upstream_side_sends(name: str) -> None:
     """The name goes out as it is, and no post-quantum share with it."""
     near, far = socket.socketpair()
     with near, far:
         stream = TLSStream(near, Side.UPSTREAM, upstream_context(), server_name=name)
-        coroutine = stream.do_handshake(5)
-        with pytest.raises(RuntimeError, match="must be called from async context"):
-            coroutine.send(None)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.do_handshake, 5)
+            await trio.lowlevel.wait_readable(far)
+            nursery.cancel_scope.cancel()
         hello = parsed(far.recv(65536))
     assert hello.server_name == name.encode("latin-1")
     assert hello.supported_versions == (0x0304, 0x0303)

@@ -1,0 +1,100 @@
+"""Alarms: what they end, and what they cost."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+import trio
+import trio.testing
+
+from sniproxy import timers
+from sniproxy.timers import Alarm
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A socket that never becomes readable."""
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with near, far:
+        yield near
+
+
+async def waits(sock: socket.socket, alarm: Alarm, seconds: float) -> float:
+    """Wait for `sock` until `alarm` ends it; how long it took."""
+    began = trio.current_time()
+    alarm.set(began + seconds)
+    try:
+        with pytest.raises(trio.ClosedResourceError):
+            await trio.lowlevel.wait_readable(sock)
+    finally:
+        alarm.stop()
+    return trio.current_time() - began
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [(60.0,), (60.0, 5.0), (5.0, 60.0), (60.0, 60.0, 60.0), (3.0, 2.0, 1.0, 10.0)],
+    ids=str,
+)
+async def test_each_wait_has_its_own_time(
+    seconds: tuple[float, ...], silent: socket.socket, autojump_clock: trio.testing.MockClock
+) -> None:
+    autojump_clock.autojump_threshold = 0.01
+    alarm = Alarm(silent.fileno())
+    for time in seconds:
+        assert await waits(silent, alarm, time) == pytest.approx(time)
+        assert alarm.rang
+
+
+async def test_a_wait_that_ends_before_is_left_alone(
+    silent: socket.socket, autojump_clock: trio.testing.MockClock
+) -> None:
+    alarm = Alarm(silent.fileno())
+    alarm.set(trio.current_time() + 5)
+    alarm.stop()
+    await trio.sleep(3)
+    assert await waits(silent, alarm, 10) == pytest.approx(10)
+    alarm.set(trio.current_time() + 1)
+    assert not alarm.rang
+
+
+async def test_several_are_looked_at_in_their_order(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    ended = []
+
+    async def one(sock: socket.socket, seconds: float) -> None:
+        ended.append((seconds, round(await waits(sock, Alarm(sock.fileno()), seconds), 3)))
+
+    pairs = [socket.socketpair() for _ in range(4)]
+    async with trio.open_nursery() as nursery:
+        for (near, _), seconds in zip(pairs, (4.0, 1.0, 3.0, 1.0), strict=True):
+            nursery.start_soon(one, near, seconds)
+    assert ended == [(1.0, 1.0), (1.0, 1.0), (3.0, 3.0), (4.0, 4.0)]
+    for pair in pairs:
+        for sock in pair:
+            sock.close()
+
+
+async def test_many_waits_make_one_entry(silent: socket.socket) -> None:
+    alarm = Alarm(silent.fileno())
+    for _ in range(1000):
+        alarm.set(trio.current_time() + 60)
+        alarm.stop()
+    assert len(timers._timers_of_this_run()._heap) == 1
+
+
+async def test_discarded_alarms_are_not_kept(silent: socket.socket) -> None:
+    living = [Alarm(silent.fileno()) for _ in range(10)]
+    for alarm in living:
+        alarm.set(trio.current_time() + 60)
+    for _ in range(5 * timers.MANY):
+        alarm = Alarm(silent.fileno())
+        alarm.set(trio.current_time() + 60)
+        alarm.discard()
+    heap = timers._timers_of_this_run()._heap
+    assert len(heap) <= 2 * timers.MANY + len(living)
+    assert {entry[2] for entry in heap} >= set(living)
