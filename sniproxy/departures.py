@@ -8,40 +8,31 @@ the kernel once. Where there is no epoll nobody is watched: a request then runs 
 from __future__ import annotations
 
 import select
-from types import TracebackType
 
 import trio
 
 
 class Departure:
-    """Whether one client has closed its side; a context while it is to be acted upon.
+    """Whether one client has closed its side, and what ends with that; a context while it does.
 
     with departure:
-        answer = await …            # cancelled when the client leaves
+        answer = await …            # its connection is cancelled when the client leaves
     """
 
-    __slots__ = ("_armed", "_scope", "happened")
+    __slots__ = ("_armed", "_connection", "_matters", "happened")
 
-    def __init__(self) -> None:
+    def __init__(self, connection: trio.CancelScope) -> None:
         self.happened = False
+        self._connection = connection
+        self._matters = False
         self._armed = True
-        self._scope: trio.CancelScope | None = None
 
-    def __enter__(self) -> Departure:
-        self._scope = trio.CancelScope()
-        self._scope.__enter__()
+    def __enter__(self) -> None:
+        self._matters = True
         self._act()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
-        scope, self._scope = self._scope, None
-        assert scope is not None
-        return scope.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._matters = False
 
     def disarm(self) -> None:
         """Bear with it, until `arm`: what the client sent before its end is still read."""
@@ -57,8 +48,8 @@ class Departure:
         self._act()
 
     def _act(self) -> None:
-        if self.happened and self._armed and self._scope is not None:
-            self._scope.cancel()
+        if self.happened and self._armed and self._matters:
+            self._connection.cancel()
 
 
 class DepartureWatch:
@@ -82,9 +73,12 @@ class DepartureWatch:
         finally:
             self._epoll.close()
 
-    def begin(self, descriptor: int) -> Departure:
-        """Watch a socket from now on, until it is closed; `end` says then that it is."""
-        departure = Departure()
+    def begin(self, descriptor: int, connection: trio.CancelScope) -> Departure:
+        """Watch a socket from now on, until it is closed; `end` says then that it is.
+
+        `connection` is cancelled when the client leaves and that matters.
+        """
+        departure = Departure(connection)
         if self._epoll is not None and not self._epoll.closed:
             self._departures[descriptor] = departure
             self._epoll.register(descriptor, select.EPOLLRDHUP | select.EPOLLET)

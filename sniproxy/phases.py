@@ -47,7 +47,7 @@ class Client(Protocol):
         ...
 
     async def unless_it_leaves(self, answer: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """What `answer` comes to; 499 where the client leaves before."""
+        """What `answer` comes to; it is cancelled where the client leaves before."""
         ...
 
 

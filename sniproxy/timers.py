@@ -35,7 +35,7 @@ class Alarm:
         self.rang = False
         self.discarded = False
         self._fd = fd
-        self._timers = _timers_of_this_run()
+        self._timers = of_this_run()
 
     def set(self, deadline: float) -> None:
         """A wait begins."""
@@ -107,7 +107,8 @@ class _Timers:
 _TIMERS: trio.lowlevel.RunVar[_Timers] = trio.lowlevel.RunVar("sniproxy timers")
 
 
-def _timers_of_this_run() -> _Timers:
+def of_this_run() -> _Timers:
+    """Those of the trio program that asks; its task lives as long as the program."""
     try:
         return _TIMERS.get()
     except LookupError:

@@ -84,7 +84,7 @@ async def test_many_waits_make_one_entry(silent: socket.socket) -> None:
     for _ in range(1000):
         alarm.set(trio.current_time() + 60)
         alarm.stop()
-    assert len(timers._timers_of_this_run()._heap) == 1
+    assert len(timers.of_this_run()._heap) == 1
 
 
 async def test_discarded_alarms_are_not_kept(silent: socket.socket) -> None:
@@ -95,6 +95,6 @@ async def test_discarded_alarms_are_not_kept(silent: socket.socket) -> None:
         alarm = Alarm(silent.fileno())
         alarm.set(trio.current_time() + 60)
         alarm.discard()
-    heap = timers._timers_of_this_run()._heap
+    heap = timers.of_this_run()._heap
     assert len(heap) <= 2 * timers.MANY + len(living)
     assert {entry[2] for entry in heap} >= set(living)

@@ -85,6 +85,8 @@ class ClientConnection:
         """Seconds to wait for the next request (`keepalive_timeout`)."""
         self.departure: Departure | None = None
         """Watched from the first request on that an upstream answers."""
+        self.leaving = trio.CancelScope()
+        """Cancelled when the client leaves while its request is with an upstream."""
         self.descriptor = -1
         self.waiting = False
         """Whether it waits between two requests, so that a graceful stop may end it."""
@@ -97,7 +99,8 @@ class ClientConnection:
     async def serve(self) -> None:
         """Answer requests until the connection ends."""
         try:
-            await self._serve()
+            with self.leaving:
+                await self._serve()
         except Failed as failed:
             self.log.failure(failed.failure)
         finally:
@@ -270,6 +273,11 @@ class ClientConnection:
         except Failed as failed:
             self.log.failure(failed.failure)
             return False
+        except BaseException:
+            # Cancelled, alone or in groups.
+            if self.leaving.cancel_called:
+                self._note_departure(facts)
+            raise
         finally:
             self.reception.close()
             self._log_access(phases.location, facts)
@@ -291,7 +299,7 @@ class ClientConnection:
     # --- what the phases ask for ---
 
     async def unless_it_leaves(self, answer: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """What `answer` comes to; 499 where the client leaves before."""
+        """What `answer` comes to; the connection ends where the client leaves before."""
         departure, arriving = self._departure(), self.reception.arriving
         if arriving is not None and not arriving.is_over:
             # What a client sends before its end is read first.
@@ -299,14 +307,17 @@ class ClientConnection:
             arriving.at_end = departure.arm
         with departure:
             return await answer()
-        self.log.write(Level.INFO, CLIENT_LEFT)
-        return Special(499)
 
     def _departure(self) -> Departure:
         if self.departure is None:
             self.descriptor = self.stream.sock.fileno()
-            self.departure = self.running.watch.begin(self.descriptor)
+            self.departure = self.running.watch.begin(self.descriptor, self.leaving)
         return self.departure
+
+    def _note_departure(self, facts: Facts) -> None:
+        self.log.write(Level.INFO, CLIENT_LEFT)
+        if not (facts.status and facts.bytes_sent):
+            facts.status = 499
 
     async def body(self, facts: Facts) -> SpooledBody | Special | Response | None:
         """The request's body, read whole; None without one, an answer for one that is refused."""
@@ -337,8 +348,6 @@ class ClientConnection:
             if failed.failure.kind is FailureClass.TIMEOUT:
                 timed_out(self.stream, core)
             raise
-        if keep is None:
-            return False
         if response.silent:
             if response.status in TIMED_OUT:
                 timed_out(self.stream, core)
@@ -363,16 +372,12 @@ class ClientConnection:
         await close_in_order(self.stream, core, unread=unread or bool(self.reader.buffer))
         return False
 
-    async def _write(self, facts: Facts, response: Response, *, may_keep: bool) -> bool | None:
-        """Write a response; whether the connection may be kept, None where the client has left."""
+    async def _write(self, facts: Facts, response: Response, *, may_keep: bool) -> bool:
+        """Write a response; whether the connection may be kept."""
         if not response.watched:
             return await self.writer.write(facts, response, may_keep=may_keep)
         with self._departure():
             return await self.writer.write(facts, response, may_keep=may_keep)
-        self.log.write(Level.INFO, CLIENT_LEFT)
-        if not facts.bytes_sent:
-            facts.status = 499
-        return None
 
     async def _refuse(self, refused: BadRequest, *, silent: bool = False) -> bool:
         """Answer a malformed head with its page, and close; `silent` leaves the page out."""
@@ -412,8 +417,10 @@ class ClientConnection:
         return False
 
     def _log_access(self, location: RunningLocation, facts: Facts) -> None:
+        if not location.access_logs:
+            return
         self.log.action = "logging request"
-        if trio.current_effective_deadline() == -math.inf:
+        if not self.leaving.cancel_called and trio.current_effective_deadline() == -math.inf:
             return  # a fast stop: nginx leaves without a word
         for target in location.access_logs:
             target.write(facts, self.log)

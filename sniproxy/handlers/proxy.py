@@ -227,10 +227,12 @@ class ProxyHandler:
         buffered = is_buffered(accelerated, proxy.proxy_buffering)
         if not buffered:
             facts.limit_rate = 0
-        body = None if switches else answer.body(self._reading(buffered, values, log))
+        reading = self._reading(buffered, values, log)
+        whole = None if switches or proxy.proxy_force_ranges else answer.whole_body()
+        body = None if switches or whole is not None else answer.body(reading)
         response = Response(
             head.status,
-            b"" if body is None else body,
+            whole or b"" if body is None else body,
             content_type=content_type,
             content_length=head.content_length,
             headers=tuple(reply.headers),

@@ -195,6 +195,10 @@ def _vectors(body: bytes | None, size: int) -> tuple[bytes, ...]:
 def _server_name(body: bytes | None) -> bytes | None:
     if not body:
         return None
+    if body[2:3] == b"\0" and len(body) == 5 + int.from_bytes(body[3:5]) == 2 + int.from_bytes(
+        body[:2]
+    ):
+        return body[5:]  # one name, as everybody sends it
     names = _Reader(_Reader(body).vector(2))
     while names.rest:
         kind, name = names.number(1), names.vector(2)

@@ -14,7 +14,7 @@ import trio
 
 from ..config.directives.proxy import LocalAddress, Proxy
 from ..facts import Facts, Try
-from ..http.upstream_head import EARLY_HINTS, NotHTTP, read_response_head
+from ..http.upstream_head import EARLY_HINTS, WITHOUT_BODY, NotHTTP, read_response_head
 from ..logs.error import ConnectionLog
 from ..message import Failed, Header, Level, ResponseHead
 from ..tls.stream import SocketStream, TLSStream
@@ -89,6 +89,20 @@ class Answer:
             log=attempt.outgoing.log,
             give_back=attempt.answered,
         )
+
+    def whole_body(self) -> bytes | None:
+        """Its body, if it is here to the last byte and no byte more; the peer is given back."""
+        attempt, head = self.attempt, self.head
+        if head.content_length != len(self.rest) or head.chunked or head.status in WITHOUT_BODY:
+            return None
+        if attempt.outgoing.method == "HEAD":
+            return None
+        facts = attempt.facts
+        facts.response_length += len(self.rest)
+        facts.response_time = time.monotonic() - facts.began
+        attempt.outgoing.log.action = "sending to client"
+        attempt.answered(head.keepalive)
+        return self.rest
 
     def abandon(self) -> None:
         """Be done with it: another place answers."""

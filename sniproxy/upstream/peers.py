@@ -64,10 +64,15 @@ class Upstream:
     kept: KeptConnections | None = None
     """The connections that wait for another request; None where each is used once."""
 
-    @property
-    def single(self) -> bool:
-        """A lone peer is never put aside, however often it fails."""
-        return len(self.peers) == 1 and not self.backups
+    single: bool = field(init=False)
+    """A lone peer is never put aside, however often it fails."""
+    tries: int = field(init=False)
+    """The peers that one request may try: those that are not `down`."""
+
+    def __post_init__(self) -> None:
+        both = (*self.peers, *self.backups)
+        self.single = len(both) == 1 and not self.backups
+        self.tries = sum(not peer.settings.down for peer in both)
 
     def turns(self, facts: Facts) -> Turns:
         """The turns of one request."""
@@ -81,8 +86,7 @@ class Turns:
         self.upstream = upstream
         self.peers = upstream.peers
         """Those that it is the turn of: the backups come when nobody else is left."""
-        both = (*upstream.peers, *upstream.backups)
-        self.tries_left = sum(not peer.settings.down for peer in both)
+        self.tries_left = upstream.tries
         self._now = 0
         self._tried: set[Peer] = set()
 

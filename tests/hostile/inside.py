@@ -11,6 +11,7 @@ from pathlib import Path
 import trio
 from trio.testing import MockClock
 
+from sniproxy import timers
 from sniproxy.config import parse
 from sniproxy.logs.error import Target
 from sniproxy.message import Level
@@ -103,6 +104,7 @@ async def serving(folder: Path, ports: Ports) -> AsyncIterator[Inside]:
     log = Lines()
     config = parse(ports.fill(CONFIGURATION))
     paths = Paths(str(folder), str(folder))
+    timers.of_this_run()  # whose task is not the server's
     outside = Remains.count()
     site = build_site(config, paths, observers=[Target(log, Level.INFO)])
     server = Server(site, site.bind(lambda error: None))
