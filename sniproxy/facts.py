@@ -258,7 +258,7 @@ class Facts:
 
     def subrequest(self, uri: str) -> Facts:
         """The facts of a request inside this one, for another path; variables are shared."""
-        request = replace(self.request, content_length=None, chunked=False)
+        request = self.request._replace(content_length=None, chunked=False)
         return replace(
             self,
             request=request,

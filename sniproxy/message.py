@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 Header = tuple[str, str]
 """One header field: name and value as received, without the colon and outer blanks."""
@@ -120,8 +120,7 @@ class ConfigError(Exception):
         super().__init__(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request head that passed nginx's grammar (`http/head.py`)."""
 
     line: str
@@ -150,8 +149,7 @@ class Request:
         return first_header(self.headers, name)
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(NamedTuple):
     """A response head that passed nginx's grammar (`http/head.py`)."""
 
     version: int
@@ -210,8 +208,7 @@ class Upgraded(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """An answer on its way to the client, before it is framed."""
 
     status: int
@@ -250,17 +247,17 @@ class Response:
 
     def with_status(self, status: int) -> Response:
         """The same answer under another status (`error_page`)."""
-        return replace(self, status=status, status_line=None)
+        return self._replace(status=status, status_line=None)
 
     def carrying(self, headers: tuple[Header, ...]) -> Response:
         """The same answer with these fields before its own."""
-        return replace(self, headers=(*headers, *self.headers)) if headers else self
+        return self._replace(headers=(*headers, *self.headers)) if headers else self
 
     def without_body(self) -> Response:
         """The same answer when nobody will read its body."""
         if not isinstance(self.body, bytes):
             self.body.abandon()
-        return replace(self, body=b"")
+        return self._replace(body=b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ times; the client's connection is asked for nothing but the request's body.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Protocol
 
 from .facts import Detour, Facts
@@ -97,7 +96,7 @@ class Phases:
                 outcome = filtered(outcome, self.facts)
                 if isinstance(outcome, Response):
                     outcome = outcome.carrying(self.facts.carried)
-                    return replace(outcome, closes=True) if self.closes else outcome
+                    return outcome._replace(closes=True) if self.closes else outcome
             elif isinstance(outcome, Special):
                 outcome = self._error_page(outcome)
             else:

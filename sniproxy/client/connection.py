@@ -132,11 +132,11 @@ class ClientConnection:
     async def _handshake(self) -> bool:
         """False where the client has closed; plain HTTP on a TLS port goes on without TLS."""
         self.log.action = "SSL handshaking"
-        first = await self.stream.peek_byte(self._time_left())
-        if not first:
+        peeked = await self.stream.peek(self._time_left())
+        if not peeked:
             self.log.write(Level.INFO, "client closed connection")
             return False
-        if first != b"\x16" and not first[0] & 0x80:
+        if peeked[0] != 0x16 and not peeked[0] & 0x80:
             return True
         began, started = time.time(), time.monotonic()
         running = self.running
@@ -146,6 +146,7 @@ class ClientConnection:
             running.tls_of(self.listener, self.default).base,
             choose=self._choose,
             dialect=running.dialect,
+            peeked=peeked,
             keep_hello=running.keep_hellos,
         )
         self.stream = self.connection.tls = tls

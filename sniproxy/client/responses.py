@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..facts import Facts
 from ..http.dates import http_date
@@ -44,7 +43,7 @@ class ResponseWriter:
             and core.chunked_transfer_encoding
         )
         if chunked and response.content_length is not None:
-            response = replace(response, content_length=None)
+            response = response._replace(content_length=None)
         keepalive = (
             may_keep
             and request.keepalive

@@ -7,7 +7,6 @@ lines of the error log, their causes and cures behind it; to any other the page 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from ..config.cidr import Network, parse_ip, parse_network
 from ..facts import Facts
@@ -111,4 +110,4 @@ def with_detail(
         server = pages.server_field(facts.location.core.server_tokens)
         body = explained.text(pages.status_line(page.status), server, detail)
         form = "text/plain; charset=utf-8"
-    return replace(page, body=body, content_type=form, content_length=len(body))
+    return page._replace(body=body, content_type=form, content_length=len(body))

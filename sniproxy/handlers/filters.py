@@ -42,7 +42,7 @@ def filtered(response: Response, facts: Facts) -> Response | Special:
     if facts.method == "HEAD":
         outcome = outcome.without_body()
     if outcome.status not in DATED:
-        outcome = replace(outcome, last_modified=None)
+        outcome = outcome._replace(last_modified=None)
     return outcome
 
 
@@ -57,7 +57,7 @@ def _unless_known(response: Response, facts: Facts) -> Response | Special:
         return Special(412)
     if verdict == "send":
         return response
-    return replace(response.without_body(), status=304, content_type="", content_length=None)
+    return response.without_body()._replace(status=304, content_type="", content_length=None)
 
 
 def _in_parts(response: Response, facts: Facts) -> Response | Special:
@@ -76,19 +76,17 @@ def _in_parts(response: Response, facts: Facts) -> Response | Special:
     except NotSatisfiable:
         return Special(416, headers=(("Content-Range", f"bytes */{length}"),))
     if not parts:
-        return replace(response, headers=(*response.headers, ("Accept-Ranges", "bytes")))
+        return response._replace(headers=(*response.headers, ("Accept-Ranges", "bytes")))
     if len(parts) == 1:
         start, end = parts[0]
-        return replace(
-            response,
+        return response._replace(
             status=206,
             body=body.of(parts),
             content_length=end - start,
             headers=(*response.headers, ("Content-Range", content_range(parts[0], length))),
         )
     whole = multipart(parts, length, response.content_type)
-    return replace(
-        response,
+    return response._replace(
         status=206,
         body=body.of(whole.pieces),
         content_type=whole.content_type,

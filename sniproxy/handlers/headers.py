@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..config.directives.headers import (
     AddedField,
@@ -68,10 +67,10 @@ def fields_so_far(response: Response) -> tuple[Header, ...]:
 def _added(response: Response, name: str, value: str) -> Response:
     kind = name.lower()
     if kind not in _REPLACED:
-        return replace(response, headers=(*response.headers, (name, value))) if value else response
+        return response._replace(headers=(*response.headers, (name, value))) if value else response
     if kind == "last-modified":
-        response = replace(response, last_modified=None)
-    return replace(response, headers=replaced(response.headers, name, value))
+        response = response._replace(last_modified=None)
+    return response._replace(headers=replaced(response.headers, name, value))
 
 
 def replaced(headers: Sequence[Header], name: str, value: str) -> tuple[Header, ...]:
@@ -93,7 +92,7 @@ def _trailing(response: Response, fields: Sequence[AddedField], values: Lookup) 
         own = [(field.name, field.value.render(values)) for field in fields]
         return (*(before() if before is not None else ()), *(field for field in own if field[1]))
 
-    return replace(response, trailers=trailers, ends_in_trailers=True)
+    return response._replace(trailers=trailers, ends_in_trailers=True)
 
 
 # expires
@@ -121,7 +120,7 @@ def _expiring(response: Response, expires: Expires, *, negative: bool) -> Respon
             headers.append((name, value))
         else:
             headers[index] = (headers[index][0], value)
-    return replace(response, headers=tuple(headers))
+    return response._replace(headers=tuple(headers))
 
 
 def _first(response: Response, name: str) -> int | None:

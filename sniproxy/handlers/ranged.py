@@ -5,8 +5,6 @@ One range at most: what has gone by can not be had again.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..facts import Facts
 from ..http.dates import parse_http_date
 from ..http.ranges import NotSatisfiable, RangeRules, content_range, wanted_ranges
@@ -31,11 +29,10 @@ def ranged(response: Response, facts: Facts) -> Response | Special:
         facts.carried = tuple([f for f in response.headers if f[0].lower() not in OF_THE_WHOLE])
         return Special(416, headers=(("Content-Range", f"bytes */{length}"),))
     if not parts:
-        return replace(response, headers=(*response.headers, ("Accept-Ranges", "bytes")))
+        return response._replace(headers=(*response.headers, ("Accept-Ranges", "bytes")))
     start, end = parts[0]
     assert not isinstance(response.body, bytes)
-    return replace(
-        response,
+    return response._replace(
         status=206,
         status_line=None,
         body=PartOf(response.body, start, end),

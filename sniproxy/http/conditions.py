@@ -10,6 +10,8 @@ from .dates import parse_http_date
 
 Verdict = Literal["send", "not modified", "failed"]
 
+_IF: Final = frozenset(("If-", "if-", "IF-", "iF-"))
+"""How the name of a condition begins: most requests have none."""
 _NEXT: Final = re.compile(r"[^,]*[ \t,]*")
 
 
@@ -20,6 +22,8 @@ def judge(
 
     `if_modified_since` is the directive: `off`, `exact` or `before`.
     """
+    if not any(name[:3] in _IF for name, _ in request.headers):
+        return "send"
     unmodified_since = request.header("if-unmodified-since")
     if unmodified_since is not None and not _unmodified(unmodified_since, modified):
         return "failed"

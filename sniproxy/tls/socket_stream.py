@@ -18,6 +18,8 @@ from .errors import socket_failure, timeout_failure
 from .openssl import WANT_READ, WANT_WRITE
 
 CHUNK = 16384
+PEEKED = 65536
+"""Bytes that are looked at before they are read, at most."""
 EAGER_TURNS = 32
 """How many operations in a row may succeed at once before others get their turn."""
 
@@ -26,7 +28,8 @@ class SocketStream:
     """A plain connection. Not for several readers, nor several writers, at a time."""
 
     def __init__(self, sock: socket.socket, side: Side) -> None:
-        sock.setblocking(False)
+        if sock.gettimeout() != 0:
+            sock.setblocking(False)
         self.sock = sock
         self.side = side
         self.broken = False
@@ -56,9 +59,9 @@ class SocketStream:
         """
         return await self._receive(timeout, max_bytes, 0)
 
-    async def peek_byte(self, timeout: float) -> bytes:
-        """The first byte that has arrived, left where it is; b"" when the peer has closed."""
-        return await self._receive(timeout, 1, socket.MSG_PEEK)
+    async def peek(self, timeout: float) -> bytes:
+        """What has arrived, left where it is; b"" when the peer has closed."""
+        return await self._receive(timeout, PEEKED, socket.MSG_PEEK)
 
     async def _receive(self, timeout: float, max_bytes: int, flags: int) -> bytes:
         self._check_open()
@@ -148,6 +151,10 @@ class SocketStream:
         # by now.
         if self.sock.fileno() < 0:
             raise trio.ClosedResourceError
+
+    async def wait_writable(self, timeout: float) -> None:
+        """Wait for room to write, which a new connection has once it stands; raises Failed."""
+        await self._wait(WANT_WRITE, timeout)
 
     async def _wait(self, want: int, timeout: float) -> None:
         await self._wait_until(want, trio.current_time() + timeout)

@@ -40,11 +40,9 @@ from .hello import ClientHello, NotTLS, parse_client_hello, peeked_server_name
 from .offers import GROUPS, named
 from .openssl import WANT_READ, WANT_WRITE, Session
 from .peer_certificate import PeerCertificate
-from .socket_stream import CHUNK, SocketStream
+from .socket_stream import CHUNK, PEEKED, SocketStream
 
 __all__ = ["REJECT", "Choose", "Reject", "SocketStream", "TLSStream"]
-
-PEEKED_HELLO = 65536
 
 
 class Reject(enum.Enum):
@@ -79,11 +77,13 @@ class TLSStream(SocketStream):
         session: Session | None = None,
         alpn: bytes = b"",
         choose: Choose | None = None,
+        peeked: bytes = b"",
         keep_hello: bool = False,
         dialect: Dialect = NATIVE,
     ) -> None:
-        """`server_name`, `session` and `alpn` (wire format) are for the upstream side, `choose`
-        and `keep_hello` (for `offered_…`) are for the client side."""
+        """`server_name`, `session` and `alpn` (wire format) are for the upstream side, `choose`,
+        `peeked` (what is known to have come) and `keep_hello` (for `offered_…`) are for the client
+        side."""
         super().__init__(sock, side)
         self.context = context
         self.server_name = server_name
@@ -92,7 +92,7 @@ class TLSStream(SocketStream):
         self.established = False
         self._choose = choose
         self._keep_hello = keep_hello
-        self._hello = b""
+        self._hello = peeked
         self._client_certificate: PeerCertificate | None = None
         self._choice: SSL.Context | Reject | None = None
         self._choose_error: Exception | None = None
@@ -208,12 +208,9 @@ class TLSStream(SocketStream):
     async def _peeked_server_name(self, deadline: float) -> str | None:
         """The SNI of a hello that is left where it is; None where the client has closed."""
         seen = 0
+        data: bytes | None = self._hello or self._peeked()
         while True:
-            try:
-                data = self.sock.recv(PEEKED_HELLO, socket.MSG_PEEK)
-            except BlockingIOError:
-                pass
-            else:
+            if data is not None:
                 name = peeked_server_name(data)
                 if name is not None or len(data) <= seen:
                     self._hello = data if self._keep_hello else b""
@@ -227,6 +224,14 @@ class TLSStream(SocketStream):
             finally:
                 if seen:
                     self._wake_at(1)
+            data = self._peeked()
+
+    def _peeked(self) -> bytes | None:
+        """What there is to read; None while there is nothing."""
+        try:
+            return self.sock.recv(PEEKED, socket.MSG_PEEK)
+        except BlockingIOError:
+            return None
 
     def _wake_at(self, count: int) -> None:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import trio
 
@@ -36,8 +36,7 @@ EAGER = 16384
 """Bytes of a body that fit into any socket's buffer: sending them waits for nobody."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """What one request sends to whichever peer answers it."""
 
     upstream: Upstream
@@ -66,8 +65,7 @@ class Outgoing:
         return f"{self.scheme}://{name}{separator}{self.uri}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A response whose head is in; all that follows is still with the peer."""
 
     head: ResponseHead

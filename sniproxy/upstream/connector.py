@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import trio
 from OpenSSL import SSL
 
 from ..config.directives.proxy import LocalAddress, Proxy
@@ -40,8 +39,6 @@ _ORDINARY = frozenset(
 )
 
 DEFAULTS = Proxy.resolve()
-
-TIMED_OUT = Failure("upstream timed out", kind=FailureClass.TIMEOUT, errno=errno.ETIMEDOUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +88,12 @@ async def connect(
         _set_options(sock, proxy)
         if local is not None:
             _bind(sock, local)
-        await _finish_connect(sock, peer, timeout)
+        stream = SocketStream(sock, Side.UPSTREAM)
+        await _finish_connect(stream, peer, timeout)
     except BaseException:
         sock.close()
         raise
-    return SocketStream(sock, Side.UPSTREAM)
+    return stream
 
 
 def _set_options(sock: socket.socket, proxy: Proxy) -> None:
@@ -122,18 +120,21 @@ def _bind(sock: socket.socket, local: LocalAddress) -> None:
         raise Failed(Failure(text, Level.CRIT, FailureClass.INTERNAL, number)) from None
 
 
-async def _finish_connect(sock: socket.socket, peer: Peer, timeout: float) -> None:
+async def _finish_connect(stream: SocketStream, peer: Peer, timeout: float) -> None:
+    sock = stream.sock
     try:
         refused = sock.connect_ex(peer.sockaddr)
     except OSError as error:
         refused = error.errno or errno.EINVAL
     if refused == errno.EINPROGRESS:
-        with trio.move_on_after(timeout) as timer:
-            await trio.lowlevel.wait_writable(sock)
-        if timer.cancelled_caught:
-            raise Failed(TIMED_OUT)
-        refused = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         text = "connect() failed"
+        # A peer on this machine has answered by now.
+        refused = sock.connect_ex(peer.sockaddr)
+        if refused == errno.EALREADY:
+            await stream.wait_writable(timeout)
+            refused = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        elif refused == errno.EISCONN:
+            refused = 0
     else:
         text = f"connect() to {peer.name} failed"
     if refused:

@@ -160,7 +160,7 @@ def ours(case: Case, files: Files, dialect: Dialect) -> tuple[str, str]:
             listener.accept()[0], Side.CLIENT, context, choose=choose, dialect=dialect
         )
         try:
-            assert await stream.peek_byte(5)
+            assert await stream.peek(5)
             await stream.do_handshake(5)
             await stream.receive_some(5)
         except Failed as error:

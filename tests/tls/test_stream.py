@@ -133,14 +133,14 @@ def test_a_short_read_leaves_the_rest(files: Files) -> None:
     run(main)
 
 
-def test_a_peeked_byte_stays(files: Files) -> None:
+def test_what_is_peeked_stays(files: Files) -> None:
     async def main() -> None:
         near, far = plain_pair()
         await near.send_all(b"GET", 5)
-        assert await far.peek_byte(5) == b"G"
+        assert await far.peek(5) == b"GET"
         assert await far.receive_some(5) == b"GET"
         near.close()
-        assert await far.peek_byte(5) == b""
+        assert await far.peek(5) == b""
         far.close()
 
     run(main)
@@ -157,7 +157,7 @@ def test_nobody_waits_for_ever(side: Side, files: Files) -> None:
 
     async def main() -> None:
         server, client = contexts(files)
-        for operation in ("receive_some", "peek_byte", "send_all", "do_handshake"):
+        for operation in ("receive_some", "peek", "send_all", "do_handshake"):
             near, far = socket.socketpair()
             stream: Any = SocketStream(near, side)
             if operation == "do_handshake":
