@@ -1,5 +1,5 @@
 """`python -m benchmarks [--quick] [--case a,c,…]`: the tables, and exit code 1 if a figure of
-sniproxy's is invalid."""
+sniproxy's is invalid. `python -m benchmarks floor`: the crypto alone."""
 
 from __future__ import annotations
 
@@ -8,86 +8,122 @@ import json
 import os
 import resource
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.cases import CASES, DEFAULT, Case
-from benchmarks.measure import QUICK, THOROUGH, Bench, bench
-from benchmarks.programs import Program, find_programs
-from benchmarks.report import Result, as_json, ours_is_invalid, render, summarise
-
-RESULTS = Path(__file__).parent / "results"
+from benchmarks import floor, publish
+from benchmarks.cases import CASES, Case
+from benchmarks.finding import before, find_programs
+from benchmarks.measure import QUICK, THOROUGH, bench
+from benchmarks.peers import PEERS
+from benchmarks.report import as_json, ours_is_invalid, render, summarise
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.save and arguments.case != list(CASES.values()):
+        parser.error("--save is for all cases")
+    if arguments.floor:
+        return floor.main()
     plan = QUICK if arguments.quick else THOROUGH
     # A thousand connections need more than the usual soft limit, here and in the programs.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    programs, missing = find_programs()
+    try:
+        programs, missing = find_programs(dict(arguments.peer))
+        if arguments.before:
+            programs.append(before(arguments.before))
+    except FileNotFoundError as error:
+        parser.error(str(error))
     for line in missing:
         print(line)
     print(
         f"{os.cpu_count()} CPUs for proxy, clients and origin together: a rate is the machine's,"
-        f" CPU time the proxy's alone. Medians of {plan.rounds} rounds; × is the ratio within a"
-        " round, median (range).\n",
+        f" CPU time the proxy's alone.\nMedians of {plan.rounds} rounds (of {plan.peer_rounds} for"
+        " peers); × is the ratio within a round, median (range).\n",
         flush=True,
     )
     results = []
     with bench(plan) as stand:
         for case in arguments.case:
-            results.append(_run(stand, case, programs))
+            results.append(summarise(case, programs, stand.rounds(case, programs)))
             print(render(results[-1]), end="\n\n", flush=True)
-    for file in _files(arguments.json, arguments.save):
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps(as_json(results, programs, plan), indent=1) + "\n")
+    told = as_json(results, programs, plan, floor.floor())
+    tables = "\n\n".join(render(result) for result in results)
+    where = publish.MEASURED if arguments.save else publish.LAST
+    for file in publish.write(told, tables, where):
         print(f"written to {file}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(told, indent=1) + "\n")
+    if arguments.save:
+        publish.main()
     return int(ours_is_invalid(results))
-
-
-def _run(stand: Bench, case: Case, programs: Sequence[Program]) -> Result:
-    rounds = [stand.round_(case, programs, first) for first in range(stand.plan.rounds)]
-    return summarise(case, programs, rounds)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="sniproxy beside the real nginx: CPU time of the proxy, round by round.",
+        description="sniproxy beside the real nginx and its peers: CPU time of the proxy, round by"
+        " round. The table, all figures as JSON and a plot go to benchmarks/results/last.*.",
         epilog="cases: " + "; ".join(f"{case.letter} {case.title}" for case in CASES.values()),
     )
     parser.add_argument(
-        "--quick", action="store_true", help="few short rounds: under two minutes for a,c"
+        "floor", nargs="?", choices=["floor"], help="measure the crypto alone, in memory"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="few short rounds, one for peers: all cases in under three minutes",
     )
     parser.add_argument(
         "--case",
         type=_cases,
-        default=_cases(",".join(DEFAULT)),
+        default=list(CASES.values()),
         metavar="a,c,…",
-        help=f"letters of cases, or all (default: {','.join(DEFAULT)})",
+        help="letters of cases (default: all); h is ha and hc",
+    )
+    parser.add_argument(
+        "--peer",
+        type=_peer,
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help=f"where to find one of {', '.join(PEERS)}, if it is not on the PATH; NAME= leaves it"
+        " out",
+    )
+    parser.add_argument(
+        "--before", type=Path, metavar="TREE", help="measure the sniproxy of another tree too"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     parser.add_argument(
-        "--save", action="store_true", help="write them to a dated file in benchmarks/results"
+        "--save",
+        action="store_true",
+        help="write to benchmarks/results/measured.* instead, and the figures into README.md and"
+        " docs/performance.md",
     )
     return parser
 
 
 def _cases(text: str) -> list[Case]:
-    letters = list(CASES) if text == "all" else text.split(",")
-    unknown = [letter for letter in letters if letter not in CASES]
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"no case {', '.join(unknown)}; there are {', '.join(CASES)}"
-        )
-    return [CASES[letter] for letter in letters]
+    chosen = []
+    for letter in text.split(","):
+        found = [CASES[letter]] if letter in CASES else _beginning_with(letter)
+        if not found:
+            raise argparse.ArgumentTypeError(f"no case {letter}; there are {', '.join(CASES)}")
+        chosen += found
+    return chosen
 
 
-def _files(named: Path | None, save: bool) -> list[Path]:
-    dated = RESULTS / time.strftime("%Y-%m-%dT%H%M%SZ.json", time.gmtime())
-    return [*([named] if named else []), *([dated] if save else [])]
+def _beginning_with(letter: str) -> list[Case]:
+    return [case for name, case in CASES.items() if letter and name.startswith(letter)]
+
+
+def _peer(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if name not in PEERS or not equals:
+        raise argparse.ArgumentTypeError(f"not NAME=PATH with one of {', '.join(PEERS)}")
+    return name, path
 
 
 if __name__ == "__main__":

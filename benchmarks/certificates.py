@@ -16,7 +16,8 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def write_certificates(directory: Path) -> None:
-    """Makes `ecdsa.crt`, `ecdsa.key` (P-256), `rsa.crt`, `rsa.key` (2048 bits) in `directory`."""
+    """Makes `ecdsa.crt`, `ecdsa.key` (P-256), `rsa.crt`, `rsa.key` (2048 bits) in `directory`, and
+    `ecdsa.pem`, `rsa.pem` with both."""
     _write(directory, "ecdsa", ec.generate_private_key(ec.SECP256R1()))
     _write(directory, "rsa", rsa.generate_private_key(public_exponent=65537, key_size=2048))
 
@@ -36,7 +37,10 @@ def _write(directory: Path, name: str, key: PrivateKey) -> None:
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
-    (directory / f"{name}.crt").write_bytes(certificate.public_bytes(pem))
-    (directory / f"{name}.key").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    public = certificate.public_bytes(pem)
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    (directory / f"{name}.crt").write_bytes(public)
+    (directory / f"{name}.key").write_bytes(private)
+    (directory / f"{name}.pem").write_bytes(public + private)

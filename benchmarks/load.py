@@ -20,6 +20,7 @@ from typing import Protocol
 
 from benchmarks.cases import Mode
 from benchmarks.wire import (
+    CIPHER,
     SERVER_NAME,
     SOCKET_SECONDS,
     Unexpected,
@@ -65,6 +66,7 @@ class Task:
     size: int
     warm: float
     window: float
+    cipher: str
 
 
 class Client:
@@ -73,7 +75,8 @@ class Client:
     Raises `Unexpected` or OSError (ssl.SSLError is one).
     """
 
-    def __init__(self, port: int, mode: Mode, size: int) -> None:
+    def __init__(self, port: int, mode: Mode, size: int, cipher: str = CIPHER) -> None:
+        self._cipher = cipher
         self._port = port
         self._mode = mode
         self._size = size
@@ -105,7 +108,7 @@ class Client:
     def _connect(self, tally: Tally) -> ssl.SSLSocket:
         sock = connect(self._port)
         tls = self._context.wrap_socket(sock, server_hostname=SERVER_NAME, session=self._session)
-        check_agreed(tls)
+        check_agreed(tls, self._cipher)
         if tls.session_reused:
             tally.resumed += 1
         else:
@@ -205,7 +208,7 @@ def _work(pipe: Connection) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             task: Task = pipe.recv()
-            with contextlib.closing(Client(task.port, task.mode, task.size)) as client:
+            with contextlib.closing(Client(task.port, task.mode, task.size, task.cipher)) as client:
                 warm = load(client, task.warm)
                 pipe.send(None)
                 pipe.recv()

@@ -6,18 +6,23 @@ import contextlib
 import itertools
 import math
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.cases import IDLE_CONNECTIONS, MEMORY, START, Case, Mode, nginx_conf
+from benchmarks.cases import IDLE_CONNECTIONS, MEMORY, START, Case, Mode
 from benchmarks.certificates import write_certificates
 from benchmarks.load import Client, Generator, Tally, Task, load, reason, running_generator
 from benchmarks.origin import Counts, Origin, running_origin
-from benchmarks.programs import Broken, Program, Running, running
+from benchmarks.programs import Broken, Family, Place, Program, Running, running
 from benchmarks.wire import HOST, Unexpected
+
+LIBRARIES = "trio, h11, OpenSSL.SSL, cryptography.x509"
+"""What sniproxy cannot start without."""
 
 SETTLE_SECONDS = 0.03
 """What a proxy has left to do when the last client is content: closing connections."""
@@ -25,24 +30,33 @@ SETTLE_SECONDS = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long and how often; seconds."""
+    """How long and how often; seconds. Peers are there in the first `peer_rounds`; memory of idle
+    connections, which hardly varies, is looked at in the first `memory_rounds`."""
 
     rounds: int
     warm: float
     window: float
+    peer_rounds: int
+    memory_rounds: int
     processes: int = 4
 
 
-QUICK = Plan(rounds=5, warm=0.4, window=1.5)
-THOROUGH = Plan(rounds=7, warm=1.0, window=4.0)
+QUICK = Plan(rounds=3, warm=0.2, window=0.6, peer_rounds=1, memory_rounds=1)
+THOROUGH = Plan(rounds=7, warm=1.0, window=4.0, peer_rounds=7, memory_rounds=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The figures by the keys of the case's columns, or why there are none."""
+    """The figures by the keys of the case's columns, or why there are none: they would not be what
+    the case promises, or the program cannot do the case."""
 
     figures: Mapping[str, float]
     invalid: str | None = None
+    cannot: str | None = None
+
+
+Round = Mapping[str, Turn]
+"""A turn for each program that takes part, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +70,28 @@ class Bench:
     generator: Generator
     _numbers: Iterator[int]
 
-    def round_(self, case: Case, programs: Sequence[Program], first: int) -> list[Turn]:
-        """A turn for each of `programs`, in their order; the one at index `first` begins,
-        so that over the rounds nobody is always the one that follows another."""
-        turns = {}
-        for step in range(len(programs)):
-            index = (first + step) % len(programs)
-            turns[index] = self.turn(case, programs[index])
-        return [turns[index] for index in range(len(programs))]
+    def rounds(self, case: Case, programs: Sequence[Program]) -> list[Round]:
+        """All rounds of a case."""
+        number = self.plan.memory_rounds if case.kind is MEMORY else self.plan.rounds
+        return [self._round(case, programs, index) for index in range(number)]
+
+    def _round(self, case: Case, programs: Sequence[Program], number: int) -> Round:
+        """In each round another program begins, so that over the rounds nobody is always the one
+        that follows another."""
+        with_peers = number < self.plan.peer_rounds
+        part = [p for p in programs if with_peers or p.family is not Family.PEER]
+        first = number % len(part)
+        return {program.name: self.turn(case, program) for program in part[first:] + part[:first]}
 
     def turn(self, case: Case, program: Program) -> Turn:
-        """Starts `program` for this turn alone, under the file that all of them get."""
-        text = nginx_conf(case, self.port, self.origin.port, self.directory)
+        """Starts `program` for this turn alone, configured like all others."""
+        if case.letter in program.cannot:
+            return Turn({}, cannot=program.cannot[case.letter])
         directory = self.directory / f"turn{next(self._numbers)}"
+        place = Place(directory, self.port, self.origin.port, self.directory)
         began = time.perf_counter()
         try:
-            with running(program, text, directory, self.port) as proxy:
+            with running(program, case, place) as proxy:
                 figures = _MEASURES.get(case.kind, _exchanges)(self, case, proxy, began)
                 complaint = proxy.complaint()
         except (Broken, Unexpected, OSError) as error:
@@ -105,7 +125,7 @@ def _exchanges(bench: Bench, case: Case, proxy: Running, began: float) -> dict[s
     time and exchanges belong to each other exactly."""
     plan = bench.plan
     processes = 1 if case.alone else plan.processes
-    task = Task(processes, bench.port, case.client, case.size, plan.warm, plan.window)
+    task = Task(processes, bench.port, case.client, case.size, plan.warm, plan.window, proxy.cipher)
     before: list[tuple[float, Counts]] = []
 
     def look() -> None:
@@ -115,6 +135,7 @@ def _exchanges(bench: Bench, case: Case, proxy: Running, began: float) -> dict[s
     tally, seconds = bench.generator.run(task, look)
     time.sleep(SETTLE_SECONDS)
     (cpu_before, counts_before), cpu = before[0], proxy.cpu_seconds()
+    memory = proxy.memory_kib()
     seen = bench.origin.counts() - counts_before
     if broken := broken_promise(case, tally, seen, processes):
         raise Unexpected(proxy.complaint() or broken)
@@ -124,17 +145,20 @@ def _exchanges(bench: Bench, case: Case, proxy: Running, began: float) -> dict[s
         "cpu": (cpu - cpu_before) / units * 1e6,
         "p50": percentile(tally.latencies, 50) * 1e3,
         "p99": percentile(tally.latencies, 99) * 1e3,
+        "memory": memory / 1024,
     }
 
 
 def _memory(bench: Bench, case: Case, proxy: Running, began: float) -> dict[str, float]:
     """What a thousand connections cost that were each answered once and now idle."""
-    load(Client(bench.port, Mode.FULL, case.size), bench.plan.warm)
+    warm = load(Client(bench.port, Mode.FULL, case.size, proxy.cipher), bench.plan.warm)
+    if warm.failure:
+        raise Unexpected(warm.failure)
     before = proxy.memory_kib()
     tally = Tally()
     with contextlib.ExitStack() as stack:
         for _ in range(IDLE_CONNECTIONS):
-            client = Client(bench.port, case.client, case.size)
+            client = Client(bench.port, case.client, case.size, proxy.cipher)
             stack.callback(client.close)
             client.exchange(tally)
         time.sleep(SETTLE_SECONDS)
@@ -143,9 +167,18 @@ def _memory(bench: Bench, case: Case, proxy: Running, began: float) -> dict[str,
 
 
 def _start(bench: Bench, case: Case, proxy: Running, began: float) -> dict[str, float]:
-    """From the start of the process to the first answer, handshake included."""
-    Client(bench.port, case.client, case.size).exchange(Tally())
-    return {"start": (time.perf_counter() - began) * 1e3}
+    """From the start of the process to the first answer, handshake included; and what of it is not
+    the import of the libraries (a Python alone, with those that sniproxy stands on)."""
+    Client(bench.port, case.client, case.size, proxy.cipher).exchange(Tally())
+    start = time.perf_counter() - began
+    imports = _bare_imports() if proxy.is_ours else 0.0
+    return {"start": start * 1e3, "own": (start - imports) * 1e3}
+
+
+def _bare_imports() -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", f"import {LIBRARIES}"], check=True)
+    return time.perf_counter() - began
 
 
 _MEASURES: Mapping[object, Callable[[Bench, Case, Running, float], dict[str, float]]] = {

@@ -112,7 +112,7 @@ def _answer_all(tls: ssl.SSLSocket, counts: Counts) -> None:
         pending += chunk
         if not pending.endswith(b"\r\n\r\n"):
             continue
-        close = b"\r\nConnection: close\r\n" in pending
+        close = b"\r\nconnection: close\r\n" in pending.lower()
         counts.answers += 1
         tls.sendall(response(pending, close))
         pending = b""

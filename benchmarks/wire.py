@@ -44,15 +44,15 @@ def _alike(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def check_agreed(tls: ssl.SSLSocket) -> None:
+def check_agreed(tls: ssl.SSLSocket, expected: str = CIPHER) -> None:
     """Raises `Unexpected` unless protocol and cipher are those every program is measured with.
 
     The group needs no look: nothing but X25519 is offered or taken.
     """
     cipher = tls.cipher()
     agreed = cipher[0] if cipher else "none"
-    if tls.version() != PROTOCOL or agreed != CIPHER:
-        raise Unexpected(f"{tls.version()} with {agreed}, not {PROTOCOL} with {CIPHER}")
+    if tls.version() != PROTOCOL or agreed != expected:
+        raise Unexpected(f"{tls.version()} with {agreed}, not {PROTOCOL} with {expected}")
 
 
 def connect(port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""What a request costs, counted: `python -m tests.benchmarks.guard` prints `BOUNDS` anew.
+"""What a request costs, counted: `python -m tests.benchmarks.guard` prints the bounds anew.
 
 Times are noise on a busy machine, counts are not: they are the same to the first decimal each time.
 """
@@ -17,50 +17,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.cases import CASES, nginx_conf
+from benchmarks.bounds import ALLOCATIONS, BOUNDS, MARGIN, SYSTEM_CALLS
+from benchmarks.cases import CASES
 from benchmarks.certificates import write_certificates
+from benchmarks.finding import sniproxy
 from benchmarks.measure import free_port
-from benchmarks.programs import Program, running
+from benchmarks.programs import Place, running
 from tests.benchmarks.counting import ask
 from tests.benchmarks.pacing import Pace, PacedClient, paced_origin
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """How much of what one request may take, in `a` and `c` with the connection that it has for
-    itself. Counts are `SYSTEM_CALLS` and the fields of `counting.Counts`."""
-
-    case: str
-    count: str
-    measured: float
-    bound: float
-    """At most `MARGIN` above what was measured."""
-
-
-SYSTEM_CALLS = "system_calls"
-ALLOCATIONS = "allocations"
-
-MARGIN = 1.1
-PYTHON = (3, 11)
-"""Where allocations were measured: another one takes memory in other portions."""
-
-BOUNDS = (
-    Bound("a", "system_calls", 45.1, 49.6),
-    Bound("a", "task_steps", 5.0, 5.5),
-    Bound("a", "h11_events", 0.0, 0.0),
-    Bound("a", "allocations", 1028.2, 1131.0),
-    Bound("a", "garbage", 32.0, 35.2),
-    Bound("c", "system_calls", 89.1, 98.0),
-    Bound("c", "task_steps", 9.0, 9.9),
-    Bound("c", "h11_events", 0.0, 0.0),
-    Bound("c", "allocations", 1811.9, 1993.0),
-    Bound("c", "garbage", 40.0, 44.0),
-    Bound("f", "system_calls", 15.0, 16.5),
-    Bound("f", "task_steps", 2.0, 2.2),
-    Bound("f", "h11_events", 0.0, 0.0),
-    Bound("f", "allocations", 782.4, 860.6),
-    Bound("f", "garbage", 26.0, 28.6),
-)
 
 WARM = 20
 """Exchanges before the counting begins: caches fill, modules are imported late."""
@@ -127,15 +91,18 @@ class Stand:
     ) -> None:
         """Calls `mark` before and behind so many exchanges, `end` at last, with the id of the
         proxy's process."""
-        case, port = CASES[letter], free_port()
-        text = nginx_conf(case, port, self.origin_port, self.directory)
+        case = CASES[letter]
         with (
             tempfile.TemporaryDirectory(dir=self.directory) as name,
-            running(Program("sniproxy", "", argv), text, Path(name) / "proxy", port),
-            contextlib.closing(PacedClient(case, port, self.pace)) as client,
+            contextlib.ExitStack() as stack,
         ):
+            directory = Path(name) / "proxy"
+            place = Place(directory, free_port(), self.origin_port, self.directory)
+            stack.enter_context(running(sniproxy(argv), case, place))
+            client = PacedClient(case, place.port, self.pace)
+            stack.callback(client.close)
             client.exchange()
-            pid = int((Path(name) / "proxy" / "proxy.pid").read_text())
+            pid = int((directory / "proxy.pid").read_text())
             with self.pace.of(pid):
                 for _ in range(WARM):
                     client.exchange()
@@ -166,7 +133,10 @@ def main() -> None:
     with stand() as counting:
         for row in BOUNDS:
             now = counting.measured(row.case, row.count)
-            print(f'    Bound("{row.case}", "{row.count}", {now}, {highest(now)}),', flush=True)
+            print(
+                f'    Bound("{row.case}", "{row.count}", {row.before}, {now}, {highest(now)}),',
+                flush=True,
+            )
         for case in dict.fromkeys(row.case for row in BOUNDS):
             calls = counting.system_calls(case).most_common()
             names = (f"{number / EXCHANGES[SYSTEM_CALLS]:.1f} {name}" for name, number in calls)

@@ -8,17 +8,9 @@ from collections.abc import Iterator
 import h11
 import pytest
 
+from benchmarks.bounds import ALLOCATIONS, BOUNDS, PYTHON, SYSTEM_CALLS, Bound
 from tests.benchmarks.counting import Counts, watch_h11
-from tests.benchmarks.guard import (
-    ALLOCATIONS,
-    BOUNDS,
-    PYTHON,
-    SYSTEM_CALLS,
-    Bound,
-    Stand,
-    highest,
-    stand,
-)
+from tests.benchmarks.guard import Stand, highest, stand
 
 
 @pytest.fixture(scope="module")

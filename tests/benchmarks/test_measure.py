@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cases import CASES, Case, nginx_conf
+from benchmarks.cases import CASES, Case, Mode
 from benchmarks.certificates import write_certificates
+from benchmarks.finding import nginx, wheel_nginx
 from benchmarks.load import Tally
 from benchmarks.measure import Plan, bench, broken_promise, percentile
 from benchmarks.origin import Counts
-from benchmarks.programs import Program, nginx, wheel_nginx
+from benchmarks.peers import PEERS
+from benchmarks.programs import Family, Place, Program, nginx_like
+from benchmarks.wire import HOST
 
 
 @pytest.mark.parametrize(
@@ -75,37 +78,73 @@ def peer() -> Program:
     return nginx(path, "wheel")
 
 
+def plan(**changes: float) -> Plan:
+    brief = Plan(rounds=1, warm=0.05, window=0.2, peer_rounds=1, memory_rounds=1, processes=2)
+    return replace(brief, **changes)  # type: ignore[arg-type]
+
+
 @pytest.mark.nginx
 def test_tiny_run_of_a_and_c(peer: Program) -> None:
-    with bench(Plan(rounds=1, warm=0.05, window=0.2, processes=2)) as stand:
+    with bench(plan()) as stand:
         for letter in "ac":
-            (turn,) = stand.round_(CASES[letter], [peer], first=0)
+            (by_name,) = stand.rounds(CASES[letter], [peer])
+            turn = by_name[peer.name]
             assert turn.invalid is None
             assert 50 < turn.figures["cpu"] < 50_000
             assert turn.figures["p50"] <= turn.figures["p99"]
+            assert turn.figures["memory"] > 1
 
 
 @pytest.mark.nginx
 def test_a_program_that_does_not_start_is_invalid(peer: Program) -> None:
-    broken = replace(peer, own="no_such_directive on;")
-    with bench(Plan(rounds=1, warm=0.0, window=0.1, processes=1)) as stand:
+    path = wheel_nginx()
+    assert path is not None
+    broken = replace(peer, prepare=nginx_like([path], ["no_such_directive on;"]))
+    with bench(plan(warm=0.0, window=0.1)) as stand:
         turn = stand.turn(CASES["a"], broken)
     assert turn.invalid is not None
     assert turn.invalid.startswith("ended with status 1:")
     assert 'unknown directive "no_such_directive"' in turn.invalid
 
 
+def test_rounds_begin_with_another_program_and_peers_have_fewer() -> None:
+    def absent(case: Case, place: Place) -> list[str]:
+        began.append(place.directory.name)
+        return ["false"]
+
+    began: list[str] = []
+    programs = [
+        Program("sniproxy", "", Family.OURS, absent),
+        Program("nginx", "", Family.NGINX, absent),
+        Program("peer", "", Family.PEER, absent, cannot={"d": "it keeps no sessions"}),
+    ]
+    with bench(plan(rounds=2)) as stand:
+        rounds = stand.rounds(CASES["a"], programs)
+        assert [list(by) for by in rounds] == [["sniproxy", "nginx", "peer"], ["nginx", "sniproxy"]]
+        assert len(stand.rounds(CASES["i"], programs)) == 1
+        assert stand.turn(CASES["d"], programs[2]).cannot == "it keeps no sessions"
+    assert began == [f"turn{number}" for number in range(8)]
+
+
 @pytest.mark.nginx
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_nginx_accepts_every_configuration(case: Case, peer: Program, tmp_path: Path) -> None:
     write_certificates(tmp_path)
-    (tmp_path / "own.conf").write_text(peer.own)
-    (tmp_path / "nginx.conf").write_text(nginx_conf(case, 18443, 18444, tmp_path))
+    argv = peer.prepare(case, Place(tmp_path, 18443, 18444, tmp_path))
     told = subprocess.run(
-        [*peer.argv, "-t", "-p", f"{tmp_path}/", "-c", "nginx.conf", "-e", "stderr"],
-        capture_output=True,
-        text=True,
-        check=False,
+        [*argv, "-t", "-e", "stderr"], capture_output=True, text=True, check=False
     )
     assert told.returncode == 0, told.stderr
     assert "[warn]" not in told.stderr
+
+
+@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_peers_get_ports_and_certificates(case: Case, name: str, tmp_path: Path) -> None:
+    argv = PEERS[name].prepare(name, case, Place(tmp_path, 18443, 18444, Path("certificates")))
+    told = "\n".join([*argv, *(file.read_text() for file in tmp_path.iterdir())])
+    assert name in argv
+    assert HOST in told
+    assert "18443" in told
+    assert f"certificates/{case.key}" in told
+    assert ("18444" in told) or case.upstream is Mode.NONE

@@ -7,76 +7,112 @@ from collections.abc import Sequence
 
 import pytest
 
-from benchmarks.cases import CASES
-from benchmarks.measure import QUICK, Turn
-from benchmarks.programs import Program
+from benchmarks.cases import CASES, Case
+from benchmarks.measure import QUICK, Round, Turn
+from benchmarks.programs import Family, Place, Program
 from benchmarks.report import as_json, ours_is_invalid, ratio_spread, render, summarise
 
-OURS = Program("sniproxy", "4.0.3", ())
-WHEEL = Program("nginx 1.31.3 (wheel)", "3.3.7", ())
-SYSTEM = Program("nginx 1.22.1 (system)", "3.0.19", ())
+
+def never(case: Case, place: Place) -> Sequence[str]:
+    raise AssertionError
+
+
+OURS = Program("sniproxy", "4.0.3", Family.OURS, never)
+WHEEL = Program("nginx 1.31.3 (wheel)", "3.3.7", Family.NGINX, never)
+SYSTEM = Program("nginx 1.22.1 (system)", "3.0.19", Family.NGINX, never)
+PEER = Program("mitmproxy 11", "3.4.1", Family.PEER, never, heavy=True)
 PROGRAMS = [OURS, WHEEL, SYSTEM]
 
 
 def turn(cpu: float) -> Turn:
-    return Turn({"rate": 1000.0, "cpu": cpu, "p50": 1.5, "p99": 3.25})
+    return Turn({"rate": 1000.0, "cpu": cpu, "p50": 1.5, "p99": 3.25, "memory": 10.0})
 
 
-ROUNDS: Sequence[Sequence[Turn]] = [
-    [turn(600), turn(500), turn(400)],
-    [turn(550), turn(500), turn(500)],
-    [turn(900), turn(1000), turn(450)],
-]
+def round_(*costs: float) -> Round:
+    return {p.name: turn(cost) for p, cost in zip([*PROGRAMS, PEER], costs, strict=False)}
+
+
+ROUNDS = [round_(600, 500, 400), round_(550, 500, 500), round_(900, 1000, 450)]
 
 
 def test_ratios_are_taken_within_a_round() -> None:
-    ours, wheel, _ = zip(*ROUNDS, strict=True)
-    spread = ratio_spread(ours, wheel, "cpu")
+    spread = ratio_spread(ROUNDS, OURS.name, WHEEL.name, "cpu")
     assert (spread.median, spread.low, spread.high) == pytest.approx((1.1, 0.9, 1.2))
     assert str(spread) == "1.10 (0.90–1.20)"
 
 
 def test_table() -> None:
     result = summarise(CASES["a"], PROGRAMS, ROUNDS)
-    assert render(result).splitlines() == [
-        "a  terminate, full handshake",
-        "   program                OpenSSL  handshakes/s  CPU µs/handshake  p50 ms  p99 ms"
-        "  × nginx 1.31.3 (wheel)  × nginx 1.22.1 (system)",
-        "   sniproxy               4.0.3            1000             600.0    1.50    3.25"
-        "        1.10 (0.90–1.20)         1.50 (1.10–2.00)",
-        "   nginx 1.31.3 (wheel)   3.3.7            1000             500.0    1.50    3.25"
-        "                       –         1.25 (1.00–2.22)",
-        "   nginx 1.22.1 (system)  3.0.19           1000             450.0    1.50    3.25"
-        "        0.80 (0.45–1.00)                        –",
+    lines = render(result).splitlines()
+    assert lines[0] == "a  terminate, full handshake   (×: to nginx 1.22.1 (system))"
+    assert " ".join(lines[1].split()) == (
+        "program OpenSSL handshakes/s CPU µs/handshake p50 ms p99 ms memory MiB"
+    )
+    assert " ".join(lines[2].split()) == (
+        "sniproxy 4.0.3 1000 ×1.00 600.0 ×1.50 (1.10–2.00) 1.50 ×1.00 3.25 ×1.00 10.0 ×1.00"
+    )
+    assert lines[4].split()[4:] == ["1000", "450.0", "1.50", "3.25", "10.0"]
+    assert lines[5:] == [
         "   sniproxy on OpenSSL 4.0.3: 1.50 (1.10–2.00) of the cheaper nginx's CPU µs/handshake"
-        " (nginx 1.22.1 (system), OpenSSL 3.0.19)",
+        " (nginx 1.22.1 (system), OpenSSL 3.0.19); target 1.5: met",
     ]
     assert not ours_is_invalid([result])
 
 
-@pytest.mark.parametrize(("broken", "exits"), [(0, True), (1, False)])
-def test_one_invalid_turn_takes_the_figures(broken: int, exits: bool) -> None:
-    rounds = [list(turns) for turns in ROUNDS]
-    rounds[1][broken] = Turn({}, "12 full and 3 resumed")
+@pytest.mark.parametrize(("ours", "word"), [(674, "met"), (676, "MISSED")])
+def test_target(ours: float, word: str) -> None:
+    result = summarise(CASES["a"], PROGRAMS, [round_(ours, 500, 450)])
+    assert render(result).endswith(f"target 1.5: {word}")
+
+
+@pytest.mark.parametrize(("own", "word"), [(199.0, "met"), (201.0, "MISSED")])
+def test_target_of_a_figure(own: float, word: str) -> None:
+    by = {p.name: Turn({"start": 300.0, "own": own}) for p in PROGRAMS}
+    told = render(summarise(CASES["s"], PROGRAMS, [by]))
+    assert told.endswith(f"; {own} ms less bare imports; target 200: {word}")
+
+
+@pytest.mark.parametrize(("cost", "word"), [(1200, "met"), (1100, "MISSED")])
+def test_peers_that_are_to_be_dearer(cost: float, word: str) -> None:
+    rounds = [round_(600, 500, 400, cost), *ROUNDS[1:]]
+    last = render(summarise(CASES["a"], [*PROGRAMS, PEER], rounds)).splitlines()[-1]
+    assert last == (
+        f"   mitmproxy 11: {cost / 600:.2f} of sniproxy's CPU µs/handshake; target at least 2:"
+        f" {word}"
+    )
+
+
+def test_what_a_peer_cannot_do_is_not_invalid() -> None:
+    rounds = [{**by, PEER.name: Turn({}, cannot="no sessions")} for by in ROUNDS]
+    told = render(summarise(CASES["d"], [*PROGRAMS, PEER], rounds))
+    assert "  can't: no sessions\n" in told
+    assert "invalid" not in told
+
+
+@pytest.mark.parametrize(("broken", "exits"), [(OURS, True), (WHEEL, False)])
+def test_one_invalid_turn_takes_the_figures(broken: Program, exits: bool) -> None:
+    rounds = [ROUNDS[0], {**ROUNDS[1], broken.name: Turn({}, "12 full and 3 resumed")}, ROUNDS[2]]
     result = summarise(CASES["a"], PROGRAMS, rounds)
-    name = PROGRAMS[broken].name
-    line = next(line for line in render(result).splitlines() if line.startswith(f"   {name}"))
+    row = next(row for row in result.rows if row.program is broken)
+    line = next(line for line in render(result).splitlines() if line[3:].startswith(broken.name))
     assert line.endswith("  invalid: 12 full and 3 resumed")
-    assert result.rows[broken].figures == {}
-    assert all(name not in row.ratios for row in result.rows)
+    assert row.figures == {}
+    assert all(broken.name not in row.ratios for row in result.rows)
     assert ours_is_invalid([result]) is exits
 
 
 def test_alone_there_is_no_verdict() -> None:
-    result = summarise(CASES["a"], [OURS], [[turn(1)], [turn(2)]])
+    result = summarise(CASES["a"], [OURS], [round_(1), round_(2)])
     assert result.cheapest is None
     assert len(render(result).splitlines()) == 3
 
 
 def test_json_keeps_every_turn() -> None:
     result = summarise(CASES["a"], PROGRAMS, ROUNDS)
-    told = json.loads(json.dumps(as_json([result], PROGRAMS, QUICK)))
+    told = json.loads(json.dumps(as_json([result], PROGRAMS, QUICK, {"a": 211.0})))
     (case,) = told["cases"]
     assert case["cheapest"] == SYSTEM.name
-    assert case["rows"][0]["ratios"][WHEEL.name]["median"] == pytest.approx(1.1)
-    assert [turn["figures"]["cpu"] for turn in case["rows"][0]["turns"]] == [600, 550, 900]
+    assert case["target"] == {"most": 1.5, "figure": None}
+    assert case["verdicts"][0]["met"]
+    assert case["rows"][0]["ratios"][WHEEL.name]["cpu"]["median"] == pytest.approx(1.1)
+    assert [turn["cpu"] for turn in case["rows"][0]["turns"]] == [600, 550, 900]

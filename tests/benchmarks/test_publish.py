@@ -1,0 +1,62 @@
+"""Plot and documents say what the figures say, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks import publish
+from benchmarks.cases import CASES
+from benchmarks.plot import plot
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def told() -> Mapping[str, Any]:
+    kept: Mapping[str, Any] = json.loads(publish.MEASURED.with_suffix(".json").read_text())
+    return kept
+
+
+def test_all_cases_are_kept_with_machine_versions_and_date(told: Mapping[str, Any]) -> None:
+    assert [case["case"] for case in told["cases"]] == list(CASES)
+    assert all(told["machine"].values())
+    assert told["time"].startswith("20")
+    assert {"ours", "nginx"} <= {program["family"] for program in told["programs"]}
+    assert all(program["openssl"] for program in told["programs"])
+
+
+@pytest.mark.parametrize("document", publish.DOCUMENTS, ids=lambda path: path.name)
+def test_documents_quote_what_was_measured(document: Path, told: Mapping[str, Any]) -> None:
+    text = document.read_text()
+    tables = publish.MEASURED.with_suffix(".txt").read_text()
+    assert text == publish.filled(text, told, tables), "run python -m benchmarks.publish"
+
+
+def test_plot_is_of_what_was_measured(told: Mapping[str, Any]) -> None:
+    assert publish.MEASURED.with_suffix(".svg").read_text() == plot(told), (
+        "run python -m benchmarks.publish"
+    )
+
+
+def test_plot_stays_on_its_paper(told: Mapping[str, Any]) -> None:
+    root = ElementTree.fromstring(plot(told))
+    width, height = float(root.attrib["width"]), float(root.attrib["height"])
+    for shape in (*root.iter(f"{SVG}rect"), *root.iter(f"{SVG}text")):
+        x, y = float(shape.get("x", 0)), float(shape.get("y", 0))
+        assert 0 <= x <= x + float(shape.get("width", 0)) <= width
+        assert 0 <= y <= y + float(shape.get("height", 0)) <= height
+
+
+def test_plot_has_a_bar_for_each_ratio(told: Mapping[str, Any]) -> None:
+    texts = [text.text for text in ElementTree.fromstring(plot(told)).iter(f"{SVG}text")]
+    ours = [case for case in told["cases"] if not case["rows"][0]["invalid"]]
+    assert texts.count("sniproxy") == len(ours) + 1  # the legend
+    for case in ours:
+        ratio = case["rows"][0]["ratios"][case["cheapest"]][case["compared"]]
+        assert f"{ratio['median']:.2f}" in texts
