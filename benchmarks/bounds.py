@@ -43,19 +43,19 @@ class Bound:
 
 
 BOUNDS = (
-    Bound("a", "system_calls", 45.1, 45.1, 49.6),
+    Bound("a", "system_calls", 45.1, 43.0, 47.3),
     Bound("a", "task_steps", 5.0, 5.0, 5.5),
     Bound("a", "h11_events", 0.0, 0.0, 0.0),
-    Bound("a", "allocations", 1028.2, 1028.2, 1131.0),
-    Bound("a", "garbage", 32.0, 32.0, 35.2),
-    Bound("c", "system_calls", 89.1, 89.1, 98.0),
-    Bound("c", "task_steps", 9.0, 9.0, 9.9),
+    Bound("a", "allocations", 1028.2, 807.7, 888.4),
+    Bound("a", "garbage", 32.0, 0.0, 0.0),
+    Bound("c", "system_calls", 89.1, 83.0, 91.3),
+    Bound("c", "task_steps", 9.0, 8.0, 8.8),
     Bound("c", "h11_events", 0.0, 0.0, 0.0),
-    Bound("c", "allocations", 1811.9, 1811.9, 1993.0),
-    Bound("c", "garbage", 40.0, 40.0, 44.0),
+    Bound("c", "allocations", 1811.9, 1256.2, 1381.8),
+    Bound("c", "garbage", 40.0, 0.0, 0.0),
     Bound("f", "system_calls", 15.0, 15.0, 16.5),
     Bound("f", "task_steps", 2.0, 2.0, 2.2),
     Bound("f", "h11_events", 0.0, 0.0, 0.0),
-    Bound("f", "allocations", 782.4, 782.4, 860.6),
-    Bound("f", "garbage", 26.0, 26.0, 28.6),
+    Bound("f", "allocations", 782.4, 551.9, 607.0),
+    Bound("f", "garbage", 26.0, 0.0, 0.0),
 )
