@@ -15,8 +15,8 @@ from sniproxy.testing.zoo import Peer, Visit
 
 Lines = tuple[str, ...]
 ACCESS = "access: "
-NEAR = 10 * 86400.0
-"""Seconds: a date so near is one that was counted from now."""
+NEAR = 10 * 24 * 60
+"""Minutes: a date so near is one that was counted from now."""
 VERSIONS = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 
 
@@ -113,7 +113,10 @@ def response_lines(where: str, reception: Reception) -> Iterable[str]:
 
 
 def without_now(lines: Iterable[str]) -> Iterable[str]:
-    """The lines of a response without the time of day; Expires says how far it is from Date."""
+    """The lines of a response without the time of day; Expires says how far it is from Date.
+
+    In whole minutes: between the two a second may have begun.
+    """
     now = None
     for line in lines:
         name, _, value = line.removesuffix("\\r").partition(": ")
@@ -122,9 +125,9 @@ def without_now(lines: Iterable[str]) -> Iterable[str]:
             yield "Date: (now)" + "\\r" * line.endswith("\\r")
             continue
         if name == "Expires" and value.endswith("GMT") and now is not None:
-            distance = (parsedate_to_datetime(value) - now).total_seconds()
-            if abs(distance) <= NEAR:
-                line = f"Expires: (now{distance:+.0f})" + "\\r" * line.endswith("\\r")
+            minutes = round((parsedate_to_datetime(value) - now).total_seconds() / 60)
+            if abs(minutes) <= NEAR:
+                line = f"Expires: (now{minutes:+} min)" + "\\r" * line.endswith("\\r")
         yield line
 
 

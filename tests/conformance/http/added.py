@@ -146,7 +146,7 @@ def files() -> Iterator[Scenario]:
 def expirations() -> Iterator[Scenario]:
     for name, value in (
         ("epoch", "epoch"), ("max", "max"), ("off", "off"), ("zero", "0"), ("plus-zero", "+0"),
-        ("past", "-1"), ("past-day", "-1d"),
+        ("past", "-1m"), ("past-day", "-1d"),
     ):  # fmt: skip
         yield own(f"expires-{name}", "expires says how long an answer may be kept",
                   f"expires {value};")  # fmt: skip

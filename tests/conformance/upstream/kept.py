@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sniproxy.testing.zoo import Move, Upstream, animals
+from sniproxy.testing.zoo import Ending, Move, Upstream, animals
 from sniproxy.testing.zoo.animals import READING_HEAD
 from sniproxy.testing.zoo.behaviour import answer
 from tests.conformance.scenario import Scenario, Table, get, request
@@ -22,6 +22,10 @@ ENDS = Upstream(
     answers=Move(answer("ends\n")),
 )  # fmt: skip
 ENDS_TLS = replace(ENDS, name="ends-tls", tls=animals.GOOD.tls)
+LATE = replace(
+    animals.GOOD, name="late", does="takes its time",
+    answers=Move(answer("late\n"), Ending.WAIT, pace=0.001),
+)  # fmt: skip
 TIRED = replace(PLAIN, name="tired", does="answers one request and closes at the next", most=1)
 TIRED_TLS = replace(animals.GOOD, name="tired-tls", does=TIRED.does, most=1)
 
@@ -81,7 +85,7 @@ def numbers() -> Iterator[Scenario]:
         "time",
         "a connection older than keepalive_time is not kept",
         "server PEER; keepalive_time 0;",
-        upstreams=(animals.GOOD,),
+        upstreams=(LATE,),  # the clock of nginx ticks every few milliseconds
         proxy_pass="https://GROUP",
         repeat=2,
         staying=0,
