@@ -214,7 +214,7 @@ def server(name: str, directives: str) -> str:
 TABLE = Table(
     "limits",
     (*sizes(), *buffers(), *times(), *closings(), *tokens(), *heads()),
-    server="client_header_timeout 300ms;",
+    server="client_header_timeout 1s;",
     http="".join(
         (
             server("slow.test", "client_header_timeout 1h;"),
