@@ -8,8 +8,44 @@ the kernel once. Where there is no epoll nobody is watched: a request then runs 
 from __future__ import annotations
 
 import select
+from types import TracebackType
 
 import trio
+
+
+class LateScope:
+    """A cancel scope around a connection, which is opened when it is first of use: it is dear for
+    those that nothing ever cancels.
+    """
+
+    __slots__ = ("_scope",)
+
+    def __init__(self) -> None:
+        self._scope: trio.CancelScope | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def open(self) -> None:
+        """From here on to the end of the block; not to be called in a scope inside of it."""
+        self._scope = trio.CancelScope()
+        self._scope.__enter__()
+
+    def cancel(self) -> None:
+        assert self._scope is not None
+        self._scope.cancel()
+
+    @property
+    def cancel_called(self) -> bool:
+        return self._scope is not None and self._scope.cancel_called
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return None if self._scope is None else self._scope.__exit__(kind, error, trace)
 
 
 class Departure:
@@ -21,7 +57,7 @@ class Departure:
 
     __slots__ = ("_armed", "_connection", "_matters", "happened")
 
-    def __init__(self, connection: trio.CancelScope) -> None:
+    def __init__(self, connection: LateScope) -> None:
         self.happened = False
         self._connection = connection
         self._matters = False
@@ -73,7 +109,7 @@ class DepartureWatch:
         finally:
             self._epoll.close()
 
-    def begin(self, descriptor: int, connection: trio.CancelScope) -> Departure:
+    def begin(self, descriptor: int, connection: LateScope) -> Departure:
         """Watch a socket from now on, until it is closed; `end` says then that it is.
 
         `connection` is cancelled when the client leaves and that matters.

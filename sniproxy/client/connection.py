@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import trio
 from OpenSSL import SSL
 
-from ..departures import Departure
+from ..departures import Departure, LateScope
 from ..facts import Connection, Facts
 from ..http.head import READING_HEADERS, READING_LINE, BadRequest, HeadRules, Note
 from ..logs.error import ConnectionLog
@@ -85,7 +85,7 @@ class ClientConnection:
         """Seconds to wait for the next request (`keepalive_timeout`)."""
         self.departure: Departure | None = None
         """Watched from the first request on that an upstream answers."""
-        self.leaving = trio.CancelScope()
+        self.leaving = LateScope()
         """Cancelled when the client leaves while its request is with an upstream."""
         self.descriptor = -1
         self.waiting = False
@@ -312,6 +312,7 @@ class ClientConnection:
     def _departure(self) -> Departure:
         if self.departure is None:
             self.descriptor = self.stream.sock.fileno()
+            self.leaving.open()
             self.departure = self.running.watch.begin(self.descriptor, self.leaving)
         return self.departure
 

@@ -27,30 +27,32 @@ EAGER_TURNS = 32
 class SocketStream:
     """A plain connection. Not for several readers, nor several writers, at a time."""
 
+    # Of the class while nothing else is known: a connection is made without them.
+    broken = False
+    """True while a write is under way, and for good when it did not end well."""
+    end_errno: int | None = None
+    """What the kernel said where TLS took more than a FIN for the end."""
+    requests = 0
+    """Exchanges that it has carried, where it is kept for more."""
+    opened = 0.0
+    """Monotonic seconds, where it is kept for more."""
+    watched = False
+    """Whether it has been named to who watches idle connections."""
+    reads_by = "recv()"
+    """The call that a failed read is told by: nginx takes `readv()` for a buffered body."""
+    writes_by = "writev()"
+    """The same for writes: `send()` on an upgraded connection."""
+    _waiting = 0
+    _eager_turns = 0
+
     def __init__(self, sock: socket.socket, side: Side) -> None:
         if sock.gettimeout() != 0:
             sock.setblocking(False)
         self.sock = sock
         self.side = side
-        self.broken = False
-        """True while a write is under way, and for good when it did not end well."""
-        self.end_errno: int | None = None
-        """What the kernel said where TLS took more than a FIN for the end."""
-        self.requests = 0
-        """Exchanges that it has carried, where it is kept for more."""
-        self.opened = 0.0
-        """Monotonic seconds, where it is kept for more."""
-        self.watched = False
-        """Whether it has been named to who watches idle connections."""
-        self.reads_by = "recv()"
-        """The call that a failed read is told by: nginx takes `readv()` for a buffered body."""
-        self.writes_by = "writev()"
-        """The same for writes: `send()` on an upgraded connection."""
         self._fd = sock.fileno()
-        self._waiting = 0
         self._alarms: dict[int, Alarm] = {}
         """One a direction that has been waited for."""
-        self._eager_turns = 0
 
     async def receive_some(self, timeout: float, max_bytes: int = CHUNK) -> bytes:
         """What has arrived, at most `max_bytes`; b"" when the peer has closed.
