@@ -232,7 +232,8 @@ class Facts:
     """Whether an upstream is asked, or has been."""
     tries: list[Try] = field(default_factory=list)
     status: int = 0
-    sent_headers: tuple[Header, ...] = ()
+    sent_headers: Callable[[], Sequence[Header]] = tuple
+    """The fields of the answer, as far as it has any; made when somebody asks."""
     sent_head: bytes = b""
     """The response's head as it went out."""
     refused: Refused | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from ..facts import Facts
 from ..http.dates import http_date
@@ -52,7 +53,16 @@ class ResponseWriter:
             and core.keepalive_timeout[0] > 0
         )
         facts.status = response.status
-        facts.sent_headers = _sent_headers(response, chunked=chunked)
+        facts.sent_headers = partial(
+            _sent_headers,
+            response.status,
+            response.content_type,
+            response.content_length,
+            response.last_modified,
+            response.location,
+            response.headers,
+            chunked=chunked,
+        )
         self.framing.response(chunked=chunked, keepalive=keepalive)
         head = b""
         if request.version > 9 and response.status != RAW:
@@ -129,16 +139,24 @@ class ResponseWriter:
         await self._send(facts, early_hints(headers))
 
 
-def _sent_headers(response: Response, *, chunked: bool) -> tuple[Header, ...]:
+def _sent_headers(
+    status: int,
+    content_type: str,
+    content_length: int | None,
+    last_modified: int | None,
+    location: str | None,
+    headers: Sequence[Header],
+    *,
+    chunked: bool,
+) -> tuple[Header, ...]:
     """What `$sent_http_…` show: not Server and Date, and never that a connection is kept."""
-    modified = response.last_modified
     settled = (
-        ("Content-Type", response.content_type or None),
-        ("Content-Length", response.content_length),
-        ("Last-Modified", http_date(modified) if modified is not None else None),
-        ("Location", response.location),
+        ("Content-Type", content_type or None),
+        ("Content-Length", content_length),
+        ("Last-Modified", http_date(last_modified) if last_modified is not None else None),
+        ("Location", location),
         ("Transfer-Encoding", "chunked" if chunked else None),
-        ("Connection", "upgrade" if response.status == 101 else "close"),
+        ("Connection", "upgrade" if status == 101 else "close"),
     )
     own = [(name, str(value)) for name, value in settled if value is not None]
-    return (*own, *response.headers)
+    return (*own, *headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from ..config.directives.headers import (
     AddedField,
@@ -34,7 +35,7 @@ def with_headers(response: Response, facts: Facts, said: Headers) -> Response:
     values = lookup(facts)
     safe = response.status in SAFE
     if said.expires is not None and safe:
-        facts.sent_headers = fields_so_far(response)
+        facts.sent_headers = partial(tuple, fields_so_far(response))
         expires = _settled(said.expires, values)
         if expires is not None and expires.since is not Since.OFF:
             # A time from variables counts as one that has not passed: `no-cache` is for the
@@ -43,7 +44,7 @@ def with_headers(response: Response, facts: Facts, said: Headers) -> Response:
             response = _expiring(response, expires, negative=negative)
     for field in said.add_header:
         if safe or field.always:
-            facts.sent_headers = fields_so_far(response)
+            facts.sent_headers = partial(tuple, fields_so_far(response))
             response = _added(response, field.name, field.value.render(values))
     trailers = [field for field in said.add_trailer if safe or field.always]
     if trailers:

@@ -115,6 +115,11 @@ def peeked_server_name(data: bytes) -> str | None:
 
 def _message(data: bytes) -> bytes | None:
     """The body of the handshake message, gathered from its records."""
+    if data[:2] == b"\x16\x03" and data[5:6] == b"\x01":
+        # The whole of it in one record, as nearly everybody sends it.
+        length, end = int.from_bytes(data[3:5]), int.from_bytes(data[6:9])
+        if len(data) >= 5 + length and length == 4 + end <= 16384:
+            return data[9 : 9 + end]
     message = b""
     position = 0
     while True:

@@ -82,7 +82,7 @@ def _http(facts: Facts, name: str) -> str | None:
 
 
 def _sent_http(facts: Facts, name: str) -> str | None:
-    return joined(facts.sent_headers, name)
+    return joined(facts.sent_headers(), name)
 
 
 def _content_length(facts: Facts) -> str | None:
@@ -205,7 +205,7 @@ ROWS = (
     Variable("request_body_file", _body_file, "the file that it is in, where it is"),
     Variable(
         "sent_http_connection",
-        lambda f: joined(f.sent_headers, "connection") or "close",
+        lambda f: joined(f.sent_headers(), "connection") or "close",
         "what the answer says of the connection",
     ),
     Variable("content_type", _header("content-type"), "the Content-Type field"),
