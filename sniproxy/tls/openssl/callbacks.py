@@ -1,0 +1,195 @@
+"""What OpenSSL calls back for; the callbacks of cffi are kept alive by this module."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from OpenSSL import SSL
+
+from .library import Ssl, ffi, lib
+
+ServerNameHook = Callable[[Ssl], "int | None"]
+"""Called inside the handshake of a server; None accepts, a number is the alert to refuse with."""
+
+_hooks: dict[Any, ServerNameHook] = {}
+
+
+def watch_server_name(ssl: Ssl, hook: ServerNameHook) -> None:
+    """Has `hook` called when the hello of `ssl` is read (twice after a HelloRetryRequest)."""
+    _hooks[ssl] = hook
+
+
+def forget_server_name(ssl: Ssl) -> None:
+    _hooks.pop(ssl, None)
+
+
+def _on_server_name(ssl: Ssl, alert: Any, _argument: Any) -> int:
+    hook = _hooks.get(ssl)
+    refusal = hook(ssl) if hook else None
+    if refusal is None:
+        return int(lib.SSL_TLSEXT_ERR_OK)
+    alert[0] = refusal
+    return int(lib.SSL_TLSEXT_ERR_ALERT_FATAL)
+
+
+_ALPN = {name: ffi.new("unsigned char[]", name) for name in (b"http/1.1", b"http/1.0", b"http/0.9")}
+"""What the client side can speak, in the order of preference; OpenSSL is given this memory."""
+
+
+def _on_alpn(_ssl: Ssl, out: Any, out_size: Any, offer: Any, size: int, _argument: Any) -> int:
+    name = choose_alpn(ffi.unpack(ffi.cast("char *", offer), size))
+    if name is None:
+        return int(lib.SSL_TLSEXT_ERR_ALERT_FATAL)
+    out[0], out_size[0] = _ALPN[name], len(name)
+    return int(lib.SSL_TLSEXT_ERR_OK)
+
+
+def choose_alpn(offered: bytes) -> bytes | None:
+    """The protocol to speak, of a list in wire format (RFC 7301); None if there is none."""
+    names = set()
+    while offered:
+        end = 1 + offered[0]
+        names.add(offered[1:end])
+        offered = offered[end:]
+    return next((name for name in _ALPN if name in names), None)
+
+
+_alpn_callback = ffi.callback(
+    "int (*)(SSL *, const unsigned char **, unsigned char *, const unsigned char *, "
+    "unsigned int, void *)",
+    _on_alpn,
+    error=2,
+)
+_server_name_callback = ffi.callback("int (*)(SSL *, int *, void *)", _on_server_name, error=2)
+_accept_any_chain = ffi.callback("int (*)(int, X509_STORE_CTX *)", lambda ok, store: 1, error=1)
+
+
+_key_logs: weakref.WeakKeyDictionary[SSL.Context, Any] = weakref.WeakKeyDictionary()
+
+
+def log_keys(context: SSL.Context, write: Callable[[bytes], None]) -> None:
+    """Has `write` called with every line (without its end) of the NSS key log format."""
+    callback = ffi.callback("void (*)(const SSL *, const char *)")(
+        lambda _ssl, line: write(ffi.string(line))
+    )
+    _key_logs[context] = callback
+    lib.SSL_CTX_set_keylog_callback(context._context, callback)
+
+
+_first_headers: dict[int, bytes] = {}
+"""Of the connections that are waited for with one: what their peer's first record begins with."""
+
+RECORD_HEADER = 0x100
+"""SSL3_RT_HEADER, what the message callback calls the header of a record."""
+
+
+def _on_message(
+    sent: int, _version: int, kind: int, data: Any, length: int, ssl: Ssl, _argument: Any
+) -> None:
+    if not sent and kind == RECORD_HEADER:
+        address = _address(ssl)
+        if _first_headers.get(address) == b"":
+            _first_headers[address] = bytes(ffi.buffer(data, length))
+
+
+_message_callback = ffi.callback(
+    "void (*)(int, int, int, void *, size_t, SSL *, void *)", _on_message
+)
+
+
+def _address(ssl: Ssl) -> int:
+    return int(ffi.cast("uintptr_t", ssl))
+
+
+def tell_headers(context: SSL.Context) -> None:
+    """Have the connections made of `context` from now on tell what their records begin with."""
+    lib.SSL_CTX_set_msg_callback(context._context, _message_callback)
+
+
+def await_header(ssl: Ssl) -> None:
+    """Remember the first five bytes that the peer of `ssl` sends, until `take_header`."""
+    _first_headers[_address(ssl)] = b""
+
+
+def take_header(ssl: Ssl) -> bytes:
+    """The first bytes that came, five at the most; b"" if none did."""
+    return _first_headers.pop(_address(ssl), b"")
+
+
+_requests_noted: weakref.WeakKeyDictionary[SSL.Context, Any] = weakref.WeakKeyDictionary()
+
+
+def note_certificate_request(context: SSL.Context, note: Callable[[], None]) -> None:
+    """Has `note` called whenever a server asks the connections of `context` for a certificate."""
+
+    def on_request(_ssl: Ssl, _argument: Any) -> int:
+        note()
+        return 1
+
+    callback = ffi.callback("int (*)(SSL *, void *)", error=1)(on_request)
+    _requests_noted[context] = callback
+    lib.SSL_CTX_set_cert_cb(context._context, callback, ffi.NULL)
+
+
+def _on_status(ssl: Ssl, handle: Any) -> int:
+    response: bytes = ffi.from_handle(handle)
+    # OpenSSL frees it.
+    memory = lib.OPENSSL_malloc(len(response))
+    ffi.memmove(memory, response, len(response))
+    lib.SSL_set_tlsext_status_ocsp_resp(ssl, memory, len(response))
+    return int(lib.SSL_TLSEXT_ERR_OK)
+
+
+_status_callback = ffi.callback("int (*)(SSL *, void *)", _on_status, error=3)
+_no_certificate = ffi.callback("int (*)(SSL *, void *)", lambda ssl, argument: 0, error=0)
+
+
+def call_on_server_name(context: SSL.Context) -> None:
+    """Lets `server_name_hook` work for the connections of `context`."""
+    lib.SSL_CTX_set_tlsext_servername_callback(context._context, _server_name_callback)
+
+
+def select_http(context: SSL.Context) -> None:
+    """Connections of `context` answer ALPN with HTTP/1, or refuse with alert 120."""
+    lib.SSL_CTX_set_alpn_select_cb(context._context, _alpn_callback, ffi.NULL)
+
+
+def switch_context(ssl: Ssl, context: SSL.Context) -> None:
+    """Certificates, options and verification of `context`, as nginx does inside the hello.
+
+    Tickets stay those of the context that the connection began with, which could not tell
+    whose they are: so none are given.
+    """
+    ctx = context._context
+    lib.SSL_set_SSL_CTX(ssl, ctx)
+    lib.SSL_set_verify(ssl, lib.SSL_CTX_get_verify_mode(ctx), _accept_any_chain)
+    refused = lib.SSL_OP_NO_RENEGOTIATION | lib.SSL_OP_NO_TICKET
+    lib.SSL_set_options(ssl, lib.SSL_CTX_get_options(ctx) | refused)
+
+
+def verify_and_go_on(context: SSL.Context, mode: int | None, depth: int) -> None:
+    """Verifies chains up to `depth`, keeps the last error, and never fails a handshake for it.
+
+    `mode` is SSL_VERIFY_*; None leaves it: a client checks the chain it is given even with
+    SSL_VERIFY_NONE.
+    """
+    ctx = context._context
+    if mode is None:
+        mode = lib.SSL_CTX_get_verify_mode(ctx)
+    lib.SSL_CTX_set_verify(ctx, mode, _accept_any_chain)
+    lib.SSL_CTX_set_verify_depth(ctx, depth)
+
+
+def staple(context: SSL.Context, response: bytes) -> None:
+    """Has clients that ask for it shown `response`, an OCSP response for the certificate."""
+    handle = ffi.new_handle(response)
+    setattr(context, "_staple", handle)  # noqa: B010 - lives as long as the context
+    lib.SSL_CTX_set_tlsext_status_arg(context._context, handle)
+    lib.SSL_CTX_set_tlsext_status_cb(context._context, _status_callback)
+
+
+def refuse_certificate(context: SSL.Context) -> None:
+    """Lets no handshake of `context` find a certificate: it fails with `cert cb error`."""
+    lib.SSL_CTX_set_cert_cb(context._context, _no_certificate, ffi.NULL)
