@@ -259,9 +259,7 @@ class ClientConnection:
 
     async def _answer(self, server: RunningServer, facts: Facts) -> bool:
         """All that lies between a request's head and its access line; whether to go on."""
-        self.framing.request(facts.request)
-        self.reception = Reception(self.stream, self.reader, self.log)
-        phases = Phases(server, facts, self, self.log)
+        phases = self._phases(server, facts)
         try:
             refusal = self._refusal(facts)
             if refusal is not None:
@@ -282,6 +280,11 @@ class ClientConnection:
         finally:
             self.reception.close()
             self._log_access(phases.location, facts)
+
+    def _phases(self, server: RunningServer, facts: Facts) -> Phases:
+        self.framing.request(facts.request)
+        self.reception = Reception(self.stream, self.reader, self.log)
+        return Phases(server, facts, self, self.log)
 
     def _refusal(self, facts: Facts) -> Special | None:
         """What is wrong with a request before its location is looked at."""
@@ -399,9 +402,7 @@ class ClientConnection:
         facts.refused = refused
         if not refused.length:
             facts.method = ""
-        self.framing.request(request)
-        self.reception = Reception(self.stream, self.reader, self.log)
-        phases = Phases(server, facts, self, self.log)
+        phases = self._phases(server, facts)
         try:
             if silent:
                 facts.status = refused.status
