@@ -141,7 +141,7 @@ CASES = {
     )
 }
 LIGHTER = 2.0
-"""So many times dearer than sniproxy mitmproxy and proxy.py are to be."""
+"""So many times dearer than sniproxy mitmproxy and proxy.py are to be, in CPU time."""
 
 IDLE_CONNECTIONS = 1000
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Protocol
 
 from benchmarks.cases import Mode
@@ -220,11 +221,29 @@ def load(client: Client, seconds: float) -> Tally:
     tally = Tally()
     end = time.perf_counter() + seconds
     try:
-        while time.perf_counter() < end:
-            client.exchange(tally)
+        with patience(seconds + SOCKET_SECONDS):
+            while time.perf_counter() < end:
+                client.exchange(tally)
     except (OSError, Unexpected) as error:
         tally.failure = reason(error)
     return tally
+
+
+@contextlib.contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Raises `Unexpected` in a block that takes longer. The kernel's timers do not do for TLS: the
+    ssl module goes on reading when they are over."""
+
+    def lost(number: int, frame: FrameType | None) -> None:
+        raise Unexpected(f"nothing came for {SOCKET_SECONDS} seconds")
+
+    before = signal.signal(signal.SIGALRM, lost)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def reason(error: Exception) -> str:

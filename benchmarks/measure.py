@@ -16,13 +16,25 @@ from pathlib import Path
 
 from benchmarks.cases import IDLE_CONNECTIONS, MEMORY, START, Case, Mode
 from benchmarks.certificates import write_certificates
-from benchmarks.load import Client, Generator, Tally, Task, load, reason, running_generator
+from benchmarks.load import (
+    Client,
+    Generator,
+    Tally,
+    Task,
+    load,
+    patience,
+    reason,
+    running_generator,
+)
 from benchmarks.origin import Counts, Origin, running_origin
 from benchmarks.programs import Broken, Family, Place, Program, Running, running
-from benchmarks.wire import HOST, Unexpected
+from benchmarks.wire import HOST, SOCKET_SECONDS, Unexpected
 
 LIBRARIES = "trio, h11, OpenSSL.SSL, cryptography.x509"
 """What sniproxy cannot start without."""
+
+MEMORY_SECONDS = 60
+"""For a thousand connections one after the other."""
 
 SETTLE_SECONDS = 0.03
 """What a proxy has left to do when the last client is content: closing connections."""
@@ -156,7 +168,7 @@ def _memory(bench: Bench, case: Case, proxy: Running, began: float) -> dict[str,
         raise Unexpected(warm.failure)
     before = proxy.memory_kib()
     tally = Tally()
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack, patience(MEMORY_SECONDS):
         for _ in range(IDLE_CONNECTIONS):
             client = Client(bench.port, case.client, case.size, proxy.cipher)
             stack.callback(client.close)
@@ -169,7 +181,8 @@ def _memory(bench: Bench, case: Case, proxy: Running, began: float) -> dict[str,
 def _start(bench: Bench, case: Case, proxy: Running, began: float) -> dict[str, float]:
     """From the start of the process to the first answer, handshake included; and what of it is not
     the import of the libraries (a Python alone, with those that sniproxy stands on)."""
-    Client(bench.port, case.client, case.size, proxy.cipher).exchange(Tally())
+    with patience(SOCKET_SECONDS):
+        Client(bench.port, case.client, case.size, proxy.cipher).exchange(Tally())
     start = time.perf_counter() - began
     imports = _bare_imports() if proxy.is_ours else 0.0
     return {"start": start * 1e3, "own": (start - imports) * 1e3}

@@ -158,12 +158,17 @@ def proxy_py(path: str, case: Case, place: Place) -> Sequence[str]:
     (place.directory / "answering.py").write_text(f"""\
 from proxy.common.utils import build_http_response
 from proxy.core.connection import TcpServerConnection
+from proxy.http.exception import HttpRequestRejected
 from proxy.http.server import ReverseProxyBasePlugin
 import ssl
 
-ANSWER = memoryview(build_http_response(
-    200, reason=b"OK", body={answer(case.size)!r}, headers={{b"Content-Type": b"text/plain"}},
-))
+ANSWER = dict(
+    status_code=200,
+    reason=b"OK",
+    body={answer(case.size)!r},
+    headers={{b"Content-Type": b"text/plain"}},
+)
+KEPT = memoryview(build_http_response(**ANSWER))
 
 class Plugin(ReverseProxyBasePlugin):
     def routes(self):
@@ -171,7 +176,9 @@ class Plugin(ReverseProxyBasePlugin):
 
     def handle_route(self, request, pattern):
         if {case.upstream is Mode.NONE}:
-            return ANSWER
+            if request.has_header(b"connection"):  # close
+                raise HttpRequestRejected(**ANSWER)
+            return KEPT
         upstream = TcpServerConnection("{HOST}", {place.origin_port})
         upstream.connect()
         upstream.wrap(
@@ -204,6 +211,7 @@ def _python_beside(path: str) -> str:
 
 
 _NEW_UPSTREAM = "each connection of a client has an upstream connection of its own"
+_ONE_REQUEST = "the second request of a connection gets no answer"
 
 PEERS: Mapping[str, Peer] = {
     "haproxy": Peer(
@@ -241,7 +249,13 @@ PEERS: Mapping[str, Peer] = {
         r"^(\d[\d.]*)",
         r"OpenSSL (\S+)",
         proxy_py,
-        cannot={"d": "it keeps no sessions of upstreams", "e": _NEW_UPSTREAM},
+        cannot={
+            "b": "it resumes no session",
+            "d": "it keeps no sessions of upstreams",
+            "e": _NEW_UPSTREAM,
+            "f": _ONE_REQUEST,
+            "g": _ONE_REQUEST,
+        },
         heavy=True,
     ),
 }

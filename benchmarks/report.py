@@ -115,6 +115,8 @@ def _beside_ours(row: Row, case: Case) -> Verdict:
     key = case.kind.compared
     (ratio,) = (by[key] for other, by in row.ratios.items() if other == "sniproxy")
     text = f"{name}: {ratio} of sniproxy's {case.kind.column(key).heading}"
+    if key != "cpu":
+        return Verdict(text, None)
     return Verdict(f"{text}; target at least {LIGHTER:g}", ratio.median >= LIGHTER)
 
 

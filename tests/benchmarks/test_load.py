@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 
 import pytest
 
-from benchmarks.load import read_answer, read_end
-from benchmarks.wire import PERIOD, Unexpected, answer
+from benchmarks.load import patience, read_answer, read_end
+from benchmarks.wire import PERIOD, Unexpected, answer, connect
 
 HEAD = b"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-length: 16\r\nConnection: close\r\n\r\n"
 BODY = answer(16)
@@ -66,3 +67,10 @@ def test_long_answer_wraps_around() -> None:
 def test_nothing_may_follow() -> None:
     with pytest.raises(Unexpected, match="3 bytes behind an answer"):
         read_end(Script([b"odd"]))
+
+
+def test_patience_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sock = connect(silent.getsockname()[1])
+        with sock, pytest.raises(Unexpected, match="nothing came"), patience(0.05):
+            sock.recv(1)
