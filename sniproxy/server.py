@@ -86,22 +86,20 @@ class Server:
                         self.site.error_log.write(Level.CRIT, failure)
                         await trio.sleep(_PAUSE_AFTER_FAILURE)
                     break
-                connections.start_soon(self._serve, binding, accepted, address)
-
-    async def _serve(self, binding: Binding, sock: socket.socket, address: object) -> None:
-        try:
-            listener, connection = self._introduce(binding, sock, address)
-        except OSError:
-            sock.close()  # gone before we could look
-            return
-        await self.converse(listener, connection, sock)
+                try:
+                    listener, connection = self._introduce(binding, accepted, address)
+                except OSError:
+                    accepted.close()  # gone before we could look
+                else:
+                    connections.start_soon(self.converse, listener, connection, accepted)
 
     async def converse(
         self, listener: Listener, connection: Connection, sock: socket.socket
     ) -> None:
         """Serve one client to its end, while `run` runs."""
-        stream = SocketStream(sock, Side.CLIENT)
-        client = ClientConnection(self.site.running, listener, stream, connection)
+        client = ClientConnection(
+            self.site.running, listener, SocketStream(sock, Side.CLIENT), connection
+        )
         self._connections.add(client)
         try:
             await client.serve()

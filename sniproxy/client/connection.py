@@ -150,6 +150,7 @@ class ClientConnection:
             keep_hello=running.keep_hellos,
         )
         self.stream = self.connection.tls = tls
+        del peeked
         peer = f"{self.connection.client_address}:{self.connection.client_port}"
         try:
             await tls.do_handshake(self._time_left())
