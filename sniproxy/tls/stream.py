@@ -97,6 +97,8 @@ class TLSStream(SocketStream):
         self._choice: SSL.Context | Reject | None = None
         self._choose_error: Exception | None = None
         self._at_end = False
+        self._end: tuple[int, int, list[openssl.QueuedError]] | None = None
+        """How reading has ended: SSL_ERROR_*, errno, and the error queue."""
         self._first_session: Session | None = None
         self.offered_session = session is not None
         if side is Side.UPSTREAM:
@@ -260,20 +262,37 @@ class TLSStream(SocketStream):
         """What has arrived, at most `max_bytes`; b"" when the peer has closed, or reset, as
         nginx takes it. Raises Failed: `SSL_read() failed (SSL: …)`, `… timed out`."""
         self._check_open()
-        while True:
+        while self._end is None:
             data, error, errno = openssl.read(self._ssl, max_bytes)
             if data:
+                if len(data) == openssl.RECORD < max_bytes:
+                    data = self._filled(data, max_bytes)
                 await self._take_turns()
                 return data
-            if error not in (WANT_READ, WANT_WRITE):
-                break
-            await self._wait(error, timeout)
+            if error in (WANT_READ, WANT_WRITE):
+                await self._wait(error, timeout)
+            else:
+                self._end = error, errno, openssl.drain_error_queue()
         self._at_end = True
-        queue = openssl.drain_error_queue()
+        error, errno, queue = self._end
         if error == openssl.ZERO_RETURN or not queue:
             self.end_errno = errno if error == openssl.SYSCALL and errno else None
             return b""
         raise self._failed("SSL_read() failed", queue, error, errno)
+
+    def _filled(self, data: bytes, max_bytes: int) -> bytes:
+        """`data`, and the records behind it that are here: a full one seldom comes alone."""
+        pieces, room = [data], max_bytes - len(data)
+        while room:
+            piece, error, errno = openssl.read(self._ssl, room)
+            if not piece:
+                if error not in (WANT_READ, WANT_WRITE):
+                    # OpenSSL tells it once, and it is for whoever reads next.
+                    self._end = error, errno, openssl.drain_error_queue()
+                break
+            pieces.append(piece)
+            room -= len(piece)
+        return b"".join(pieces)
 
     async def send_all(self, data: bytes | bytearray | memoryview, timeout: float) -> None:
         """Sends all of `data`; `timeout` is for each wait, not for the whole.

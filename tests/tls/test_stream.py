@@ -172,6 +172,32 @@ def test_nobody_waits_for_ever(side: Side, files: Files) -> None:
     run(main, clock=MockClock(autojump_threshold=0.01))
 
 
+@pytest.mark.parametrize("end", ["garbage", "close_notify", "silence"])
+def test_records_that_are_here_come_together(end: str, files: Files) -> None:
+    """What stands behind them is for the next one who reads."""
+
+    async def main() -> None:
+        near, far = await connected(*contexts(files))
+        await near.send_all(b"x" * 40_000, 5)
+        if end == "garbage":
+            near.sock.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+        elif end == "close_notify":
+            near.shutdown()
+        assert await far.receive_some(5, 16384) == b"x" * 16384
+        assert await far.receive_some(5, 65536) == b"x" * (40_000 - 16384)
+        for _ in range(2):
+            if end == "close_notify":
+                assert await far.receive_some(5, 65536) == b""
+            else:
+                failure = await failure_of(far.receive_some(0.01, 65536))
+                text = "SSL_read() failed" if end == "garbage" else "upstream timed out"
+                assert text in failure.text
+        near.close()
+        far.close()
+
+    run(main)
+
+
 def test_a_time_out_is_between_two_operations(files: Files) -> None:
     """A peer that takes a little now and then is slow, not gone."""
 
@@ -184,7 +210,7 @@ def test_a_time_out_is_between_two_operations(files: Files) -> None:
             while received < len(data):
                 await trio.sleep(0.9)
                 while True:
-                    received += len(await far.receive_some(5, 65536))
+                    received += len(await far.receive_some(5))
                     if received == len(data) or received % 262144 < 16384:
                         break
 

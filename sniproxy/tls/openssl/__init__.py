@@ -23,6 +23,7 @@ from .callbacks import (
     watch_server_name,
 )
 from .connection import (
+    RECORD,
     alpn,
     borrow,
     chain_length,
@@ -91,6 +92,7 @@ __all__ = [
     "FAILED",
     "LIB_SSL",
     "MODE_NO_AUTO_CHAIN",
+    "RECORD",
     "SYSCALL",
     "WANT_READ",
     "WANT_WRITE",

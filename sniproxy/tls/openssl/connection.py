@@ -46,7 +46,7 @@ def read(ssl: Ssl, limit: int) -> tuple[bytes, int, int]:
     """At most `limit` bytes of one record; empty unless SSL_ERROR_NONE comes with it."""
     buffer = _scratch.buffer
     clear_error()
-    result = _read(ssl, buffer, min(limit, SCRATCH))
+    result = _read(ssl, buffer, min(limit, RECORD))
     if result > 0:
         return ffi.unpack(buffer, result), OK, 0
     errno = ffi.errno
@@ -68,15 +68,15 @@ def borrow(data: bytes | bytearray | memoryview) -> Any:
     return ffi.from_buffer(data)
 
 
-SCRATCH = 16384
-"""A TLS record holds no more."""
+RECORD = 16384
+"""Bytes; a TLS record holds no more."""
 
 
 class _Scratch(threading.local):
     """SSL_read's target, copied from at once: one for each thread, since C runs without the GIL."""
 
     def __init__(self) -> None:
-        self.buffer = ffi.new("char[]", SCRATCH)
+        self.buffer = ffi.new("char[]", RECORD)
 
 
 _scratch = _Scratch()
