@@ -10,11 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from sniproxy.logs.error import MAX_LINE
 from sniproxy.testing.client import Reception
 from sniproxy.testing.zoo import Peer, Visit
 
 Lines = tuple[str, ...]
 ACCESS = "access: "
+ALWAYS_LEFT = MAX_LINE - 100
+"""Characters from the level on that a line which was cut has in any case."""
 NEAR = 10 * 24 * 60
 """Minutes: a date so near is one that was counted from now."""
 VERSIONS = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
@@ -160,15 +163,17 @@ _TIME = re.compile(r"\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]")
 def error_lines(text: str) -> Iterable[str]:
     """The error log without time, pid and the C library's wording.
 
-    Connections are numbered anew, `*1` being the first to appear.
+    Connections are numbered anew, `*1` being the first to appear. Where a line is cut depends on
+    the digits of its pid: of one that is, the same part is left of everybody's.
     """
     numbers: dict[str, int] = {}
     for line in text.splitlines():
+        was_cut = len(line) == MAX_LINE - 1
         line = _STAMP.sub(r"\1 ", line)
         if match := _CONNECTION.search(line):
             number = numbers.setdefault(match[1], len(numbers) + 1)
             line = _CONNECTION.sub(f"*{number} ", line, count=1)
-        yield worded(line)
+        yield worded(line[:ALWAYS_LEFT] + " (cut)" if was_cut else line)
 
 
 def worded(line: str) -> str:
