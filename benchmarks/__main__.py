@@ -27,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.floor:
         return floor.main()
     plan = QUICK if arguments.quick else THOROUGH
+    # A start is that of an installed program, whose byte code is kept.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # A thousand connections need more than the usual soft limit, here and in the programs.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

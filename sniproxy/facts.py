@@ -10,9 +10,9 @@ import re
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from .config.model import Location, Server
 from .message import Failure, Handshake, Header, Request, ResponseHead
@@ -184,9 +184,8 @@ Hint = Callable[["Facts", Sequence[Header]], Awaitable[None]]
 """Sends an interim response (103) to the client of a request."""
 
 
-@dataclass(slots=True)
 class Facts:
-    """One request."""
+    """One request. What nobody has found out yet is the class's: a request is made without it."""
 
     connection: Connection
     request: Request
@@ -219,18 +218,19 @@ class Facts:
     hint: Hint | None = None
     """Where early hints go."""
     is_subrequest: bool = False
-    variables: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str]
     """What `set` and the named groups of regular expressions have set."""
     captures: re.Match[str] | None = None
     """Of the last regular expression that matched: `$1` to `$9`."""
-    began: float = field(default_factory=time.monotonic)
+    began: float
+    """Monotonic seconds."""
     detours: tuple[Detour, ...] = ()
     proxy_host: str | None = None
     """None where no `proxy_pass` was reached."""
     proxy_port: str | None = None
     asks_upstream: bool = False
     """Whether an upstream is asked, or has been."""
-    tries: list[Try] = field(default_factory=list)
+    tries: list[Try]
     status: int = 0
     sent_headers: Callable[[], Sequence[Header]] = tuple
     """The fields of the answer, as far as it has any; made when somebody asks."""
@@ -251,6 +251,31 @@ class Facts:
     body_length: int = 0
     """Of the request's body as it was read."""
 
+    def __init__(
+        self,
+        connection: Connection,
+        request: Request,
+        server: Server,
+        location: Location,
+        uri: str,
+        args: str,
+        method: str,
+        **known: Any,
+    ) -> None:
+        """`known` is what else is, by its name."""
+        self.connection = connection
+        self.request = request
+        self.server = server
+        self.location = location
+        self.uri = uri
+        self.args = args
+        self.method = method
+        self.variables = {}
+        self.tries = []
+        self.began = time.monotonic()
+        for name, value in known.items():
+            setattr(self, name, value)
+
     def next_upstream(self) -> None:
         """An upstream is asked, and perhaps not the first one, after an internal redirect."""
         if self.asks_upstream:
@@ -259,31 +284,26 @@ class Facts:
 
     def subrequest(self, uri: str) -> Facts:
         """The facts of a request inside this one, for another path; variables are shared."""
-        request = self.request._replace(content_length=None, chunked=False)
-        return replace(
-            self,
-            request=request,
-            uri=uri,
-            args="",
-            method="GET",
+        inside = Facts(
+            self.connection,
+            self.request._replace(content_length=None, chunked=False),
+            self.server,
+            self.location,
+            uri,
+            "",
+            "GET",
             internal=True,
             uri_is_clients=False,
-            location_matched=True,
-            adds_to_alias=False,
             redirects_left=10,
-            error_status=None,
-            error_page_used=False,
             is_subrequest=True,
-            carried=(),
-            carried_type="",
-            limit_rate=None,
-            began=time.monotonic(),
-            detours=(),
-            tries=[],
-            status=0,
-            bytes_sent=0,
-            body_bytes_sent=0,
         )
+        inside.variables, inside.captures = self.variables, self.captures
+        inside.hint, inside.pipelined = self.hint, self.pipelined
+        inside.proxy_host, inside.proxy_port = self.proxy_host, self.proxy_port
+        inside.asks_upstream, inside.sent_headers = self.asks_upstream, self.sent_headers
+        inside.request_length = self.request_length
+        inside.body, inside.body_length = self.body, self.body_length
+        return inside
 
     def matched(self, match: re.Match[str]) -> None:
         """Note what the groups of a regular expression have captured."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .config.directives.core import ServerName
 from .config.final import walk
@@ -68,8 +69,7 @@ class ServerNames:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What a path leads to."""
 
     location: Location | None

@@ -149,6 +149,7 @@ class ClientConnection:
             peeked=peeked,
             keep_hello=running.keep_hellos,
         )
+        tls.adopt(self.stream)
         self.stream = self.connection.tls = tls
         del peeked
         peer = f"{self.connection.client_address}:{self.connection.client_port}"
@@ -249,14 +250,14 @@ class ClientConnection:
         self.log.headers = request.headers
 
     def _facts(self, server: RunningServer, request: Request, length: int) -> Facts:
-        outside = server.settings.outside
-        return Facts(
-            self.connection, request, server.settings, outside, request.path, request.args,
-            request.method,
-            request_length=length,
-            pipelined=self.reading_line is READING_PIPELINED,
-            hint=self.hint,
+        facts = Facts(
+            self.connection, request, server.settings, server.settings.outside, request.path,
+            request.args, request.method,
         )  # fmt: skip
+        facts.request_length = length
+        facts.pipelined = self.reading_line is READING_PIPELINED
+        facts.hint = self.hint
+        return facts
 
     async def _answer(self, server: RunningServer, facts: Facts) -> bool:
         """All that lies between a request's head and its access line; whether to go on."""

@@ -54,6 +54,11 @@ class SocketStream:
         self._alarms: dict[int, Alarm] = {}
         """One a direction that has been waited for."""
 
+    def adopt(self, plain: SocketStream) -> None:
+        """Go on with what is known of a plain connection, whose socket this is too."""
+        self._alarms = plain._alarms
+        self.requests, self.opened, self.watched = plain.requests, plain.opened, plain.watched
+
     async def receive_some(self, timeout: float, max_bytes: int = CHUNK) -> bytes:
         """What has arrived, at most `max_bytes`; b"" when the peer has closed.
 

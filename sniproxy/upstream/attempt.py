@@ -159,7 +159,7 @@ class Attempt:
         self.stream = stream
         if outgoing.tls is not None and not isinstance(stream, TLSStream):
             self.stream = tls = outgoing.tls.stream(stream, peer)
-            tls.requests, tls.opened, tls.watched = stream.requests, stream.opened, stream.watched
+            tls.adopt(stream)
             await self._shake_hands(UpstreamHandshake(tls, outgoing.tls, peer), timeout)
         return self.stream
 
