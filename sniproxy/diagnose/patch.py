@@ -7,6 +7,7 @@ written without guessing is left to people.
 from __future__ import annotations
 
 import difflib
+import io
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -222,14 +223,19 @@ def edited(texts: Mapping[str, str], edits: Sequence[Edit]) -> dict[str, str]:
     return changed
 
 
+def _lines(text: str) -> list[str]:
+    """Each with its end. Not by `splitlines`, for which a byte of a UTF-8 letter may be one."""
+    return io.StringIO(text).readlines()
+
+
 def unified(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
     """The lines of a unified diff."""
     for file, text in after.items():
         yield from (
             line.rstrip("\r\n")
             for line in difflib.unified_diff(
-                before[file].splitlines(keepends=True),
-                text.splitlines(keepends=True),
+                _lines(before[file]),
+                _lines(text),
                 f"a/{file.lstrip('/')}",
                 f"b/{file.lstrip('/')}",
             )

@@ -124,8 +124,9 @@ class Reader:
 def records(text: str, judge: Callable[[Record], int]) -> Iterator[Record]:
     """The records of one text: a line, or several of which some were wrapped."""
     reader = Reader(judge)
-    for line in text.splitlines():
-        yield from reader.feed(line)
+    # Not by `splitlines`, for which a byte of a UTF-8 letter may end a line.
+    for line in text.removesuffix("\n").split("\n"):
+        yield from reader.feed(line.removesuffix("\r"))
     yield from reader.flush()
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import sniproxy
 from sniproxy.diagnose.configured import FileWish, diagnose_file
+from sniproxy.diagnose.patch import unified
 from sniproxy.diagnose.probe import Patience
 from sniproxy.diagnose.reading import read_leniently, without_lua
 from sniproxy.diagnose.spots import find_spots
@@ -129,6 +130,12 @@ def test_what_is_right_stays(tmp_path: Path, diagnose: Diagnose, before: str, af
     diagnose("-c", str(file), "--offline", "--fix")
     text = f'{head}{after}\nproxy_pass = "https://a.test"\nproxy_ssl_server_name = true\n'
     assert file.read_text() == text
+
+
+def test_a_letter_does_not_end_a_line_of_a_diff() -> None:
+    before, after = "# \xc3\x85\na 1;\n", "# \xc3\x85\na 2;\n"
+    changed = [line for line in unified({"f": before}, {"f": after}) if line[:1] in "+-"]
+    assert changed == ["--- a/f", "+++ b/f", "-a 1;", "+a 2;"]
 
 
 def test_a_link_stays_a_link(tmp_path: Path, diagnose: Diagnose) -> None:

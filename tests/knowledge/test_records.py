@@ -114,3 +114,9 @@ def test_a_long_line_is_taken_in_pieces() -> None:
 @given(st.lists(st.text(st.characters(max_codepoint=255), max_size=200), max_size=5))
 def test_anything_can_be_read(lines: list[str]) -> None:
     assert all(len(record.text) <= sum(map(len, lines)) + len(lines) for record in read(*lines))
+
+
+@pytest.mark.parametrize("byte", ["\x85", "\x1c", "\x0c", "\x0b"])
+def test_only_a_line_feed_ends_a_line(byte: str) -> None:
+    text = TEXT.replace("GET / ", f"GET /\xc3{byte} ")
+    assert read(LINE.replace(TEXT, text)) == [Record(text, TIME, "error")]
