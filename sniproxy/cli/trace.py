@@ -93,7 +93,8 @@ def _traced(file: str, asked: Question) -> Answers:
     site = prepared.open(observers=[watch.observer], sinks=SilentSinks())
     try:
         watch.attach(site, alone=True)
-        trio.run(ask, site, asked, answers, LIMIT)
+        # Elsewhere Ctrl-C could strike between a task and its start, which Python would tell of.
+        trio.run(ask, site, asked, answers, LIMIT, restrict_keyboard_interrupt_to_checkpoints=True)
         return answers
     except BaseExceptionGroup as group:
         if group.subgroup(KeyboardInterrupt) is not None:

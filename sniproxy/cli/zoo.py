@@ -52,7 +52,10 @@ def main(words: Sequence[str]) -> int:
         try:
             folder = options.certificates or at_last.enter_context(tempfile.TemporaryDirectory())
             certificates = wardrobe(Path(folder))
-            trio.run(keep, [ALL[name] for name in names], options.port, certificates)
+            trio.run(
+                keep, [ALL[name] for name in names], options.port, certificates,
+                restrict_keyboard_interrupt_to_checkpoints=True,
+            )  # fmt: skip
         except OSError as error:
             print(f"sniproxy: {error}", file=sys.stderr)
             return 1

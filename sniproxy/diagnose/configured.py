@@ -103,7 +103,10 @@ def diagnose_file(wish: FileWish, patience: Patience, progress: Progress) -> Fil
     report.passed_over = list(dict.fromkeys(reading.passed_over))
     proven: dict[Spot, Proxy] = {}
     if not wish.offline:
-        trio.run(_try_all, wish, spots, report, proven, patience, progress)
+        trio.run(
+            _try_all, wish, spots, report, proven, patience, progress,
+            restrict_keyboard_interrupt_to_checkpoints=True,
+        )  # fmt: skip
     plain = {finding.spot for finding in report.findings if finding.url}
     report.findings += lint([s for s in spots if s not in plain], system_store(), proven)
     changed = _write(spots, report, reading)

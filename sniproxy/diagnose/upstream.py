@@ -67,7 +67,11 @@ def diagnose(
 ) -> tuple[Question, list[Attempt], Verdict]:
     """Raises `CannotAsk`."""
     target, path = _target(wish)
-    return trio.run(_diagnose, wish, target, path, patience, progress)
+    # Ctrl-C is for the waits: elsewhere it could strike between a task and its start.
+    return trio.run(
+        _diagnose, wish, target, path, patience, progress,
+        restrict_keyboard_interrupt_to_checkpoints=True,
+    )  # fmt: skip
 
 
 def _target(wish: Wish) -> tuple[ProxyPass, str]:
