@@ -151,7 +151,7 @@ class ClientConnection:
         )
         tls.adopt(self.stream)
         self.stream = self.connection.tls = tls
-        del peeked
+        del peeked  # or this frame would hold it for as long as the handshake lasts
         peer = f"{self.connection.client_address}:{self.connection.client_port}"
         try:
             await tls.do_handshake(self._time_left())

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ..facts import Facts
-from ..http.dates import http_date
-from ..http.response import early_hints, response_head
+from ..http.response import early_hints, response_head, settled_fields
 from ..message import BodyBroken, Header, Response
 from ..tls.stream import SocketStream
 from ..upstream.pace import Pace
@@ -150,13 +149,8 @@ def _sent_headers(
     chunked: bool,
 ) -> tuple[Header, ...]:
     """What `$sent_http_…` show: not Server and Date, and never that a connection is kept."""
-    settled = (
-        ("Content-Type", content_type or None),
-        ("Content-Length", content_length),
-        ("Last-Modified", http_date(last_modified) if last_modified is not None else None),
-        ("Location", location),
-        ("Transfer-Encoding", "chunked" if chunked else None),
-        ("Connection", "upgrade" if status == 101 else "close"),
-    )
-    own = [(name, str(value)) for name, value in settled if value is not None]
+    own = settled_fields(content_type, content_length, last_modified, location)
+    if chunked:
+        own.append(("Transfer-Encoding", "chunked"))
+    own.append(("Connection", "upgrade" if status == 101 else "close"))
     return (*own, *headers)

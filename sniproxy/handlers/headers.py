@@ -17,6 +17,7 @@ from ..config.directives.headers import (
 )
 from ..facts import Facts
 from ..http.dates import http_date
+from ..http.response import settled_fields
 from ..message import Header, Response
 from ..script import Lookup
 from ..variables import lookup
@@ -54,14 +55,9 @@ def with_headers(response: Response, facts: Facts, said: Headers) -> Response:
 
 def fields_so_far(response: Response) -> tuple[Header, ...]:
     """What `$sent_http_…` show before an answer is framed."""
-    modified = response.last_modified
-    settled = (
-        ("Content-Type", response.content_type or None),
-        ("Content-Length", response.content_length),
-        ("Last-Modified", http_date(modified) if modified is not None else None),
-        ("Location", response.location),
+    own = settled_fields(
+        response.content_type, response.content_length, response.last_modified, response.location
     )
-    own = [(name, str(value)) for name, value in settled if value is not None]
     return (*own, *response.headers)
 
 

@@ -10,8 +10,6 @@ from .dates import parse_http_date
 
 Verdict = Literal["send", "not modified", "failed"]
 
-_IF: Final = frozenset(("If-", "if-", "IF-", "iF-"))
-"""How the name of a condition begins: most requests have none."""
 _NEXT: Final = re.compile(r"[^,]*[ \t,]*")
 
 
@@ -22,7 +20,7 @@ def judge(
 
     `if_modified_since` is the directive: `off`, `exact` or `before`.
     """
-    if not any(name[:3] in _IF for name, _ in request.headers):
+    if not any(name[:3].lower() == "if-" for name, _ in request.headers):
         return "send"
     unmodified_since = request.header("if-unmodified-since")
     if unmodified_since is not None and not _unmodified(unmodified_since, modified):

@@ -71,7 +71,7 @@ class Upstream:
 
     def __post_init__(self) -> None:
         both = (*self.peers, *self.backups)
-        self.single = len(both) == 1 and not self.backups
+        self.single = len(self.peers) == 1 and not self.backups
         self.tries = sum(not peer.settings.down for peer in both)
 
     def turns(self, facts: Facts) -> Turns:
