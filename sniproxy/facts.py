@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from .config.model import Location, Server
 from .message import Failure, Handshake, Header, Request, ResponseHead
@@ -89,6 +89,8 @@ class Connection:
     client_port: int
     server_address: str
     server_port: int
+    listening: str = ""
+    """The address that is listened on, as log lines show it: `0.0.0.0:443`."""
     tls: ClientTLS | None = None
     began: float = field(default_factory=time.time)
     requests: int = 0
@@ -116,31 +118,39 @@ class UpstreamTLS(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Try:
-    """One attempt to get an answer from a peer, as `$upstream_*` show it."""
+class UpstreamState:
+    """One attempt to get a response from a peer, as `$upstream_*` show it.
 
-    address: str
-    """"" where nobody is tried yet: the tries of one upstream end there."""
-    began: float
-    """Monotonic seconds."""
+    nginx's `ngx_http_upstream_state_t`. `upstream.request.UpstreamAttempt` adds the connection;
+    a bare state stands for an attempt without one.
+    """
+
+    # Defaults on the class: most attempts keep most of them.
     status: int | None = None
     connect_time: float | None = None
+    """Seconds, like the next two; from the start of the attempt."""
     header_time: float | None = None
     response_time: float | None = None
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    response_length: int = 0
-    request: bytes = b""
-    """The head that is sent, and behind it what `proxy_set_body` says."""
+    bytes_sent = 0
+    bytes_received = 0
+    response_length = 0
+    request = b""
+    """The head that is sent, and behind it the text of `proxy_set_body`."""
     tls: UpstreamTLS | None = None
-    kept: bool = False
-    """Whether the connection was open before."""
+    reused = False
+    """Whether the connection was taken from the pool."""
     head: ResponseHead | None = None
-    """Of the answer."""
     failure: Failure | None = None
-    handshake: Callable[[], Handshake] | None = None
-    """Describes its TLS handshake, as far as it came; None without one of its own."""
+
+    def __init__(self, address: str, began: float) -> None:
+        self.address = address
+        """"" for the separator between the attempts of one upstream and the next."""
+        self.began = began
+        """Monotonic seconds."""
+
+    def handshake(self) -> Handshake | None:
+        """Its TLS handshake, as far as it came; None if it made none."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +190,13 @@ class HeldBody(Protocol):
     def file_name(self) -> str | None: ...
 
 
-Hint = Callable[["Facts", Sequence[Header]], Awaitable[None]]
-"""Sends an interim response (103) to the client of a request."""
-
-
 class Facts:
-    """One request. What nobody has found out yet is the class's: a request is made without it."""
+    """One request (`ngx_http_request_t`).
+
+    The initial values of most attributes stand on the class, and an instance gets an attribute
+    only when a step sets it: forty assignments fewer for each request, most of which never need
+    them.
+    """
 
     connection: Connection
     request: Request
@@ -215,8 +226,9 @@ class Facts:
     """Its Content-Type, for an answer that has none of its own."""
     limit_rate: int | None = None
     """Bytes a second that the client gets, 0 for no limit; None where nobody has said."""
-    hint: Hint | None = None
-    """Where early hints go."""
+    discards_body: bool = False
+    """Whether the request's body is read and discarded, whatever handler answers: it is too
+    large."""
     is_subrequest: bool = False
     variables: dict[str, str]
     """What `set` and the named groups of regular expressions have set."""
@@ -230,10 +242,10 @@ class Facts:
     proxy_port: str | None = None
     asks_upstream: bool = False
     """Whether an upstream is asked, or has been."""
-    tries: list[Try]
+    tries: list[UpstreamState]
     status: int = 0
     sent_headers: Callable[[], Sequence[Header]] = tuple
-    """The fields of the answer, as far as it has any; made when somebody asks."""
+    """The headers of the response, as far as it has any; assembled on demand."""
     sent_head: bytes = b""
     """The response's head as it went out."""
     refused: Refused | None = None
@@ -260,9 +272,7 @@ class Facts:
         uri: str,
         args: str,
         method: str,
-        **known: Any,
     ) -> None:
-        """`known` is what else is, by its name."""
         self.connection = connection
         self.request = request
         self.server = server
@@ -273,32 +283,31 @@ class Facts:
         self.variables = {}
         self.tries = []
         self.began = time.monotonic()
-        for name, value in known.items():
-            setattr(self, name, value)
 
-    def next_upstream(self) -> None:
-        """An upstream is asked, and perhaps not the first one, after an internal redirect."""
+    def begin_upstream(self) -> None:
+        """Note that an upstream is used, perhaps after another one and an internal redirect."""
         if self.asks_upstream:
-            self.tries.append(Try("", 0.0, None, 0.0, 0.0, 0.0))
+            separator = UpstreamState("", 0.0)
+            separator.connect_time = separator.header_time = separator.response_time = 0.0
+            self.tries.append(separator)
         self.asks_upstream = True
 
     def subrequest(self, uri: str) -> Facts:
         """The facts of a request inside this one, for another path; variables are shared."""
         inside = Facts(
             self.connection,
-            self.request._replace(content_length=None, chunked=False),
+            self.request._replace(content_length=None, chunked=False, expects_continue=False),
             self.server,
             self.location,
             uri,
             "",
             "GET",
-            internal=True,
-            uri_is_clients=False,
-            redirects_left=10,
-            is_subrequest=True,
         )
+        inside.internal = inside.is_subrequest = True
+        inside.uri_is_clients = False
+        inside.redirects_left = 10
         inside.variables, inside.captures = self.variables, self.captures
-        inside.hint, inside.pipelined = self.hint, self.pipelined
+        inside.pipelined = self.pipelined
         inside.proxy_host, inside.proxy_port = self.proxy_host, self.proxy_port
         inside.asks_upstream, inside.sent_headers = self.asks_upstream, self.sent_headers
         inside.request_length = self.request_length
@@ -310,3 +319,21 @@ class Facts:
         self.captures = match
         for name, value in match.groupdict().items():
             self.variables[name.lower()] = value or ""
+
+
+def absolute_location(facts: Facts, target: str) -> str | None:
+    """A path with scheme, host and port; None for a target that stays as it is.
+
+    Directives: `absolute_redirect`, `server_name_in_redirect`, `port_in_redirect`.
+    """
+    core = facts.location.core
+    if not core.absolute_redirect or not target.startswith("/"):
+        return None
+    connection = facts.connection
+    scheme = connection.scheme
+    host = facts.request.host or connection.server_address
+    if core.server_name_in_redirect:
+        host = facts.server.name
+    usual = (0, 443 if scheme == "https" else 80)
+    port = connection.server_port if core.port_in_redirect else 0
+    return f"{scheme}://{host}{f':{port}' if port not in usual else ''}{target}"

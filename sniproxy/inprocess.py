@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING, Literal
 import trio
 
 from . import config as configuration
-from .config.directives.log import ErrorLog
+from .config.directives.log import COMBINED, ErrorLog
 from .config.model import Config
+from .facts import Connection, Facts, UpstreamState
 from .in_thread import Changes, Loop, in_thread
-from .logs.error import Target
+from .logs.access import AccessFormat
 from .logs.records import ErrorRecord, error_record
 from .message import ConfigError, Handshake, Level
+from .observer import Observer, Observers
+from .script import compile_template
 from .server import Server
 from .site import build_site
 from .site.paths import Paths
@@ -33,7 +36,7 @@ from .variables import is_variable
 
 if TYPE_CHECKING:
     from .trace.record import Trace
-    from .trace.watching import Told, Watch
+    from .trace.watching import Told
 
 Configuration = str | os.PathLike[str] | Config
 Syntax = Literal["nginx", "toml"]
@@ -43,39 +46,41 @@ _QUIET = (ErrorLog("stderr", Level.EMERG),)
 """Where lines go that no `error_log` claims: they are records, and stderr is the tests' own."""
 
 
-class Records:
+class Records(Observer):
     """What a proxy has logged, and who waits for more of it."""
+
+    log_level = Level.INFO
+    wants_handshakes = True
 
     def __init__(self) -> None:
         self.errors: list[ErrorRecord] = []
         self.accesses: list[str] = []
         self.handshakes: list[Handshake] = []
         self.changes = Changes()
+        self._format = AccessFormat(compile_template(COMBINED))
 
-    def write(self, line: str) -> None:
-        """The error log's observer."""
+    def line_logged(self, level: Level, line: str, connection: int | None) -> None:
         record = error_record(line)
         if record is not None:
             self.errors.append(record)
             self.changes.notify()
 
-    def note_access(self, line: str) -> None:
-        self.accesses.append(line.rstrip("\n"))
-        self.changes.notify()
+    def request_finished(self, facts: Facts) -> None:
+        if not facts.is_subrequest or facts.location.core.log_subrequest:
+            self.accesses.append(self._format.line(facts).rstrip("\n"))
+            self.changes.notify()
 
-    def note_handshake(self, handshake: Handshake) -> None:
+    def handshake_finished(self, connection: Connection, handshake: Handshake) -> None:
+        self._note_handshake(handshake)
+
+    def upstream_handshake_finished(
+        self, facts: Facts, attempt: UpstreamState, handshake: Handshake
+    ) -> None:
+        self._note_handshake(handshake)
+
+    def _note_handshake(self, handshake: Handshake) -> None:
         self.handshakes.append(handshake)
         self.changes.notify()
-
-
-class _Accesses:
-    """The sink of access lines."""
-
-    def __init__(self, records: Records) -> None:
-        self._records = records
-
-    def write(self, line: str) -> None:
-        self._records.note_access(line)
 
 
 class RunningProxy:
@@ -138,18 +143,14 @@ class Proxy(RunningProxy):
     def prepare(self, config: Configuration) -> None:
         """Load `config` and bind its addresses; raises `ConfigError`."""
         loaded, paths = self._load(config)
-        watch = None if self._trace is None else self._watch(self._trace)
         site = build_site(
             loaded,
             paths,
             default_error_log=_QUIET,
-            observers=[Target(self.records, Level.INFO), *([watch.observer] if watch else ())],
-            access_observer=_Accesses(self.records),
+            observer=self._observer(paths),
+            default_access_log=False,
             state=self._state,
         )
-        site.running.handshakes.on_handshake = self.records.note_handshake
-        if watch is not None:
-            watch.attach(site)
         kept = self._server.sockets() if self._server is not None else {}
         try:
             sockets = site.bind(_refuse, kept)
@@ -163,14 +164,17 @@ class Proxy(RunningProxy):
             for (binding, _), (host, port) in zip(sockets, self.addresses, strict=True)
         ]
 
-    def _watch(self, told: Told) -> Watch:
+    def _observer(self, paths: Paths) -> Observer:
+        told = self._trace
+        if told is None:
+            return self.records
         from .trace.watching import Watch
 
         def told_of(trace: Trace) -> None:
             told(trace)
             self.records.changes.notify()
 
-        return Watch(told_of)
+        return Observers([self.records, Watch(told_of, paths)])
 
     def start(self, nursery: trio.Nursery | None = None) -> None:
         """Begin to serve what was prepared."""

@@ -10,7 +10,7 @@ import enum
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 Header = tuple[str, str]
 """One header field: name and value as received, without the colon and outer blanks."""
@@ -143,6 +143,15 @@ class Request(NamedTuple):
     chunked: bool = False
     keepalive: bool = True
     """What version and Connection header ask for."""
+    expects_continue: bool = False
+    """Whether the client waits for a 100 before it sends the body."""
+    names: tuple[str, ...] = ()
+    """The lower-case names of `headers`, one by one, where all of them are letters, digits and
+    `-`; else empty."""
+
+    @property
+    def has_body(self) -> bool:
+        return self.chunked or bool(self.content_length)
 
     def header(self, name: str) -> str | None:
         """The first field called `name` (lower-case), or None."""
@@ -163,6 +172,8 @@ class ResponseHead(NamedTuple):
     """Whether the upstream lets this connection live on."""
     status_line: str = ""
     """Status and reason as received (`200 OK`), what nginx passes on."""
+    names: tuple[str, ...] = ()
+    """The lower-case names of `headers`, one by one; empty if they were not collected."""
 
     def header(self, name: str) -> str | None:
         return first_header(self.headers, name)
@@ -184,8 +195,8 @@ class BodyReader(Protocol):
         """The next piece, b"" at the end; raises `BodyBroken` if it is cut short."""
         ...
 
-    def abandon(self) -> None:
-        """Nobody will read the rest."""
+    def discard(self) -> None:
+        """Release the body without reading the rest."""
         ...
 
 
@@ -203,8 +214,8 @@ class Upgraded(Protocol):
         """Send all of `data`; raises `Failed`."""
         ...
 
-    def end(self) -> None:
-        """Be done with it."""
+    def close(self) -> None:
+        """Close the connection."""
         ...
 
 
@@ -256,7 +267,7 @@ class Response(NamedTuple):
     def without_body(self) -> Response:
         """The same answer when nobody will read its body."""
         if not isinstance(self.body, bytes):
-            self.body.abandon()
+            self.body.discard()
         return self._replace(body=b"")
 
 
@@ -287,6 +298,41 @@ class Elsewhere:
     @property
     def named(self) -> bool:
         return self.uri.startswith("@")
+
+
+class RequestBody(Protocol):
+    """A request body that was read whole, so that every attempt can send it again."""
+
+    @property
+    def length(self) -> int: ...
+    def blocks(self) -> Iterable[bytes]: ...
+
+
+@runtime_checkable
+class StreamedBody(Protocol):
+    """A request body that is forwarded as it arrives (`proxy_request_buffering off`)."""
+
+    @property
+    def length(self) -> int | None:
+        """None for one that comes in chunks."""
+        ...
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end; raises `ClientFailed`."""
+        ...
+
+    async def read_all(self) -> RequestBody:
+        """All of it, where it can not be forwarded as it arrives; raises `ClientFailed`."""
+        ...
+
+
+class ClientFailed(Exception):
+    """The client ends the request: its body is incomplete or wrong, or it reads no longer."""
+
+    def __init__(self, outcome: Special | Response) -> None:
+        super().__init__(outcome.status)
+        self.outcome = outcome
+        """The response; one without a byte if the client is gone."""
 
 
 Outcome = Response | Special | Elsewhere

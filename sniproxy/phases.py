@@ -1,73 +1,66 @@
-"""A request's phases, from its server to an answer, in nginx's order (`ngx_http_core_module`).
+"""The phases of a request, from its virtual server to a response, in nginx's order.
 
-    server rewrite ─► location ─► rewrite ─► handler ─► Response
-         ▲                                      │
-         └──── internal redirect ◄── error_page ┘
+    server rewrite ─► find location ─► rewrite ─► access ─► try_files ─► content ─► filters
+          ▲                 ▲             │                                │
+          │                 └─ new URI ───┘                                │
+          └──────────── internal redirect ◄── error_page, X-Accel-Redirect ┘
 
-What ends a phase early is an `Outcome`. An internal redirect goes round again, at most ten
-times; the client's connection is asked for nothing but the request's body.
+nginx's `ngx_http_core_run_phases`. `RequestPhases.run` is one loop over what the request needs
+next: a location to run through, a built-in page, an internal redirect, a response. A location has
+a phase only if its settings make it necessary (`RunningLocation`): rewrite, access and `try_files`
+are None in the others. At most ten internal redirects follow each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
+from .config.directives.rewrite import Statement
 from .facts import Detour, Facts
 from .handlers.filters import filtered
-from .handlers.handler import Handler
-from .handlers.returns import with_slash
-from .handlers.rewriting import Rewritten, rewrite
+from .handlers.handler import Client
+from .handlers.returns import REDIRECTS, with_slash
+from .handlers.rewriting import rewrite
 from .handlers.special import special_response
 from .handlers.try_files import try_files
 from .http.pages import closes_connection
 from .http.uri import split_target
 from .logs.error import ConnectionLog
 from .message import Elsewhere, Header, Level, Outcome, Response, Special
+from .observer import Observer
 from .running import RunningLocation, RunningServer
-from .upstream.sending import RequestBody, StreamedBody
 from .variables import lookup
 
-REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _BAD_REQUEST = frozenset((494, 495, 496, 497))
 
 
-class Client(Protocol):
-    """What the phases want from the connection that a request came on."""
+class SubrequestClient:
+    """The client of a subrequest: it has no request body."""
 
-    async def body(self, facts: Facts) -> RequestBody | Special | Response | None:
-        """The request's body, read whole; None without one, an answer for one that is refused."""
-        ...
-
-    async def streamed_body(
-        self, facts: Facts
-    ) -> StreamedBody | RequestBody | Special | Response | None:
-        """The same as it comes, unless it is there already."""
-        ...
-
-    async def unless_it_leaves(self, answer: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """What `answer` comes to; it is cancelled where the client leaves before."""
-        ...
-
-
-class _Bodiless:
-    """A client whose body a subrequest does not get."""
+    has_body = False
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self.observer = client.observer
 
-    async def body(self, facts: Facts) -> None:
+    async def read_body(self, facts: Facts) -> None:
         return None
 
-    async def streamed_body(self, facts: Facts) -> None:
+    async def stream_body(self, facts: Facts) -> None:
         return None
 
-    async def unless_it_leaves(self, answer: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        return await self._client.unless_it_leaves(answer)
+    async def send_early_hints(self, facts: Facts, headers: Sequence[Header]) -> None:
+        await self._client.send_early_hints(facts, headers)
+
+    def abort(self) -> AbstractContextManager[None]:
+        return self._client.abort()
 
 
-class Phases:
-    """One request's walk to its answer."""
+class RequestPhases:
+    """Runs one request through its phases."""
+
+    __slots__ = ("client", "close_connection", "facts", "location", "log", "server")
 
     def __init__(
         self, server: RunningServer, facts: Facts, client: Client, log: ConnectionLog
@@ -77,123 +70,130 @@ class Phases:
         self.client = client
         self.log = log
         self.location = server.outside
-        """Where the request is, for its logs."""
-        self.body_is_refused = False
-        """Whether it is too large: said once, and read over whatever answers."""
-        self.closes = False
-        """Whether the connection ends with the answer, for the sake of an error before it."""
+        """The current location."""
+        self.close_connection = False
+        """Whether the connection ends with the response, because of an earlier error."""
 
-    async def response(self) -> Response:
-        """The answer, after as many rounds as it takes."""
-        return await self.settled(await self._from_the_server())
-
-    async def settled(self, outcome: Outcome) -> Response:
-        """`outcome` as a response: what is no response yet goes another round."""
+    async def run(self, outcome: Outcome | None = None) -> Response:
+        """The response. `outcome` is given for a request that was rejected before any phase."""
+        facts, log = self.facts, self.log
+        step: Outcome | RunningLocation = self._run_server_phases() if outcome is None else outcome
         while True:
-            if isinstance(outcome, Response):
-                if self.facts.error_status:
-                    outcome = outcome.with_status(self.facts.error_status)
-                outcome = filtered(outcome, self.facts)
-                if isinstance(outcome, Response):
-                    outcome = outcome.carrying(self.facts.carried)
-                    return outcome._replace(closes=True) if self.closes else outcome
-            elif isinstance(outcome, Special):
-                outcome = self._error_page(outcome)
+            if isinstance(step, RunningLocation):
+                location = step
+                result = None if location.rewrite is None else self._rewrite_location(location)
+                location = self.location  # an `if` block may have replaced it
+                if result is None and location.access is not None and not facts.is_subrequest:
+                    result = await location.access.refusal(facts, log, self._subrequest)
+                if result is None and location.try_files is not None:
+                    result = try_files(facts, log)
+                if result is not None:
+                    step = result
+                elif self.client.observer is None:
+                    step = await location.handler.handle(facts, self.client, log)
+                else:
+                    step = await self._observed(location, self.client.observer)
+            elif isinstance(step, Response):
+                if facts.error_status:
+                    step = step.with_status(facts.error_status)
+                if step.conditional or facts.location.headers is not None:
+                    filtered_response = filtered(step, facts)
+                    if isinstance(filtered_response, Special):
+                        step = filtered_response
+                        continue
+                    step = filtered_response
+                if facts.carried:
+                    step = step.carrying(facts.carried)
+                return step._replace(closes=True) if self.close_connection else step
+            elif isinstance(step, Special):
+                step = self._error_page(step)
             else:
-                outcome = await self._redirected(outcome)
+                step = self._redirect(step)
 
-    async def _from_the_server(self) -> Outcome:
-        """All phases, for a path that no location has seen yet."""
+    async def _observed(self, location: RunningLocation, observer: Observer) -> Outcome:
+        observer.handler_started(self.facts)
+        try:
+            return await location.handler.handle(self.facts, self.client, self.log)
+        finally:
+            observer.handler_finished(self.facts)
+
+    def _run_server_phases(self) -> Outcome | RunningLocation:
+        """The rewrite directives of the server, then the search for a location."""
         outside = self.server.outside
         self._enter(outside)
-        rewritten = self._rewrite(outside)
-        if rewritten is not None and rewritten.outcome is not None:
-            return rewritten.outcome
-        return await self._find_location()
-
-    async def _find_location(self) -> Outcome:
-        """The answer of the path's location, which a `rewrite` there may change again."""
-        while True:
-            found = self.server.find(self.facts)
-            location = found.location
-            limited = location.settings.limited
-            if limited is not None and self.facts.method not in limited.methods:
-                location = self.server.running[limited.inside]
-            self._enter(location)
-            if location.settings.core.internal and not self.facts.internal:
-                return Special(404)
-            if (too_large := self._too_large()) is not None:
-                return too_large
-            if found.add_slash:
-                return with_slash(self.facts)
-            outcome = await self._inside(location)
+        if self.server.rewrite is not None:
+            outcome, _ = self._rewrite(outside, self.server.rewrite)
             if outcome is not None:
                 return outcome
-            if self._is_cycle("processing", self.facts.uri):
-                return self._given_up()
+        return self._find_location()
 
-    async def _inside(self, location: RunningLocation) -> Outcome | None:
-        """The answer of a location; None where its statements have changed the path."""
-        rewritten = self._rewrite(location) if location is not self.server.outside else None
-        if rewritten is not None:
-            if rewritten.outcome is not None:
-                return rewritten.outcome
-            if rewritten.path_changed:
-                return None
-        access = self.location.access
-        if access is not None and not self.facts.is_subrequest:
-            refused = await access.refusal(self.facts, self.log, self._subrequest)
-            if refused is not None:
-                return refused
-        tried = try_files(self.facts, self.log)
-        return tried if tried is not None else await self._handled(self.location.handler)
+    def _find_location(self) -> Outcome | RunningLocation:
+        """The location of the URI, or what answers instead of it."""
+        facts, server = self.facts, self.server
+        found = server.locations.find(facts.uri)
+        location = server.outside
+        if found.location is not None:
+            location = server.running[found.location]
+            if found.captures is not None:
+                facts.matched(found.captures)
+        limited = location.settings.limited
+        if limited is not None and facts.method not in limited.methods:
+            location = server.running[limited.inside]
+        self._enter(location)
+        core = location.settings.core
+        if core.internal and not facts.internal:
+            return Special(404)
+        length = facts.request.content_length
+        if length and length > core.client_max_body_size > 0 and not facts.discards_body:
+            facts.discards_body = True
+            self.log.write(Level.ERROR, f"client intended to send too large body: {length} bytes")
+            return Special(413)
+        if found.add_slash:
+            return with_slash(facts)
+        return location
 
-    async def _subrequest(self, uri: str) -> tuple[Response, Facts]:
-        """What `uri` of this server answers to the same head without its body."""
-        facts = self.facts.subrequest(uri)
-        log = self.log.of_subrequest(uri)
-        phases = Phases(self.server, facts, _Bodiless(self.client), log)
-        response = (await phases.response()).without_body()
-        facts.status = response.status
-        if facts.tries:
-            self.log.action = "sending to client"
-        if phases.location.settings.core.log_subrequest:
-            for target in phases.location.access_logs:
-                target.write(facts, self.log)
-        return response, facts
+    def _rewrite_location(self, location: RunningLocation) -> Outcome | RunningLocation | None:
+        """Run the rewrite directives of a location: None if the phases after it follow."""
+        assert location.rewrite is not None
+        outcome, uri_changed = self._rewrite(location, location.rewrite)
+        if outcome is not None or not uri_changed:
+            return outcome
+        if self._is_cycle("processing", self.facts.uri):
+            return self._internal_error()
+        return self._find_location()
 
-    def _rewrite(self, location: RunningLocation) -> Rewritten | None:
-        statements = location.settings.rewrite.statements
-        if not statements:
-            return None
+    def _rewrite(
+        self, location: RunningLocation, statements: Sequence[Statement]
+    ) -> tuple[Outcome | None, bool]:
+        """A response, and whether a location is to be found for a new URI."""
         facts, before = self.facts, self.facts.uri
         rewritten = rewrite(statements, facts)
         if rewritten.outcome is not None:
             facts.detours += (Detour("return", location.settings, facts.uri, searches=False),)
         elif facts.uri != before or rewritten.path_changed:
-            searches = rewritten.path_changed or location is self.server.outside
+            searches = rewritten.path_changed or location.settings is self.server.outside.settings
             facts.detours += (
                 Detour("rewrite", location.settings, facts.uri, facts.args, searches),
             )
         if rewritten.inside is not None:
             self._enter(self.server.running[rewritten.inside])
-        return rewritten
+        return rewritten.outcome, rewritten.path_changed
 
-    async def _handled(self, handler: Handler) -> Outcome:
-        body: StreamedBody | RequestBody | Special | Response | None = None
-        if self.body_is_refused:
-            pass  # it is read over
-        elif handler.streams_body:
-            body = await self.client.streamed_body(self.facts)
-        elif handler.reads_body:
-            body = await self.client.body(self.facts)
-        if isinstance(body, Special | Response):
-            return body
-        if not handler.watches_client:
-            return await handler.respond(self.facts, body, self.log)
-        return await self.client.unless_it_leaves(
-            lambda: handler.respond(self.facts, body, self.log)
-        )
+    async def _subrequest(self, uri: str) -> tuple[Response, Facts]:
+        """The response of `uri` on this server to the same head without its body."""
+        facts = self.facts.subrequest(uri)
+        log = self.log.of_subrequest(uri)
+        phases = RequestPhases(self.server, facts, SubrequestClient(self.client), log)
+        response = (await phases.run()).without_body()
+        facts.status = response.status
+        if facts.tries:
+            self.log.action = "sending to client"
+        if phases.location.settings.core.log_subrequest:
+            for access_log in phases.location.access_logs:
+                access_log.write(facts, self.log)
+        if self.client.observer is not None:
+            self.client.observer.request_finished(facts)
+        return response, facts
 
     def _enter(self, location: RunningLocation) -> None:
         self.location = location
@@ -201,16 +201,7 @@ class Phases:
         self.log.action = ""
         self.log.error_log = location.error_log
 
-    def _too_large(self) -> Special | None:
-        length = self.facts.request.content_length
-        limit = self.facts.location.core.client_max_body_size
-        if length is None or not limit or length <= limit or self.body_is_refused:
-            return None
-        self.body_is_refused = True
-        self.log.write(Level.ERROR, f"client intended to send too large body: {length} bytes")
-        return Special(413)
-
-    # --- another place answers ---
+    # --- error pages and internal redirects ---
 
     def _error_page(self, special: Special) -> Response | Elsewhere:
         """The page of a status: nginx's own, or what the location's `error_page` says."""
@@ -219,12 +210,12 @@ class Phases:
         if not facts.error_page_used and special.status >= 300:
             page = core.page_for(special.status)
         if page is None:
-            self._is_a_page_of_ours()
+            self._reset_error_state()
             response = special_response(
                 special.status, facts, location=special.location, headers=special.headers
             )
             return self._with_detail(response, special.lines) if special.lines else response
-        self.closes = self.closes or closes_connection(special.status)
+        self.close_connection = self.close_connection or closes_connection(special.status)
         facts.error_page_used = not core.recursive_error_pages
         facts.error_status = special.status if page.status is None else page.status
         if page.status is None and special.status in _BAD_REQUEST:
@@ -244,32 +235,32 @@ class Phases:
         return special_response(status, facts, location=target, headers=special.headers)
 
     def _with_detail(self, page: Response, lines: tuple[str, ...]) -> Response:
-        # All that is known of causes is read by the first page that tells of one.
+        # Imported here: the catalog of causes is loaded for the first such page.
         from .handlers.detail import with_detail
 
         return with_detail(page, lines, self.facts, self.log)
 
-    async def _redirected(self, elsewhere: Elsewhere) -> Outcome:
+    def _redirect(self, elsewhere: Elsewhere) -> Outcome | RunningLocation:
+        """An internal redirect, to a URI or to a named location."""
         facts = self.facts
         how = "redirect to named location" if elsewhere.named else "internally redirecting to"
         if self._is_cycle(how, elsewhere.uri):
-            return self._given_up()
+            return self._internal_error()
         facts.internal = True
         facts.detours += (Detour(elsewhere.by, facts.location, elsewhere.uri, elsewhere.args),)
         if not elsewhere.named:
             facts.uri, facts.args = elsewhere.uri, elsewhere.args
             facts.uri_is_clients = facts.adds_to_alias = False
             facts.location_matched = True
-            return await self._from_the_server()
+            return self._run_server_phases()
         location = self.server.named.get(elsewhere.uri)
         if location is None:
             self.log.write(Level.ERROR, f'could not find named location "{elsewhere.uri}"')
-            return self._given_up()
+            return self._internal_error()
         action = self.log.action
         self._enter(location)
         self.log.action = action
-        outcome = await self._inside(location)
-        return outcome if outcome is not None else await self._find_location()
+        return location
 
     def _is_cycle(self, how: str, uri: str) -> bool:
         self.facts.redirects_left -= 1
@@ -279,12 +270,12 @@ class Phases:
         self.log.write(Level.ERROR, text)
         return True
 
-    def _is_a_page_of_ours(self) -> None:
+    def _reset_error_state(self) -> None:
         self.facts.error_status = None
         self.facts.carried = _without_last(self.facts.carried, "accept-ranges")
 
-    def _given_up(self) -> Response:
-        self._is_a_page_of_ours()
+    def _internal_error(self) -> Response:
+        self._reset_error_state()
         return special_response(500, self.facts)
 
 

@@ -31,6 +31,8 @@ class ServerNames:
                     self._patterns.append((name.pattern, server))
                 else:
                     self._names.add(name.name, server)
+        self._exact = {name: (server, None) for name, server in self._names.exact.items()}
+        """The commonest case of `match`, without a further call."""
         # nginx makes no table of names for one server, unless its name has captures.
         self._choice = len(servers) > 1 or any(pattern.groups for pattern, _ in self._patterns)
 
@@ -40,6 +42,9 @@ class ServerNames:
 
     def match(self, host: str) -> tuple[Server, re.Match[str] | None]:
         """The server for a name, and the match of the regular expression that chose it."""
+        found = self._exact.get(host)
+        if found is not None:
+            return found
         return self._named(host) or (self.default, None)
 
     def reason(self, host: str) -> ServerName | None:
@@ -95,7 +100,7 @@ class Explained:
 class _Level:
     """The locations of one level, by kind."""
 
-    __slots__ = ("exact", "lengths", "nested", "patterns", "prefixes")
+    __slots__ = ("exact", "lengths", "nested", "patterns", "prefixes", "redirected")
 
     def __init__(self, locations: Iterable[Location], *, patterns_only: bool) -> None:
         self.exact: dict[str, Location] = {}
@@ -113,6 +118,16 @@ class _Level:
             elif name.modifier != "@":
                 self.prefixes[name.name] = location
         self.lengths = sorted({len(name) for name in self.prefixes}, reverse=True)
+        self.redirected = {
+            name.removesuffix("/"): location
+            for locations in (self.prefixes, self.exact)  # an exact one has precedence
+            for name, location in locations.items()
+            if name.endswith("/")
+            and location.proxy.proxy_pass is not None
+            and name.removesuffix("/") not in self.prefixes
+        }
+        """Proxying locations, by their names without the slash at the end: such a path gets a
+        redirect."""
 
     def all(self) -> tuple[Location, ...]:
         patterns = [location for _, location in self.patterns]
@@ -122,16 +137,6 @@ class _Level:
         for length in self.lengths:
             location = self.prefixes.get(path[:length])
             if location is not None and length <= len(path):
-                return location
-        return None
-
-    def lacking_slash(self, path: str) -> Location | None:
-        """The proxying location that `path` would lead to with a slash at its end."""
-        if path in self.prefixes:
-            return None
-        for locations in (self.exact, self.prefixes):
-            location = locations.get(path + "/")
-            if location is not None and location.proxy.proxy_pass is not None:
                 return location
         return None
 
@@ -167,6 +172,12 @@ class Locations:
                     level.nested[location] = nested
                     waiting.append(nested)
 
+        self._is_flat = not (self._outermost.nested or self._outermost.patterns)
+        """Whether there are exact names and prefixes only, none of them nested."""
+        self._found: dict[Location | None, Found] = {
+            location: Found(location) for location in (None, *self._outermost.prefixes.values())
+        }
+
     def explain(self, path: str) -> Explained:
         """`find` with what it has passed by."""
         passed: list[tuple[_Level, Location | None]] = []
@@ -198,14 +209,19 @@ class Locations:
         An exact one ends the search. Else the longest prefix counts, and what is nested in it
         beats it; then come regular expressions, innermost first, unless that prefix is `^~`.
         """
-        passed = [] if passed is None else passed
+        if passed is None:
+            if self._is_flat and path not in self._outermost.exact:
+                prefix = self._outermost.longest_prefix(path)
+                if path not in self._outermost.redirected:
+                    return self._found[prefix]
+            passed = []
         level: _Level | None = self._outermost
         while level is not None:
             exact = level.exact.get(path)
             if exact is not None:
                 return Found(exact)
             prefix = level.longest_prefix(path)
-            slashed = level.lacking_slash(path)
+            slashed = level.redirected.get(path)
             if slashed is not None:
                 return Found(slashed, add_slash=True)
             passed.append((level, prefix))
@@ -213,7 +229,7 @@ class Locations:
         best: Location | None = None
         for level, prefix in reversed(passed):
             best = best or prefix
-            if prefix is None or prefix.name.modifier != "^~":
+            if level.patterns and (prefix is None or prefix.name.modifier != "^~"):
                 found = level.matching(path)
                 if found is not None:
                     return found

@@ -1,34 +1,36 @@
-"""The configuration come alive: what a connection looks things up in.
+"""Runtime objects built from a `Config`, shared by all connections (nginx's `ngx_cycle_t`).
 
-`site` makes these from a `Config` and opens what they need; nothing here opens anything.
+`site` makes them and opens what they need; nothing here opens anything.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from OpenSSL import SSL
 
+from .client_abort import ClientAbortMonitor
+from .config.directives.files import TryFiles
+from .config.directives.rewrite import Statement
 from .config.model import Location, Server
-from .departures import DepartureWatch
 from .facts import Connection, Facts
 from .handlers.access import AccessPhase
 from .handlers.handler import Handler
 from .http.fields import valid_host
 from .http.head import HeadRules
-from .logs.access import access_line
+from .logs.access import AccessFormat
 from .logs.error import ConnectionLog, ErrorLog
 from .logs.sinks import FileSink, Sink
-from .message import ConfigError, Failure, Handshake, Level
+from .message import ConfigError, Failure, Level
+from .observer import Observer
 from .routing import Locations, ServerNames
 from .script import Template
 from .tls.errors import NATIVE, Dialect
-from .tls.stream import TLSStream
-from .tls.watch import HandshakeWatch
 from .variables import lookup
 from .variables.files import document_root
 
@@ -44,16 +46,13 @@ class AccessTarget:
     """One `access_log` with its format."""
 
     sink: Sink
-    template: Template
-    escape: str
+    format: AccessFormat
     condition: Template | None
 
     def write(self, facts: Facts, log: ConnectionLog) -> None:
         """Write the line of a request; `log` is told what goes wrong with that."""
-        values = lookup(facts)
-        if self.condition is not None and self.condition.render(values) in ("", "0"):
-            return
-        self.sink.write(access_line(self.template, self.escape, values))
+        if self.condition is None or self.condition.render(lookup(facts)) not in ("", "0"):
+            self.sink.write(self.format.line(facts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,7 @@ class NamedAccessTarget:
     file: Template
     """Relative to `prefix`."""
     prefix: str
-    template: Template
-    escape: str
+    format: AccessFormat
     condition: Template | None
 
     def write(self, facts: Facts, log: ConnectionLog) -> None:
@@ -83,7 +81,7 @@ class NamedAccessTarget:
         except ConfigError as error:
             log.failure(Failure(error.message, Level.CRIT, errno=error.errno))
             return
-        sink.write(access_line(self.template, self.escape, values))
+        sink.write(self.format.line(facts))
         sink.close()
 
 
@@ -93,22 +91,17 @@ def _why_no_folder(path: str) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunningLocation:
-    """One location with its logs and the handler that answers there."""
+    """One location, compiled: its logs, its content handler, and the phases that it needs."""
 
     settings: Location
     error_log: ErrorLog
     access_logs: tuple[AccessLog, ...]
     handler: Handler
-    access: AccessPhase | None = None
-    """None where whoever asks is answered."""
-
-
-class FoundLocation(NamedTuple):
-    """What a path leads to."""
-
-    location: RunningLocation
-    add_slash: bool
-    """Whether the path lacks the slash of the location's name."""
+    rewrite: tuple[Statement, ...] | None
+    """None if the location has no rewrite directives. Those of a server are the server's."""
+    access: AccessPhase | None
+    """None if the location has no access restrictions."""
+    try_files: TryFiles | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,24 +121,19 @@ class RunningServer:
     """One virtual server."""
 
     settings: Server
+    name: str
+    """Its first name (`$server_name`)."""
     head_rules: HeadRules
     outside: RunningLocation
-    """For what no location answers."""
+    """For requests that no location matches."""
+    rewrite: tuple[Statement, ...] | None
+    """The rewrite directives outside of any location; None without."""
     named: Mapping[str, RunningLocation]
-    """By name with its `@`."""
+    """The named locations, by name with its `@`."""
     locations: Locations
     running: Mapping[Location, RunningLocation]
     tls: ServerTLS | None
     """None without a certificate."""
-
-    def find(self, facts: Facts) -> FoundLocation:
-        """The location for the path of a request; its captures are noted in the facts."""
-        found = self.locations.find(facts.uri)
-        if found.location is None:
-            return FoundLocation(self.outside, False)
-        if found.captures is not None:
-            facts.matched(found.captures)
-        return FoundLocation(self.running[found.location], found.add_slash)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,39 +152,22 @@ class Running:
 
     servers: Mapping[Server, RunningServer]
     listeners: tuple[Listener, ...]
-    handshakes: HandshakeWatch = field(default_factory=HandshakeWatch)
     keep_hellos: bool = False
     """Whether the configuration uses a variable that shows what the client offered."""
     dialect: Dialect = NATIVE
-    """Whose OpenSSL's words failures are told in."""
-    watch: DepartureWatch = field(default_factory=DepartureWatch)
-    number: Callable[[], int] = lambda: 0
+    """The OpenSSL release whose error strings are used in log messages (`ssl_error_dialect`)."""
+    client_aborts: ClientAbortMonitor = field(default_factory=ClientAbortMonitor)
+    next_connection_id: Callable[[], int] = lambda: 0
     """Draws a connection's number; one counter for clients and peers."""
+    observer: Observer | None = None
     stopping: bool = False
-    """Set once: connections finish what they are at and take no further request."""
-
-    @property
-    def on_handshake(self) -> Callable[[Handshake], None] | None:
-        """Told of every handshake of either side."""
-        return self.handshakes.on_handshake
-
-    @on_handshake.setter
-    def on_handshake(self, told: Callable[[Handshake], None] | None) -> None:
-        self.handshakes.on_handshake = told
+    """Set once: connections finish the request under way and take no other."""
 
     def server_for(self, listener: Listener, host: str) -> RunningServer:
         return self.servers[listener.names.find(host)]
 
-    def note(
-        self, tls: TLSStream, peer: str, began: float, duration: float, failure: Failure | None
-    ) -> None:
-        """Tell whoever wants to know of a client's handshake that is over."""
-        self.handshakes.note(
-            lambda: tls.handshake(peer, began=began, duration=duration, failure=failure)
-        )
-
     def tls_of(self, listener: Listener, server: RunningServer) -> ServerTLS:
-        """What `server` makes handshakes with: its own, else what the default server has."""
+        """The TLS settings of `server`: its own, else those of the default server."""
         tls = server.tls or self.servers[listener.names.default].tls
         assert tls is not None, "a configuration without is refused"
         return tls
@@ -204,7 +175,36 @@ class Running:
     def negotiated(
         self, listener: Listener, server_name: str | None
     ) -> tuple[str, RunningServer] | None:
-        """The name that an SNI stands for, and its server; None where it chooses nothing."""
+        """The name that an SNI stands for, and its server; None if it selects no server."""
         name = valid_host(server_name) if server_name else None
         server = listener.names.negotiated(name) if name else None
         return (name, self.servers[server]) if name and server else None
+
+
+class ServerSelector:
+    """Selects the virtual server of each request of a connection by its host.
+
+    nginx's `ngx_http_set_virtual_server`. The reader of a request head calls `select` once, when
+    it knows the host, and goes on by the rules of the server selected.
+    """
+
+    __slots__ = ("_names", "_servers", "captures", "server", "sni")
+
+    def __init__(self, running: Running, listener: Listener) -> None:
+        self._names = listener.names
+        self._servers = running.servers
+        self.sni = ""
+        """The SNI, if it selected a server."""
+        self.server = running.servers[listener.names.default]
+        """The server selected last; the listener's default until then."""
+        self.captures: re.Match[str] | None = None
+        """The match of the `server_name` expression that selected it."""
+
+    def select(self, host: str) -> HeadRules | None:
+        """The rules of the server for `host`, "" without one; None if the client must not ask
+        for it on this connection, because it could get around `ssl_verify_client`."""
+        settings, self.captures = self._names.match(host)
+        server = self.server = self._servers[settings]
+        if self.sni and host != self.sni and settings.ssl.ssl_verify_client != "off":
+            return None
+        return server.head_rules

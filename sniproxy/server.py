@@ -1,6 +1,6 @@
-"""Serving: listening sockets in, one task a connection, until it is told to stop.
+"""Accept connections on the listening sockets, and serve each in a task of its own.
 
-    accept ─► Connection (who calls whom) ─► ClientConnection.serve
+    accept ─► Connection (addresses, number) ─► ClientConnection.serve
 
 One trio loop. Nothing here knows what a request is.
 """
@@ -22,7 +22,7 @@ from .site import Site
 from .site.listeners import Binding, Key, close_all
 from .tls.stream import SocketStream
 
-# Accepting can fail for want of descriptors or memory: nginx too waits before it goes on.
+# accept() can fail for lack of descriptors or memory: nginx too waits before it goes on.
 _PAUSE_AFTER_FAILURE = 0.5
 
 _PASSING = frozenset((errno.ECONNABORTED, errno.EINTR, errno.EPROTO, errno.EPERM))
@@ -38,10 +38,10 @@ class Server:
         self._accepting = trio.CancelScope()
 
     async def run(self) -> None:
-        """Serve until `stop_gracefully`, and until the last connection is done then."""
+        """Serve until `stop_gracefully` was called and the last connection is closed."""
         async with trio.open_nursery() as watching:
-            watching.start_soon(self.site.running.watch.run)
-            watching.start_soon(self.site.idle.run)
+            watching.start_soon(self.site.running.client_aborts.run)
+            watching.start_soon(self.site.idle_monitor.run)
             for resolver in self.site.resolvers:
                 watching.start_soon(resolver.run)
             async with trio.open_nursery() as connections:
@@ -53,20 +53,20 @@ class Server:
             watching.cancel_scope.cancel()
 
     def stop_gracefully(self) -> None:
-        """Accept no more, end idle connections, let requests under way finish (`QUIT`)."""
+        """Accept no more, close idle connections, let requests under way finish (`QUIT`)."""
         self.site.running.stopping = True
         self._accepting.cancel()
-        self.site.idle.stop()
+        self.site.idle_monitor.stop()
         for connection in self._connections:
             connection.stop_if_waiting()
 
     def sockets(self) -> dict[Key, socket.socket]:
-        """What it listens on, for a server that is to follow."""
+        """The listening sockets, for a server that takes them over."""
         return {binding.key: sock for binding, sock in self._sockets}
 
     async def _accept_all(self, connections: trio.Nursery) -> None:
         async with trio.open_nursery() as accepting:
-            accepting.start_soon(trio.sleep_forever)  # a site may listen nowhere
+            accepting.start_soon(trio.sleep_forever)  # a configuration may listen nowhere
             for binding, sock in self._sockets:
                 accepting.start_soon(self._accept, binding, sock, connections)
 
@@ -87,16 +87,16 @@ class Server:
                         await trio.sleep(_PAUSE_AFTER_FAILURE)
                     break
                 try:
-                    listener, connection = self._introduce(binding, accepted, address)
+                    listener, connection = self._new_connection(binding, accepted, address)
                 except OSError:
-                    accepted.close()  # gone before we could look
+                    accepted.close()  # the client has closed already
                 else:
-                    connections.start_soon(self.converse, listener, connection, accepted)
+                    connections.start_soon(self.serve_connection, listener, connection, accepted)
 
-    async def converse(
+    async def serve_connection(
         self, listener: Listener, connection: Connection, sock: socket.socket
     ) -> None:
-        """Serve one client to its end, while `run` runs."""
+        """Serve one client until its connection is closed, while `run` runs."""
         client = ClientConnection(
             self.site.running, listener, SocketStream(sock, Side.CLIENT), connection
         )
@@ -104,28 +104,30 @@ class Server:
         try:
             await client.serve()
         except Exception as bug:
-            # One connection's trouble is not the others': it is logged and they go on.
-            self.site.error_log.write(Level.ALERT, f"internal error: {described(bug)}")
+            # An error in one connection must not end the others.
+            self.site.error_log.write(Level.ALERT, f"internal error: {format_exception(bug)}")
         finally:
             self._connections.discard(client)
 
-    def _introduce(
+    def _new_connection(
         self, binding: Binding, sock: socket.socket, address: object
     ) -> tuple[Listener, Connection]:
-        number = self.site.running.number()
+        number = self.site.running.next_connection_id()
         if sock.family == socket.AF_UNIX:
             local = binding.key[0]
-            return binding.listener_for(""), Connection(number, "unix:", 0, local, 0)
+            listener = binding.listener_for("")
+            return listener, Connection(number, "unix:", 0, local, 0, listener.text)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         assert isinstance(address, tuple)
         host, port = sock.getsockname()[:2]
-        return binding.listener_for(host), Connection(
-            number, address[0], address[1], host, port, sock=sock
+        listener = binding.listener_for(host)
+        return listener, Connection(
+            number, address[0], address[1], host, port, listener.text, sock=sock
         )
 
 
-def described(bug: BaseException) -> str:
-    """An exception that should not have been, in one line: what, and where."""
+def format_exception(bug: BaseException) -> str:
+    """An unexpected exception in one line: what, and where."""
     frames = traceback.extract_tb(bug.__traceback__)
     where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return f"{bug!r}{where}"

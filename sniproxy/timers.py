@@ -1,8 +1,15 @@
-"""Time-outs of waits that nearly always end before: nginx's event timers.
+"""Time-outs for waits on sockets: nginx's event timers (`ngx_event_timer`).
 
-A cancel scope for every wait of a connection would cost as much as the wait. So an alarm is set
-anew for each, and what it has in the heap is only the time at which somebody looks at it next:
-setting it for later than that touches nothing. One task of a trio program looks at them all.
+Theory of operation. Nearly every wait ends long before its time-out, and a `trio.CancelScope`
+around each would cost as much as the wait itself. So a descriptor has one `DescriptorTimer` for
+each direction, which is set again for every wait. All timers of a trio program share one heap
+and one task. A timer's entry in the heap is only a lower bound of its deadline: setting a later
+deadline does not touch the heap, and when the entry comes due while the deadline has moved on,
+it is pushed again for the new one. A connection that waits a thousand times with a time-out of
+60 seconds so touches the heap once a minute. trio does the same for its own deadlines.
+
+A wait whose deadline has passed ends with `trio.ClosedResourceError` (trio's `notify_closing`);
+`expired` tells it from a descriptor that was really closed.
 """
 
 from __future__ import annotations
@@ -13,59 +20,61 @@ import math
 
 import trio
 
-MANY = 1000
-"""Entries of discarded alarms that the heap may hold without being cleared of them."""
+HEAP_PRUNE_THRESHOLD = 1000
+"""Entries of discarded timers that the heap may hold before it is rebuilt without them."""
 
 
-class Alarm:
-    """Ends the waits for one descriptor when their time is over.
+class DescriptorTimer:
+    """Ends the waits for one direction of a descriptor when their deadline passes."""
 
-    They are trio's own, and end with `trio.ClosedResourceError`; `rang` says whether that was
-    the alarm.
-    """
-
-    __slots__ = ("_fd", "_timers", "deadline", "discarded", "looked_at", "rang")
+    __slots__ = ("_fd", "_timers", "deadline", "discarded", "expired", "heap_deadline")
 
     def __init__(self, fd: int) -> None:
         """Raises RuntimeError outside of trio."""
         self.deadline = math.inf
         """By trio's clock; infinite while nothing waits."""
-        self.looked_at = math.inf
+        self.heap_deadline = math.inf
         """When its entry in the heap is due; infinite without one."""
-        self.rang = False
+        self.expired = False
+        """Whether the last wait ended because its deadline passed."""
         self.discarded = False
         self._fd = fd
-        self._timers = of_this_run()
+        self._timers = current_timers()
 
     def set(self, deadline: float) -> None:
-        """A wait begins."""
+        """Start a wait that ends at `deadline`."""
         self.deadline = deadline
-        self.rang = False
-        if deadline < self.looked_at:
-            self._timers.add(deadline, self)
+        self.expired = False
+        if deadline < self.heap_deadline:
+            self.schedule(deadline)
+
+    def schedule(self, deadline: float) -> None:
+        """Enter the timer into the heap, for a deadline before its entry's."""
+        self._timers.add(deadline, self)
 
     def stop(self) -> None:
-        """The wait is over."""
+        """End the wait."""
         self.deadline = math.inf
 
     def discard(self) -> None:
-        """No wait will follow."""
+        """Drop the timer: the descriptor is about to be closed."""
         self.deadline = math.inf
         if not self.discarded:
             self.discarded = True
             self._timers.note_discarded()
 
-    def ring(self) -> None:
-        self.rang = True
+    def fire(self) -> None:
+        """End the wait that is under way: its deadline has passed."""
+        self.expired = True
         self.deadline = math.inf
         trio.lowlevel.notify_closing(self._fd)
 
 
 class _Timers:
-    """All alarms of one trio program."""
+    """All timers of one trio program."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Alarm]] = []
+        self._heap: list[tuple[float, int, DescriptorTimer]] = []
         self._order = itertools.count()
         self._discarded = 0
         self._sleep = trio.CancelScope()
@@ -75,40 +84,40 @@ class _Timers:
             deadline = self._heap[0][0] if self._heap else math.inf
             with trio.CancelScope(deadline=deadline) as self._sleep:
                 await trio.sleep_forever()
-            self._look()
+            self._fire_expired()
 
-    def add(self, deadline: float, alarm: Alarm) -> None:
-        """Look at `alarm` at that time, and no more at the one that it had before."""
-        alarm.looked_at = deadline
-        heapq.heappush(self._heap, (deadline, next(self._order), alarm))
-        if self._heap[0][2] is alarm:
+    def add(self, deadline: float, timer: DescriptorTimer) -> None:
+        """Enter `timer` for `deadline`; its older entry, if there is one, becomes void."""
+        timer.heap_deadline = deadline
+        heapq.heappush(self._heap, (deadline, next(self._order), timer))
+        if self._heap[0][2] is timer:
             self._sleep.deadline = deadline
 
     def note_discarded(self) -> None:
         self._discarded += 1
-        if self._discarded > MANY and self._discarded * 2 > len(self._heap):
+        if self._discarded > HEAP_PRUNE_THRESHOLD and self._discarded * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if not entry[2].discarded]
             heapq.heapify(self._heap)
             self._discarded = 0
 
-    def _look(self) -> None:
+    def _fire_expired(self) -> None:
         now = trio.current_time()
         while self._heap and self._heap[0][0] <= now:
-            due, _, alarm = heapq.heappop(self._heap)
-            if due != alarm.looked_at:
-                continue
-            alarm.looked_at = math.inf
-            if alarm.deadline <= now:
-                alarm.ring()
-            elif alarm.deadline < math.inf:
-                self.add(alarm.deadline, alarm)
+            due, _, timer = heapq.heappop(self._heap)
+            if due != timer.heap_deadline:
+                continue  # a void entry
+            timer.heap_deadline = math.inf
+            if timer.deadline <= now:
+                timer.fire()
+            elif timer.deadline < math.inf:
+                self.add(timer.deadline, timer)
 
 
 _TIMERS: trio.lowlevel.RunVar[_Timers] = trio.lowlevel.RunVar("sniproxy timers")
 
 
-def of_this_run() -> _Timers:
-    """Those of the trio program that asks; its task lives as long as the program."""
+def current_timers() -> _Timers:
+    """The timers of the running trio program; their task lives as long as the program."""
     try:
         return _TIMERS.get()
     except LookupError:

@@ -8,7 +8,9 @@ from typing import Any
 from sniproxy.config.build import load
 from sniproxy.config.model import Config, Location, Server
 from sniproxy.facts import Connection, Facts
-from sniproxy.message import Header, Request
+from sniproxy.logs.sinks import Sink
+from sniproxy.message import Header, Level, Request
+from sniproxy.observer import Observer
 
 
 def configuration(directory: Path, http: str) -> Config:
@@ -42,4 +44,18 @@ def facts(of: Request, server: Server, location: Location | None = None, **more:
     """A request on its way, of a client at 192.0.2.1:1234."""
     connection = Connection(7, "192.0.2.1", 1234, "192.0.2.2", 80)
     where = location or server.outside
-    return Facts(connection, of, server, where, of.path, of.args, of.method, **more)
+    context = Facts(connection, of, server, where, of.path, of.args, of.method)
+    for name, value in more.items():
+        setattr(context, name, value)
+    return context
+
+
+class LineObserver(Observer):
+    """An observer that passes log lines on to a sink, and does nothing else."""
+
+    def __init__(self, sink: Sink, log_level: Level = Level.INFO) -> None:
+        self.log_level = log_level
+        self._sink = sink
+
+    def line_logged(self, level: Level, line: str, connection: int | None) -> None:
+        self._sink.write(line)

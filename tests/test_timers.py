@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from sniproxy import timers
-from sniproxy.timers import Alarm
+from sniproxy.timers import DescriptorTimer
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def silent() -> Iterator[socket.socket]:
         yield near
 
 
-async def waits(sock: socket.socket, alarm: Alarm, seconds: float) -> float:
+async def waits(sock: socket.socket, alarm: DescriptorTimer, seconds: float) -> float:
     """Wait for `sock` until `alarm` ends it; how long it took."""
     began = trio.current_time()
     alarm.set(began + seconds)
@@ -43,31 +43,33 @@ async def test_each_wait_has_its_own_time(
     seconds: tuple[float, ...], silent: socket.socket, autojump_clock: trio.testing.MockClock
 ) -> None:
     autojump_clock.autojump_threshold = 0.01
-    alarm = Alarm(silent.fileno())
+    alarm = DescriptorTimer(silent.fileno())
     for time in seconds:
         assert await waits(silent, alarm, time) == pytest.approx(time)
-        assert alarm.rang
+        assert alarm.expired
 
 
 async def test_a_wait_that_ends_before_is_left_alone(
     silent: socket.socket, autojump_clock: trio.testing.MockClock
 ) -> None:
-    alarm = Alarm(silent.fileno())
+    alarm = DescriptorTimer(silent.fileno())
     alarm.set(trio.current_time() + 5)
     alarm.stop()
     await trio.sleep(3)
     assert await waits(silent, alarm, 10) == pytest.approx(10)
     alarm.set(trio.current_time() + 1)
-    assert not alarm.rang
+    assert not alarm.expired
 
 
-async def test_several_are_looked_at_in_their_order(
+async def test_several_are_heap_deadline_in_their_order(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     ended = []
 
     async def one(sock: socket.socket, seconds: float) -> None:
-        ended.append((seconds, round(await waits(sock, Alarm(sock.fileno()), seconds), 3)))
+        ended.append(
+            (seconds, round(await waits(sock, DescriptorTimer(sock.fileno()), seconds), 3))
+        )
 
     pairs = [socket.socketpair() for _ in range(4)]
     async with trio.open_nursery() as nursery:
@@ -80,21 +82,21 @@ async def test_several_are_looked_at_in_their_order(
 
 
 async def test_many_waits_make_one_entry(silent: socket.socket) -> None:
-    alarm = Alarm(silent.fileno())
+    alarm = DescriptorTimer(silent.fileno())
     for _ in range(1000):
         alarm.set(trio.current_time() + 60)
         alarm.stop()
-    assert len(timers.of_this_run()._heap) == 1
+    assert len(timers.current_timers()._heap) == 1
 
 
 async def test_discarded_alarms_are_not_kept(silent: socket.socket) -> None:
-    living = [Alarm(silent.fileno()) for _ in range(10)]
+    living = [DescriptorTimer(silent.fileno()) for _ in range(10)]
     for alarm in living:
         alarm.set(trio.current_time() + 60)
-    for _ in range(5 * timers.MANY):
-        alarm = Alarm(silent.fileno())
+    for _ in range(5 * timers.HEAP_PRUNE_THRESHOLD):
+        alarm = DescriptorTimer(silent.fileno())
         alarm.set(trio.current_time() + 60)
         alarm.discard()
-    heap = timers.of_this_run()._heap
-    assert len(heap) <= 2 * timers.MANY + len(living)
+    heap = timers.current_timers()._heap
+    assert len(heap) <= 2 * timers.HEAP_PRUNE_THRESHOLD + len(living)
     assert {entry[2] for entry in heap} >= set(living)

@@ -117,10 +117,8 @@ class _Run:
         from ..trace.printing import print_tree
         from ..trace.watching import Watch
 
-        watch = Watch(print_tree)
-        site = prepared.open(default_error_log=default, observers=[watch.observer])
-        watch.attach(site)
-        return site
+        observer = Watch(print_tree, prepared.paths)
+        return prepared.open(default_error_log=default, observer=observer)
 
     def _test(self, loaded: Config, site: Site) -> int:
         site.try_binding()

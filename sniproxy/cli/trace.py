@@ -89,10 +89,9 @@ def _traced(file: str, asked: Question) -> Answers:
     for warning in (*loaded.warnings, *prepared.warnings):
         print(f"sniproxy: [{Level.WARN.word}] {warning}", file=sys.stderr)
     answers = Answers()
-    watch = Watch(answers.told)
-    site = prepared.open(observers=[watch.observer], sinks=SilentSinks())
+    observer = Watch(answers.told, prepared.paths)
+    site = prepared.open(observer=observer, sinks=SilentSinks())
     try:
-        watch.attach(site, alone=True)
         # Elsewhere Ctrl-C could strike between a task and its start, which Python would tell of.
         trio.run(ask, site, asked, answers, LIMIT, restrict_keyboard_interrupt_to_checkpoints=True)
         return answers

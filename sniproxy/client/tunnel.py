@@ -1,7 +1,8 @@
-"""A client and an upstream that speak a protocol of their own (nginx's upgraded connections).
+"""Pass data between a client and an upstream that have switched protocols (nginx's upgraded
+connections, WebSocket for one).
 
-What either says goes to the other, until one of them ends, or the upstream has been silent for
-`proxy_read_timeout` while nothing went either way.
+It ends when one of them closes its side, or when nothing went either way for
+`proxy_read_timeout`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ LATE = Failure("upstream timed out", Level.INFO, FailureClass.TIMEOUT, errno=110
 async def tunnel(
     client: SocketStream, upstream: Upgraded, rest: bytes, facts: Facts, log: ConnectionLog
 ) -> None:
-    """Pass on until it is over; `rest` has come from the client already."""
+    """Run until either side ends; `rest` was read from the client already."""
     send_timeout = facts.location.core.send_timeout
-    client.writes_by = "send()"
+    client.write_syscall = "send()"
 
     async def to_client(data: bytes) -> None:
         await client.send_all(data, send_timeout)
@@ -39,49 +40,49 @@ async def tunnel(
         if rest:
             await upstream.send(rest)
         async with trio.open_nursery() as nursery:
-            with trio.CancelScope() as silence:
-                both = _Both(nursery.cancel_scope, silence, upstream.read_timeout, log)
-                both.heard()
-                nursery.start_soon(both.pump, from_client, upstream.send)
-                await both.pump(upstream.receive, to_client)
-            if silence.cancelled_caught:
+            with trio.CancelScope() as idle_scope:
+                pump = _Pump(nursery.cancel_scope, idle_scope, upstream.read_timeout, log)
+                pump.touch()
+                nursery.start_soon(pump.run, from_client, upstream.send)
+                await pump.run(upstream.receive, to_client)
+            if idle_scope.cancelled_caught:
                 log.failure(LATE)
                 nursery.cancel_scope.cancel()
     except Failed as failed:
         log.failure(failed.failure)
     finally:
-        upstream.end()
+        upstream.close()
 
 
-class _Both:
+class _Pump:
     """The two directions, which end together."""
 
     def __init__(
         self,
         everything: trio.CancelScope,
-        silence: trio.CancelScope,
+        idle_scope: trio.CancelScope,
         timeout: float,
         log: ConnectionLog,
     ) -> None:
         self._everything = everything
-        self._silence = silence
+        self._idle_scope = idle_scope
         self._timeout = timeout
         self._log = log
 
-    def heard(self) -> None:
-        """Something went one way or the other."""
-        self._silence.deadline = trio.current_time() + self._timeout
+    def touch(self) -> None:
+        """Restart the time-out: data went one way or the other."""
+        self._idle_scope.deadline = trio.current_time() + self._timeout
 
-    async def pump(
+    async def run(
         self,
         receive: Callable[[], Awaitable[bytes]],
         send: Callable[[bytes], Awaitable[None]],
     ) -> None:
         try:
             while data := await receive():
-                self.heard()
+                self.touch()
                 await send(data)
-                self.heard()
+                self.touch()
         except Failed as failed:
             self._log.failure(failed.failure)
         self._everything.cancel()

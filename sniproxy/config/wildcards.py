@@ -13,10 +13,10 @@ class WildcardNames(Generic[Value]):
     Of two values for one name the first counts. Names are lower-case here.
     """
 
-    __slots__ = ("_exact", "_prefixes", "_suffixes")
+    __slots__ = ("_prefixes", "_suffixes", "exact")
 
     def __init__(self) -> None:
-        self._exact: dict[str, Value] = {}
+        self.exact: dict[str, Value] = {}
         self._suffixes: dict[str, Value] = {}
         self._prefixes: dict[str, Value] = {}
 
@@ -25,20 +25,20 @@ class WildcardNames(Generic[Value]):
         if name.startswith("*."):
             self._suffixes.setdefault(name[1:], value)
         elif len(name) > 1 and name.startswith("."):
-            self._exact.setdefault(name[1:], value)
+            self.exact.setdefault(name[1:], value)
             self._suffixes.setdefault(name, value)
         elif name.endswith(".*"):
             self._prefixes.setdefault(name[:-1], value)
         else:
-            self._exact.setdefault(name, value)
+            self.exact.setdefault(name, value)
 
     def add_exact(self, name: str, value: Value) -> None:
         """Add a name as it is, stars and all."""
-        self._exact.setdefault(name, value)
+        self.exact.setdefault(name, value)
 
     def find(self, name: str) -> Value | None:
         """The value for a name without wildcards, None where it has none."""
-        found = self._exact.get(name)
+        found = self.exact.get(name)
         if found is not None:
             return found
         if not self._suffixes and not self._prefixes:

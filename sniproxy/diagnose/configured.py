@@ -16,7 +16,7 @@ from ..config.directives.upstream import PeerSettings
 from ..message import ConfigError
 from ..script import ScriptError
 from ..site.paths import Paths
-from ..upstream.peers import Peer
+from ..upstream.selector import Peer
 from ..variables import lookup
 from .attempts import Attempt, Question, Result, Setting
 from .lint import Finding, lint, wrong_sides

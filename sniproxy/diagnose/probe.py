@@ -26,8 +26,8 @@ from ..tls.errors import ALERT, Dialect, Told, Where
 from ..tls.openssl import LIB_SSL, QueuedError
 from ..tls.stream import SocketStream, TLSStream
 from ..upstream.connector import UpstreamTLS, connect, verify
-from ..upstream.headers import RequestFields, upstream_uri
-from ..upstream.peers import Peer
+from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
+from ..upstream.selector import Peer
 from ..variables import lookup
 from .attempts import Attempt, Question, Result, Setting
 from .plan import CERTIFICATE_ALERTS, MOST, next_setting
@@ -233,7 +233,7 @@ class Probe:
         facts.proxy_host = self.target.proxy_host
         facts.location = replace(facts.location, proxy=proxy)
         uri = upstream_uri(facts.location, self.target, facts)
-        head = RequestFields.of(proxy).head(facts, "GET", uri, lookup(facts), None)
+        head = RequestHeaderBuilder(proxy).build(facts, "GET", uri, None)
         trial.action = SENDING
         await stream.send_all(head, self.patience.answer)
         trial.action = READING

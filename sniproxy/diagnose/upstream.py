@@ -19,7 +19,7 @@ from ..message import ConfigError
 from ..names import without_port
 from ..site.paths import Paths
 from ..site.upstreams import look_up
-from ..upstream.peers import Peer, peer_name
+from ..upstream.selector import Peer, peer_name
 from .attempts import Attempt, Question, Setting, is_name
 from .pretend import pretended
 from .probe import Patience, Probe, investigate

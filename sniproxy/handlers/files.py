@@ -87,7 +87,7 @@ class FileBody:
                 return data
         return b""
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         self.file.close()
 
     def _read(self, start: int, size: int) -> bytes:

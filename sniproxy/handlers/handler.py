@@ -1,25 +1,48 @@
-"""What all handlers have in common."""
+"""The interface of content handlers, and what they use of the client."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from ..facts import Facts
 from ..logs.error import ConnectionLog
-from ..message import Outcome
-from ..upstream.sending import RequestBody, StreamedBody
+from ..message import Outcome, RequestBody, Response, Special, StreamedBody
+from ..observer import Observer
+from ..upstream.request import EarlyHintsSender
+
+
+class Client(EarlyHintsSender, Protocol):
+    """What phases and handlers use of the client's connection."""
+
+    observer: Observer | None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the request has a body, or the client waits for a 100 before it sends one."""
+        ...
+
+    async def read_body(self, facts: Facts) -> RequestBody | Special | Response | None:
+        """The request's body, read whole; None without one, a response if it is rejected."""
+        ...
+
+    async def stream_body(
+        self, facts: Facts
+    ) -> StreamedBody | RequestBody | Special | Response | None:
+        """The body as it arrives; read whole if all of it is here already."""
+        ...
+
+    def abort(self) -> AbstractContextManager[None]:
+        """A context in which the request is cancelled if the client closes its side."""
+        ...
 
 
 class Handler(Protocol):
-    """Answers the requests of one location."""
+    """Answers the requests of one location (nginx's content handler)."""
 
-    reads_body: bool
-    """Whether the request's body is read before `respond`; it is thrown away otherwise."""
-    streams_body: bool
-    """Whether it takes the body as it comes (`proxy_request_buffering off`)."""
-    watches_client: bool
-    """Whether a client that leaves meanwhile ends it (`proxy_ignore_client_abort off`)."""
+    async def handle(self, facts: Facts, client: Client, log: ConnectionLog) -> Outcome:
+        """The response, or what leads to one. Raises `Failed` if the client is gone.
 
-    async def respond(
-        self, facts: Facts, body: RequestBody | StreamedBody | None, log: ConnectionLog
-    ) -> Outcome: ...
+        `client` has the request's body, which is read only by a handler that uses it.
+        """
+        ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
 from dataclasses import replace
 
 from OpenSSL import SSL
@@ -14,37 +14,47 @@ from ..facts import Facts
 from ..http.upstream_head import SWITCHING_PROTOCOLS
 from ..http.uri import BadURI, internal_target
 from ..logs.error import ConnectionLog
-from ..message import Elsewhere, Failed, FailureClass, Header, Level, Outcome, Response, Special
+from ..message import (
+    ClientFailed,
+    Elsewhere,
+    Failed,
+    FailureClass,
+    Level,
+    Outcome,
+    RequestBody,
+    Response,
+    Special,
+    StreamedBody,
+)
 from ..names import without_port
 from ..script import Lookup
 from ..tls.errors import NATIVE, Dialect
-from ..upstream.attempt import Answer, Outgoing
-from ..upstream.body import Reading
 from ..upstream.certificate import NamedCertificate
 from ..upstream.connector import UpstreamTLS
-from ..upstream.destinations import Destinations
-from ..upstream.exchange import Exchange, tell
-from ..upstream.headers import RequestFields, upstream_uri
-from ..upstream.peers import Upstream
-from ..upstream.replies import ReplyRules, is_buffered, limit_rate
-from ..upstream.sending import ClientFailed, RequestBody, StreamedBody
+from ..upstream.dynamic import DynamicUpstream
+from ..upstream.request import UpstreamRequest, UpstreamResponse, write_failure
+from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
+from ..upstream.response_body import BodyReadOptions, ResponseBody
+from ..upstream.response_headers import ResponseHeaderPolicy, is_buffered, limit_rate
+from ..upstream.selector import Upstream
 from ..variables import lookup
+from .handler import Client
 from .ranged import ranged
-from .special import absolute_location
 
 AUTHENTICATE = "www-authenticate"
 REDIRECT = "X-Accel-Redirect"
 
 
-class ProxyHandler:
-    """The `proxy_pass` of one location."""
+_NO_CONTEXT = contextlib.nullcontext()
 
-    reads_body = True
+
+class ProxyHandler:
+    """The `proxy_pass` of one location. What its settings make constant is prepared here once."""
 
     def __init__(
         self,
         location: Location,
-        upstream: Upstream | Destinations,
+        upstream: Upstream | DynamicUpstream,
         context: SSL.Context | None,
         certificate: NamedCertificate | None = None,
         dialect: Dialect = NATIVE,
@@ -54,96 +64,135 @@ class ProxyHandler:
         self.location = location
         self.target = target
         self.upstream = upstream
-        """Where requests go: to one place, or to what variables say."""
         self.context = context
         self.certificate = certificate
         self.dialect = dialect
-        self.tls = self._constant_tls()
-        """The settings of every handshake, where no variables have a part in them."""
         proxy = location.proxy
-        self.fields = RequestFields.of(proxy)
-        self.rules = ReplyRules.of(proxy)
+        self.tls = self._constant_tls()
+        """The TLS settings of every request, unless they depend on variables."""
+        self.request_headers = RequestHeaderBuilder(proxy)
+        self.response_headers = ResponseHeaderPolicy.of(proxy)
         self.streams_body = (
             not proxy.proxy_request_buffering
             and proxy.proxy_set_body is None
             and proxy.proxy_pass_request_body
         )
-        self.watches_client = not proxy.proxy_ignore_client_abort
+        self.keeps_client_uri = (
+            target.template is None and target.address is not None and not target.address.uri
+        )
+        """Whether the request target is the client's own, until the URI is rewritten."""
+        self.is_plain = not (
+            proxy.proxy_set_body is not None
+            or not proxy.proxy_pass_request_body
+            or proxy.proxy_method is not None
+            or proxy.proxy_bind is not None
+        )
+        """Whether the request has the client's method and body, and any local address."""
         timeout = proxy.proxy_read_timeout
         trailers = proxy.proxy_buffer_size if proxy.proxy_pass_trailers else 0
-        self.buffered = Reading(timeout, held=proxy.proxy_buffers[1], trailers=trailers)
-        self.unbuffered = Reading(timeout, held=0, most=proxy.proxy_buffer_size, trailers=trailers)
+        self.buffered = BodyReadOptions(
+            timeout, buffer_size=proxy.proxy_buffers[1], trailers=trailers
+        )
+        self.unbuffered = BodyReadOptions(
+            timeout, buffer_size=0, read_size=proxy.proxy_buffer_size, trailers=trailers
+        )
+        if isinstance(upstream, Upstream):
+            self._proxy_host, self._proxy_port = target.proxy_host, target.proxy_port
 
-    async def respond(
-        self, facts: Facts, body: RequestBody | StreamedBody | None, log: ConnectionLog
-    ) -> Outcome:
-        values = lookup(facts)
-        log.upstream = ""
-        try:
-            target, upstream = await self._found(facts, values)
-        except Failed as failed:
-            lines = tell(failed.failure, facts, log)
-            if failed.failure.kind is not FailureClass.INTERNAL:
+    async def handle(self, facts: Facts, client: Client, log: ConnectionLog) -> Outcome:
+        body: RequestBody | None = None
+        streamed: StreamedBody | None = None
+        if client.has_body and not facts.discards_body:
+            read = client.stream_body if self.streams_body else client.read_body
+            read_body = await read(facts)
+            if isinstance(read_body, Special | Response):
+                return read_body
+            if isinstance(read_body, StreamedBody):
+                streamed = read_body
+            else:
+                body = read_body
+        proxy = self.location.proxy
+        with _NO_CONTEXT if proxy.proxy_ignore_client_abort else client.abort():
+            log.upstream = None
+            if isinstance(self.upstream, Upstream):
+                target, upstream = self.target, self.upstream
+                facts.proxy_host, facts.proxy_port = self._proxy_host, self._proxy_port
+                facts.begin_upstream()
+            else:
+                try:
+                    target, upstream = await self._find_upstream(self.upstream, facts)
+                except Failed as failed:
+                    lines = write_failure(failed.failure, facts, log)
+                    if failed.failure.kind is not FailureClass.INTERNAL:
+                        log.action = "sending to client"
+                    return Special(failed.failure.kind.status, lines=lines)
+            try:
+                if (
+                    streamed is not None
+                    and streamed.length is None
+                    and proxy.proxy_http_version == 10
+                ):
+                    body, streamed = await streamed.read_all(), None
+                request = self._request(target, upstream, facts, client, body, streamed, log)
+                response = await request.run()
+            except ClientFailed as failed:
+                return failed.outcome
+            if isinstance(response, FailureClass):
                 log.action = "sending to client"
-            return Special(failed.failure.kind.status, lines=lines)
-        try:
-            outgoing = await self._outgoing(target, upstream, facts, body, values, log)
-            exchange = Exchange(outgoing)
-            answer = await exchange.respond()
-        except ClientFailed as failed:
-            return failed.outcome
-        if isinstance(answer, FailureClass):
-            log.action = "sending to client"
-            return Special(answer.status, lines=exchange.lines)
-        return self._reply(answer, facts, values, log)
+                return Special(response.status, lines=request.failure_lines)
+            return self._respond(response, facts, log)
 
     # --- the request ---
 
-    async def _outgoing(
+    def _request(
         self,
         target: ProxyPass,
         upstream: Upstream,
         facts: Facts,
-        body: RequestBody | StreamedBody | None,
-        values: Lookup,
+        client: Client,
+        body: RequestBody | None,
+        streamed: StreamedBody | None,
         log: ConnectionLog,
-    ) -> Outgoing:
+    ) -> UpstreamRequest:
+        """The request to the upstream."""
         proxy = self.location.proxy
-        streamed = None
-        if body is not None and isinstance(body, StreamedBody):
-            if body.length is None and proxy.proxy_http_version == 10:
-                body = await body.whole()
-            else:
-                body, streamed = None, body
-        uri = upstream_uri(self.location, target, facts)
         length = facts.request.content_length if body is None else body.length
-        payload = b""
-        if proxy.proxy_set_body is not None:
-            payload = proxy.proxy_set_body.render(values).encode("latin-1")
-            body, length = None, len(payload)
-        elif not proxy.proxy_pass_request_body:
-            body = None
-        method = facts.method
-        if proxy.proxy_method is not None:
-            method = proxy.proxy_method.render(values)
-        head = self.fields.head(
-            facts, method, uri, values, length, chunked=streamed is not None and length is None
+        client_target = facts.request.target
+        if self.keeps_client_uri and facts.uri_is_clients and client_target.startswith("/"):
+            uri = client_target
+        else:
+            uri = upstream_uri(self.location, target, facts)
+        method, local, payload = facts.method, None, b""
+        if not self.is_plain:
+            values = lookup(facts)
+            if proxy.proxy_set_body is not None:
+                payload = proxy.proxy_set_body.render(values).encode("latin-1")
+                body, length = None, len(payload)
+            elif not proxy.proxy_pass_request_body:
+                body = None
+            if proxy.proxy_method is not None:
+                method = proxy.proxy_method.render(values)
+            local = self._local_address(values, log)
+        head = self.request_headers.build(
+            facts, method, uri, length, chunked=streamed is not None and length is None
         )
-        return Outgoing(
+        return UpstreamRequest(
+            facts,
+            client,
+            client.observer,
+            log,
+            self.location,
+            proxy,
             upstream,
-            upstream.kept.of(self.location) if upstream.kept is not None else None,
-            self.tls or (self._tls(upstream.name, values) if target.tls else None),
+            self.tls or (self._tls(upstream.name, lookup(facts)) if target.tls else None),
             target.scheme,
             uri,
+            method,
             head + payload,
             body,
             streamed,
-            method,
-            proxy,
-            self._local_address(values, log),
-            lambda headers: self._hint(facts, headers, values),
-            facts,
-            log,
+            local,
+            self.response_headers,
         )
 
     def _local_address(self, values: Lookup, log: ConnectionLog) -> LocalAddress | None:
@@ -156,34 +205,21 @@ class ProxyHandler:
             log.write(Level.ERROR, f'invalid local address "{text}"')
         return address
 
-    async def _hint(self, facts: Facts, headers: Sequence[Header], values: Lookup) -> None:
-        """Pass early hints on, where `early_hints` wants it."""
-        wanted = any(
-            condition.render(values) not in ("", "0")
-            for said in facts.location.core.early_hints
-            for condition in said
-        )
-        passed = self.rules.without_hidden(headers)
-        if wanted and passed and facts.request.version >= 11 and facts.hint is not None:
-            await facts.hint(facts, passed)
-
-    async def _found(self, facts: Facts, values: Lookup) -> tuple[ProxyPass, Upstream]:
-        """Where a request goes; raises `Failed` where its variables lead nowhere."""
-        target, upstream = self.target, self.upstream
+    async def _find_upstream(
+        self, dynamic: DynamicUpstream, facts: Facts
+    ) -> tuple[ProxyPass, Upstream]:
+        """The target of a `proxy_pass` with variables; raises `Failed` if they name none."""
         facts.proxy_host = facts.proxy_port = ""
-        if isinstance(upstream, Destinations):
-            target = upstream.target(values)
+        target = dynamic.target(lookup(facts))
         facts.proxy_host, facts.proxy_port = target.proxy_host, target.proxy_port
-        facts.next_upstream()
-        if isinstance(upstream, Destinations):
-            upstream = await upstream.upstream(target)
-        return target, upstream
+        facts.begin_upstream()
+        return target, await dynamic.upstream(target)
 
     def _constant_tls(self) -> UpstreamTLS | None:
         name = self.location.proxy.proxy_ssl_name
         if self.certificate is not None or not (name is None or name.is_constant):
             return None
-        if isinstance(self.upstream, Destinations):
+        if not isinstance(self.upstream, Upstream):
             return None
         return self._tls(self.upstream.name, lambda variable: "")
 
@@ -202,68 +238,74 @@ class ProxyHandler:
             named=None if certificate is None else lambda: certificate.context(values),
         )
 
-    # --- the answer ---
+    # --- the response ---
 
-    def _reply(self, answer: Answer, facts: Facts, values: Lookup, log: ConnectionLog) -> Outcome:
-        head, proxy, rules = answer.head, self.location.proxy, self.rules
+    def _respond(self, upstream: UpstreamResponse, facts: Facts, log: ConnectionLog) -> Outcome:
+        """What the client gets for the upstream's response."""
+        head, proxy, policy = upstream.head, self.location.proxy, self.response_headers
         if (
             proxy.proxy_intercept_errors
             and head.status >= 300
             and facts.location.core.page_for(head.status) is not None
         ):
-            return self._intercepted(answer, facts, log)
-        accelerated = rules.accelerated(head)
-        if accelerated:
-            facts.limit_rate = limit_rate(accelerated, facts.limit_rate)
-            if "redirect" in accelerated:
-                return self._redirected(accelerated["redirect"], answer, facts, values, log)
-        reply = rules.reply(
-            head.headers, values, facts.matched, lambda target: absolute_location(facts, target)
-        )
-        content_type = reply.content_type or facts.carried_type
-        if accelerated.get("charset") and content_type:
-            log.write(Level.ERROR, f'unknown charset "{accelerated["charset"]}" to override')
-        switches = head.status == SWITCHING_PROTOCOLS and facts.request.header("upgrade")
-        buffered = is_buffered(accelerated, proxy.proxy_buffering)
+            return self._intercept(upstream, facts, log)
+        x_accel = policy.x_accel_headers(head)
+        if x_accel:
+            facts.limit_rate = limit_rate(x_accel, facts.limit_rate)
+            if "redirect" in x_accel:
+                return self._redirect(x_accel["redirect"], upstream, facts, log)
+        filtered = policy.filter(head, facts)
+        content_type = filtered.content_type or facts.carried_type
+        if x_accel.get("charset") and content_type:
+            log.write(Level.ERROR, f'unknown charset "{x_accel["charset"]}" to override')
+        buffered = is_buffered(x_accel, proxy.proxy_buffering) if x_accel else proxy.proxy_buffering
         if not buffered:
             facts.limit_rate = 0
-        reading = self._reading(buffered, values, log)
-        whole = None if switches or proxy.proxy_force_ranges else answer.whole_body()
-        body = None if switches or whole is not None else answer.body(reading)
+        upgrades = head.status == SWITCHING_PROTOCOLS and facts.request.header("upgrade")
+        options = self._body_options(buffered, facts, log)
+        body: bytes | ResponseBody | None = None
+        if not (upgrades or proxy.proxy_force_ranges):
+            body = upstream.take_complete_body()
+        if body is None:
+            body = b"" if upgrades else upstream.body(options)
+        streamed = None if isinstance(body, bytes) else body
         response = Response(
             head.status,
-            whole or b"" if body is None else body,
-            content_type=content_type,
-            content_length=head.content_length,
-            headers=tuple(reply.headers),
-            status_line=head.status_line or None,
-            location=reply.location,
-            own_server=rules.own_server,
-            own_date=rules.own_date,
-            flushes=not (buffered or answer.rest),
-            watched=self.watches_client and not (body is None or body.is_here),
-            trailers=None if body is None else lambda: rules.without_hidden(body.trailers),
-            upgraded=answer.upgraded() if switches else None,
+            body,
+            content_type,
+            head.content_length,
+            tuple(filtered.headers),
+            head.status_line or None,
+            filtered.location,
+            own_server=policy.own_server,
+            own_date=policy.own_date,
+            flushes=not (buffered or upstream.preread),
+            watched=streamed is not None
+            and not proxy.proxy_ignore_client_abort
+            and not streamed.is_complete,
+            trailers=None if streamed is None else lambda: policy.drop_hidden(streamed.trailers),
+            upgraded=upstream.upgraded() if upgrades else None,
         )
         return ranged(response, facts) if proxy.proxy_force_ranges else response
 
-    def _intercepted(self, answer: Answer, facts: Facts, log: ConnectionLog) -> Special:
-        """An error of the upstream's that `error_page` answers."""
-        answer.abandon()
+    def _intercept(self, upstream: UpstreamResponse, facts: Facts, log: ConnectionLog) -> Special:
+        """Let `error_page` answer instead of the upstream (`proxy_intercept_errors`)."""
+        upstream.discard()
         log.action = "sending to client"
-        if answer.head.status == 401:
-            asked = [field for field in answer.head.headers if field[0].lower() == AUTHENTICATE]
-            facts.carried = (*facts.carried, *asked)
-        return Special(answer.head.status)
+        head = upstream.head
+        if head.status == 401:
+            challenges = [field for field in head.headers if field[0].lower() == AUTHENTICATE]
+            facts.carried = (*facts.carried, *challenges)
+        return Special(head.status)
 
-    def _redirected(
-        self, target: str, answer: Answer, facts: Facts, values: Lookup, log: ConnectionLog
+    def _redirect(
+        self, target: str, upstream: UpstreamResponse, facts: Facts, log: ConnectionLog
     ) -> Outcome:
-        """`X-Accel-Redirect`: another place of this server has the answer."""
-        answer.abandon()
-        reply = self.rules.carried(answer.head.headers, values, facts.matched)
-        facts.carried = (*facts.carried, *reply.headers)
-        facts.carried_type = reply.content_type or facts.carried_type
+        """Redirect internally, as the upstream wants it (`X-Accel-Redirect`)."""
+        upstream.discard()
+        passed = self.response_headers.redirect_headers(upstream.head.headers, facts)
+        facts.carried = (*facts.carried, *passed.headers)
+        facts.carried_type = passed.content_type or facts.carried_type
         if target.startswith("@"):
             return Elsewhere(target, by=REDIRECT)
         try:
@@ -275,14 +317,13 @@ class ProxyHandler:
             facts.method = "GET"
         return Elsewhere(path, args, REDIRECT)
 
-    def _reading(self, buffered: bool, values: Lookup, log: ConnectionLog) -> Reading:
-        """How the body is read."""
+    def _body_options(self, buffered: bool, facts: Facts, log: ConnectionLog) -> BodyReadOptions:
         if not buffered:
             return self.unbuffered
         rate = self.location.proxy.proxy_limit_rate
         if rate is None:
             return self.buffered
-        text = rate.render(values)
+        text = rate.render(lookup(facts))
         size = parse_size(text)
         if size is None:
             log.write(Level.ERROR, f'invalid size "{text}"')

@@ -60,5 +60,5 @@ class PartOf:
                 return part
         return b""
 
-    def abandon(self) -> None:
-        self._body.abandon()
+    def discard(self) -> None:
+        self._body.discard()

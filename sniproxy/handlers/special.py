@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..facts import Facts
+from ..facts import Facts, absolute_location
 from ..http import pages
 from ..message import Header, Response
 
@@ -42,21 +42,3 @@ def special_response(
         location=absolute,
         closes=pages.closes_connection(status),
     )
-
-
-def absolute_location(facts: Facts, target: str) -> str | None:
-    """A path with scheme, host and port; None for a target that stays as it is.
-
-    Directives: `absolute_redirect`, `server_name_in_redirect`, `port_in_redirect`.
-    """
-    core = facts.location.core
-    if not core.absolute_redirect or not target.startswith("/"):
-        return None
-    connection = facts.connection
-    scheme = connection.scheme
-    host = facts.request.host or connection.server_address
-    if core.server_name_in_redirect:
-        host = facts.server.name
-    usual = (0, 443 if scheme == "https" else 80)
-    port = connection.server_port if core.port_in_redirect else 0
-    return f"{scheme}://{host}{f':{port}' if port not in usual else ''}{target}"

@@ -15,11 +15,11 @@ from ..http.uri import escape_uri
 from ..logs.error import ConnectionLog
 from ..message import Elsewhere, Level, Outcome, Response, Special
 from ..script import Lookup
-from ..upstream.sending import RequestBody, StreamedBody
 from ..variables import lookup
 from ..variables.files import file_name
 from .autoindex import listed
 from .files import FORBIDDEN, NOT_THERE, FileBody, OpenFile, failed, stat_file
+from .handler import Client
 
 METHODS = ("GET", "HEAD", "POST")
 
@@ -27,13 +27,7 @@ METHODS = ("GET", "HEAD", "POST")
 class StaticHandler:
     """Answers with files."""
 
-    reads_body = False
-    streams_body = False
-    watches_client = False
-
-    async def respond(
-        self, facts: Facts, body: RequestBody | StreamedBody | None, log: ConnectionLog
-    ) -> Outcome:
+    async def handle(self, facts: Facts, client: Client, log: ConnectionLog) -> Outcome:
         if facts.method not in METHODS:
             return Special(405)
         name = mapped(facts, log)

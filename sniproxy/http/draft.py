@@ -187,7 +187,18 @@ class Draft:
             content_length=None if length is None else fields.content_length(length[1]),
             chunked="transfer-encoding" in self.unique,
             keepalive=self.version > 10 if self.connection is None else self.connection,
+            expects_continue=self.version == 11 and self._expects_continue(),
+            names=self._names(),
         )
+
+    def _names(self) -> tuple[str, ...]:
+        if any(fields.is_invalid_name(name, underscores=False) for name, _ in self.headers):
+            return ()
+        return tuple([name.lower() for name, _ in self.headers])
+
+    def _expects_continue(self) -> bool:
+        expect = self.unique.get("expect")
+        return expect is not None and expect[1].lower() == "100-continue"
 
 
 # The rows of fields that nginx looks at
@@ -246,6 +257,9 @@ _UNIQUE: Final = (
     "proxy-authorization",
     "transfer-encoding",
 )
+
+AT_MOST_ONCE: Final = ("host", "connection", *_UNIQUE)
+"""Fields that a simple head has once. A second Connection is legal, and judged with the first."""
 
 _RULES: Final[dict[str, Callable[[Draft, Header], None]]] = {
     "host": _take_host,

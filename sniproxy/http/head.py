@@ -2,20 +2,20 @@
 
 nginx judges a head byte by byte as it arrives. Here it is judged line by line, with the same
 outcome however the bytes are cut: `HeadReader.read` is asked again with all that has come so
-far, and answers as soon as nginx would. A head of ordinary fields takes a short way, any other
-a careful one; both end in the same rows.
+far, and answers as soon as nginx would. A simple head (`read_simple_head`) is parsed by two
+expressions, any other is judged row by row.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from ..message import Header, Request
+from ..message import Request
 from . import fields, request_line
 from .buffers import HeaderBuffers
 from .draft import (
+    AT_MOST_ONCE,
     READING_HEADERS,
     READING_LINE,
     BadRequest,
@@ -97,8 +97,7 @@ class HeadReader:
         start = 0
         if buffer.startswith((b"\r", b"\n")):
             start = len(buffer) - len(buffer.lstrip(b"\r\n"))
-        end = buffer.find(b"\r\n\r\n", start) + 4
-        text = bytes(buffer if end < 4 else buffer[:end]).decode("latin-1")
+        text = bytes(buffer).decode("latin-1")
         room = HeaderBuffers(
             rules.client_header_buffer_size, rules.large_client_header_buffers, start
         )
@@ -107,28 +106,9 @@ class HeadReader:
             return None
         if self._draft.version == 9:
             return self._finish(position)
-        if 4 <= end <= rules.client_header_buffer_size:
-            ordinary = fields.ordinary_fields(text, position, end - 2)
-            if ordinary is not None:
-                self._take_all(ordinary, text, position)
-                self._draft.length = end - start
-                return self._finish(end)
         self._room = room
         self._position = position
         return self._go_on(room, text, position)
-
-    def _take_all(self, ordinary: Iterable[Header], text: str, position: int) -> None:
-        """Accept the fields of lines that begin at `position`."""
-        draft = self._draft
-        try:
-            for field in ordinary:
-                draft.take(field)
-        except BadRequest as refused:
-            end = position
-            for _ in range(len(draft.headers)):
-                end = text.index("\n", end) + 1
-            refused.length += end - position
-            raise
 
     def _go_on(self, room: HeaderBuffers, text: str, start: int) -> ParsedHead | None:
         position, ended = _read_fields(self._draft, text, start, room)
@@ -144,11 +124,94 @@ class HeadReader:
         return ParsedHead(draft.request(), length, tuple(draft.notes))
 
 
+_SIMPLE_LINE: Final = re.compile(r"([A-Z_-]+) (/[^\x00-\x20\x7f#]*) HTTP/1\.([01])\r\n")
+_NOT_SIMPLE: Final = frozenset(("CONNECT", "TRACE"))
+
+
+def read_simple_head(
+    buffer: bytes | bytearray, rules: HeadRules, rules_of: RulesOf | None
+) -> ParsedHead | None:
+    """A complete head without anything unusual, None for any other.
+
+    Nearly every request is one: it came whole, fits the first buffer, names a path, and its
+    fields need no judgement. It costs a third of what `HeadReader` takes to find the same, and
+    where it finds anything, the two agree (`tests/http/test_head.py`).
+    """
+    end = buffer.find(b"\r\n\r\n") + 4
+    if not 4 <= end <= rules.client_header_buffer_size:
+        return None
+    text = bytes(buffer[:end]).decode("latin-1")
+    line = _SIMPLE_LINE.match(text)
+    if line is None:
+        return None
+    position = line.end()
+    headers = fields.ordinary_fields(text, position, end - 2)
+    if headers is None:
+        return None
+    method, target, minor = line.groups()
+    known = {header[0].lower(): header for header in headers}
+    names = tuple(known)
+    host = known.get("host")
+    if (
+        host is None
+        or method in _NOT_SIMPLE
+        or "transfer-encoding" in known
+        or len(headers) > rules.max_headers
+    ):
+        return None
+    if len(names) < len(headers):
+        names = tuple([name.lower() for name, _ in headers])
+        if any(names.count(name) > 1 for name in AT_MOST_ONCE):
+            return None
+    length = None
+    if "content-length" in known:
+        length = fields.content_length(known["content-length"][1])
+        if length is None:
+            return None
+    path, _, args = target.partition("?")
+    name = fields.valid_host(host[1])
+    if name is None:
+        return None
+    try:
+        path = normalise(path, rules.merge_slashes)
+    except BadURI:
+        return None
+    if rules_of is not None:
+        chosen = rules_of(name)
+        if chosen is None or len(headers) > chosen.max_headers:
+            return None
+    version = 11 if minor == "1" else 10
+    keepalive = version == 11
+    if "connection" in known:
+        connection = known["connection"][1].lower()
+        keepalive = "close" not in connection and (keepalive or "keep-alive" in connection)
+    request = Request(
+        text[: position - 2],
+        method,
+        target,
+        path,
+        args,
+        version,
+        tuple(headers),
+        name,
+        length,
+        False,
+        keepalive,
+        version == 11 and "expect" in known and known["expect"][1].lower() == "100-continue",
+        names,
+    )
+    return ParsedHead(request, end, ())
+
+
 def read_request_head(
     buffer: bytes | bytearray, rules: HeadRules, rules_of: RulesOf | None = None
 ) -> ParsedHead | None:
-    """What a new `HeadReader` says of `buffer`."""
-    return HeadReader(rules, rules_of).read(buffer)
+    """The head that `buffer` begins with, however unusual; None if more is needed.
+
+    Raises `BadRequest`.
+    """
+    parsed = read_simple_head(buffer, rules, rules_of)
+    return HeadReader(rules, rules_of).read(buffer) if parsed is None else parsed
 
 
 # The request line

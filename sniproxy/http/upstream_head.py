@@ -71,10 +71,48 @@ def read_response_head(
     `NotHTTP` as early as nginx does.
     """
     text = bytes(buffer[:limit]).decode("latin-1")
-    parsed = _read(text, request_method)
+    parsed = _read_simple(text, request_method) or _read(text, request_method)
     if parsed is None and len(text) == limit:
         raise BadResponse("upstream sent too big header")
     return parsed
+
+
+_SIMPLE_STATUS_LINE: Final = re.compile(r"HTTP/1\.1 (([2-9][0-9][0-9])( [^\r\n]*)?)\r\n")
+
+
+def _read_simple(text: str, request_method: str) -> ParsedResponse | None:
+    """A complete head without anything unusual, None for any other: see `head.read_simple_head`."""
+    line = _SIMPLE_STATUS_LINE.match(text)
+    if line is None:
+        return None
+    end = text.find("\r\n\r\n", line.end() - 2) + 4
+    headers = fields.ordinary_fields(text, line.end(), end - 2) if end > 3 else None
+    if headers is None:
+        return None
+    known = {header[0].lower(): header for header in headers}
+    names = tuple(known)
+    if len(names) < len(headers):
+        names = tuple([name.lower() for name, _ in headers])
+        if any(names.count(name) > 1 for name in _RULES):
+            return None
+    chunked, length = False, None
+    if "transfer-encoding" in known:
+        chunked = known["transfer-encoding"][1].lower() == "chunked"
+        if not chunked or "content-length" in known:
+            return None
+    elif "content-length" in known:
+        length = fields.content_length(known["content-length"][1])
+        if length is None:
+            return None
+    status_line, number, reason = line.groups("")
+    status = int(number)
+    keepalive = chunked or length is not None or request_method == "HEAD" or status in WITHOUT_BODY
+    if keepalive and "connection" in known:
+        keepalive = "close" not in known["connection"][1].lower()
+    head = ResponseHead(
+        11, status, reason[1:], tuple(headers), length, chunked, keepalive, status_line, names
+    )
+    return ParsedResponse(head, end, ())
 
 
 def _read(text: str, request_method: str) -> ParsedResponse | None:
@@ -138,12 +176,6 @@ _COUNTS: Final = re.compile("[A-Za-z0-9_-]")
 
 def _read_fields(draft: _Draft, text: str, position: int) -> int | None:
     """Take header lines from `position` on: the position after the empty line, or None."""
-    end = text.find("\r\n\r\n", position - 2) + 4
-    ordinary = fields.ordinary_fields(text, position, end - 2) if end > 3 else None
-    if ordinary is not None:
-        for field in ordinary:
-            _take(draft, field)
-        return end
     while True:
         if text.startswith("HTTP/", position):  # IIS sends its status line twice
             position = text.find("\n", position) + 1

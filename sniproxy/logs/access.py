@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ..script import Lookup, Template, Variable
+from ..facts import Facts
+from ..script import Template
+from ..variables import getter
 
 _DEFAULT_UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\xff]')
 _JSON_UNSAFE = re.compile(r'["\\\x00-\x1f]')
@@ -43,11 +45,30 @@ ESCAPES: dict[str, Callable[[str | None], str]] = {
 }
 
 
-def access_line(template: Template, escape: str, lookup: Lookup) -> str:
-    """The line of one request, with its line feed."""
-    escaped = ESCAPES[escape]
-    parts = [
-        escaped(lookup(part.name)) if isinstance(part, Variable) else part
-        for part in template.parts
-    ]
-    return "".join(parts) + "\n"
+class AccessFormat:
+    """A `log_format`, compiled: the line of one request, piece by piece."""
+
+    __slots__ = ("_escape", "_parts", "_unsafe")
+
+    def __init__(self, template: Template, escape: str = "default") -> None:
+        self._escape = ESCAPES[escape]
+        self._unsafe = _DEFAULT_UNSAFE if escape == "default" else None
+        self._parts: list[str | Callable[[Facts], str | None]] = [
+            part if isinstance(part, str) else getter(part.name) for part in template.parts
+        ]
+
+    def line(self, facts: Facts) -> str:
+        """The line of one request, with its line feed."""
+        escape, unsafe = self._escape, self._unsafe
+        line = ""
+        for part in self._parts:
+            if isinstance(part, str):
+                line += part
+                continue
+            value = part(facts)
+            # Most values need no escaping: the call is saved.
+            if value is not None and unsafe is not None and unsafe.search(value) is None:
+                line += value
+            else:
+                line += escape(value)
+        return line + "\n"

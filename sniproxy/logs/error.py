@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..message import Failure, Header, Level, first_header
+from ..observer import Observer
 from .sinks import Sink, StderrSink
 
 MAX_LINE = 2048
@@ -30,24 +31,30 @@ class Target:
 class ErrorLog:
     """The targets of one level's `error_log` directives."""
 
-    __slots__ = ("is_on_stderr", "level", "targets")
+    __slots__ = ("is_on_stderr", "level", "observer", "targets")
 
-    def __init__(self, targets: Sequence[Target]) -> None:
+    def __init__(self, targets: Sequence[Target], observer: Observer | None = None) -> None:
         self.targets = tuple(targets)
-        self.level = max((target.level for target in targets), default=Level.EMERG)
+        self.observer = observer
+        levels = [target.level for target in targets]
+        if observer is not None:
+            levels.append(observer.log_level)
+        self.level = max(levels, default=Level.EMERG)
         """The least severe level that any target takes: nothing below it need be formatted."""
         self.is_on_stderr = any(isinstance(target.sink, StderrSink) for target in targets)
 
     def write(self, level: Level, text: str, connection: int | None = None) -> None:
         """Write `text`, which has its context already, as one line."""
         if level <= self.level:
-            self.write_line(level, error_line(level, text, connection))
+            self.write_line(level, error_line(level, text, connection), connection)
 
-    def write_line(self, level: Level, line: str) -> None:
-        """Write a line that is whole."""
+    def write_line(self, level: Level, line: str, connection: int | None = None) -> None:
+        """Write a complete line."""
         for target in self.targets:
             if level <= target.level:
                 target.write(level, line)
+        if self.observer is not None and level <= self.observer.log_level:
+            self.observer.line_logged(level, line, connection)
 
 
 def error_line(level: Level, text: str, connection: int | None = None) -> str:
@@ -91,7 +98,8 @@ class ConnectionLog:
         self.headers: Sequence[Header] = ()
         self.subrequest = ""
         """The path of a request inside the request."""
-        self.upstream = ""
+        self.upstream: tuple[str, str, str] | None = None
+        """Scheme, peer and URI of the request to an upstream: a line makes a URL of them."""
 
     def of_subrequest(self, uri: str) -> ConnectionLog:
         """The log of a request inside this one, for another path."""
@@ -108,7 +116,7 @@ class ConnectionLog:
         self.server_name = None
         self.request_line = ""
         self.headers = ()
-        self.upstream = ""
+        self.upstream = None
 
     def write(self, level: Level, message: str) -> None:
         if level <= self.error_log.level:
@@ -124,7 +132,7 @@ class ConnectionLog:
     def told(self, failure: Failure) -> str:
         """Write the line of a failure, and return it whether a log takes it or not."""
         line = error_line(failure.level, failure.message + self.suffix(), self.number)
-        self.error_log.write_line(failure.level, line)
+        self.error_log.write_line(failure.level, line, self.number)
         return line.removesuffix("\n")
 
     def suffix(self) -> str:
@@ -139,9 +147,15 @@ class ConnectionLog:
         if self.subrequest:
             parts.append(f', subrequest: "{self.subrequest}"')
         if self.upstream:
-            parts.append(f', upstream: "{self.upstream}"')
+            parts.append(f', upstream: "{_upstream_url(*self.upstream)}"')
         for label, name in (("host", "host"), ("referrer", "referer")):
             value = first_header(self.headers, name)
             if value is not None:
                 parts.append(f', {label}: "{value}"')
         return "".join(parts)
+
+
+def _upstream_url(scheme: str, peer: str, uri: str) -> str:
+    """`https://127.0.0.1:443/uri`."""
+    separator = ":" if peer.startswith("unix:") else ""
+    return f"{scheme}://{peer}{separator}{uri}"

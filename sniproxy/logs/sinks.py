@@ -83,6 +83,9 @@ class Held(Protocol):
 class Sinks:
     """Every sink of one running configuration, one a path."""
 
+    silent = False
+    """Whether nothing is written, to no log of any kind."""
+
     def __init__(self) -> None:
         self.stderr: Sink = StderrSink()
         self._files: dict[str, FileSink] = {}
@@ -117,6 +120,8 @@ class Sinks:
 
 class SilentSinks(Sinks):
     """All that is written goes nowhere, and no file is opened."""
+
+    silent = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,17 +6,18 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from ..config.directives import log as directives
-from ..config.directives.log import COMBINED, AccessLog, LogFormat
+from ..config.directives.log import AccessLog, LogFormat
+from ..logs.access import AccessFormat
 from ..logs.buffered import BufferedSink
 from ..logs.error import ErrorLog, Target
 from ..logs.sinks import Sink, Sinks
 from ..logs.syslog import SyslogServer, SyslogSink, SyslogTarget
+from ..observer import Observer
 from ..running import AccessTarget, NamedAccessTarget
-from ..script import compile_template
 from .paths import Paths
 
-UNSAID = directives.Log.resolve().access_log
-"""What a location has that no `access_log` is for: a file, which an observer makes needless."""
+DEFAULT_ACCESS_LOG = directives.Log.resolve().access_log
+"""The value of a location without any `access_log`: nginx's default file."""
 
 
 class Logs:
@@ -28,28 +29,25 @@ class Logs:
         paths: Paths,
         formats: Mapping[str, LogFormat],
         default: Sequence[directives.ErrorLog],
-        observers: Sequence[Target] = (),
-        access_observer: Sink | None = None,
+        observer: Observer | None = None,
+        *,
+        default_access_log: bool = True,
     ) -> None:
         self.sinks = sinks
         self._paths = paths
         self._formats = formats
         self._default = tuple(default)
-        self._observers = tuple(observers)
-        self._observed: tuple[AccessTarget, ...] = ()
-        if access_observer is not None:
-            self._observed = (
-                AccessTarget(access_observer, compile_template(COMBINED), "default", None),
-            )
+        self._observer = observer
+        self._default_access_log = default_access_log
         self._buffers: dict[str, BufferedSink] = {}
         self._made: dict[tuple[directives.ErrorLog, ...], ErrorLog] = {}
 
     def error_log(self, said: Sequence[directives.ErrorLog]) -> ErrorLog:
         """The log of a level; one that says nothing has the default."""
-        wanted = tuple(said) or self._default
+        wanted = () if self.sinks.silent else tuple(said) or self._default
         if wanted not in self._made:
             targets = [self._target(log) for log in wanted]
-            self._made[wanted] = ErrorLog([*targets, *self._observers])
+            self._made[wanted] = ErrorLog(targets, self._observer)
         return self._made[wanted]
 
     def _target(self, log: directives.ErrorLog) -> Target:
@@ -61,23 +59,26 @@ class Logs:
         self, said: Sequence[AccessLog | None]
     ) -> tuple[AccessTarget | NamedAccessTarget, ...]:
         """The access logs of a location; `off` (None) beats all."""
-        if None in said or (self._observed and said is UNSAID):
-            return self._observed
-        own = [self._access(log) for log in said if log is not None]
-        return (*own, *self._observed)
+        if None in said or (said is DEFAULT_ACCESS_LOG and not self._default_access_log):
+            return ()
+        return tuple([self._access(log) for log in said if log is not None])
 
     def _access(self, log: AccessLog) -> AccessTarget | NamedAccessTarget:
         format_ = self._formats[log.format]
         template, escape = format_.template, format_.escape
+        if self.sinks.silent:
+            return AccessTarget(self.sinks.stderr, AccessFormat(template, escape), log.condition)
         if not log.file.is_constant:
-            return NamedAccessTarget(log.file, self._paths.prefix, template, escape, log.condition)
+            return NamedAccessTarget(
+                log.file, self._paths.prefix, AccessFormat(template, escape), log.condition
+            )
         if log.syslog is not None:
             sink: Sink = self._syslog(log.syslog)
         elif log.buffer is not None:
             sink = self._buffered(log, log.buffer)
         else:
             sink = self._sink(log.file.source)
-        return AccessTarget(sink, template, escape, log.condition)
+        return AccessTarget(sink, AccessFormat(template, escape), log.condition)
 
     def _buffered(self, log: AccessLog, size: int) -> BufferedSink:
         """All lines of a file go through one buffer; raises `ConfigError`."""

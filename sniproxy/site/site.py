@@ -15,17 +15,17 @@ from ..handlers.handler import Handler
 from ..handlers.proxy import ProxyHandler
 from ..handlers.static import StaticHandler
 from ..http.head import HeadRules
-from ..logs.error import ErrorLog, Target
-from ..logs.sinks import Sink, Sinks
+from ..logs.error import ErrorLog
+from ..logs.sinks import Sinks
 from ..message import ConfigError, Level
+from ..observer import Observer
 from ..routing import Locations
 from ..running import Running, RunningLocation, RunningServer, ServerTLS
 from ..tls.dialects import dialect_called
 from ..tls.errors import Dialect
-from ..tls.watch import HandshakeWatch
-from ..upstream.destinations import Destinations
-from ..upstream.idle import IdleWatch
-from ..upstream.peers import Upstream
+from ..upstream.dynamic import DynamicUpstream
+from ..upstream.pool import IdleMonitor
+from ..upstream.selector import Upstream
 from .client_tls import ClientContexts
 from .listeners import Binding, Key, bind_all, bindings, try_binding
 from .logs import Logs
@@ -52,8 +52,8 @@ class Site:
     """Of the main level."""
     sinks: Sinks
     paths: Paths
-    idle: IdleWatch
-    """The connections to upstreams that wait for another request."""
+    idle_monitor: IdleMonitor
+    """Watches the idle connections to upstreams."""
     resolvers: Sequence[Resolver]
 
     def bind(
@@ -69,7 +69,7 @@ class Site:
         try_binding(self.bindings)
 
     def close(self) -> None:
-        self.idle.stop()
+        self.idle_monitor.stop()
         self.sinks.close()
 
 
@@ -78,19 +78,21 @@ def build_site(
     paths: Paths,
     *,
     default_error_log: Sequence[ErrorLogSaid] = STDERR,
-    observers: Sequence[Target] = (),
-    access_observer: Sink | None = None,
+    observer: Observer | None = None,
+    default_access_log: bool = True,
     state: str | None = None,
 ) -> Site:
     """Open all that `config` needs; raises `ConfigError` in nginx's words.
 
-    `default_error_log` is where errors go that no `error_log` claims (`-e`); `observers` see
-    every line besides, and `access_observer` a line in `combined` for every request; `state` is
-    the folder of the development CA.
+    `default_error_log` is for errors without an `error_log` (`-e`), `default_access_log` whether
+    requests without an `access_log` go to nginx's default file; `state` is the folder of the
+    development CA.
     """
     prepared = prepare(config, paths, state=state)
     return prepared.open(
-        default_error_log=default_error_log, observers=observers, access_observer=access_observer
+        default_error_log=default_error_log,
+        observer=observer,
+        default_access_log=default_access_log,
     )
 
 
@@ -100,10 +102,9 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
     groups = config.http.groups if config.http is not None else {}
     bound = tuple(bindings(servers))
     number = itertools.count(1).__next__
-    handshakes = HandshakeWatch()
-    idle = IdleWatch()
+    idle_monitor = IdleMonitor()
     dialect = dialect_called(config.main.ssl_error_dialect)
-    maker = _Maker(Upstreams(groups, number, handshakes, idle), TLSContexts(paths, state, dialect))
+    maker = _Maker(Upstreams(groups, number, idle_monitor), TLSContexts(paths, state, dialect))
     end = config.http.end if config.http is not None else NOWHERE
     clients = ClientContexts(maker.tls, end)
     defaults = _default_servers(bound)
@@ -119,8 +120,7 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
         handlers,
         contexts,
         number,
-        handshakes,
-        idle,
+        idle_monitor,
         maker.upstreams.resolvers,
         tuple(maker.tls.key_logs.values()),
         dialect,
@@ -138,8 +138,7 @@ class Prepared:
     handlers: Mapping[Location, Handler]
     contexts: Mapping[Server, ServerTLS | None]
     number: Callable[[], int]
-    handshakes: HandshakeWatch
-    idle: IdleWatch
+    idle_monitor: IdleMonitor
     resolvers: Sequence[Resolver]
     key_logs: Sequence[KeyLog]
     dialect: Dialect
@@ -150,8 +149,8 @@ class Prepared:
         self,
         *,
         default_error_log: Sequence[ErrorLogSaid] = STDERR,
-        observers: Sequence[Target] = (),
-        access_observer: Sink | None = None,
+        observer: Observer | None = None,
+        default_access_log: bool = True,
         sinks: Sinks | None = None,
     ) -> Site:
         """Open the logs, in `sinks` if given; raises `ConfigError`."""
@@ -159,7 +158,12 @@ class Prepared:
         sinks = sinks or Sinks()
         try:
             logs = Logs(
-                sinks, self.paths, http.log_formats, default_error_log, observers, access_observer
+                sinks,
+                self.paths,
+                http.log_formats,
+                default_error_log,
+                observer,
+                default_access_log=default_access_log,
             )
             main_log = logs.error_log(self.config.error_log)
             for resolver in self.resolvers:
@@ -174,11 +178,13 @@ class Prepared:
         running = Running(
             servers,
             tuple(listeners),
-            self.handshakes,
             keep_hellos=not _OF_THE_HELLO.isdisjoint(http.variables),
             dialect=self.dialect,
-            number=self.number,
+            next_connection_id=self.number,
+            observer=observer,
         )
+        if observer is not None:
+            observer.configuration_opened(running)
         return Site(
             self.config,
             running,
@@ -186,16 +192,20 @@ class Prepared:
             main_log,
             sinks,
             self.paths,
-            self.idle,
+            self.idle_monitor,
             self.resolvers,
         )
 
     def _server(self, server: Server, logs: Logs) -> RunningServer:
         core = server.core
-        outside = self._location(server.outside, logs)
-        running = {location: self._location(location, logs) for location in _below(server.outside)}
+        outside = self._location(server.outside, server.outside, logs)
+        running = {
+            location: self._location(location, server.outside, logs)
+            for location in _below(server.outside)
+        }
         return RunningServer(
             server,
+            server.name,
             HeadRules(
                 core.client_header_buffer_size,
                 core.large_client_header_buffers,
@@ -205,6 +215,7 @@ class Prepared:
                 core.max_headers,
             ),
             outside,
+            server.outside.rewrite.statements or None,
             {
                 location.name.name: running[location]
                 for location in server.outside.locations
@@ -215,13 +226,15 @@ class Prepared:
             self.contexts[server],
         )
 
-    def _location(self, location: Location, logs: Logs) -> RunningLocation:
+    def _location(self, location: Location, outside: Location, logs: Logs) -> RunningLocation:
         return RunningLocation(
             location,
             logs.error_log(location.log.error_log),
             logs.access_logs(location.log.access_log),
             self.handlers[location],
+            None if location is outside else location.rewrite.statements or None,
             access_phase(location.access, self.paths.conf_prefix),
+            location.files.try_files,
         )
 
 
@@ -234,9 +247,9 @@ class _Maker:
         target = location.proxy.proxy_pass
         if target is None:
             return StaticHandler()
-        upstream: Upstream | Destinations
+        upstream: Upstream | DynamicUpstream
         if target.address is None:
-            upstream = self.upstreams.destinations(target, location.core)
+            upstream = self.upstreams.dynamic(target, location.core)
         else:
             upstream = self.upstreams.of(target)
             if not target.tls:

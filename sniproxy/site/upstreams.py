@@ -14,12 +14,10 @@ from ..config.directives.upstream import PeerSettings
 from ..config.model import Group
 from ..config.tree import Place
 from ..message import ConfigError
-from ..tls.watch import HandshakeWatch
-from ..upstream.balancing import balance
-from ..upstream.destinations import Destinations
-from ..upstream.idle import IdleWatch
-from ..upstream.keepalive import KeptConnections
-from ..upstream.peers import Peer, Upstream, peer_name
+from ..upstream.balancing import selector_factory
+from ..upstream.dynamic import DynamicUpstream
+from ..upstream.pool import ConnectionPool, IdleMonitor
+from ..upstream.selector import Peer, Upstream, peer_name
 
 if TYPE_CHECKING:
     from ..upstream.resolver import Resolver
@@ -31,13 +29,13 @@ class Upstreams:
     def __init__(
         self,
         groups: Mapping[str, Group],
-        number: Callable[[], int],
-        watch: HandshakeWatch,
-        idle: IdleWatch,
+        next_connection_id: Callable[[], int],
+        idle_monitor: IdleMonitor,
     ) -> None:
-        self._number = number
-        self._watch = watch
-        self._groups = {name: _group(group, number, watch, idle) for name, group in groups.items()}
+        self._next_connection_id = next_connection_id
+        self._groups = {
+            name: _group(group, next_connection_id, idle_monitor) for name, group in groups.items()
+        }
         self._implicit: dict[tuple[str, int], Upstream] = {}
         self._resolvers: dict[ResolverSettings, Resolver] = {}
 
@@ -54,7 +52,7 @@ class Upstreams:
             settings = PeerSettings(address)
             peers = _peers(settings, address.host, place)
             self._implicit[key] = Upstream(
-                address.name, peers, number=self._number, watch=self._watch
+                address.name, peers, next_connection_id=self._next_connection_id
             )
         return self._implicit[key]
 
@@ -64,12 +62,12 @@ class Upstreams:
         group = None if address.explicit_port else self._groups.get(host)
         return group or self._implicit.get((host, address.port))
 
-    def destinations(self, target: ProxyPass, core: CoreLocation) -> Destinations:
-        """Where a `proxy_pass` with variables leads; raises `ConfigError`."""
+    def dynamic(self, target: ProxyPass, core: CoreLocation) -> DynamicUpstream:
+        """The upstreams of a `proxy_pass` with variables; raises `ConfigError`."""
         settings = core.resolver
         resolver = None if settings is None else self._resolver(settings)
-        return Destinations(
-            target, self.find, resolver, core.resolver_timeout, self._number, self._watch
+        return DynamicUpstream(
+            target, self.find, resolver, core.resolver_timeout, self._next_connection_id
         )
 
     @property
@@ -91,7 +89,7 @@ class Upstreams:
 
 
 def _group(
-    group: Group, number: Callable[[], int], watch: HandshakeWatch, idle: IdleWatch
+    group: Group, next_connection_id: Callable[[], int], idle_monitor: IdleMonitor
 ) -> Upstream:
     peers: list[Peer] = []
     backups: list[Peer] = []
@@ -104,10 +102,9 @@ def _group(
         peers,
         backups,
         explicit=True,
-        number=number,
-        watch=watch,
-        balance=balance(group.settings.balancing, peers),
-        kept=KeptConnections(group.settings, idle) if keeps else None,
+        next_connection_id=next_connection_id,
+        make_selector=selector_factory(group.settings.balancing, peers),
+        pool=ConnectionPool(group.settings, idle_monitor) if keeps else None,
     )
 
 

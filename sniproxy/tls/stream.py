@@ -35,7 +35,7 @@ from .errors import (
 from .handshake_facts import HandshakeFacts
 from .hello import NotTLS, peeked_server_name
 from .openssl import WANT_READ, WANT_WRITE, Session
-from .socket_stream import CHUNK, PEEKED, SocketStream
+from .socket_stream import CHECKPOINT_INTERVAL, CHUNK, PEEKED, SocketStream
 
 __all__ = ["REJECT", "Choose", "Reject", "SocketStream", "TLSStream"]
 
@@ -62,6 +62,14 @@ class TLSStream(SocketStream, HandshakeFacts):
     `server_name` that OpenSSL refuses, say.
     """
 
+    _choose: Choose | None = None
+    _keep_hello = False
+    _choice: SSL.Context | Reject | None = None
+    _choose_error: Exception | None = None
+    _at_end = False
+    _end: tuple[int, int, list[openssl.QueuedError]] | None = None
+    """How reading has ended: SSL_ERROR_*, errno, and the error queue."""
+
     def __init__(
         self,
         sock: socket.socket,
@@ -85,30 +93,24 @@ class TLSStream(SocketStream, HandshakeFacts):
         """The SNI sent (upstream) or received (client); None without one."""
         self.dialect = dialect
         self.established = False
-        self._choose = choose
-        self._keep_hello = keep_hello
-        self._hello = peeked
-        self._choice: SSL.Context | Reject | None = None
-        self._choose_error: Exception | None = None
-        self._at_end = False
-        self._end: tuple[int, int, list[openssl.QueuedError]] | None = None
-        """How reading has ended: SSL_ERROR_*, errno, and the error queue."""
         self.offered_session = session is not None
-        if side is Side.UPSTREAM:
-            self._ssl = self._new_ssl()
-            self._prepare(server_name, session, alpn)
-
-    def _prepare(self, server_name: str | None, session: Session | None, alpn: bytes) -> None:
+        self._hello = peeked
+        self._buffer = openssl.read_buffer()
+        if side is Side.CLIENT:
+            self._choose = choose
+            self._keep_hello = keep_hello
+            return
+        self._ssl = self._new_ssl()
         if server_name is not None and not openssl.set_server_name(
             self._ssl, server_name.encode("latin-1")
         ):
-            raise self._unprepared(f'SSL_set_tlsext_host_name("{server_name}") failed')
+            raise self._setup_error(f'SSL_set_tlsext_host_name("{server_name}") failed')
         if alpn and not openssl.set_alpn(self._ssl, alpn):
-            raise self._unprepared("SSL_set_alpn_protos() failed")
+            raise self._setup_error("SSL_set_alpn_protos() failed")
         if session is not None and not openssl.set_session(self._ssl, session):
-            raise self._unprepared("SSL_set_session() failed")
+            raise self._setup_error("SSL_set_session() failed")
 
-    def _unprepared(self, operation: str) -> Failed:
+    def _setup_error(self, operation: str) -> Failed:
         text = error_text(operation, openssl.drain_error_queue(), self.dialect)
         self.close()
         return Failed(Failure(text, kind=FailureClass.INTERNAL))
@@ -121,53 +123,43 @@ class TLSStream(SocketStream, HandshakeFacts):
         Raises Failed: `SSL_do_handshake() failed (SSL: …)`, `peer closed connection in SSL
         handshake`, `handshake rejected`, `… timed out`.
         """
-        self._check_open()
+        if self._fd < 0:
+            raise trio.ClosedResourceError
         deadline = trio.current_time() + timeout
-        if self.side is Side.UPSTREAM:
-            await self._shake_hands(deadline)
-        else:
-            await self._accept(deadline)
-
-    async def _accept(self, deadline: float) -> None:
-        if self._choose is not None:
-            await self._choose_early(self._choose, deadline)
-        self._ssl = self._new_ssl()
-        openssl.watch_server_name(self._ssl, self._on_server_name)
+        if self.side is Side.CLIENT:
+            if self._choose is not None:
+                await self._choose_early(self._choose, deadline)
+            self._ssl = self._new_ssl()
+            openssl.watch_server_name(self._ssl, self._on_server_name)
+        needs_header = self.dialect.needs_header
+        if needs_header:
+            openssl.await_header(self._ssl)
+        self.broken = True
         try:
-            await self._shake_hands(deadline)
+            result, error, errno = openssl.do_handshake(self._ssl)
+            while error in (WANT_READ, WANT_WRITE):
+                await self._wait(error, deadline)
+                result, error, errno = openssl.do_handshake(self._ssl)
+            if result != 1:
+                raise Failed(self._handshake_failure(error, errno))
         finally:
-            openssl.forget_server_name(self._ssl)
-            # Whoever chooses has this stream too: freed with the last of them, and not later.
-            self._choose = None
-            if self._choose_error is not None:
-                raise self._choose_error
+            if needs_header:
+                openssl.take_header(self._ssl)
+            if self.side is Side.CLIENT:
+                openssl.forget_server_name(self._ssl)
+                # It refers to the connection, which refers to this stream: no cycle is left.
+                self._choose = None
+                if self._choose_error is not None:
+                    raise self._choose_error
+        self.broken = False
+        self.established = True
+        if self.side is Side.UPSTREAM:
+            self._first_session = openssl.session_of(self._ssl)
 
     def _new_ssl(self) -> openssl.Ssl:
         if self.dialect.needs_header:
             openssl.tell_headers(self.context)
         return openssl.new_ssl(self.context, self._fd, server=self.side is Side.CLIENT)
-
-    async def _shake_hands(self, deadline: float) -> None:
-        if self.dialect.needs_header:
-            openssl.await_header(self._ssl)
-        try:
-            await self._step_by_step(deadline)
-        finally:
-            if self.dialect.needs_header:
-                openssl.take_header(self._ssl)
-        self.established = True
-        if self.side is Side.UPSTREAM:
-            self._first_session = openssl.session_of(self._ssl)
-
-    async def _step_by_step(self, deadline: float) -> None:
-        self.broken = True
-        result, error, errno = openssl.do_handshake(self._ssl)
-        while error in (WANT_READ, WANT_WRITE):
-            await self._wait_until(error, deadline)
-            result, error, errno = openssl.do_handshake(self._ssl)
-        if result != 1:
-            raise Failed(self._handshake_failure(error, errno))
-        self.broken = False
 
     def _handshake_failure(self, error: int, errno: int) -> Failure:
         queue = openssl.drain_error_queue()
@@ -213,12 +205,12 @@ class TLSStream(SocketStream, HandshakeFacts):
                 seen = len(data)
                 # The socket is readable already: it is to wake us when the record is whole.
                 wanted = 5 + int.from_bytes(data[3:5]) if seen >= 5 else 5
-                self._wake_at(max(wanted, seen + 1))
+                self._set_rcvlowat(max(wanted, seen + 1))
             try:
-                await self._wait_until(WANT_READ, deadline)
+                await self._wait(WANT_READ, deadline)
             finally:
                 if seen:
-                    self._wake_at(1)
+                    self._set_rcvlowat(1)
             data = self._peeked()
 
     def _peeked(self) -> bytes | None:
@@ -228,7 +220,7 @@ class TLSStream(SocketStream, HandshakeFacts):
         except BlockingIOError:
             return None
 
-    def _wake_at(self, count: int) -> None:
+    def _set_rcvlowat(self, count: int) -> None:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
     def _on_server_name(self, ssl: openssl.Ssl) -> int | None:
@@ -251,19 +243,26 @@ class TLSStream(SocketStream, HandshakeFacts):
 
     # --- reading, writing, ending ---
 
-    async def receive_some(self, timeout: float, max_bytes: int = CHUNK) -> bytes:
+    async def receive_some(
+        self, timeout: float, max_bytes: int = CHUNK, *, wait_first: bool = False
+    ) -> bytes:
         """What has arrived, at most `max_bytes`; b"" when the peer has closed, or reset, as
         nginx takes it. Raises Failed: `SSL_read() failed (SSL: …)`, `… timed out`."""
-        self._check_open()
+        if self._fd < 0:
+            raise trio.ClosedResourceError
+        if wait_first and self._end is None and not openssl.pending(self._ssl):
+            await self._wait(WANT_READ, trio.current_time() + timeout)
         while self._end is None:
-            data, error, errno = openssl.read(self._ssl, max_bytes)
+            data, error, errno = openssl.read(self._ssl, self._buffer, max_bytes)
             if data:
                 if len(data) == openssl.RECORD < max_bytes:
-                    data = self._filled(data, max_bytes)
-                await self._take_turns()
+                    data = self._read_ahead(data, max_bytes)
+                self._immediate += 1
+                if self._immediate >= CHECKPOINT_INTERVAL:
+                    await self._checkpoint()
                 return data
             if error in (WANT_READ, WANT_WRITE):
-                await self._wait(error, timeout)
+                await self._wait(error, trio.current_time() + timeout)
             else:
                 self._end = error, errno, openssl.drain_error_queue()
         self._at_end = True
@@ -273,14 +272,14 @@ class TLSStream(SocketStream, HandshakeFacts):
             return b""
         raise self._failed("SSL_read() failed", queue, error, errno)
 
-    def _filled(self, data: bytes, max_bytes: int) -> bytes:
+    def _read_ahead(self, data: bytes, max_bytes: int) -> bytes:
         """`data`, and the records behind it that are here: a full one seldom comes alone."""
         pieces, room = [data], max_bytes - len(data)
         while room:
-            piece, error, errno = openssl.read(self._ssl, room)
+            piece, error, errno = openssl.read(self._ssl, self._buffer, room)
             if not piece:
                 if error not in (WANT_READ, WANT_WRITE):
-                    # OpenSSL tells it once, and it is for whoever reads next.
+                    # OpenSSL reports it once: keep it for the next read.
                     self._end = error, errno, openssl.drain_error_queue()
                 break
             pieces.append(piece)
@@ -288,29 +287,33 @@ class TLSStream(SocketStream, HandshakeFacts):
         return b"".join(pieces)
 
     async def send_all(self, data: bytes | bytearray | memoryview, timeout: float) -> None:
-        """Sends all of `data`; `timeout` is for each wait, not for the whole.
+        """Send all of `data`; `timeout` is for each wait, not for the whole.
 
         Raises Failed: `SSL_write() failed (SSL: …)`, `… timed out`.
         """
-        self._check_open()
-        memory = openssl.borrow(data)
-        sent, end = 0, len(memory)
+        if self._fd < 0:
+            raise trio.ClosedResourceError
+        sent, end = 0, len(data)
         if not end:
             return
         self.broken = True
-        while sent < end:
-            count, error, errno = openssl.write(self._ssl, memory, sent, end)
+        while True:
+            count, error, errno = openssl.write(self._ssl, data, sent)
             if count > 0:
                 sent += count
+                if sent == end:
+                    break
             elif error in (WANT_READ, WANT_WRITE):
-                await self._wait(error, timeout)
+                await self._wait(error, trio.current_time() + timeout)
             else:
                 queue = openssl.drain_error_queue()
                 # After the peer's close_notify the library may hide the errno this way.
                 error = openssl.SYSCALL if error == openssl.ZERO_RETURN else error
                 raise self._failed("SSL_write() failed", queue, error, errno)
         self.broken = False
-        await self._take_turns()
+        self._immediate += 1
+        if self._immediate >= CHECKPOINT_INTERVAL:
+            await self._checkpoint()
 
     def _failed(
         self, operation: str, queue: list[openssl.QueuedError], error: int, errno: int
@@ -328,19 +331,19 @@ class TLSStream(SocketStream, HandshakeFacts):
         )
 
     def shutdown(self) -> None:
-        """Sends close_notify, if the connection is sound and the peer has not gone, and closes.
+        """Send close_notify, unless the connection is broken or the peer has closed, and close.
 
         Neither the sending nor the peer's answer is waited for.
         """
-        self._notify()
+        self._send_close_notify()
         self.close()
 
     def shutdown_writing(self) -> None:
         """Sends close_notify and ends the sending side of the socket."""
-        self._notify()
+        self._send_close_notify()
         super().shutdown_writing()
 
-    def _notify(self) -> None:
+    def _send_close_notify(self) -> None:
         if self.established and not self.broken and not self._at_end:
             openssl.send_close_notify(self._ssl)
 

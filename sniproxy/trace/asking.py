@@ -178,13 +178,13 @@ async def ask(site: Site, asked: Question, answers: Answers, limit: float) -> No
     ours, theirs = _pair()
     with ours, theirs:
         connection = Connection(
-            site.running.number(), LOOPBACK, ours.getsockname()[1], address, asked.port,
-            sock=theirs,
+            site.running.next_connection_id(), LOOPBACK, ours.getsockname()[1], address,
+            asked.port, listener.text, sock=theirs,
         )  # fmt: skip
         server = Server(site, ())
 
         async def serve() -> None:
-            await server.converse(listener, connection, theirs)
+            await server.serve_connection(listener, connection, theirs)
             answers.come.set()
 
         async with trio.open_nursery() as nursery:

@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ..config.directives.log import COMBINED
 from ..config.directives.proxy import Proxy
 from ..config.model import Location, Server
-from ..facts import Detour, Facts, Try
+from ..facts import Detour, Facts, UpstreamState
 from ..http.fields import valid_host
-from ..logs.access import access_line
-from ..logs.error import ConnectionLog
+from ..logs.access import AccessFormat
 from ..logs.records import error_record
 from ..message import Handshake, Header, ResponseHead
 from ..names import certificate_names, verified, why_not_sent
-from ..running import AccessLog, AccessTarget, Listener, NamedAccessTarget, Running
-from ..script import Lookup, Template
+from ..running import AccessTarget, Listener, NamedAccessTarget, Running
+from ..script import Lookup, Template, compile_template
+from ..site.logs import DEFAULT_ACCESS_LOG
 from ..site.paths import Paths
 from ..tls.peer_certificate import PeerCertificate
 from ..tls.stream import TLSStream
@@ -56,7 +57,7 @@ class Handled:
     path: str
     after: int
     """How many detours there were before."""
-    tries: Sequence[Try]
+    tries: Sequence[UpstreamState]
     """They go on being written while the body is read."""
     proxy_host: str
     variables: tuple[tuple[str, str | None], ...]
@@ -101,9 +102,6 @@ class Over:
     """A request at its end."""
 
     facts: Facts
-    log: ConnectionLog
-    access_logs: Sequence[AccessLog]
-    """Of the location that had it at last."""
     handshake: Handshake | None
     """The client's."""
     handled: Sequence[Handled]
@@ -113,10 +111,10 @@ class Over:
 def request_trace(over: Over, running: Running, paths: Paths) -> Trace:
     """The trace of a request that is over."""
     facts, connection = over.facts, over.facts.connection
-    listener = next(one for one in running.listeners if one.text == over.log.listening)
+    listener = next(one for one in running.listeners if one.text == connection.listening)
     host = facts.request.host
     trace = Trace(
-        connection=over.log.number,
+        connection=connection.number,
         number=connection.requests,
         client=f"{connection.client_address}:{connection.client_port}",
         listening=listener.text,
@@ -126,7 +124,7 @@ def request_trace(over: Over, running: Running, paths: Paths) -> Trace:
         server=reasons.server(listener.names, host, "Host", listener.text),
         way=tuple(_way(over, running)),
         answer=_answer(facts),
-        access_log=tuple(_access_lines(over)),
+        access_log=tuple(_access_lines(over.facts, running)),
         error_log=tuple(over.lines),
     )
     return masked(trace, secrets(_all_fields(over)))
@@ -163,14 +161,19 @@ def _answer(facts: Facts) -> Answer:
     )
 
 
-def _access_lines(over: Over) -> Iterator[str]:
-    values = lookup(over.facts)
+def _access_lines(facts: Facts, running: Running) -> Iterator[str]:
+    server = running.servers[facts.server]
+    location = server.running.get(facts.location, server.outside)
+    values = lookup(facts)
     lines: dict[str, None] = {}
-    for target in over.access_logs:
+    if not location.access_logs and facts.location.log.access_log is DEFAULT_ACCESS_LOG:
+        # In process nginx's default file is not opened.
+        lines[AccessFormat(compile_template(COMBINED)).line(facts).rstrip("\n")] = None
+    for target in location.access_logs:
         if not isinstance(target, AccessTarget | NamedAccessTarget):
             continue
         if target.condition is None or target.condition.render(values) not in ("", "0"):
-            lines[access_line(target.template, target.escape, values).rstrip("\n")] = None
+            lines[target.format.line(facts).rstrip("\n")] = None
     yield from lines
 
 
@@ -274,7 +277,7 @@ def _asked(one: Handled, subrequest: str) -> Asked:
     )
 
 
-def _names(proxy: Proxy, tries: Sequence[Try]) -> Names | None:
+def _names(proxy: Proxy, tries: Sequence[UpstreamState]) -> Names | None:
     tls = next((tried.tls for tried in tries if tried.tls is not None), None)
     if tls is None:
         return None
@@ -293,12 +296,12 @@ def _names(proxy: Proxy, tries: Sequence[Try]) -> Names | None:
     )
 
 
-def _peer(tried: Try) -> Peer:
-    handshake = None if tried.handshake is None else tried.handshake()
+def _peer(tried: UpstreamState) -> Peer:
+    handshake = tried.handshake()
     head = tried.head
     return Peer(
         tried.address,
-        tried.kept,
+        tried.reused,
         _connect_time(tried, handshake),
         handshake,
         head_of(tried.request) if tried.bytes_sent else None,
@@ -312,7 +315,7 @@ def _peer(tried: Try) -> Peer:
     )
 
 
-def _connect_time(tried: Try, handshake: Handshake | None) -> float | None:
+def _connect_time(tried: UpstreamState, handshake: Handshake | None) -> float | None:
     """nginx's own time has the handshake in it, and is missing where that has failed."""
     if handshake is None:
         return tried.connect_time

@@ -1,7 +1,7 @@
-"""The balancing methods beside the round robin (pure): each a `Turns` with a choice of its own.
+"""The load-balancing methods beside the round robin (pure), each a `PeerSelector`.
 
-Directives: `least_conn`, `ip_hash`, `hash KEY [consistent]`, `random [two]`. Where a method
-finds nobody it leaves the choice to the round robin, and to it alone the backups.
+Directives: `least_conn`, `ip_hash`, `hash KEY [consistent]`, `random [two]`. If a method finds no
+usable peer it falls back to round robin; only round robin uses backup servers.
 """
 
 from __future__ import annotations
@@ -16,34 +16,32 @@ from itertools import accumulate
 from ..config.directives.upstream import Balancing, Method
 from ..facts import Facts
 from ..variables import lookup
-from .peers import Peer, Turns, Upstream
+from .selector import Peer, PeerSelector, Upstream
 
-MOST_MISSES = 20
-"""Choices that may fall on peers which are not to be had, before the round robin decides."""
+MAX_MISSES = 20
+"""Picks of unavailable peers before the method falls back to round robin."""
 POINTS = 160
 """Places of a peer on the ring of a consistent hash, for each unit of weight."""
 
-Balance = Callable[[Upstream, Facts], Turns]
+SelectorFactory = Callable[[Upstream, Facts], PeerSelector]
 
 
-class LeastConnections(Turns):
+class LeastConnections(PeerSelector):
     """The fewest connections for the weight; in turn among equals."""
 
-    def choose(self) -> Peer | None:
-        if self.upstream.single:
-            return self.in_turn()
+    def select(self) -> Peer | None:
         while True:
             equals = self._least_busy()
             if equals:
-                return self.use(self.smoothly(equals) if len(equals) > 1 else equals[0])
-            if not self.turn_to_backups():
+                return self.mark_used(self.select_smooth(equals) if len(equals) > 1 else equals[0])
+            if not self.switch_to_backups():
                 return None
 
     def _least_busy(self) -> list[Peer]:
         """The peers with the least, in the group's order."""
         best: list[Peer] = []
         for peer in self.available():
-            order = _busier(peer, best[0]) if best else -1
+            order = _compare_load(peer, best[0]) if best else -1
             if order < 0:
                 best = [peer]
             elif order == 0:
@@ -51,35 +49,35 @@ class LeastConnections(Turns):
         return best
 
 
-def _busier(one: Peer, other: Peer) -> int:
+def _compare_load(one: Peer, other: Peer) -> int:
     """Negative where `one` has fewer connections for its weight than `other`."""
     return one.connections * other.settings.weight - other.connections * one.settings.weight
 
 
-class Picking(Turns):
-    """A method that names one peer after the other until one of them may be used."""
+class RetryingSelector(PeerSelector):
+    """A method that picks peers until one of them is available, then falls back."""
 
     def __init__(self, upstream: Upstream) -> None:
         super().__init__(upstream)
         self._misses = 0
 
-    def choose(self) -> Peer | None:
-        while self._misses <= MOST_MISSES and self.picks():
+    def select(self) -> Peer | None:
+        while self._misses <= MAX_MISSES and self.can_pick():
             peer = self.pick()
-            if peer is not None and self.may_use(peer):
-                return self.use(peer)
+            if peer is not None and self.is_available(peer):
+                return self.mark_used(peer)
             self._misses += 1
-        return self.in_turn()
+        return self.round_robin()
 
-    def picks(self) -> bool:
-        """Whether there is a choice."""
+    def can_pick(self) -> bool:
+        """Whether the method applies."""
         return len(self.peers) > 1
 
     def pick(self) -> Peer | None:
         raise NotImplementedError
 
 
-class AddressHash(Picking):
+class IPHash(RetryingSelector):
     """The same peer for all clients of an IPv4 network of 24 bits, or of one IPv6 address."""
 
     def __init__(self, upstream: Upstream, address: str) -> None:
@@ -101,7 +99,7 @@ def _hashed_part(address: str) -> bytes:
     return socket.inet_aton(address)[:3]
 
 
-class KeyHash(Picking):
+class HashSelector(RetryingSelector):
     """The same peer for the same key, as memcached's clients in Perl have it."""
 
     def __init__(self, upstream: Upstream, key: str) -> None:
@@ -110,7 +108,7 @@ class KeyHash(Picking):
         self._rehash = 0
         self._hash = 0
 
-    def picks(self) -> bool:
+    def can_pick(self) -> bool:
         return bool(self._key) and len(self.peers) > 1
 
     def pick(self) -> Peer:
@@ -126,7 +124,7 @@ def by_weight(peers: Sequence[Peer], number: int) -> Peer:
     return peers[bisect.bisect_right(ends, number % ends[-1])]
 
 
-class Ring:
+class HashRing:
     """The places of the servers of a group for a consistent hash (ketama)."""
 
     def __init__(self, peers: Sequence[Peer]) -> None:
@@ -163,54 +161,56 @@ def _host_and_port(server: str) -> bytes:
     return f"{host}\0{port}".encode("latin-1")
 
 
-class ConsistentHash(Turns):
+class ConsistentHash(PeerSelector):
     """The server whose place on a ring follows the key's; in turn among its addresses."""
 
-    def __init__(self, upstream: Upstream, key: str, ring: Ring) -> None:
+    def __init__(self, upstream: Upstream, key: str, ring: HashRing) -> None:
         super().__init__(upstream)
         self._ring = ring
         self._key = key.encode("latin-1")
         self._place = ring.place(self._key)
         self._misses = 0
 
-    def choose(self) -> Peer | None:
-        if self.upstream.single or not self._key:
-            return self.in_turn()
-        while self._misses <= MOST_MISSES:
+    def select(self) -> Peer | None:
+        if not self._key:
+            return self.round_robin()
+        while self._misses <= MAX_MISSES:
             server = self._ring.server(self._place)
             peers = [one for one in self.available() if one.settings.address.url == server]
             if peers:
-                return self.use(self.smoothly(peers))
+                return self.mark_used(self.select_smooth(peers))
             self._place += 1
             self._misses += 1
-        return self.in_turn()
+        return self.round_robin()
 
 
-class Random(Picking):
+class RandomSelector(RetryingSelector):
     """Any peer, the heavier the likelier."""
 
     def pick(self) -> Peer:
         return by_weight(self.peers, random.getrandbits(31))
 
 
-class RandomTwo(Random):
+class RandomTwo(RandomSelector):
     """Of two that chance names, the one with fewer connections for its weight."""
 
-    def choose(self) -> Peer | None:
+    def select(self) -> Peer | None:
         first: Peer | None = None
-        while self._misses <= MOST_MISSES and self.picks():
+        while self._misses <= MAX_MISSES and self.can_pick():
             peer = self.pick()
-            if peer is first or not self.may_use(peer):
+            if peer is first or not self.is_available(peer):
                 self._misses += 1
             elif first is None:
                 first = peer
             else:
-                return self.use(first if _busier(peer, first) > 0 else peer)
-        return self.in_turn()
+                return self.mark_used(first if _compare_load(peer, first) > 0 else peer)
+        return self.round_robin()
 
 
-def balance(balancing: Sequence[Balancing], peers: Sequence[Peer]) -> Balance | None:
-    """How a group with these peers chooses: by the last method said; None is in turn."""
+def selector_factory(
+    balancing: Sequence[Balancing], peers: Sequence[Peer]
+) -> SelectorFactory | None:
+    """Makes the selectors of a group by the last method configured; None is the round robin."""
     if not balancing:
         return None
     chosen = balancing[-1]
@@ -218,14 +218,14 @@ def balance(balancing: Sequence[Balancing], peers: Sequence[Peer]) -> Balance | 
         case Method.LEAST_CONN:
             return lambda upstream, facts: LeastConnections(upstream)
         case Method.IP_HASH:
-            return lambda upstream, facts: AddressHash(upstream, facts.connection.client_address)
+            return lambda upstream, facts: IPHash(upstream, facts.connection.client_address)
         case Method.RANDOM:
-            return lambda upstream, facts: Random(upstream)
+            return lambda upstream, facts: RandomSelector(upstream)
         case Method.RANDOM_TWO:
             return lambda upstream, facts: RandomTwo(upstream)
     key = chosen.key
     assert key is not None
     if chosen.method is Method.HASH:
-        return lambda upstream, facts: KeyHash(upstream, key.render(lookup(facts)))
-    ring = Ring(peers)
+        return lambda upstream, facts: HashSelector(upstream, key.render(lookup(facts)))
+    ring = HashRing(peers)
     return lambda upstream, facts: ConsistentHash(upstream, key.render(lookup(facts)), ring)

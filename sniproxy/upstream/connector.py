@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import errno
 import socket
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from OpenSSL import SSL
 
@@ -22,10 +21,10 @@ from ..message import Failed, Failure, FailureClass, Handshake, Level, Side
 from ..names import certificate_names, check_host, sent_server_name
 from ..tls.errors import NATIVE, Dialect
 from ..tls.stream import SocketStream, TLSStream
-from .peers import Peer
+from .selector import Peer
 
 # nginx takes these for the network's doing and logs them at error; others are crit.
-_ORDINARY = frozenset(
+_NETWORK_ERRNOS = frozenset(
     (
         errno.ECONNREFUSED,
         errno.ECONNRESET,
@@ -43,7 +42,7 @@ DEFAULTS = Proxy.resolve()
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTLS:
-    """How one request's handshakes go: the location's settings with its name evaluated."""
+    """Settings of the TLS handshakes of one request: the location's, with the name evaluated."""
 
     context: SSL.Context
     name: str
@@ -57,19 +56,22 @@ class UpstreamTLS:
     dialect: Dialect = NATIVE
     """Whose OpenSSL's words failures are told in."""
     named: Callable[[], SSL.Context | None] | None = None
-    """Finds the context with the certificate that variables name; None for `context`."""
+    """Finds the context of a certificate named by variables; None for `context`."""
 
     def stream(self, plain: SocketStream, peer: Peer) -> TLSStream:
         """The TLS side of a connection to `peer`, before its handshake; raises `Failed`."""
         context = self.context if self.named is None else self.named() or self.context
-        return TLSStream(
+        name = self.name
+        stream = TLSStream(
             plain.sock,
             Side.UPSTREAM,
             context,
-            server_name=sent_server_name(self.name, proxy_ssl_server_name=self.server_name),
+            server_name=sent_server_name(name, proxy_ssl_server_name=self.server_name),
             session=peer.session if self.session_reuse else None,
             dialect=self.dialect,
         )
+        stream.take_over(plain)
+        return stream
 
 
 async def connect(
@@ -77,7 +79,7 @@ async def connect(
 ) -> SocketStream:
     """A plain connection to `peer` within `timeout` seconds (`proxy_connect_timeout`).
 
-    `proxy` says how its socket is, `local` where it comes from (`proxy_bind`). Raises `Failed`.
+    `proxy` has the socket's options, `local` its own address (`proxy_bind`). Raises `Failed`.
     """
     try:
         sock = socket.socket(peer.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -85,26 +87,36 @@ async def connect(
         failure = Failure("socket() failed", Level.ALERT, FailureClass.INTERNAL, error.errno)
         raise Failed(failure) from None
     try:
-        _set_options(sock, proxy)
+        if proxy.proxy_socket_keepalive:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if proxy.proxy_socket_rcvbuf:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, proxy.proxy_socket_rcvbuf)
+        if proxy.proxy_socket_sndbuf:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, proxy.proxy_socket_sndbuf)
         if local is not None:
             _bind(sock, local)
         stream = SocketStream(sock, Side.UPSTREAM)
-        await _finish_connect(stream, peer, timeout)
+        try:
+            error_number = sock.connect_ex(peer.sockaddr)
+        except OSError as error:
+            error_number = error.errno or errno.EINVAL
+        text = f"connect() to {peer.name} failed"
+        if error_number == errno.EINPROGRESS:
+            text = "connect() failed"
+            # A peer on this machine has answered by now.
+            error_number = sock.connect_ex(peer.sockaddr)
+            if error_number == errno.EALREADY:
+                await stream.wait_writable(timeout)
+                error_number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            elif error_number == errno.EISCONN:
+                error_number = 0
+        if error_number:
+            level = Level.ERROR if error_number in _NETWORK_ERRNOS else Level.CRIT
+            raise Failed(Failure(text, level, errno=error_number))
     except BaseException:
         sock.close()
         raise
     return stream
-
-
-def _set_options(sock: socket.socket, proxy: Proxy) -> None:
-    if proxy.proxy_socket_keepalive:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, size in (
-        (socket.SO_RCVBUF, proxy.proxy_socket_rcvbuf),
-        (socket.SO_SNDBUF, proxy.proxy_socket_sndbuf),
-    ):
-        if size:
-            sock.setsockopt(socket.SOL_SOCKET, option, size)
 
 
 def _bind(sock: socket.socket, local: LocalAddress) -> None:
@@ -118,68 +130,6 @@ def _bind(sock: socket.socket, local: LocalAddress) -> None:
         number = errno.EAFNOSUPPORT if isinstance(error, socket.gaierror) else error.errno
         text = f"bind({local.text}) failed"
         raise Failed(Failure(text, Level.CRIT, FailureClass.INTERNAL, number)) from None
-
-
-async def _finish_connect(stream: SocketStream, peer: Peer, timeout: float) -> None:
-    sock = stream.sock
-    try:
-        refused = sock.connect_ex(peer.sockaddr)
-    except OSError as error:
-        refused = error.errno or errno.EINVAL
-    if refused == errno.EINPROGRESS:
-        text = "connect() failed"
-        # A peer on this machine has answered by now.
-        refused = sock.connect_ex(peer.sockaddr)
-        if refused == errno.EALREADY:
-            await stream.wait_writable(timeout)
-            refused = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        elif refused == errno.EISCONN:
-            refused = 0
-    else:
-        text = f"connect() to {peer.name} failed"
-    if refused:
-        level = Level.ERROR if refused in _ORDINARY else Level.CRIT
-        raise Failed(Failure(text, level, errno=refused))
-
-
-@dataclass(slots=True)
-class UpstreamHandshake:
-    """A handshake on its way, and what is told of it afterwards."""
-
-    stream: TLSStream
-    tls: UpstreamTLS
-    peer: Peer
-    began: float = field(default_factory=time.time)
-    duration: float = 0.0
-    failure: Failure | None = None
-
-    async def shake(self, timeout: float) -> None:
-        """Shake hands within `timeout` seconds (`proxy_connect_timeout` again), then verify.
-
-        Raises `Failed`.
-        """
-        started = time.monotonic()
-        try:
-            await self.stream.do_handshake(timeout)
-            if self.tls.session_reuse:
-                keep_session(self.peer, self.stream)
-            if self.tls.verify:
-                verify(self.stream, self.tls.name)
-        except Failed as failed:
-            self.failure = failed.failure
-            raise
-        finally:
-            self.duration = time.monotonic() - started
-
-    def record(self) -> Handshake:
-        """All that is known of it."""
-        return self.stream.handshake(
-            self.peer.name,
-            verified_name=self.tls.name if self.tls.verify else None,
-            began=self.began,
-            duration=self.duration,
-            failure=self.failure,
-        )
 
 
 def keep_session(peer: Peer, stream: TLSStream) -> None:

@@ -6,12 +6,12 @@ import math
 import time
 from collections.abc import Callable
 
-from ..facts import Try
+from ..facts import UpstreamState
 from ..tls.stream import SocketStream
 
 
 class UpgradedConnection:
-    """What the client is connected with from now on; implements `message.Upgraded`."""
+    """The connection that the client is tunnelled to; implements `message.Upgraded`."""
 
     def __init__(
         self,
@@ -20,36 +20,36 @@ class UpgradedConnection:
         *,
         read_timeout: float,
         send_timeout: float,
-        most: int,
-        facts: Try,
-        give_back: Callable[[], None],
+        read_size: int,
+        state: UpstreamState,
+        release: Callable[[bool], None],
     ) -> None:
-        """`rest` came behind the head; `most` bytes are read at once (`proxy_buffer_size`)."""
+        """`rest` came behind the head; `read_size` is `proxy_buffer_size`, in bytes."""
         self.read_timeout = read_timeout
-        stream.writes_by = "send()"
+        stream.write_syscall = "send()"
         self._stream = stream
         self._rest = rest
         self._send_timeout = send_timeout
-        self._most = most
-        self._facts = facts
-        self._give_back = give_back
+        self._read_size = read_size
+        self._state = state
+        self._release = release
 
     async def receive(self) -> bytes:
         """What it has sent, b"" at its end; raises `Failed`. Nothing limits the wait."""
         if self._rest:
             data, self._rest = self._rest, b""
             return data
-        data = await self._stream.receive_some(math.inf, self._most)
-        self._facts.bytes_received += len(data)
+        data = await self._stream.receive_some(math.inf, self._read_size)
+        self._state.bytes_received += len(data)
         return data
 
     async def send(self, data: bytes) -> None:
         """Send all of `data`; raises `Failed`."""
         await self._stream.send_all(data, self._send_timeout)
-        self._facts.bytes_sent += len(data)
+        self._state.bytes_sent += len(data)
 
-    def end(self) -> None:
-        """Be done with it."""
-        if self._facts.response_time is None:
-            self._facts.response_time = time.monotonic() - self._facts.began
-            self._give_back()
+    def close(self) -> None:
+        """Close the connection."""
+        if self._state.response_time is None:
+            self._state.response_time = time.monotonic() - self._state.began
+            self._release(False)

@@ -1,9 +1,9 @@
 """nginx's variables: one row a variable, evaluated on the facts of a request.
 
 A variable reads `Facts` and nothing else; it has no effect and opens nothing. The rows are
-grouped by nginx module. `lookup` is what templates are rendered with.
+grouped by nginx module. `lookup` is what templates are rendered with; `getter` finds one variable.
 """
 
-from .table import is_variable, lookup
+from .table import getter, is_variable, lookup
 
-__all__ = ["is_variable", "lookup"]
+__all__ = ["getter", "is_variable", "lookup"]

@@ -81,6 +81,29 @@ def _http(facts: Facts, name: str) -> str | None:
     return joined(facts.request.headers, name, "; " if name == "cookie" else ", ")
 
 
+def request_header_getter(
+    name: str, value: Callable[[Facts, str], str | None]
+) -> Callable[[Facts], str | None] | None:
+    """A quick getter for `$http_…`, with `value` for the unusual; None for another variable."""
+    if not name.startswith("http_"):
+        return None
+    header = name.removeprefix("http_").replace("_", "-")
+
+    def get(facts: Facts) -> str | None:
+        request = facts.request
+        names = request.names
+        if (
+            not names
+            or names.count(header) > 1
+            or name in facts.variables
+            or name in facts.server.defined
+        ):
+            return value(facts, name)
+        return request.headers[names.index(header)][1] if header in names else None
+
+    return get
+
+
 def _sent_http(facts: Facts, name: str) -> str | None:
     return joined(facts.sent_headers(), name)
 

@@ -30,6 +30,15 @@ def is_variable(name: str) -> bool:
     return name in BY_NAME or name.isdigit() or any(name.startswith(p) for p, _ in PREFIXES)
 
 
+def getter(name: str) -> Callable[[Facts], str | None]:
+    """What finds the variable `name` for a request: for templates that are rendered often."""
+    return BY_NAME.get(name) or core.request_header_getter(name, _value) or partial(_by_name, name)
+
+
+def _by_name(name: str, facts: Facts) -> str | None:
+    return _value(facts, name)
+
+
 def lookup(facts: Facts) -> Lookup:
     """What templates are rendered with for one request."""
     # No closure: one that knew itself would leave the facts to the garbage collector.

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..facts import Facts, Try
+from ..facts import Facts, UpstreamState
 from ..message import Handshake
 from .core import joined
 from .row import Variable, seconds
 
 
-def _each(value: Callable[[Try], str]) -> Callable[[Facts], str | None]:
+def _each(value: Callable[[UpstreamState], str]) -> Callable[[Facts], str | None]:
     return lambda facts: _joined(facts.tries, value) if facts.tries else None
 
 
-def _joined(tries: Sequence[Try], value: Callable[[Try], str]) -> str:
+def _joined(tries: Sequence[UpstreamState], value: Callable[[UpstreamState], str]) -> str:
     """One value a try, and a colon where another upstream begins."""
     text = value(tries[0])
     rest = iter(tries[1:])
@@ -27,8 +27,8 @@ def _joined(tries: Sequence[Try], value: Callable[[Try], str]) -> str:
     return text
 
 
-def _time(value: Callable[[Try], float | None]) -> Callable[[Facts], str | None]:
-    def text(one: Try) -> str:
+def _time(value: Callable[[UpstreamState], float | None]) -> Callable[[Facts], str | None]:
+    def text(one: UpstreamState) -> str:
         elapsed = value(one)
         return "-" if elapsed is None else seconds(elapsed)
 
@@ -38,8 +38,9 @@ def _time(value: Callable[[Try], float | None]) -> Callable[[Facts], str | None]
 def _handshake(value: Callable[[Handshake], str]) -> Callable[[Facts], str | None]:
     """Of each try's handshake; `-` over a connection that was kept, and where it has none."""
 
-    def text(one: Try) -> str:
-        return value(one.handshake()) or "-" if one.handshake is not None else "-"
+    def text(one: UpstreamState) -> str:
+        handshake = one.handshake()
+        return (value(handshake) or "-") if handshake is not None else "-"
 
     return _each(text)
 

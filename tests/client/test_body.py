@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.client.body import BLOCK, SpooledBody
-from sniproxy.client.spooling import Spooling
+from sniproxy.client.request_body import BLOCK, BodyBufferPolicy, BufferedBody
 
 
 @given(st.lists(st.binary(max_size=20)), st.integers(0, 40))
 def test_it_is_read_as_it_was_written(pieces: list[bytes], memory: int) -> None:
-    body = SpooledBody(Spooling(memory))
+    body = BufferedBody(BodyBufferPolicy(memory))
     for piece in pieces:
         body.write(piece)
     whole = b"".join(pieces)
@@ -26,14 +25,14 @@ def test_it_is_read_as_it_was_written(pieces: list[bytes], memory: int) -> None:
 
 
 def test_large_bodies_come_in_blocks() -> None:
-    body = SpooledBody(Spooling(0))
+    body = BufferedBody(BodyBufferPolicy(0))
     body.write(b"x" * (BLOCK + 1))
     assert [len(block) for block in body.blocks()] == [BLOCK, 1]
     body.close()
 
 
 def test_the_file_goes_with_the_body() -> None:
-    body = SpooledBody(Spooling(1))
+    body = BufferedBody(BodyBufferPolicy(1))
     body.write(b"ab")
     assert body.file_name is not None
     assert os.path.exists(body.file_name)
@@ -44,6 +43,6 @@ def test_the_file_goes_with_the_body() -> None:
 
 @pytest.mark.parametrize("memory", [0, 10])
 def test_an_empty_body_has_no_blocks(memory: int) -> None:
-    body = SpooledBody(Spooling(memory))
+    body = BufferedBody(BodyBufferPolicy(memory))
     assert list(body.blocks()) == []
     body.close()

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sniproxy.client.keeping import is_msie6, is_safari, keeps
+from sniproxy.client.keepalive import is_msie6, is_safari, keepalive_allowed
 from sniproxy.config.directives.core import CoreLocation
 from sniproxy.facts import Connection
 from tests.configured import request
@@ -59,13 +59,13 @@ def connection(age: float = 0.0, requests: int = 1) -> Connection:
 )
 def test_limits(settings: dict[str, object], age: float, requests: int, kept: bool) -> None:
     core = CoreLocation.resolve(settings)
-    assert keeps(core, request("/"), connection(age, requests)) is kept
+    assert keepalive_allowed(core, request("/"), connection(age, requests)) is kept
 
 
 def test_a_post_of_an_old_browser_is_not_kept() -> None:
     headers = (("User-Agent", MSIE6),)
     core = CoreLocation.resolve()
-    assert keeps(core, request("/", headers=headers), connection())
-    assert not keeps(core, request("/", method="POST", headers=headers), connection())
+    assert keepalive_allowed(core, request("/", headers=headers), connection())
+    assert not keepalive_allowed(core, request("/", method="POST", headers=headers), connection())
     none = CoreLocation.resolve({"keepalive_disable": frozenset(("none",))})
-    assert keeps(none, request("/", method="POST", headers=headers), connection())
+    assert keepalive_allowed(none, request("/", method="POST", headers=headers), connection())

@@ -11,12 +11,14 @@ import pytest
 import trio
 import trio.testing
 
-from sniproxy.client.requests import RequestReader
+from sniproxy.client.request_body import BufferedBody, RequestBodyReader
+from sniproxy.client.request_reader import RequestReader
 from sniproxy.config.model import Server
-from sniproxy.http.chunks import BadChunk, TooLargeBody
-from sniproxy.message import Failed, FailureClass, Side
+from sniproxy.facts import Facts
+from sniproxy.message import Response, Side, Special
 from sniproxy.tls.stream import SocketStream
 from tests.configured import facts, request, servers
+from tests.upstream.fakes import Lines
 
 T = TypeVar("T")
 
@@ -38,6 +40,15 @@ def received(data: bytes, use: Callable[[RequestReader], Awaitable[T]], *, ends:
                 stream.close()
 
     return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def read_all(
+    reader: RequestReader, context: Facts, lines: Lines | None = None
+) -> BufferedBody | Special | Response | None:
+    body_reader = RequestBodyReader(reader.stream, reader, (lines or Lines()).log())
+    body = await body_reader.read_all(context)
+    body_reader.close()
+    return body
 
 
 @pytest.fixture
@@ -64,9 +75,10 @@ def test_whole_bodies(
     request_ = facts(request(method="POST", **more), server, request_length=100)
 
     async def use(reader: RequestReader) -> tuple[bytes, bytes]:
-        spooled = await reader.body(request_)
-        whole = b"".join(spooled.blocks())
-        spooled.close()
+        body_reader = RequestBodyReader(reader.stream, reader, Lines().log())
+        body = await body_reader.read_all(request_)
+        whole = b"".join(body.blocks()) if isinstance(body, BufferedBody) else b""
+        body_reader.close()
         return whole, bytes(reader.buffer)
 
     assert received(data, use) == (body, rest)
@@ -75,28 +87,34 @@ def test_whole_bodies(
 
 
 @pytest.mark.parametrize(
-    ("data", "more", "error"),
+    ("data", "more", "status", "line"),
     [
-        (b"hell", {"content_length": 5}, Failed),
-        (b"3\r\nab", {"chunked": True}, Failed),
-        (b"z\r\n", {"chunked": True}, BadChunk),
-        (b"15\r\nx", {"chunked": True}, TooLargeBody),
+        (b"hell", {"content_length": 5}, 400, "client prematurely closed connection"),
+        (b"3\r\nab", {"chunked": True}, 400, "client prematurely closed connection"),
+        (b"z\r\n", {"chunked": True}, 400, "client sent invalid chunked body"),
+        (
+            b"15\r\nx",
+            {"chunked": True},
+            413,
+            "client intended to send too large chunked body: 0+21 bytes",
+        ),
     ],
 )
 def test_broken_bodies(
-    server: Server, data: bytes, more: dict[str, Any], error: type[Exception]
+    server: Server, data: bytes, more: dict[str, Any], status: int, line: str
 ) -> None:
     request_ = facts(request(method="POST", **more), server)
-    with pytest.raises(error):
-        received(data, lambda reader: reader.body(request_))
+    lines = Lines()
+    rejection = received(data, lambda reader: read_all(reader, request_, lines))
+    assert isinstance(rejection, Special | Response)
+    assert (rejection.status, lines.lines) == (status, [line])
     assert received(data, lambda reader: reader.discard_body(request_)) is False
 
 
 def test_a_body_that_does_not_come(server: Server) -> None:
     request_ = facts(request(method="POST", content_length=5), server)
-    with pytest.raises(Failed) as failed:
-        received(b"he", lambda reader: reader.body(request_), ends=False)
-    assert failed.value.failure.kind is FailureClass.TIMEOUT
+    rejection = received(b"he", lambda reader: read_all(reader, request_), ends=False)
+    assert rejection == Response(408, silent=True)
 
 
 def test_a_body_that_nobody_wants(server: Server) -> None:
@@ -107,8 +125,3 @@ def test_a_body_that_nobody_wants(server: Server) -> None:
 
     assert received(b"helloGET", use) == (True, b"GET")
     assert request_.request_length == 100
-
-
-@pytest.mark.parametrize(("data", "came"), [(b"G", True), (b"", False)])
-def test_the_first_byte(data: bytes, came: bool) -> None:
-    assert received(data, lambda reader: reader.wait(5)) is came

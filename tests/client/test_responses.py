@@ -9,8 +9,7 @@ from typing import Any, cast
 import pytest
 import trio
 
-from sniproxy.client.framing import Framing
-from sniproxy.client.responses import ResponseWriter
+from sniproxy.client.response_writer import ResponseWriter
 from sniproxy.config.model import Server
 from sniproxy.facts import Facts
 from sniproxy.message import BodyBroken, Response
@@ -44,7 +43,7 @@ class Pieces:
             raise BodyBroken
         return b""
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         self.abandoned = True
 
 
@@ -57,11 +56,10 @@ def written(
     server: Server, response: Response, *, may_keep: bool = True, **more: Any
 ) -> tuple[list[bytes], bytes, bool, Facts]:
     """Head lines, body, whether the connection lives on, and the facts."""
-    wire, framing = Wire(), Framing()
+    wire = Wire()
     request_ = request(**more)
-    framing.request(request_)
     noted = facts(request_, server)
-    writer = ResponseWriter(cast(SocketStream, wire), framing)
+    writer = ResponseWriter(cast(SocketStream, wire))
 
     async def write() -> bool:
         return await writer.write(noted, response, may_keep=may_keep)

@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.client.body import SpooledBody
-from sniproxy.client.spooling import Spooling, numbered_name, spooling
+from sniproxy.client.request_body import (
+    BUFFERED_TO_FILE,
+    BodyBufferPolicy,
+    BufferedBody,
+    body_buffer_policy,
+    numbered_name,
+)
 from sniproxy.config.directives.core import CLEAN, KEEP, CoreLocation
 from sniproxy.message import Failed
 from tests.configured import request
+from tests.upstream.fakes import Lines
 
 
 @pytest.mark.parametrize(
@@ -33,7 +39,7 @@ def test_a_body_that_fits_in_a_buffer_and_a_quarter_stays(
 ) -> None:
     come = min(come, length)
     core = CoreLocation.resolve({"client_body_buffer_size": size})
-    how = spooling(request("/", content_length=length), core, "/p", come)
+    how = body_buffer_policy(request("/", content_length=length), core, "/p", come)
     assert (how.memory is None) is (length - come < size + size // 4)
 
 
@@ -42,12 +48,12 @@ def test_all_bodies_in_files(tmp_path: Path, only: int, stays: bool) -> None:
     core = CoreLocation.resolve(
         {"client_body_in_file_only": only, "client_body_temp_path": ("bodies", (1,))}
     )
-    how = spooling(request("/", content_length=1), core, str(tmp_path), 0)
-    told: list[str] = []
-    body = SpooledBody(how, told.append)
+    how = body_buffer_policy(request("/", content_length=1), core, str(tmp_path), 0)
+    lines = Lines()
+    body = BufferedBody(how, lines.log())
     body.write(b"x")
     assert body.file_name is not None
-    assert told == [body.file_name]
+    assert lines.lines == [f"{BUFFERED_TO_FILE} {body.file_name}"]
     assert body.held is None
     file = Path(body.file_name)
     assert file.parent.parent == tmp_path / "bodies"
@@ -61,4 +67,4 @@ def test_all_bodies_in_files(tmp_path: Path, only: int, stays: bool) -> None:
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Failed, match='" failed'):
-        Spooling(0, str(tmp_path / "file")).make_file()
+        BodyBufferPolicy(0, str(tmp_path / "file")).make_file()

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from sniproxy.client.verification import Refusal, refusal
+from sniproxy.client.verify import Rejection, check_client_certificate
 from sniproxy.facts import ClientTLS
 
 
@@ -39,12 +39,12 @@ class Client:
 def test_every_mode(result: int | None, refused_by: dict[str, int]) -> None:
     client = cast(ClientTLS, Client(result))
     for mode in ("off", "on", "optional", "optional_no_ca"):
-        refused = refusal(mode, client)
+        refused = check_client_certificate(mode, client)
         assert (refused.status if refused else None) == refused_by.get(mode)
 
 
 def test_words() -> None:
-    error = Refusal(495, "client SSL certificate verify error: (18:some words)")
-    assert refusal("on", cast(ClientTLS, Client(18))) == error
-    missing = Refusal(496, "client sent no required SSL certificate")
-    assert refusal("on", cast(ClientTLS, Client(None))) == missing
+    error = Rejection(495, "client SSL certificate verify error: (18:some words)")
+    assert check_client_certificate("on", cast(ClientTLS, Client(18))) == error
+    missing = Rejection(496, "client sent no required SSL certificate")
+    assert check_client_certificate("on", cast(ClientTLS, Client(None))) == missing

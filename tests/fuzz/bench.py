@@ -20,13 +20,12 @@ from pathlib import Path
 import trio
 
 from sniproxy import config
-from sniproxy.logs.error import Target
-from sniproxy.message import Level
 from sniproxy.server import Server
 from sniproxy.site import build_site
 from sniproxy.site.paths import Paths
 from sniproxy.testing.certificates import Authority
 from sniproxy.variables import is_variable
+from tests.configured import LineObserver
 
 VISITORS = 8
 PATIENCE = 5.0
@@ -95,7 +94,7 @@ async def _run(
     text = site_text.replace("UPSTREAM", str(run.upstream_port)).replace("PORT", str(run.port))
     loaded = config.parse(text, is_variable=is_variable)
     paths = Paths(str(run.directory), str(run.directory))
-    site = build_site(loaded, paths, observers=[Target(run, Level.INFO)])
+    site = build_site(loaded, paths, observer=LineObserver(run))
     server = Server(site, site.bind(lambda error: None))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)

@@ -49,7 +49,7 @@ async def everything(body: FileBody) -> list[bytes]:
     pieces = []
     while piece := await body.read():
         pieces.append(piece)
-    body.abandon()
+    body.discard()
     return pieces
 
 
@@ -122,7 +122,7 @@ def test_nothing_stays_open(tmp_path: Path, log: ConnectionLog) -> None:
     file = opened(tmp_path / "a", b"x")
     descriptor = file.descriptor
     body = FileBody(file, log)
-    body.abandon()
-    body.abandon()
+    body.discard()
+    body.discard()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)

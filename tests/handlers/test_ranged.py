@@ -17,7 +17,7 @@ class Pieces:
     async def read(self) -> bytes:
         return self.pieces.pop(0) if self.pieces else b""
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         self.abandoned = True
 
 
@@ -37,5 +37,5 @@ def test_a_part_is_what_a_slice_is(pieces: list[bytes], start: int, length: int)
 
     assert trio.run(read) == whole[start : start + length]
     assert not body.pieces
-    part.abandon()
+    part.discard()
     assert body.abandoned

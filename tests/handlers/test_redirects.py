@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.facts import Connection
-from sniproxy.handlers.special import absolute_location, special_response
+from sniproxy.facts import Connection, absolute_location
+from sniproxy.handlers.special import special_response
 from tests.beside import Answer, Beside, beside_nginx, get
 from tests.configured import facts, request, servers
 

@@ -13,11 +13,10 @@ from trio.testing import MockClock
 
 from sniproxy import timers
 from sniproxy.config import parse
-from sniproxy.logs.error import Target
-from sniproxy.message import Level
 from sniproxy.server import Server
 from sniproxy.site import build_site
 from sniproxy.site.paths import Paths
+from tests.configured import LineObserver
 from tests.hostile.stage import Ports
 
 CONFIGURATION = """
@@ -104,9 +103,9 @@ async def serving(folder: Path, ports: Ports) -> AsyncIterator[Inside]:
     log = Lines()
     config = parse(ports.fill(CONFIGURATION))
     paths = Paths(str(folder), str(folder))
-    timers.of_this_run()  # whose task is not the server's
+    timers.current_timers()  # whose task is not the server's
     outside = Remains.count()
-    site = build_site(config, paths, observers=[Target(log, Level.INFO)])
+    site = build_site(config, paths, observer=LineObserver(log))
     server = Server(site, site.bind(lambda error: None))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)

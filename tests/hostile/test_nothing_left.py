@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from sniproxy.phases import Phases
+from sniproxy.phases import RequestPhases
 from sniproxy.testing.wire import Wire
 from tests.cli.processes import HEAD, ask, everything, served, wait_until
 from tests.hostile.attacks import (
@@ -337,7 +337,7 @@ def test_a_bug_ends_one_connection_and_shows_in_one_line(
 ) -> None:
     async def test() -> None:
         async with serving(tmp_path, ports) as inside:
-            monkeypatch.setattr(Phases, "response", lambda *_: 1 / 0)
+            monkeypatch.setattr(RequestPhases, "run", lambda *_: 1 / 0)
             client = await play(Attack("", "", (GET,)), inside)
             assert list(client.received()) == [""]
             [line] = inside.log.take()

@@ -15,6 +15,7 @@ from sniproxy.http.head import (
     Note,
     ParsedHead,
     read_request_head,
+    read_simple_head,
 )
 from sniproxy.http.pages import error_page, shown_status
 from sniproxy.message import Level, Request
@@ -239,6 +240,27 @@ def test_byte_by_byte_leads_to_the_same(name: str) -> None:
     assert essence(read_in_pieces(raw, [*range(len(raw))])) == essence(outcome(raw))
 
 
+@given(st.sampled_from(sorted(ALL)))
+def test_a_simple_head_is_read_as_the_careful_reader_reads_it(name: str) -> None:
+    simple = read_simple_head(ALL[name], RULES, None)
+    if simple is not None:
+        assert HeadReader(RULES).read(ALL[name]) == simple
+
+
+@given(
+    st.text("GETPOS /a.%?#2~-_:", max_size=12),
+    st.lists(st.text("HostCnecilgh-LT_rafdTk:0 19,\t\x00é", max_size=18), max_size=4),
+)
+def test_any_simple_head_is_read_as_the_careful_reader_reads_it(
+    target: str, lines: list[str]
+) -> None:
+    head = "\r\n".join([f"GET /{target} HTTP/1.1", "Host: a.test", *lines, "", ""])
+    raw = head.encode("latin-1")
+    simple = read_simple_head(raw, RULES, None)
+    if simple is not None:
+        assert HeadReader(RULES).read(raw) == simple
+
+
 @given(st.sampled_from(sorted({**PLAIN, **FIELDS, **SIZES})), st.binary(max_size=20))
 def test_what_follows_a_head_is_left_alone(name: str, rest: bytes) -> None:
     raw = ALL[name]
@@ -277,6 +299,7 @@ def test_an_ordinary_head() -> None:
             content_length=3,
             chunked=False,
             keepalive=False,
+            names=("host", "content-length", "connection"),
         ),
         len(raw) - 3,
         (),

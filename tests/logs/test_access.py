@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.logs.access import ESCAPES, access_line
+from sniproxy.logs.access import ESCAPES, AccessFormat
 from sniproxy.script import compile_template
+from tests.configured import facts, request, servers
 
 ROWS = [
     # value, default, json, none
@@ -33,10 +35,11 @@ def test_escapes(value: str | None, default: str, as_json: str, none: str) -> No
     assert ESCAPES["none"](value) == none
 
 
-def test_only_variables_are_escaped() -> None:
-    template = compile_template('"$a" \\ $b')
-    values = {"a": 'x"y'}
-    assert access_line(template, "default", values.get) == '"x\\x22y" \\ -\n'
+def test_only_variables_are_escaped(tmp_path: Path) -> None:
+    context = facts(request("/"), servers(tmp_path, "server { }")[0])
+    context.variables["a"] = 'x"y'
+    line = AccessFormat(compile_template('"$a" \\ $b')).line(context)
+    assert line == '"x\\x22y" \\ -\n'
 
 
 @given(st.text(st.characters(max_codepoint=255)))

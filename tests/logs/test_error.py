@@ -75,24 +75,24 @@ REQUEST = 'request: "GET / HTTP/1.1"'
 @pytest.mark.parametrize(
     ("action", "server", "line", "headers", "upstream", "suffix"),
     [
-        ("", None, "", (), "", ", client: 192.0.2.1, server: 0.0.0.0:443"),
+        ("", None, "", (), None, ", client: 192.0.2.1, server: 0.0.0.0:443"),
         (
-            "SSL handshaking", None, "", (), "",
+            "SSL handshaking", None, "", (), None,
             " while SSL handshaking, client: 192.0.2.1, server: 0.0.0.0:443",
         ),
-        ("", "a.test", "", (), "", ", client: 192.0.2.1, server: a.test"),
+        ("", "a.test", "", (), None, ", client: 192.0.2.1, server: a.test"),
         (
-            "", "", "GET / HTTP/1.1", (), "",
+            "", "", "GET / HTTP/1.1", (), None,
             f", client: 192.0.2.1, server: , {REQUEST}",
         ),
         (
             "reading upstream", "a.test", "GET / HTTP/1.1",
-            (("Host", "A.test:80"), ("Referer", 'a"b')), "https://192.0.2.3:443/",
+            (("Host", "A.test:80"), ("Referer", 'a"b')), ("https", "192.0.2.3:443", "/"),
             f" while reading upstream, client: 192.0.2.1, server: a.test, {REQUEST}"
             ', upstream: "https://192.0.2.3:443/", host: "A.test:80", referrer: "a"b"',
         ),
         (
-            "", "a.test", "GET / HTTP/1.1", (("Referer", ""),), "",
+            "", "a.test", "GET / HTTP/1.1", (("Referer", ""),), None,
             f', client: 192.0.2.1, server: a.test, {REQUEST}, referrer: ""',
         ),
     ],
@@ -102,7 +102,7 @@ def test_the_context(
     server: str | None,
     line: str,
     headers: tuple[Header, ...],
-    upstream: str,
+    upstream: tuple[str, str, str] | None,
     suffix: str,
 ) -> None:
     log = connection_log(Lines())
@@ -124,7 +124,8 @@ def test_a_failure_with_its_errno() -> None:
 
 def test_a_kept_connection_forgets_its_request() -> None:
     log = connection_log(Lines())
-    log.server_name, log.request_line, log.upstream = "a.test", "GET / HTTP/1.1", "http://x/"
+    log.server_name, log.request_line = "a.test", "GET / HTTP/1.1"
+    log.upstream = ("http", "x", "/")
     log.headers = (("Host", "a.test"),)
     log.next_request()
     assert log.suffix() == ", client: 192.0.2.1, server: 0.0.0.0:443"

@@ -13,7 +13,7 @@ from sniproxy.message import ConfigError
 from sniproxy.site import prepare
 from sniproxy.site.paths import Paths
 from sniproxy.site.upstreams import look_up
-from sniproxy.upstream.peers import Upstream, peer_name
+from sniproxy.upstream.selector import Upstream, peer_name
 from tests.configured import configuration
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sniproxy.message import Level
 from sniproxy.testing.fixtures import MOST_LINES, DevelopmentCA, Serve, Upstreams, told_of
 from sniproxy.testing.zoo import Upstream, animals
 
@@ -130,7 +131,8 @@ def test_so_is_one_that_runs_on_trio(pytester: pytest.Pytester) -> None:
 def test_of_many_lines_the_last_are_shown(sniproxy_serve: Serve) -> None:
     proxy = sniproxy_serve(CONFIG % "https://127.0.0.1:1")
     for number in range(MOST_LINES + 3):
-        proxy.records.write(f"2024/07/15 17:14:08 [notice] 1#1: line {number}\n")
+        line = f"2024/07/15 17:14:08 [notice] 1#1: line {number}\n"
+        proxy.records.line_logged(Level.NOTICE, line, None)
     [(heading, text)] = told_of(proxy)
     assert heading == f"sniproxy error log of {proxy.urls[0]}"
     first, second, *_, last = text.splitlines()

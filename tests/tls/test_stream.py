@@ -18,7 +18,7 @@ from trio.testing import MockClock
 
 from sniproxy.message import Failed, Failure, FailureClass, Level, Side
 from sniproxy.tls.contexts import server_context, upstream_context
-from sniproxy.tls.socket_stream import EAGER_TURNS, SocketStream
+from sniproxy.tls.socket_stream import CHECKPOINT_INTERVAL, SocketStream
 from sniproxy.tls.stream import TLSStream
 
 from . import peers
@@ -385,7 +385,7 @@ def test_a_busy_connection_lets_others_run(files: Files) -> None:
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(other)
-            for _ in range(EAGER_TURNS * 4):
+            for _ in range(CHECKPOINT_INTERVAL * 4):
                 await near.send_all(b"x", 5)
                 await far.receive_some(5)
             assert others_ran >= 4

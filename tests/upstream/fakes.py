@@ -19,13 +19,15 @@ class ScriptedStream:
     requests: int = 0
     ended: str = ""
 
-    async def receive_some(self, timeout: float, max_bytes: int = 16384) -> bytes:
+    async def receive_some(
+        self, timeout: float, max_bytes: int = 16384, *, wait_first: bool = False
+    ) -> bytes:
         piece = self.script.pop(0)
         if isinstance(piece, Failure):
             raise Failed(piece)
         return piece
 
-    def is_quiet(self) -> bool:
+    def is_reusable(self) -> bool:
         return self.quiet
 
     def close(self) -> None:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from sniproxy.config.directives.upstream import Balancing, Method
 from sniproxy.facts import Facts
 from sniproxy.script import compile_template
-from sniproxy.upstream.balancing import POINTS, Ring, balance, by_weight
-from sniproxy.upstream.peers import Peer, Turns, Upstream
+from sniproxy.upstream.balancing import POINTS, HashRing, by_weight, selector_factory
+from sniproxy.upstream.selector import Peer, PeerSelector, Upstream
 from tests import configured
 from tests.beside import Beside, beside_nginx, get, served
 from tests.nginx import NGINX
@@ -31,7 +31,9 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
 
 def upstream(method: Method, peers: list[Peer], backups: list[Peer], key: str = "") -> Upstream:
     balancing = Balancing(method, compile_template(key))
-    return Upstream("group", peers, backups, clock=Clock(), balance=balance([balancing], peers))
+    return Upstream(
+        "group", peers, backups, clock=Clock(), make_selector=selector_factory([balancing], peers)
+    )
 
 
 # --- the least busy ---
@@ -40,13 +42,13 @@ def upstream(method: Method, peers: list[Peer], backups: list[Peer], key: str = 
 def test_least_conn_counts_connections_by_weight(facts: Facts) -> None:
     group = upstream(Method.LEAST_CONN, [peer("a", weight=2), peer("b")], [])
     # a is as busy with two as b is with one; among equals the round robin decides.
-    assert [group.turns(facts).next() for _ in range(3)].count(group.peers[0]) == 2
+    assert [group.selector(facts).get() for _ in range(3)].count(group.peers[0]) == 2
     assert [one.connections for one in group.peers] == [2, 1]
 
 
 def test_least_conn_chooses_backups_likewise(facts: Facts) -> None:
     group = upstream(Method.LEAST_CONN, [peer("a", down=True)], [peer("x"), peer("y")])
-    taken = [group.turns(facts).next() for _ in range(4)]
+    taken = [group.selector(facts).get() for _ in range(4)]
     assert sorted(one.name for one in taken if one) == ["x", "x", "y", "y"]
 
 
@@ -56,7 +58,7 @@ def test_least_conn_chooses_backups_likewise(facts: Facts) -> None:
 def test_random_goes_by_weight(facts: Facts) -> None:
     random.seed(7)
     group = upstream(Method.RANDOM, [peer("a", weight=8), peer("b", weight=2)], [])
-    taken = Counter(one.name for _ in range(2000) if (one := group.turns(facts).next()))
+    taken = Counter(one.name for _ in range(2000) if (one := group.selector(facts).get()))
     assert 0.75 < taken["a"] / 2000 < 0.85
 
 
@@ -64,7 +66,7 @@ def test_random_two_takes_the_less_busy(facts: Facts) -> None:
     random.seed(7)
     group = upstream(Method.RANDOM_TWO, [peer("a"), peer("b")], [])
     group.peers[0].connections = 50
-    taken = Counter(one.name for _ in range(40) if (one := group.turns(facts).next()))
+    taken = Counter(one.name for _ in range(40) if (one := group.selector(facts).get()))
     # With two peers both are drawn, but for the times when chance draws one 21 times over.
     assert taken["b"] == 40
 
@@ -81,8 +83,8 @@ def test_by_weight_is_as_broad_as_the_weights(weights: list[int], number: int) -
 
 def test_a_ring_loses_only_what_is_gone() -> None:
     names = ["a:80", "b:80", "c:80", "d:80"]
-    whole = Ring([peer(name) for name in names])
-    less = Ring([peer(name) for name in names[:3]])
+    whole = HashRing([peer(name) for name in names])
+    less = HashRing([peer(name) for name in names[:3]])
     keys = [f"key-{n}".encode() for n in range(500)]
     before = [whole.server(whole.place(key)) for key in keys]
     after = [less.server(less.place(key)) for key in keys]
@@ -91,7 +93,7 @@ def test_a_ring_loses_only_what_is_gone() -> None:
 
 
 def test_points_of_equal_servers_are_shared() -> None:
-    ring = Ring([peer("a:80"), peer("a:80"), peer("b:80")])
+    ring = HashRing([peer("a:80"), peer("a:80"), peer("b:80")])
     assert len(ring._points) == 2 * POINTS
 
 
@@ -113,11 +115,11 @@ def test_laws(
         into.append(peer(str(number), weight=weight, down=down))
     group = upstream(method, peers, backups, "$arg_k")
     for _ in range(3):
-        turns: Turns = group.turns(facts)
+        turns: PeerSelector = group.selector(facts)
         tried = []
-        while (chosen := turns.next()) is not None:
+        while (chosen := turns.get()) is not None:
             tried.append(chosen)
-            turns.done(chosen, failed=int(chosen.name) in failing)
+            turns.free(chosen, failed=int(chosen.name) in failing)
             if int(chosen.name) not in failing or group.single:
                 break
         assert len(tried) == len(set(tried))

@@ -10,9 +10,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.facts import Try
+from sniproxy.facts import UpstreamState
 from sniproxy.message import BodyBroken, Failure, FailureClass, ResponseHead
-from sniproxy.upstream.body import HELD, Reading, ResponseBody
+from sniproxy.upstream.response_body import BUFFER_SIZE, BodyReadOptions, ResponseBody
 from tests.upstream.fakes import Lines, ScriptedStream
 
 LATE = Failure("upstream timed out", kind=FailureClass.TIMEOUT, errno=110)
@@ -27,11 +27,11 @@ class Played:
         rest: bytes = b"",
         *,
         method: str = "GET",
-        reading: Reading | None = None,
+        reading: BodyReadOptions | None = None,
         **head: Any,
     ) -> None:
         self.lines = Lines()
-        self.facts = Try("192.0.2.3:80", 0.0)
+        self.facts = UpstreamState("192.0.2.3:80", 0.0)
         self.given_back: list[bool] = []
         settled = {"status": 200, "keepalive": True} | head
         self.body = ResponseBody(
@@ -39,10 +39,10 @@ class Played:
             ResponseHead(11, reason="OK", headers=(), **settled),
             rest,
             method=method,
-            reading=reading or Reading(60),
-            facts=self.facts,
+            options=reading or BodyReadOptions(60),
+            state=self.facts,
             log=self.lines.log(),
-            give_back=self.given_back.append,
+            release=self.given_back.append,
         )
         self.pieces: list[bytes] = []
         self.broken = False
@@ -146,12 +146,12 @@ def test_small_pieces_are_held_back() -> None:
     small = [b"x" * 1000] * 9
     played = Played([*small, b""])
     assert [len(piece) for piece in played.pieces] == [5000, 4000]
-    assert len(played.pieces[0]) >= HELD
+    assert len(played.pieces[0]) >= BUFFER_SIZE
 
 
 def test_a_client_that_has_gone() -> None:
-    played = Played([b"x" * HELD, b"", b""], content_length=2 * HELD)
-    played.body.abandon()
+    played = Played([b"x" * BUFFER_SIZE, b"", b""], content_length=2 * BUFFER_SIZE)
+    played.body.discard()
     assert played.given_back == [False]
 
 

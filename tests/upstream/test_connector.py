@@ -13,7 +13,7 @@ from sniproxy.config.addresses import Address
 from sniproxy.config.directives.upstream import PeerSettings
 from sniproxy.message import Failed, Failure, FailureClass, Level
 from sniproxy.upstream.connector import connect
-from sniproxy.upstream.peers import Peer
+from sniproxy.upstream.selector import Peer
 
 
 def tcp(port: int) -> Peer:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
 
 from sniproxy import config
-from sniproxy.logs.error import Target
+from sniproxy.facts import Facts, UpstreamState
 from sniproxy.message import Handshake, Level, Side
+from sniproxy.observer import Observer
 from sniproxy.server import Server
 from sniproxy.site import build_site
 from sniproxy.site.paths import Paths
@@ -36,19 +37,27 @@ def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@dataclass
-class Seen:
+class Seen(Observer):
     """What came of some requests."""
 
-    handshakes: list[Handshake] = field(default_factory=list)
-    variables: list[str] = field(default_factory=list)
-    """A line each."""
-    debug: list[str] = field(default_factory=list)
-    """Messages up to their context."""
-    key_log: str = ""
+    wants_handshakes = True
 
-    def write(self, line: str) -> None:
-        if "[debug]" in line:
+    def __init__(self, log_level: Level) -> None:
+        self.log_level = log_level
+        self.handshakes: list[Handshake] = []
+        self.variables: list[str] = []
+        """A line each."""
+        self.debug: list[str] = []
+        """Messages up to their context."""
+        self.key_log = ""
+
+    def upstream_handshake_finished(
+        self, facts: Facts, attempt: UpstreamState, handshake: Handshake
+    ) -> None:
+        self.handshakes.append(handshake)
+
+    def line_logged(self, level: Level, line: str, connection: int | None) -> None:
+        if level is Level.DEBUG:
             self.debug.append(line.partition(": *")[2].partition(" ")[2].partition(" while ")[0])
 
 
@@ -59,7 +68,6 @@ async def serving(
     folder: Path,
     directives: str,
     *upstreams: Upstream,
-    level: Level = Level.INFO,
     scheme: str = "https",
 ) -> AsyncIterator[int]:
     """A site with the upstreams as one group; its port."""
@@ -75,8 +83,7 @@ async def serving(
                 is_variable=is_variable,
             )
             paths = Paths(str(folder), str(wardrobe))
-            site = build_site(loaded, paths, observers=[Target(seen, level)])
-            site.running.on_handshake = seen.handshakes.append
+            site = build_site(loaded, paths, observer=seen)
             server = Server(site, site.bind(lambda error: None))
             nursery.start_soon(server.run)
             yield port
@@ -100,12 +107,10 @@ def seen(
     level: Level = Level.INFO,
     scheme: str = "https",
 ) -> Seen:
-    result = Seen()
+    result = Seen(level)
 
     async def main() -> None:
-        async with serving(
-            result, wardrobe, folder, directives, *upstreams, level=level, scheme=scheme
-        ) as port:
+        async with serving(result, wardrobe, folder, directives, *upstreams, scheme=scheme) as port:
             for _ in range(requests):
                 await visit(port)
 
@@ -199,7 +204,7 @@ def test_a_session_is_offered_while_its_own_request_still_waits(
     tls: TLS, resumed: bool, wardrobe: Path, tmp_path: Path
 ) -> None:
     """As nginx has it: TLS 1.2 gives one in the handshake; a ticket of 1.3 is read later."""
-    found = Seen()
+    found = Seen(Level.INFO)
 
     async def main() -> None:
         upstream = replace(animals.MUTE, tls=tls)

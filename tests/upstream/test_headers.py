@@ -8,8 +8,7 @@ import pytest
 
 from sniproxy.config.model import Location, Server
 from sniproxy.message import Header
-from sniproxy.upstream.headers import RequestFields, upstream_uri
-from sniproxy.variables import lookup
+from sniproxy.upstream.request_headers import RequestHeaderBuilder, upstream_uri
 from tests.configured import facts, request, servers
 
 
@@ -97,7 +96,7 @@ def test_the_head(
     server, location = proxied(tmp_path, "/", "http://h:81", directives)
     request_ = facts(request("/x", headers=fields, host="a.test"), server, location)
     request_.proxy_host = "h:81"
-    head = RequestFields.of(location.proxy).head(request_, "GET", "/x", lookup(request_), length)
+    head = RequestHeaderBuilder(location.proxy).build(request_, "GET", "/x", length)
     lines = head.decode().split("\r\n")
     assert lines[0] == "GET /x HTTP/1.1"
     assert tuple(lines[1:-2]) == sent
@@ -107,5 +106,5 @@ def test_the_head(
 def test_the_version(tmp_path: Path) -> None:
     server, location = proxied(tmp_path, "/", "http://h", "proxy_http_version 1.0;")
     request_ = facts(request(), server, location)
-    head = RequestFields.of(location.proxy).head(request_, "GET", "/", lookup(request_), None)
+    head = RequestHeaderBuilder(location.proxy).build(request_, "GET", "/", None)
     assert head.startswith(b"GET / HTTP/1.0\r\n")

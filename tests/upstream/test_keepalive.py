@@ -15,8 +15,7 @@ import trio.testing
 from sniproxy.config.directives.upstream import Keepalive, UpstreamGroup
 from sniproxy.message import Side
 from sniproxy.tls.stream import SocketStream
-from sniproxy.upstream.idle import IdleWatch
-from sniproxy.upstream.keepalive import KeptConnections
+from sniproxy.upstream.pool import ConnectionPool, IdleMonitor
 from tests.upstream.test_peers import peer
 
 A, B = peer("a"), peer("b")
@@ -57,9 +56,9 @@ def settings(connections: int = 32, local: bool = False, **more: Any) -> Upstrea
 
 
 def group(
-    connections: int = 32, local: bool = False, watch: IdleWatch | None = None, **more: Any
-) -> KeptConnections:
-    return KeptConnections(settings(connections, local, **more), watch or IdleWatch())
+    connections: int = 32, local: bool = False, watch: IdleMonitor | None = None, **more: Any
+) -> ConnectionPool:
+    return ConnectionPool(settings(connections, local, **more), watch or IdleMonitor())
 
 
 @in_trio
@@ -67,11 +66,11 @@ async def test_the_last_one_used_goes_first_and_to_its_address_alone() -> None:
     kept = group()
     streams = [Connection() for _ in range(3)]
     for owner, stream in zip((A, B, A), streams, strict=True):
-        kept.put(owner, HERE, stream)
-    assert kept.take(peer("a"), HERE) is streams[2]
-    assert kept.take(A, HERE) is streams[0]
-    assert kept.take(A, HERE) is None
-    assert kept.take(B, HERE) is streams[1]
+        kept.put(owner.sockaddr, HERE, stream)
+    assert kept.take(peer("a").sockaddr, HERE) is streams[2]
+    assert kept.take(A.sockaddr, HERE) is streams[0]
+    assert kept.take(A.sockaddr, HERE) is None
+    assert kept.take(B.sockaddr, HERE) is streams[1]
     for stream in streams:
         stream.close()
 
@@ -81,10 +80,10 @@ async def test_the_last_one_used_goes_first_and_to_its_address_alone() -> None:
 async def test_whose_it_is(local: bool) -> None:
     kept = group(local=local)
     stream = Connection()
-    kept.of(HERE).put(A, stream)
-    found = kept.of(THERE).take(A)
+    kept.put(A.sockaddr, HERE, stream)
+    found = kept.take(A.sockaddr, THERE)
     assert (found is None) is local
-    assert (kept.of(HERE).take(A) is stream) is local
+    assert (kept.take(A.sockaddr, HERE) is stream) is local
     stream.close()
 
 
@@ -92,9 +91,9 @@ async def test_whose_it_is(local: bool) -> None:
 async def test_one_that_has_something_to_say_is_of_no_use() -> None:
     kept = group()
     stream = Connection()
-    kept.put(A, HERE, stream)
+    kept.put(A.sockaddr, HERE, stream)
     stream.upstreams.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
-    assert kept.take(A, HERE) is None
+    assert kept.take(A.sockaddr, HERE) is None
     assert stream.ended == "closed"
 
 
@@ -103,7 +102,7 @@ async def test_the_oldest_makes_room() -> None:
     kept = group(2)
     streams = [Connection() for _ in range(3)]
     for place, stream in zip((HERE, THERE, THERE), streams, strict=True):
-        kept.put(A, place, stream)
+        kept.put(A.sockaddr, place, stream)
     assert [stream.ended for stream in streams] == ["closed", "", ""]
     kept.close()
     assert [stream.ended for stream in streams] == ["closed"] * 3
@@ -116,7 +115,7 @@ async def test_the_oldest_makes_room() -> None:
 async def test_long_service(requests: int, age: float, fit: bool) -> None:
     kept = group(keepalive_requests=3, keepalive_time=60.0)
     stream = Connection(requests, age)
-    kept.put(A, HERE, stream)
+    kept.put(A.sockaddr, HERE, stream)
     assert stream.ended == ("" if fit else "shut down")
     kept.close()
 
@@ -124,7 +123,7 @@ async def test_long_service(requests: int, age: float, fit: bool) -> None:
 # --- while nobody asks ---
 
 
-async def watched(watch: IdleWatch, nursery: trio.Nursery) -> None:
+async def watched(watch: IdleMonitor, nursery: trio.Nursery) -> None:
     nursery.start_soon(watch.run)
     await trio.testing.wait_all_tasks_blocked()
 
@@ -132,13 +131,13 @@ async def watched(watch: IdleWatch, nursery: trio.Nursery) -> None:
 @pytest.mark.parametrize("said", [b"", b"bytes"])
 @in_trio
 async def test_the_end_of_an_idle_connection_is_noticed(said: bytes) -> None:
-    watch = IdleWatch()
+    watch = IdleMonitor()
     kept = group(watch=watch)
     first, second = Connection(), Connection()
     async with trio.open_nursery() as nursery:
         await watched(watch, nursery)
-        kept.put(A, HERE, first)
-        kept.put(A, HERE, second)
+        kept.put(A.sockaddr, HERE, first)
+        kept.put(A.sockaddr, HERE, second)
         if said:
             first.upstreams.send(said)
         else:
@@ -146,8 +145,8 @@ async def test_the_end_of_an_idle_connection_is_noticed(said: bytes) -> None:
         while not first.ended:
             await trio.sleep(0)
         assert (first.ended, second.ended) == ("closed", "")
-        assert kept.take(A, HERE) is second
-        kept.put(A, HERE, second)
+        assert kept.take(A.sockaddr, HERE) is second
+        kept.put(A.sockaddr, HERE, second)
         watch.stop()
         assert second.ended == "closed"
         nursery.cancel_scope.cancel()
@@ -155,24 +154,24 @@ async def test_the_end_of_an_idle_connection_is_noticed(said: bytes) -> None:
 
 @in_trio
 async def test_nothing_is_kept_once_it_stops() -> None:
-    watch = IdleWatch()
+    watch = IdleMonitor()
     kept = group(watch=watch)
     watch.stop()
     stream = Connection()
-    kept.put(A, HERE, stream)
+    kept.put(A.sockaddr, HERE, stream)
     assert stream.ended == "shut down"
 
 
 @in_trio
 async def test_what_is_said_in_use_is_no_end() -> None:
-    watch = IdleWatch()
+    watch = IdleMonitor()
     kept = group(watch=watch)
     stream = Connection()
     async with trio.open_nursery() as nursery:
         await watched(watch, nursery)
         for _ in range(3):
-            kept.put(A, HERE, stream)
-            assert kept.take(A, HERE) is stream
+            kept.put(A.sockaddr, HERE, stream)
+            assert kept.take(A.sockaddr, HERE) is stream
             stream.upstreams.send(b"an answer")
             await trio.testing.wait_all_tasks_blocked()
             assert await stream.receive_some(1.0) == b"an answer"
@@ -183,7 +182,7 @@ async def test_what_is_said_in_use_is_no_end() -> None:
 
 @in_trio
 async def test_each_has_its_time() -> None:
-    watch = IdleWatch()
+    watch = IdleMonitor()
     short, long = group(watch=watch, keepalive_timeout=0.02), group(watch=watch)
     brief, lasting = Connection(), Connection()
     async with trio.open_nursery() as nursery:

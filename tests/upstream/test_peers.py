@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sniproxy.config.addresses import Address
 from sniproxy.config.directives.upstream import PeerSettings
-from sniproxy.upstream.peers import Peer, Turns, Upstream
+from sniproxy.upstream.selector import Peer, PeerSelector, Upstream
 from tests.beside import Beside, beside_nginx, get
 
 
@@ -47,11 +47,11 @@ class Group:
 
     def request(self, *failing: str) -> list[str]:
         """The peers that one request tries, where those named fail."""
-        turns = Turns(self.upstream)
+        turns = PeerSelector(self.upstream)
         tried = []
-        while (chosen := turns.next()) is not None:
+        while (chosen := turns.get()) is not None:
             tried.append(chosen.name)
-            turns.done(chosen, failed=chosen.name in failing)
+            turns.free(chosen, failed=chosen.name in failing)
             if chosen.name not in failing or not turns.tries_left:
                 break
         return tried
@@ -152,11 +152,11 @@ def test_who_is_told_that_a_peer_is_put_aside() -> None:
     group = Group([peer("a", max_fails=2), peer("b")])
     verdicts = []
     for _ in range(2):
-        turns = Turns(group.upstream)
-        while (chosen := turns.next()) is not None and chosen.name != "a":
-            turns.done(chosen, failed=False)
+        turns = PeerSelector(group.upstream)
+        while (chosen := turns.get()) is not None and chosen.name != "a":
+            turns.free(chosen, failed=False)
         assert chosen is not None
-        verdicts.append(turns.done(chosen, failed=True))
+        verdicts.append(turns.free(chosen, failed=True))
     assert verdicts == [False, True]
 
 
@@ -195,19 +195,19 @@ def test_every_peer_is_tried_once() -> None:
 
 def test_max_conns_counts_those_in_use() -> None:
     group = Group([peer("a", max_conns=1), peer("b")])
-    first = Turns(group.upstream)
-    held = first.next()
+    first = PeerSelector(group.upstream)
+    held = first.get()
     assert held is not None
     assert held.name == "a"
     assert group.requests(3) == ["b"] * 3
-    first.done(held, failed=False)
+    first.free(held, failed=False)
     assert "a" in group.requests(2)
 
 
 def test_a_full_lone_peer() -> None:
     group = Group([peer("a", max_conns=1)])
-    assert Turns(group.upstream).next() is not None
-    assert Turns(group.upstream).next() is None
+    assert PeerSelector(group.upstream).get() is not None
+    assert PeerSelector(group.upstream).get() is None
 
 
 @given(

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from sniproxy.message import Header, ResponseHead
-from sniproxy.upstream.replies import Reply, ReplyRules, is_buffered, limit_rate
-from sniproxy.variables import lookup
+from sniproxy.upstream.response_headers import (
+    FilteredHeaders,
+    ResponseHeaderPolicy,
+    is_buffered,
+    limit_rate,
+)
 from tests.configured import facts, request, servers
 
 SEEN = ("X-Accel-Other", "set-cookie", "ETag")
@@ -19,16 +23,18 @@ HIDDEN = (
 FRAMING = ("Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length")
 
 
-def rules(directory: Path, more: str = "", name: str = "/", target: str = "http://h") -> ReplyRules:
+def rules(
+    directory: Path, more: str = "", name: str = "/", target: str = "http://h"
+) -> ResponseHeaderPolicy:
     text = f"server {{ location {name} {{ proxy_pass {target}; {more} }} }}"
     server = servers(directory, text)[0]
-    return ReplyRules.of(server.outside.locations[0].proxy)
+    return ResponseHeaderPolicy.of(server.outside.locations[0].proxy)
 
 
-def replied(directory: Path, of: ReplyRules, *headers: Header) -> Reply:
+def replied(directory: Path, of: ResponseHeaderPolicy, *headers: Header) -> FilteredHeaders:
     server = servers(directory, "server { }")[0]
     request_ = facts(request("/x?a=b"), server)
-    return of.reply(headers, lookup(request_), request_.matched, "http://here{}".format)
+    return of.filter(ResponseHead(11, 200, "OK", headers), request_)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +80,7 @@ def test_redirects_by_default(
     tmp_path: Path, name: str, target: str, value: str, rewritten: str | None
 ) -> None:
     reply = replied(tmp_path, rules(tmp_path, "", name, target), ("Location", value))
-    assert reply.location == (None if rewritten is None else f"http://here{rewritten}")
+    assert reply.location == (None if rewritten is None else f"http://192.0.2.2{rewritten}")
     assert reply.headers == ([("Location", value)] if rewritten is None else [])
 
 
@@ -87,13 +93,12 @@ def test_what_stays_with_a_request_that_goes_elsewhere(tmp_path: Path) -> None:
     of = rules(tmp_path, "proxy_hide_header Expires; proxy_cookie_path / /a;")
     server = servers(tmp_path, "server { }")[0]
     request_ = facts(request("/"), server)
-    reply = of.carried(
+    reply = of.redirect_headers(
         (
             ("Content-Type", "a/b"), ("Set-Cookie", "a=b; path=/"), ("Expires", "x"),
             ("ETag", "x"), ("Location", "x"), ("Content-Disposition", "x"),
         ),
-        lookup(request_),
-        request_.matched,
+        request_,
     )  # fmt: skip
     assert reply.content_type == "a/b"
     assert reply.headers == [
@@ -114,7 +119,7 @@ def test_what_stays_with_a_request_that_goes_elsewhere(tmp_path: Path) -> None:
 def test_what_is_obeyed(tmp_path: Path, directives: str, obeyed: dict[str, str]) -> None:
     fields = (("X-Accel-Redirect", "/x"), ("X-Other", "y"), ("x-accel-buffering", "no"))
     head = ResponseHead(11, 200, "OK", fields)
-    assert rules(tmp_path, directives).accelerated(head) == obeyed
+    assert rules(tmp_path, directives).x_accel_headers(head) == obeyed
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sniproxy.config.directives.replacements import CookieFlags, Replacement
 from sniproxy.script import literal
-from sniproxy.upstream.rewrites import (
+from sniproxy.upstream.header_rewrite import (
     CookieRules,
     rewritten_cookie,
     rewritten_redirect,

@@ -11,11 +11,12 @@ import pytest
 import trio
 import trio.testing
 
+from sniproxy.facts import UpstreamState
 from sniproxy.http.chunks import ChunkReader
 from sniproxy.logs.error import ConnectionLog
-from sniproxy.message import Failed, Failure, FailureClass, Special
+from sniproxy.message import ClientFailed, Failed, Failure, FailureClass, Special
 from sniproxy.tls.stream import SocketStream
-from sniproxy.upstream.sending import READING_HEAD, SENDING, ClientFailed, Sending
+from sniproxy.upstream.request_writer import READING_HEAD, SENDING, RequestWriter
 from tests.upstream.fakes import Lines
 
 BROKEN = Failure("writev() failed", errno=104)
@@ -66,7 +67,7 @@ class Arriving:
             raise piece
         return piece
 
-    async def whole(self) -> Blocks:
+    async def read_all(self) -> Blocks:
         raise NotImplementedError
 
 
@@ -78,16 +79,22 @@ class Played:
     body: Blocks | None = None
     streamed: Arriving | None = None
     read_timeout: float = 60
-    counted: list[int] = field(default_factory=list)
+    state: UpstreamState = field(default_factory=lambda: UpstreamState("192.0.2.3:80", 0.0))
     log: ConnectionLog = field(init=False)
-    sending: Sending = field(init=False)
+    sending: RequestWriter = field(init=False)
 
     def __post_init__(self) -> None:
         self.log = Lines().log()
-        self.sending = Sending(
-            cast(SocketStream, self.peer), b"head ", self.body, self.streamed,
-            timeout=60, read_timeout=self.read_timeout, log=self.log, sent=self.counted.append,
-        )  # fmt: skip
+        self.sending = RequestWriter(
+            cast(SocketStream, self.peer),
+            b"head ",
+            self.body,
+            self.streamed,
+            self.state,
+            timeout=60,
+            read_timeout=self.read_timeout,
+            log=self.log,
+        )
 
     def until(self, seconds: float, failure: Failure | None = None) -> str:
         """What comes of it where the answer takes `seconds`."""
@@ -99,7 +106,7 @@ class Played:
             return "answer"
 
         async def run() -> str:
-            return await self.sending.until(answer)
+            return await self.sending.run_while(answer)
 
         return trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
 
@@ -107,15 +114,15 @@ class Played:
 def test_all_is_sent_before_the_answer() -> None:
     played = Played(Taking(), Blocks((b"a" * 10, b"b")))
     assert played.until(1) == "answer"
-    assert played.sending.whole
+    assert played.sending.complete
     assert played.peer.taken == b"head " + b"a" * 10 + b"b"
-    assert sum(played.counted) == len(played.peer.taken)
+    assert played.state.bytes_sent == len(played.peer.taken)
 
 
 def test_an_answer_cuts_the_request_short() -> None:
     played = Played(Taking(most=9), Blocks((b"abcd", b"efgh")))
     assert played.until(1) == "answer"
-    assert not played.sending.whole
+    assert not played.sending.complete
     assert played.peer.taken == b"head abcd"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from sniproxy.config.model import Server
-from sniproxy.facts import Try
+from sniproxy.facts import UpstreamState
 from sniproxy.message import Header
 from sniproxy.variables import core, is_variable, lookup, proxy, upstream
 from tests.beside import Beside, beside_nginx, get
@@ -106,7 +106,9 @@ def test_fields_of_one_name_are_joined(server: Server) -> None:
 
 
 def test_every_try_has_its_place(server: Server) -> None:
-    tries = [Try("a:1", 0.0, status=502), Try("b:2", 0.0, status=200, response_time=0.5)]
+    tries = [UpstreamState("a:1", 0.0), UpstreamState("b:2", 0.0)]
+    tries[0].status = 502
+    tries[1].status, tries[1].response_time = 200, 0.5
     value = lookup(facts(request(), server, tries=tries))
     assert value("upstream_addr") == "a:1, b:2"
     assert value("upstream_status") == "502, 200"

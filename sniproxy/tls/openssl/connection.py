@@ -42,44 +42,53 @@ def do_handshake(ssl: Ssl) -> tuple[int, int, int]:
     return result, _get_error(ssl, result), errno
 
 
-def read(ssl: Ssl, limit: int) -> tuple[bytes, int, int]:
-    """At most `limit` bytes of one record; empty unless SSL_ERROR_NONE comes with it."""
-    buffer = _scratch.buffer
+def read(ssl: Ssl, buffer: Any, limit: int) -> tuple[bytes, int, int]:
+    """At most `limit` bytes of one record; empty unless SSL_ERROR_NONE comes with it.
+
+    `buffer` is this thread's `read_buffer`.
+    """
     clear_error()
-    result = _read(ssl, buffer, min(limit, RECORD))
+    result = _read(ssl, buffer, limit if limit < RECORD else RECORD)
     if result > 0:
         return ffi.unpack(buffer, result), OK, 0
     errno = ffi.errno
     return b"", _get_error(ssl, result), errno
 
 
-def write(ssl: Ssl, data: Any, start: int, end: int) -> tuple[int, int, int]:
-    """Writes from the bytes `start` to `end` of `data` (see `borrow`), one record at most."""
+def write(ssl: Ssl, data: bytes | bytearray | memoryview, start: int) -> tuple[int, int, int]:
+    """Write the bytes of `data` from `start` on, one record at most."""
     clear_error()
-    result = _write(ssl, data + start, end - start)
+    if start or type(data) is not bytes:
+        result = _write(ssl, ffi.from_buffer(data) + start, len(data) - start)
+    else:
+        result = _write(ssl, data, len(data))
     if result > 0:
         return result, OK, 0
     errno = ffi.errno
     return result, _get_error(ssl, result), errno
 
 
-def borrow(data: bytes | bytearray | memoryview) -> Any:
-    """The memory of `data` as C sees it, for as long as the result lives."""
-    return ffi.from_buffer(data)
+pending = lib.SSL_pending
+"""Bytes that are decrypted and not read yet: `pending(ssl)`."""
 
 
 RECORD = 16384
 """Bytes; a TLS record holds no more."""
 
 
-class _Scratch(threading.local):
-    """SSL_read's target, copied from at once: one for each thread, since C runs without the GIL."""
+class _ReadBuffer(threading.local):
+    """The target of SSL_read, copied from at once. One for each thread: the GIL is released."""
 
     def __init__(self) -> None:
         self.buffer = ffi.new("char[]", RECORD)
 
 
-_scratch = _Scratch()
+_read_buffer = _ReadBuffer()
+
+
+def read_buffer() -> Any:
+    """The buffer of this thread for `read`."""
+    return _read_buffer.buffer
 
 
 def send_close_notify(ssl: Ssl) -> None:
@@ -131,6 +140,13 @@ def received_server_name(ssl: Ssl) -> bytes | None:
 def protocol(ssl: Ssl) -> str:
     """`TLSv1.3`."""
     return text(lib.SSL_get_version(ssl))
+
+
+def is_tls13(ssl: Ssl) -> bool:
+    return bool(lib.SSL_version(ssl) == TLS1_3_VERSION)
+
+
+TLS1_3_VERSION = 0x0304
 
 
 def cipher(ssl: Ssl) -> str:

@@ -1,4 +1,4 @@
-"""Where a `proxy_pass` with variables leads, request by request.
+"""Upstreams of `proxy_pass` with variables, found request by request.
 
     variables ─► URL ─► a group or an upstream of the configuration
                      ─► an address
@@ -13,33 +13,37 @@ from __future__ import annotations
 import functools
 import socket
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ..config.addresses import Address, AddressError, parse_address
 from ..config.directives.proxy import ProxyPass
 from ..config.directives.upstream import PeerSettings
 from ..message import Failed, Failure, FailureClass
 from ..script import Lookup, Template
-from ..tls.watch import HandshakeWatch
-from .peers import Peer, Upstream, peer_name
+from .selector import Peer, Upstream, peer_name
 
-if TYPE_CHECKING:
-    from .resolver import Resolver
+
+class NameResolver(Protocol):
+    """The `resolver` directive's resolver (`upstream.resolver.Resolver`)."""
+
+    async def addresses(self, name: str, timeout: float) -> Sequence[str]:
+        """The addresses of `name`. Raises `ResolveError`."""
+        ...
+
 
 _PORTS = {"http": 80, "https": 443}
 
 
-class Destinations:
+class DynamicUpstream:
     """The `proxy_pass` of one location."""
 
     def __init__(
         self,
         said: ProxyPass,
         known: Callable[[Address], Upstream | None],
-        resolver: Resolver | None,
+        resolver: NameResolver | None,
         timeout: float,
-        number: Callable[[], int],
-        watch: HandshakeWatch,
+        next_connection_id: Callable[[], int],
     ) -> None:
         """`known` finds the upstreams of the configuration; `timeout` is `resolver_timeout`."""
         assert said.template is not None
@@ -48,8 +52,7 @@ class Destinations:
         self._known = known
         self._resolver = resolver
         self._timeout = timeout
-        self._number = number
-        self._watch = watch
+        self._next_connection_id = next_connection_id
 
     def target(self, values: Lookup) -> ProxyPass:
         """What the variables say now; raises `Failed` of class INTERNAL."""
@@ -63,7 +66,7 @@ class Destinations:
         address = target.address
         assert address is not None
         return self._known(address) or Upstream(
-            address.name, await self._peers(address), number=self._number, watch=self._watch
+            address.name, await self._peers(address), next_connection_id=self._next_connection_id
         )
 
     async def _peers(self, address: Address) -> list[Peer]:

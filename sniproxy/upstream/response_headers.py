@@ -1,4 +1,4 @@
-"""The head of an upstream's response on its way to the client (pure).
+"""Which headers of an upstream's response the client gets, and how they are changed (pure).
 
 Directives: `proxy_hide_header`, `proxy_pass_header`, `proxy_ignore_headers`, `proxy_redirect`,
 `proxy_cookie_…`, `proxy_force_ranges`; and the fields `X-Accel-…`, which are for us.
@@ -7,17 +7,17 @@ Directives: `proxy_hide_header`, `proxy_pass_header`, `proxy_ignore_headers`, `p
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from ..config.directives.kinds import parse_number
 from ..config.directives.proxy import Proxy
 from ..config.directives.replacements import Replacement
+from ..facts import Facts, absolute_location
 from ..message import Header, ResponseHead
-from ..script import Lookup
-from .rewrites import (
+from ..variables import lookup
+from .header_rewrite import (
     CookieRules,
-    OnMatch,
     rewritten_cookie,
     rewritten_redirect,
     rewritten_refresh,
@@ -38,14 +38,18 @@ HIDDEN_FIELDS = (
 FRAMING_FIELDS = ("connection", "keep-alive", "transfer-encoding", "content-length")
 """Fields of the upstream's that speak of its connection, not of the client's."""
 
-CARRIED_FIELDS = frozenset(
+REDIRECT_HEADERS = frozenset(
     ("set-cookie", "content-disposition", "cache-control", "expires", "accept-ranges")
 )
 """Fields that stay with a request whose answer comes from elsewhere (`X-Accel-Redirect`)."""
 
 
-class _Way(enum.Enum):
-    """What is done with a field that does not simply go on."""
+_X_ACCEL = frozenset(name for name in HIDDEN_FIELDS if name.startswith("x-accel-"))
+_NO_HEADERS: Mapping[str, str] = {}
+
+
+class _HeaderAction(enum.Enum):
+    """What is done with a field that is not simply passed on."""
 
     DROPPED = enum.auto()
     CONTENT_TYPE = enum.auto()
@@ -54,21 +58,23 @@ class _Way(enum.Enum):
     COOKIE = enum.auto()
 
 
-@dataclass(slots=True)
-class Reply:
-    """What of a head goes on to the client."""
+class FilteredHeaders:
+    """The headers of a response that the client gets."""
 
-    headers: list[Header] = field(default_factory=list)
-    content_type: str = ""
-    location: str | None = None
-    """A redirect that was rewritten to a path of this server, made absolute."""
+    __slots__ = ("content_type", "headers", "location")
+
+    def __init__(self) -> None:
+        self.headers: list[Header] = []
+        self.content_type = ""
+        self.location: str | None = None
+        """A redirect that was rewritten to a path of this server, made absolute."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyRules:
+class ResponseHeaderPolicy:
     """What one location does with the heads of its upstream."""
 
-    ways: Mapping[str, _Way]
+    actions: Mapping[str, _HeaderAction]
     """By lower-case name; any other field goes on."""
     hidden: frozenset[str]
     ignored: frozenset[str]
@@ -80,7 +86,7 @@ class ReplyRules:
     own_date: bool
 
     @classmethod
-    def of(cls, proxy: Proxy) -> ReplyRules:
+    def of(cls, proxy: Proxy) -> ResponseHeaderPolicy:
         passed = {name.lower() for name in proxy.proxy_pass_header}
         hidden = {*HIDDEN_FIELDS, *(name.lower() for name in proxy.proxy_hide_header)} - passed
         dropped = {*hidden, *FRAMING_FIELDS}
@@ -92,13 +98,13 @@ class ReplyRules:
             tuple([rule for rule in proxy.proxy_cookie_path if rule is not None]),
             tuple([rule for rule in proxy.proxy_cookie_flags if rule is not None]),
         )
-        ways = {"content-type": _Way.CONTENT_TYPE}
+        actions = {"content-type": _HeaderAction.CONTENT_TYPE}
         if redirects:
-            ways |= {"location": _Way.LOCATION, "refresh": _Way.REFRESH}
+            actions |= {"location": _HeaderAction.LOCATION, "refresh": _HeaderAction.REFRESH}
         if cookies:
-            ways["set-cookie"] = _Way.COOKIE
+            actions["set-cookie"] = _HeaderAction.COOKIE
         return cls(
-            ways | dict.fromkeys(dropped, _Way.DROPPED),
+            actions | dict.fromkeys(dropped, _HeaderAction.DROPPED),
             frozenset(hidden),
             frozenset(name.lower() for name in proxy.proxy_ignore_headers),
             redirects,
@@ -107,68 +113,73 @@ class ReplyRules:
             "date" in hidden,
         )
 
-    def reply(
-        self,
-        headers: Iterable[Header],
-        lookup: Lookup,
-        on_match: OnMatch,
-        absolute: Callable[[str], str | None],
-    ) -> Reply:
-        """The fields that the client gets, as it gets them.
+    def filter(self, head: ResponseHead, facts: Facts) -> FilteredHeaders:
+        """The headers that the client gets, as it gets them."""
+        filtered = FilteredHeaders()
+        passed, actions = filtered.headers, self.actions
+        headers = head.headers
+        names = head.names or [name.lower() for name, _ in headers]
+        for position, name in enumerate(names):
+            header = headers[position]
+            action = actions.get(name)
+            if action is None:
+                passed.append(header)
+            elif action is _HeaderAction.CONTENT_TYPE:
+                filtered.content_type = header[1]
+            elif action is not _HeaderAction.DROPPED:
+                self._rewrite(action, header, filtered, facts)
+        return filtered
 
-        `absolute` makes a redirect of ours absolute; None leaves it in its place as it is.
-        """
-        reply = Reply()
-        passed = reply.headers
-        for name, value in headers:
-            way = self.ways.get(name.lower())
-            if way is None:
-                passed.append((name, value))
-            elif way is _Way.CONTENT_TYPE:
-                reply.content_type = value
-            elif way is _Way.LOCATION:
-                rewritten = rewritten_redirect(self.redirects, value, lookup, on_match)
-                reply.location = None if rewritten is None else absolute(rewritten)
-                if reply.location is None:
-                    passed.append((name, value if rewritten is None else rewritten))
-            elif way is _Way.REFRESH:
-                rewritten = rewritten_refresh(self.redirects, value, lookup, on_match)
-                passed.append((name, value if rewritten is None else rewritten))
-            elif way is _Way.COOKIE:
-                rewritten = rewritten_cookie(self.cookies, value, lookup, on_match)
-                passed.append((name, value if rewritten is None else rewritten))
-        return reply
+    def _rewrite(
+        self, action: _HeaderAction, header: Header, filtered: FilteredHeaders, facts: Facts
+    ) -> None:
+        name, value = header
+        values, on_match = lookup(facts), facts.matched
+        if action is _HeaderAction.LOCATION:
+            rewritten = rewritten_redirect(self.redirects, value, values, on_match)
+            location = None if rewritten is None else absolute_location(facts, rewritten)
+            filtered.location = location
+            if location is not None:
+                return
+        elif action is _HeaderAction.REFRESH:
+            rewritten = rewritten_refresh(self.redirects, value, values, on_match)
+        else:
+            rewritten = rewritten_cookie(self.cookies, value, values, on_match)
+        filtered.headers.append((name, value if rewritten is None else rewritten))
 
-    def carried(self, headers: Iterable[Header], lookup: Lookup, on_match: OnMatch) -> Reply:
+    def redirect_headers(self, headers: Iterable[Header], facts: Facts) -> FilteredHeaders:
         """The same where another place answers instead: hidden fields count too."""
-        reply = Reply()
+        filtered = FilteredHeaders()
         for name, value in headers:
             lowered = name.lower()
             if lowered == "content-type":
-                reply.content_type = value
-            elif lowered in CARRIED_FIELDS:
+                filtered.content_type = value
+            elif lowered in REDIRECT_HEADERS:
                 if lowered == "set-cookie" and self.cookies:
-                    value = rewritten_cookie(self.cookies, value, lookup, on_match) or value
-                reply.headers.append((name, value))
-        return reply
+                    value = self._cookie(value, facts)
+                filtered.headers.append((name, value))
+        return filtered
 
-    def without_hidden(self, headers: Iterable[Header]) -> list[Header]:
+    def _cookie(self, value: str, facts: Facts) -> str:
+        rewritten = rewritten_cookie(self.cookies, value, lookup(facts), facts.matched)
+        return rewritten or value
+
+    def drop_hidden(self, headers: Iterable[Header]) -> list[Header]:
         """What of early hints, or of trailers, goes on."""
         return [(name, value) for name, value in headers if name.lower() not in self.hidden]
 
-    def accelerated(self, head: ResponseHead) -> Mapping[str, str]:
+    def x_accel_headers(self, head: ResponseHead) -> Mapping[str, str]:
         """The `X-Accel-…` fields that are obeyed, by lower-case name without that prefix."""
+        if head.names and _X_ACCEL.isdisjoint(head.names):
+            return _NO_HEADERS
         found: dict[str, str] = {}
         for name, value in head.headers:
-            if name[:2] not in _X:
-                continue
             lowered = name.lower()
             if lowered.startswith("x-accel-") and lowered not in self.ignored:
                 found[lowered.removeprefix("x-accel-")] = value
         return found
 
 
-_X = frozenset(("X-", "x-"))
 _SWITCHES = {"no": False, "yes": True}
 
 

@@ -1,4 +1,4 @@
-"""Writing to a client: a response's head and body, framed by what the client speaks."""
+"""Write to a client: a response's head and body, with the framing that the client understands."""
 
 from __future__ import annotations
 
@@ -6,40 +6,41 @@ from collections.abc import Sequence
 from functools import partial
 
 from ..facts import Facts
+from ..http.chunks import chunk, last_chunk
 from ..http.response import early_hints, response_head, settled_fields
-from ..message import BodyBroken, Header, Response
+from ..message import BodyBroken, BodyReader, Header, Response
+from ..rate_limit import RateLimiter
 from ..tls.stream import SocketStream
-from ..upstream.pace import Pace
-from .framing import Framing
 
-RAW = 9
-"""The status of an answer that was not HTTP: its bytes go on as they are (HTTP/0.9)."""
+HTTP_0_9 = 9
+"""The status of an upstream's response that was not HTTP: its bytes are passed on as they are."""
 
 
 class ResponseWriter:
     """The responses of one connection."""
 
-    def __init__(self, stream: SocketStream, framing: Framing) -> None:
+    __slots__ = ("rate_limiter", "stream")
+
+    def __init__(self, stream: SocketStream) -> None:
         self.stream = stream
-        self.framing = framing
-        self.pace: Pace | None = None
+        self.rate_limiter: RateLimiter | None = None
 
     async def write(self, facts: Facts, response: Response, *, may_keep: bool) -> bool:
-        """Send all of `response`; whether the connection is fit for another request.
+        """Send all of `response`; whether another request may follow on the connection.
 
-        `may_keep` is what the server thinks of it. False too where the body breaks off, which
-        its reader has logged. Raises `Failed` where the client is gone or too slow.
+        `may_keep` is whether the server allows it. False as well if the body breaks off, which
+        its reader has logged. Raises `Failed` if the client is gone or too slow.
         """
         core, request = facts.location.core, facts.request
+        status = facts.status = response.status
         if response.silent:
-            facts.status = response.status
             return False
-        bodiless = request.method == "HEAD" or response.status in (204, 304)
+        bodiless = request.method == "HEAD" or status in (204, 304)
         unknown_length = response.content_length is None and not bodiless
         chunked = (
             (unknown_length or (response.ends_in_trailers and not bodiless))
             and request.version == 11
-            and response.status >= 200
+            and status >= 200
             and core.chunked_transfer_encoding
         )
         if chunked and response.content_length is not None:
@@ -51,10 +52,9 @@ class ResponseWriter:
             and (chunked or not unknown_length)
             and core.keepalive_timeout[0] > 0
         )
-        facts.status = response.status
         facts.sent_headers = partial(
             _sent_headers,
-            response.status,
+            status,
             response.content_type,
             response.content_length,
             response.last_modified,
@@ -62,9 +62,8 @@ class ResponseWriter:
             response.headers,
             chunked=chunked,
         )
-        self.framing.response(chunked=chunked, keepalive=keepalive)
         head = b""
-        if request.version > 9 and response.status != RAW:
+        if request.version > 9 and status != HTTP_0_9:
             head = response_head(
                 response,
                 keepalive=keepalive,
@@ -74,67 +73,69 @@ class ResponseWriter:
             )
         facts.sent_head = head
         facts.bytes_sent -= len(head)
+        self.rate_limiter = RateLimiter(facts.limit_rate) if facts.limit_rate else None
+        body = b"" if bodiless else response.body
+        complete = True
         try:
-            whole = await self._write_all(facts, head, response, bodiless)
+            if isinstance(body, bytes):
+                if response.trailers is not None:
+                    facts.sent_trailers = response.trailers()
+                if chunked:
+                    body = (chunk(body) if body else b"") + last_chunk(facts.sent_trailers)
+                await self._send(facts, head + body if body else head)
+            else:
+                complete = await self._write_pieces(facts, head, response, body, chunked=chunked)
         finally:
             facts.body_bytes_sent = max(facts.bytes_sent, 0)
             facts.bytes_sent += len(head)
             if not isinstance(response.body, bytes):
-                response.body.abandon()
-        facts.complete = whole
-        return whole and keepalive and self.framing.next_request()
+                response.body.discard()
+        facts.complete = complete
+        return complete and keepalive
 
-    async def _write_all(
-        self, facts: Facts, head: bytes, response: Response, bodiless: bool
+    async def _write_pieces(
+        self, facts: Facts, head: bytes, response: Response, body: BodyReader, *, chunked: bool
     ) -> bool:
-        body = response.body
-        self.pace = Pace(facts.limit_rate) if facts.limit_rate else None
-        if bodiless:
-            body = b""
-        if isinstance(body, bytes):
-            await self._send(facts, head + self.framing.piece(body) + self._end(facts, response))
-            return True
         pending = head
         if response.flushes:
             await self._send(facts, pending)
             pending = b""
         try:
             while piece := await body.read():
-                await self._send(facts, pending + self.framing.piece(piece))
+                await self._send(facts, pending + (chunk(piece) if chunked else piece))
                 pending = b""
         except BodyBroken as broken:
             if not broken.invalid:
                 await self._send(facts, pending)
             return False
-        await self._send(facts, pending + self._end(facts, response))
-        return True
-
-    def _end(self, facts: Facts, response: Response) -> bytes:
         if response.trailers is not None:
             facts.sent_trailers = response.trailers()
-        return self.framing.end(facts.sent_trailers)
+        if chunked:
+            pending += last_chunk(facts.sent_trailers)
+        await self._send(facts, pending)
+        return True
 
     async def _send(self, facts: Facts, data: bytes) -> None:
         if not data:
             return
         timeout = facts.location.core.send_timeout
-        if self.pace is not None:
-            await self._send_slowly(self.pace, data, timeout)
+        if self.rate_limiter is not None:
+            await self._send_slowly(self.rate_limiter, data, timeout)
         else:
             await self.stream.send_all(data, timeout)
         facts.bytes_sent += len(data)
 
-    async def _send_slowly(self, pace: Pace, data: bytes, timeout: float) -> None:
+    async def _send_slowly(self, rate_limiter: RateLimiter, data: bytes, timeout: float) -> None:
         sent = 0
         while sent < len(data):
-            allowed = await pace.allowance(len(data) - sent)
+            allowed = await rate_limiter.acquire(len(data) - sent)
             await self.stream.send_all(data[sent : sent + allowed], timeout)
-            pace.count(allowed)
+            rate_limiter.consume(allowed)
             sent += allowed
 
     async def early_hints(self, facts: Facts, headers: Sequence[Header]) -> None:
         """Send a 103 before the response. Raises `Failed`."""
-        self.pace = None
+        self.rate_limiter = None
         await self._send(facts, early_hints(headers))
 
 
@@ -148,7 +149,7 @@ def _sent_headers(
     *,
     chunked: bool,
 ) -> tuple[Header, ...]:
-    """What `$sent_http_…` show: not Server and Date, and never that a connection is kept."""
+    """The headers that `$sent_http_…` show: without Server and Date, never a kept connection."""
     own = settled_fields(content_type, content_length, last_modified, location)
     if chunked:
         own.append(("Transfer-Encoding", "chunked"))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..facts import Try
+from ..facts import UpstreamState
 from ..http.chunks import BadChunk, ChunkReader
 from ..http.trailers import BadTrailers, TrailerReader
 from ..http.upstream_head import WITHOUT_BODY
@@ -21,12 +21,12 @@ from ..message import (
     ResponseHead,
     Side,
 )
+from ..rate_limit import RateLimiter
 from ..tls.stream import SocketStream
-from .pace import Pace
 
-HELD = 4096
-READ = 65536
-READING = "reading upstream"
+BUFFER_SIZE = 4096
+READ_SIZE = 65536
+ACTION_READING_BODY = "reading upstream"
 
 CLOSED_EARLY = Failure("upstream prematurely closed connection")
 TOO_MUCH = 'upstream sent more data than specified in "Content-Length" header'
@@ -35,20 +35,20 @@ AFTER_TRAILERS = "upstream sent data after trailers"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How a body is read."""
+class BodyReadOptions:
+    """How a response body is read."""
 
     timeout: float
     """`proxy_read_timeout`, in seconds."""
-    held: int = HELD
-    """Bytes that are waited for before a piece goes on, one of `proxy_buffers`, unless the body
-    may be over before; 0 waits for none (`proxy_buffering off`)."""
-    most: int = READ
-    """Bytes that are read at once."""
+    buffer_size: int = BUFFER_SIZE
+    """Bytes to collect before they are passed on (one of `proxy_buffers`), unless the body may
+    end earlier; 0 collects none (`proxy_buffering off`)."""
+    read_size: int = READ_SIZE
+    """Bytes to read at once."""
     trailers: int = 0
-    """Bytes that the trailers may have that are passed on (`proxy_pass_trailers`); 0 is none."""
+    """The largest size of trailers that are passed on (`proxy_pass_trailers`); 0 drops them."""
     rate: int = 0
-    """Bytes a second that are read at most (`proxy_limit_rate`); 0 is no limit."""
+    """Bytes a second to read at most (`proxy_limit_rate`); 0 is no limit."""
 
 
 class _Invalid(Failed):
@@ -56,7 +56,7 @@ class _Invalid(Failed):
 
 
 class ResponseBody:
-    """One body; its end gives the peer and the connection back.
+    """One body; its end releases the peer and the connection.
 
     Small pieces are held back until they fill a buffer or the body ends, as nginx does it
     (`proxy_buffering on`). Of chunks it waits for no more than the end of the one that it is in.
@@ -69,37 +69,37 @@ class ResponseBody:
         rest: bytes,
         *,
         method: str,
-        reading: Reading,
-        facts: Try,
+        options: BodyReadOptions,
+        state: UpstreamState,
         log: ConnectionLog,
-        give_back: Callable[[bool], None],
+        release: Callable[[bool], None],
     ) -> None:
         """`rest` came behind the head, `method` is that of the request.
 
-        `give_back` is called once, when no more will be read, and told whether the connection
-        is fit for another request.
+        `release` is called once, when no more will be read, with whether the connection is fit
+        for another request.
         """
         self.trailers: list[Header] = []
         """What came behind the last chunk, if it is to be passed on."""
         self._stream = stream
-        self._reading = reading
-        self._facts = facts
+        self._options = options
+        self._state = state
         self._log = log
-        self._give_back = give_back
+        self._release = release
         self._rest = rest
         self._reusable = head.keepalive
         self._chunks: ChunkReader | None = None
         self._trailers: TrailerReader | None = None
-        self._pace = Pace(reading.rate) if reading.rate else None
+        self._rate_limiter = RateLimiter(options.rate) if options.rate else None
         self._left = head.content_length
         """Bytes still to come; None where the end shows itself."""
         if method == "HEAD" or head.status in WITHOUT_BODY:
             self._left = 0
         elif head.chunked:
-            self._chunks = ChunkReader(Side.UPSTREAM, keep_trailers=bool(reading.trailers))
+            self._chunks = ChunkReader(Side.UPSTREAM, keep_trailers=bool(options.trailers))
             self._left = None
-        self._came = 0
-        self._enough = self._reading.held if self._chunks is None else self._chunks.least
+        self._pending = 0
+        self._threshold = self._options.buffer_size if self._chunks is None else self._chunks.least
         self._over = False
         self._broken = False
 
@@ -112,11 +112,11 @@ class ResponseBody:
             while not self._over:
                 piece = await self._piece()
                 held = held + piece if held else piece
-                if self._goes_on() and held:
+                if self._should_flush() and held:
                     break
         except _Invalid as invalid:
             self._broken = True
-            self._log.action = READING
+            self._log.action = ACTION_READING_BODY
             self._log.failure(invalid.failure)
             self._end()
             raise BodyBroken(invalid=True) from None
@@ -129,13 +129,13 @@ class ResponseBody:
         self._log.action = "sending to client"
         return held
 
-    def _goes_on(self) -> bool:
+    def _should_flush(self) -> bool:
         """Whether what has come is passed on: a buffer is full, or it might have been the end."""
-        if self._came < self._enough and self._came < self._reading.held:
+        if self._pending < self._threshold and self._pending < self._options.buffer_size:
             return False
-        self._came = 0
+        self._pending = 0
         if self._chunks is not None:
-            self._enough = self._chunks.least
+            self._threshold = self._chunks.least
         return True
 
     async def _piece(self) -> bytes:
@@ -152,8 +152,8 @@ class ResponseBody:
                 self._reusable = False
                 self._end()
                 return b""
-        self._came += len(data)
-        self._facts.response_length += len(data)
+        self._pending += len(data)
+        self._state.response_length += len(data)
         if self._trailers is not None:
             self._take_trailers(self._trailers, data)
             return b""
@@ -164,14 +164,14 @@ class ResponseBody:
         return data
 
     async def _receive(self) -> bytes:
-        self._log.action = READING
-        most = self._reading.most
-        if self._pace is not None:
-            most = await self._pace.allowance(most)
-        data = await self._stream.receive_some(self._reading.timeout, most)
-        if self._pace is not None:
-            self._pace.count(len(data))
-        self._facts.bytes_received += len(data)
+        self._log.action = ACTION_READING_BODY
+        most = self._options.read_size
+        if self._rate_limiter is not None:
+            most = await self._rate_limiter.acquire(most)
+        data = await self._stream.receive_some(self._options.timeout, most)
+        if self._rate_limiter is not None:
+            self._rate_limiter.consume(len(data))
+        self._state.bytes_received += len(data)
         return data
 
     def _decoded(self, chunks: ChunkReader, data: bytes) -> bytes:
@@ -180,8 +180,8 @@ class ResponseBody:
         except BadChunk as bad:
             raise _Invalid(Failure(str(bad))) from None
         if chunks.done:
-            if self._reading.trailers:
-                self._trailers = TrailerReader(self._reading.trailers)
+            if self._options.trailers:
+                self._trailers = TrailerReader(self._options.trailers)
                 self._take_trailers(self._trailers, chunks.rest)
                 return decoded
             if chunks.rest:
@@ -212,21 +212,21 @@ class ResponseBody:
 
     def _too_much(self, warning: str) -> None:
         self._reusable = False
-        self._log.action = READING
+        self._log.action = ACTION_READING_BODY
         self._log.write(Level.WARN, warning)
 
     def _end(self) -> None:
         if not self._over:
             self._over = True
-            self._facts.response_time = time.monotonic() - self._facts.began
-            self._give_back(self._reusable and not self._broken)
+            self._state.response_time = time.monotonic() - self._state.began
+            self._release(self._reusable and not self._broken)
 
     @property
-    def is_here(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether all of it has come, so that it costs no wait."""
         return self._over or (self._left is not None and len(self._rest) >= self._left)
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Nobody reads the rest: the client is gone, or another place answers."""
         if self._left != 0:
             self._reusable = False

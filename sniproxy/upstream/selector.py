@@ -1,7 +1,8 @@
-"""The peers of an upstream: whose turn it is, and who has failed (pure).
+"""The peers of an upstream group, and which of them a request uses next (pure).
 
-nginx's smooth weighted round robin: every choice adds each peer's effective weight to its
-current weight, takes the peer with the most, and subtracts the total from it. A failure
+`PeerSelector` is nginx's `ngx_peer_connection_t` with its default method, the smooth weighted round
+robin: `get` is `pc->get`, `free` is `pc->free`. Every selection adds each peer's effective weight
+to its current weight, takes the peer with the most, and subtracts the total from it. A failure
 lowers the effective weight, time and success raise it again. Directives: `upstream`, `server`.
 """
 
@@ -10,20 +11,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..config.directives.upstream import PeerSettings
 from ..facts import Facts
 from ..tls.openssl import Session
-from ..tls.watch import HandshakeWatch
-
-if TYPE_CHECKING:
-    from .keepalive import KeptConnections
+from .pool import ConnectionPool
 
 
 @dataclass(slots=True, eq=False)
 class Peer:
-    """One address of an upstream, with its record."""
+    """One address of an upstream, with its state (`ngx_http_upstream_rr_peer_t`)."""
 
     family: int
     """Of the socket, `socket.AF_INET` …"""
@@ -48,24 +46,23 @@ class Peer:
 
 @dataclass(slots=True)
 class Upstream:
-    """An upstream group, or the one that a `proxy_pass` to an address makes."""
+    """An upstream group, or the implicit one of a `proxy_pass` to an address."""
 
     name: str
     peers: Sequence[Peer]
     backups: Sequence[Peer] = ()
     explicit: bool = False
-    """Whether it is an `upstream {}` of the configuration."""
+    """Whether it is an `upstream {}` block of the configuration."""
     clock: Callable[[], float] = time.monotonic
-    number: Callable[[], int] = lambda: 0
+    next_connection_id: Callable[[], int] = lambda: 0
     """Draws a connection's number: connections to clients and peers share one counter."""
-    watch: HandshakeWatch = field(default_factory=HandshakeWatch)
-    balance: Callable[[Upstream, Facts], Turns] | None = None
-    """The method of balancing; None for the round robin."""
-    kept: KeptConnections | None = None
-    """The connections that wait for another request; None where each is used once."""
+    make_selector: Callable[[Upstream, Facts], PeerSelector] | None = None
+    """Makes the selector of the group's load-balancing method; None for the round robin."""
+    pool: ConnectionPool | None = None
+    """The idle connections; None where each connection serves one request."""
 
     single: bool = field(init=False)
-    """A lone peer is never put aside, however often it fails."""
+    """Whether there is one peer alone, which is never marked as failed."""
     tries: int = field(init=False)
     """The peers that one request may try: those that are not `down`."""
 
@@ -74,72 +71,70 @@ class Upstream:
         self.single = len(self.peers) == 1 and not self.backups
         self.tries = sum(not peer.settings.down for peer in both)
 
-    def turns(self, facts: Facts) -> Turns:
-        """The turns of one request."""
-        return Turns(self) if self.balance is None else self.balance(self, facts)
+    def selector(self, facts: Facts) -> PeerSelector:
+        """The selector of one request."""
+        make = self.make_selector
+        return PeerSelector(self) if make is None else make(self, facts)
 
 
-class Turns:
-    """The peers that one request tries, one after the other; by itself the round robin."""
+class PeerSelector:
+    """Selects the peers that one request tries, one after the other; by itself the round robin."""
 
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
         self.peers = upstream.peers
-        """Those that it is the turn of: the backups come when nobody else is left."""
+        """The active list: primary peers, or backups once no primary is available."""
         self.tries_left = upstream.tries
         self._now = 0
-        self._tried: set[Peer] = set()
+        self._tried: set[Peer] | tuple[()] = ()
 
-    def next(self) -> Peer | None:
-        """The next peer, now in use; None when nobody is left (`no live upstreams`)."""
-        self._now = int(self.upstream.clock())
-        return self.choose()
-
-    def choose(self) -> Peer | None:
-        """`next`, by the method of balancing."""
-        return self.in_turn()
-
-    def in_turn(self) -> Peer | None:
-        """The next peer of the round robin."""
-        if self.upstream.single:
-            return self._lone()
-        while True:
-            peers = list(self.available())
-            if peers:
-                return self.use(self.smoothly(peers))
-            if not self.turn_to_backups():
-                return None
-
-    def _lone(self) -> Peer | None:
+    def get(self) -> Peer | None:
+        """The next peer, now in use; None when none is left (`no live upstreams`)."""
+        if not self.upstream.single:
+            self._now = int(self.upstream.clock())
+            return self.select()
         peer = self.upstream.peers[0]
-        if peer.settings.down or _is_full(peer):
+        if peer.settings.down or (peer.settings.max_conns and _at_max_conns(peer)):
             return None
         peer.connections += 1
         return peer
 
-    def turn_to_backups(self) -> bool:
-        """Go on with the backups; whether there are any that were not reached before."""
+    def select(self) -> Peer | None:
+        """`get` for a group of several peers, by the load-balancing method."""
+        return self.round_robin()
+
+    def round_robin(self) -> Peer | None:
+        """The next peer of the round robin."""
+        while True:
+            peers = list(self.available())
+            if peers:
+                return self.mark_used(self.select_smooth(peers))
+            if not self.switch_to_backups():
+                return None
+
+    def switch_to_backups(self) -> bool:
+        """Go on with the backups; False if there are none, or they are active already."""
         backups = self.upstream.backups
         if not backups or self.peers is backups:
             return False
         self.peers = backups
-        self._tried.clear()
+        self._tried = ()
         return True
 
     def available(self) -> Iterator[Peer]:
         """The peers that may be used now, in the group's order."""
-        return filter(self.may_use, self.peers)
+        return filter(self.is_available, self.peers)
 
-    def may_use(self, peer: Peer) -> bool:
+    def is_available(self, peer: Peer) -> bool:
         return not (
             peer in self._tried
             or peer.settings.down
-            or _is_resting(peer, self._now)
-            or _is_full(peer)
+            or _is_failed(peer, self._now)
+            or _at_max_conns(peer)
         )
 
-    def smoothly(self, peers: Iterable[Peer]) -> Peer:
-        """The one of `peers` whose turn it is by weight."""
+    def select_smooth(self, peers: Iterable[Peer]) -> Peer:
+        """The next one of `peers` by smooth weighted round robin."""
         best: Peer | None = None
         total = 0
         for peer in peers:
@@ -153,16 +148,18 @@ class Turns:
         best.current_weight -= total
         return best
 
-    def use(self, peer: Peer) -> Peer:
-        """Note that `peer` is in use."""
+    def mark_used(self, peer: Peer) -> Peer:
+        """Note that `peer` is in use, and return it."""
+        if not self._tried:
+            self._tried = set()
         self._tried.add(peer)
         if self._now - peer.checked > peer.settings.fail_timeout:
             peer.checked = self._now
         peer.connections += 1
         return peer
 
-    def done(self, peer: Peer, *, failed: bool) -> bool:
-        """Give `peer` back with its verdict; whether it is put aside for a while from now on."""
+    def free(self, peer: Peer, *, failed: bool) -> bool:
+        """Return `peer` with the outcome of its attempt; whether it is now marked as failed."""
         peer.connections -= 1
         if self.upstream.single:
             peer.fails = 0
@@ -189,7 +186,7 @@ def peer_name(sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _is_resting(peer: Peer, now: int) -> bool:
+def _is_failed(peer: Peer, now: int) -> bool:
     settings = peer.settings
     return bool(
         settings.max_fails
@@ -198,5 +195,5 @@ def _is_resting(peer: Peer, now: int) -> bool:
     )
 
 
-def _is_full(peer: Peer) -> bool:
+def _at_max_conns(peer: Peer) -> bool:
     return bool(peer.settings.max_conns and peer.connections >= peer.settings.max_conns)

@@ -1,19 +1,27 @@
-"""A request on its way to an upstream, which may answer before it has all of it.
+"""Send a request with a large or streamed body while the response is being read.
 
-nginx reads what comes while it still sends: an upstream that refuses a large body need not
-take it in first. What the answer leaves unsent stays so, and the connection ends with it.
+nginx reads while it still sends: an upstream that rejects a large body need not take it in first.
+What is unsent when the response head has arrived stays unsent, and the connection is closed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol, TypeVar, runtime_checkable
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
 
 import trio
 
+from ..facts import UpstreamState
 from ..http.chunks import LAST_CHUNK, chunk
 from ..logs.error import ConnectionLog
-from ..message import Failed, Failure, FailureClass, Response, Special
+from ..message import (
+    ClientFailed,
+    Failed,
+    Failure,
+    FailureClass,
+    RequestBody,
+    StreamedBody,
+)
 from ..tls.stream import SocketStream
 
 SENDING = "sending request to upstream"
@@ -21,45 +29,11 @@ READING_HEAD = "reading response header from upstream"
 LATE = Failure("upstream timed out", kind=FailureClass.TIMEOUT, errno=110)
 
 Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 
 
-class RequestBody(Protocol):
-    """A request body that was read whole, so that every try can send it again."""
-
-    @property
-    def length(self) -> int: ...
-    def blocks(self) -> Iterable[bytes]: ...
-
-
-class ClientFailed(Exception):
-    """The client ends the request: its body does not come to an end, or it takes no hints."""
-
-    def __init__(self, outcome: Special | Response) -> None:
-        super().__init__(outcome.status)
-        self.outcome = outcome
-        """What the client gets; silent where it is gone."""
-
-
-@runtime_checkable
-class StreamedBody(Protocol):
-    """A request body that goes on as it comes (`proxy_request_buffering off`)."""
-
-    @property
-    def length(self) -> int | None:
-        """None for one that comes in chunks."""
-        ...
-
-    async def read(self) -> bytes:
-        """The next bytes, b"" at the end; raises `ClientFailed`."""
-        ...
-
-    async def whole(self) -> RequestBody:
-        """All of it, where it can not go on as it comes; raises `ClientFailed`."""
-        ...
-
-
-class Sending:
-    """One request to one peer, with a body that takes its time."""
+class RequestWriter:
+    """Sends one request to one peer, with a body that takes its time."""
 
     def __init__(
         self,
@@ -67,15 +41,15 @@ class Sending:
         head: bytes,
         body: RequestBody | None,
         streamed: StreamedBody | None,
+        state: UpstreamState,
         *,
         timeout: float,
         read_timeout: float,
         log: ConnectionLog,
-        sent: Callable[[int], None],
     ) -> None:
         """`timeout` and `read_timeout` are `proxy_send_timeout` and `proxy_read_timeout`, in
-        seconds; `sent` is told of the bytes that the upstream has got."""
-        self.whole = False
+        seconds; `state` counts the bytes sent."""
+        self.complete = False
         """Whether all of the request has been sent."""
         self._stream = stream
         self._head = head
@@ -84,18 +58,26 @@ class Sending:
         self._timeout = timeout
         self._read_timeout = read_timeout
         self._log = log
-        self._sent = sent
+        self._state = state
         self._failure: Failure | None = None
         self._refused: ClientFailed | None = None
 
-    async def until(self, read: Callable[[], Awaitable[Result]]) -> Result:
-        """Send until `read` has what it wants; raises `Failed` and `ClientFailed`."""
+    async def run_while(
+        self,
+        read: Callable[Arguments, Awaitable[Result]],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """Send while `read(*args)` runs, whose result it returns.
+
+        Raises `Failed` and `ClientFailed`.
+        """
         failure: Failure | None = LATE
         async with trio.open_nursery() as nursery:
             with trio.CancelScope() as reading:
                 nursery.start_soon(self._send, reading)
                 try:
-                    result = await read()
+                    result = await read(*args, **kwargs)
                     failure = None
                 except Failed as failed:
                     failure = failed.failure
@@ -125,12 +107,12 @@ class Sending:
             reading.cancel()
         except Failed as failed:
             self._failure = failed.failure
-            # What the upstream has said before it hung up is still to be had, at once.
+            # What the upstream sent before it closed the connection can still be read, at once.
             await trio.lowlevel.checkpoint()
             await trio.lowlevel.checkpoint()
             reading.cancel()
         else:
-            self.whole = True
+            self.complete = True
             reading.deadline = trio.current_time() + self._read_timeout
 
     async def _send_streamed(self, body: StreamedBody) -> None:
@@ -142,4 +124,4 @@ class Sending:
 
     async def _send_all(self, data: bytes) -> None:
         await self._stream.send_all(data, self._timeout)
-        self._sent(len(data))
+        self._state.bytes_sent += len(data)

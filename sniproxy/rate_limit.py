@@ -8,7 +8,7 @@ from collections.abc import Callable
 import trio
 
 
-class Pace:
+class RateLimiter:
     """One limit, from its first second on; each second allows as many bytes as it says."""
 
     def __init__(self, rate: int, clock: Callable[[], float] = time.time) -> None:
@@ -18,16 +18,16 @@ class Pace:
         self._began = int(clock())
         self._passed = 0
 
-    async def allowance(self, most: int) -> int:
+    async def acquire(self, most: int) -> int:
         """How many bytes may pass now, `most` at most and one at least, once any may."""
-        while (allowed := self.allowed()) <= 0:
+        while (allowed := self.available()) <= 0:
             await trio.sleep(-allowed / self._rate + 0.001)
         return min(allowed, most)
 
-    def allowed(self) -> int:
+    def available(self) -> int:
         """Bytes that may pass; where that is less than one, so many are to be waited for."""
         return self._rate * (int(self._clock()) - self._began + 1) - self._passed
 
-    def count(self, length: int) -> None:
+    def consume(self, length: int) -> None:
         """Note that so many bytes have passed."""
         self._passed += length

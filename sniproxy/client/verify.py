@@ -1,7 +1,7 @@
-"""`ssl_verify_client`: what a client's certificate means to a request (pure).
+"""`ssl_verify_client`: whether a client's certificate lets a request in (pure).
 
-The handshake went through whatever the client showed; the server that the request is for
-judges, in the order of nginx's ngx_http_process_request.
+The handshake never fails because of the certificate; it is judged for the server that the request
+is for, in the order of nginx's ngx_http_process_request.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _UNKNOWN_AUTHORITY = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a request is not served: the page to show, and the line at `info`."""
+class Rejection:
+    """Why a request is rejected: the status, and the log line at `info`."""
 
     status: int
     text: str
 
 
-def refusal(verify: str, tls: ClientTLS) -> Refusal | None:
-    """What `ssl_verify_client VERIFY` says to a request; None where it may go on."""
+def check_client_certificate(verify: str, tls: ClientTLS) -> Rejection | None:
+    """Apply `ssl_verify_client VERIFY` to a request; None if it may go on."""
     if verify == "off":
         return None
     result = tls.verify_result
     if result and not (verify == "optional_no_ca" and result in _UNKNOWN_AUTHORITY):
         text = f"client SSL certificate verify error: ({result}:{tls.verify_error()})"
-        return Refusal(CERTIFICATE_ERROR, text)
+        return Rejection(CERTIFICATE_ERROR, text)
     if verify == "on" and tls.client_certificate is None:
-        return Refusal(NO_CERTIFICATE, "client sent no required SSL certificate")
+        return Rejection(NO_CERTIFICATE, "client sent no required SSL certificate")
     return None

@@ -1,0 +1,315 @@
+"""Request bodies: read whole before they are used, or forwarded as they arrive.
+
+nginx's `ngx_http_request_body.c`. Read whole (`proxy_request_buffering on`), a body stays in memory
+up to `client_body_buffer_size` and goes to a temporary file above it. nginx keeps its files in a
+folder below the prefix; ours are in the system's temporary folder, unless `client_body_temp_path`
+names one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from ..client_abort import ClientAbort
+from ..config.directives.core import KEEP, CoreLocation
+from ..facts import Facts
+from ..http.chunks import BadChunk, TooLargeBody
+from ..logs.error import ConnectionLog
+from ..message import (
+    ClientFailed,
+    Failed,
+    Failure,
+    FailureClass,
+    Level,
+    Request,
+    Response,
+    Special,
+)
+from ..tls.stream import SocketStream
+from .request_reader import RequestReader, status_of
+
+BLOCK = 65536
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+BUFFERED_TO_FILE = "a client request body is buffered to a temporary file"
+
+_file_number = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class BodyBufferPolicy:
+    """When a request body goes to a file, and to which (`client_body_…`)."""
+
+    memory: int | None
+    """Bytes that stay in memory before all goes to a file; None for any number."""
+    folder: str | None = None
+    """None is the system's temporary folder."""
+    levels: tuple[int, ...] = ()
+    keep_file: bool = False
+    """Whether the file stays when the request is over (`client_body_in_file_only on`)."""
+    level: Level = Level.WARN
+    """Log level of the "buffered to a temporary file" message."""
+
+    def make_file(self) -> tuple[IO[bytes], str]:
+        """The file and its name; raises `Failed`."""
+        try:
+            if self.folder is None:
+                descriptor, path = tempfile.mkstemp(prefix="client_body_")
+                return os.fdopen(descriptor, "wb+"), path
+            path = os.path.join(self.folder, numbered_name(next(_file_number), self.levels))
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            return open(path, "wb+"), path
+        except OSError as error:
+            name = f'open() "{error.filename}" failed'
+            failure = Failure(name, Level.CRIT, FailureClass.INTERNAL, error.errno)
+            raise Failed(failure) from None
+
+
+def numbered_name(number: int, levels: Sequence[int]) -> str:
+    """`0000000012` in folders of its last digits: `2/01/0000000012` for levels 1 and 2."""
+    name = f"{number:010d}"
+    end = len(name)
+    folders = []
+    for level in levels:
+        folders.append(name[end - level : end])
+        end -= level
+    return os.path.join(*folders, name)
+
+
+def body_buffer_policy(
+    request: Request, core: CoreLocation, prefix: str, preread: int
+) -> BodyBufferPolicy:
+    """The policy for the body of `request`, of which `preread` bytes came with the head.
+
+    nginx takes a buffer a quarter larger, if the whole rest fits in.
+    """
+    size = core.client_body_buffer_size
+    memory: int | None = size + preread
+    if not request.chunked:
+        rest = (request.content_length or 0) - preread
+        memory = None if rest < size + size // 4 else 0
+    only = core.client_body_in_file_only
+    folder, levels = core.client_body_temp_path or (None, ())
+    return BodyBufferPolicy(
+        0 if only else memory,
+        None if folder is None else os.path.join(prefix, folder),
+        levels,
+        keep_file=only == KEEP,
+        level=Level.NOTICE if only else Level.WARN,
+    )
+
+
+class BufferedBody:
+    """A body that was read whole, and can be sent again for every attempt."""
+
+    def __init__(self, policy: BodyBufferPolicy, log: ConnectionLog | None = None) -> None:
+        """`log` gets a line if the body goes to a file."""
+        self._policy = policy
+        self._log = log
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
+        self.file_name: str | None = None
+        """The temporary file that holds the body, if one does."""
+        self.length = 0
+
+    @property
+    def held(self) -> str | None:
+        """The body if it is in memory; None if it is in a file, or empty."""
+        return self._memory.decode("latin-1") or None
+
+    def write(self, data: bytes) -> None:
+        """Append the next bytes; raises `Failed`."""
+        self.length += len(data)
+        memory = self._policy.memory
+        if self._file is None and memory is not None and self.length > memory:
+            self._file, self.file_name = self._policy.make_file()
+            if self._log is not None:
+                self._log.write(self._policy.level, f"{BUFFERED_TO_FILE} {self.file_name}")
+            self._file.write(self._memory)
+            self._memory = bytearray()
+        if self._file is not None:
+            self._file.write(data)
+        else:
+            self._memory += data
+
+    def blocks(self) -> Iterator[bytes]:
+        """The body from its beginning."""
+        if self._file is None:
+            if self._memory:
+                yield bytes(self._memory)
+            return
+        self._file.seek(0)
+        while block := self._file.read(BLOCK):
+            yield block
+
+    def close(self) -> None:
+        if self._file is None or self._file.closed:
+            return
+        self._file.close()
+        if not self._policy.keep_file and self.file_name is not None:
+            os.unlink(self.file_name)
+
+
+class StreamingBody:
+    """A body that is forwarded as it arrives; implements `message.StreamedBody`."""
+
+    def __init__(
+        self,
+        length: int | None,
+        chunks: AsyncIterator[bytes],
+        read_all: Callable[[], Awaitable[BufferedBody]],
+        abort: ClientAbort | None = None,
+    ) -> None:
+        """`chunks` and `read_all` raise `ClientFailed`. `abort` is resumed at the end of the body:
+        what a client sent before it closed its side is still forwarded."""
+        self.length = length
+        self.complete = False
+        """Whether all of it has arrived."""
+        self._chunks = chunks
+        self._read_all = read_all
+        self._abort = abort
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end; raises `ClientFailed`."""
+        async for piece in self._chunks:
+            if piece:
+                return piece
+        self._set_complete()
+        return b""
+
+    async def read_all(self) -> BufferedBody:
+        """All of it; raises `ClientFailed`."""
+        body = await self._read_all()
+        self._set_complete()
+        return body
+
+    def _set_complete(self) -> None:
+        if not self.complete:
+            self.complete = True
+            if self._abort is not None:
+                self._abort.resume()
+
+
+class RequestBodyReader:
+    """Reads the body of one request, when a handler wants it."""
+
+    def __init__(self, stream: SocketStream, reader: RequestReader, log: ConnectionLog) -> None:
+        self._stream = stream
+        self._reader = reader
+        self._log = log
+        self._continued = False
+        self.started = False
+        """Whether a handler has begun to read it."""
+        self.buffered: BufferedBody | None = None
+        """The body once it was read whole."""
+        self.streaming: StreamingBody | None = None
+        """The body that is forwarded as it arrives."""
+
+    @property
+    def partially_read(self) -> bool:
+        """Whether a handler has left a part of it unread."""
+        return self.streaming is not None and not self.streaming.complete
+
+    def has_unread(self, request: Request) -> bool:
+        """Whether there is a body that was not read whole."""
+        return self.buffered is None and request.has_body
+
+    def close(self) -> None:
+        if self.buffered is not None:
+            self.buffered.close()
+
+    async def read_all(self, facts: Facts) -> BufferedBody | Special | Response | None:
+        """The body, read whole; None without one, a response if it is rejected."""
+        await self._send_continue(facts)
+        if self.buffered is None and facts.request.has_body:
+            self.started = True
+            try:
+                self.buffered = await self._read_buffered(facts)
+            except (BadChunk, TooLargeBody, Failed) as error:
+                return self._rejection(error)
+        return self.buffered
+
+    async def stream(
+        self, facts: Facts, abort: ClientAbort
+    ) -> StreamingBody | BufferedBody | Special | Response | None:
+        """The body as it arrives; read whole if all of it is here already.
+
+        `abort` is suspended until the end of the body.
+        """
+        await self._send_continue(facts)
+        if self.streaming is not None:
+            return None
+        if not self.has_unread(facts.request):
+            return self.buffered
+        if self._reader.has_complete_body(facts):
+            return await self.read_all(facts)
+        self.started = True
+        abort.suspend()
+        self.streaming = StreamingBody(
+            facts.request.content_length,
+            self._iter_body(facts),
+            lambda: self._read_rest(facts),
+            abort,
+        )
+        return self.streaming
+
+    async def _read_buffered(self, facts: Facts) -> BufferedBody:
+        """Raises `BadChunk`, `TooLargeBody` and `Failed`."""
+        core = facts.location.core
+        room = facts.server.core.client_header_buffer_size - facts.request_length
+        preread = min(len(self._reader.buffer), max(room, 0))
+        policy = body_buffer_policy(facts.request, core, facts.server.prefix, preread)
+        body = BufferedBody(policy, self._log)
+        try:
+            async for data, wire_length in self._reader.iter_body(facts, core.client_body_timeout):
+                body.write(data)
+                facts.request_length += wire_length
+        except BaseException:
+            body.close()
+            raise
+        facts.body_length = body.length
+        facts.body = body
+        return body
+
+    def _rejection(self, error: BadChunk | TooLargeBody | Failed) -> Special | Response:
+        """The response to a request whose body is wrong, or incomplete."""
+        if isinstance(error, BadChunk):
+            self._log.write(Level.ERROR, str(error))
+            return Special(400)
+        if isinstance(error, TooLargeBody):
+            text = f"client intended to send too large chunked body: {error} bytes"
+            self._log.write(Level.ERROR, text)
+            return Special(413)
+        if error.failure.kind is FailureClass.INTERNAL:
+            self._log.failure(error.failure)
+            return Special(500)
+        if error.failure.kind is not FailureClass.TIMEOUT:
+            self._log.failure(error.failure)
+        return Response(status_of(error.failure), silent=True)
+
+    async def _iter_body(self, facts: Facts) -> AsyncIterator[bytes]:
+        try:
+            timeout = facts.location.core.client_body_timeout
+            async for data, wire_length in self._reader.iter_body(facts, timeout):
+                facts.request_length += wire_length
+                yield data
+        except (BadChunk, TooLargeBody, Failed) as error:
+            raise ClientFailed(self._rejection(error)) from None
+
+    async def _read_rest(self, facts: Facts) -> BufferedBody:
+        body = await self.read_all(facts)
+        if isinstance(body, Special | Response):
+            raise ClientFailed(body)
+        assert body is not None
+        return body
+
+    async def _send_continue(self, facts: Facts) -> None:
+        """Send a 100 to a client that waits for one before it sends the body."""
+        if not self._continued and facts.request.expects_continue:
+            await self._stream.send_all(CONTINUE, facts.location.core.send_timeout)
+            facts.bytes_sent += len(CONTINUE)
+        self._continued = True

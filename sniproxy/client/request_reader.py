@@ -1,0 +1,126 @@
+"""Read from a client: request heads, and the bodies behind them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import trio
+
+from ..facts import Facts
+from ..http.chunks import BadChunk, ChunkReader, TooLargeBody
+from ..http.head import BadRequest, HeadReader, HeadRules, ParsedHead, RulesOf, read_simple_head
+from ..message import Failed, Failure, FailureClass, Level
+from ..tls.stream import SocketStream
+
+READ_SIZE = 16384
+CLOSED_EARLY = Failure("client prematurely closed connection", Level.INFO)
+
+
+class IncompleteRequestError(Exception):
+    """The client will not send the rest of a head; `request` is what came of it."""
+
+    def __init__(self, request: BadRequest) -> None:
+        super().__init__(request.text)
+        self.request = request
+
+
+def status_of(failure: Failure) -> int:
+    """The status in the access log of a request that its client did not send completely."""
+    return 408 if failure.kind is FailureClass.TIMEOUT else 400
+
+
+class RequestReader:
+    """The bytes of one client, split into heads and bodies; `buffer` has what is not used yet."""
+
+    __slots__ = ("buffer", "stream")
+
+    def __init__(self, stream: SocketStream) -> None:
+        self.stream = stream
+        self.buffer = bytearray()
+
+    def simple_head(self, rules: HeadRules, rules_of: RulesOf) -> ParsedHead | None:
+        """A head that is in the buffer and has nothing unusual; None for any other."""
+        parsed = read_simple_head(self.buffer, rules, rules_of)
+        if parsed is not None:
+            del self.buffer[: parsed.length]
+        return parsed
+
+    async def head(self, rules: HeadRules, rules_of: RulesOf, deadline: float) -> ParsedHead:
+        """A request head, complete by `deadline` (`client_header_timeout`).
+
+        `rules` hold until the host has selected the server, `rules_of` that host from then on.
+        Raises `BadRequest`, and `IncompleteRequestError` if the client closes or is too slow.
+        """
+        reader = HeadReader(rules, rules_of)
+        while True:
+            parsed = reader.read(self.buffer)
+            if parsed is not None:
+                del self.buffer[: parsed.length]
+                return parsed
+            try:
+                self.buffer += await self._receive(deadline - trio.current_time())
+            except Failed as failed:
+                status, text = status_of(failed.failure), failed.failure.message
+                raise IncompleteRequestError(reader.cut_short(self.buffer, status, text)) from None
+
+    def take_buffered(self) -> bytes:
+        """What was read and not used, which leaves the buffer."""
+        data = bytes(self.buffer)
+        self.buffer.clear()
+        return data
+
+    async def discard_body(self, facts: Facts) -> bool:
+        """Read and discard a body; False if its end does not come (`lingering_time`)."""
+        core = facts.location.core
+        complete = False
+        with trio.move_on_after(core.lingering_time):
+            try:
+                async for _ in self.iter_body(facts, core.lingering_timeout):
+                    pass
+                complete = True
+            except (Failed, BadChunk, TooLargeBody):
+                pass
+        return complete
+
+    def has_complete_body(self, facts: Facts) -> bool:
+        """Whether the whole body is in the buffer; True as well for one that is wrong."""
+        request = facts.request
+        if not request.chunked:
+            return len(self.buffer) >= (request.content_length or 0)
+        chunks = ChunkReader(limit=facts.location.core.client_max_body_size)
+        try:
+            chunks.feed(bytes(self.buffer))
+        except (BadChunk, TooLargeBody):
+            return True
+        return chunks.done
+
+    async def iter_body(self, facts: Facts, timeout: float) -> AsyncIterator[tuple[bytes, int]]:
+        """A body piece by piece, each with its length on the wire.
+
+        `timeout` is for each read. Raises `BadChunk`, `TooLargeBody` and `Failed`.
+        """
+        request = facts.request
+        if request.chunked:
+            chunks = ChunkReader(limit=facts.location.core.client_max_body_size)
+            while not chunks.done:
+                data = await self._next(timeout)
+                decoded = chunks.feed(data)
+                self.buffer[:0] = chunks.rest
+                yield decoded, len(data) - len(chunks.rest)
+            return
+        left = request.content_length or 0
+        while left:
+            data = await self._next(timeout)
+            piece = data[:left]
+            self.buffer[:0] = data[left:]
+            left -= len(piece)
+            yield piece, len(piece)
+
+    async def _next(self, timeout: float) -> bytes:
+        return self.take_buffered() or await self._receive(timeout)
+
+    async def _receive(self, timeout: float) -> bytes:
+        data = await self.stream.receive_some(timeout, READ_SIZE)
+        if not data:
+            raise Failed(CLOSED_EARLY)
+        return data

@@ -1,0 +1,131 @@
+"""The one interface through which others see a request go by.
+
+Captured logs, `proxy.handshakes`, `sniproxy trace` and the test fixtures are observers. An observer
+is given to the builder once (`Prepared.open`); each method is named after a step and is called when
+that step is done, in the task of the connection. Methods must neither wait nor raise. Without an
+observer the steps cost nothing but a comparison with None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .facts import Connection, Facts, UpstreamState
+from .message import Handshake, Level
+
+
+class Observer:
+    """Sees every step of connections and requests; by itself it does nothing."""
+
+    log_level = Level.EMERG
+    """The least severe level of the lines that `line_logged` is to see."""
+    wants_handshakes = False
+    """Whether to assemble a `Handshake` record for each TLS handshake."""
+
+    def configuration_opened(self, running: object) -> None:
+        """The configuration is about to be served; `running` is its `running.Running`."""
+
+    def connection_accepted(self, connection: Connection) -> None:
+        """A client has connected."""
+
+    def connection_closed(self, connection: Connection) -> None:
+        """A client's connection is closed."""
+
+    def handshake_finished(self, connection: Connection, handshake: Handshake) -> None:
+        """A client's TLS handshake has ended, well or not. Only if `wants_handshakes`."""
+
+    def request_read(self, facts: Facts) -> None:
+        """A request head was read, or rejected, and its virtual server selected."""
+
+    def handler_started(self, facts: Facts) -> None:
+        """A location was chosen, and its content handler is about to run."""
+
+    def handler_finished(self, facts: Facts) -> None:
+        """The content handler has returned, or was cancelled."""
+
+    def attempt_started(self, facts: Facts, attempt: UpstreamState) -> None:
+        """A peer was selected for a request."""
+
+    def upstream_handshake_finished(
+        self, facts: Facts, attempt: UpstreamState, handshake: Handshake
+    ) -> None:
+        """A TLS handshake with an upstream has ended, well or not. Only if `wants_handshakes`."""
+
+    def response_head_read(self, facts: Facts, attempt: UpstreamState) -> None:
+        """An upstream's response head was read."""
+
+    def response_sent(self, facts: Facts) -> None:
+        """The response was sent to the client, as far as it would take it."""
+
+    def request_finished(self, facts: Facts) -> None:
+        """A request, or a subrequest, is over; its access log lines were written."""
+
+    def line_logged(self, level: Level, line: str, connection: int | None) -> None:
+        """A line was written to an error log, or would have been at a higher `error_log` level.
+
+        `connection` is the number of the client connection that it belongs to.
+        """
+
+
+class Observers(Observer):
+    """Passes every step on to several observers, in their order."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = tuple(observers)
+        self.log_level = max((one.log_level for one in observers), default=Level.EMERG)
+        self.wants_handshakes = any(one.wants_handshakes for one in observers)
+
+    def configuration_opened(self, running: object) -> None:
+        for one in self._observers:
+            one.configuration_opened(running)
+
+    def connection_accepted(self, connection: Connection) -> None:
+        for one in self._observers:
+            one.connection_accepted(connection)
+
+    def connection_closed(self, connection: Connection) -> None:
+        for one in self._observers:
+            one.connection_closed(connection)
+
+    def handshake_finished(self, connection: Connection, handshake: Handshake) -> None:
+        for one in self._observers:
+            one.handshake_finished(connection, handshake)
+
+    def request_read(self, facts: Facts) -> None:
+        for one in self._observers:
+            one.request_read(facts)
+
+    def handler_started(self, facts: Facts) -> None:
+        for one in self._observers:
+            one.handler_started(facts)
+
+    def handler_finished(self, facts: Facts) -> None:
+        for one in self._observers:
+            one.handler_finished(facts)
+
+    def attempt_started(self, facts: Facts, attempt: UpstreamState) -> None:
+        for one in self._observers:
+            one.attempt_started(facts, attempt)
+
+    def upstream_handshake_finished(
+        self, facts: Facts, attempt: UpstreamState, handshake: Handshake
+    ) -> None:
+        for one in self._observers:
+            one.upstream_handshake_finished(facts, attempt, handshake)
+
+    def response_head_read(self, facts: Facts, attempt: UpstreamState) -> None:
+        for one in self._observers:
+            one.response_head_read(facts, attempt)
+
+    def response_sent(self, facts: Facts) -> None:
+        for one in self._observers:
+            one.response_sent(facts)
+
+    def request_finished(self, facts: Facts) -> None:
+        for one in self._observers:
+            one.request_finished(facts)
+
+    def line_logged(self, level: Level, line: str, connection: int | None) -> None:
+        for one in self._observers:
+            if level <= one.log_level:
+                one.line_logged(level, line, connection)

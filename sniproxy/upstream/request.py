@@ -1,0 +1,491 @@
+"""One request to an upstream: attempts, and what a failure means for the next.
+
+    select a peer ─► connect ─► TLS handshake, verify ─► send ─► read the head ─► UpstreamResponse
+          ▲                            │
+          └──── by type of failure ────┘                        (`proxy_next_upstream`)
+
+`UpstreamRequest` is nginx's `ngx_http_upstream_t` with `ngx_http_upstream_next`;
+`UpstreamAttempt` is `ngx_http_upstream_state_t` with the connection. An attempt ends with a
+response head or with a `Failure`. Only `UpstreamRequest.run` decides whether another peer is tried;
+once a part of the response may have gone to the client there is no other attempt.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+import trio
+
+from ..config.directives.proxy import LocalAddress, Proxy
+from ..facts import Facts, UpstreamState
+from ..http.upstream_head import EARLY_HINTS, WITHOUT_BODY, NotHTTP, read_response_head
+from ..logs.error import ConnectionLog
+from ..message import (
+    Failed,
+    Failure,
+    FailureClass,
+    Handshake,
+    Header,
+    Level,
+    RequestBody,
+    ResponseHead,
+    StreamedBody,
+)
+from ..observer import Observer
+from ..tls.stream import SocketStream, TLSStream
+from ..variables import lookup
+from .connector import UpstreamTLS, connect, handshake_line, keep_session, verify
+from .request_writer import READING_HEAD, SENDING, RequestWriter
+from .response_body import CLOSED_EARLY, BodyReadOptions, ResponseBody
+from .response_headers import ResponseHeaderPolicy
+from .selector import Peer, PeerSelector, Upstream
+from .upgrade import UpgradedConnection
+
+HTTP_0_9 = 9
+EAGER_SIZE = 16384
+"""Bodies up to this size are sent before reading starts; they fit the socket's send buffer."""
+
+_BY_STATUS = {kind.status: kind for kind in FailureClass if kind.word.startswith("http_")}
+_NON_IDEMPOTENT = frozenset(("POST", "LOCK", "PATCH"))
+_NOT_THE_PEERS_FAULT = frozenset(
+    (FailureClass.HTTP_403, FailureClass.HTTP_404, FailureClass.INTERNAL)
+)
+
+
+class EarlyHintsSender(Protocol):
+    """The client of a request, as far as an upstream has anything to say to it."""
+
+    async def send_early_hints(self, facts: Facts, headers: Sequence[Header]) -> None:
+        """Send a 103. Raises `ClientFailed`."""
+        ...
+
+
+class UpstreamAttempt(UpstreamState):
+    """One attempt to get a response from a peer, with its connection."""
+
+    stream: SocketStream | None = None
+    sent = False
+    """Whether a part of the request may have reached the peer."""
+    sent_whole = False
+    _handshake_started: float | None = None
+    """POSIX time; None without a TLS handshake of its own."""
+    _handshake_duration = 0.0
+    _handshake_failure: Failure | None = None
+
+    def __init__(self, peer: Peer, tls: UpstreamTLS | None, request: bytes) -> None:
+        super().__init__(peer.name, time.monotonic())
+        self.peer = peer
+        self.tls: UpstreamTLS | None = tls
+        self.request = request
+
+    async def connect(self, request: UpstreamRequest) -> SocketStream:
+        """Connect, and make the TLS handshake. Raises `Failed`."""
+        tls, timeout = self.tls, request.proxy.proxy_connect_timeout
+        request.upstream.next_connection_id()
+        stream = await connect(self.peer, timeout, request.proxy, request.local_address)
+        stream.opened = self.began
+        self.stream = stream
+        if tls is None:
+            return stream
+        self.stream = stream = tls.stream(stream, self.peer)
+        request.log.action = "SSL handshaking to upstream"
+        self._handshake_started, started = time.time(), time.monotonic()
+        try:
+            await stream.do_handshake(timeout)
+            if tls.session_reuse:
+                keep_session(self.peer, stream)
+            if tls.verify:
+                verify(stream, tls.name)
+        except Failed as failed:
+            self._handshake_failure = failed.failure
+            raise
+        finally:
+            self._handshake_duration = time.monotonic() - started
+            if request.log.error_log.level is Level.DEBUG or request.observer is not None:
+                self._report_handshake(request)
+        return stream
+
+    def _report_handshake(self, request: UpstreamRequest) -> None:
+        handshake = self.handshake()
+        assert handshake is not None
+        request.log.write(Level.DEBUG, handshake_line(handshake))
+        observer = request.observer
+        if observer is not None and observer.wants_handshakes:
+            observer.upstream_handshake_finished(request.facts, self, handshake)
+
+    def handshake(self) -> Handshake | None:
+        """Its TLS handshake, as far as it came; None on a connection without one of its own."""
+        if self._handshake_started is None:
+            return None
+        assert isinstance(self.stream, TLSStream)
+        assert self.tls is not None
+        return self.stream.handshake(
+            self.address,
+            verified_name=self.tls.name if self.tls.verify else None,
+            began=self._handshake_started,
+            duration=self._handshake_duration,
+            failure=self._handshake_failure,
+        )
+
+    async def exchange(
+        self, request: UpstreamRequest, stream: SocketStream
+    ) -> tuple[ResponseHead, bytes]:
+        """Send the request; the response head, and what came behind it. Raises `Failed`."""
+        proxy, body, streamed = request.proxy, request.body, request.streamed_body
+        request.log.action = SENDING
+        self.sent = True
+        if streamed is None and (body is None or body.length <= EAGER_SIZE):
+            data = request.head if body is None else b"".join((request.head, *body.blocks()))
+            await stream.send_all(data, proxy.proxy_send_timeout)
+            self.bytes_sent += len(data)
+            self.sent_whole = True
+            return await self._read_head(request, stream, proxy.proxy_read_timeout)
+        writer = RequestWriter(
+            stream, request.head, body, streamed, self,
+            timeout=proxy.proxy_send_timeout,
+            read_timeout=proxy.proxy_read_timeout,
+            log=request.log,
+        )  # fmt: skip
+        head, preread = await writer.run_while(self._read_head, request, stream, math.inf)
+        self.sent_whole = writer.complete
+        return head, preread
+
+    async def _read_head(
+        self, request: UpstreamRequest, stream: SocketStream, timeout: float
+    ) -> tuple[ResponseHead, bytes]:
+        """The final head, within `timeout` seconds, and what came behind it."""
+        log, method, limit = request.log, request.method, request.proxy.proxy_buffer_size
+        hints_size = 0
+        # Until data arrives the request counts as being sent; new TLS 1.3 tickets are data.
+        if not stream.requests and isinstance(stream, TLSStream) and stream.is_tls13:
+            log.action = READING_HEAD
+        try:
+            data = await stream.receive_some(timeout, wait_first=True)
+        except Failed:
+            log.action = READING_HEAD
+            raise
+        deadline = 0.0
+        buffer = data
+        while True:
+            log.action = READING_HEAD
+            if not data:
+                raise Failed(CLOSED_EARLY)
+            self.bytes_received += len(data)
+            try:
+                parsed = read_response_head(buffer, request_method=method, limit=limit)
+                while parsed is not None and parsed.head.status == EARLY_HINTS:
+                    hints_size += parsed.length
+                    self.status = EARLY_HINTS  # which stays, whatever the final status is
+                    await request.forward_early_hints(parsed.head.headers, hints_size)
+                    buffer = buffer[parsed.length :]
+                    parsed = read_response_head(buffer, request_method=method, limit=limit)
+            except NotHTTP as error:
+                log.write(Level.ERROR, error.text)
+                return ResponseHead(HTTP_0_9, HTTP_0_9, "", ()), buffer
+            if parsed is not None:
+                for note in parsed.notes:
+                    log.write(Level.WARN, note)
+                return parsed.head, buffer[parsed.length :]
+            deadline = deadline or trio.current_time() + timeout
+            data = await stream.receive_some(max(deadline - trio.current_time(), 0.0))
+            buffer += data
+
+    def keep_session(self) -> None:
+        """Offer the TLS session to the peer next time (`proxy_ssl_session_reuse`)."""
+        if self.tls is not None and self.tls.session_reuse and isinstance(self.stream, TLSStream):
+            keep_session(self.peer, self.stream)
+
+
+class UpstreamRequest:
+    """One request's way to an upstream and back."""
+
+    __slots__ = (
+        "body",
+        "client",
+        "facts",
+        "failure_lines",
+        "head",
+        "local_address",
+        "location",
+        "log",
+        "method",
+        "observer",
+        "proxy",
+        "response_headers",
+        "scheme",
+        "selector",
+        "started",
+        "streamed_body",
+        "tls",
+        "upstream",
+        "uri",
+    )
+
+    def __init__(
+        self,
+        facts: Facts,
+        client: EarlyHintsSender,
+        observer: Observer | None,
+        log: ConnectionLog,
+        location: object,
+        proxy: Proxy,
+        upstream: Upstream,
+        tls: UpstreamTLS | None,
+        scheme: str,
+        uri: str,
+        method: str,
+        head: bytes,
+        body: RequestBody | None,
+        streamed_body: StreamedBody | None,
+        local_address: LocalAddress | None,
+        response_headers: ResponseHeaderPolicy,
+    ) -> None:
+        """`head` may have the whole body behind it; else `body` was read whole and can be sent
+        again, and `streamed_body` is forwarded as it arrives. `location` is who leaves
+        connections in the pool. `local_address` is `proxy_bind`'s."""
+        self.facts = facts
+        self.client = client
+        self.observer = observer
+        self.log = log
+        self.location = location
+        self.proxy = proxy
+        self.upstream = upstream
+        self.tls = tls
+        self.scheme = scheme
+        self.uri = uri
+        self.method = method
+        self.head = head
+        self.body = body
+        self.streamed_body = streamed_body
+        self.local_address = local_address
+        self.response_headers = response_headers
+        self.selector: PeerSelector = upstream.selector(facts)
+        if proxy.proxy_next_upstream_tries:
+            limit = proxy.proxy_next_upstream_tries
+            self.selector.tries_left = min(self.selector.tries_left, limit)
+        self.started = time.monotonic()
+        self.failure_lines: tuple[str, ...] = ()
+        """The error log's lines of the failures, where a page may show them (`error_detail`)."""
+
+    async def run(self) -> UpstreamResponse | FailureClass:
+        """The first acceptable response, or the type of the failure that ends the request."""
+        facts, log, selector = self.facts, self.log, self.selector
+        pool = self.upstream.pool
+        while True:
+            log.action = "connecting to upstream"
+            peer = selector.get()
+            if peer is None:
+                return self._no_live_upstreams()
+            log.upstream = (self.scheme, peer.name, self.uri)
+            attempt = UpstreamAttempt(peer, self.tls, self.head)
+            facts.tries.append(attempt)
+            if self.observer is not None:
+                self.observer.attempt_started(facts, attempt)
+            try:
+                stream = None if pool is None else pool.take(peer.sockaddr, self.location)
+                if stream is None:
+                    stream = await attempt.connect(self)
+                else:
+                    attempt.stream = stream
+                    attempt.reused = True
+                attempt.connect_time = time.monotonic() - attempt.began
+                head, preread = await attempt.exchange(self, stream)
+            except Failed as failed:
+                failure = failed.failure
+            except BaseException:
+                # The client has ended the request, which is no fault of the peer's.
+                selector.free(peer, failed=False)
+                self.close_connection(attempt, gracefully=True)
+                raise
+            else:
+                attempt.header_time = time.monotonic() - attempt.began
+                if attempt.tls is not None and attempt.tls.session_reuse:
+                    attempt.keep_session()
+                if attempt.status is None:
+                    attempt.status = 200 if head.status == HTTP_0_9 else head.status
+                attempt.head = head
+                if self.observer is not None:
+                    self.observer.response_head_read(facts, attempt)
+                unacceptable = _BY_STATUS.get(head.status)
+                if (
+                    unacceptable is None
+                    or selector.tries_left <= 1
+                    or not self._allows_next(unacceptable, attempt)
+                ):
+                    return UpstreamResponse(self, attempt, head, preread)
+                failure = Failure("", kind=unacceptable)
+            if not self._try_next(attempt, failure):
+                return failure.kind
+
+    def _try_next(self, attempt: UpstreamAttempt, failure: Failure) -> bool:
+        """Note a failed attempt; whether another peer is tried (`ngx_http_upstream_next`)."""
+        selector = self.selector
+        self._note_failure(attempt, failure)
+        if attempt.reused and failure.kind is FailureClass.ERROR:
+            # The connection may have been closed while it was idle: that is no attempt.
+            selector.tries_left += 1
+        tries_next = selector.tries_left > 0 and self._allows_next(failure.kind, attempt)
+        # nginx sends close_notify only to the last peer tried.
+        self.close_connection(attempt, gracefully=not tries_next)
+        return tries_next
+
+    def _no_live_upstreams(self) -> FailureClass:
+        name = self.upstream.name
+        self.log.upstream = (self.scheme, name, self.uri)
+        kind = FailureClass.NO_LIVE
+        self._write_failure(Failure("no live upstreams", kind=kind))
+        state = UpstreamState(name, time.monotonic())
+        state.status, state.response_time = kind.status, 0.0
+        self.facts.tries.append(state)
+        return kind
+
+    def _allows_next(self, kind: FailureClass, attempt: UpstreamAttempt) -> bool:
+        """Whether `proxy_next_upstream` lets another peer be tried after such a failure."""
+        proxy = self.proxy
+        chosen = proxy.proxy_next_upstream
+        repeatable = not (attempt.sent and self.facts.method in _NON_IDEMPOTENT)
+        is_consumed = attempt.sent and self.streamed_body is not None
+        timeout = proxy.proxy_next_upstream_timeout
+        return (
+            kind.word in chosen
+            and "off" not in chosen
+            and (repeatable or "non_idempotent" in chosen)
+            and not is_consumed
+            and not (timeout and time.monotonic() - self.started >= timeout)
+        )
+
+    def _note_failure(self, attempt: UpstreamAttempt, failure: Failure) -> None:
+        """Write the line of a failed attempt, and return the peer to the selector."""
+        # Where our own side could not be prepared, the upstream has no status.
+        internal = failure.kind is FailureClass.INTERNAL
+        attempt.status = None if internal else failure.kind.status
+        attempt.response_time = time.monotonic() - attempt.began
+        attempt.failure = failure
+        timed_out = failure.kind is FailureClass.TIMEOUT
+        # nginx writes the line of a time-out after it has returned the peer.
+        if failure.text and not timed_out:
+            self._write_failure(failure)
+        peers_fault = failure.kind not in _NOT_THE_PEERS_FAULT
+        if self.selector.free(attempt.peer, failed=peers_fault):
+            self.log.write(Level.WARN, "upstream server temporarily disabled")
+        if timed_out:
+            self._write_failure(failure)
+
+    def _write_failure(self, failure: Failure) -> None:
+        self.failure_lines += write_failure(failure, self.facts, self.log)
+
+    async def forward_early_hints(self, headers: Sequence[Header], size: int) -> None:
+        """Pass a 103 on to the client, if the location's `early_hints` wants it.
+
+        `size` is that of all hints of the response so far, in bytes.
+        """
+        if size > self.proxy.proxy_buffer_size:
+            self.log.write(Level.INFO, "upstream sent too big early hints")
+            return
+        values = lookup(self.facts)
+        passed = self.response_headers.drop_hidden(headers)
+        wanted = any(
+            condition.render(values) not in ("", "0")
+            for conditions in self.facts.location.core.early_hints
+            for condition in conditions
+        )
+        if wanted and passed and self.facts.request.version >= 11:
+            await self.client.send_early_hints(self.facts, passed)
+
+    def release(self, attempt: UpstreamAttempt, *, reusable: bool) -> None:
+        """Return peer and connection after a response."""
+        self.selector.free(attempt.peer, failed=False)
+        pool = self.upstream.pool
+        if reusable and attempt.sent_whole and pool is not None:
+            assert attempt.stream is not None
+            pool.put(attempt.peer.sockaddr, self.location, attempt.stream)
+        else:
+            self.close_connection(attempt, gracefully=True)
+
+    def close_connection(self, attempt: UpstreamAttempt, *, gracefully: bool) -> None:
+        """Close the connection of an attempt, with close_notify if `gracefully`."""
+        stream = attempt.stream
+        if stream is None:
+            return
+        if attempt.sent and attempt.header_time is None:
+            # A TLS 1.3 ticket may have come with what came instead of a response.
+            attempt.keep_session()
+        if gracefully:
+            stream.shutdown()
+        else:
+            stream.close()
+
+
+class UpstreamResponse:
+    """A response whose head was read; the rest is still with the peer."""
+
+    __slots__ = ("_attempt", "_request", "head", "preread")
+
+    def __init__(
+        self, request: UpstreamRequest, attempt: UpstreamAttempt, head: ResponseHead, preread: bytes
+    ) -> None:
+        self.head = head
+        self.preread = preread
+        """What came behind the head."""
+        self._request = request
+        self._attempt = attempt
+
+    def take_complete_body(self) -> bytes | None:
+        """The body, if exactly all of it was read with the head; the peer is then released."""
+        attempt, head = self._attempt, self.head
+        length = len(self.preread)
+        if head.content_length != length or head.chunked or head.status in WITHOUT_BODY:
+            return None
+        if self._request.method == "HEAD":
+            return None
+        attempt.response_length += length
+        attempt.response_time = time.monotonic() - attempt.began
+        self._request.log.action = "sending to client"
+        self._request.release(attempt, reusable=head.keepalive)
+        return self.preread
+
+    def body(self, options: BodyReadOptions) -> ResponseBody:
+        """The body, to be read; its end releases the peer."""
+        assert self._attempt.stream is not None
+        return ResponseBody(
+            self._attempt.stream,
+            self.head,
+            self.preread,
+            method=self._request.method,
+            options=options,
+            state=self._attempt,
+            log=self._request.log,
+            release=self._release,
+        )
+
+    def _release(self, reusable: bool) -> None:
+        self._request.release(self._attempt, reusable=reusable)
+
+    def discard(self) -> None:
+        """Release the peer without reading the body."""
+        self.body(BodyReadOptions(0.0)).discard()
+
+    def upgraded(self) -> UpgradedConnection:
+        """The connection itself, which speaks another protocol from now on (status 101)."""
+        proxy, stream = self._request.proxy, self._attempt.stream
+        assert stream is not None
+        return UpgradedConnection(
+            stream,
+            self.preread,
+            read_timeout=proxy.proxy_read_timeout,
+            send_timeout=proxy.proxy_send_timeout,
+            read_size=proxy.proxy_buffer_size,
+            state=self._attempt,
+            release=self._release,
+        )
+
+
+def write_failure(failure: Failure, facts: Facts, log: ConnectionLog) -> tuple[str, ...]:
+    """Write the line of a failure; the line itself where a page may show it (`error_detail`)."""
+    if facts.location.core.error_detail:
+        return (log.told(failure),)
+    log.failure(failure)
+    return ()

@@ -1,0 +1,106 @@
+"""The request head that goes to an upstream (pure).
+
+Directives: `proxy_pass`, `proxy_set_header`, `proxy_http_version`, `proxy_pass_request_headers`;
+the fields that nginx sets and drops by itself stand in the table here.
+"""
+
+from __future__ import annotations
+
+from ..config.directives.proxy import Proxy, ProxyPass, SetHeader
+from ..config.model import Location
+from ..facts import Facts
+from ..http.uri import escape_uri
+from ..variables import lookup
+
+NEVER_FORWARDED = (
+    "host",
+    "connection",
+    "proxy-connection",
+    "content-length",
+    "transfer-encoding",
+    "te",
+    "keep-alive",
+    "expect",
+    "upgrade",
+)
+"""Fields of the client that are never forwarded as they are."""
+
+
+def upstream_uri(location: Location, target: ProxyPass, facts: Facts) -> str:
+    """The request target for an upstream; `target` is the `proxy_pass` without its variables.
+
+    Without a URI part in `proxy_pass` the client's own target goes on untouched. With one,
+    it replaces the part of the normalised path that the location's name matched; if it came
+    from variables, it is the whole.
+    """
+    assert target.address is not None
+    replacement = target.address.uri
+    if replacement and target.template is not None:
+        return replacement if replacement.startswith("/") else f"/{replacement}"
+    if not replacement and facts.uri_is_clients and facts.request.target.startswith("/"):
+        return facts.request.target
+    matched = len(location.name.name) if replacement and facts.location_matched else 0
+    rest = facts.uri[matched:]
+    if facts.internal or "%" in facts.request.target.partition("?")[0]:
+        rest = escape_uri(rest)
+    if not facts.location_matched:
+        replacement = ""
+    return replacement + rest + (f"?{facts.args}" if facts.args else "")
+
+
+class RequestHeaderBuilder:
+    """Builds the heads of a location's requests.
+
+    What the configuration makes constant is one text with slots, put together here once: a slot is
+    a field with variables, or what depends on the request's body.
+    """
+
+    __slots__ = ("_passes_headers", "_replaced", "_set_fields", "_set_names", "_version")
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._version = " HTTP/1.1\r\n" if proxy.proxy_http_version == 11 else " HTTP/1.0\r\n"
+        self._set_names = frozenset(field.name.lower() for field in proxy.proxy_set_header)
+        self._replaced = self._set_names.union(NEVER_FORWARDED)
+        self._passes_headers = proxy.proxy_pass_request_headers
+        self._set_fields: list[str | SetHeader] = []
+        """Constant fields as text, the others as they are configured."""
+        for field in proxy.proxy_set_header:
+            if not field.value.is_constant:
+                self._set_fields.append(field)
+            elif field.value.source:
+                self._set_fields.append(f"{field.name}: {field.value.source}\r\n")
+
+    def build(
+        self,
+        facts: Facts,
+        method: str,
+        uri: str,
+        body_length: int | None,
+        *,
+        chunked: bool = False,
+    ) -> bytes:
+        """The whole head; `body_length` None is a request without a body, or a `chunked` one."""
+        head = method + " " + uri + self._version
+        values = None
+        for field in self._set_fields:
+            if isinstance(field, str):
+                head += field
+                continue
+            values = values or lookup(facts)
+            value = field.value.render(values)
+            if value:
+                head += f"{field.name}: {value}\r\n"
+        if "host" not in self._set_names:
+            head += f"Host: {facts.proxy_host}\r\n"
+        if body_length is not None and "content-length" not in self._set_names:
+            head += f"Content-Length: {body_length}\r\n"
+        if chunked and "transfer-encoding" not in self._set_names:
+            head += "Transfer-Encoding: chunked\r\n"
+        if self._passes_headers:
+            request, replaced = facts.request, self._replaced
+            names = request.names or [name.lower() for name, _ in request.headers]
+            for position, lower_name in enumerate(names):
+                if lower_name not in replaced:
+                    name, value = request.headers[position]
+                    head += f"{name}: {value}\r\n"
+        return (head + "\r\n").encode("latin-1")
