@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_cases,
         default=list(CASES.values()),
         metavar="a,c,…",
-        help="letters of cases (default: all); h is ha and hc",
+        help="letters of cases (default: all); h is ha and hc, f is f and f8",
     )
     parser.add_argument(
         "--peer",
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
 def _cases(text: str) -> list[Case]:
     chosen = []
     for letter in text.split(","):
-        found = [CASES[letter]] if letter in CASES else _beginning_with(letter)
+        found = _beginning_with(letter)
         if not found:
             raise argparse.ArgumentTypeError(f"no case {letter}; there are {', '.join(CASES)}")
         chosen += found

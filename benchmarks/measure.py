@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.cases import IDLE_CONNECTIONS, MEMORY, START, Case, Mode
+from benchmarks.cases import CASES, IDLE_CONNECTIONS, MEMORY, START, Case, Mode
 from benchmarks.certificates import write_certificates
 from benchmarks.load import (
     Client,
@@ -121,7 +121,9 @@ def bench(plan: Plan) -> Iterator[Bench]:
         directory = Path(name)
         write_certificates(directory)
         origin = stack.enter_context(running_origin(directory))
-        generator = stack.enter_context(running_generator(plan.processes))
+        generator = stack.enter_context(
+            running_generator(max(plan.processes, *(case.clients or 1 for case in CASES.values())))
+        )
         yield Bench(plan, directory, free_port(), origin, generator, itertools.count())
 
 
@@ -136,7 +138,7 @@ def _exchanges(bench: Bench, case: Case, proxy: Running, began: float) -> dict[s
     """Rate, CPU time and latency. Nothing is under way when the window begins and ends, so
     time and exchanges belong to each other exactly."""
     plan = bench.plan
-    processes = 1 if case.alone else plan.processes
+    processes = 1 if case.alone else case.clients or plan.processes
     task = Task(processes, bench.port, case.client, case.size, plan.warm, plan.window, proxy.cipher)
     before: list[tuple[float, Counts]] = []
 

@@ -116,7 +116,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(program: Program, case: Case, place: Place) -> Iterator[Running]:
+def running(
+    program: Program, case: Case, place: Place, start_seconds: float = START_SECONDS
+) -> Iterator[Running]:
     """Starts `program` in the directory, which it makes, and waits until the port takes
     connections; stops it.
 
@@ -133,14 +135,16 @@ def running(program: Program, case: Case, place: Place) -> Iterator[Running]:
             start_new_session=True,
         )
     try:
-        _wait_until_open(process, place.directory, place.port)
+        _wait_until_open(process, place.directory, place.port, start_seconds)
         yield Running(program, process, place.directory)
     finally:
         _stop(process)
 
 
-def _wait_until_open(process: subprocess.Popen[bytes], directory: Path, port: int) -> None:
-    end = time.perf_counter() + START_SECONDS
+def _wait_until_open(
+    process: subprocess.Popen[bytes], directory: Path, port: int, seconds: float
+) -> None:
+    end = time.perf_counter() + seconds
     while True:
         try:
             connect(port).close()
@@ -149,7 +153,7 @@ def _wait_until_open(process: subprocess.Popen[bytes], directory: Path, port: in
             if process.poll() is not None:
                 raise Broken(_why_ended(process.returncode, directory)) from None
             if time.perf_counter() > end:
-                raise Broken(f"not listening after {START_SECONDS} seconds") from None
+                raise Broken(f"not listening after {seconds:g} seconds") from None
             time.sleep(TICK)
 
 

@@ -25,7 +25,7 @@ from .draft import (
     RulesOf,
 )
 from .upstream_head import BadResponse, NotHTTP, ParsedResponse, read_response_head
-from .uri import BadURI, normalise, split_target
+from .uri import BadURI, is_normal_unless, normalise, split_target
 
 __all__ = [
     "READING_HEADERS",
@@ -172,10 +172,11 @@ def read_simple_head(
     name = fields.valid_host(host[1])
     if name is None:
         return None
-    try:
-        path = normalise(path, rules.merge_slashes)
-    except BadURI:
-        return None
+    if is_normal_unless(path):
+        try:
+            path = normalise(path, rules.merge_slashes)
+        except BadURI:
+            return None
     if rules_of is not None:
         chosen = rules_of(name)
         if chosen is None or len(headers) > chosen.max_headers:

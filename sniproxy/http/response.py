@@ -9,6 +9,9 @@ from ..message import Header, Response
 from .dates import http_date
 from .pages import server_field, status_line
 
+_SERVER_FIELDS = {tokens: f"Server: {server_field(tokens)}" for tokens in ("on", "off", "build")}
+"""By `server_tokens`."""
+
 
 def response_head(
     response: Response,
@@ -29,7 +32,7 @@ def response_head(
         line = status_line(response.status)
     lines = [f"HTTP/1.1 {line}"]
     if response.own_server:
-        lines.append(f"Server: {server_field(server_tokens)}")
+        lines.append(_SERVER_FIELDS[server_tokens])
     if response.own_date:
         lines.append(_date_field())
     if response.status != 204 or response.status_line is not None:

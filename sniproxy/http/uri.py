@@ -13,6 +13,10 @@ _ESCAPE: Final = re.compile(r"%(?:([0-9A-Fa-f]{2})|)")
 _OUT_OF_ORDER: Final = re.compile(r"%|//|/\.")
 
 
+is_normal_unless: Final = _OUT_OF_ORDER.search
+"""Finds what makes `normalise` necessary; None for a path that is its own normal form."""
+
+
 class BadURI(ValueError):
     """nginx refuses this path: a broken escape, `%00`, or `..` above the root."""
 

@@ -33,10 +33,6 @@ class HandshakeFacts:
     _client_certificate: PeerCertificate | None = None
 
     @property
-    def is_tls13(self) -> bool:
-        return openssl.is_tls13(self._ssl)
-
-    @property
     def protocol(self) -> str:
         """`TLSv1.3`."""
         return openssl.protocol(self._ssl)

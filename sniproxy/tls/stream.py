@@ -110,6 +110,11 @@ class TLSStream(SocketStream, HandshakeFacts):
         if session is not None and not openssl.set_session(self._ssl, session):
             raise self._setup_error("SSL_set_session() failed")
 
+    @property
+    def is_tls13(self) -> bool:
+        """Whether TLS 1.3 was negotiated."""
+        return openssl.is_tls13(self._ssl)
+
     def _setup_error(self, operation: str) -> Failed:
         text = error_text(operation, openssl.drain_error_queue(), self.dialect)
         self.close()

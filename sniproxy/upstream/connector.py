@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from OpenSSL import SSL
 
@@ -58,15 +58,21 @@ class UpstreamTLS:
     named: Callable[[], SSL.Context | None] | None = None
     """Finds the context of a certificate named by variables; None for `context`."""
 
+    sent_name: str | None = field(init=False)
+    """The SNI that is sent; None without one."""
+
+    def __post_init__(self) -> None:
+        sent = sent_server_name(self.name, proxy_ssl_server_name=self.server_name)
+        object.__setattr__(self, "sent_name", sent)
+
     def stream(self, plain: SocketStream, peer: Peer) -> TLSStream:
         """The TLS side of a connection to `peer`, before its handshake; raises `Failed`."""
         context = self.context if self.named is None else self.named() or self.context
-        name = self.name
         stream = TLSStream(
             plain.sock,
             Side.UPSTREAM,
             context,
-            server_name=sent_server_name(name, proxy_ssl_server_name=self.server_name),
+            server_name=self.sent_name,
             session=peer.session if self.session_reuse else None,
             dialect=self.dialect,
         )

@@ -46,7 +46,10 @@ def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
 
 
 def _remote_user(facts: Facts) -> str | None:
-    credentials = basic_credentials(facts.request.header("authorization"))
+    request = facts.request
+    if request.names and "authorization" not in request.names:
+        return None
+    credentials = basic_credentials(request.header("authorization"))
     return None if credentials is None else credentials[0]
 
 

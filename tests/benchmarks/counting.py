@@ -1,7 +1,9 @@
-"""sniproxy with counters: `python -m tests.benchmarks.counting SOCKET [--allocations] …`.
+"""sniproxy with counters: `python -m tests.benchmarks.counting SOCKET [OPTION] …`.
 
-What follows is sniproxy's own command line. Whoever connects to the Unix socket SOCKET gets the
-`Counts` so far, as JSON. Time is not among them: on a busy machine they are the same.
+A program that connects to the Unix socket SOCKET gets the `Counts` so far, as JSON. With
+`--allocations` blocks of memory are counted, with `--profile` calls of sniproxy's functions (since
+the connection before). What follows is sniproxy's own command line. Time is not counted: on a busy
+machine the counts are the same.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ import h11
 import trio
 
 from sniproxy.cli import main
+from tests.benchmarks.request_path import Calls
+
+ALLOCATIONS, PROFILE = "--allocations", "--profile"
 
 
 @dataclass(slots=True)
@@ -36,19 +41,38 @@ class Counts:
     which took them, since what is given back at once cannot be seen from Python."""
     garbage: int = 0
     """Objects that only the cyclic collector can free."""
+    calls: int = 0
+    functions: int = 0
+    files: int = 0
+    package_changes: int = 0
+    depth: int = 0
 
 
 class Steps(trio.abc.Instrument):
     """Counts those of tasks, from when the proxy serves; with `watch_allocations` not before, since
     that makes everything slow."""
 
-    def __init__(self, counts: Counts, allocations: bool) -> None:
+    def __init__(self, counts: Counts, option: str) -> None:
         self._counts = counts
-        self._allocations = allocations
+        self._option = option
+        self.calls = Calls()
 
     def before_run(self) -> None:
-        if self._allocations:
+        if self._option == ALLOCATIONS:
             watch_allocations(self._counts)
+        elif self._option == PROFILE:
+            sys.setprofile(self._note)
+
+    def _note(self, frame: FrameType, event: str, arg: object) -> None:
+        self.calls.note(frame, event, arg)
+
+    def take_calls(self) -> None:
+        """Move what was profiled since the last time into the counts."""
+        calls, self.calls = self.calls, Calls()
+        counts = self._counts
+        counts.calls, counts.package_changes = calls.calls, calls.package_changes
+        counts.functions, counts.files = len(calls.functions), len(calls.files)
+        counts.depth = calls.depth
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._counts.task_steps += 1
@@ -83,10 +107,11 @@ def watch_allocations(counts: Counts) -> None:
     sys.settrace(look)
 
 
-def tell(listening: socket.socket, counts: Counts) -> None:
+def tell(listening: socket.socket, counts: Counts, steps: Steps) -> None:
     while True:
         asking, _ = listening.accept()
         with asking:
+            steps.take_calls()
             counts.garbage += gc.collect()
             asking.sendall(json.dumps(asdict(counts)).encode())
 
@@ -105,11 +130,12 @@ def serve(path: str, *words: str) -> int:
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(path)
     listening.listen()
-    threading.Thread(target=tell, args=(listening, counts), daemon=True).start()
+    option = words[0] if words[0] in (ALLOCATIONS, PROFILE) else ""
+    steps = Steps(counts, option)
+    threading.Thread(target=tell, args=(listening, counts, steps), daemon=True).start()
     watch_h11(counts)
-    allocations = words[0] == "--allocations"
-    trio.run = partial(trio.run, instruments=[Steps(counts, allocations)])  # type: ignore[assignment]
-    return main(words[allocations:])
+    trio.run = partial(trio.run, instruments=[steps])  # type: ignore[assignment]
+    return main(words[bool(option) :])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import h11
 import pytest
 
-from benchmarks.bounds import ALLOCATIONS, BOUNDS, PYTHON, SYSTEM_CALLS, Bound
+from benchmarks.bounds import ALLOCATIONS, BOUNDS, INSTRUCTIONS, PYTHON, SYSTEM_CALLS, Bound
 from tests.benchmarks.counting import Counts, watch_h11
 from tests.benchmarks.guard import Stand, highest, stand
 
@@ -19,13 +19,13 @@ def counting() -> Iterator[Stand]:
         yield made
 
 
+THIS_PYTHON = pytest.mark.skipif(
+    sys.version_info[:2] != PYTHON, reason=f"was measured on Python {PYTHON}"
+)
 MARKS = {
     SYSTEM_CALLS: [pytest.mark.needs("strace")],
-    ALLOCATIONS: [
-        pytest.mark.skipif(
-            sys.version_info[:2] != PYTHON, reason=f"allocations were measured on Python {PYTHON}"
-        )
-    ],
+    ALLOCATIONS: [THIS_PYTHON],
+    INSTRUCTIONS: [THIS_PYTHON, pytest.mark.needs("valgrind", "callgrind_control")],
 }
 
 
