@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Final
 
@@ -51,24 +52,30 @@ _ROWS: Final = (
 """Every form of a line, in pieces: what is received so far must be a beginning of one."""
 
 
-_BEGINNINGS: Final = tuple(beginning(row) for row in _ROWS)
+# Compiled when a line is first incomplete or wrong: that takes longer than the rest of the import.
 
-_REFUSALS: Final = (
-    (
-        re.compile("|".join("".join(target) + "HTTP/(?:[2-9]|1[0-9])" for target in _UP_TO_SPACE)),
-        (505, "client sent invalid version"),
-    ),
-    (re.compile("[A-Z_-]+ "), (400, "client sent invalid request")),
-    (re.compile(""), (400, "client sent invalid method")),
-)
-"""Which refusal: the first row that matches."""
+
+@functools.cache
+def _beginnings() -> tuple[re.Pattern[str], ...]:
+    return tuple(beginning(row) for row in _ROWS)
+
+
+@functools.cache
+def _refusals() -> tuple[tuple[re.Pattern[str], tuple[int, str]], ...]:
+    """The refusals: that of the first row that matches."""
+    versions = ("".join(target) + "HTTP/(?:[2-9]|1[0-9])" for target in _UP_TO_SPACE)
+    return (
+        (re.compile("|".join(versions)), (505, "client sent invalid version")),
+        (re.compile("[A-Z_-]+ "), (400, "client sent invalid request")),
+        (re.compile(""), (400, "client sent invalid method")),
+    )
 
 
 def is_beginning(text: str) -> bool:
     """Whether a request line can begin with `text`, which has no line end yet."""
-    return any(pattern.fullmatch(text) for pattern in _BEGINNINGS)
+    return any(pattern.fullmatch(text) for pattern in _beginnings())
 
 
 def refusal(text: str) -> tuple[int, str]:
     """Status and log text for a line that is neither right nor the beginning of one."""
-    return next(answer for pattern, answer in _REFUSALS if pattern.match(text))
+    return next(answer for pattern, answer in _refusals() if pattern.match(text))

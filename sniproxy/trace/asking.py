@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import h11
 import trio
 
 from ..facts import Connection
@@ -53,8 +54,8 @@ class Question:
     """The SNI; None where the host is no name."""
 
     @property
-    def head(self) -> bytes:
-        """What is sent."""
+    def request(self) -> h11.Request:
+        """The request that is sent. Raises `h11.LocalProtocolError` if it is malformed."""
         port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
         own = (
             ("Host", self.host + port),
@@ -62,10 +63,13 @@ class Question:
             ("Accept", "*/*"),
             ("Connection", "close"),
         )
-        said = {name.lower() for name, _ in self.headers}
-        fields = [*(field for field in own if field[0].lower() not in said), *self.headers]
-        lines = [f"{self.method} {self.target} HTTP/1.1", *(f"{n}: {v}" for n, v in fields)]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+        given = {name.lower() for name, _ in self.headers}
+        fields = [*(field for field in own if field[0].lower() not in given), *self.headers]
+        return h11.Request(
+            method=self.method.encode("latin-1"),
+            target=self.target.encode("latin-1"),
+            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields],
+        )
 
 
 def question(
@@ -175,6 +179,11 @@ async def ask(site: Site, asked: Question, answers: Answers, limit: float) -> No
     A client that has waited so long leaves, which ends most requests with 499. Raises `CannotAsk`.
     """
     listener, address = listener_for(site, asked)
+    http = h11.Connection(h11.CLIENT)
+    try:
+        data = (http.send(asked.request) or b"") + (http.send(h11.EndOfMessage()) or b"")
+    except h11.LocalProtocolError as error:
+        raise CannotAsk(f"the request is malformed: {error}") from None
     ours, theirs = _pair()
     with ours, theirs:
         connection = Connection(
@@ -191,7 +200,7 @@ async def ask(site: Site, asked: Question, answers: Answers, limit: float) -> No
             nursery.start_soon(server.run)
             nursery.start_soon(serve)
             with trio.move_on_after(limit) as client:
-                nursery.start_soon(_visit, ours, asked)
+                nursery.start_soon(_visit, ours, asked, data, http)
                 await answers.come.wait()
             if client.cancelled_caught:
                 answers.given_up = True
@@ -213,14 +222,18 @@ def _pair() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-async def _visit(sock: socket.socket, asked: Question) -> None:
-    """The client: its handshake, its request, and all that comes is read over."""
-    # The far side tells what has gone wrong.
-    with contextlib.suppress(Failed):
-        await _converse(sock, asked)
+async def _visit(
+    sock: socket.socket, asked: Question, request: bytes, http: h11.Connection
+) -> None:
+    """The client: its TLS handshake and its request; the response is read and ignored."""
+    # The proxy's side reports what has gone wrong.
+    with contextlib.suppress(Failed, h11.RemoteProtocolError):
+        await _converse(sock, asked, request, http)
 
 
-async def _converse(sock: socket.socket, asked: Question) -> None:
+async def _converse(
+    sock: socket.socket, asked: Question, request: bytes, http: h11.Connection
+) -> None:
     forever = float("inf")
     if asked.scheme == "https":
         stream: SocketStream = TLSStream(
@@ -230,7 +243,10 @@ async def _converse(sock: socket.socket, asked: Question) -> None:
         await stream.do_handshake(forever)
     else:
         stream = SocketStream(sock, Side.UPSTREAM)
-    await stream.send_all(asked.head, forever)
-    while await stream.receive_some(forever):
-        pass
+    await stream.send_all(request, forever)
+    while not isinstance(event := http.next_event(), h11.EndOfMessage):
+        if event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
+            break
+        if event is h11.NEED_DATA:
+            http.receive_data(await stream.receive_some(forever))
     stream.shutdown()

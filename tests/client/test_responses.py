@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import h11
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sniproxy.client.response_writer import ResponseWriter
 from sniproxy.config.model import Server
@@ -67,6 +71,47 @@ def written(
     kept = trio.run(write)
     head, _, body = wire.data.partition(b"\r\n\r\n")
     return head.split(b"\r\n"), body, kept, noted
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=40), max_size=5),
+    st.booleans(),
+    st.sampled_from(["GET", "HEAD"]),
+    st.sampled_from([200, 204, 206, 304, 404]),
+    st.booleans(),
+)
+def test_h11_reads_a_response_as_it_was_meant(
+    tmp_path_factory: pytest.TempPathFactory,
+    pieces: list[bytes],
+    known_length: bool,
+    method: str,
+    status: int,
+    may_keep: bool,
+) -> None:
+    server = servers(tmp_path_factory.mktemp("h11"), "server { }")[0]
+    wire = Wire()
+    context = facts(request(method=method, headers=(("Host", "a"),)), server)
+    body = b"".join(pieces)
+    length = len(body) if known_length else None
+    response = Response(status, Pieces(pieces), content_type="a/b", content_length=length)
+    writer = ResponseWriter(cast(SocketStream, wire))
+    keep = trio.run(partial(writer.write, context, response, may_keep=may_keep))
+    judge = h11.Connection(h11.CLIENT)
+    judge.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
+    judge.send(h11.EndOfMessage())
+    judge.receive_data(wire.data)
+    if not keep:
+        judge.receive_data(b"")
+    head = judge.next_event()
+    assert isinstance(head, h11.Response)
+    assert head.status_code == status
+    received = b""
+    while isinstance(event := judge.next_event(), h11.Data):
+        received += event.data
+    assert isinstance(event, h11.EndOfMessage)
+    assert received == (b"" if method == "HEAD" or status in (204, 304) else body)
+    assert (judge.their_state is h11.DONE) is keep
+    assert judge.trailing_data[0] == b""
 
 
 KEPT, CLOSED, CHUNKED = (
