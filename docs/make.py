@@ -13,6 +13,7 @@ from pathlib import Path
 from sniproxy.config.directives.row import Row, Status
 from sniproxy.config.directives.table import ROWS
 from sniproxy.variables.table import ROWS as VARIABLES
+
 from sniproxy.version import NGINX_VERSION
 
 HERE = Path(__file__).parent

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Literal
 import trio
 
 from . import config as configuration
-from .config.directives.log import ErrorLog
+from .config.directives.log import ErrorLogDirective
 from .config.model import Config
 from .in_thread import Changes, Loop, in_thread
-from .logs.error import Target
-from .logs.records import ErrorRecord, error_record
+from .logs.error import LogTarget
+from .logs.parser import ErrorRecord, parse_error_line
 from .message import ConfigError, Handshake, Level
 from .server import Server
 from .site import build_site
@@ -39,7 +39,7 @@ Configuration = str | os.PathLike[str] | Config
 Syntax = Literal["nginx", "toml"]
 Folder = str | os.PathLike[str]
 
-_QUIET = (ErrorLog("stderr", Level.EMERG),)
+_QUIET = (ErrorLogDirective("stderr", Level.EMERG),)
 """Where lines go that no `error_log` claims: they are records, and stderr is the tests' own."""
 
 
@@ -54,7 +54,7 @@ class Records:
 
     def write(self, line: str) -> None:
         """The error log's observer."""
-        record = error_record(line)
+        record = parse_error_line(line)
         if record is not None:
             self.errors.append(record)
             self.changes.notify()
@@ -143,7 +143,7 @@ class Proxy(RunningProxy):
             loaded,
             paths,
             default_error_log=_QUIET,
-            observers=[Target(self.records, Level.INFO), *([watch.observer] if watch else ())],
+            observers=[LogTarget(self.records, Level.INFO), *([watch.observer] if watch else ())],
             access_observer=_Accesses(self.records),
             state=self._state,
         )

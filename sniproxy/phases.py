@@ -116,9 +116,9 @@ class Phases:
         while True:
             found = self.server.find(self.facts)
             location = found.location
-            limited = location.settings.limited
+            limited = location.settings.limit_except
             if limited is not None and self.facts.method not in limited.methods:
-                location = self.server.running[limited.inside]
+                location = self.server.running[limited.location]
             self._enter(location)
             if location.settings.core.internal and not self.facts.internal:
                 return Special(404)
@@ -151,7 +151,7 @@ class Phases:
     async def _subrequest(self, uri: str) -> tuple[Response, Facts]:
         """What `uri` of this server answers to the same head without its body."""
         facts = self.facts.subrequest(uri)
-        log = self.log.of_subrequest(uri)
+        log = self.log.for_subrequest(uri)
         phases = Phases(self.server, facts, _Bodiless(self.client), log)
         response = (await phases.response()).without_body()
         facts.status = response.status
@@ -245,7 +245,7 @@ class Phases:
 
     def _with_detail(self, page: Response, lines: tuple[str, ...]) -> Response:
         # All that is known of causes is read by the first page that tells of one.
-        from .handlers.detail import with_detail
+        from .handlers.error_detail import with_detail
 
         return with_detail(page, lines, self.facts, self.log)
 

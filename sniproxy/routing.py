@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .config.directives.core import ServerName
-from .config.final import walk
 from .config.model import Location, Server
+from .config.postconf import walk
 from .config.wildcards import WildcardNames
 
 

@@ -10,9 +10,9 @@ from contextlib import ExitStack
 import trio
 
 from .. import config
-from ..config.directives.log import ErrorLog as ErrorLogSaid
+from ..config.directives.log import ErrorLogDirective as ErrorLogSaid
 from ..config.model import Config
-from ..logs.error import ErrorLog, Target
+from ..logs.error import ErrorLog, LogTarget
 from ..logs.sinks import Sinks, StderrSink
 from ..message import ConfigError, Level
 from ..site import Prepared, Site, prepare
@@ -80,7 +80,7 @@ class _Run:
         except ConfigError as error:
             _say(f"[alert] could not open error log file: {error}")
         else:
-            self.log = ErrorLog([Target(sink, Level.NOTICE)])
+            self.log = ErrorLog([LogTarget(sink, Level.NOTICE)])
 
     def _main(self, closed_at_last: ExitStack) -> int:
         loaded = config.load(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import trio
 
 from .. import config
-from ..logs.sinks import SilentSinks
+from ..logs.sinks import NullSinks
 from ..message import ConfigError, Header, Level
 from ..site import prepare
 from ..site.paths import Paths
@@ -90,7 +90,7 @@ def _traced(file: str, asked: Question) -> Answers:
         print(f"sniproxy: [{Level.WARN.word}] {warning}", file=sys.stderr)
     answers = Answers()
     watch = Watch(answers.told)
-    site = prepared.open(observers=[watch.observer], sinks=SilentSinks())
+    site = prepared.open(observers=[watch.observer], sinks=NullSinks())
     try:
         watch.attach(site, alone=True)
         # Elsewhere Ctrl-C could strike between a task and its start, which Python would tell of.

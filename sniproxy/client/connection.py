@@ -102,7 +102,7 @@ class ClientConnection:
             with self.leaving:
                 await self._serve()
         except Failed as failed:
-            self.log.failure(failed.failure)
+            self.log.write_failure(failed.failure)
         finally:
             self.stream.close()
             if self.departure is not None:
@@ -210,7 +210,7 @@ class ClientConnection:
 
     def _note_kept_connection_closed(self, errno: int | None) -> None:
         text = f"client {self.log.client} closed keepalive connection"
-        self.log.write_bare(Level.INFO, Failure(text, errno=errno).message)
+        self.log.write_no_context(Level.INFO, Failure(text, errno=errno).message)
 
     async def _serve_request(self) -> bool:
         """Read and answer one request; whether another may follow."""
@@ -272,7 +272,7 @@ class ClientConnection:
                 self.log.action = "sending to client"
             return await self._send(facts, response)
         except Failed as failed:
-            self.log.failure(failed.failure)
+            self.log.write_failure(failed.failure)
             return False
         except BaseException:
             # Cancelled, alone or in groups.
@@ -341,7 +341,7 @@ class ClientConnection:
         try:
             await self.writer.early_hints(facts, headers)
         except Failed as failed:
-            self.log.failure(failed.failure)
+            self.log.write_failure(failed.failure)
             raise ClientFailed(Response(500, silent=True)) from None
 
     # --- the answer on the wire ---
@@ -416,7 +416,7 @@ class ClientConnection:
             await self.writer.write(facts, response, may_keep=False)
             await close_in_order(self.stream, facts.location.core, unread=True)
         except Failed as failed:
-            self.log.failure(failed.failure)
+            self.log.write_failure(failed.failure)
         finally:
             self._log_access(phases.location, facts)
         return False

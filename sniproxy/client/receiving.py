@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from ..facts import Facts
-from ..http.chunks import BadChunk, TooLargeBody
+from ..http.chunks import BodyTooLargeError, MalformedChunkError
 from ..logs.error import ConnectionLog
 from ..message import Failed, FailureClass, Level, Request, Response, Special
 from ..tls.stream import SocketStream
@@ -51,7 +51,7 @@ class Reception:
             self.begun = True
             try:
                 self.spooled = await self._reader.body(facts, self._log.write)
-            except (BadChunk, TooLargeBody, Failed) as error:
+            except (MalformedChunkError, BodyTooLargeError, Failed) as error:
                 return self._failure(error)
         return self.spooled
 
@@ -72,20 +72,22 @@ class Reception:
         )
         return self.arriving
 
-    def _failure(self, error: BadChunk | TooLargeBody | Failed) -> Special | Response:
+    def _failure(
+        self, error: MalformedChunkError | BodyTooLargeError | Failed
+    ) -> Special | Response:
         """What becomes of a request whose body is wrong, or does not come to its end."""
-        if isinstance(error, BadChunk):
+        if isinstance(error, MalformedChunkError):
             self._log.write(Level.ERROR, str(error))
             return Special(400)
-        if isinstance(error, TooLargeBody):
+        if isinstance(error, BodyTooLargeError):
             text = f"client intended to send too large chunked body: {error} bytes"
             self._log.write(Level.ERROR, text)
             return Special(413)
         if error.failure.kind is FailureClass.INTERNAL:
-            self._log.failure(error.failure)
+            self._log.write_failure(error.failure)
             return Special(500)
         if error.failure.kind is not FailureClass.TIMEOUT:
-            self._log.failure(error.failure)
+            self._log.write_failure(error.failure)
         return Response(status_of(error.failure), silent=True)
 
     async def _pieces(self, facts: Facts) -> AsyncIterator[bytes]:
@@ -94,7 +96,7 @@ class Reception:
             async for piece, length in self._reader.pieces(facts, timeout):
                 facts.request_length += length
                 yield piece
-        except (BadChunk, TooLargeBody, Failed) as error:
+        except (MalformedChunkError, BodyTooLargeError, Failed) as error:
             raise ClientFailed(self._failure(error)) from None
 
     async def _rest(self, facts: Facts) -> SpooledBody:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import trio
 
 from ..facts import Facts
-from ..http.chunks import BadChunk, ChunkReader, TooLargeBody
+from ..http.chunks import BodyTooLargeError, ChunkReader, MalformedChunkError
 from ..http.head import BadRequest, HeadReader, HeadRules, ParsedHead
 from ..message import Failed, Failure, FailureClass, Level
 from ..tls.stream import SocketStream
@@ -105,7 +105,7 @@ class RequestReader:
             try:
                 await self._read_body(facts, lambda data: None, core.lingering_timeout)
                 whole = True
-            except (Failed, BadChunk, TooLargeBody):
+            except (Failed, MalformedChunkError, BodyTooLargeError):
                 pass
         return whole
 
@@ -117,7 +117,7 @@ class RequestReader:
         chunks = ChunkReader(limit=facts.location.core.client_max_body_size)
         try:
             chunks.feed(bytes(self.buffer))
-        except (BadChunk, TooLargeBody):
+        except (MalformedChunkError, BodyTooLargeError):
             return True
         return chunks.done
 
@@ -140,8 +140,8 @@ class RequestReader:
             while not chunks.done:
                 data = await self._more(timeout)
                 decoded = chunks.feed(data)
-                self.buffer[:0] = chunks.rest
-                yield decoded, len(data) - len(chunks.rest)
+                self.buffer[:0] = chunks.leftover
+                yield decoded, len(data) - len(chunks.leftover)
             return
         left = request.content_length or 0
         while left:

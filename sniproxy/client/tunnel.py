@@ -45,10 +45,10 @@ async def tunnel(
                 nursery.start_soon(both.pump, from_client, upstream.send)
                 await both.pump(upstream.receive, to_client)
             if silence.cancelled_caught:
-                log.failure(LATE)
+                log.write_failure(LATE)
                 nursery.cancel_scope.cancel()
     except Failed as failed:
-        log.failure(failed.failure)
+        log.write_failure(failed.failure)
     finally:
         upstream.end()
 
@@ -83,5 +83,5 @@ class _Both:
                 await send(data)
                 self.heard()
         except Failed as failed:
-            self._log.failure(failed.failure)
+            self._log.write_failure(failed.failure)
         self._everything.cancel()

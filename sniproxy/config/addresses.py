@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from ..names import is_ipv4
-from .directives.kinds import parse_number
+from .directives.slots import parse_number
 
 
 class AddressError(Exception):

@@ -8,20 +8,20 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from ..message import ConfigError
-from .checks import ParseChecks
 from .directives.access import Access
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
 from .directives.headers import Headers
 from .directives.log import Log
-from .directives.process import Events, Main
+from .directives.main import Events, Main
+from .directives.maps import MapVariable
 from .directives.proxy import Proxy
 from .directives.rewrite import If, Rewrite
 from .directives.ssl import Ssl
-from .directives.tables import Defined
 from .directives.upstream import UpstreamGroup
-from .final import IsVariable, check_http
 from .model import Config, Group, Http, LimitExcept, Location, Server
+from .parse_checks import ParseChecks
+from .postconf import IsVariable, check_http
 from .reader import Block, Reader, items_of
 from .tokens import read_statements
 from .tree import COMMAND_LINE
@@ -30,7 +30,7 @@ Syntax = Literal["nginx", "toml"]
 Level = Mapping[str, Any]
 
 
-def any_variable(name: str) -> bool:
+def accept_any_variable(name: str) -> bool:
     """For callers who leave the question which variables exist to others."""
     return True
 
@@ -41,7 +41,7 @@ def load(
     conf_prefix: str | None = None,
     prefix: str | os.PathLike[str] = "",
     directives: str = "",
-    is_variable: IsVariable = any_variable,
+    is_variable: IsVariable = accept_any_variable,
     any_port: bool = False,
 ) -> Config:
     """Read the configuration file `path`: TOML if it is called `*.toml`, nginx.conf otherwise.
@@ -68,7 +68,7 @@ def parse(
     conf_prefix: str = "",
     prefix: str | os.PathLike[str] = "",
     directives: str = "",
-    is_variable: IsVariable = any_variable,
+    is_variable: IsVariable = accept_any_variable,
     any_port: bool = False,
 ) -> Config:
     """Read a configuration at hand, without a file; `name` is what messages call it.
@@ -131,7 +131,7 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
     """The frozen form of an `http {}` block below the main level."""
     return Http(
         servers=tuple(
-            _server(block, http.values, main, prefix, checks.defined)
+            _server(block, http.values, main, prefix, checks.map_variables)
             for block in http.named("server")
         ),
         groups={
@@ -147,7 +147,7 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
 
 
 def _server(
-    block: Block, http: Level, main: Level, prefix: str, defined: Mapping[str, Defined]
+    block: Block, http: Level, main: Level, prefix: str, defined: Mapping[str, MapVariable]
 ) -> Server:
     settings = _LocationSettings(
         CoreLocation.resolve(block.values, http),
@@ -164,7 +164,7 @@ def _server(
         outside=_location(block, LocationName("", ""), settings),
         place=block.place,
         prefix=prefix,
-        defined=defined,
+        map_variables=defined,
     )
 
 
@@ -193,13 +193,13 @@ class _LocationSettings:
 
     def below(self, level: Level, name: LocationName) -> _LocationSettings:
         return _LocationSettings(
-            self.core.below(level),
-            self.log.below(level),
-            self.proxy.below(level).placed(name.name),
-            self.rewrite.below(level),
-            self.files.below(level),
-            self.headers.below(level),
-            self.access.below(level),
+            self.core.merge(level),
+            self.log.merge(level),
+            self.proxy.merge(level).bind_location(name.name),
+            self.rewrite.merge(level),
+            self.files.merge(level),
+            self.headers.merge(level),
+            self.access.merge(level),
         )
 
     def location(self, name: LocationName, nested: tuple[Location, ...], block: Block) -> Location:

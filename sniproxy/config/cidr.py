@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..names import is_ipv4
-from .directives.kinds import parse_number
+from .directives.slots import parse_number
 
 
 @dataclass(frozen=True, slots=True)

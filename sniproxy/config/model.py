@@ -9,12 +9,12 @@ from .directives.access import Access
 from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.files import Files
 from .directives.headers import Headers
-from .directives.log import ErrorLog, Log, LogFormat
-from .directives.process import Events, Main
+from .directives.log import ErrorLogDirective, Log, LogFormat
+from .directives.main import Events, Main
+from .directives.maps import MapVariable
 from .directives.proxy import Proxy
 from .directives.rewrite import If, Rewrite
 from .directives.ssl import Ssl
-from .directives.tables import Defined
 from .directives.upstream import UpstreamGroup
 from .tree import Place
 
@@ -27,7 +27,7 @@ class LimitExcept:
 
     methods: frozenset[str]
     """Those that it is not for."""
-    inside: Location
+    location: Location
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class Location:
     headers: Headers | None
     """None where nothing is added."""
     access: Access
-    limited: LimitExcept | None
+    limit_except: LimitExcept | None
     """What counts for some methods instead."""
     locations: tuple[Location, ...]
     """Nested ones, in file order."""
@@ -52,9 +52,9 @@ class Location:
     @property
     def conditional(self) -> tuple[Location, ...]:
         """Those inside an `if` or a `limit_except` here."""
-        inside = [said.inside for said in self.rewrite.statements if isinstance(said, If)]
-        if self.limited is not None:
-            inside.append(self.limited.inside)
+        inside = [said.location for said in self.rewrite.statements if isinstance(said, If)]
+        if self.limit_except is not None:
+            inside.append(self.limit_except.location)
         return tuple(inside)
 
 
@@ -69,7 +69,7 @@ class Server:
     place: Place
     prefix: str = ""
     """Where relative names of files start from."""
-    defined: Mapping[str, Defined] = field(default_factory=dict)
+    map_variables: Mapping[str, MapVariable] = field(default_factory=dict)
     """The variables that tables define, by lower-cased name."""
 
     @property
@@ -114,7 +114,7 @@ class Config:
     file: str
     main: Main
     events: Events
-    error_log: tuple[ErrorLog, ...]
+    error_log: tuple[ErrorLogDirective, ...]
     """Of the main level; empty where it says nothing."""
     http: Http | None
     sources: tuple[tuple[str, str], ...]

@@ -54,7 +54,7 @@ _CLASSES = {
 }
 
 # PCRE's own, which Python's engine has nothing for.
-_BEYOND = re.compile(r"\\[KpPXCGgo]|\(\?(?:[|R&(C]|[+-]?[0-9])|\(\*|\[:\^?\w*:\]")
+_UNSUPPORTED = re.compile(r"\\[KpPXCGgo]|\(\?(?:[|R&(C]|[+-]?[0-9])|\(\*|\[:\^?\w*:\]")
 
 # What Python's parser says, PCRE2's words for it, and how much farther PCRE2 has come.
 _PCRE_WORDS = (
@@ -86,7 +86,7 @@ def compile_regex(pattern: str, *, caseless: bool = False) -> re.Pattern[str]:
     try:
         return re.compile(python, re.ASCII | (re.IGNORECASE if caseless else 0))
     except (re.error, OverflowError, RecursionError) as error:
-        if beyond := _BEYOND.search(pattern):
+        if beyond := _UNSUPPORTED.search(pattern):
             raise RegexError(
                 f'"{beyond[0]}" in the regex "{pattern}" is not supported by sniproxy'
             ) from None
@@ -140,14 +140,14 @@ def _piece(match: re.Match[str]) -> str:
 def _set_piece(match: re.Match[str]) -> str:
     name = match["name"]
     if name:
-        return _CLASSES.get(name) or _outside(_CLASSES.get(name[1:]), match[0])
+        return _CLASSES.get(name) or _complement(_CLASSES.get(name[1:]), match[0])
     if match["escape"] is not None:
         return _SET_ESCAPES.get(match["escape"], match[0])
     # Python keeps doubled signs for set operations to come; PCRE has none.
     return "\\" + match["plain"]
 
 
-def _outside(inside: str | None, unknown: str) -> str:
+def _complement(inside: str | None, unknown: str) -> str:
     """The characters of a negated class, spelled out."""
     if inside is None:
         return unknown

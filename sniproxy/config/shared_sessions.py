@@ -17,14 +17,16 @@ from .tree import Place
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class ConfigWarning:
     """What to say, and the `proxy_pass` to say it of."""
 
     text: str
     place: Place
 
 
-def shared_sessions(locations: Iterable[Location], groups: Collection[str]) -> Iterator[Advice]:
+def shared_sessions(
+    locations: Iterable[Location], groups: Collection[str]
+) -> Iterator[ConfigWarning]:
     """One warning an upstream; `groups` are the lower-cased names of `upstream` blocks."""
     first: dict[tuple[str, int], Location] = {}
     warned: set[tuple[str, int]] = set()
@@ -40,8 +42,8 @@ def shared_sessions(locations: Iterable[Location], groups: Collection[str]) -> I
         differing = list(_differing(other.proxy, location.proxy))
         if differing and upstream not in warned:
             warned.add(upstream)
-            yield Advice(
-                f"{_shown(other)} and {_shown(location)} share the TLS sessions of"
+            yield ConfigWarning(
+                f"{_describe(other)} and {_describe(location)} share the TLS sessions of"
                 f' "{target.proxy_host}" and differ in {" and ".join(differing)}:'
                 " a resumed session keeps the certificate and the verdict of the first one"
                 ' (cure: "proxy_ssl_session_reuse off")',
@@ -68,6 +70,6 @@ def _uses_name(proxy: Proxy) -> bool:
     return proxy.proxy_ssl_verify or proxy.proxy_ssl_server_name
 
 
-def _shown(location: Location) -> str:
+def _describe(location: Location) -> str:
     name = location.name
     return f'location "{" ".join(filter(None, (name.modifier, name.name)))}"'

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..message import ConfigError
-from .directives import table
+from .directives import registry
 from .directives.core import MODIFIERS
-from .directives.kinds import flag
-from .directives.row import LOCATION, MAIN, SERVER, TABLE, TYPES, Context, Row, Status
-from .lines import Lines, key_lines
+from .directives.directive import LOCATION, MAIN, SERVER, TABLE, TYPES, Context, Directive, Status
+from .directives.slots import flag
 from .tokens import read_statements
+from .toml_lines import Lines, key_lines
 from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement
 
 _WHERE = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
@@ -35,11 +35,11 @@ _OFF_TOO = frozenset({"access_log", "server_tokens", "ssl_session_cache", "direc
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Entry:
     """One statement, with what stands in the block that it opens."""
 
     statement: Statement
-    inside: Iterator[_Said] | None = None
+    inside: Iterator[_Entry] | None = None
 
 
 def read_toml(text: str, file: str, context: Context = MAIN) -> Iterator[Item]:
@@ -96,27 +96,29 @@ class _Table:
         self._context = context
         self._lines = lines
 
-    def read(self, inside: dict[str, Any]) -> Iterator[_Said]:
+    def read(self, inside: dict[str, Any]) -> Iterator[_Entry]:
         if self._context in (TYPES, TABLE):
             yield from self._entries(inside)
             return
-        directives: list[tuple[str, Row, Any]] = []
+        directives: list[tuple[str, Directive, Any]] = []
         for key, value in inside.items():
             directives.append((key, self._row(key), value))
-        directives.sort(key=lambda said: (said[1].opens is not None, said[1].name != "log_format"))
+        directives.sort(
+            key=lambda said: (said[1].opens_context is not None, said[1].name != "log_format")
+        )
         for key, row, value in directives:
             if row.status in (Status.NOT_YET, Status.REFUSED):
                 # Refused whatever it says, so what it says need not be understood.
                 args = ("",) * row.arity.least
-                place = self._place(self._lines.at(key))
-                yield _Said(Statement(row.name, args, place, row.opens is not None))
-            elif row.opens is None:
-                for words, lines in self._statements(row, value, self._lines.at(key)):
-                    yield _Said(Statement(row.name, words, self._place(lines)))
+                place = self._place(self._lines.child(key))
+                yield _Entry(Statement(row.name, args, place, row.opens_context is not None))
+            elif row.opens_context is None:
+                for words, lines in self._statements(row, value, self._lines.child(key)):
+                    yield _Entry(Statement(row.name, words, self._place(lines)))
             else:
-                yield from self._blocks(row, value, self._lines.at(key))
+                yield from self._blocks(row, value, self._lines.child(key))
 
-    def _entries(self, inside: dict[str, Any]) -> Iterator[_Said]:
+    def _entries(self, inside: dict[str, Any]) -> Iterator[_Entry]:
         """The lines of a table: of media types the endings of each, in a list or a string;
         of variables the value, `true` where there is none.
         """
@@ -126,62 +128,62 @@ class _Table:
                 words = value.split() if self._context is TYPES else [value]
             elif value is True and self._context is TABLE:
                 words = []
-            lines = self._lines.at(key)
+            lines = self._lines.child(key)
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
                 found = _TYPES.get(type(value), "a date or time")
                 raise self._place(lines).error(
                     f'invalid type of "{_text(key)}": {found} instead of a string or a list'
                 )
             args = tuple([_text(word) for word in words])
-            yield _Said(Statement(_text(key), args, self._place(lines)))
+            yield _Entry(Statement(_text(key), args, self._place(lines)))
 
     def _place(self, lines: Lines) -> Place:
         return Place(self._file, lines.line)
 
-    def _row(self, key: str) -> Row:
+    def _row(self, key: str) -> Directive:
         name = _text(key)
-        place = self._place(self._lines.at(key))
-        row = table.find(name, self._context)
+        place = self._place(self._lines.child(key))
+        row = registry.find(name, self._context)
         if row is not None:
             return row
         if name == "rules" and self._context in (SERVER, LOCATION):
             raise place.error('"rules" is not supported by sniproxy yet')
-        if name in table.BY_NAME:
+        if name in registry.BY_NAME:
             raise place.error(f'"{name}" directive is not allowed here')
         raise place.error(f'unknown directive "{name}"{_hint(name, self._context)}')
 
-    def _blocks(self, row: Row, value: Any, lines: Lines) -> Iterator[_Said]:
+    def _blocks(self, row: Directive, value: Any, lines: Lines) -> Iterator[_Entry]:
         """The blocks of one key: a table, a list of tables, or tables by name."""
         if not row.arity.least:
             items = value if isinstance(value, list) else [value]
             for index, item in enumerate(items):
-                below = lines.at(index) if isinstance(value, list) else lines
+                below = lines.child(index) if isinstance(value, list) else lines
                 yield self._block(row, (), item, below)
             return
         if not isinstance(value, dict):
             raise self._wrong_type(row, value, "a table of tables by name", lines)
         for name, item in value.items():
-            yield self._block(row, _block_words(row, _text(name)), item, lines.at(name))
+            yield self._block(row, _block_words(row, _text(name)), item, lines.child(name))
 
-    def _block(self, row: Row, words: tuple[str, ...], value: Any, lines: Lines) -> _Said:
+    def _block(self, row: Directive, words: tuple[str, ...], value: Any, lines: Lines) -> _Entry:
         if not isinstance(value, dict):
             raise self._wrong_type(row, value, "a table", lines)
-        assert row.opens is not None
+        assert row.opens_context is not None
         statement = Statement(row.name, words, self._place(lines), opens_block=True)
-        return _Said(statement, _Table(self._file, row.opens, lines).read(value))
+        return _Entry(statement, _Table(self._file, row.opens_context, lines).read(value))
 
     def _statements(
-        self, row: Row, value: Any, lines: Lines
+        self, row: Directive, value: Any, lines: Lines
     ) -> Iterator[tuple[tuple[str, ...], Lines]]:
         """The arguments of each statement that one key makes."""
         if isinstance(value, list):
             for index, item in enumerate(value):
                 if isinstance(item, list):
-                    raise self._wrong_type(row, item, _wanted(row), lines.at(index))
-                yield from self._statements(row, item, lines.at(index))
+                    raise self._wrong_type(row, item, _wanted(row), lines.child(index))
+                yield from self._statements(row, item, lines.child(index))
         elif isinstance(value, dict) and row.arity.least == 2:
             for key, item in value.items():
-                below = lines.at(key)
+                below = lines.child(key)
                 for one in item if isinstance(item, list) else [item]:
                     yield (_text(key), self._scalar(row, one, below)), below
         elif value is True and not row.arity.least:
@@ -193,17 +195,17 @@ class _Table:
         else:
             yield (self._scalar(row, value, lines),), lines
 
-    def _scalar(self, row: Row, value: Any, lines: Lines) -> str:
+    def _scalar(self, row: Directive, value: Any, lines: Lines) -> str:
         if isinstance(value, str):
             return _text(value)
         if isinstance(value, bool):
-            if row.kind is flag or row.name in _OFF_TOO:
+            if row.slot is flag or row.name in _OFF_TOO:
                 return "on" if value else "off"
-        elif isinstance(value, int | float) and row.kind is not flag:
+        elif isinstance(value, int | float) and row.slot is not flag:
             return str(value)
         raise self._wrong_type(row, value, _wanted(row), lines)
 
-    def _words(self, row: Row, value: str, lines: Lines) -> tuple[str, ...]:
+    def _words(self, row: Directive, value: str, lines: Lines) -> tuple[str, ...]:
         """The arguments that a string holds as nginx.conf would have them."""
         if not value:
             return ("",)
@@ -219,7 +221,7 @@ class _Table:
             "stands outside of them that ends a directive"
         )
 
-    def _wrong_type(self, row: Row, value: Any, wanted: str, lines: Lines) -> ConfigError:
+    def _wrong_type(self, row: Directive, value: Any, wanted: str, lines: Lines) -> ConfigError:
         found = _TYPES.get(type(value), "a date or time")
         return self._place(lines).error(
             f'invalid type of "{row.name}": {found} instead of {wanted}'
@@ -236,19 +238,19 @@ _TYPES = {
 }
 
 
-def _wanted(row: Row) -> str:
-    if row.kind is flag or row.arity.most == 0:
+def _wanted(row: Directive) -> str:
+    if row.slot is flag or row.arity.most == 0:
         return "true or false"
     return "a string, a list or a table" if row.arity.least == 2 else "a string or a list"
 
 
-def _block_words(row: Row, name: str) -> tuple[str, ...]:
+def _block_words(row: Directive, name: str) -> tuple[str, ...]:
     """The arguments of a named block; a location's key has its modifier in front."""
-    if row.opens is LOCATION:
+    if row.opens_context is LOCATION:
         modifier, _, rest = name.partition(" ")
         if modifier in MODIFIERS and rest.strip():
             return modifier, rest.strip()
-    if row.opens is TABLE:
+    if row.opens_context is TABLE:
         return tuple(name.rsplit(maxsplit=row.arity.most or 1))
     return (name,)
 
@@ -256,7 +258,7 @@ def _block_words(row: Row, name: str) -> tuple[str, ...]:
 def _hint(name: str, context: Context) -> str:
     known = [
         row.name
-        for row in table.ROWS
+        for row in registry.DIRECTIVES
         if context in row.contexts and row.status in (Status.WORKS, Status.NO_EFFECT)
     ]
     close = difflib.get_close_matches(name[:100], known, n=1)

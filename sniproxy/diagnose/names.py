@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..config.directives.proxy import Proxy, ProxyPass
-from ..config.final import walk
 from ..config.model import Config, Http, Location, Server
+from ..config.postconf import walk
 from ..facts import Connection, Facts
 from ..message import Request
 from ..names import verified, why_not_sent, without_port

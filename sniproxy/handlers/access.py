@@ -18,16 +18,16 @@ from ..logs.error import ConnectionLog
 from ..message import Failure, Header, Level, Response, Special
 from ..variables import lookup
 from ..variables.core import basic_credentials
-from .passwords import UnknownFormat, fits, password_of
+from .auth_basic import UnknownHashError, find_user, verify_password
 
-ALLOWED = 0
+OK = 0
 """What a check says that lets a request in."""
 FORBIDDEN, UNAUTHORIZED = 403, 401
 FORBIDDEN_BY_RULE = "access forbidden by rule"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AccessResult:
     """What a check says: `ALLOWED`, or a status and the fields that go with it."""
 
     status: int
@@ -52,13 +52,13 @@ class AccessPhase:
         """What is answered instead; None where the request may go on."""
         said = self.said
         any_is_enough = said.satisfy == "any"
-        refused: Verdict | None = None
+        refused: AccessResult | None = None
         challenges: tuple[Header, ...] = ()
         for check in (self._rules, self._password, self._request):
             verdict = await check(facts, log, subrequest)
             if verdict is None:
                 continue
-            if verdict.status == ALLOWED:
+            if verdict.status == OK:
                 if any_is_enough:
                     return None
                 continue
@@ -66,7 +66,7 @@ class AccessPhase:
                 return await self._refused(verdict, challenges, log)
             challenges += verdict.headers
             if refused is None or refused.status != UNAUTHORIZED:
-                refused = Verdict(verdict.status)
+                refused = AccessResult(verdict.status)
         if refused is None:
             return None
         if refused.status == FORBIDDEN:
@@ -74,7 +74,7 @@ class AccessPhase:
         return await self._refused(refused, challenges, log)
 
     async def _refused(
-        self, verdict: Verdict, challenges: tuple[Header, ...], log: ConnectionLog
+        self, verdict: AccessResult, challenges: tuple[Header, ...], log: ConnectionLog
     ) -> Special:
         if verdict.status == UNAUTHORIZED and self.said.auth_delay:
             log.write(Level.INFO, "delaying unauthorized request")
@@ -85,21 +85,21 @@ class AccessPhase:
 
     async def _rules(
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
-    ) -> Verdict | None:
-        rule = fitting(self.said.rules, facts.connection.client_address)
+    ) -> AccessResult | None:
+        rule = match_rule(self.said.rules, facts.connection.client_address)
         if rule is None:
             return None
         if not rule.denies:
-            return Verdict(ALLOWED)
+            return AccessResult(OK)
         if self.said.satisfy == "all":
             log.write(Level.ERROR, FORBIDDEN_BY_RULE)
-        return Verdict(FORBIDDEN)
+        return AccessResult(FORBIDDEN)
 
     # --- passwords ---
 
     async def _password(
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
-    ) -> Verdict | None:
+    ) -> AccessResult | None:
         said = self.said
         if said.auth_basic is None or said.auth_basic_user_file is None:
             return None
@@ -108,7 +108,7 @@ class AccessPhase:
         if realm == "off":
             return None
         credentials = basic_credentials(facts.request.header("authorization"))
-        asks = Verdict(UNAUTHORIZED, (("WWW-Authenticate", f'Basic realm="{realm}"'),))
+        asks = AccessResult(UNAUTHORIZED, (("WWW-Authenticate", f'Basic realm="{realm}"'),))
         if credentials is None:
             log.write(Level.INFO, "no user/password was provided for basic authentication")
             return asks
@@ -118,26 +118,26 @@ class AccessPhase:
             path = f"{self.conf_prefix}/{path}"
         try:
             with open(path.encode("latin-1"), "rb") as file:
-                kept = password_of(file.read(), user.encode("latin-1"))
+                kept = find_user(file.read(), user.encode("latin-1"))
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
             level = Level.ERROR if missing else Level.CRIT
             operation = "read()" if isinstance(error, IsADirectoryError) else "open()"
-            log.failure(Failure(f'{operation} "{path}" failed', level, errno=error.errno))
-            return Verdict(FORBIDDEN if missing else 500)
+            log.write_failure(Failure(f'{operation} "{path}" failed', level, errno=error.errno))
+            return AccessResult(FORBIDDEN if missing else 500)
         if kept is None:
             log.write(Level.ERROR, f'user "{user}" was not found in "{path}"')
             return asks
         try:
-            if fits(password.encode("latin-1"), kept):
-                return Verdict(ALLOWED)
-        except UnknownFormat:
+            if verify_password(password.encode("latin-1"), kept):
+                return AccessResult(OK)
+        except UnknownHashError:
             log.write(
                 Level.ERROR,
                 f'the password of user "{user}" in "{path}" is kept in a format that is not '
                 "supported by sniproxy",
             )
-            return Verdict(500)
+            return AccessResult(500)
         log.write(Level.ERROR, f'user "{user}": password mismatch')
         return asks
 
@@ -145,21 +145,21 @@ class AccessPhase:
 
     async def _request(
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
-    ) -> Verdict | None:
+    ) -> AccessResult | None:
         said = self.said
         if not said.auth_request:
             return None
         response, asked = await subrequest(said.auth_request)
-        keep(said.auth_request_set, asked, facts)
+        set_auth_variables(said.auth_request_set, asked, facts)
         if response.status == FORBIDDEN:
-            return Verdict(FORBIDDEN)
+            return AccessResult(FORBIDDEN)
         if response.status == UNAUTHORIZED:
             challenges = [h for h in response.headers if h[0].lower() == "www-authenticate"]
-            return Verdict(UNAUTHORIZED, tuple(challenges))
+            return AccessResult(UNAUTHORIZED, tuple(challenges))
         if 200 <= response.status < 300:
-            return Verdict(ALLOWED)
+            return AccessResult(OK)
         log.write(Level.ERROR, f"auth request unexpected status: {response.status}")
-        return Verdict(500)
+        return AccessResult(500)
 
 
 def access_phase(said: Access, conf_prefix: str) -> AccessPhase | None:
@@ -167,7 +167,7 @@ def access_phase(said: Access, conf_prefix: str) -> AccessPhase | None:
     return AccessPhase(said, conf_prefix) if said.says_something else None
 
 
-def fitting(rules: Sequence[Rule], client: str) -> Rule | None:
+def match_rule(rules: Sequence[Rule], client: str) -> Rule | None:
     """The first rule that speaks of the address `client` (`unix:` over a UNIX socket)."""
     address = parse_ip(client)
     for rule in rules:
@@ -179,7 +179,7 @@ def fitting(rules: Sequence[Rule], client: str) -> Rule | None:
     return None
 
 
-def keep(wanted: Sequence[AuthRequestSet], asked: Facts, facts: Facts) -> None:
+def set_auth_variables(wanted: Sequence[AuthRequestSet], asked: Facts, facts: Facts) -> None:
     """Note what `auth_request_set` wants of the subrequest `asked`."""
     values = lookup(asked)
     for one in wanted:

@@ -14,11 +14,11 @@ from ..facts import Facts
 from ..logs.error import ConnectionLog
 from ..message import Level, Outcome, Response, Special
 from ..variables import lookup
-from .files import FORBIDDEN, NOT_THERE, encoded, failed
-from .listing import Entry, html, in_order, json, jsonp, xml
+from .files import FORBIDDEN_ERRNOS, NOT_FOUND_ERRNOS, encode_path, syscall_error
+from .listing import Entry, html, json, jsonp, sort_entries, xml
 
 _CALLBACK = re.compile(r"[A-Za-z0-9_.]*")
-_LONGEST_CALLBACK = 128
+_MAX_CALLBACK = 128
 _MEDIA_TYPES = {
     "html": "text/html",
     "json": "application/json",
@@ -27,33 +27,33 @@ _MEDIA_TYPES = {
 }
 
 
-def listed(directory: str, facts: Facts, log: ConnectionLog) -> Outcome:
+def autoindex_response(directory: str, facts: Facts, log: ConnectionLog) -> Outcome:
     """The list of `directory`, whose name ends in a slash."""
     files = facts.location.files
     callback = ""
     if files.autoindex_format == "jsonp":
         callback = lookup(facts)("arg_callback") or ""
-        if not _is_good(callback, log):
+        if not _is_valid_callback(callback, log):
             return Special(400)
     name = directory[:-1] if len(directory) > 1 else directory
     try:
-        entries = in_order(_entries(name, log))
+        entries = sort_entries(_entries(name, log))
     except OSError as error:
         return Special(_status_of(error, name, log))
     form = "json" if files.autoindex_format == "jsonp" and not callback else files.autoindex_format
-    text = _written(form, entries, callback, facts.uri, files)
+    text = _format(form, entries, callback, facts.uri, files)
     return Response(200, text.encode("latin-1"), content_type=_MEDIA_TYPES[form], conditional=True)
 
 
-def _is_good(callback: str, log: ConnectionLog) -> bool:
-    wrong = "too long" if len(callback) > _LONGEST_CALLBACK else "invalid"
+def _is_valid_callback(callback: str, log: ConnectionLog) -> bool:
+    wrong = "too long" if len(callback) > _MAX_CALLBACK else "invalid"
     if wrong == "invalid" and _CALLBACK.fullmatch(callback):
         return True
     log.write(Level.INFO, f'client sent {wrong} callback name: "{callback}"')
     return False
 
 
-def _written(form: str, entries: list[Entry], callback: str, path: str, files: Files) -> str:
+def _format(form: str, entries: list[Entry], callback: str, path: str, files: Files) -> str:
     match form:
         case "json":
             return json(entries)
@@ -66,14 +66,14 @@ def _written(form: str, entries: list[Entry], callback: str, path: str, files: F
 
 
 def _entries(directory: str, log: ConnectionLog) -> Iterator[Entry]:
-    for name in os.listdir(encoded(directory)):
+    for name in os.listdir(encode_path(directory)):
         if name.startswith(b"."):
             continue
-        path = encoded(directory) + b"/" + name
+        path = encode_path(directory) + b"/" + name
         try:
             status = _status(path)
         except OSError as error:
-            log.write(Level.CRIT, failed(f'stat() "{path.decode("latin-1")}" failed', error))
+            log.write(Level.CRIT, syscall_error(f'stat() "{path.decode("latin-1")}" failed', error))
             continue
         kind = stat.S_IFMT(status.st_mode)
         yield Entry(
@@ -95,9 +95,9 @@ def _status(path: bytes) -> os.stat_result:
 
 def _status_of(error: OSError, name: str, log: ConnectionLog) -> int:
     level, status = Level.CRIT, 500
-    if error.errno in NOT_THERE:
+    if error.errno in NOT_FOUND_ERRNOS:
         level, status = Level.ERROR, 404
-    elif error.errno in FORBIDDEN:
+    elif error.errno in FORBIDDEN_ERRNOS:
         level, status = Level.ERROR, 403
-    log.write(level, failed(f'opendir() "{name}" failed', error))
+    log.write(level, syscall_error(f'opendir() "{name}" failed', error))
     return status

@@ -21,11 +21,11 @@ from ..knowledge.telling import MOST_TOLD, about
 
 _CODE = re.compile("`([^`]+)`")
 
-NOTHING_KNOWN = "No cause of this is known. The line stands in the error log, too."
+NO_EXPLANATION = "No cause of this is known. The line stands in the error log, too."
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class FailureDetail:
     """Lines, and what they mean."""
 
     lines: tuple[str, ...]
@@ -34,7 +34,7 @@ class Detail:
     """One of each meaning, the one that decided first; what is only a consequence comes last."""
 
     @classmethod
-    def of(cls, lines: Sequence[str]) -> Detail:
+    def from_log_lines(cls, lines: Sequence[str]) -> FailureDetail:
         found = Groups()
         for line in lines:
             found.feed(line)
@@ -46,7 +46,7 @@ class Detail:
         return cls(tuple(lines), tuple(groups))
 
 
-def text(status: str, server: str, detail: Detail) -> bytes:
+def text(status: str, server: str, detail: FailureDetail) -> bytes:
     """`502 Bad Gateway`, and what `sniproxy explain` says; UTF-8.
 
     It has the line in it: lines stand apart where there are several, or where it says nothing.
@@ -56,11 +56,11 @@ def text(status: str, server: str, detail: Detail) -> bytes:
         parts.append("".join(f"{shown(line)}\n" for line in detail.lines))
     parts += map(told, detail.groups)
     if not detail.groups:
-        parts.append(f"{NOTHING_KNOWN}\n")
+        parts.append(f"{NO_EXPLANATION}\n")
     return "\n".join(parts).encode()
 
 
-def json(status: int, detail: Detail) -> bytes:
+def json(status: int, detail: FailureDetail) -> bytes:
     """`{"status": 502, "lines": […], "groups": […]}`; groups as in `sniproxy explain --json`."""
     value = {
         "status": status,
@@ -89,7 +89,7 @@ STYLE = """\
 """
 
 
-def html(page: bytes, detail: Detail) -> bytes:
+def html(page: bytes, detail: FailureDetail) -> bytes:
     """nginx's own page with a block at the end of its body; ASCII."""
     head, in_head, rest = page.partition(b"</head>")
     body, in_body, end = rest.rpartition(b"</body>")
@@ -100,12 +100,12 @@ def html(page: bytes, detail: Detail) -> bytes:
     ))  # fmt: skip
 
 
-def _block(detail: Detail) -> Iterator[str]:
+def _block(detail: FailureDetail) -> Iterator[str]:
     log = _pre("log", [shown(line) for line in detail.lines])
     yield '<div class="detail">'
     if not detail.groups:
         yield log
-        yield _p(NOTHING_KNOWN)
+        yield _p(NO_EXPLANATION)
     for number, group in enumerate(detail.groups):
         value = as_value(group)
         yield f"<h2>{escape(value['details'][0]['title'])}</h2>"

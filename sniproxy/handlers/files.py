@@ -12,26 +12,26 @@ from ..http.ranges import Part
 from ..logs.error import ConnectionLog
 from ..message import BodyBroken, Level
 
-NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
-FORBIDDEN = (errno.EACCES, errno.EMLINK, errno.ELOOP)
+NOT_FOUND_ERRNOS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+FORBIDDEN_ERRNOS = (errno.EACCES, errno.EMLINK, errno.ELOOP)
 
 BLOCK = 32768
 """Bytes that are read at once: nginx's `output_buffers`."""
 
 
-def failed(text: str, error: OSError) -> str:
+def syscall_error(text: str, error: OSError) -> str:
     """`text` with the error behind it, as log lines have it."""
     return f"{text} ({error.errno}: {error.strerror})"
 
 
-def encoded(name: str) -> bytes:
+def encode_path(name: str) -> bytes:
     """A file's name for the system, which ends at a NUL as C's strings do."""
     return name.partition("\0")[0].encode("latin-1")
 
 
 def stat_file(name: str) -> os.stat_result:
     """Raises `OSError`."""
-    return os.stat(encoded(name))
+    return os.stat(encode_path(name))
 
 
 class OpenFile:
@@ -41,7 +41,7 @@ class OpenFile:
         """Raises `OSError`."""
         self.name = name
         # Without O_NONBLOCK a FIFO would be waited for.
-        self.descriptor = os.open(encoded(name), os.O_RDONLY | os.O_NONBLOCK)
+        self.descriptor = os.open(encode_path(name), os.O_RDONLY | os.O_NONBLOCK)
         status = os.fstat(self.descriptor)
         self.is_directory = stat.S_ISDIR(status.st_mode)
         self.is_regular = stat.S_ISREG(status.st_mode)
@@ -94,7 +94,7 @@ class FileBody:
         try:
             data = os.pread(self.file.descriptor, size, start)
         except OSError as error:
-            self._log.write(Level.CRIT, failed(f'pread() "{self.file.name}" failed', error))
+            self._log.write(Level.CRIT, syscall_error(f'pread() "{self.file.name}" failed', error))
             raise BodyBroken from None
         if len(data) < size:
             text = f'pread() read only {len(data)} of {size} from "{self.file.name}"'

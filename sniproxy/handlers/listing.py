@@ -26,7 +26,7 @@ class Entry:
     size: int
 
 
-def in_order(entries: Iterable[Entry]) -> list[Entry]:
+def sort_entries(entries: Iterable[Entry]) -> list[Entry]:
     """Folders first, then by the bytes of their names."""
     return sorted(entries, key=lambda entry: (entry.kind != "directory", entry.name))
 

@@ -18,8 +18,8 @@ from ..script import Lookup
 from ..upstream.sending import RequestBody, StreamedBody
 from ..variables import lookup
 from ..variables.files import file_name
-from .autoindex import listed
-from .files import FORBIDDEN, NOT_THERE, FileBody, OpenFile, failed, stat_file
+from .autoindex import autoindex_response
+from .files import FORBIDDEN_ERRNOS, NOT_FOUND_ERRNOS, FileBody, OpenFile, stat_file, syscall_error
 
 METHODS = ("GET", "HEAD", "POST")
 
@@ -36,7 +36,7 @@ class StaticHandler:
     ) -> Outcome:
         if facts.method not in METHODS:
             return Special(405)
-        name = mapped(facts, log)
+        name = map_uri_to_path(facts, log)
         if name is None:
             return Special(500)
         if not facts.uri.endswith("/"):
@@ -45,12 +45,12 @@ class StaticHandler:
         if outcome is not None:
             return outcome
         if facts.location.files.autoindex and facts.method != "POST":
-            return listed(name, facts, log)
+            return autoindex_response(name, facts, log)
         log.write(Level.ERROR, f'directory index of "{name}" is forbidden')
         return Special(403)
 
 
-def mapped(facts: Facts, log: ConnectionLog) -> str | None:
+def map_uri_to_path(facts: Facts, log: ConnectionLog) -> str | None:
     """The name of the file that the path stands for; None, and a line, where there is none."""
     name = file_name(facts, lookup(facts))
     if name is None:
@@ -86,12 +86,12 @@ def _file(name: str, facts: Facts, log: ConnectionLog) -> Outcome:
 
 def _status_of(error: OSError, name: str, files: Files, log: ConnectionLog) -> int:
     level, status = Level.CRIT, 500
-    if error.errno in NOT_THERE:
+    if error.errno in NOT_FOUND_ERRNOS:
         level, status = Level.ERROR, 404
-    elif error.errno in FORBIDDEN:
+    elif error.errno in FORBIDDEN_ERRNOS:
         level, status = Level.ERROR, 403
     if status != 404 or files.log_not_found:
-        log.write(level, failed(f'open() "{name}" failed', error))
+        log.write(level, syscall_error(f'open() "{name}" failed', error))
     return status
 
 
@@ -135,7 +135,7 @@ def _index(directory: str, facts: Facts, log: ConnectionLog) -> Outcome | None:
                 directory_seen = True
             if error.errno == errno.ENOENT:
                 continue
-            log.write(Level.CRIT, failed(f'stat() "{name}" failed', error))
+            log.write(Level.CRIT, syscall_error(f'stat() "{name}" failed', error))
             return Special(500)
         return Elsewhere(facts.uri + index, facts.args, "index")
     return None
@@ -155,7 +155,7 @@ def _without_directory(
             return _index_failed(error, index, files, log)
         if error.errno == errno.EACCES:
             return None
-        log.write(Level.CRIT, failed(f'stat() "{checked}" failed', error))
+        log.write(Level.CRIT, syscall_error(f'stat() "{checked}" failed', error))
         return Special(500)
     if stat.S_ISDIR(status.st_mode):
         return None
@@ -165,8 +165,8 @@ def _without_directory(
 
 def _index_failed(error: OSError, name: str, files: Files, log: ConnectionLog) -> Special:
     if error.errno == errno.EACCES:
-        log.write(Level.ERROR, failed(f'"{name}" is forbidden', error))
+        log.write(Level.ERROR, syscall_error(f'"{name}" is forbidden', error))
         return Special(403)
     if files.log_not_found:
-        log.write(Level.ERROR, failed(f'"{name}" is not found', error))
+        log.write(Level.ERROR, syscall_error(f'"{name}" is not found', error))
     return Special(404)

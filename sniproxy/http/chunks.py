@@ -32,7 +32,7 @@ _AFTER_DATA: Final = b"\r\n" + _LAST_LINES
 _LEADING_ZEROS: Final = re.compile(rb"^(\r\n)?0+(?=0)")
 
 
-class BadChunk(ValueError):
+class MalformedChunkError(ValueError):
     """A body that breaks the grammar; `str(error)` is what nginx logs, at error."""
 
 
@@ -42,7 +42,7 @@ _REFUSALS: Final = {
 }
 
 
-class TooLargeBody(ValueError):
+class BodyTooLargeError(ValueError):
     """A chunk begins that leads beyond the limit; `str(error)` is nginx's `RECEIVED+SIZE`."""
 
 
@@ -64,14 +64,14 @@ class ChunkReader:
         "_side",
         "_too_large",
         "done",
-        "rest",
+        "leftover",
     )
 
     def __init__(
         self, side: Side = Side.CLIENT, *, limit: int = 0, keep_trailers: bool = False
     ) -> None:
         self.done = False
-        self.rest = b""
+        self.leftover = b""
         """After the end: the bytes that follow the body."""
         self._side = side
         self._limit = limit
@@ -83,7 +83,7 @@ class ChunkReader:
         self._too_large = ""
 
     @property
-    def least(self) -> int:
+    def min_remaining(self) -> int:
         """How many bytes must still come before the body can be over."""
         if self.done:
             return 0
@@ -107,7 +107,7 @@ class ChunkReader:
         Raises `BadChunk` as early as nginx, and `TooLargeBody`.
         """
         if self._too_large and data:
-            raise TooLargeBody(self._too_large)
+            raise BodyTooLargeError(self._too_large)
         if self._left > len(data):
             self._left -= len(data)
             self._received += len(data)
@@ -118,7 +118,7 @@ class ChunkReader:
         position = 0
         while position < len(data) and not self.done:
             if self._too_large:
-                raise TooLargeBody(self._too_large)
+                raise BodyTooLargeError(self._too_large)
             if self._left:
                 piece = data[position : position + self._left]
                 decoded.append(piece)
@@ -128,13 +128,13 @@ class ChunkReader:
             else:
                 position = self._read_line(data, position)
         if self.done:
-            self.rest = data[position:]
+            self.leftover = data[position:]
         return b"".join(decoded)
 
     def _read_line(self, data: bytes, position: int) -> int:
         match = self._expected.match(data, position)
         if match is None or (not match["end"] and match.end() < len(data)):
-            raise BadChunk(_REFUSALS[self._side])
+            raise MalformedChunkError(_REFUSALS[self._side])
         if not match["end"]:
             self._pending = _unfinished(match)
         elif self._expected is not _TRAILER:

@@ -8,14 +8,14 @@ from typing import Final, Literal
 from ..message import Request
 from .dates import parse_http_date
 
-Verdict = Literal["send", "not modified", "failed"]
+Result = Literal["send", "not modified", "failed"]
 
 _NEXT: Final = re.compile(r"[^,]*[ \t,]*")
 
 
-def judge(
+def evaluate_conditions(
     request: Request, modified: int | None, etag: str | None, if_modified_since: str
-) -> Verdict:
+) -> Result:
     """Whether an answer of that time and ETag is to be sent: 200, 304 or 412.
 
     `if_modified_since` is the directive: `off`, `exact` or `before`.

@@ -25,7 +25,7 @@ from .draft import (
     RulesOf,
 )
 from .upstream_head import BadResponse, NotHTTP, ParsedResponse, read_response_head
-from .uri import BadURI, normalise, split_target
+from .uri import URIError, normalise, split_target
 
 __all__ = [
     "READING_HEADERS",
@@ -178,7 +178,7 @@ def _read_line(draft: Draft, text: str, start: int, room: HeaderBuffers) -> int 
     path, args = split_target(target)
     try:
         draft.path = normalise(path or "/", draft.rules.merge_slashes)
-    except BadURI:
+    except URIError:
         raise draft.refusal("client sent invalid request", 400, READING_LINE) from None
     draft.target, draft.args = target, args
     authority = match["tunnel"] or match["authority"]

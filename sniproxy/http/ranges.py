@@ -18,7 +18,7 @@ Part = tuple[int, int]
 """The first byte, and the one behind the last."""
 
 
-class NotSatisfiable(ValueError):
+class RangeNotSatisfiableError(ValueError):
     """416: the field is no list of ranges, or none of them lies inside."""
 
 
@@ -26,12 +26,12 @@ class NotSatisfiable(ValueError):
 class RangeRules:
     """`max_ranges`."""
 
-    most: int
-    thrifty: bool
+    max_ranges: int
+    reject_inefficient: bool
     """Whether ranges are refused that take more than the whole would."""
 
 
-def wanted_ranges(
+def requested_ranges(
     request: Request, length: int, modified: int | None, etag: str | None, rules: RangeRules
 ) -> tuple[Part, ...]:
     """The parts that a request asks for of `length` bytes; none where it gets the whole.
@@ -61,18 +61,18 @@ def parse_ranges(text: str, length: int, rules: RangeRules) -> tuple[Part, ...]:
     while position < len(text):
         match = _RANGE.match(text, position + 1)
         if match is None or text[match.end() : match.end() + 1] not in ("", ","):
-            raise NotSatisfiable(text)
+            raise RangeNotSatisfiableError(text)
         position = match.end()
         start, end = _part(match, length)
         if start < end:
             parts.append((start, end))
-            if len(parts) > rules.most:
+            if len(parts) > rules.max_ranges:
                 return ()
         elif start == 0:
             return ()
     if not parts:
-        raise NotSatisfiable(text)
-    if len(parts) > 1 and not _is_worth_it(parts, length, rules):
+        raise RangeNotSatisfiableError(text)
+    if len(parts) > 1 and not _is_efficient(parts, length, rules):
         return ()
     return tuple(parts)
 
@@ -88,15 +88,15 @@ def _part(match: re.Match[str], length: int) -> Part:
 def _number(match: re.Match[str], digits: str) -> int:
     significant = digits.lstrip("0") or "0"
     if len(significant) > len(str(LARGEST)) or int(significant) > LARGEST:
-        raise NotSatisfiable(match.string)
+        raise RangeNotSatisfiableError(match.string)
     return int(significant)
 
 
-def _is_worth_it(parts: list[Part], length: int, rules: RangeRules) -> bool:
+def _is_efficient(parts: list[Part], length: int, rules: RangeRules) -> bool:
     size = sum(end - start for start, end in parts)
     if size > length:
         return False
-    return not rules.thrifty or size + 256 * len(parts) <= length + 4096
+    return not rules.reject_inefficient or size + 256 * len(parts) <= length + 4096
 
 
 def content_range(part: Part, length: int) -> str:

@@ -6,7 +6,7 @@ from ..message import Header
 from . import fields
 
 
-class BadTrailers(ValueError):
+class MalformedTrailersError(ValueError):
     """Trailers that nginx refuses; `str(error)` is what it logs, at error."""
 
 
@@ -17,7 +17,7 @@ class TrailerReader:
         """`limit`: bytes that they may have with the empty line (`proxy_buffer_size`)."""
         self.trailers: list[Header] = []
         self.done = False
-        self.rest = b""
+        self.leftover = b""
         """After the end: the bytes that follow."""
         self.is_new = True
         """Whether nothing was fed yet."""
@@ -36,10 +36,10 @@ class TrailerReader:
             try:
                 line = fields.read_line(text, position, len(text))
             except fields.InvalidLine as error:
-                raise BadTrailers(f'upstream sent invalid trailer: "{error}"') from None
+                raise MalformedTrailersError(f'upstream sent invalid trailer: "{error}"') from None
             if line is None:
                 if self._read == self._limit:
-                    raise BadTrailers("upstream sent too big trailers")
+                    raise MalformedTrailersError("upstream sent too big trailers")
                 self._pending = text[position:]
                 return
             position = line.end()
@@ -47,4 +47,4 @@ class TrailerReader:
                 self.done = True
             else:
                 self.trailers.append((line["name"], (line["value"] or "").rstrip(" ")))
-        self.rest = text[position:].encode("latin-1") + data[len(taken) :]
+        self.leftover = text[position:].encode("latin-1") + data[len(taken) :]

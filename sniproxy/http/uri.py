@@ -13,7 +13,7 @@ _ESCAPE: Final = re.compile(r"%(?:([0-9A-Fa-f]{2})|)")
 _OUT_OF_ORDER: Final = re.compile(r"%|//|/\.")
 
 
-class BadURI(ValueError):
+class URIError(ValueError):
     """nginx refuses this path: a broken escape, `%00`, or `..` above the root."""
 
 
@@ -37,13 +37,13 @@ def normalise(path: str, merge_slashes: bool = True) -> str:
     if "%" in path:
         path = _ESCAPE.sub(_decoded, path)
         if "\0" in path:
-            raise BadURI(path)
+            raise URIError(path)
     return _resolve_dots(path, merge_slashes)
 
 
 def _decoded(escape: re.Match[str]) -> str:
     if not escape[1]:
-        raise BadURI(escape.string)
+        raise URIError(escape.string)
     return chr(int(escape[1], 16))
 
 
@@ -53,13 +53,13 @@ def _resolve_dots(path: str, merge_slashes: bool) -> str:
     for segment in inner:
         if segment == "..":
             if not kept:
-                raise BadURI(path)
+                raise URIError(path)
             kept.pop()
         elif segment != "." and (segment or not merge_slashes):
             kept.append(segment)
     if last == "..":
         if not kept:
-            raise BadURI(path)
+            raise URIError(path)
         kept.pop()
     return "/".join(["", *kept, "" if last in (".", "..") else last])
 
@@ -127,9 +127,9 @@ def internal_target(text: str) -> tuple[str, str]:
     """
     path, _, query = text.partition("?")
     if not path or "\0" in path or _UPWARDS.search(path):
-        raise BadURI(text)
+        raise URIError(text)
     if "%" in path:
         path = unescape(path)
         if "\0" in path or _UPWARDS.search(path):
-            raise BadURI(path)
+            raise URIError(path)
     return path, query

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from ..message import Failure, Header, Level, first_header
 from .sinks import Sink, StderrSink
 
-MAX_LINE = 2048
+MAX_ERROR_LINE = 2048
 """Bytes of a whole line with its LF (NGX_MAX_ERROR_STR)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class LogTarget:
     """A sink and the least severe level that it takes."""
 
     sink: Sink
@@ -32,7 +32,7 @@ class ErrorLog:
 
     __slots__ = ("is_on_stderr", "level", "targets")
 
-    def __init__(self, targets: Sequence[Target]) -> None:
+    def __init__(self, targets: Sequence[LogTarget]) -> None:
         self.targets = tuple(targets)
         self.level = max((target.level for target in targets), default=Level.EMERG)
         """The least severe level that any target takes: nothing below it need be formatted."""
@@ -55,7 +55,7 @@ def error_line(level: Level, text: str, connection: int | None = None) -> str:
     now = time.strftime("%Y/%m/%d %H:%M:%S")
     number = "" if connection is None else f"*{connection} "
     line = f"{now} [{level.word}] {os.getpid()}#{threading.get_native_id()}: {number}{text}"
-    return line[: MAX_LINE - 1] + "\n"
+    return line[: MAX_ERROR_LINE - 1] + "\n"
 
 
 class ConnectionLog:
@@ -93,7 +93,7 @@ class ConnectionLog:
         """The path of a request inside the request."""
         self.upstream = ""
 
-    def of_subrequest(self, uri: str) -> ConnectionLog:
+    def for_subrequest(self, uri: str) -> ConnectionLog:
         """The log of a request inside this one, for another path."""
         log = ConnectionLog(self.error_log, self.number, self.client, self.listening)
         log.action = self.action
@@ -112,22 +112,22 @@ class ConnectionLog:
 
     def write(self, level: Level, message: str) -> None:
         if level <= self.error_log.level:
-            self.error_log.write(level, message + self.suffix(), self.number)
+            self.error_log.write(level, message + self.context(), self.number)
 
-    def write_bare(self, level: Level, message: str) -> None:
+    def write_no_context(self, level: Level, message: str) -> None:
         """Write a line that has the connection's number and nothing else of the context."""
         self.error_log.write(level, message, self.number)
 
-    def failure(self, failure: Failure) -> None:
+    def write_failure(self, failure: Failure) -> None:
         self.write(failure.level, failure.message)
 
-    def told(self, failure: Failure) -> str:
+    def write_and_return(self, failure: Failure) -> str:
         """Write the line of a failure, and return it whether a log takes it or not."""
-        line = error_line(failure.level, failure.message + self.suffix(), self.number)
+        line = error_line(failure.level, failure.message + self.context(), self.number)
         self.error_log.write_line(failure.level, line)
         return line.removesuffix("\n")
 
-    def suffix(self) -> str:
+    def context(self) -> str:
         """` while ACTION, client: …, server: …, request: "…", …`."""
         parts = [f" while {self.action}" if self.action else "", f", client: {self.client}"]
         if self.server_name is None:

@@ -32,9 +32,9 @@ class FileSink:
             raise ConfigError(f'open() "{self.path}" failed', errno=error.errno) from None
 
     def write(self, line: str) -> None:
-        self.put(line.encode("latin-1", "replace"))
+        self.write_bytes(line.encode("latin-1", "replace"))
 
-    def put(self, data: bytes) -> None:
+    def write_bytes(self, data: bytes) -> None:
         """Write bytes as they are."""
         # nginx too drops a line that does not fit on the disk.
         with contextlib.suppress(OSError):
@@ -46,7 +46,7 @@ class FileSink:
         os.dup2(fresh, self._descriptor, inheritable=False)
         os.close(fresh)
 
-    def receive(self, descriptor: int) -> None:
+    def redirect_fd(self, descriptor: int) -> None:
         """Let the file have what is written to `descriptor`."""
         os.dup2(self._descriptor, descriptor)
 
@@ -68,7 +68,7 @@ class StderrSink:
             sys.stderr.write(line)
 
 
-class Held(Protocol):
+class Flushable(Protocol):
     """What lies between lines and a file, or leads elsewhere."""
 
     def flush(self) -> None:
@@ -86,7 +86,7 @@ class Sinks:
     def __init__(self) -> None:
         self.stderr: Sink = StderrSink()
         self._files: dict[str, FileSink] = {}
-        self.held: list[Held] = []
+        self.flushables: list[Flushable] = []
         """What is to be flushed before files are opened again or closed."""
 
     def file(self, path: str, mode: int = 0o644) -> FileSink:
@@ -102,20 +102,20 @@ class Sinks:
 
     def flush(self) -> None:
         """Write what is kept back."""
-        for held in self.held:
+        for held in self.flushables:
             held.flush()
 
     def close(self) -> None:
         self.flush()
-        for held in self.held:
+        for held in self.flushables:
             held.close()
-        self.held.clear()
+        self.flushables.clear()
         for sink in self._files.values():
             sink.close()
         self._files.clear()
 
 
-class SilentSinks(Sinks):
+class NullSinks(Sinks):
     """All that is written goes nowhere, and no file is opened."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..config.directives.log import FACILITIES
 from ..message import Level
-from .error import Target
+from .error import LogTarget
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -68,7 +68,7 @@ class SyslogSink:
 
 
 @dataclass(frozen=True, slots=True)
-class SyslogTarget(Target):
+class SyslogTarget(LogTarget):
     """A syslog server as a target of `error_log`: each line goes at its own level."""
 
     def write(self, level: Level, line: str) -> None:

@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..config.directives.log import ErrorLog as ErrorLogSaid
+from ..config.directives.log import ErrorLogDirective as ErrorLogSaid
 from ..config.model import NOWHERE, Config, Http, Location, Server
 from ..handlers.access import access_phase
 from ..handlers.handler import Handler
 from ..handlers.proxy import ProxyHandler
 from ..handlers.static import StaticHandler
 from ..http.head import HeadRules
-from ..logs.error import ErrorLog, Target
+from ..logs.error import ErrorLog, LogTarget
 from ..logs.sinks import Sink, Sinks
 from ..message import ConfigError, Level
 from ..routing import Locations
 from ..running import Running, RunningLocation, RunningServer, ServerTLS
-from ..tls.dialects import dialect_called
+from ..tls.dialects import find_dialect
 from ..tls.errors import Dialect
 from ..tls.watch import HandshakeWatch
 from ..upstream.destinations import Destinations
@@ -78,7 +78,7 @@ def build_site(
     paths: Paths,
     *,
     default_error_log: Sequence[ErrorLogSaid] = STDERR,
-    observers: Sequence[Target] = (),
+    observers: Sequence[LogTarget] = (),
     access_observer: Sink | None = None,
     state: str | None = None,
 ) -> Site:
@@ -102,7 +102,7 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
     number = itertools.count(1).__next__
     handshakes = HandshakeWatch()
     idle = IdleWatch()
-    dialect = dialect_called(config.main.ssl_error_dialect)
+    dialect = find_dialect(config.main.ssl_error_dialect)
     maker = _Maker(Upstreams(groups, number, handshakes, idle), TLSContexts(paths, state, dialect))
     end = config.http.end if config.http is not None else NOWHERE
     clients = ClientContexts(maker.tls, end)
@@ -150,7 +150,7 @@ class Prepared:
         self,
         *,
         default_error_log: Sequence[ErrorLogSaid] = STDERR,
-        observers: Sequence[Target] = (),
+        observers: Sequence[LogTarget] = (),
         access_observer: Sink | None = None,
         sinks: Sinks | None = None,
     ) -> Site:

@@ -93,7 +93,7 @@ class Loader:
         blocks = _CRL.findall(text)
         if not blocks:
             # Nothing there for the binding to read either: its error is the one nginx has.
-            Pem.of(b"\n").certificate()
+            Pem.from_bytes(b"\n").certificate()
             expecting = {NO_START_LINE: "Expecting: X509 CRL"}
             raise self._error(f"{what}PEM_read_bio_X509_CRL() failed", expecting)
         try:
@@ -147,7 +147,7 @@ class Loader:
 
     def _open(self, value: str, what: str) -> Pem:
         if value.startswith(DATA):
-            return Pem.of(value[len(DATA) :].encode("latin-1"))
+            return Pem.from_bytes(value[len(DATA) :].encode("latin-1"))
         return self._file(value, f"{what}BIO_new_file() failed", "r")
 
     def _file(self, path: str, failed: str, mode: str) -> Pem:
@@ -207,9 +207,9 @@ def read_password_file(
     except OSError as error:
         raise ConfigError(f'open() "{path}" failed', file, line, error.errno) from None
     lines = [text.removesuffix(b"\r") for text in content.split(b"\n")]
-    if any(len(text) >= LONGEST_PASSPHRASE for text in lines):
+    if any(len(text) >= MAX_PASSPHRASE for text in lines):
         raise ConfigError(f'too long line in "{path}"', file, line)
     return tuple(text.decode("latin-1") for text in lines if text) or ("",)
 
 
-LONGEST_PASSPHRASE = 4096
+MAX_PASSPHRASE = 4096

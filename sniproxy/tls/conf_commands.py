@@ -39,13 +39,13 @@ def apply(
         failed = f'SSL_CONF_cmd("{name}", "{value}") failed'
         openssl.drain_error_queue()
         if command is None:
-            if name.lower() in _BEYOND:
+            if name.lower() in _UNSUPPORTED:
                 raise ConfigError(f'"{directive}" can not do "{name}" in sniproxy')
             unknown = [openssl.queued_error(_UNKNOWN_NAME)]
             raise ConfigError(error_text(failed, unknown, dialect, {_UNKNOWN_NAME: f"cmd={name}"}))
         try:
             done = command(context, value)
-        except _CanNotDo as error:
+        except _UnsupportedError as error:
             raise ConfigError(f'"{directive} {name}" can not do "{error}" in sniproxy') from None
         if not done:
             queue = [*openssl.drain_error_queue(), openssl.queued_error(_BAD_VALUE)]
@@ -53,7 +53,7 @@ def apply(
             raise ConfigError(error_text(failed, queue, dialect, data))
 
 
-class _CanNotDo(Exception):
+class _UnsupportedError(Exception):
     """The library could, the binding can not; `str()` is what."""
 
 
@@ -69,19 +69,19 @@ _DATAGRAMS = ("DTLSv1", "DTLSv1.2")
 """Accepted, and of no meaning to TLS."""
 
 
-def _least_protocol(context: SSL.Context, value: str) -> bool:
+def _min_protocol(context: SSL.Context, value: str) -> bool:
     # The library may have forgotten SSLv3; as a lower bound it is none then.
     version = _VERSIONS.get("None" if value == "SSLv3" else value)
     if version is None:
         return value in _DATAGRAMS
-    return openssl.set_least_protocol(context, version)
+    return openssl.set_min_proto_version(context, version)
 
 
-def _most_protocol(context: SSL.Context, value: str) -> bool:
+def _max_protocol(context: SSL.Context, value: str) -> bool:
     version = _VERSIONS.get(value)
     if version is None:
         return value in _DATAGRAMS
-    return openssl.set_most_protocol(context, version)
+    return openssl.set_max_proto_version(context, version)
 
 
 def _text(setter: Callable[[SSL.Context, bytes], bool]) -> Callable[[SSL.Context, str], bool]:
@@ -126,19 +126,19 @@ def _options(context: SSL.Context, value: str) -> bool:
         found = _OPTIONS.get(name[name.startswith(("+", "-")) :].lower())
         if found is None:
             if name.lower().endswith("strictcertcheck"):
-                raise _CanNotDo(name)
+                raise _UnsupportedError(name)
             return False
         bits, cleared = found
         if wanted is not cleared:
             openssl.set_options(context, bits)
         elif openssl.options(context) & bits:
-            raise _CanNotDo(name)
+            raise _UnsupportedError(name)
     return True
 
 
 _COMMANDS: dict[str, Callable[[SSL.Context, str], bool]] = {
-    "minprotocol": _least_protocol,
-    "maxprotocol": _most_protocol,
+    "minprotocol": _min_protocol,
+    "maxprotocol": _max_protocol,
     "cipherstring": _text(openssl.set_cipher_list),
     "ciphersuites": _text(openssl.set_ciphersuites),
     "groups": _text(openssl.set_groups),
@@ -147,7 +147,7 @@ _COMMANDS: dict[str, Callable[[SSL.Context, str], bool]] = {
     "options": _options,
 }
 
-_BEYOND = frozenset(
+_UNSUPPORTED = frozenset(
     (
         "clientsignaturealgorithms", "ecdhparameters", "protocol", "verifymode", "certificate",
         "privatekey", "serverinfofile", "chaincapath", "chaincafile", "chaincastore",

@@ -78,8 +78,8 @@ def server_context(
             raise _no_key("ssl_certificate_key", source)
     loader = Loader(dialect) if by_variables is None else Loader(dialect, owner="SSL")
     context = _context(protocols)
-    openssl.call_on_server_name(context)
-    openssl.select_http(context)
+    openssl.enable_servername_callback(context)
+    openssl.set_alpn_http1(context)
     _set_ciphers(context, ciphers, dialect)
     if prefer_server_ciphers:
         context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
@@ -90,19 +90,19 @@ def server_context(
             raise ConfigError(
                 "no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client"
             )
-        openssl.verify_and_go_on(context, VERIFY_CLIENT, verify_depth)
+        openssl.set_verify_record_only(context, VERIFY_CLIENT, verify_depth)
         for authority in loader.authorities(client_certificate) if client_certificate else ():
-            openssl.trust(context, authority)
+            openssl.add_trusted(context, authority)
             subject = _subject(openssl.x509_der(authority))
             if subject not in subjects:
-                openssl.ask_for_client_of(context, authority)
+                openssl.add_client_ca(context, authority)
                 subjects[subject] = None
-    openssl.verify_and_go_on(context, None, verify_depth)
+    openssl.set_verify_record_only(context, None, verify_depth)
     if by_variables is None:
         _trust(context, trusted_certificate, loader)
-        _revoke(context, crl, loader)
+        _add_revocation_lists(context, crl, loader)
     else:
-        openssl.share_trust(context, by_variables)
+        openssl.share_cert_store(context, by_variables)
     if dhparam and not openssl.set_dh_parameters(context, loader.dh_parameters(dhparam)):
         text = f'SSL_CTX_set_tmp_dh("{dhparam}") failed'
         raise ConfigError(error_text(text, openssl.drain_error_queue(), dialect))
@@ -113,7 +113,7 @@ def server_context(
     if not session_tickets:
         context.set_options(SSL.OP_NO_TICKET)
     if stapling_file and own:
-        openssl.staple(context, loader.ocsp_response(stapling_file))
+        openssl.set_ocsp_response(context, loader.ocsp_response(stapling_file))
     apply(context, conf_commands, directive="ssl_conf_command", dialect=dialect)
     return context
 
@@ -162,17 +162,17 @@ def upstream_context(
     if verify:
         if not trusted_certificate:
             raise ConfigError("no proxy_ssl_trusted_certificate for proxy_ssl_verify")
-        openssl.verify_and_go_on(context, None, verify_depth)
+        openssl.set_verify_record_only(context, None, verify_depth)
         if trust_of is not None:
-            openssl.share_trust(context, trust_of)
+            openssl.share_cert_store(context, trust_of)
         else:
             _trust(context, trusted_certificate, loader)
-            _revoke(context, crl, loader)
+            _add_revocation_lists(context, crl, loader)
     _set_groups(context, "auto", dialect)
     context.set_session_cache_mode(SSL.SESS_CACHE_CLIENT | SSL.SESS_CACHE_NO_INTERNAL)
     apply(context, conf_commands, directive="proxy_ssl_conf_command", dialect=dialect)
     if key_log is not None:
-        openssl.log_keys(context, key_log)
+        openssl.set_keylog_callback(context, key_log)
     return context
 
 
@@ -208,10 +208,10 @@ def _set_groups(context: SSL.Context, groups: str, dialect: Dialect) -> None:
 
 def _trust(context: SSL.Context, bundle: str, loader: Loader) -> None:
     for authority in loader.authorities(bundle) if bundle else ():
-        openssl.trust(context, authority)
+        openssl.add_trusted(context, authority)
 
 
-def _revoke(context: SSL.Context, crl: str, loader: Loader) -> None:
+def _add_revocation_lists(context: SSL.Context, crl: str, loader: Loader) -> None:
     for revoked in loader.revocation_lists(crl) if crl else ():
         openssl.add_crl(context, revoked)
 

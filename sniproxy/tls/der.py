@@ -12,7 +12,7 @@ INTEGER, OBJECT, UTC_TIME = 0x02, 0x06, 0x17
 """Tags."""
 
 
-class NotDER(ValueError):
+class DERError(ValueError):
     """The bytes are no DER, or end too early."""
 
 
@@ -36,7 +36,7 @@ def fields(data: bytes) -> Iterator[Field]:
     while position < len(data):
         start, end = _content(data, position)
         if end > len(data):
-            raise NotDER("a field runs past its end")
+            raise DERError("a field runs past its end")
         yield Field(data[position], data[start:end], data[position:end])
         position = end
 
@@ -45,7 +45,7 @@ def first(data: bytes) -> Field:
     """The first field of `data`. Raises NotDER."""
     for field in fields(data):
         return field
-    raise NotDER("nothing is there")
+    raise DERError("nothing is there")
 
 
 def object_name(content: bytes) -> str:
@@ -58,7 +58,7 @@ def object_name(content: bytes) -> str:
             arcs.append(arc)
             arc = 0
     if not arcs:
-        raise NotDER("an object without numbers")
+        raise DERError("an object without numbers")
     root = min(arcs[0] // 40, 2)
     return ".".join(str(arc) for arc in (root, arcs[0] - 40 * root, *arcs[1:]))
 
@@ -66,13 +66,13 @@ def object_name(content: bytes) -> str:
 def _content(data: bytes, position: int) -> tuple[int, int]:
     """Where the content of the field at `position` starts and ends."""
     if data[position] & 0x1F == 0x1F or position + 2 > len(data):
-        raise NotDER("a tag of more than one byte, or no length")
+        raise DERError("a tag of more than one byte, or no length")
     length = data[position + 1]
     start = position + 2
     if length & 0x80:
         size = length & 0x7F
         if not 0 < size <= 4 or start + size > len(data):
-            raise NotDER("a length that is none")
+            raise DERError("a length that is none")
         length = int.from_bytes(data[start : start + size])
         start += size
     return start, start + length

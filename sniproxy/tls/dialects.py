@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from .errors import NATIVE, USUAL_DATA, Dialect, Told, Where, with_data
+from .errors import NATIVE, USUAL_DATA, Dialect, ErrorContext, FormattedError, with_data
 from .openssl import LIB_SSL, QueuedError
 
 NAMES = ("native", "3.5", "3.0", "1.1.1")
@@ -27,14 +27,16 @@ SYSTEM_LIBRARY = 2
 
 
 @cache
-def dialect_called(name: str) -> Dialect:
+def find_dialect(name: str) -> Dialect:
     """The dialect of one of NAMES."""
     if name == "native":
         return NATIVE
-    return Release(json.loads(files(__package__).joinpath("words", f"{name}.json").read_bytes()))
+    return ReleaseDialect(
+        json.loads(files(__package__).joinpath("dialect_tables", f"{name}.json").read_bytes())
+    )
 
 
-class Release:
+class ReleaseDialect:
     """One release, as its table describes it.
 
     `Packed code` is a number as that release packs it, `numbers` are (library, reason), where
@@ -43,7 +45,7 @@ class Release:
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         self.name: str = table["release"]
-        self.beside: str = table["beside"]
+        self.reference: str = table["beside"]
         """The release that it was compared with: the one linked then."""
         self._libraries: dict[int, str] = _by_number(table["libraries"])
         self._reasons: dict[int, dict[int, str]] = {
@@ -57,17 +59,21 @@ class Release:
         self._places: Mapping[str, Mapping[str, int]] = table["places"]
         self._queues: Mapping[str, Mapping[str, str]] = table["queues"]
         self.has_functions = bool(self._functions)
-        self.needs_header = self.name.startswith("OpenSSL 3.5")
+        self.needs_record_header = self.name.startswith("OpenSSL 3.5")
 
     # --- the dialect ---
 
-    def tell(self, queue: Sequence[QueuedError], where: Where) -> Sequence[Told]:
+    def format_errors(
+        self, queue: Sequence[QueuedError], where: ErrorContext
+    ) -> Sequence[FormattedError]:
         place = _place(where)
-        if queue and self.needs_header and is_too_long(where.header):
+        if queue and self.needs_record_header and is_too_long(where.header):
             codes: Sequence[int] = TOO_LONG
         else:
-            codes = self._queued_instead(queue, place) or self.packed(queue, place, where.operation)
-        return [self._told(code, where) for code in codes]
+            codes = self._substitute_queue(queue, place) or self.packed(
+                queue, place, where.operation
+            )
+        return [self._format(code, where) for code in codes]
 
     def verify(self, result: int) -> str:
         return self._verify.get(result, "unknown certificate verification error")
@@ -105,7 +111,7 @@ class Release:
         own = self._reasons.get(library, {}).get(reason)
         return own or self._reasons[0].get(reason, "")
 
-    def _queued_instead(self, queue: Sequence[QueuedError], place: str) -> list[int]:
+    def _substitute_queue(self, queue: Sequence[QueuedError], place: str) -> list[int]:
         by_place = self._queues.get(" ".join(f"{error.code:08X}" for error in queue))
         if by_place is None:
             return []
@@ -146,12 +152,12 @@ class Release:
             number = by_place.get(place, by_place[""])
         else:
             # Nobody has provoked it: the function that was called, or where most is found.
-            number = self.function_named(library, NEAR.get(operation, operation))
+            number = self.function_named(library, DEFAULT_FUNCTION.get(operation, operation))
         return code | number << 12
 
     # --- words ---
 
-    def _told(self, code: int, where: Where) -> Told:
+    def _format(self, code: int, where: ErrorContext) -> FormattedError:
         library, reason = self._unpacked(code)
         function = ""
         if self.has_functions:
@@ -162,26 +168,26 @@ class Release:
         # DATA is known by codes of OpenSSL 3.
         known = 1 << 31 | reason if library == SYSTEM_LIBRARY else library << 23 | reason
         if self.has_functions:
-            text = with_data(text, known, _in_the_old_way(where.data), OLD_DATA)
+            text = with_data(text, known, _data_before_3_0(where.data), DATA_BEFORE_3_0)
         else:
             text = with_data(text, known, where.data, USUAL_DATA)
-        return Told(reason, text)
+        return FormattedError(reason, text)
 
 
-NEAR = {
+DEFAULT_FUNCTION = {
     "SSL_do_handshake": "state_machine",
     "SSL_read": "ssl3_read_bytes",
     "SSL_write": "ssl3_write_bytes",
 }
 """Where 1.1.1 finds most of what goes wrong in an operation."""
 
-OLD_DATA = {0x0480006C: "Expecting: ANY PRIVATE KEY", 0x1400006B: "while reading strings"}
+DATA_BEFORE_3_0 = {0x0480006C: "Expecting: ANY PRIVATE KEY", 0x1400006B: "while reading strings"}
 """DATA that 1.1.1 always gives to these errors where nginx meets them."""
 
 _FOPEN = "calling fopen("
 
 
-def _in_the_old_way(data: Mapping[int, str]) -> dict[int, str]:
+def _data_before_3_0(data: Mapping[int, str]) -> dict[int, str]:
     return {
         code: f"fopen('{text[len(_FOPEN) : -len(', r)')]}','r')"
         if text.startswith(_FOPEN)
@@ -194,16 +200,16 @@ def _by_number(table: Mapping[str, Any]) -> dict[int, Any]:
     return {int(number): entry for number, entry in table.items()}
 
 
-def _place(where: Where) -> str:
+def _place(where: ErrorContext) -> str:
     return f"{where.side.value if where.side else 'start'} {where.operation}"
 
 
 # 3.5 judges the length of a record before all else, also of what is no TLS record at all; 3.3
 # and 4.0 look at its version first. So "HTTP/1.1 400 …" is a packet too long there.
-LONGEST_RECORD = 16711
+MAX_RECORD = 16711
 TOO_LONG = (LIB_SSL << 23 | 198, LIB_SSL << 23 | 313)
 """`packet length too long`, `record layer failure`."""
 
 
 def is_too_long(header: bytes) -> bool:
-    return len(header) == 5 and int.from_bytes(header[3:]) > LONGEST_RECORD
+    return len(header) == 5 and int.from_bytes(header[3:]) > MAX_RECORD

@@ -25,7 +25,7 @@ ALERT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class ErrorContext:
     """What was going on when errors were queued."""
 
     operation: str
@@ -39,7 +39,7 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FormattedError:
     """One error as a release tells it."""
 
     reason: int
@@ -51,10 +51,12 @@ class Told:
 class Dialect(Protocol):
     """The words of one OpenSSL release."""
 
-    needs_header: bool
+    needs_record_header: bool
     """Whether `tell` looks at `Where.header`."""
 
-    def tell(self, queue: Sequence[QueuedError], where: Where) -> Sequence[Told]:
+    def format_errors(
+        self, queue: Sequence[QueuedError], where: ErrorContext
+    ) -> Sequence[FormattedError]:
         """The errors that the release would have queued, oldest first."""
 
     def verify(self, result: int) -> str:
@@ -88,11 +90,13 @@ def with_data(text: str, code: int, *data: Mapping[int, str]) -> str:
 class _Native:
     """The OpenSSL that is linked here."""
 
-    needs_header = False
+    needs_record_header = False
 
-    def tell(self, queue: Sequence[QueuedError], where: Where) -> Sequence[Told]:
+    def format_errors(
+        self, queue: Sequence[QueuedError], where: ErrorContext
+    ) -> Sequence[FormattedError]:
         return [
-            Told(
+            FormattedError(
                 error.reason_number,
                 with_data(
                     f"error:{error.code:08X}:{error.library}::{error.reason}",
@@ -121,7 +125,9 @@ def error_text(
 
     `operation` is the whole text before the bracket; `data` knows DATA for packed codes.
     """
-    return _text(operation, dialect.tell(queue, Where(_function(operation), data=data)))
+    return _text(
+        operation, dialect.format_errors(queue, ErrorContext(_function(operation), data=data))
+    )
 
 
 _FUNCTION = re.compile(r'(\w+)\((?:".*")?\) failed$', re.DOTALL)
@@ -132,7 +138,7 @@ def _function(operation: str) -> str:
     return found[1] if found else ""
 
 
-def _text(operation: str, told: Sequence[Told]) -> str:
+def _text(operation: str, told: Sequence[FormattedError]) -> str:
     return f"{operation} (SSL: {' '.join(error.text for error in told)})" if told else operation
 
 
@@ -156,7 +162,7 @@ def openssl_failure(
         queue = [error for error in queue if error.code != SYSTEM_ERROR | errno]
     else:
         errno = 0
-    told = dialect.tell(queue, Where(_function(operation), side, header))
+    told = dialect.format_errors(queue, ErrorContext(_function(operation), side, header))
     return Failure(
         _text(operation, told),
         _openssl_level(side, told, ssl_error, errno),
@@ -180,7 +186,7 @@ def timeout_failure(side: Side) -> Failure:
     )
 
 
-def _openssl_level(side: Side, told: Sequence[Told], ssl_error: int, errno: int) -> Level:
+def _openssl_level(side: Side, told: Sequence[FormattedError], ssl_error: int, errno: int) -> Level:
     if ssl_error == openssl.SYSCALL:
         ordinary = errno in ORDINARY_ERRNOS
     elif ssl_error == openssl.FAILED:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from . import openssl
-from .der import OBJECT, UTC_TIME, Field, NotDER, first, object_name
+from .der import OBJECT, UTC_TIME, DERError, Field, first, object_name
 
 _VERSION = 0xA0
 _UTF8_STRING, _BMP_STRING, _UNIVERSAL_STRING = 12, 30, 28
@@ -77,11 +77,11 @@ class PeerCertificate:
         return hashlib.sha1(self.der, usedforsecurity=False).hexdigest()
 
     @property
-    def begins(self) -> datetime:
+    def not_before(self) -> datetime:
         return self._validity[0]
 
     @property
-    def ends(self) -> datetime:
+    def not_after(self) -> datetime:
         return self._validity[1]
 
     @property
@@ -103,7 +103,7 @@ class Attribute:
 def _attribute(field: Field) -> Attribute:
     parts = list(field)
     if len(parts) != 2 or parts[0].tag != OBJECT:
-        raise NotDER("a name without its parts")
+        raise DERError("a name without its parts")
     return Attribute(object_name(parts[0].content), parts[1])
 
 

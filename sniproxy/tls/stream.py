@@ -132,29 +132,29 @@ class TLSStream(SocketStream, HandshakeFacts):
         if self._choose is not None:
             await self._choose_early(self._choose, deadline)
         self._ssl = self._new_ssl()
-        openssl.watch_server_name(self._ssl, self._on_server_name)
+        openssl.set_servername_hook(self._ssl, self._on_server_name)
         try:
             await self._shake_hands(deadline)
         finally:
-            openssl.forget_server_name(self._ssl)
+            openssl.clear_servername_hook(self._ssl)
             # Whoever chooses has this stream too: freed with the last of them, and not later.
             self._choose = None
             if self._choose_error is not None:
                 raise self._choose_error
 
     def _new_ssl(self) -> openssl.Ssl:
-        if self.dialect.needs_header:
-            openssl.tell_headers(self.context)
+        if self.dialect.needs_record_header:
+            openssl.enable_record_header_capture(self.context)
         return openssl.new_ssl(self.context, self._fd, server=self.side is Side.CLIENT)
 
     async def _shake_hands(self, deadline: float) -> None:
-        if self.dialect.needs_header:
-            openssl.await_header(self._ssl)
+        if self.dialect.needs_record_header:
+            openssl.start_record_header_capture(self._ssl)
         try:
             await self._step_by_step(deadline)
         finally:
-            if self.dialect.needs_header:
-                openssl.take_header(self._ssl)
+            if self.dialect.needs_record_header:
+                openssl.pop_record_header(self._ssl)
         self.established = True
         if self.side is Side.UPSTREAM:
             self._first_session = openssl.session_of(self._ssl)
@@ -183,7 +183,7 @@ class TLSStream(SocketStream, HandshakeFacts):
             ssl_error=error,
             errno=errno,
             dialect=self.dialect,
-            header=openssl.take_header(self._ssl),
+            header=openssl.pop_record_header(self._ssl),
         )
 
     async def _choose_early(self, choose: Choose, deadline: float) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from ..facts import Facts
 from ..handlers.handler import Handler
-from ..logs.error import ConnectionLog, ErrorLog, Target
+from ..logs.error import ConnectionLog, ErrorLog, LogTarget
 from ..message import Handshake, Level, Outcome, Side
 from ..running import AccessLog, Running, RunningLocation, RunningServer
 from ..site import Site
@@ -53,7 +53,7 @@ class Watch:
     def __init__(self, told: Told) -> None:
         self._told = told
         self._running: Running | None = None
-        self.observer = Target(self, Level.INFO)
+        self.observer = LogTarget(self, Level.INFO)
         """For the site, when it opens its logs."""
 
     def attach(self, site: Site, *, alone: bool = False) -> None:

@@ -33,7 +33,7 @@ ERRORS = {
 HOST_NOT_FOUND = 3
 
 
-class Kind(enum.Enum):
+class RecordType(enum.Enum):
     """What is asked for: a record's type, its length, and the family of the address in it."""
 
     A = (_A, 4, socket.AF_INET)
@@ -52,11 +52,11 @@ class Kind(enum.Enum):
         return self.value[2]
 
 
-class BadReply(Exception):
+class MalformedResponseError(Exception):
     """A reply that counts for nothing; `str()` is what the log says of it."""
 
 
-class FormatError(BadReply):
+class FormErrError(MalformedResponseError):
     """A server that has not understood a question."""
 
     def __init__(self, message: str, number: int) -> None:
@@ -64,12 +64,12 @@ class FormatError(BadReply):
         self.id = number
 
 
-class NoName(Exception):
+class InvalidNameError(Exception):
     """What is to be looked up is no name at all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DNSQuery:
     """One question as it is sent."""
 
     id: int
@@ -77,13 +77,13 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class DNSResponse:
     """A reply that is in order."""
 
     id: int
     name: str
     """That of the question, lower-case."""
-    kind: Kind
+    kind: RecordType
     code: int
     """0 is well."""
     truncated: bool
@@ -95,66 +95,66 @@ class Reply:
     """What the log says of records that mean nothing."""
 
 
-def question(name: str, kind: Kind) -> Question:
+def make_query(name: str, kind: RecordType) -> DNSQuery:
     """Ask for the addresses of `name`; raises `NoName`."""
     labels = [label.encode("latin-1") for label in name.split(".")]
     try:
         message = dns.message.make_query(dns.name.Name([*labels, b""]), kind.name)
     except dns.exception.DNSException:
-        raise NoName from None
-    return Question(message.id, message.to_wire())
+        raise InvalidNameError from None
+    return DNSQuery(message.id, message.to_wire())
 
 
-def read_reply(wire: bytes, *, over_tcp: bool = False) -> Reply:
+def parse_response(wire: bytes, *, over_tcp: bool = False) -> DNSResponse:
     """Read a whole message; raises `BadReply`."""
     if len(wire) < HEADER.size:
-        raise BadReply(SHORT)
+        raise MalformedResponseError(SHORT)
     number, flags, questions, records, _, _ = HEADER.unpack_from(wire)
     truncated = bool(flags & TRUNCATED)
     if flags & 0xF870 != 0x8000 or (truncated and over_tcp):
         transport = "TCP" if over_tcp else "UDP"
-        raise BadReply(f"invalid {transport} DNS response {number} fl:{flags:04X}")
+        raise MalformedResponseError(f"invalid {transport} DNS response {number} fl:{flags:04X}")
     code = flags & 0xF
     if code == 1 or code > 5:
         message = f"DNS error ({code}: {ERRORS.get(code, 'Unknown error')}), query id:{number}"
-        raise FormatError(message, number) if code == 1 else BadReply(message)
+        raise FormErrError(message, number) if code == 1 else MalformedResponseError(message)
     if questions != 1:
-        raise BadReply("invalid number of questions in DNS response")
+        raise MalformedResponseError("invalid number of questions in DNS response")
     parser = dns.wire.Parser(wire, HEADER.size)
     try:
         name, kind = _question(parser, wire, records)
         if code or truncated or not records:
-            return Reply(number, name, kind, code, truncated, records)
-        return _Answers(wire, kind).read(parser, records).reply(number, name)
+            return DNSResponse(number, name, kind, code, truncated, records)
+        return _AnswerSection(wire, kind).read(parser, records).reply(number, name)
     except dns.exception.FormError:
-        raise BadReply(SHORT) from None
+        raise MalformedResponseError(SHORT) from None
 
 
-def _question(parser: dns.wire.Parser, wire: bytes, records: int) -> tuple[str, Kind]:
+def _question(parser: dns.wire.Parser, wire: bytes, records: int) -> tuple[str, RecordType]:
     start = parser.current
     labels = 0
     while (length := parser.get_uint8()) != 0:
         if length & 0xC0:
-            raise BadReply("unexpected compression pointer in DNS response")
+            raise MalformedResponseError("unexpected compression pointer in DNS response")
         parser.get_bytes(length)
         labels += 1
     if not labels:
-        raise BadReply("zero-length domain name in DNS response")
+        raise MalformedResponseError("zero-length domain name in DNS response")
     asked, asked_class = parser.get_struct("!HH")
     if parser.current + records * (2 + RECORD.size) > len(wire):
-        raise BadReply(SHORT)
+        raise MalformedResponseError(SHORT)
     if asked_class != 1:
-        raise BadReply(f"unknown query class {asked_class} in DNS response")
-    for kind in Kind:
+        raise MalformedResponseError(f"unknown query class {asked_class} in DNS response")
+    for kind in RecordType:
         if kind.type == asked:
             return _name_at(wire, start), kind
-    raise BadReply(f"unknown query type {asked} in DNS response")
+    raise MalformedResponseError(f"unknown query type {asked} in DNS response")
 
 
-class _Answers:
+class _AnswerSection:
     """The answers of one reply as they are read."""
 
-    def __init__(self, wire: bytes, kind: Kind) -> None:
+    def __init__(self, wire: bytes, kind: RecordType) -> None:
         self.wire = wire
         self.kind = kind
         self.addresses: list[str] = []
@@ -162,17 +162,17 @@ class _Answers:
         self.ttl = 2**32 - 1
         self.notes: list[str] = []
 
-    def read(self, parser: dns.wire.Parser, records: int) -> _Answers:
+    def read(self, parser: dns.wire.Parser, records: int) -> _AnswerSection:
         self.records = records
         for _ in range(records):
             self._record(parser)
         return self
 
-    def reply(self, number: int, name: str) -> Reply:
+    def reply(self, number: int, name: str) -> DNSResponse:
         alias = None
         if self.alias_at is not None and not self.addresses:
             alias = _name_at(self.wire, self.alias_at)
-        return Reply(
+        return DNSResponse(
             number, name, self.kind, 0, False, self.records,
             tuple(self.addresses), alias, self.ttl, tuple(self.notes),
         )  # fmt: skip
@@ -181,10 +181,10 @@ class _Answers:
         _skip_owner(parser)
         kind, its_class, ttl, length = parser.get_struct(RECORD.format)
         if its_class != 1:
-            raise BadReply(f"unexpected RR class {its_class} in DNS response")
+            raise MalformedResponseError(f"unexpected RR class {its_class} in DNS response")
         self.ttl = min(self.ttl, 0 if ttl >= 2**31 else ttl)
         if kind in (_A, _AAAA):
-            self._address(parser, Kind.A if kind == _A else Kind.AAAA, length)
+            self._address(parser, RecordType.A if kind == _A else RecordType.AAAA, length)
             return
         if kind == _CNAME:
             self.alias_at = parser.current
@@ -192,11 +192,11 @@ class _Answers:
             self.notes.append(f"unexpected RR type {kind} in DNS response")
         parser.get_bytes(length)
 
-    def _address(self, parser: dns.wire.Parser, kind: Kind, length: int) -> None:
+    def _address(self, parser: dns.wire.Parser, kind: RecordType, length: int) -> None:
         if kind is not self.kind:
-            raise BadReply(f"unexpected {kind.name} record in DNS response")
+            raise MalformedResponseError(f"unexpected {kind.name} record in DNS response")
         if length != kind.length:
-            raise BadReply(f"invalid {kind.name} record in DNS response")
+            raise MalformedResponseError(f"invalid {kind.name} record in DNS response")
         self.addresses.append(socket.inet_ntop(kind.family, parser.get_bytes(length)))
 
 
@@ -212,16 +212,16 @@ def _skip_owner(parser: dns.wire.Parser) -> None:
             break
         parser.get_bytes(length)
     if parser.current - start < 2:
-        raise BadReply("invalid name in DNS response")
+        raise MalformedResponseError("invalid name in DNS response")
 
 
 def _name_at(wire: bytes, position: int) -> str:
     try:
         name, _ = dns.name.from_wire(wire, position)
     except dns.name.BadLabelType:
-        raise BadReply("invalid label type in DNS response") from None
+        raise MalformedResponseError("invalid label type in DNS response") from None
     except dns.name.BadPointer:
-        raise BadReply("compression pointers loop in DNS response") from None
+        raise MalformedResponseError("compression pointers loop in DNS response") from None
     except dns.exception.DNSException:
-        raise BadReply("name is out of DNS response") from None
+        raise MalformedResponseError("name is out of DNS response") from None
     return b".".join(name.labels[:-1]).decode("latin-1").lower()

@@ -126,6 +126,6 @@ class Exchange:
 def tell(failure: Failure, facts: Facts, log: ConnectionLog) -> tuple[str, ...]:
     """Write the line of a failure; the line, where a page is to show it (`error_detail`)."""
     if facts.location.core.error_detail:
-        return (log.told(failure),)
-    log.failure(failure)
+        return (log.write_and_return(failure),)
+    log.write_failure(failure)
     return ()

@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from .dns import (
     ERRORS,
     HOST_NOT_FOUND,
-    BadReply,
-    FormatError,
-    Kind,
-    NoName,
-    Question,
-    Reply,
-    question,
+    DNSQuery,
+    DNSResponse,
+    FormErrError,
+    InvalidNameError,
+    MalformedResponseError,
+    RecordType,
+    make_query,
 )
 
 TIMED_OUT = 110
 NO_ADDRESS = "no A or CNAME types in DNS response"
 
 
-class Unresolved(Exception):
+class ResolveError(Exception):
     """A name without an address: a code of DNS, or 110 where nobody has answered in time."""
 
     def __init__(self, code: int) -> None:
@@ -31,32 +31,32 @@ class Unresolved(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Alias:
+class CNAME:
     """The name has another one (CNAME)."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class AddressSet:
     """The addresses of a name, IPv4 first."""
 
     ipv4: tuple[str, ...] = ()
     ipv6: tuple[str, ...] = ()
 
 
-Outcome = Addresses | Alias | Unresolved
+QueryResult = AddressSet | CNAME | ResolveError
 
 
 @dataclass(slots=True)
-class Lookup:
+class ResolverQuery:
     """The questions that one name takes, until all are answered or nobody asks any more."""
 
     name: str
-    open: dict[Kind, Question]
+    open: dict[RecordType, DNSQuery]
     """Those that have no answer yet."""
-    found: dict[Kind, tuple[str, ...]] = field(default_factory=dict)
-    over_tcp: set[Kind] = field(default_factory=set)
+    found: dict[RecordType, tuple[str, ...]] = field(default_factory=dict)
+    over_tcp: set[RecordType] = field(default_factory=set)
     """Those that are asked over TCP, since an answer was too long."""
     code: int = 0
     ttl: int = 2**32 - 1
@@ -64,14 +64,14 @@ class Lookup:
     """What the log is told."""
 
     @classmethod
-    def of(cls, name: str, kinds: Iterable[Kind]) -> Lookup:
+    def of(cls, name: str, kinds: Iterable[RecordType]) -> ResolverQuery:
         """Raises `Unresolved` where that is no name, which nobody need be asked."""
         try:
-            return cls(name, {kind: question(name, kind) for kind in kinds})
-        except NoName:
-            raise Unresolved(HOST_NOT_FOUND) from None
+            return cls(name, {kind: make_query(name, kind) for kind in kinds})
+        except InvalidNameError:
+            raise ResolveError(HOST_NOT_FOUND) from None
 
-    def take(self, reply: Reply, *, over_tcp: bool = False) -> Outcome | None:
+    def take(self, reply: DNSResponse, *, over_tcp: bool = False) -> QueryResult | None:
         """What comes of the name with this reply; None while there is more to wait for."""
         asked = self.open.get(reply.kind)
         if reply.name != self.name or asked is None:
@@ -89,14 +89,14 @@ class Lookup:
             return None
         return self._answered(reply)
 
-    def refused(self, bad: BadReply) -> None:
+    def refused(self, bad: MalformedResponseError) -> None:
         """A reply that is no good: the log is told of it."""
         note = str(bad)
-        if isinstance(bad, FormatError) and any(q.id == bad.id for q in self.open.values()):
+        if isinstance(bad, FormErrError) and any(q.id == bad.id for q in self.open.values()):
             note += f', name:"{self.name}"'
         self.notes.append(note)
 
-    def _answered(self, reply: Reply) -> Outcome | None:
+    def _answered(self, reply: DNSResponse) -> QueryResult | None:
         code = reply.code or self.code
         if code == 0 and reply.records:
             self.notes += reply.notes
@@ -108,19 +108,19 @@ class Lookup:
         if not self.open and any(self.found.values()):
             return self._addresses()
         if reply.alias is not None and not self.open:
-            return Alias(reply.alias)
+            return CNAME(reply.alias)
         if not reply.addresses and reply.alias is None:
             self.notes.append(NO_ADDRESS)
         return None
 
-    def _without(self, code: int) -> Outcome | None:
+    def _without(self, code: int) -> QueryResult | None:
         """The outcome once a kind has turned out to have nothing."""
         if self.open:
             self.code = code
             return None
         if code == 0 and any(self.found.values()):
             return self._addresses()
-        return Unresolved(code or HOST_NOT_FOUND)
+        return ResolveError(code or HOST_NOT_FOUND)
 
-    def _addresses(self) -> Addresses:
-        return Addresses(self.found.get(Kind.A, ()), self.found.get(Kind.AAAA, ()))
+    def _addresses(self) -> AddressSet:
+        return AddressSet(self.found.get(RecordType.A, ()), self.found.get(RecordType.AAAA, ()))

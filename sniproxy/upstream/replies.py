@@ -10,9 +10,9 @@ import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..config.directives.kinds import parse_number
 from ..config.directives.proxy import Proxy
-from ..config.directives.replacements import Replacement
+from ..config.directives.proxy_rewrites import Replacement
+from ..config.directives.slots import parse_number
 from ..message import Header, ResponseHead
 from ..script import Lookup
 from .rewrites import (

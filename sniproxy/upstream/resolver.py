@@ -24,15 +24,15 @@ import trio
 from ..config.directives.resolver import ResolverSettings
 from ..logs.error import ErrorLog
 from ..message import Level
-from .dns import HOST_NOT_FOUND, BadReply, Kind, read_reply
-from .lookup import TIMED_OUT, Addresses, Alias, Lookup, Outcome, Unresolved
+from .dns import HOST_NOT_FOUND, MalformedResponseError, RecordType, parse_response
+from .lookup import CNAME, TIMED_OUT, AddressSet, QueryResult, ResolveError, ResolverQuery
 
-ASK_AGAIN = 5.0
+RESEND_INTERVAL = 5.0
 """Seconds until the next server is asked."""
 TCP_TIMEOUT = 5.0
-UNUSED = 30.0
+EXPIRE = 30.0
 """Seconds after which a name that nobody asks for may be forgotten."""
-MOST_ALIASES = 50
+MAX_CNAME_DEPTH = 50
 UDP_SIZE = 4096
 
 
@@ -47,21 +47,21 @@ class NameServer:
 
 
 @dataclass(slots=True)
-class _Remembered:
-    outcome: Addresses | Alias
+class _CacheEntry:
+    outcome: AddressSet | CNAME
     valid: int
     """The second until which it holds."""
     used: int
 
 
 @dataclass(slots=True, eq=False)
-class _Pending:
+class _InflightQuery:
     """A lookup on its way, and those who wait for it."""
 
-    lookup: Lookup
+    lookup: ResolverQuery
     done: trio.Event = field(default_factory=trio.Event)
     waiting: int = 0
-    outcome: Outcome | None = None
+    outcome: QueryResult | None = None
 
 
 class Resolver:
@@ -77,11 +77,13 @@ class Resolver:
         self._servers = servers
         self._clock = clock
         self._kinds = [
-            kind for kind, wanted in ((Kind.A, settings.ipv4), (Kind.AAAA, settings.ipv6)) if wanted
+            kind
+            for kind, wanted in ((RecordType.A, settings.ipv4), (RecordType.AAAA, settings.ipv6))
+            if wanted
         ]
         self._turn = 0
-        self._memory: OrderedDict[str, _Remembered] = OrderedDict()
-        self._pending: dict[str, _Pending] = {}
+        self._memory: OrderedDict[str, _CacheEntry] = OrderedDict()
+        self._pending: dict[str, _InflightQuery] = {}
         self._nursery: trio.Nursery | None = None
         self.log = ErrorLog(())
         """The main level's; lookups belong to no connection."""
@@ -98,23 +100,23 @@ class Resolver:
         """
         with trio.move_on_after(timeout or math.inf):
             name = name.removesuffix(".").lower()
-            for _ in range(MOST_ALIASES + 1):
+            for _ in range(MAX_CNAME_DEPTH + 1):
                 found = self._remembered(name)
                 if found is None:
                     found = await self._looked_up(name)
-                    ordered = isinstance(found, Addresses) and (*found.ipv4, *found.ipv6)
+                    ordered = isinstance(found, AddressSet) and (*found.ipv4, *found.ipv6)
                 else:
-                    ordered = isinstance(found, Addresses) and rotated(found)
+                    ordered = isinstance(found, AddressSet) and rotate(found)
                 if ordered:
                     return ordered
-                assert isinstance(found, Alias)
+                assert isinstance(found, CNAME)
                 name = found.name
-            raise Unresolved(HOST_NOT_FOUND)
-        raise Unresolved(TIMED_OUT)
+            raise ResolveError(HOST_NOT_FOUND)
+        raise ResolveError(TIMED_OUT)
 
     # --- memory ---
 
-    def _remembered(self, name: str) -> Addresses | Alias | None:
+    def _remembered(self, name: str) -> AddressSet | CNAME | None:
         known = self._memory.get(name)
         if known is None or known.valid < int(self._clock()):
             return None
@@ -122,23 +124,23 @@ class Resolver:
         self._memory.move_to_end(name)
         return known.outcome
 
-    def _remember(self, lookup: Lookup, outcome: Addresses | Alias) -> None:
+    def _remember(self, lookup: ResolverQuery, outcome: AddressSet | CNAME) -> None:
         now = int(self._clock())
         seconds = self._settings.valid
         valid = now + (lookup.ttl if seconds is None else int(seconds))
-        self._memory[lookup.name] = _Remembered(outcome, valid, now)
+        self._memory[lookup.name] = _CacheEntry(outcome, valid, now)
         self._memory.move_to_end(lookup.name)
         for name in list(self._memory)[:2]:
-            if now - self._memory[name].used > UNUSED:
+            if now - self._memory[name].used > EXPIRE:
                 del self._memory[name]
 
     # --- one lookup ---
 
-    async def _looked_up(self, name: str) -> Addresses | Alias:
+    async def _looked_up(self, name: str) -> AddressSet | CNAME:
         pending = self._pending.get(name)
         if pending is None:
             assert self._nursery is not None
-            pending = self._pending[name] = _Pending(Lookup.of(name, self._kinds))
+            pending = self._pending[name] = _InflightQuery(ResolverQuery.of(name, self._kinds))
             self._nursery.start_soon(self._look_up, pending)
         pending.waiting += 1
         try:
@@ -146,17 +148,17 @@ class Resolver:
         finally:
             pending.waiting -= 1
         assert pending.outcome is not None
-        if isinstance(pending.outcome, Unresolved):
-            raise Unresolved(pending.outcome.code)
+        if isinstance(pending.outcome, ResolveError):
+            raise ResolveError(pending.outcome.code)
         return pending.outcome
 
-    async def _look_up(self, pending: _Pending) -> None:
+    async def _look_up(self, pending: _InflightQuery) -> None:
         async with trio.open_nursery() as asking:
             asking.start_soon(self._ask_in_turn, pending, asking)
             await pending.done.wait()
             asking.cancel_scope.cancel()
 
-    async def _ask_in_turn(self, pending: _Pending, asking: trio.Nursery) -> None:
+    async def _ask_in_turn(self, pending: _InflightQuery, asking: trio.Nursery) -> None:
         """Ask one server after the other while somebody waits."""
         turn, self._turn = self._turn, (self._turn + 1) % len(self._servers)
         first = True
@@ -166,12 +168,12 @@ class Resolver:
                 turn = (turn + 1) % len(self._servers)
                 await self._ask(pending, self._servers[turn], asking)
             first = False
-            await trio.sleep(ASK_AGAIN)
+            await trio.sleep(RESEND_INTERVAL)
             turn = (turn + 1) % len(self._servers)
         del self._pending[pending.lookup.name]
         asking.cancel_scope.cancel()
 
-    async def _ask(self, pending: _Pending, server: NameServer, asking: trio.Nursery) -> bool:
+    async def _ask(self, pending: _InflightQuery, server: NameServer, asking: trio.Nursery) -> bool:
         """Send the questions that are open; False where they do not get away."""
         lookup = pending.lookup
         for kind in lookup.over_tcp & lookup.open.keys():
@@ -195,7 +197,7 @@ class Resolver:
 
     async def _hear(
         self,
-        pending: _Pending,
+        pending: _InflightQuery,
         server: NameServer,
         sock: trio.socket.SocketType,
         asking: trio.Nursery,
@@ -212,7 +214,7 @@ class Resolver:
                     asking.start_soon(self._ask_over_tcp, pending, server, kind, asking)
 
     async def _ask_over_tcp(
-        self, pending: _Pending, server: NameServer, kind: Kind, asking: trio.Nursery
+        self, pending: _InflightQuery, server: NameServer, kind: RecordType, asking: trio.Nursery
     ) -> None:
         asked = pending.lookup.open.get(kind)
         if asked is None:
@@ -231,7 +233,7 @@ class Resolver:
                 if isinstance(cause, OSError):
                     self._tell_failure("connect() failed", cause, server)
 
-    async def _hear_over_tcp(self, pending: _Pending, sock: trio.socket.SocketType) -> None:
+    async def _hear_over_tcp(self, pending: _InflightQuery, sock: trio.socket.SocketType) -> None:
         heard = b""
         while data := await sock.recv(65536):
             heard += data
@@ -240,14 +242,14 @@ class Resolver:
                 self._take(pending, heard[2:end], over_tcp=True)
                 heard = heard[end:]
 
-    def _take(self, pending: _Pending, wire: bytes, *, over_tcp: bool) -> set[Kind]:
+    def _take(self, pending: _InflightQuery, wire: bytes, *, over_tcp: bool) -> set[RecordType]:
         """Make something of a reply; the kinds that have to be asked over TCP from now on."""
         lookup = pending.lookup
         before = set(lookup.over_tcp)
         outcome = None
         try:
-            outcome = lookup.take(read_reply(wire, over_tcp=over_tcp))
-        except BadReply as bad:
+            outcome = lookup.take(parse_response(wire, over_tcp=over_tcp))
+        except MalformedResponseError as bad:
             lookup.refused(bad)
         for note in lookup.notes:
             self.log.write(Level.ERROR, note)
@@ -255,7 +257,7 @@ class Resolver:
         if outcome is not None and pending.outcome is None:
             pending.outcome = outcome
             del self._pending[lookup.name]
-            if not isinstance(outcome, Unresolved):
+            if not isinstance(outcome, ResolveError):
                 self._remember(lookup, outcome)
             pending.done.set()
         return lookup.over_tcp - before
@@ -266,13 +268,13 @@ class Resolver:
         self.log.write(Level.ERROR, text)
 
 
-def rotated(addresses: Addresses) -> tuple[str, ...]:
+def rotate(addresses: AddressSet) -> tuple[str, ...]:
     """Remembered addresses: each family and the whole begin anywhere, so that all get a share."""
-    whole = (*_from_anywhere(addresses.ipv4), *_from_anywhere(addresses.ipv6))
-    return _from_anywhere(whole) if len(whole) > 1 else whole
+    whole = (*_rotate_randomly(addresses.ipv4), *_rotate_randomly(addresses.ipv6))
+    return _rotate_randomly(whole) if len(whole) > 1 else whole
 
 
-def _from_anywhere(addresses: tuple[str, ...]) -> tuple[str, ...]:
+def _rotate_randomly(addresses: tuple[str, ...]) -> tuple[str, ...]:
     if not addresses:
         return ()
     start = random.randrange(len(addresses))

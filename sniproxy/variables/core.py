@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from ..facts import Facts
 from ..message import Header
 from ..version import NGINX_VERSION
-from .row import Variable, seconds
+from .variable import Variable, seconds
 
 
 def _header(name: str) -> Callable[[Facts], str | None]:
@@ -161,7 +161,7 @@ def _protocol(facts: Facts) -> str | None:
     return {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1"}[facts.request.version]
 
 
-ROWS = (
+VARIABLES = (
     Variable("args", lambda f: f.args or None, "the query"),
     Variable("query_string", lambda f: f.args or None, "the query"),
     Variable("is_args", lambda f: "?" if f.args else "", "`?` if there is a query"),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ..config.directives.files import TOP
 from ..facts import Facts
 from ..script import Lookup
-from .row import Variable
+from .variable import Variable
 
 
 def document_root(facts: Facts, values: Lookup) -> str:
@@ -42,7 +42,7 @@ def _realpath_root(facts: Facts, values: Lookup) -> str | None:
     return name.decode("latin-1")
 
 
-def rows(lookup: Callable[[Facts], Lookup]) -> tuple[Variable, ...]:
+def file_variables(lookup: Callable[[Facts], Lookup]) -> tuple[Variable, ...]:
     """The variables, which read others: those of `root`."""
     return (
         Variable("document_root", lambda f: document_root(f, lookup(f)), "the folder of the files"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..facts import Facts
-from .row import Variable
+from .variable import Variable
 
 
 def _forwarded_for(facts: Facts) -> str:
@@ -11,7 +11,7 @@ def _forwarded_for(facts: Facts) -> str:
     return ", ".join([*forwarded, facts.connection.client_address])
 
 
-ROWS = (
+VARIABLES = (
     Variable("proxy_host", lambda f: f.proxy_host, "name and port of `proxy_pass`"),
     Variable("proxy_port", lambda f: f.proxy_port, "the port of `proxy_pass`"),
     Variable(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from ..facts import ClientCertificate, ClientTLS, Facts
-from .row import Variable
+from .variable import Variable
 
 DAY = 86400
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -48,7 +48,7 @@ def _time(moment: datetime) -> str:
 
 
 def _days_left(certificate: ClientCertificate) -> str:
-    left = int(certificate.ends.astimezone(UTC).timestamp()) - int(time.time())
+    left = int(certificate.not_after.astimezone(UTC).timestamp()) - int(time.time())
     return str(max(left // DAY, 0))
 
 
@@ -62,7 +62,7 @@ def _nothing(facts: Facts) -> None:
     """What nginx has with a newer OpenSSL, or with early data, alone."""
 
 
-ROWS = (
+VARIABLES = (
     Variable("ssl_protocol", _of(lambda t: t.protocol), "the protocol, `TLSv1.3`"),
     Variable("ssl_cipher", _of(lambda t: t.cipher), "the cipher chosen"),
     Variable("ssl_ciphers", _of(lambda t: t.offered_ciphers), "the ciphers that the client offers"),
@@ -70,7 +70,8 @@ ROWS = (
     Variable("ssl_curves", _of(lambda t: t.offered_groups), "the groups that the client offers"),
     Variable("ssl_sigalg", _nothing, "the signature algorithm chosen: never told"),
     Variable(
-        "ssl_sigalgs", _of(lambda t: t.offered_signature_algorithms),
+        "ssl_sigalgs",
+        _of(lambda t: t.offered_signature_algorithms),
         "the signature algorithms that the client offers, in numbers",
     ),
     Variable("ssl_session_id", _of(lambda t: t.session_id.hex()), "the session's id"),
@@ -83,7 +84,8 @@ ROWS = (
     Variable("ssl_client_cert", _client(lambda c: _tabbed(c.pem)), "the certificate, for a header"),
     Variable("ssl_client_raw_cert", _client(lambda c: c.pem), "the client's certificate in PEM"),
     Variable(
-        "ssl_client_escaped_cert", _client(lambda c: quote(c.pem, safe="")),
+        "ssl_client_escaped_cert",
+        _client(lambda c: quote(c.pem, safe="")),
         "the client's certificate in PEM, percent-encoded",
     ),
     Variable("ssl_client_s_dn", _client(lambda c: c.subject), "its subject, as RFC 2253 has it"),
@@ -93,8 +95,10 @@ ROWS = (
     Variable("ssl_client_serial", _client(lambda c: c.serial), "its serial number"),
     Variable("ssl_client_fingerprint", _client(lambda c: c.fingerprint), "its SHA-1"),
     Variable("ssl_client_verify", _of(_verify), "`SUCCESS`, `FAILED:…`, or `NONE` without one"),
-    Variable("ssl_client_v_start", _client(lambda c: _time(c.begins)), "when it begins to hold"),
-    Variable("ssl_client_v_end", _client(lambda c: _time(c.ends)), "when it ceases to hold"),
+    Variable(
+        "ssl_client_v_start", _client(lambda c: _time(c.not_before)), "when it begins to hold"
+    ),
+    Variable("ssl_client_v_end", _client(lambda c: _time(c.not_after)), "when it ceases to hold"),
     Variable("ssl_client_v_remain", _client(_days_left), "days until then"),
     Variable("ssl_client_sigalg", _nothing, "how the client signed: never told"),
-)  # fmt: skip
+)

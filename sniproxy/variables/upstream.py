@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ..facts import Facts, Try
 from ..message import Handshake
 from .core import joined
-from .row import Variable, seconds
+from .variable import Variable, seconds
 
 
 def _each(value: Callable[[Try], str]) -> Callable[[Facts], str | None]:
@@ -66,7 +66,7 @@ def _header(facts: Facts, name: str) -> str | None:
     return None if head is None else joined(head.headers, name)
 
 
-ROWS = (
+VARIABLES = (
     Variable("upstream_addr", _each(lambda t: t.address), "the peers tried"),
     Variable(
         "upstream_status", _each(lambda t: "-" if t.status is None else str(t.status)), "statuses"

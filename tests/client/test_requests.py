@@ -13,7 +13,7 @@ import trio.testing
 
 from sniproxy.client.requests import RequestReader
 from sniproxy.config.model import Server
-from sniproxy.http.chunks import BadChunk, TooLargeBody
+from sniproxy.http.chunks import BodyTooLargeError, MalformedChunkError
 from sniproxy.message import Failed, FailureClass, Side
 from sniproxy.tls.stream import SocketStream
 from tests.configured import facts, request, servers
@@ -79,8 +79,8 @@ def test_whole_bodies(
     [
         (b"hell", {"content_length": 5}, Failed),
         (b"3\r\nab", {"chunked": True}, Failed),
-        (b"z\r\n", {"chunked": True}, BadChunk),
-        (b"15\r\nx", {"chunked": True}, TooLargeBody),
+        (b"z\r\n", {"chunked": True}, MalformedChunkError),
+        (b"15\r\nx", {"chunked": True}, BodyTooLargeError),
     ],
 )
 def test_broken_bodies(

@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 
 from sniproxy import config
-from sniproxy.config.final import walk
+from sniproxy.config.postconf import walk
 from sniproxy.message import ConfigError
 
 MEGABYTES = 50_000_000

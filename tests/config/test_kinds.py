@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.config.directives.kinds import parse_number, parse_offset, parse_size, parse_time
+from sniproxy.config.directives.slots import parse_number, parse_offset, parse_size, parse_time
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.config.directives import table
-from sniproxy.config.directives.row import (
+from sniproxy.config.directives import registry
+from sniproxy.config.directives.directive import (
     EVENTS,
     HTTP,
     LIMIT_EXCEPT,
@@ -23,7 +23,7 @@ from sniproxy.config.directives.row import (
     SERVER_IF,
     UPSTREAM,
     Context,
-    Row,
+    Directive,
     Status,
 )
 
@@ -58,18 +58,18 @@ SAYS = (
     ("unknown directive", UNKNOWN),
 )
 
-Question = tuple[Row, Context, int]
+Question = tuple[Directive, Context, int]
 
 
 def questions() -> Iterator[tuple[Question, str]]:
     """A statement of every directive everywhere, with too many or too few words where it may be."""
-    for name in table.BY_NAME:
-        if name == "include" or any(row.ours for row in table.BY_NAME[name]):
+    for name in registry.BY_NAME:
+        if name == "include" or any(row.extension for row in registry.BY_NAME[name]):
             continue
         for context in AROUND:
-            row = table.find(name, context)
+            row = registry.find(name, context)
             if row is None:
-                yield (table.BY_NAME[name][0], context, 1), NOT_ALLOWED
+                yield (registry.BY_NAME[name][0], context, 1), NOT_ALLOWED
                 continue
             if row.arity.most is not None:
                 yield (row, context, row.arity.most + 1), WRONG_NUMBER
@@ -79,9 +79,9 @@ def questions() -> Iterator[tuple[Question, str]]:
                 yield (row, context, row.arity.least), ""
 
 
-def statement(row: Row, count: int) -> str:
+def statement(row: Directive, count: int) -> str:
     words = " ".join([row.name, *["x"] * count])
-    return f"{words} {{}}" if row.opens is not None else f"{words};"
+    return f"{words} {{}}" if row.opens_context is not None else f"{words};"
 
 
 def ask_nginx(folder: Path, asked: list[Question]) -> list[str]:
@@ -116,8 +116,11 @@ def test_repetition(tmp_path: Path) -> None:
     """A second statement is refused by both or by neither."""
     rows = [
         row
-        for row in table.ROWS
-        if row.default and not row.ours and row.opens is None and row.status is not Status.NOT_YET
+        for row in registry.DIRECTIVES
+        if row.default
+        and not row.extension
+        and row.opens_context is None
+        and row.status is not Status.NOT_YET
     ]
     for index, row in enumerate(rows):
         context = next(context for context in AROUND if context in row.contexts)
@@ -134,7 +137,7 @@ def test_repetition(tmp_path: Path) -> None:
 
 
 def test_a_directive_has_one_row_a_context() -> None:
-    for name, rows in table.BY_NAME.items():
+    for name, rows in registry.BY_NAME.items():
         together = Counter(
             context for row in rows for context in Context if context in row.contexts
         )
@@ -142,6 +145,6 @@ def test_a_directive_has_one_row_a_context() -> None:
 
 
 def test_every_row_tells_what_it_is_for() -> None:
-    for row in table.ROWS:
+    for row in registry.DIRECTIVES:
         assert re.fullmatch(r"\S.*[^.]", row.doc), row.name
-        assert row.module or row.ours or row.contexts is REFUSED, row.name
+        assert row.module or row.extension or row.contexts is REFUSED, row.name

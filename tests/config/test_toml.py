@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sniproxy import config
-from sniproxy.config.lines import key_lines
 from sniproxy.config.model import Config
 from sniproxy.config.toml import read_toml
+from sniproxy.config.toml_lines import key_lines
 from sniproxy.config.tree import BlockEnd, Statement
 from sniproxy.message import ConfigError
 
@@ -229,10 +229,14 @@ def test_lines_of_keys() -> None:
         "[t.'u.v']\nw = '''\n'''''\n\"\\u0078\" = 1979-05-27 07:32:00\n"
         "[[l]]\nm = 1\n[[l]]\nm = 1.5\n[l.n]\no = 1\n"
     )
-    assert [lines.at(key).line for key in "abtl"] == [1, 4, 8, 12]
-    in_list = lines.at("b").at("c")
-    assert [in_list.at(0).line, in_list.at(1).line, in_list.at(1).at("e").line] == [5, 6, 7]
-    assert [lines.at("t").at("u.v").at(key).line for key in "wx"] == [9, 11]
-    tables = lines.at("l")
-    assert [tables.at(0).at("m").line, tables.at(1).at("m").line] == [13, 15]
-    assert tables.at(1).at("n").at("o").line == 17
+    assert [lines.child(key).line for key in "abtl"] == [1, 4, 8, 12]
+    in_list = lines.child("b").child("c")
+    assert [in_list.child(0).line, in_list.child(1).line, in_list.child(1).child("e").line] == [
+        5,
+        6,
+        7,
+    ]
+    assert [lines.child("t").child("u.v").child(key).line for key in "wx"] == [9, 11]
+    tables = lines.child("l")
+    assert [tables.child(0).child("m").line, tables.child(1).child("m").line] == [13, 15]
+    assert tables.child(1).child("n").child("o").line == 17

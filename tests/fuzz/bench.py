@@ -20,7 +20,7 @@ from pathlib import Path
 import trio
 
 from sniproxy import config
-from sniproxy.logs.error import Target
+from sniproxy.logs.error import LogTarget
 from sniproxy.message import Level
 from sniproxy.server import Server
 from sniproxy.site import build_site
@@ -95,7 +95,7 @@ async def _run(
     text = site_text.replace("UPSTREAM", str(run.upstream_port)).replace("PORT", str(run.port))
     loaded = config.parse(text, is_variable=is_variable)
     paths = Paths(str(run.directory), str(run.directory))
-    site = build_site(loaded, paths, observers=[Target(run, Level.INFO)])
+    site = build_site(loaded, paths, observers=[LogTarget(run, Level.INFO)])
     server = Server(site, site.bind(lambda error: None))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)

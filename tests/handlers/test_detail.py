@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.handlers.detail import NOT_LOCAL, is_local, wanted, with_detail
+from sniproxy.handlers.error_detail import (
+    ERROR_DETAIL_REFUSED,
+    is_local,
+    negotiate_media_type,
+    with_detail,
+)
 from sniproxy.handlers.special import special_response
-from sniproxy.logs.error import ConnectionLog, ErrorLog, Target
+from sniproxy.logs.error import ConnectionLog, ErrorLog, LogTarget
 from sniproxy.message import Level
 from tests.configured import facts, request, servers
 
@@ -86,7 +91,7 @@ def test_who_is_local(address: str, local: bool) -> None:
     ],
 )
 def test_what_is_wanted(accept: str, form: str) -> None:
-    assert wanted(accept) == form
+    assert negotiate_media_type(accept) == form
 
 
 class Lines:
@@ -101,7 +106,7 @@ class Lines:
 def test_others_get_nginxs_page_and_the_log_says_so_once(tmp_path: Path, status: int) -> None:
     (server,) = servers(tmp_path, "server { error_detail on; }")
     sink = Lines()
-    log = ConnectionLog(ErrorLog([Target(sink, Level.WARN)]), 7, "192.0.2.1", "0.0.0.0:80")
+    log = ConnectionLog(ErrorLog([LogTarget(sink, Level.WARN)]), 7, "192.0.2.1", "0.0.0.0:80")
     log.action = "sending to client"
     asking = facts(request("/"), server)
     page = special_response(status, asking)
@@ -109,7 +114,7 @@ def test_others_get_nginxs_page_and_the_log_says_so_once(tmp_path: Path, status:
         assert with_detail(page, (LINE,), asking, log) is page
     (line,) = sink.written
     assert "[warn]" in line
-    assert f"*7 {NOT_LOCAL} while sending to client, client: 192.0.2.1, server:" in line
+    assert f"*7 {ERROR_DETAIL_REFUSED} while sending to client, client: 192.0.2.1, server:" in line
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sniproxy.handlers.files import BLOCK, FileBody, OpenFile
-from sniproxy.logs.error import ConnectionLog, ErrorLog, Target
+from sniproxy.logs.error import ConnectionLog, ErrorLog, LogTarget
 from sniproxy.message import BodyBroken, Level
 
 
@@ -34,7 +34,7 @@ def lines() -> Lines:
 
 @pytest.fixture
 def log(lines: Lines) -> ConnectionLog:
-    target = Target(lines, Level.DEBUG)
+    target = LogTarget(lines, Level.DEBUG)
     log = ConnectionLog(ErrorLog([target]), 1, "127.0.0.1", "127.0.0.1:80")
     log.action = "sending response to client"
     return log

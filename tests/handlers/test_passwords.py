@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.handlers.passwords import UnknownFormat, fits, password_of
+from sniproxy.handlers.auth_basic import UnknownHashError, find_user, verify_password
 
 KEPT = [
     "{PLAIN}pass word",
@@ -24,9 +24,9 @@ KEPT = [
 
 @pytest.mark.parametrize("kept", KEPT)
 def test_what_fits(kept: str) -> None:
-    assert fits(b"pass word", kept.encode())
-    assert not fits(b"pass work", kept.encode())
-    assert not fits(b"", kept.encode())
+    assert verify_password(b"pass word", kept.encode())
+    assert not verify_password(b"pass work", kept.encode())
+    assert not verify_password(b"", kept.encode())
 
 
 def test_rounds() -> None:
@@ -34,21 +34,21 @@ def test_rounds() -> None:
         "$6$rounds=1500$saltsalt$WiCPofcfPMjy3wafuteDzRSATw3eg736vRJM418S4LBxW6V6gOHYpDiHsjhJjlL5"
         "uELLX4HXDAqk/V8SJy4.R1"
     )
-    assert fits(b"x", kept.encode())
+    assert verify_password(b"x", kept.encode())
 
 
 @given(st.binary(max_size=20), st.binary(max_size=20), st.binary(max_size=20))
 def test_salted(password: bytes, salt: bytes, other: bytes) -> None:
     digest = hashlib.sha1(password + salt).digest()
     kept = b"{SSHA}" + base64.b64encode(digest + salt)
-    assert fits(password, kept)
-    assert fits(other, kept) == (other == password)
+    assert verify_password(password, kept)
+    assert verify_password(other, kept) == (other == password)
 
 
 @pytest.mark.parametrize("kept", ["", "plain", "$2y$05$x", "abJnggxhB/yWI", "$5$rounds=x$a$b"])
 def test_unknown_formats(kept: str) -> None:
-    with pytest.raises(UnknownFormat):
-        fits(b"x", kept.encode())
+    with pytest.raises(UnknownHashError):
+        verify_password(b"x", kept.encode())
 
 
 FILE = b"# a:x\n\nuser:one\nus:two:a comment\r\nuser:three\r\nlast:four"
@@ -67,4 +67,4 @@ FILE = b"# a:x\n\nuser:one\nus:two:a comment\r\nuser:three\r\nlast:four"
     ],
 )
 def test_passwords_of_users(user: bytes, kept: bytes | None) -> None:
-    assert password_of(FILE, user) == kept
+    assert find_user(FILE, user) == kept

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from sniproxy import timers
 from sniproxy.config import parse
-from sniproxy.logs.error import Target
+from sniproxy.logs.error import LogTarget
 from sniproxy.message import Level
 from sniproxy.server import Server
 from sniproxy.site import build_site
@@ -106,7 +106,7 @@ async def serving(folder: Path, ports: Ports) -> AsyncIterator[Inside]:
     paths = Paths(str(folder), str(folder))
     timers.of_this_run()  # whose task is not the server's
     outside = Remains.count()
-    site = build_site(config, paths, observers=[Target(log, Level.INFO)])
+    site = build_site(config, paths, observers=[LogTarget(log, Level.INFO)])
     server = Server(site, site.bind(lambda error: None))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sniproxy.http.chunks import LAST_CHUNK, BadChunk, ChunkReader, TooLargeBody, chunk, last_chunk
+from sniproxy.http.chunks import (
+    LAST_CHUNK,
+    BodyTooLargeError,
+    ChunkReader,
+    MalformedChunkError,
+    chunk,
+    last_chunk,
+)
 from sniproxy.message import Side
 from tests.http.oracle import Nginx, ScriptedUpstream
 
@@ -55,24 +62,26 @@ BODIES: dict[str, bytes] = {
 }
 
 
-def decoded(body: bytes) -> bytes | type[BadChunk] | None:
+def decoded(body: bytes) -> bytes | type[MalformedChunkError] | None:
     """The whole body, None for an unfinished one, `BadChunk` for a bad one."""
     reader = ChunkReader()
     try:
         data = reader.feed(body)
-    except BadChunk:
-        return BadChunk
+    except MalformedChunkError:
+        return MalformedChunkError
     return data if reader.done else None
 
 
-def ask(nginx: Nginx, upstream: ScriptedUpstream, body: bytes) -> bytes | type[BadChunk] | None:
+def ask(
+    nginx: Nginx, upstream: ScriptedUpstream, body: bytes
+) -> bytes | type[MalformedChunkError] | None:
     upstream.script, upstream.seen = b"HTTP/1.0 204 No Content\r\n\r\n", b""
     answer = nginx.ask(
         b"POST /proxy/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body
     )
     if answer.status == 400:
         assert answer.messages("client sent") == ["error: client sent invalid chunked body"]
-        return BadChunk
+        return MalformedChunkError
     return upstream.seen.partition(b"\r\n\r\n")[2] if answer.status == 204 else None
 
 
@@ -99,10 +108,10 @@ def test_nginx_reads_anything_the_same(
     reader = ChunkReader()
     try:
         reader.feed(body)
-    except BadChunk:
+    except MalformedChunkError:
         pass
     else:
-        body = body[: len(body) - len(reader.rest)]  # nginx would go on with the next request
+        body = body[: len(body) - len(reader.leftover)]  # nginx would go on with the next request
     assert decoded(body) == ask(nginx, upstream, body)
 
 
@@ -116,8 +125,8 @@ def test_nginx_reads_the_same_from_an_upstream(
     answer = nginx.ask(b"GET /proxy/ HTTP/1.0\r\n\r\n")
     bad = answer.messages("upstream sent invalid chunked response")
     ours = decoded(body)
-    if ours is BadChunk:
-        with pytest.raises(BadChunk) as refused:
+    if ours is MalformedChunkError:
+        with pytest.raises(MalformedChunkError) as refused:
             ChunkReader(Side.UPSTREAM).feed(body)
         assert bad == [f"error: {refused.value}"]
     else:
@@ -134,7 +143,7 @@ def test_nginx_draws_the_same_limit(nginx: Nginx, body: bytes) -> None:
     answer = nginx.ask(
         b"POST /limited HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body
     )
-    with pytest.raises(TooLargeBody) as refused:
+    with pytest.raises(BodyTooLargeError) as refused:
         ChunkReader(limit=10).feed(body)
     assert answer.status == 413
     text = f"error: client intended to send too large chunked body: {refused.value} bytes"
@@ -158,8 +167,8 @@ def test_any_cut_leads_to_the_same(name: str, cuts: list[int]) -> None:
         for part in cut(body, cuts):
             if not reader.done:
                 parts.append(reader.feed(part))
-    except BadChunk:
-        assert decoded(body) is BadChunk
+    except MalformedChunkError:
+        assert decoded(body) is MalformedChunkError
     else:
         assert decoded(body) == (b"".join(parts) if reader.done else None)
 
@@ -180,7 +189,7 @@ def test_what_was_written_reads_back(
     assert reader.done
     whole = ChunkReader()
     assert whole.feed(body + rest) == read
-    assert whole.rest == rest
+    assert whole.leftover == rest
 
 
 def test_an_endless_line_is_not_kept() -> None:
@@ -196,7 +205,7 @@ def test_trailers_can_be_left_to_the_caller() -> None:
     reader = ChunkReader(keep_trailers=True)
     assert reader.feed(b"1\r\na\r\n0\r\nA: b\r\n\r\n") == b"a"
     assert reader.done
-    assert reader.rest == b"A: b\r\n\r\n"
+    assert reader.leftover == b"A: b\r\n\r\n"
 
 
 def test_writing() -> None:
@@ -210,9 +219,9 @@ def test_how_much_must_still_come() -> None:
     reader = ChunkReader(Side.UPSTREAM)
     least = []
     for position in range(len(body)):
-        least.append(reader.least)
+        least.append(reader.min_remaining)
         reader.feed(body[position : position + 1])
-        assert reader.least <= len(body) - position - 1
+        assert reader.min_remaining <= len(body) - position - 1
     assert least[:13] == [5, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 10, 40]
     assert least[-10:] == [4, 3, 2, 4, 4, 4, 4, 3, 2, 1]
-    assert (reader.done, reader.least) == (True, 0)
+    assert (reader.done, reader.min_remaining) == (True, 0)

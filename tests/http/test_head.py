@@ -16,7 +16,7 @@ from sniproxy.http.head import (
     ParsedHead,
     read_request_head,
 )
-from sniproxy.http.pages import error_page, shown_status
+from sniproxy.http.pages import displayed_status, error_page
 from sniproxy.message import Level, Request
 from tests.http.oracle import Answer, Nginx, ScriptedUpstream
 from tests.http.requests import ALL, FIELDS, PLAIN, SIZES, get
@@ -73,7 +73,7 @@ def our_seen(result: ParsedHead | BadRequest | None, server: str) -> Seen:
     last = Note(result.text, result.level, result.host, result.referrer)
     log.append(_log_line(last, result.line, server, result.action))
     page = b"" if result.method == "HEAD" else error_page(result.status)
-    return Seen(shown_status(result.status) if result.version > 9 else 0, page, False, log)
+    return Seen(displayed_status(result.status) if result.version > 9 else 0, page, False, log)
 
 
 def _shown(request: Request, server: str) -> bytes:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.http.ranges import NotSatisfiable, Part, RangeRules, multipart, parse_ranges
+from sniproxy.http.ranges import Part, RangeNotSatisfiableError, RangeRules, multipart, parse_ranges
 
-RULES = RangeRules(2**31 - 1, thrifty=True)
+RULES = RangeRules(2**31 - 1, reject_inefficient=True)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_parts(text: str, parts: list[Part]) -> None:
      "0-9223372036854775808", "9" * 5000 + "-", "\xb2-"],
 )  # fmt: skip
 def test_not_satisfiable(text: str) -> None:
-    with pytest.raises(NotSatisfiable):
+    with pytest.raises(RangeNotSatisfiableError):
         parse_ranges(text, 100, RULES)
 
 
@@ -47,21 +47,21 @@ def test_nothing_is_a_part_of_nothing() -> None:
 
 
 def test_max_ranges() -> None:
-    assert len(parse_ranges("0-0,2-2", 100, RangeRules(2, thrifty=False))) == 2
-    assert parse_ranges("0-0,2-2,4-4,x", 100, RangeRules(2, thrifty=False)) == ()
+    assert len(parse_ranges("0-0,2-2", 100, RangeRules(2, reject_inefficient=False))) == 2
+    assert parse_ranges("0-0,2-2,4-4,x", 100, RangeRules(2, reject_inefficient=False)) == ()
 
 
 def test_small_parts_of_a_small_file_are_not_worth_it() -> None:
     text = ",".join(["0-0"] * 20)
     assert parse_ranges(text, 100, RULES) == ()
-    assert len(parse_ranges(text, 100, RangeRules(100, thrifty=False))) == 20
+    assert len(parse_ranges(text, 100, RangeRules(100, reject_inefficient=False))) == 20
 
 
 @given(st.text("0123456789-, ", max_size=30), st.integers(0, 50))
 def test_parts_lie_inside(text: str, length: int) -> None:
     try:
         parts = parse_ranges(text, length, RULES)
-    except NotSatisfiable:
+    except RangeNotSatisfiableError:
         return
     assert all(0 <= start < end <= length for start, end in parts)
 

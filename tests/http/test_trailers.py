@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.http.trailers import BadTrailers, TrailerReader
+from sniproxy.http.trailers import MalformedTrailersError, TrailerReader
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from sniproxy.http.trailers import BadTrailers, TrailerReader
 def test_trailers(data: bytes, trailers: list[tuple[str, str]], rest: bytes) -> None:
     reader = TrailerReader(100)
     reader.feed(data)
-    assert (reader.trailers, reader.done, reader.rest) == (trailers, True, rest)
+    assert (reader.trailers, reader.done, reader.leftover) == (trailers, True, rest)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_trailers(data: bytes, trailers: list[tuple[str, str]], rest: bytes) -> 
     ],
 )
 def test_refusals(data: bytes, limit: int, words: str) -> None:
-    with pytest.raises(BadTrailers) as bad:
+    with pytest.raises(MalformedTrailersError) as bad:
         TrailerReader(limit).feed(data)
     assert str(bad.value) == words
 
@@ -53,4 +53,4 @@ def test_pieces_make_no_difference(
     reader = TrailerReader(1000)
     for start, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True):
         reader.feed(whole[start:stop])
-    assert (reader.trailers, reader.done, reader.rest) == (fields, True, rest)
+    assert (reader.trailers, reader.done, reader.leftover) == (fields, True, rest)

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sniproxy.http.uri import (
-    BadURI,
+    URIError,
     escape_args,
     escape_html,
     escape_uri,
@@ -84,7 +84,7 @@ def shown(target: str, merge_slashes: bool) -> str:
     path, args = split_target(target)
     try:
         return f"{normalise(path, merge_slashes)}|{args}"
-    except BadURI:
+    except URIError:
         return "refused"
 
 
@@ -152,7 +152,7 @@ def test_normalising_is_idempotent_but_for_escaped_escapes(text: str) -> None:
     path, _ = split_target("/" + text)
     try:
         normal = normalise(path)
-    except BadURI:
+    except URIError:
         return
     assert normal.startswith("/")
     assert normalise(escape_uri(normal)) == normal

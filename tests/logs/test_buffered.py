@@ -38,7 +38,7 @@ def test_all_lines_come_in_their_order(lines: list[str], size: int, level: int |
 def test_nothing_is_written_before_the_buffer_is_full(tmp_path: Path) -> None:
     sinks = Sinks()
     buffered = BufferedSink(sinks.file(str(tmp_path / "log")), 10)
-    sinks.held.append(buffered)
+    sinks.flushables.append(buffered)
     buffered.write("12345\n")
     assert (tmp_path / "log").read_text() == ""
     buffered.write("67890\n")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.logs.error import MAX_LINE, ConnectionLog, ErrorLog, Target, error_line
+from sniproxy.logs.error import MAX_ERROR_LINE, ConnectionLog, ErrorLog, LogTarget, error_line
 from sniproxy.message import Failure, Header, Level
 from tests.beside import Beside, beside_nginx, get
 
@@ -38,11 +38,11 @@ def test_a_line_without_a_connection() -> None:
     assert error_line(Level.NOTICE, "text").endswith(f"#{threading.get_native_id()}: text\n")
 
 
-@given(st.integers(0, 3 * MAX_LINE))
+@given(st.integers(0, 3 * MAX_ERROR_LINE))
 def test_no_line_is_longer_than_nginxs(length: int) -> None:
     line = error_line(Level.INFO, "x" * length, 1)
     whole = len(error_line(Level.INFO, "", 1)) + length
-    assert len(line) == min(whole, MAX_LINE)
+    assert len(line) == min(whole, MAX_ERROR_LINE)
     assert line.endswith("\n")
     assert line.count("\n") == 1
 
@@ -51,14 +51,14 @@ def test_no_line_is_longer_than_nginxs(length: int) -> None:
 @pytest.mark.parametrize("taken", Level)
 def test_levels(level: Level, taken: Level) -> None:
     sink = Lines()
-    ErrorLog([Target(sink, taken)]).write(level, "text")
+    ErrorLog([LogTarget(sink, taken)]).write(level, "text")
     assert bool(sink.lines) is (level <= taken)
     assert all(f"[{level.word}]" in line for line in sink.lines)
 
 
 def test_each_target_has_its_level() -> None:
     severe, chatty = Lines(), Lines()
-    log = ErrorLog([Target(severe, Level.CRIT), Target(chatty, Level.INFO)])
+    log = ErrorLog([LogTarget(severe, Level.CRIT), LogTarget(chatty, Level.INFO)])
     for level in (Level.CRIT, Level.ERROR, Level.DEBUG):
         log.write(level, level.word)
     assert [line[-5:-1] for line in severe.lines] == ["crit"]
@@ -66,7 +66,7 @@ def test_each_target_has_its_level() -> None:
 
 
 def connection_log(sink: Lines) -> ConnectionLog:
-    return ConnectionLog(ErrorLog([Target(sink, Level.INFO)]), 7, "192.0.2.1", "0.0.0.0:443")
+    return ConnectionLog(ErrorLog([LogTarget(sink, Level.INFO)]), 7, "192.0.2.1", "0.0.0.0:443")
 
 
 REQUEST = 'request: "GET / HTTP/1.1"'
@@ -108,14 +108,14 @@ def test_the_context(
     log = connection_log(Lines())
     log.action, log.server_name, log.request_line = action, server, line
     log.headers, log.upstream = headers, upstream
-    assert log.suffix() == suffix
+    assert log.context() == suffix
 
 
 def test_a_failure_with_its_errno() -> None:
     sink = Lines()
     log = connection_log(sink)
-    log.failure(Failure("recv() failed", errno=errno.ECONNRESET))
-    log.failure(Failure("gone", Level.INFO))
+    log.write_failure(Failure("recv() failed", errno=errno.ECONNRESET))
+    log.write_failure(Failure("gone", Level.INFO))
     first, second = sink.lines
     assert f"[error] {os.getpid()}#" in first
     assert "*7 recv() failed (104: Connection reset by peer), client: " in first
@@ -127,7 +127,7 @@ def test_a_kept_connection_forgets_its_request() -> None:
     log.server_name, log.request_line, log.upstream = "a.test", "GET / HTTP/1.1", "http://x/"
     log.headers = (("Host", "a.test"),)
     log.next_request()
-    assert log.suffix() == ", client: 192.0.2.1, server: 0.0.0.0:443"
+    assert log.context() == ", client: 192.0.2.1, server: 0.0.0.0:443"
 
 
 # --- beside nginx: lines of a peer that refuses, around the length where they are cut ---
@@ -205,7 +205,7 @@ def test_lines_beside_nginx(both: Beside) -> None:
         assert abs(len(our) - len(nginx)) <= 3
     for served, lines in zip(both.both, raw, strict=True):
         longest = max((served.room / "error.log").read_bytes().split(b"\n"), key=len)
-        assert len(longest) == MAX_LINE - 1, served.program.name
+        assert len(longest) == MAX_ERROR_LINE - 1, served.program.name
         assert len(lines) >= len(REQUESTS)
 
 

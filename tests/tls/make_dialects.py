@@ -1,4 +1,4 @@
-"""Makes the tables of `sniproxy/tls/words/` from OpenSSL releases as they are.
+"""Makes the tables of `sniproxy/tls/dialect_tables/` from OpenSSL releases as they are.
 
     python -m tests.tls.make_dialects 1.1.1=PYTHON 3.0=PYTHON 3.5=PYTHON
 
@@ -43,7 +43,7 @@ PACKAGES = {
 """Where a release is found inside wheels."""
 
 ROOT = Path(__file__).parents[2]
-WORDS = Path(dialects.__file__).with_name("words")
+TABLES = Path(dialects.__file__).with_name("dialect_tables")
 KEPT = (2, 3, 4, 5, 6, 8, 9, 10, 11, 13, 14, 15, 16, 20, 32, 34, 35, 36, 40, 41, 52, 57, 60)
 """The libraries that nginx meets; 20 is SSL."""
 
@@ -143,14 +143,14 @@ def words_of(said: dict[str, Any]) -> dict[str, Any]:
 def make(said: dict[str, Any], native: dict[str, Any]) -> dict[str, Any]:
     """The table of one release, beside the release that is linked."""
     table = {**words_of(said), "beside": native["release"], "places": {}, "queues": {}}
-    pairs = list(failures_of_both(dialects.Release(table), said, native))
-    places = places_of(dialects.Release(table), pairs)
+    pairs = list(failures_of_both(dialects.ReleaseDialect(table), said, native))
+    places = places_of(dialects.ReleaseDialect(table), pairs)
     if said["functions"]:
         table["functions"] = functions_of(said, places)
         table["places"] = {f"{n}:{reason}": compact(p) for (n, reason), p in sorted(places.items())}
     table["queues"] = {
         hexadecimal(codes): {place: hexadecimal(told) for place, told in compact(by_place).items()}
-        for codes, by_place in sorted(queues_of(dialects.Release(table), pairs).items())
+        for codes, by_place in sorted(queues_of(dialects.ReleaseDialect(table), pairs).items())
         if any(by_place.values())
     }
     return table
@@ -161,19 +161,19 @@ Pair = tuple[str, Case, Case]
 
 
 def failures_of_both(
-    release: dialects.Release, said: dict[str, Any], native: dict[str, Any]
+    release: dialects.ReleaseDialect, said: dict[str, Any], native: dict[str, Any]
 ) -> Iterator[Pair]:
     linked = cases(native)
     for name, theirs in cases(said).items():
         ours = linked.get(name)
         if ours is None or theirs is None or ours.place != theirs.place:
             continue  # what is a failure to one of them only has no words in common
-        if not (release.needs_header and dialects.is_too_long(ours.header)):
+        if not (release.needs_record_header and dialects.is_too_long(ours.header)):
             yield name, ours, theirs
 
 
 def places_of(
-    release: dialects.Release, pairs: Iterable[Pair]
+    release: dialects.ReleaseDialect, pairs: Iterable[Pair]
 ) -> dict[tuple[int, int], dict[Place, int]]:
     """The function that first raised an error, at each place that it was met."""
     places: dict[tuple[int, int], dict[Place, int]] = {}
@@ -186,7 +186,9 @@ def places_of(
     return places
 
 
-def queues_of(release: dialects.Release, pairs: Iterable[Pair]) -> dict[Codes, dict[Place, Codes]]:
+def queues_of(
+    release: dialects.ReleaseDialect, pairs: Iterable[Pair]
+) -> dict[Codes, dict[Place, Codes]]:
     """What the release queues for each queue of the linked library; () where words and
     functions alone tell that."""
     queues: dict[Codes, dict[Place, Codes]] = {}
@@ -243,7 +245,7 @@ def main() -> None:
     releases = dict(argument.split("=", 1) for argument in arguments if argument != "--check")
     differ = []
     for name, text in tables(releases):
-        path = WORDS / f"{name}.json"
+        path = TABLES / f"{name}.json"
         if not check:
             path.write_text(text)
             print(f"{path.name}: {json.loads(text)['release']}")

@@ -25,9 +25,11 @@ way of putting it, `packet length too long`, for what is no TLS at all too."""
 @cache
 def dialect_of_3_3() -> Dialect:
     """3.5's words with the few errors that OpenSSL 3.3 queues otherwise."""
-    table = json.loads(files(dialects.__package__).joinpath("words", "3.5.json").read_bytes())
+    table = json.loads(
+        files(dialects.__package__).joinpath("dialect_tables", "3.5.json").read_bytes()
+    )
     queues = {codes: told for codes, told in table["queues"].items() if codes not in AS_4_0}
-    return dialects.Release({**table, "release": "OpenSSL 3.3", "queues": queues})
+    return dialects.ReleaseDialect({**table, "release": "OpenSSL 3.3", "queues": queues})
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Oracle:
             return dialect_of_3_3()
         for name in dialects.NAMES:
             if release.startswith(name):
-                return dialects.dialect_called(name)
+                return dialects.find_dialect(name)
         raise AssertionError(f"no dialect for OpenSSL {release} of {self.command}")
 
     @property

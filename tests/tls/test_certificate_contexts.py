@@ -10,10 +10,10 @@ from OpenSSL import SSL
 
 from sniproxy.config.directives.tls import CacheRules
 from sniproxy.message import ConfigError
-from sniproxy.tls.certificate_contexts import (
-    MOST_UNCACHED,
+from sniproxy.tls.certificate_cache import (
+    MAX_UNCACHED,
     NO_CACHE,
-    CertificateContexts,
+    CertificateCache,
 )
 from sniproxy.tls.certificates import CertificateSource
 from sniproxy.tls.contexts import upstream_context
@@ -27,7 +27,7 @@ class Counting:
     def __init__(self, rules: CacheRules) -> None:
         self.now = 0.0
         self.made = 0
-        self.contexts = CertificateContexts(self.make, rules, lambda: self.now)
+        self.contexts = CertificateCache(self.make, rules, lambda: self.now)
 
     def make(self, source: CertificateSource) -> SSL.Context:
         self.made += 1
@@ -111,7 +111,7 @@ def test_a_certificate_that_does_not_load_is_not_kept() -> None:
 
 
 def test_there_is_a_bound_without_a_cache_too() -> None:
-    contexts = CertificateContexts(lambda source: upstream_context())
-    for number in range(MOST_UNCACHED + 5):
+    contexts = CertificateCache(lambda source: upstream_context())
+    for number in range(MAX_UNCACHED + 5):
         contexts.context(CertificateSource(f"data:{number}", "data:"))
-    assert len(contexts) == MOST_UNCACHED
+    assert len(contexts) == MAX_UNCACHED

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 from OpenSSL import SSL
 
-from sniproxy.config.directives.process import DIALECTS
+from sniproxy.config.directives.main import DIALECTS
 from sniproxy.message import Level, Side
-from sniproxy.tls.dialects import LONGEST_RECORD, NAMES, Release, dialect_called, is_too_long
+from sniproxy.tls.dialects import MAX_RECORD, NAMES, ReleaseDialect, find_dialect, is_too_long
 from sniproxy.tls.errors import NATIVE, ORDINARY_REASONS, error_text, openssl_failure
 from sniproxy.tls.openssl import queued_error
 
@@ -154,7 +154,7 @@ def test_failures_of_a_connection(
         f"{operation}() failed",
         side,
         [queued_error(code) for code in codes],
-        dialect=dialect_called(name),
+        dialect=find_dialect(name),
         header=header,
     )
     assert failure.text == f"{operation}() failed (SSL: {told[name]})"
@@ -208,7 +208,7 @@ def test_failures_of_a_start(
 ) -> None:
     queue = [queued_error(code) for code in codes]
     words = told.get(name, told["3.0"])  # 3.5 has changed nothing there
-    assert error_text(operation, queue, dialect_called(name), data) == f"{operation} (SSL: {words})"
+    assert error_text(operation, queue, find_dialect(name), data) == f"{operation} (SSL: {words})"
 
 
 VERIFY = {
@@ -231,13 +231,13 @@ VERIFY = {
 
 @pytest.mark.parametrize("number", VERIFY)
 def test_verify_errors(number: int) -> None:
-    told = tuple(dialect_called(name).verify(number) for name in ("1.1.1", "3.0", "3.5"))
+    told = tuple(find_dialect(name).verify(number) for name in ("1.1.1", "3.0", "3.5"))
     assert told == VERIFY[number]
 
 
 def test_a_verify_error_without_words() -> None:
     for name in NAMES:
-        assert dialect_called(name).verify(9999) == "unknown certificate verification error"
+        assert find_dialect(name).verify(9999) == "unknown certificate verification error"
 
 
 # --- the tables ---
@@ -250,9 +250,9 @@ UNKNOWN_TO = {
 }
 
 
-def release(name: str) -> Release:
-    found = dialect_called(name)
-    assert isinstance(found, Release)
+def release(name: str) -> ReleaseDialect:
+    found = find_dialect(name)
+    assert isinstance(found, ReleaseDialect)
     return found
 
 
@@ -265,7 +265,7 @@ def test_a_table_has_every_reason_that_decides_a_level(name: str) -> None:
 @pytest.mark.parametrize("name", RELEASES)
 def test_a_table_is_made_beside_the_library_that_is_linked(name: str) -> None:
     linked = SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode()
-    assert minor(release(name).beside) == minor(linked), (
+    assert minor(release(name).reference) == minor(linked), (
         "OpenSSL has a new release: provoke the failures in it too (tests/tls/make_dialects.py)"
     )
     assert release(name).name.startswith(f"OpenSSL {name}")
@@ -276,7 +276,7 @@ def minor(version: str) -> Sequence[str]:
 
 
 def test_native_is_the_library_itself() -> None:
-    assert dialect_called("native") is NATIVE
+    assert find_dialect("native") is NATIVE
 
 
 def test_the_directive_knows_every_dialect() -> None:
@@ -287,21 +287,21 @@ def test_the_directive_knows_every_dialect() -> None:
 
 
 def test_where_the_length_of_a_record_is_too_long_to_3_5() -> None:
-    longest = LONGEST_RECORD.to_bytes(2)
+    longest = MAX_RECORD.to_bytes(2)
     assert not is_too_long(b"\x16\x03\x03" + longest)
-    assert is_too_long(b"\x16\x03\x03" + (LONGEST_RECORD + 1).to_bytes(2))
+    assert is_too_long(b"\x16\x03\x03" + (MAX_RECORD + 1).to_bytes(2))
     assert not is_too_long(b"")
-    assert [name for name in NAMES if dialect_called(name).needs_header] == ["3.5"]
+    assert [name for name in NAMES if find_dialect(name).needs_record_header] == ["3.5"]
 
 
 def test_an_error_nobody_has_provoked_is_found_where_most_are() -> None:
     unheard_of = [queued_error(0x0A000073)]
-    text = error_text("SSL_read() failed", unheard_of, dialect_called("1.1.1"))
+    text = error_text("SSL_read() failed", unheard_of, find_dialect("1.1.1"))
     assert ":ssl3_read_bytes:bad packet length" in text
-    text = error_text("SSL_do_handshake() failed", unheard_of, dialect_called("1.1.1"))
+    text = error_text("SSL_do_handshake() failed", unheard_of, find_dialect("1.1.1"))
     assert ":state_machine:bad packet length" in text
 
 
 def test_nothing_queued_is_nothing_told() -> None:
     for name in NAMES:
-        assert error_text("f() failed", [], dialect_called(name)) == "f() failed"
+        assert error_text("f() failed", [], find_dialect(name)) == "f() failed"

@@ -18,7 +18,7 @@ from sniproxy.tls.errors import (
     socket_failure,
     timeout_failure,
 )
-from sniproxy.tls.openssl import FAILED, SYSCALL, QueuedError, library
+from sniproxy.tls.openssl import FAILED, SYSCALL, QueuedError, binding
 
 NAME_NEEDED = QueuedError(0x0A000458, "SSL routines", "tlsv1 unrecognized name")
 BAD_RECORD = QueuedError(0x0A000139, "SSL routines", "record layer failure")
@@ -99,7 +99,7 @@ def test_time_outs() -> None:
 
 
 def test_the_real_queue_is_emptied() -> None:
-    assert openssl.Pem.of(b"\n").certificate() is None
+    assert openssl.Pem.from_bytes(b"\n").certificate() is None
     (queued,) = openssl.drain_error_queue()
     assert queued == QueuedError(0x0480006C, "PEM routines", "no start line")
     assert (queued.library_number, queued.reason_number) == (9, 108)
@@ -111,17 +111,17 @@ def test_verify_words() -> None:
 
 
 def test_all_that_is_called_is_checked_for() -> None:
-    room = Path(library.__file__).parent
+    room = Path(binding.__file__).parent
     source = "".join(file.read_text() for file in room.glob("*.py"))
-    assert set(re.findall(r"\blib\.([A-Za-z0-9_]+)", source)) == set(library.NEEDED.split())
-    assert library.missing_symbols(library.lib) == []
-    assert library.missing_symbols(object()) == library.NEEDED.split()
+    assert set(re.findall(r"\blib\.([A-Za-z0-9_]+)", source)) == set(binding.NEEDED.split())
+    assert binding.missing_symbols(binding.lib) == []
+    assert binding.missing_symbols(object()) == binding.NEEDED.split()
 
 
 def test_a_binding_that_lacks_something_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "NEEDED", "SSL_new SSL_levitate")
+    monkeypatch.setattr(binding, "NEEDED", "SSL_new SSL_levitate")
     with pytest.raises(ImportError, match=r"pyOpenSSL .* lacks .* OpenSSL: SSL_levitate$"):
-        library.check_binding()
+        binding.check_binding()
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from sniproxy.message import Side
-from sniproxy.tls.dialects import Release, dialect_called
-from sniproxy.tls.errors import Where
+from sniproxy.tls.dialects import ReleaseDialect, find_dialect
+from sniproxy.tls.errors import ErrorContext
 
 from . import make_dialects
 from .make_dialects import PACKAGES, Case, cases
@@ -68,13 +68,13 @@ def interpreter(folder: Path, packages: tuple[str, ...]) -> str:
 
 def test_the_committed_table_is_what_the_release_says(said: Said) -> None:
     made = json.loads(make_dialects.written(make_dialects.make(said.theirs, said.native)))
-    committed = json.loads((make_dialects.WORDS / f"{said.name}.json").read_text())
+    committed = json.loads((make_dialects.TABLES / f"{said.name}.json").read_text())
     assert made == committed
 
 
 def test_every_failure_is_told_as_the_release_tells_it(said: Said) -> None:
-    release = dialect_called(said.name)
-    assert isinstance(release, Release)
+    release = find_dialect(said.name)
+    assert isinstance(release, ReleaseDialect)
     met: set[tuple[str, tuple[int, ...]]] = set()
     ours, theirs = cases(said.native), cases(said.theirs)
     for name, linked in ours.items():
@@ -89,15 +89,15 @@ def test_every_failure_is_told_as_the_release_tells_it(said: Said) -> None:
     assert len(met) > 200
 
 
-def told(release: Release, case: Case) -> list[str]:
+def told(release: ReleaseDialect, case: Case) -> list[str]:
     """Code and reason of each error."""
     side, operation = case.place.split()
-    where = Where(operation, SIDES[side], case.header)
-    texts = [error.text.split(":") for error in release.tell(case.errors, where)]
+    where = ErrorContext(operation, SIDES[side], case.header)
+    texts = [error.text.split(":") for error in release.format_errors(case.errors, where)]
     return [f"{text[1]} {text[4]}" for text in texts]
 
 
-def lines(release: Release, case: Case) -> list[str]:
+def lines(release: ReleaseDialect, case: Case) -> list[str]:
     return [
         # A reason without words is told as its number; words of errno are not OpenSSL's.
         f"{code:08X} {error.reason or release.words(code)}"

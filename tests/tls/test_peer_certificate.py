@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sniproxy.testing.certificates import Authority, Identity
-from sniproxy.tls.der import Field, NotDER, fields, first, object_name
+from sniproxy.tls.der import DERError, Field, fields, first, object_name
 from sniproxy.tls.peer_certificate import Attribute, PeerCertificate, oneline, rfc2253
 
 UTF8, PRINTABLE, IA5, BMP, UNIVERSAL, BOOLEAN = 12, 19, 22, 30, 28, 1
@@ -90,8 +90,8 @@ def test_a_whole_certificate() -> None:
     assert (seen.legacy_subject, seen.legacy_issuer) == ("/CN=client", "/CN=a root")
     assert int(seen.serial, 16) == expected.serial_number
     assert len(seen.serial) % 2 == 0
-    assert seen.begins == expected.not_valid_before_utc
-    assert seen.ends == expected.not_valid_after_utc
+    assert seen.not_before == expected.not_valid_before_utc
+    assert seen.not_after == expected.not_valid_after_utc
 
 
 def der(tag: int, *content: bytes) -> bytes:
@@ -129,7 +129,9 @@ def test_serials(content: bytes, text: str) -> None:
     ],
 )
 def test_times(tag: int, text: bytes, moment: tuple[int, int, int, int, int, int]) -> None:
-    assert crude(begins=der(tag, text)).begins == datetime.datetime(*moment, tzinfo=datetime.UTC)
+    assert crude(begins=der(tag, text)).not_before == datetime.datetime(
+        *moment, tzinfo=datetime.UTC
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,7 @@ def test_any_bytes_are_fields_or_none(data: bytes) -> None:
     try:
         assert b"".join(field.encoded for field in fields(data)) == data
         first(data)
-    except NotDER:
+    except DERError:
         pass
 
 

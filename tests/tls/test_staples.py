@@ -89,7 +89,7 @@ def test_what_is_no_response(source: CertificateSource, tmp_path: Path, content:
 
 def test_a_refused_certificate_fails_the_handshake(source: CertificateSource) -> None:
     context = server_context(certificates=[source])
-    openssl.refuse_certificate(context)
+    openssl.set_no_certificate(context)
     with pytest.raises(SSL.Error) as caught:
         shake(context)
     assert caught.value.args[0][-1][2] == "cert cb error"

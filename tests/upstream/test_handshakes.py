@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from sniproxy import config
-from sniproxy.logs.error import Target
+from sniproxy.logs.error import LogTarget
 from sniproxy.message import Handshake, Level, Side
 from sniproxy.server import Server
 from sniproxy.site import build_site
@@ -75,7 +75,7 @@ async def serving(
                 is_variable=is_variable,
             )
             paths = Paths(str(folder), str(wardrobe))
-            site = build_site(loaded, paths, observers=[Target(seen, level)])
+            site = build_site(loaded, paths, observers=[LogTarget(seen, level)])
             site.running.on_handshake = seen.handshakes.append
             server = Server(site, site.bind(lambda error: None))
             nursery.start_soon(server.run)

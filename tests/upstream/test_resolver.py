@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sniproxy.config.addresses import Address
 from sniproxy.config.directives.resolver import ResolverSettings
 from sniproxy.config.tree import Place
-from sniproxy.logs.error import ErrorLog, Target
+from sniproxy.logs.error import ErrorLog, LogTarget
 from sniproxy.message import Level
 from sniproxy.testing.dns import (
     NXDOMAIN,
@@ -34,14 +34,21 @@ from sniproxy.testing.dns import (
     read_question,
     reply,
 )
-from sniproxy.upstream.dns import BadReply, Kind, NoName, Reply, question, read_reply
-from sniproxy.upstream.lookup import Addresses, Alias, Lookup, Unresolved
+from sniproxy.upstream.dns import (
+    DNSResponse,
+    InvalidNameError,
+    MalformedResponseError,
+    RecordType,
+    make_query,
+    parse_response,
+)
+from sniproxy.upstream.lookup import CNAME, AddressSet, ResolveError, ResolverQuery
 from sniproxy.upstream.resolver import (
-    ASK_AGAIN,
-    MOST_ALIASES,
-    UNUSED,
+    EXPIRE,
+    MAX_CNAME_DEPTH,
+    RESEND_INTERVAL,
     Resolver,
-    rotated,
+    rotate,
 )
 from sniproxy.upstream.resolver import (
     NameServer as Server,
@@ -50,9 +57,9 @@ from sniproxy.upstream.resolver import (
 # --- messages ---
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_a_question_is_one_that_servers_read(kind: Kind) -> None:
-    asked = question("www.example.test", kind)
+@pytest.mark.parametrize("kind", RecordType)
+def test_a_question_is_one_that_servers_read(kind: RecordType) -> None:
+    asked = make_query("www.example.test", kind)
     assert read_question(asked.wire) == Asked("www.example.test", kind.name)
     assert read_question(asked.wire).id == asked.id
     assert asked.wire[2:4] == b"\x01\x00"
@@ -63,15 +70,15 @@ NO_NAMES = ("", ".", "a..b", ".a", "a.b..", "x" * 64, ".".join(["y" * 60] * 5))
 
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_what_is_no_name(name: str) -> None:
-    with pytest.raises(NoName):
-        question(name, Kind.A)
+    with pytest.raises(InvalidNameError):
+        make_query(name, RecordType.A)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for over_tcp in (False, True):
-        with contextlib.suppress(BadReply):
-            read_reply(data, over_tcp=over_tcp)
+        with contextlib.suppress(MalformedResponseError):
+            parse_response(data, over_tcp=over_tcp)
 
 
 NAME = Asked("a.test", "A", id=7)
@@ -97,46 +104,49 @@ records = st.lists(
 @given(records, st.binary(max_size=20), st.integers(0, 6))
 def test_any_records_are_read_or_refused(records: list[Record], rest: bytes, answers: int) -> None:
     try:
-        read = read_reply(reply(NAME, *records, rest=rest, answers=answers))
-    except BadReply:
+        read = parse_response(reply(NAME, *records, rest=rest, answers=answers))
+    except MalformedResponseError:
         return
     assert read.name == "a.test"
     assert all(socket.inet_aton(address) for address in read.addresses)
 
 
 def test_a_good_reply() -> None:
-    read = read_reply(reply(NAME, cname("b.test", 50), a("192.0.2.1", 40), a("192.0.2.2", 60)))
+    read = parse_response(reply(NAME, cname("b.test", 50), a("192.0.2.1", 40), a("192.0.2.2", 60)))
     assert read.addresses == ("192.0.2.1", "192.0.2.2")
-    assert (read.id, read.kind, read.code, read.alias, read.ttl) == (7, Kind.A, 0, None, 40)
+    assert (read.id, read.kind, read.code, read.alias, read.ttl) == (7, RecordType.A, 0, None, 40)
 
 
 # --- one lookup ---
 
 
-def lookup(*kinds: Kind) -> Lookup:
-    return Lookup.of("a.test", kinds or tuple(Kind))
+def lookup(*kinds: RecordType) -> ResolverQuery:
+    return ResolverQuery.of("a.test", kinds or tuple(RecordType))
 
 
-def answer(of: Lookup, kind: Kind, *addresses: str, **more: Any) -> Reply:
+def answer(of: ResolverQuery, kind: RecordType, *addresses: str, **more: Any) -> DNSResponse:
     settled = {"code": 0, "truncated": False, "records": len(addresses)} | more
-    return Reply(of.open[kind].id, "a.test", kind, addresses=addresses, **settled)
+    return DNSResponse(of.open[kind].id, "a.test", kind, addresses=addresses, **settled)
 
 
-def outcomes(of: Lookup, replies: Iterable[Reply]) -> list[object]:
+def outcomes(of: ResolverQuery, replies: Iterable[DNSResponse]) -> list[object]:
     return [
-        str(found) if isinstance(found, Unresolved) else found
+        str(found) if isinstance(found, ResolveError) else found
         for one in replies
         if (found := of.take(one)) is not None
     ]
 
 
-@pytest.mark.parametrize("first", Kind)
-def test_both_kinds_are_waited_for(first: Kind) -> None:
+@pytest.mark.parametrize("first", RecordType)
+def test_both_kinds_are_waited_for(first: RecordType) -> None:
     of = lookup()
-    replies = {Kind.A: answer(of, Kind.A, "192.0.2.1"), Kind.AAAA: answer(of, Kind.AAAA, "::2")}
-    second = next(kind for kind in Kind if kind is not first)
+    replies = {
+        RecordType.A: answer(of, RecordType.A, "192.0.2.1"),
+        RecordType.AAAA: answer(of, RecordType.AAAA, "::2"),
+    }
+    second = next(kind for kind in RecordType if kind is not first)
     found = [of.take(replies[first]), of.take(replies[second])]
-    assert found == [None, Addresses(("192.0.2.1",), ("::2",))]
+    assert found == [None, AddressSet(("192.0.2.1",), ("::2",))]
 
 
 @pytest.mark.parametrize(
@@ -148,25 +158,25 @@ def test_both_kinds_are_waited_for(first: Kind) -> None:
         ({"code": 2}, {}, "2: Server failure"),
         ({}, {"code": 5}, "5: Operation refused"),
         ({"records": 1, "alias": "b.test"}, {}, "3: Host not found"),
-        ({"records": 1, "alias": "b"}, {"records": 1, "alias": "c"}, Alias("c")),
+        ({"records": 1, "alias": "b"}, {"records": 1, "alias": "c"}, CNAME("c")),
     ],
 )
 def test_without_an_address(four: dict[str, Any], six: dict[str, Any], outcome: object) -> None:
     of = lookup()
-    replies = [answer(of, Kind.A, **four), answer(of, Kind.AAAA, **six)]
+    replies = [answer(of, RecordType.A, **four), answer(of, RecordType.AAAA, **six)]
     assert outcomes(of, replies) == [outcome]
 
 
 def test_a_failure_of_one_kind_is_that_of_the_name() -> None:
     of = lookup()
-    replies = [answer(of, Kind.A, code=2), answer(of, Kind.AAAA, "::1")]
+    replies = [answer(of, RecordType.A, code=2), answer(of, RecordType.AAAA, "::1")]
     assert outcomes(of, replies) == ["2: Server failure"]
 
 
 def test_the_shortest_ttl_holds() -> None:
     of = lookup()
-    of.take(answer(of, Kind.A, "192.0.2.1", ttl=30))
-    of.take(answer(of, Kind.AAAA, "::1", ttl=20))
+    of.take(answer(of, RecordType.A, "192.0.2.1", ttl=30))
+    of.take(answer(of, RecordType.AAAA, "::1", ttl=20))
     assert of.ttl == 20
 
 
@@ -186,7 +196,7 @@ class Stage:
     async def addresses(self, name: str, timeout: float = 30.0) -> tuple[str, ...] | str:
         try:
             return await self.resolver.addresses(name, timeout)
-        except Unresolved as error:
+        except ResolveError as error:
             return str(error)
 
     @property
@@ -215,7 +225,7 @@ def play(test: Test, *scripts: Script, mock: bool = False, **settings: Any) -> N
             ]
             said = ResolverSettings((Address("x", "x", 53),), Place("x", 1), **settings)
             stage = Stage(Resolver(said, asked, lambda: stage.now), servers)
-            stage.resolver.log = ErrorLog([Target(stage, Level.DEBUG)])
+            stage.resolver.log = ErrorLog([LogTarget(stage, Level.DEBUG)])
             nursery.start_soon(stage.resolver.run)
             await trio.testing.wait_all_tasks_blocked()
             await test(stage)
@@ -274,7 +284,7 @@ def test_a_failure_is_not_remembered() -> None:
 def test_what_nobody_asks_for_is_forgotten() -> None:
     async def test(stage: Stage) -> None:
         await stage.addresses("a.test")
-        stage.now += UNUSED + 1
+        stage.now += EXPIRE + 1
         await stage.addresses("b.test")
         await stage.addresses("a.test")
         assert stage.asked.count("A a.test") == 2
@@ -312,8 +322,8 @@ def test_addresses_in_order_at_first_and_from_anywhere_later() -> None:
 
 
 def test_one_address_needs_no_chance() -> None:
-    assert rotated(Addresses(("192.0.2.1",))) == ("192.0.2.1",)
-    assert rotated(Addresses((), ("::1",))) == ("::1",)
+    assert rotate(AddressSet(("192.0.2.1",))) == ("192.0.2.1",)
+    assert rotate(AddressSet((), ("::1",))) == ("::1",)
 
 
 def test_aliases_are_followed_so_far() -> None:
@@ -324,8 +334,8 @@ def test_aliases_are_followed_so_far() -> None:
         return [reply(asked, cname(f"{number - 1}.test"))]
 
     async def test(stage: Stage) -> None:
-        assert await stage.addresses(f"{MOST_ALIASES}.test") == ("192.0.2.1",)
-        assert await stage.addresses(f"{MOST_ALIASES + 1}.test") == "3: Host not found"
+        assert await stage.addresses(f"{MAX_CNAME_DEPTH}.test") == ("192.0.2.1",)
+        assert await stage.addresses(f"{MAX_CNAME_DEPTH + 1}.test") == "3: Host not found"
 
     play(test, script)
 
@@ -351,7 +361,7 @@ def test_nobody_answers_in_time() -> None:
         assert 12.0 <= trio.current_time() - before < 12.5
         assert stage.asked.count("A a.test") == 3
         # Nobody waits any more: no more questions.
-        await trio.sleep(4 * ASK_AGAIN)
+        await trio.sleep(4 * RESEND_INTERVAL)
         assert stage.asked.count("A a.test") == 3
 
     play(test, lambda asked: (), mock=True)
@@ -361,7 +371,7 @@ def test_the_next_server_is_asked_after_a_while() -> None:
     async def test(stage: Stage) -> None:
         before = trio.current_time()
         assert await stage.addresses("a.test") == ("192.0.2.1",)
-        assert ASK_AGAIN <= trio.current_time() - before < ASK_AGAIN + 0.5
+        assert RESEND_INTERVAL <= trio.current_time() - before < RESEND_INTERVAL + 0.5
         # The next name begins with the next server.
         await stage.addresses("b.test")
         assert [len(server.asked) for server in stage.servers] == [2, 4]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sniproxy.config.cidr import Network, parse_ip, parse_network
 from sniproxy.config.wildcards import WildcardNames, wildcard_kind
+from sniproxy.variables.maps import forwarded_address, parse_address_port
 from sniproxy.variables.murmur import murmur_hash2
-from sniproxy.variables.tables import forwarded_address, parse_address_port
 
 LABELS = st.sampled_from(["a", "b", "test"])
 NAMES = st.lists(LABELS, min_size=1, max_size=4).map(".".join)

@@ -255,7 +255,7 @@ def test_every_variable_is_compared() -> None:
     known = {
         row.name
         for module in (core, proxy, upstream)
-        for row in module.ROWS
+        for row in module.VARIABLES
         if "ssl_" not in row.name
     }
     assert known - changing <= {name.lower() for name in NAMES}

@@ -8,21 +8,21 @@ from ...script import Template, literal
 from ..cidr import Network, parse_network
 from .core import HSL
 from .core import MODULE as CORE
-from .kinds import compiled, one_of, time
-from .row import (
+from .directive import (
     LIMIT_EXCEPT,
     LOCATION,
     Args,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
     at_least,
+    directive,
     exactly,
-    ordered,
-    row,
+    sequence,
     settings,
 )
+from .slots import compiled, one_of, time
 
 ACCESS = "ngx_http_access_module"
 BASIC = "ngx_http_auth_basic_module"
@@ -82,32 +82,32 @@ def auth_request(args: Args) -> str:
 class Access(Settings):
     """Who may have what a location answers."""
 
-    rules: tuple[Rule, ...] = ordered(
+    rules: tuple[Rule, ...] = sequence(
         *(
-            Row(name, HSLL, exactly(1), rule, doc, ACCESS, repeat=Repeat.APPENDED)
+            Directive(name, HSLL, exactly(1), rule, doc, ACCESS, repeat=Repeat.APPENDED)
             for name, doc in (
                 ("allow", "let an address or a network in"),
                 ("deny", "keep an address or a network out"),
             )
         )
     )
-    satisfy: str = row(
+    satisfy: str = directive(
         HSL, one_of({"all": "all", "any": "any"}), "whether all checks of access count, or any",
         default="all", module=CORE,
     )  # fmt: skip
-    auth_delay: float = row(
+    auth_delay: float = directive(
         HSL, time, "seconds that a refused password is thought over", default="0", module=CORE
     )
-    auth_basic: Template | None = row(
+    auth_basic: Template | None = directive(
         HSLL, text, "what a password is asked for; `off` asks for none", module=BASIC
     )
-    auth_basic_user_file: Template | None = row(
+    auth_basic_user_file: Template | None = directive(
         HSLL, text, "the file of names and passwords", module=BASIC
     )
-    auth_request: str = row(
+    auth_request: str = directive(
         HSL, auth_request, "a path whose answer lets a request in", module=REQUEST
     )
-    auth_request_set: tuple[AuthRequestSet, ...] = row(
+    auth_request_set: tuple[AuthRequestSet, ...] = directive(
         HSL, auth_request_set, "keep something of that answer in a variable",
         arity=exactly(2), repeat=Repeat.APPENDED, module=REQUEST,
     )  # fmt: skip
@@ -137,7 +137,15 @@ def limit_except(args: Args) -> frozenset[str]:
     return frozenset(methods)
 
 
-ROWS = (
-    Row("limit_except", LOCATION, at_least(1), limit_except,
-        "settings for all methods but these", CORE, merge=Merge.OWN, opens=LIMIT_EXCEPT),
-)  # fmt: skip
+DIRECTIVES = (
+    Directive(
+        "limit_except",
+        LOCATION,
+        at_least(1),
+        limit_except,
+        "settings for all methods but these",
+        CORE,
+        merge=Merge.NOT_INHERITED,
+        opens_context=LIMIT_EXCEPT,
+    ),
+)

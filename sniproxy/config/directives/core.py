@@ -10,40 +10,40 @@ from ...script import Template
 from ..addresses import Address, AddressError, parse_address
 from ..regex import RegexError, compile_regex
 from ..tree import Place
-from .kinds import (
-    buffers,
-    compiled,
-    flag,
-    number,
-    offset,
-    one_of,
-    parse_number,
-    parse_size,
-    parse_time,
-    present,
-    size,
-    some_of,
-    templates,
-    time,
-)
-from .resolver import ResolverSettings, resolver
-from .row import (
+from .directive import (
     HTTP,
     LOCATION,
     LOCATION_IF,
     MAIN,
     SERVER,
     Args,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
     at_least,
     between,
     block,
+    directive,
     exactly,
-    row,
     settings,
+)
+from .resolver import ResolverSettings, resolver
+from .slots import (
+    buffers,
+    compiled,
+    flag,
+    flag_present,
+    number,
+    offset,
+    one_of,
+    parse_number,
+    parse_size,
+    parse_time,
+    size,
+    some_of,
+    templates,
+    time,
 )
 
 MODULE = "ngx_http_core_module"
@@ -228,31 +228,31 @@ def temp_path(args: Args) -> tuple[str, tuple[int, ...]]:
 class CoreServer(Settings):
     """What is settled once a server."""
 
-    listen: tuple[Listen, ...] = row(
+    listen: tuple[Listen, ...] = directive(
         SERVER, listen, "an address to answer on",
-        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.OWN,
+        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    server_name: tuple[tuple[ServerName, ...], ...] = row(
+    server_name: tuple[tuple[ServerName, ...], ...] = directive(
         SERVER, server_name, "the names that this server answers to",
-        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.OWN,
+        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    client_header_timeout: float = row(
+    client_header_timeout: float = directive(
         HS, time, "seconds for a handshake, and for a request head", default="60s"
     )
-    client_header_buffer_size: int = row(
+    client_header_buffer_size: int = directive(
         HS, size, "bytes of the first buffer for a request head", default="1k"
     )
-    large_client_header_buffers: tuple[int, int] = row(
+    large_client_header_buffers: tuple[int, int] = directive(
         HS, buffers, "further buffers for a request head", arity=exactly(2), default="4 8k"
     )
-    ignore_invalid_headers: bool = row(
+    ignore_invalid_headers: bool = directive(
         HS, flag, "whether header fields with odd names are dropped", default="on"
     )
-    underscores_in_headers: bool = row(
+    underscores_in_headers: bool = directive(
         HS, flag, "whether an underscore makes a field's name odd", default="off"
     )
-    merge_slashes: bool = row(HS, flag, "whether doubled slashes count as one", default="on")
-    max_headers: int = row(HS, number, "lines that a request head may have", default="1000")
+    merge_slashes: bool = directive(HS, flag, "whether doubled slashes count as one", default="on")
+    max_headers: int = directive(HS, number, "lines that a request head may have", default="1000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,92 +290,94 @@ def error_page(args: Args) -> ErrorPage:
 class CoreLocation(Settings):
     """What each location may say about the client's side of an exchange."""
 
-    error_page: tuple[ErrorPage, ...] = row(
+    error_page: tuple[ErrorPage, ...] = directive(
         HSL | LOCATION_IF, error_page, "what answers in place of an error's page",
         arity=at_least(2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    recursive_error_pages: bool = row(
+    recursive_error_pages: bool = directive(
         HSL, flag, "whether the error of an error's page has a page too", default="off"
     )
-    error_detail: bool = row(
+    error_detail: bool = directive(
         HSL, flag, "whether the page of an upstream's failure tells why, to clients nearby",
-        default="off", ours=True,
+        default="off", extension=True,
     )  # fmt: skip
-    absolute_redirect: bool = row(
+    absolute_redirect: bool = directive(
         HSL, flag, "whether nginx's own redirects have scheme and host", default="on"
     )
-    server_name_in_redirect: bool = row(
+    server_name_in_redirect: bool = directive(
         HSL, flag, "whether the host in them is the server's first name", default="off"
     )
-    port_in_redirect: bool = row(HSL, flag, "whether the port is in them", default="on")
-    msie_padding: bool = row(
+    port_in_redirect: bool = directive(HSL, flag, "whether the port is in them", default="on")
+    msie_padding: bool = directive(
         HSL, flag, "whether error pages are padded for some browsers", default="on"
     )
-    internal: bool = row(
-        LOCATION, present, "answer internal redirects only",
-        arity=exactly(0), repeat=Repeat.REPLACED, merge=Merge.OWN,
+    internal: bool = directive(
+        LOCATION, flag_present, "answer internal redirects only",
+        arity=exactly(0), repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
 
-    resolver: ResolverSettings | None = row(
+    resolver: ResolverSettings | None = directive(
         HSL, resolver, "name servers for the hosts that variables name", arity=at_least(1)
     )
-    resolver_timeout: float = row(
+    resolver_timeout: float = directive(
         HSL, time, "seconds that a host may take to be looked up", default="30s"
     )
 
-    client_max_body_size: int = row(
+    client_max_body_size: int = directive(
         HSL, offset, "bytes that a request body may have; 0 is no limit", default="1m"
     )
-    client_body_buffer_size: int = row(
+    client_body_buffer_size: int = directive(
         HSL, size, "bytes of a request body kept in memory", default="8k"
     )
-    client_body_in_file_only: int = row(
+    client_body_in_file_only: int = directive(
         HSL, one_of({"off": NOT_ONLY, "on": KEEP, "clean": CLEAN}),
         "whether all request bodies go to files, to stay or not", default="off",
     )  # fmt: skip
-    client_body_temp_path: tuple[str, tuple[int, ...]] | None = row(
+    client_body_temp_path: tuple[str, tuple[int, ...]] | None = directive(
         HSL, temp_path, "the folder of these files; else the system's own for such files",
         arity=between(1, 4),
     )  # fmt: skip
-    client_body_timeout: float = row(
+    client_body_timeout: float = directive(
         HSL, time, "seconds between two reads of a request body", default="60s"
     )
-    send_timeout: float = row(HSL, time, "seconds between two writes to the client", default="60s")
-    keepalive_timeout: tuple[float, float | None] = row(
+    send_timeout: float = directive(
+        HSL, time, "seconds between two writes to the client", default="60s"
+    )
+    keepalive_timeout: tuple[float, float | None] = directive(
         HSL, keepalive_timeout, "seconds that an idle connection is kept",
         arity=between(1, 2), default="75s",
     )  # fmt: skip
-    lingering_close: int = row(
+    lingering_close: int = directive(
         HSL, one_of({"off": NEVER, "on": IF_UNREAD, "always": ALWAYS}),
         "whether what a client still sends is read before its connection is closed",
         default="on",
     )  # fmt: skip
-    lingering_time: float = row(HSL, time, "seconds that this may take", default="30s")
-    lingering_timeout: float = row(HSL, time, "seconds between two reads of it", default="5s")
-    log_subrequest: bool = row(
+    lingering_time: float = directive(HSL, time, "seconds that this may take", default="30s")
+    lingering_timeout: float = directive(HSL, time, "seconds between two reads of it", default="5s")
+    log_subrequest: bool = directive(
         HSL, flag, "whether subrequests have access lines of their own", default="off"
     )
-    chunked_transfer_encoding: bool = row(
+    chunked_transfer_encoding: bool = directive(
         HSL, flag, "whether answers of unknown length go in chunks", default="on"
     )
-    reset_timedout_connection: bool = row(
+    reset_timedout_connection: bool = directive(
         HSL, flag, "whether a connection that has timed out is reset", default="off"
     )
-    keepalive_time: float = row(
+    keepalive_time: float = directive(
         HSL, time, "seconds after which a connection is not kept any more", default="1h"
     )
-    keepalive_disable: frozenset[str] = row(
+    keepalive_disable: frozenset[str] = directive(
         HSL, some_of("none", "msie6", "safari"), "browsers whose connections are not kept",
         arity=between(1, 2), default="msie6", repeat=Repeat.MERGED,
     )  # fmt: skip
-    keepalive_requests: int = row(
+    keepalive_requests: int = directive(
         HSL, number, "requests that one connection may carry", default="1000"
     )
-    early_hints: tuple[tuple[Template, ...], ...] = row(
+    early_hints: tuple[tuple[Template, ...], ...] = directive(
         HSL, templates, "pass 103 on where one of these is neither empty nor 0",
         arity=at_least(1), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    server_tokens: str = row(
+    server_tokens: str = directive(
         HSL, one_of({"on": "on", "off": "off", "build": "build"}),
         "whether the version is shown", default="on",
     )  # fmt: skip
@@ -385,9 +387,18 @@ class CoreLocation(Settings):
         return next((page for page in self.error_page if status in page.codes), None)
 
 
-ROWS = (
+DIRECTIVES = (
     block("http", MAIN, HTTP, "the http servers", module="ngx_http_module", repeat=Repeat.REFUSED),
     block("server", HTTP, SERVER, "a virtual server", module=MODULE),
-    Row("location", SERVER | LOCATION, between(1, 2), location, "settings for a part of the URIs",
-        MODULE, repeat=Repeat.APPENDED, merge=Merge.OWN, opens=LOCATION),
-)  # fmt: skip
+    Directive(
+        "location",
+        SERVER | LOCATION,
+        between(1, 2),
+        location,
+        "settings for a part of the URIs",
+        MODULE,
+        repeat=Repeat.APPENDED,
+        merge=Merge.NOT_INHERITED,
+        opens_context=LOCATION,
+    ),
+)

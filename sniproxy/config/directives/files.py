@@ -7,25 +7,25 @@ from dataclasses import dataclass
 
 from ...script import Template, literal
 from .core import HSL, MODULE, LocationName
-from .kinds import compiled, flag, number, one_of, parse_number, string
-from .row import (
+from .directive import (
     LOCATION,
     LOCATION_IF,
     SERVER,
     TYPES,
     Args,
     Context,
-    Kind,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
+    Slot,
     at_least,
-    either,
+    directive,
     exactly,
-    row,
+    exclusive,
     settings,
 )
+from .slots import compiled, flag, number, one_of, parse_number, string
 
 INDEX_MODULE = "ngx_http_index_module"
 TRY_FILES_MODULE = "ngx_http_try_files_module"
@@ -65,7 +65,7 @@ def root(args: Args) -> Root:
 
 
 def alias(args: Args) -> Root:
-    location = args.inside
+    location = args.parent
     assert isinstance(location, LocationName)
     if location.modifier == "@":
         args.fail('the "alias" directive cannot be used inside the named location')
@@ -124,8 +124,8 @@ def try_files(args: Args) -> TryFiles:
     return TryFiles(candidates, _template(args, fallback), status)
 
 
-def _root_row(name: str, contexts: Context, kind: Kind) -> Row:
-    return Row(name, contexts, exactly(1), kind, "the folder of a location's files", MODULE,
+def _root_row(name: str, contexts: Context, kind: Slot) -> Directive:
+    return Directive(name, contexts, exactly(1), kind, "the folder of a location's files", MODULE,
                repeat=Repeat.REPLACED)  # fmt: skip
 
 
@@ -133,45 +133,49 @@ def _root_row(name: str, contexts: Context, kind: Kind) -> Row:
 class Files(Settings):
     """Which file answers a path, and how it is served."""
 
-    root: Root = either(
+    root: Root = exclusive(
         Root(literal("html")),
         _root_row("root", HSL | LOCATION_IF, root),
         _root_row("alias", LOCATION, alias),
     )
-    index: tuple[tuple[Template, ...], ...] = row(
+    index: tuple[tuple[Template, ...], ...] = directive(
         HSL, index, "the files that stand for their folder",
         arity=at_least(1), default="index.html", repeat=Repeat.APPENDED, module=INDEX_MODULE,
     )  # fmt: skip
-    try_files: TryFiles | None = row(
+    try_files: TryFiles | None = directive(
         SERVER | LOCATION, try_files, "files and folders to look for, and what answers without",
-        arity=at_least(2), merge=Merge.OWN, module=TRY_FILES_MODULE,
+        arity=at_least(2), merge=Merge.NOT_INHERITED, module=TRY_FILES_MODULE,
     )  # fmt: skip
-    types: tuple[Mapping[str, str], ...] = row(
+    types: tuple[Mapping[str, str], ...] = directive(
         HSL, lambda args: args.words, "media types by the endings of names",
-        arity=exactly(0), repeat=Repeat.APPENDED, opens=TYPES,
+        arity=exactly(0), repeat=Repeat.APPENDED, opens_context=TYPES,
     )  # fmt: skip
-    default_type: str = row(HSL, string, "the media type of other files", default="text/plain")
-    log_not_found: bool = row(HSL, flag, "whether missing files are logged", default="on")
-    etag: bool = row(HSL, flag, "whether files have an ETag", default="on")
-    if_modified_since: str = row(
+    default_type: str = directive(
+        HSL, string, "the media type of other files", default="text/plain"
+    )
+    log_not_found: bool = directive(HSL, flag, "whether missing files are logged", default="on")
+    etag: bool = directive(HSL, flag, "whether files have an ETag", default="on")
+    if_modified_since: str = directive(
         HSL, one_of({"off": "off", "exact": "exact", "before": "before"}),
         "which times of a client's copy count as unmodified", default="exact",
     )  # fmt: skip
-    autoindex: bool = row(
+    autoindex: bool = directive(
         HSL, flag, "whether folders without index file are listed", default="off",
         module=AUTOINDEX_MODULE,
     )  # fmt: skip
-    autoindex_format: str = row(
+    autoindex_format: str = directive(
         HSL, one_of({"html": "html", "json": "json", "jsonp": "jsonp", "xml": "xml"}),
         "what lists are written in", default="html", module=AUTOINDEX_MODULE,
     )  # fmt: skip
-    autoindex_localtime: bool = row(
+    autoindex_localtime: bool = directive(
         HSL, flag, "whether their times are local", default="off", module=AUTOINDEX_MODULE
     )
-    autoindex_exact_size: bool = row(
+    autoindex_exact_size: bool = directive(
         HSL, flag, "whether their sizes are in bytes", default="on", module=AUTOINDEX_MODULE
     )
-    max_ranges: int = row(HSL, number, "ranges that a request may ask for", default=str(ALL_RANGES))
+    max_ranges: int = directive(
+        HSL, number, "ranges that a request may ask for", default=str(ALL_RANGES)
+    )
 
     def media_type(self, path: str) -> str:
         """The media type of a path by the ending of its name."""

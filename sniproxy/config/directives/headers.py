@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from ...script import Template, literal
 from .core import HSL
-from .kinds import compiled, one_of, parse_time
-from .row import LOCATION_IF, Args, Repeat, Settings, between, row, settings
+from .directive import LOCATION_IF, Args, Repeat, Settings, between, directive, settings
+from .slots import compiled, one_of, parse_time
 
 MODULE = "ngx_http_headers_filter_module"
 ANYWHERE = HSL | LOCATION_IF
@@ -33,7 +33,7 @@ def added_field(args: Args) -> AddedField:
     return AddedField(name, compiled(args, value) if value else literal(""), bool(rest))
 
 
-class Since(enum.Enum):
+class ExpiresBase(enum.Enum):
     """What the time of `expires` counts from."""
 
     OFF = enum.auto()
@@ -53,12 +53,12 @@ class Since(enum.Enum):
 class Expires:
     """What `expires` says."""
 
-    since: Since
+    since: ExpiresBase
     seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class ExpiresOf:
+class VariableExpires:
     """`expires` with variables: what they come to is read for each answer."""
 
     value: Template
@@ -69,7 +69,7 @@ class ExpiresError(Exception):
     """The text says no time; `str()` is nginx's verdict."""
 
 
-_WORDS = {"epoch": Since.EPOCH, "max": Since.MAX, "off": Since.OFF}
+_WORDS = {"epoch": ExpiresBase.EPOCH, "max": ExpiresBase.MAX, "off": ExpiresBase.OFF}
 _DAY = 86400
 
 
@@ -86,17 +86,17 @@ def parse_expires(text: str, *, modified: bool = False) -> Expires:
         raise ExpiresError("invalid value")
     if daily and time > _DAY:
         raise ExpiresError("daily time value must be less than 24 hours")
-    since = Since.MIDNIGHT if daily else Since.MODIFIED if modified else Since.NOW
+    since = ExpiresBase.MIDNIGHT if daily else ExpiresBase.MODIFIED if modified else ExpiresBase.NOW
     return Expires(since, -int(time) if sign == "-" else int(time))
 
 
-def expires(args: Args) -> Expires | ExpiresOf:
+def expires(args: Args) -> Expires | VariableExpires:
     *word, text = args.words
     if word and word != ["modified"]:
         args.fail_directive("invalid value")
     template = compiled(args, text) if text else literal("")
     if not template.is_constant:
-        return ExpiresOf(template, bool(word))
+        return VariableExpires(template, bool(word))
     try:
         return parse_expires(text, modified=bool(word))
     except ExpiresError as error:
@@ -110,25 +110,27 @@ _INHERIT = one_of({"on": "on", "off": "off", "merge": "merge"})
 class Headers(Settings):
     """What is added to the answers of one location."""
 
-    expires: Expires | ExpiresOf | None = row(
+    expires: Expires | VariableExpires | None = directive(
         ANYWHERE, expires, "how long an answer may be kept: Expires and Cache-Control",
         arity=between(1, 2),
     )  # fmt: skip
-    add_header: tuple[AddedField, ...] = row(
+    add_header: tuple[AddedField, ...] = directive(
         ANYWHERE, added_field, "add a field to successful answers, or to all with `always`",
         arity=between(2, 3), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    add_trailer: tuple[AddedField, ...] = row(
+    add_trailer: tuple[AddedField, ...] = directive(
         ANYWHERE, added_field, "the same behind the body",
         arity=between(2, 3), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    add_header_inherit: str = row(
+    add_header_inherit: str = directive(
         ANYWHERE, _INHERIT, "what becomes of the fields of the level above", default="on"
     )
-    add_trailer_inherit: str = row(ANYWHERE, _INHERIT, "the same behind the body", default="on")
+    add_trailer_inherit: str = directive(
+        ANYWHERE, _INHERIT, "the same behind the body", default="on"
+    )
 
-    def below(self, level: Any) -> Self:
-        below = Settings.below(self, level)
+    def merge(self, level: Any) -> Self:
+        below = Settings.merge(self, level)
         return replace(
             below,
             add_header=_inherited(
@@ -143,7 +145,7 @@ class Headers(Settings):
     def says_something(self) -> bool:
         return bool(self.add_header or self.add_trailer) or self.expires not in (
             None,
-            Expires(Since.OFF),
+            Expires(ExpiresBase.OFF),
         )
 
 

@@ -11,8 +11,7 @@ from ...message import Level
 from ...script import Template, literal
 from ..addresses import Address, AddressError, parse_address
 from ..tree import Place
-from .kinds import compiled, parse_number, parse_size, parse_time
-from .row import (
+from .directive import (
     HTTP,
     LIMIT_EXCEPT,
     LOCATION,
@@ -20,14 +19,15 @@ from .row import (
     MAIN,
     SERVER,
     Args,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
     at_least,
-    row,
+    directive,
     settings,
 )
+from .slots import compiled, parse_number, parse_size, parse_time
 
 LOG = "ngx_http_log_module"
 FACILITIES = (
@@ -57,7 +57,7 @@ class Syslog:
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorLog:
+class ErrorLogDirective:
     """One target of `error_log`."""
 
     target: str
@@ -67,7 +67,7 @@ class ErrorLog:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessLog:
+class AccessLogDirective:
     """One target of `access_log`."""
 
     file: Template
@@ -154,7 +154,7 @@ _SYSLOG_VALUES: dict[str, Callable[[Args, str], Any]] = {
 }
 
 
-def error_log(args: Args) -> ErrorLog:
+def error_log(args: Args) -> ErrorLogDirective:
     target = args.first
     if target.startswith("memory:"):
         args.fail(f'"{target}" is not supported by sniproxy as a target of "error_log" yet')
@@ -169,10 +169,10 @@ def error_log(args: Args) -> ErrorLog:
             level = Level.DEBUG
         else:
             args.fail(f'invalid log level "{word}"')
-    return ErrorLog(target, level or Level.ERROR, to_syslog)
+    return ErrorLogDirective(target, level or Level.ERROR, to_syslog)
 
 
-def access_log(args: Args) -> AccessLog | None:
+def access_log(args: Args) -> AccessLogDirective | None:
     """None is `off`."""
     file, *words = args.words
     if file == "off":
@@ -210,7 +210,7 @@ def access_log(args: Args) -> AccessLog | None:
         args.fail("buffered logs cannot have variables in name")
     if buffer and to_syslog:
         args.fail("logs to syslog cannot be buffered")
-    return AccessLog(
+    return AccessLogDirective(
         name,
         words[0] if words else "combined",
         condition,
@@ -243,18 +243,18 @@ def log_format(args: Args) -> LogFormat:
 class Log(Settings):
     """The logs of one location."""
 
-    error_log: tuple[ErrorLog, ...] = row(
+    error_log: tuple[ErrorLogDirective, ...] = directive(
         MAIN | HTTP | SERVER | LOCATION, error_log, "where errors are written, from which level on",
         arity=at_least(1), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    access_log: tuple[AccessLog | None, ...] = row(
+    access_log: tuple[AccessLogDirective | None, ...] = directive(
         HTTP | SERVER | LOCATION | LOCATION_IF | LIMIT_EXCEPT, access_log,
         "where requests are written, in which format",
         arity=at_least(1), default="access.log combined", repeat=Repeat.APPENDED,
     )  # fmt: skip
 
 
-ROWS = (
-    Row("log_format", HTTP, at_least(2), log_format, "the text of an access line", LOG,
-        repeat=Repeat.APPENDED, merge=Merge.OWN),
+DIRECTIVES = (
+    Directive("log_format", HTTP, at_least(2), log_format, "the text of an access line", LOG,
+        repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED),
 )  # fmt: skip

@@ -9,29 +9,7 @@ from typing import NamedTuple
 from ...script import Template, literal
 from ..addresses import Address, AddressError, parse_address
 from .core import temp_path
-from .kinds import (
-    buffers,
-    compiled,
-    flag,
-    number,
-    one_of,
-    parse_size,
-    size,
-    some_of,
-    string,
-    template,
-    time,
-)
-from .replacements import (
-    DEFAULT,
-    CookieFlags,
-    Replacement,
-    cookie_domain,
-    cookie_flags,
-    cookie_path,
-    redirect,
-)
-from .row import (
+from .directive import (
     HTTP,
     LIMIT_EXCEPT,
     LOCATION,
@@ -44,9 +22,31 @@ from .row import (
     Status,
     at_least,
     between,
+    directive,
     exactly,
-    row,
     settings,
+)
+from .proxy_rewrites import (
+    DEFAULT,
+    CookieFlags,
+    Replacement,
+    cookie_domain,
+    cookie_flags,
+    cookie_path,
+    redirect,
+)
+from .slots import (
+    buffers,
+    compiled,
+    flag,
+    number,
+    one_of,
+    parse_size,
+    size,
+    some_of,
+    string,
+    template,
+    time,
 )
 from .ssl import PROTOCOLS
 from .tls import (
@@ -204,175 +204,177 @@ NEXT_UPSTREAM = (
 class Proxy(Settings):
     """The proxy settings of one location."""
 
-    proxy_pass: ProxyPass | None = row(
+    proxy_pass: ProxyPass | None = directive(
         LOCATION | LOCATION_IF | LIMIT_EXCEPT, proxy_pass, "hand requests to this server or group",
-        merge=Merge.OWN,
+        merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    proxy_set_header: tuple[SetHeader, ...] = row(
+    proxy_set_header: tuple[SetHeader, ...] = directive(
         HSL, set_header, "a header of the request to the upstream",
         arity=exactly(2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    proxy_http_version: int = row(
+    proxy_http_version: int = directive(
         HSL, http_version, "the protocol spoken to the upstream", default="1.1"
     )
-    proxy_method: Template | None = row(HSL, template, "the method; default the client's")
-    proxy_set_body: Template | None = row(HSL, template, "a body in place of the client's")
-    proxy_pass_request_headers: bool = row(
+    proxy_method: Template | None = directive(HSL, template, "the method; default the client's")
+    proxy_set_body: Template | None = directive(HSL, template, "a body in place of the client's")
+    proxy_pass_request_headers: bool = directive(
         HSL, flag, "whether the client's header fields go on", default="on"
     )
-    proxy_pass_request_body: bool = row(
+    proxy_pass_request_body: bool = directive(
         HSL, flag, "whether the client's body goes on", default="on"
     )
-    proxy_request_buffering: bool = row(
+    proxy_request_buffering: bool = directive(
         HSL, flag, "whether a request's body is read whole before it goes on", default="on"
     )
-    proxy_ignore_client_abort: bool = row(
+    proxy_ignore_client_abort: bool = directive(
         HSL, flag, "whether a request is finished for a client that has left", default="off"
     )
-    proxy_bind: Bind | None = row(
+    proxy_bind: Bind | None = directive(
         HSL, bind, "the local address of connections to the upstream", arity=between(1, 2)
     )
-    proxy_socket_keepalive: bool = row(
+    proxy_socket_keepalive: bool = directive(
         HSL, flag, "whether TCP probes idle connections to the upstream", default="off"
     )
-    proxy_socket_rcvbuf: int | None = row(HSL, size, "bytes of the socket's receive buffer")
-    proxy_socket_sndbuf: int | None = row(HSL, size, "bytes of the socket's send buffer")
-    proxy_connect_timeout: float = row(
+    proxy_socket_rcvbuf: int | None = directive(HSL, size, "bytes of the socket's receive buffer")
+    proxy_socket_sndbuf: int | None = directive(HSL, size, "bytes of the socket's send buffer")
+    proxy_connect_timeout: float = directive(
         HSL, time, "seconds for the connection, and again for its handshake", default="60s"
     )
-    proxy_send_timeout: float = row(
+    proxy_send_timeout: float = directive(
         HSL, time, "seconds between two writes to the upstream", default="60s"
     )
-    proxy_read_timeout: float = row(
+    proxy_read_timeout: float = directive(
         HSL, time, "seconds between two reads from the upstream", default="60s"
     )
-    proxy_buffer_size: int = row(HSL, size, "bytes that a response head may take", default="4k")
-    proxy_buffering: bool = row(
+    proxy_buffer_size: int = directive(
+        HSL, size, "bytes that a response head may take", default="4k"
+    )
+    proxy_buffering: bool = directive(
         HSL, flag, "whether a response is gathered in buffers; off passes on what comes at once",
         default="on",
     )  # fmt: skip
-    proxy_buffers: tuple[int, int] = row(
+    proxy_buffers: tuple[int, int] = directive(
         HSL, buffers, "buffers for a response body: a piece goes on when it fills one of them. "
         "Their number means nothing, since a slow client holds the upstream back",
         arity=exactly(2), default="8 4k",
     )  # fmt: skip
-    proxy_busy_buffers_size: int | None = row(
+    proxy_busy_buffers_size: int | None = directive(
         HSL, size, "bytes of those that may wait for the client; here that is one buffer",
         status=Status.NO_EFFECT,
     )  # fmt: skip
-    proxy_temp_file_write_size: int | None = row(
+    proxy_temp_file_write_size: int | None = directive(
         HSL, size, "bytes written to a temporary file at once; a response is never spooled here",
         status=Status.NO_EFFECT,
     )  # fmt: skip
-    proxy_max_temp_file_size: int | None = row(
+    proxy_max_temp_file_size: int | None = directive(
         HSL, size, "bytes of a response that may go to a temporary file; none does here, a slow "
         "client holds the upstream back instead",
         status=Status.NO_EFFECT,
     )  # fmt: skip
-    proxy_temp_path: tuple[str, tuple[int, ...]] | None = row(
+    proxy_temp_path: tuple[str, tuple[int, ...]] | None = directive(
         HSL, temp_path, "the folder of these files, of which there are none here",
         arity=between(1, 4), status=Status.NO_EFFECT,
     )  # fmt: skip
-    proxy_limit_rate: Template | None = row(
+    proxy_limit_rate: Template | None = directive(
         HSL, size_template, "bytes a second that are read of a response; 0 is no limit"
     )
-    proxy_force_ranges: bool = row(
+    proxy_force_ranges: bool = directive(
         HSL, flag, "whether ranges are cut here, whatever the upstream says of them", default="off"
     )
-    proxy_hide_header: tuple[str, ...] = row(
+    proxy_hide_header: tuple[str, ...] = directive(
         HSL, string, "a field of responses that is not passed on", repeat=Repeat.APPENDED
     )
-    proxy_pass_header: tuple[str, ...] = row(
+    proxy_pass_header: tuple[str, ...] = directive(
         HSL, string, "a field that is passed on though it is hidden else", repeat=Repeat.APPENDED
     )
-    proxy_ignore_headers: frozenset[str] = row(
+    proxy_ignore_headers: frozenset[str] = directive(
         HSL, some_of(*IGNORED_HEADERS), "fields of responses that are not obeyed",
         arity=at_least(1), default="", repeat=Repeat.MERGED,
     )  # fmt: skip
-    proxy_redirect: tuple[Replacement | None, ...] = row(
+    proxy_redirect: tuple[Replacement | None, ...] = directive(
         HSL, redirect, "what becomes of Location and Refresh; by default the place here of what "
         "proxy_pass leads to",
         arity=between(1, 2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    proxy_cookie_domain: tuple[Replacement | None, ...] = row(
+    proxy_cookie_domain: tuple[Replacement | None, ...] = directive(
         HSL, cookie_domain, "what becomes of the domain in a Set-Cookie",
         arity=between(1, 2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    proxy_cookie_path: tuple[Replacement | None, ...] = row(
+    proxy_cookie_path: tuple[Replacement | None, ...] = directive(
         HSL, cookie_path, "what becomes of the path in a Set-Cookie",
         arity=between(1, 2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    proxy_cookie_flags: tuple[CookieFlags | None, ...] = row(
+    proxy_cookie_flags: tuple[CookieFlags | None, ...] = directive(
         HSL, cookie_flags, "the flags that a Set-Cookie gets or loses",
         arity=between(1, 4), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    proxy_intercept_errors: bool = row(
+    proxy_intercept_errors: bool = directive(
         HSL, flag, "whether error_page is for the upstream's errors too", default="off"
     )
-    proxy_pass_trailers: bool = row(
+    proxy_pass_trailers: bool = directive(
         HSL, flag, "whether the trailers of a chunked response go on", default="off"
     )
-    proxy_next_upstream: frozenset[str] = row(
+    proxy_next_upstream: frozenset[str] = directive(
         HSL, some_of(*NEXT_UPSTREAM), "the failures that lead to the next peer",
         arity=at_least(1), default="error timeout", repeat=Repeat.MERGED,
     )  # fmt: skip
-    proxy_next_upstream_tries: int = row(
+    proxy_next_upstream_tries: int = directive(
         HSL, number, "peers tried at most; 0 is no limit", default="0"
     )
-    proxy_next_upstream_timeout: float = row(
+    proxy_next_upstream_timeout: float = directive(
         HSL, time, "seconds in which a next peer may be tried; 0 is no limit", default="0"
     )
-    proxy_ssl_server_name: bool = row(
+    proxy_ssl_server_name: bool = directive(
         HSL, flag, "whether the handshake names the server (SNI)", default="off"
     )
-    proxy_ssl_name: Template | None = row(
+    proxy_ssl_name: Template | None = directive(
         HSL, template, "the name for SNI and for the certificate check; default $proxy_host"
     )
-    proxy_ssl_verify: bool = row(
+    proxy_ssl_verify: bool = directive(
         HSL, flag, "whether the upstream's certificate is checked", default="off"
     )
-    proxy_ssl_verify_depth: int = row(
+    proxy_ssl_verify_depth: int = directive(
         HSL, number, "intermediate certificates that a chain may have", default="1"
     )
-    proxy_ssl_trusted_certificate: str | None = row(
+    proxy_ssl_trusted_certificate: str | None = directive(
         HSL, string, "PEM file of the CAs that the upstream is checked against"
     )
-    proxy_ssl_certificate: Template | None = row(
+    proxy_ssl_certificate: Template | None = directive(
         HSL, template, "PEM file with our certificate for the upstream; empty is none"
     )
-    proxy_ssl_certificate_key: Template | None = row(HSL, template, "PEM file with its key")
-    proxy_ssl_certificate_cache: CacheRules | None = row(
+    proxy_ssl_certificate_key: Template | None = directive(HSL, template, "PEM file with its key")
+    proxy_ssl_certificate_cache: CacheRules | None = directive(
         HSL, certificate_cache, "how long certificates named by variables stay as they were read",
         arity=between(1, 3), default="off",
     )  # fmt: skip
-    proxy_ssl_password_file: PasswordFile | None = row(
+    proxy_ssl_password_file: PasswordFile | None = directive(
         HSL, password_file, "file of passphrases for the key, one a line, tried in turn"
     )
-    proxy_ssl_crl: str | None = row(
+    proxy_ssl_crl: str | None = directive(
         HSL, string, "PEM file of revocation lists; every certificate of a chain needs one"
     )
-    proxy_ssl_conf_command: tuple[tuple[str, str], ...] = row(
+    proxy_ssl_conf_command: tuple[tuple[str, str], ...] = directive(
         HSL, conf_command, "OpenSSL's own settings: Options, MinProtocol, MaxProtocol, "
         "CipherString, Ciphersuites, Groups, Curves, SignatureAlgorithms",
         arity=exactly(2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    proxy_ssl_key_log: str | None = row(
+    proxy_ssl_key_log: str | None = directive(
         HSL, string, "file for the keys of the connections, in the SSLKEYLOGFILE format; nginx "
         "has it in its commercial edition",
-        ours=True,
+        extension=True,
     )  # fmt: skip
-    proxy_ssl_protocols: frozenset[str] = row(
+    proxy_ssl_protocols: frozenset[str] = directive(
         HSL, some_of(*PROTOCOLS), "the protocols offered to the upstream",
         arity=at_least(1), default="TLSv1.2 TLSv1.3", repeat=Repeat.MERGED,
     )  # fmt: skip
-    proxy_ssl_ciphers: str = row(
+    proxy_ssl_ciphers: str = directive(
         HSL, string, "the cipher list for the upstream, in OpenSSL's language", default="DEFAULT"
     )
-    proxy_ssl_session_reuse: bool = row(
+    proxy_ssl_session_reuse: bool = directive(
         HSL, flag, "whether a session is offered to the same peer again", default="on"
     )
 
-    def placed(self, location: str) -> Proxy:
+    def bind_location(self, location: str) -> Proxy:
         """The same in the location of this name, which is where redirects are sent by default."""
         target = self.proxy_pass
         if target is None or target.address is None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ..addresses import Address, AddressError, parse_address
 from ..tree import Place
-from .kinds import parse_time
-from .row import Args
+from .directive import Args
+from .slots import parse_time
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from ...script import Template, Variable, literal
 from ..regex import RegexError, compile_regex
-from .kinds import compiled, parse_number
-from .row import (
+from .directive import (
     LOCATION,
     LOCATION_IF,
     SERVER,
     SERVER_IF,
     Args,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
     at_least,
     between,
     exactly,
-    ordered,
+    sequence,
     settings,
 )
+from .slots import compiled, parse_number
 
 if TYPE_CHECKING:
     from ..model import Location
@@ -93,7 +93,7 @@ class If:
     """`if (CONDITION) { … }`: what stands inside is a location of its own."""
 
     condition: Condition
-    inside: Location
+    location: Location
 
 
 Statement = Return | Set | Break | Substitution | If
@@ -216,16 +216,16 @@ def _inside_parentheses(args: Args) -> list[str]:
     return words
 
 
-def _statement(name: str, kind: Any, doc: str, **rest: Any) -> Row:
-    return Row(name, rest.pop("contexts", ANYWHERE), rest.pop("arity"), kind, doc, MODULE,
-               repeat=Repeat.APPENDED, merge=Merge.OWN, **rest)  # fmt: skip
+def _statement(name: str, kind: Any, doc: str, **rest: Any) -> Directive:
+    return Directive(name, rest.pop("contexts", ANYWHERE), rest.pop("arity"), kind, doc, MODULE,
+               repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED, **rest)  # fmt: skip
 
 
 @settings(MODULE)
 class Rewrite(Settings):
     """The rewrite directives of one level, as they are written."""
 
-    statements: tuple[Statement, ...] = ordered(
+    statements: tuple[Statement, ...] = sequence(
         _statement("return", return_statement, "answer at once with a status, a text or a redirect",
                    arity=between(1, 2)),
         _statement("set", set_statement, "give a variable a value", arity=exactly(2)),
@@ -233,7 +233,7 @@ class Rewrite(Settings):
         _statement("rewrite", rewrite_statement, "change the path that a pattern matches",
                    arity=between(2, 3)),
         _statement("if", condition, "statements and settings under a condition",
-                   arity=at_least(1), contexts=SERVER, opens=SERVER_IF),
+                   arity=at_least(1), contexts=SERVER, opens_context=SERVER_IF),
         _statement("if", condition, "statements and settings under a condition",
-                   arity=at_least(1), contexts=LOCATION, opens=LOCATION_IF),
+                   arity=at_least(1), contexts=LOCATION, opens_context=LOCATION_IF),
     )  # fmt: skip

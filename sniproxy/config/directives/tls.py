@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .kinds import parse_number, parse_time
-from .row import Args
+from .directive import Args
+from .slots import parse_number, parse_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .kinds import nothing
-from .row import (
+from .directive import (
     HTTP,
     LIMIT_EXCEPT,
     LOCATION,
@@ -20,14 +19,15 @@ from .row import (
     UPSTREAM,
     Arity,
     Context,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Status,
     at_least,
     between,
     exactly,
 )  # fmt: skip
+from .slots import ignore
 
 HS = HTTP | SERVER
 HSL = HTTP | SERVER | LOCATION
@@ -304,18 +304,27 @@ _INSIDE_OF_REFUSED = (
 )
 
 
-def _rows() -> Iterator[Row]:
+def _directives() -> Iterator[Directive]:
     for module, status, doc, said in _TABLE:
         for contexts, arity, names in said:
             for name in names.split():
-                yield Row(
-                    name.rstrip("{"), contexts, arity, nothing, doc, module,
-                    repeat=Repeat.REPLACED, merge=Merge.OWN, status=status,
-                    opens=REFUSED if name.endswith("{") else None,
+                yield Directive(
+                    name.rstrip("{"), contexts, arity, ignore, doc, module,
+                    repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED, status=status,
+                    opens_context=REFUSED if name.endswith("{") else None,
                 )  # fmt: skip
     for name in _INSIDE_OF_REFUSED.split():
-        yield Row(name, REFUSED, at_least(0), nothing, "mail, TCP and UDP proxies", "",
-                  repeat=Repeat.REPLACED, merge=Merge.OWN, status=Status.NOT_YET)  # fmt: skip
+        yield Directive(
+            name,
+            REFUSED,
+            at_least(0),
+            ignore,
+            "mail, TCP and UDP proxies",
+            "",
+            repeat=Repeat.REPLACED,
+            merge=Merge.NOT_INHERITED,
+            status=Status.NOT_YET,
+        )
 
 
-ROWS = tuple(_rows())
+DIRECTIVES = tuple(_directives())

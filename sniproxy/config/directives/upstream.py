@@ -8,25 +8,25 @@ from typing import Any
 
 from ...script import Template
 from ..addresses import Address, AddressError, parse_address
-from .kinds import compiled, number, parse_number, parse_size, parse_time, time
-from .resolver import ResolverSettings, resolver
-from .row import (
+from .directive import (
     HTTP,
     UPSTREAM,
     Args,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
     Status,
     at_least,
     between,
     block,
+    directive,
     exactly,
-    ordered,
-    row,
+    sequence,
     settings,
 )
+from .resolver import ResolverSettings, resolver
+from .slots import compiled, number, parse_number, parse_size, parse_time, time
 
 MODULE = "ngx_http_upstream_module"
 KEEPALIVE = "ngx_http_upstream_keepalive_module"
@@ -139,9 +139,9 @@ def random(args: Args) -> Balancing:
     return Balancing(Method.RANDOM_TWO)
 
 
-def _method(name: str, kind: Any, doc: str, **rest: Any) -> Row:
-    return Row(name, UPSTREAM, rest["arity"], kind, doc, f"ngx_http_upstream_{name}_module",
-               repeat=Repeat.APPENDED, merge=Merge.OWN)  # fmt: skip
+def _method(name: str, kind: Any, doc: str, **rest: Any) -> Directive:
+    return Directive(name, UPSTREAM, rest["arity"], kind, doc, f"ngx_http_upstream_{name}_module",
+               repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED)  # fmt: skip
 
 
 _PAGE_SIZE = 4096
@@ -165,11 +165,11 @@ def zone(args: Args) -> str:
 class UpstreamGroup(Settings):
     """The directives inside `upstream {}`."""
 
-    server: tuple[PeerSettings, ...] = row(
+    server: tuple[PeerSettings, ...] = directive(
         UPSTREAM, upstream_server, "one peer of the group",
-        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.OWN,
+        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    balancing: tuple[Balancing, ...] = ordered(
+    balancing: tuple[Balancing, ...] = sequence(
         _method("least_conn", least_conn, "the peer with the fewest connections for its weight",
                 arity=exactly(0)),
         _method("ip_hash", ip_hash, "the same peer for the same client network",
@@ -180,37 +180,37 @@ class UpstreamGroup(Settings):
                 arity=between(0, 2)),
     )  # fmt: skip
     """The last one counts."""
-    zone: str | None = row(
+    zone: str | None = directive(
         UPSTREAM, zone, "memory that nginx's workers share", arity=between(1, 2),
-        repeat=Repeat.REPLACED, merge=Merge.OWN, status=Status.NO_EFFECT,
+        repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
     )  # fmt: skip
-    resolver: ResolverSettings | None = row(
+    resolver: ResolverSettings | None = directive(
         UPSTREAM, resolver, "name servers for servers with `resolve`, which are refused",
-        arity=at_least(1), merge=Merge.OWN, status=Status.NO_EFFECT,
+        arity=at_least(1), merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
     )  # fmt: skip
-    resolver_timeout: float | None = row(
+    resolver_timeout: float | None = directive(
         UPSTREAM, time, "seconds that such a name may take",
-        merge=Merge.OWN, status=Status.NO_EFFECT,
+        merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
     )  # fmt: skip
-    keepalive: Keepalive = row(
+    keepalive: Keepalive = directive(
         UPSTREAM, keepalive, "idle connections that are kept", arity=between(1, 2),
-        module=KEEPALIVE, default="32 local", merge=Merge.OWN,
+        module=KEEPALIVE, default="32 local", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    keepalive_requests: int = row(
+    keepalive_requests: int = directive(
         UPSTREAM, number, "requests that one kept connection may carry",
-        module=KEEPALIVE, default="1000", merge=Merge.OWN,
+        module=KEEPALIVE, default="1000", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    keepalive_time: float = row(
+    keepalive_time: float = directive(
         UPSTREAM, time, "seconds that a kept connection may live in all",
-        module=KEEPALIVE, default="1h", merge=Merge.OWN,
+        module=KEEPALIVE, default="1h", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    keepalive_timeout: float = row(
+    keepalive_timeout: float = directive(
         UPSTREAM, time, "seconds that an idle connection is kept",
-        module=KEEPALIVE, default="60s", merge=Merge.OWN,
+        module=KEEPALIVE, default="60s", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
 
 
-ROWS = (
+DIRECTIVES = (
     block("upstream", HTTP, UPSTREAM, "a group of servers under one name", module=MODULE,
           arity=exactly(1)),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from .library import Ssl, ffi, lib
+from .binding import Ssl, ffi, lib
 
 ServerNameHook = Callable[[Ssl], "int | None"]
 """Called inside the handshake of a server; None accepts, a number is the alert to refuse with."""
@@ -16,12 +16,12 @@ ServerNameHook = Callable[[Ssl], "int | None"]
 _hooks: dict[Any, ServerNameHook] = {}
 
 
-def watch_server_name(ssl: Ssl, hook: ServerNameHook) -> None:
+def set_servername_hook(ssl: Ssl, hook: ServerNameHook) -> None:
     """Has `hook` called when the hello of `ssl` is read (twice after a HelloRetryRequest)."""
     _hooks[ssl] = hook
 
 
-def forget_server_name(ssl: Ssl) -> None:
+def clear_servername_hook(ssl: Ssl) -> None:
     _hooks.pop(ssl, None)
 
 
@@ -69,7 +69,7 @@ _accept_any_chain = ffi.callback("int (*)(int, X509_STORE_CTX *)", lambda ok, st
 _key_logs: weakref.WeakKeyDictionary[SSL.Context, Any] = weakref.WeakKeyDictionary()
 
 
-def log_keys(context: SSL.Context, write: Callable[[bytes], None]) -> None:
+def set_keylog_callback(context: SSL.Context, write: Callable[[bytes], None]) -> None:
     """Has `write` called with every line (without its end) of the NSS key log format."""
     callback = ffi.callback("void (*)(const SSL *, const char *)")(
         lambda _ssl, line: write(ffi.string(line))
@@ -103,25 +103,27 @@ def _address(ssl: Ssl) -> int:
     return int(ffi.cast("uintptr_t", ssl))
 
 
-def tell_headers(context: SSL.Context) -> None:
+def enable_record_header_capture(context: SSL.Context) -> None:
     """Have the connections made of `context` from now on tell what their records begin with."""
     lib.SSL_CTX_set_msg_callback(context._context, _message_callback)
 
 
-def await_header(ssl: Ssl) -> None:
+def start_record_header_capture(ssl: Ssl) -> None:
     """Remember the first five bytes that the peer of `ssl` sends, until `take_header`."""
     _first_headers[_address(ssl)] = b""
 
 
-def take_header(ssl: Ssl) -> bytes:
+def pop_record_header(ssl: Ssl) -> bytes:
     """The first bytes that came, five at the most; b"" if none did."""
     return _first_headers.pop(_address(ssl), b"")
 
 
-_requests_noted: weakref.WeakKeyDictionary[SSL.Context, Any] = weakref.WeakKeyDictionary()
+_certificate_request_callbacks: weakref.WeakKeyDictionary[SSL.Context, Any] = (
+    weakref.WeakKeyDictionary()
+)
 
 
-def note_certificate_request(context: SSL.Context, note: Callable[[], None]) -> None:
+def on_certificate_request(context: SSL.Context, note: Callable[[], None]) -> None:
     """Has `note` called whenever a server asks the connections of `context` for a certificate."""
 
     def on_request(_ssl: Ssl, _argument: Any) -> int:
@@ -129,7 +131,7 @@ def note_certificate_request(context: SSL.Context, note: Callable[[], None]) -> 
         return 1
 
     callback = ffi.callback("int (*)(SSL *, void *)", error=1)(on_request)
-    _requests_noted[context] = callback
+    _certificate_request_callbacks[context] = callback
     lib.SSL_CTX_set_cert_cb(context._context, callback, ffi.NULL)
 
 
@@ -146,12 +148,12 @@ _status_callback = ffi.callback("int (*)(SSL *, void *)", _on_status, error=3)
 _no_certificate = ffi.callback("int (*)(SSL *, void *)", lambda ssl, argument: 0, error=0)
 
 
-def call_on_server_name(context: SSL.Context) -> None:
+def enable_servername_callback(context: SSL.Context) -> None:
     """Lets `server_name_hook` work for the connections of `context`."""
     lib.SSL_CTX_set_tlsext_servername_callback(context._context, _server_name_callback)
 
 
-def select_http(context: SSL.Context) -> None:
+def set_alpn_http1(context: SSL.Context) -> None:
     """Connections of `context` answer ALPN with HTTP/1, or refuse with alert 120."""
     lib.SSL_CTX_set_alpn_select_cb(context._context, _alpn_callback, ffi.NULL)
 
@@ -169,7 +171,7 @@ def switch_context(ssl: Ssl, context: SSL.Context) -> None:
     lib.SSL_set_options(ssl, lib.SSL_CTX_get_options(ctx) | refused)
 
 
-def verify_and_go_on(context: SSL.Context, mode: int | None, depth: int) -> None:
+def set_verify_record_only(context: SSL.Context, mode: int | None, depth: int) -> None:
     """Verifies chains up to `depth`, keeps the last error, and never fails a handshake for it.
 
     `mode` is SSL_VERIFY_*; None leaves it: a client checks the chain it is given even with
@@ -182,7 +184,7 @@ def verify_and_go_on(context: SSL.Context, mode: int | None, depth: int) -> None
     lib.SSL_CTX_set_verify_depth(ctx, depth)
 
 
-def staple(context: SSL.Context, response: bytes) -> None:
+def set_ocsp_response(context: SSL.Context, response: bytes) -> None:
     """Has clients that ask for it shown `response`, an OCSP response for the certificate."""
     handle = ffi.new_handle(response)
     setattr(context, "_staple", handle)  # noqa: B010 - lives as long as the context
@@ -190,6 +192,6 @@ def staple(context: SSL.Context, response: bytes) -> None:
     lib.SSL_CTX_set_tlsext_status_cb(context._context, _status_callback)
 
 
-def refuse_certificate(context: SSL.Context) -> None:
+def set_no_certificate(context: SSL.Context) -> None:
     """Lets no handshake of `context` find a certificate: it fails with `cert cb error`."""
     lib.SSL_CTX_set_cert_cb(context._context, _no_certificate, ffi.NULL)

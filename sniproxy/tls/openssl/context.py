@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from OpenSSL import SSL
 
-from .library import X509, DHParameters, PrivateKey, clear_error, ffi, lib
+from .binding import X509, DHParameters, PrivateKey, clear_error, ffi, lib
 
 
 def set_cipher_list(context: SSL.Context, ciphers: bytes) -> bool:
@@ -29,13 +29,13 @@ def set_signature_algorithms(context: SSL.Context, algorithms: bytes) -> bool:
     return bool(lib.SSL_CTX_set1_sigalgs_list(context._context, algorithms) == 1)
 
 
-def set_least_protocol(context: SSL.Context, version: int) -> bool:
+def set_min_proto_version(context: SSL.Context, version: int) -> bool:
     """`version` as in the record layer, 0x0303; 0 is no bound."""
     clear_error()
     return bool(lib.SSL_CTX_set_min_proto_version(context._context, version) == 1)
 
 
-def set_most_protocol(context: SSL.Context, version: int) -> bool:
+def set_max_proto_version(context: SSL.Context, version: int) -> bool:
     clear_error()
     return bool(lib.SSL_CTX_set_max_proto_version(context._context, version) == 1)
 
@@ -49,7 +49,7 @@ def set_options(context: SSL.Context, bits: int) -> None:
     lib.SSL_CTX_set_options(context._context, bits)
 
 
-def share_trust(context: SSL.Context, other: SSL.Context) -> None:
+def share_cert_store(context: SSL.Context, other: SSL.Context) -> None:
     """Lets `context` verify by the authorities and revocation lists of `other`."""
     store = lib.SSL_CTX_get_cert_store(other._context)
     lib.X509_STORE_up_ref(store)
@@ -77,12 +77,12 @@ def use_private_key(context: SSL.Context, key: PrivateKey) -> bool:
     return bool(lib.SSL_CTX_use_PrivateKey(context._context, key) == 1)
 
 
-def trust(context: SSL.Context, certificate: X509) -> bool:
+def add_trusted(context: SSL.Context, certificate: X509) -> bool:
     store = lib.SSL_CTX_get_cert_store(context._context)
     return bool(lib.X509_STORE_add_cert(store, certificate) == 1)
 
 
-def ask_for_client_of(context: SSL.Context, certificate: X509) -> bool:
+def add_client_ca(context: SSL.Context, certificate: X509) -> bool:
     """Puts the subject of `certificate` on the list of authorities that clients are shown."""
     return bool(lib.SSL_CTX_add_client_CA(context._context, certificate) == 1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..config.cidr import IP, Network, parse_ip
-from ..config.directives.tables import Defined, Geo, Map, SplitClients
+from ..config.directives.maps import Geo, Map, MapVariable, SplitClients
 from ..facts import Facts
 from ..names import is_ipv4
 from ..script import Lookup
@@ -15,7 +15,7 @@ NOWHERE = IP(4, 0xFFFFFFFF)
 """What stands for a client without an address: nginx's INADDR_NONE."""
 
 
-def defined_value(name: str, table: Defined, facts: Facts, values: Lookup) -> str:
+def map_value(name: str, table: MapVariable, facts: Facts, values: Lookup) -> str:
     """The value of `$name`; noted, so that it is worked out once a request."""
     match table:
         case Map():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from .library import lib, text
+from .binding import lib, text
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...script import ScriptError, Template, compile_template
-from .row import Args, Kind
+from .directive import Args, Slot
 
 MAX_INT = 2**63 - 1
 
@@ -37,7 +37,7 @@ def number(args: Args) -> int:
     return value
 
 
-def within(least: int, most: int) -> Kind:
+def within(least: int, most: int) -> Slot:
     """A number between two others."""
 
     def kind(args: Args) -> int:
@@ -164,7 +164,7 @@ def compiled(args: Args, text: str) -> Template:
         args.fail(str(error))
 
 
-def one_of(values: Mapping[str, Any]) -> Kind:
+def one_of(values: Mapping[str, Any]) -> Slot:
     """One word of a list, in any case."""
 
     def kind(args: Args) -> Any:
@@ -176,7 +176,7 @@ def one_of(values: Mapping[str, Any]) -> Kind:
     return kind
 
 
-def some_of(*values: str) -> Kind:
+def some_of(*values: str) -> Slot:
     """Any words of a list, in any case, as a frozen set of the list's spelling."""
     spelling = {value.lower(): value for value in values}
 
@@ -191,15 +191,15 @@ def some_of(*values: str) -> Kind:
     return kind
 
 
-def or_off(kind: Kind) -> Kind:
+def or_off(kind: Slot) -> Slot:
     """`off`, which is None, or what `kind` takes."""
     return lambda args: None if args.first == "off" else kind(args)
 
 
-def present(args: Args) -> bool:
+def flag_present(args: Args) -> bool:
     """That it stands there."""
     return True
 
 
-def nothing(args: Args) -> None:
+def ignore(args: Args) -> None:
     """For directives whose arguments mean nothing here."""

@@ -7,19 +7,19 @@ from . import (
     core,
     files,
     headers,
-    inert,
+    ignored,
     log,
-    process,
+    main,
+    maps,
     proxy,
     rewrite,
     ssl,
-    tables,
     unsupported,
     upstream,
 )
-from .row import Context, Row, Settings
+from .directive import Context, Directive, Settings
 
-MAIN_SETTINGS: tuple[type[Settings], ...] = (process.Main, process.Events)
+MAIN_SETTINGS: tuple[type[Settings], ...] = (main.Main, main.Events)
 SERVER_SETTINGS: tuple[type[Settings], ...] = (core.CoreServer, ssl.Ssl)
 LOCATION_SETTINGS: tuple[type[Settings], ...] = (
     core.CoreLocation,
@@ -32,26 +32,26 @@ LOCATION_SETTINGS: tuple[type[Settings], ...] = (
 )
 GROUP_SETTINGS: tuple[type[Settings], ...] = (upstream.UpstreamGroup,)
 
-ROWS: tuple[Row, ...] = (
+DIRECTIVES: tuple[Directive, ...] = (
     *(
         row
         for settings in (*MAIN_SETTINGS, *SERVER_SETTINGS, *LOCATION_SETTINGS, *GROUP_SETTINGS)
-        for row in settings.ROWS
+        for row in settings.DIRECTIVES
     ),
-    *process.ROWS,
-    *core.ROWS,
-    *access.ROWS,
-    *log.ROWS,
-    *upstream.ROWS,
-    *tables.ROWS,
-    *inert.ROWS,
-    *unsupported.ROWS,
+    *main.DIRECTIVES,
+    *core.DIRECTIVES,
+    *access.DIRECTIVES,
+    *log.DIRECTIVES,
+    *upstream.DIRECTIVES,
+    *maps.DIRECTIVES,
+    *ignored.DIRECTIVES,
+    *unsupported.DIRECTIVES,
 )
 
 
-def _index() -> dict[str, tuple[Row, ...]]:
-    index: dict[str, tuple[Row, ...]] = {}
-    for row in ROWS:
+def _index() -> dict[str, tuple[Directive, ...]]:
+    index: dict[str, tuple[Directive, ...]] = {}
+    for row in DIRECTIVES:
         index[row.name] = (*index.get(row.name, ()), row)
     return index
 
@@ -59,7 +59,7 @@ def _index() -> dict[str, tuple[Row, ...]]:
 BY_NAME = _index()
 
 
-def find(name: str, context: Context) -> Row | None:
+def find(name: str, context: Context) -> Directive | None:
     """The row of `name` that may stand in `context`, or None."""
     for row in BY_NAME.get(name, ()):
         if context in row.contexts:

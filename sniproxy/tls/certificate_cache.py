@@ -21,26 +21,26 @@ from OpenSSL import SSL
 from ..config.directives.tls import CacheRules
 from .certificates import DATA, CertificateSource
 
-MOST_UNCACHED = 128
+MAX_UNCACHED = 128
 """Contexts kept where the configuration sets no bound."""
 
 Version = tuple[int, int, int]
 """What tells one state of a file from the next: inode, time in nanoseconds, size."""
 
 
-NO_CACHE = CacheRules(MOST_UNCACHED, math.inf, -1.0)
+NO_CACHE = CacheRules(MAX_UNCACHED, math.inf, -1.0)
 """`off`: the files are looked at each time."""
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Entry:
     context: SSL.Context
     versions: tuple[Version | None, ...]
     checked: float
     used: float
 
 
-class CertificateContexts:
+class CertificateCache:
     """Certificates and their keys → the context that has them."""
 
     def __init__(
@@ -53,7 +53,7 @@ class CertificateContexts:
         self._make = make
         self._rules = rules
         self._clock = clock
-        self._kept: OrderedDict[tuple[CertificateSource, ...], _Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[CertificateSource, ...], _Entry] = OrderedDict()
 
     def context(self, *sources: CertificateSource) -> SSL.Context:
         """Raises what `make` raises: `ConfigError` where the certificate does not load."""
@@ -77,7 +77,7 @@ class CertificateContexts:
         versions = _versions(sources)
         context = self._make(*sources)
         self._make_room(now)
-        self._kept[sources] = _Kept(context, versions, now, now)
+        self._kept[sources] = _Entry(context, versions, now, now)
         return context
 
     def _make_room(self, now: float) -> None:

@@ -9,7 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .kinds import (
+from .directive import (
+    EVENTS,
+    HTTP,
+    LOCATION,
+    LOCATION_IF,
+    MAIN,
+    SERVER,
+    SERVER_IF,
+    Args,
+    Arity,
+    Context,
+    Directive,
+    Merge,
+    Repeat,
+    Slot,
+    Status,
+    at_least,
+    between,
+    exactly,
+)  # fmt: skip
+from .slots import (
     buffers,
     flag,
     number,
@@ -24,26 +44,6 @@ from .kinds import (
     whole_time,
     within,
     words,
-)  # fmt: skip
-from .row import (
-    EVENTS,
-    HTTP,
-    LOCATION,
-    LOCATION_IF,
-    MAIN,
-    SERVER,
-    SERVER_IF,
-    Args,
-    Arity,
-    Context,
-    Kind,
-    Merge,
-    Repeat,
-    Row,
-    Status,
-    at_least,
-    between,
-    exactly,
 )  # fmt: skip
 
 HS = HTTP | SERVER
@@ -74,7 +74,7 @@ _OBSOLETE_HTTP2 = "http2_recv_timeout http2_idle_timeout http2_max_requests http
 http2_max_header_size http2_max_concurrent_pushes"
 
 # Module, contexts, kind, arity, whether it may be repeated, names.
-_Said = tuple[str, Context, Kind, Arity, Repeat, str]
+_Said = tuple[str, Context, Slot, Arity, Repeat, str]
 _ONCE, _AGAIN = Repeat.REFUSED, Repeat.REPLACED
 
 _CORE = "ngx_core_module"
@@ -150,12 +150,21 @@ _TABLE: tuple[_Said, ...] = (
 )  # fmt: skip
 
 
-def _rows() -> Iterator[Row]:
+def _directives() -> Iterator[Directive]:
     doc = "a matter of nginx's own machinery"
     for module, contexts, kind, arity, repeat, names in _TABLE:
         for name in names.split():
-            yield Row(name, contexts, arity, kind, doc, module,
-                      repeat=repeat, merge=Merge.OWN, status=Status.NO_EFFECT)  # fmt: skip
+            yield Directive(
+                name,
+                contexts,
+                arity,
+                kind,
+                doc,
+                module,
+                repeat=repeat,
+                merge=Merge.NOT_INHERITED,
+                status=Status.NO_EFFECT,
+            )
 
 
-ROWS = tuple(_rows())
+DIRECTIVES = tuple(_directives())

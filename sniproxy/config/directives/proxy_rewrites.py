@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from ...script import Template, literal
 from ..regex import RegexError, compile_regex
-from .kinds import compiled
-from .row import Args
+from .directive import Args
+from .slots import compiled
 
 Pattern = Template | re.Pattern[str]
 

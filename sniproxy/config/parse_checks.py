@@ -16,13 +16,13 @@ from ..script import Template, compile_template
 from .addresses import Address
 from .directives.access import AuthRequestSet, Rule
 from .directives.core import Listen, LocationName, ServerName
+from .directives.directive import LIMIT_EXCEPT, LOCATION, LOCATION_IF, TABLE, Args, Directive
 from .directives.files import Root
-from .directives.log import COMBINED, AccessLog, LogFormat
+from .directives.log import COMBINED, AccessLogDirective, LogFormat
+from .directives.maps import MapVariable
 from .directives.proxy import ProxyPass
-from .directives.replacements import DEFAULT, CookieFlags, Replacement
+from .directives.proxy_rewrites import DEFAULT, CookieFlags, Replacement
 from .directives.rewrite import Condition, Set, Substitution
-from .directives.row import LIMIT_EXCEPT, LOCATION, LOCATION_IF, TABLE, Args, Row
-from .directives.tables import Defined
 from .directives.upstream import Balancing, PeerSettings
 from .fixed import check_definition
 from .reader import Block
@@ -80,28 +80,28 @@ class ParseChecks:
         """The variables that were used, lower-cased, in the order of their appearance."""
         self.captures: set[str] = set()
         """Names that the configuration defines itself: by `set`, and in regular expressions."""
-        self.defined: dict[str, Defined] = {}
+        self.map_variables: dict[str, MapVariable] = {}
         """What the tables define, by lower-cased name: `map`, `geo`, `split_clients`."""
         self._upstreams: dict[str, _Upstream] = {}
 
-    def said(self, row: Row, value: Any, args: Args, inside: Block) -> None:
+    def on_directive(self, row: Directive, value: Any, args: Args, inside: Block) -> None:
         self._note_variables(value)
-        check = _SAID.get(row.name)
+        check = _DIRECTIVE_CHECKS.get(row.name)
         if check is not None:
             check(self, value, args, inside)
 
-    def opened(self, block: Block, inside: Block) -> None:
+    def on_block_open(self, block: Block, inside: Block) -> None:
         self._note_variables(block.value)
         if block.context is TABLE:
             self._note_variables((block.value.source,))
-            self._define(block.value.name, block.place)
+            self._declare_variable(block.value.name, block.place)
         elif block.row.name == "location":
             _check_nesting(block, inside)
         elif block.row.name == "upstream":
             name = block.value[0]
             self._add_upstream(_Upstream(name, block.place, True, 0, False), block.place)
 
-    def closed(self, block: Block, inside: Block) -> None:
+    def on_block_close(self, block: Block, inside: Block) -> None:
         name = block.row.name
         if name == "server" and "listen" not in block.values:
             listen = Listen(Address(f"*:{DEFAULT_PORT}", "*", DEFAULT_PORT), place=block.place)
@@ -110,11 +110,11 @@ class ParseChecks:
         elif name == "upstream" and not block.values.get("server"):
             raise block.end.error("no servers are inside upstream")
         elif block.context is TABLE:
-            self.defined[block.value.name] = block.value.finish(block.end)
+            self.map_variables[block.value.name] = block.value.finish(block.end)
         elif name == "http":
             self._http_read(block, self)
 
-    def entry(self, statement: Statement, block: Block, inside: Block) -> None:
+    def on_entry(self, statement: Statement, block: Block, inside: Block) -> None:
         """A line of a table; in `types {}` a media type, and the endings of names that have it."""
         if block.context is TABLE:
             args = Args(statement.name, statement.args, statement.place)
@@ -132,7 +132,7 @@ class ParseChecks:
                 )
             table[ending] = statement.name
 
-    def _define(self, name: str, place: Place) -> None:
+    def _declare_variable(self, name: str, place: Place) -> None:
         check_definition(name, place)
         self.captures.add(name)
 
@@ -279,7 +279,7 @@ class ParseChecks:
             self.warn(f"low address bits of {args.first} are meaningless", args.place)
 
     def _defined(self, said: AuthRequestSet | Set, args: Args, inside: Block) -> None:
-        self._define(said.name, args.place)
+        self._declare_variable(said.name, args.place)
 
     # logs
 
@@ -288,7 +288,7 @@ class ParseChecks:
             args.fail(f'duplicate "log_format" name "{log_format.name}"')
         self.log_formats[log_format.name] = log_format
 
-    def _access_log(self, log: AccessLog | None, args: Args, inside: Block) -> None:
+    def _access_log(self, log: AccessLogDirective | None, args: Args, inside: Block) -> None:
         if log is None or log.format in self.log_formats:
             return
         for name, log_format in self.log_formats.items():
@@ -298,7 +298,7 @@ class ParseChecks:
         args.fail(f'unknown log format "{log.format}"')
 
 
-_SAID: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = {
+_DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = {
     "root": ParseChecks._root,
     "alias": ParseChecks._root,
     "index": ParseChecks._index,

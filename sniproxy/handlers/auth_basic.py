@@ -15,19 +15,19 @@ from collections.abc import Callable, Iterable, Iterator
 _DIGITS = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-class UnknownFormat(Exception):
+class UnknownHashError(Exception):
     """The password is kept in a way that is not known here."""
 
 
-def fits(password: bytes, kept: bytes) -> bool:
+def verify_password(password: bytes, kept: bytes) -> bool:
     """Whether `password` is the one that is kept as `kept`; raises `UnknownFormat`."""
     for prefix, encrypted in _FORMATS.items():
         if kept.startswith(prefix):
             return hmac.compare_digest(encrypted(password, kept), kept)
-    raise UnknownFormat
+    raise UnknownHashError
 
 
-def password_of(file: bytes, user: bytes) -> bytes | None:
+def find_user(file: bytes, user: bytes) -> bytes | None:
     """What the first line of `user` in a file has for a password; None without one."""
     for line in file.split(b"\n"):
         if line.startswith(b"#") or not line.startswith(user + b":"):
@@ -89,7 +89,7 @@ def _sha_crypt(password: bytes, kept: bytes) -> bytes:
     if rest.startswith(b"rounds="):
         number, _, rest = rest.removeprefix(b"rounds=").partition(b"$")
         if not number.isdigit():
-            raise UnknownFormat
+            raise UnknownHashError
         rounds = min(max(int(number), _LEAST_ROUNDS), _MOST_ROUNDS)
         said = b"rounds=%d$" % rounds
     salt = rest.partition(b"$")[0][:16]

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..message import ConfigError
 from ..script import ScriptError
-from .checks import ListenedAddress, ParseChecks
 from .directives.core import CoreServer
 from .directives.proxy import Proxy
 from .directives.ssl import Ssl
 from .model import Http, Location, Server
+from .parse_checks import ListenedAddress, ParseChecks
 from .reader import Block
 from .shared_sessions import shared_sessions
 from .tree import Place

@@ -13,8 +13,8 @@ from ..cidr import IP, Network, parse_ip, parse_network
 from ..regex import RegexError, compile_regex
 from ..tree import Place
 from ..wildcards import WildcardNames, wildcard_kind
-from .kinds import compiled, number
-from .row import HTTP, TABLE, Args, Merge, Repeat, Row, Status, between, exactly
+from .directive import HTTP, TABLE, Args, Directive, Merge, Repeat, Status, between, exactly
+from .slots import compiled, number
 
 MAP = "ngx_http_map_module"
 GEO = "ngx_http_geo_module"
@@ -66,7 +66,7 @@ class SplitClients:
     """Up to which hash (exclusive) a value counts; None is the rest."""
 
 
-Defined = Map | Geo | SplitClients
+MapVariable = Map | Geo | SplitClients
 """What gives a variable its value, worked out when it is first asked for."""
 
 
@@ -74,7 +74,7 @@ class Warn(Protocol):
     def __call__(self, message: str, place: Place) -> None: ...
 
 
-class Draft(Protocol):
+class VariableBuilder(Protocol):
     """A table that is being read."""
 
     name: str
@@ -92,7 +92,7 @@ class Draft(Protocol):
         """
         ...
 
-    def finish(self, end: Place) -> Defined:
+    def finish(self, end: Place) -> MapVariable:
         """The whole table. Raises `ConfigError`."""
         ...
 
@@ -103,7 +103,7 @@ def variable_name(args: Args, word: str) -> str:
     return word[1:].lower()
 
 
-class MapDraft:
+class MapBuilder:
     """A `map` that is being read."""
 
     includes = True
@@ -171,7 +171,7 @@ def _pattern(args: Args, text: str) -> re.Pattern[str]:
         args.fail(str(error))
 
 
-class GeoDraft:
+class GeoBuilder:
     """A `geo` that is being read."""
 
     includes = True
@@ -297,7 +297,7 @@ _PERCENT = re.compile(r"([0-9]*)(?:\.([0-9]{0,2}))?%")
 _WHOLE = 10_000
 
 
-class SplitDraft:
+class SplitClientsBuilder:
     """A `split_clients` that is being read."""
 
     includes = False
@@ -339,16 +339,51 @@ def _too_much(end: Place) -> ConfigError:
     return end.error("percent total is greater than 100%")
 
 
-ROWS = (
-    Row("map", HTTP, exactly(2), MapDraft, "a variable by a table of values", MAP,
-        repeat=Repeat.APPENDED, merge=Merge.OWN, opens=TABLE),
-    Row("geo", HTTP, between(1, 2), GeoDraft, "a variable by the client's address", GEO,
-        repeat=Repeat.APPENDED, merge=Merge.OWN, opens=TABLE),
-    Row("split_clients", HTTP, exactly(2), SplitDraft, "a variable by shares of clients", SPLIT,
-        repeat=Repeat.APPENDED, merge=Merge.OWN, opens=TABLE),
+DIRECTIVES = (
+    Directive(
+        "map",
+        HTTP,
+        exactly(2),
+        MapBuilder,
+        "a variable by a table of values",
+        MAP,
+        repeat=Repeat.APPENDED,
+        merge=Merge.NOT_INHERITED,
+        opens_context=TABLE,
+    ),
+    Directive(
+        "geo",
+        HTTP,
+        between(1, 2),
+        GeoBuilder,
+        "a variable by the client's address",
+        GEO,
+        repeat=Repeat.APPENDED,
+        merge=Merge.NOT_INHERITED,
+        opens_context=TABLE,
+    ),
+    Directive(
+        "split_clients",
+        HTTP,
+        exactly(2),
+        SplitClientsBuilder,
+        "a variable by shares of clients",
+        SPLIT,
+        repeat=Repeat.APPENDED,
+        merge=Merge.NOT_INHERITED,
+        opens_context=TABLE,
+    ),
     *(
-        Row(name, HTTP, exactly(1), number, "a matter of nginx's own machinery", MAP,
-            merge=Merge.OWN, status=Status.NO_EFFECT)
+        Directive(
+            name,
+            HTTP,
+            exactly(1),
+            number,
+            "a matter of nginx's own machinery",
+            MAP,
+            merge=Merge.NOT_INHERITED,
+            status=Status.NO_EFFECT,
+        )
         for name in ("map_hash_max_size", "map_hash_bucket_size")
     ),
-)  # fmt: skip
+)

@@ -50,7 +50,7 @@ class ErrorRecord:
 _LEVELS = {level.word: level for level in Level}
 
 
-def error_record(line: str) -> ErrorRecord | None:
+def parse_error_line(line: str) -> ErrorRecord | None:
     """The record of a line; None if it is not one of nginx's."""
     line = line.rstrip("\n")
     match = _LINE.fullmatch(line)

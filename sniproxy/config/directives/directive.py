@@ -83,7 +83,7 @@ class Merge(enum.Enum):
 
     INHERITED = enum.auto()
     """The value of the level above; a level that says anything replaces it whole."""
-    OWN = enum.auto()
+    NOT_INHERITED = enum.auto()
     """Nothing: the directive counts only where it stands."""
 
 
@@ -126,7 +126,7 @@ class Args:
     name: str
     words: tuple[str, ...]
     place: Place
-    inside: Any = None
+    parent: Any = None
     """The value of the block around: a location's name, say."""
     any_port: bool = False
     """Whether port 0 may be listened on, which is any free one (in-process use)."""
@@ -144,18 +144,18 @@ class Args:
         self.fail(f'"{self.name}" directive {verdict}')
 
 
-Kind = Callable[[Args], Any]
+Slot = Callable[[Args], Any]
 """Turns the arguments of a statement into its value, or refuses them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Directive:
     """All that is known of one directive."""
 
     name: str
     contexts: Context
     arity: Arity
-    kind: Kind
+    slot: Slot
     doc: str
     module: str = ""
     field: str = ""
@@ -165,9 +165,9 @@ class Row:
     repeat: Repeat = Repeat.REFUSED
     merge: Merge = Merge.INHERITED
     status: Status = Status.WORKS
-    ours: bool = False
+    extension: bool = False
     """Not one of nginx's directives."""
-    opens: Context | None = None
+    opens_context: Context | None = None
     """The context inside, for a block."""
 
     @property
@@ -178,13 +178,13 @@ class Row:
     def default_value(self) -> Any:
         if self.default is None:
             return () if self.repeat is Repeat.APPENDED else None
-        value = self.kind(Args(self.name, tuple(self.default.split()), Place("default", 0)))
+        value = self.slot(Args(self.name, tuple(self.default.split()), Place("default", 0)))
         return (value,) if self.repeat is Repeat.APPENDED else value
 
 
-def row(
+def directive(
     contexts: Context,
-    kind: Kind,
+    slot: Slot,
     doc: str,
     *,
     arity: Arity | None = None,
@@ -192,27 +192,37 @@ def row(
     repeat: Repeat = Repeat.REFUSED,
     merge: Merge = Merge.INHERITED,
     status: Status = Status.WORKS,
-    ours: bool = False,
+    extension: bool = False,
     module: str = "",
-    opens: Context | None = None,
+    opens_context: Context | None = None,
 ) -> Any:
     """A directive as a field of a settings class: the field's name is the directive's.
 
     `module` is for the few that stand in another module's class.
     """
-    unnamed = Row(
-        "", contexts, arity or exactly(1), kind, doc, module,
-        default=default, repeat=repeat, merge=merge, status=status, ours=ours, opens=opens,
-    )  # fmt: skip
+    unnamed = Directive(
+        "",
+        contexts,
+        arity or exactly(1),
+        slot,
+        doc,
+        module,
+        default=default,
+        repeat=repeat,
+        merge=merge,
+        status=status,
+        extension=extension,
+        opens_context=opens_context,
+    )
     return dataclasses.field(default=None, metadata={"row": unnamed})
 
 
-def ordered(*rows: Row) -> Any:
+def sequence(*rows: Directive) -> Any:
     """Several directives as one field, in the order in which they are written."""
     return dataclasses.field(default=(), metadata={"rows": rows})
 
 
-def either(default: Any, *rows: Row) -> Any:
+def exclusive(default: Any, *rows: Directive) -> Any:
     """Directives that exclude each other, as one field: each takes the other's place."""
     return dataclasses.field(default=default, metadata={"rows": rows})
 
@@ -221,43 +231,46 @@ class Settings:
     """The values of one nginx module's directives on one level; its fields are rows."""
 
     __slots__ = ()
-    ROWS: ClassVar[tuple[Row, ...]] = ()
+    DIRECTIVES: ClassVar[tuple[Directive, ...]] = ()
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
         """The settings in force, from what each level says, the innermost first."""
         settings = cls()
         for level in reversed(levels):
-            settings = settings.below(level)
+            settings = settings.merge(level)
         return settings
 
-    def below(self, level: Mapping[str, Any]) -> Self:
+    def merge(self, level: Mapping[str, Any]) -> Self:
         """The settings of a level that says `level` inside one with these."""
-        changed = {row.field: level[row.key] for row in self.ROWS if row.key in level}
-        for row in self.ROWS:
-            if row.merge is Merge.OWN and row.key not in level:
+        changed = {row.field: level[row.key] for row in self.DIRECTIVES if row.key in level}
+        for row in self.DIRECTIVES:
+            if row.merge is Merge.NOT_INHERITED and row.key not in level:
                 default = row.default_value()
                 if getattr(self, row.field) != default:
                     changed[row.field] = default
         return dataclasses.replace(cast(Any, self), **changed) if changed else self
 
 
-SettingsClass = TypeVar("SettingsClass", bound=type[Settings])
+SettingsT = TypeVar("SettingsT", bound=type[Settings])
 
 
 @dataclass_transform(
-    frozen_default=True, kw_only_default=True, field_specifiers=(row, ordered, either)
+    frozen_default=True, kw_only_default=True, field_specifiers=(directive, sequence, exclusive)
 )
-def settings(module: str) -> Callable[[SettingsClass], SettingsClass]:
+def settings(module: str) -> Callable[[SettingsT], SettingsT]:
     """Name the rows of a settings class after its fields, and give the fields their defaults."""
 
-    def decorate(cls: SettingsClass) -> SettingsClass:
+    def decorate(cls: SettingsT) -> SettingsT:
         rows = []
         for name, field in list(vars(cls).items()):
             if not isinstance(field, dataclasses.Field):
                 continue
             if "rows" in field.metadata:
-                rows += [dataclasses.replace(row, field=name) for row in field.metadata["rows"]]
+                rows += [
+                    dataclasses.replace(directive, field=name)
+                    for directive in field.metadata["rows"]
+                ]
                 setattr(cls, name, field.default)
                 continue
             unnamed = field.metadata["row"]
@@ -266,8 +279,8 @@ def settings(module: str) -> Callable[[SettingsClass], SettingsClass]:
             )
             setattr(cls, name, named.default_value())
             rows.append(named)
-        cls.ROWS = tuple(rows)
-        return cast(SettingsClass, dataclass(frozen=True, slots=True, kw_only=True)(cls))
+        cls.DIRECTIVES = tuple(rows)
+        return cast(SettingsT, dataclass(frozen=True, slots=True, kw_only=True)(cls))
 
     return decorate
 
@@ -275,14 +288,24 @@ def settings(module: str) -> Callable[[SettingsClass], SettingsClass]:
 def block(
     name: str,
     contexts: Context,
-    opens: Context,
+    opens_context: Context,
     doc: str,
     *,
     module: str,
     arity: Arity | None = None,
     repeat: Repeat = Repeat.APPENDED,
     status: Status = Status.WORKS,
-) -> Row:
+) -> Directive:
     """A directive with a block."""
-    return Row(name, contexts, arity or exactly(0), lambda args: args.words, doc, module,
-               repeat=repeat, merge=Merge.OWN, status=status, opens=opens)  # fmt: skip
+    return Directive(
+        name,
+        contexts,
+        arity or exactly(0),
+        lambda args: args.words,
+        doc,
+        module,
+        repeat=repeat,
+        merge=Merge.NOT_INHERITED,
+        status=status,
+        opens_context=opens_context,
+    )

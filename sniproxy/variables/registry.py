@@ -8,17 +8,17 @@ from functools import partial
 from ..facts import Facts
 from ..script import Lookup
 from . import core, files, proxy, ssl, upstream
-from .row import Variable
-from .tables import defined_value
+from .maps import map_value
+from .variable import Variable
 
-ROWS: tuple[Variable, ...] = (
-    *core.ROWS,
-    *files.rows(lambda facts: lookup(facts)),
-    *proxy.ROWS,
-    *ssl.ROWS,
-    *upstream.ROWS,
+VARIABLES: tuple[Variable, ...] = (
+    *core.VARIABLES,
+    *files.file_variables(lambda facts: lookup(facts)),
+    *proxy.VARIABLES,
+    *ssl.VARIABLES,
+    *upstream.VARIABLES,
 )
-BY_NAME: dict[str, Callable[[Facts], str | None]] = {row.name: row.value for row in ROWS}
+BY_NAME: dict[str, Callable[[Facts], str | None]] = {row.name: row.value for row in VARIABLES}
 PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
     *core.PREFIXES,
     *upstream.PREFIXES,
@@ -42,9 +42,9 @@ def _value(facts: Facts, name: str) -> str | None:
         return of(facts)
     if name in facts.variables:
         return facts.variables[name]
-    table = facts.server.defined.get(name)
+    table = facts.server.map_variables.get(name)
     if table is not None:
-        return defined_value(name, table, facts, lookup(facts))
+        return map_value(name, table, facts, lookup(facts))
     for prefix, of_suffix in PREFIXES:
         if name.startswith(prefix):
             return of_suffix(facts, name[len(prefix) :])

@@ -18,7 +18,7 @@ from . import explained
 STATUSES = frozenset((502, 504))
 """500 is our own side's failure: its lines name keys and their files."""
 
-NOT_LOCAL = (
+ERROR_DETAIL_REFUSED = (
     '"error_detail" tells nothing to a client that is neither on a loopback nor on a private'
     " address"
 )
@@ -56,7 +56,7 @@ _FORMS = {_HTML: _HTML, _JSON: _JSON, _TEXT: _TEXT, "text/*": _TEXT, "*/*": _TEX
 _QUALITY = re.compile(r"q\s*=\s*(0(?:\.\d*)?|1(?:\.0*)?)", re.IGNORECASE)
 
 
-def wanted(accept: str) -> str:
+def negotiate_media_type(accept: str) -> str:
     """The media type of ours that an Accept field (RFC 9110, section 12.5.1) likes best.
 
     Text for people who say nothing or anything (`*/*`, as curl does). Of two that are liked
@@ -96,11 +96,11 @@ def with_detail(
     if not is_local(connection.client_address):
         if not connection.detail_refused:
             connection.detail_refused = True
-            log.write(Level.WARN, NOT_LOCAL)
+            log.write(Level.WARN, ERROR_DETAIL_REFUSED)
         return page
     accept = ",".join(value for name, value in facts.request.headers if name.lower() == "accept")
-    form = wanted(accept)
-    detail = explained.Detail.of(lines)
+    form = negotiate_media_type(accept)
+    detail = explained.FailureDetail.from_log_lines(lines)
     if form == _HTML:
         assert isinstance(page.body, bytes)
         body = explained.html(page.body, detail)

@@ -29,13 +29,13 @@ class Lines:
     """A key's line, and those of the keys or list items below it."""
 
     line: int
-    below: dict[str | int, Lines] = field(default_factory=dict)
+    children: dict[str | int, Lines] = field(default_factory=dict)
     tables: int = 0
     """How many `[[…]]` headers named it."""
 
-    def at(self, key: str | int) -> Lines:
+    def child(self, key: str | int) -> Lines:
         """The lines below `key`; where it has none of its own, those of its parent."""
-        return self.below.get(key) or Lines(self.line)
+        return self.children.get(key) or Lines(self.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +139,11 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _last(table: Lines) -> Lines:
-    return table.below[table.tables - 1] if table.tables else table
+    return table.children[table.tables - 1] if table.tables else table
 
 
 def _below(lines: Lines, key: str | int, line: int) -> Lines:
-    return lines.below.setdefault(key, Lines(line))
+    return lines.children.setdefault(key, Lines(line))
 
 
 def _unquoted(text: str) -> str:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from .kinds import flag, one_of, parse_number, string, time, words
-from .row import (
+from .directive import (
     ANY,
     EVENTS,
     MAIN,
     Args,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
     between,
     block,
+    directive,
     exactly,
-    row,
     settings,
 )
+from .slots import flag, one_of, parse_number, string, time, words
 
 NGINX_CORE = "ngx_core_module"
 EVENTS_CORE = "ngx_event_core_module"
@@ -46,27 +46,29 @@ def worker_connections(args: Args) -> int:
 class Main(Settings):
     """The directives of the main level that have a value."""
 
-    daemon: bool = row(
+    daemon: bool = directive(
         MAIN, flag, "leave the terminal; off by default here, unlike nginx", default="off"
     )
-    master_process: bool = row(
+    master_process: bool = directive(
         MAIN, flag, "a master with workers; served by one process here", default="on"
     )
-    worker_processes: int | None = row(
+    worker_processes: int | None = directive(
         MAIN, worker_processes, "number of workers; one process serves here", default="1"
     )
-    user: tuple[str, ...] | None = row(
+    user: tuple[str, ...] | None = directive(
         MAIN, words, "the workers' user and group; this process keeps its own",
         arity=between(1, 2), default="nobody nogroup",
     )  # fmt: skip
-    pid: str = row(MAIN, string, "the file that holds the process id", default="sniproxy.pid")
-    worker_shutdown_timeout: float | None = row(MAIN, time, "seconds that a graceful stop may take")
-    ssl_error_dialect: str = row(
+    pid: str = directive(MAIN, string, "the file that holds the process id", default="sniproxy.pid")
+    worker_shutdown_timeout: float | None = directive(
+        MAIN, time, "seconds that a graceful stop may take"
+    )
+    ssl_error_dialect: str = directive(
         MAIN,
         one_of({name: name for name in DIALECTS}),
         "whose OpenSSL words error lines use",
         default="native",
-        ours=True,
+        extension=True,
     )
 
 
@@ -74,14 +76,28 @@ class Main(Settings):
 class Events(Settings):
     """The directives of `events {}`."""
 
-    worker_connections: int = row(
+    worker_connections: int = directive(
         EVENTS, worker_connections, "connections that one process may hold", default="512"
     )
 
 
-ROWS = (
-    block("events", MAIN, EVENTS, "how connections are processed", module="ngx_events_module",
-          repeat=Repeat.REFUSED),
-    Row("include", ANY, exactly(1), string, "read the files that match here", "ngx_conf_module",
-        repeat=Repeat.APPENDED, merge=Merge.OWN),
-)  # fmt: skip
+DIRECTIVES = (
+    block(
+        "events",
+        MAIN,
+        EVENTS,
+        "how connections are processed",
+        module="ngx_events_module",
+        repeat=Repeat.REFUSED,
+    ),
+    Directive(
+        "include",
+        ANY,
+        exactly(1),
+        string,
+        "read the files that match here",
+        "ngx_conf_module",
+        repeat=Repeat.APPENDED,
+        merge=Merge.NOT_INHERITED,
+    ),
+)
