@@ -29,7 +29,7 @@ from .message import ConfigError, Handshake, Level
 from .server import Server
 from .site import build_site
 from .site.paths import Paths
-from .variables import is_variable
+from .variables import definition_error, is_variable
 
 if TYPE_CHECKING:
     from .trace.record import Trace
@@ -191,6 +191,7 @@ class Proxy(RunningProxy):
                 prefix=here,
                 directives=self._directives,
                 is_variable=is_variable,
+                definition_error=definition_error,
                 any_port=True,
             )
             return parsed, Paths(here, here)
@@ -200,6 +201,7 @@ class Proxy(RunningProxy):
             prefix=here,
             directives=self._directives,
             is_variable=is_variable,
+            definition_error=definition_error,
             any_port=True,
         )
         return loaded, Paths(here, os.path.dirname(path))

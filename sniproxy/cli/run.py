@@ -18,7 +18,7 @@ from ..message import ConfigError, Level
 from ..site import Prepared, Site, prepare
 from ..site.listeners import close_all
 from ..site.paths import Paths
-from ..variables import is_variable
+from ..variables import definition_error, is_variable
 from . import version
 from .banner import banner
 from .options import Options, UsageError, parse_options
@@ -88,6 +88,7 @@ class _Run:
             prefix=self.paths.prefix,
             directives=self.options.directives,
             is_variable=is_variable,
+            definition_error=definition_error,
         )
         for warning in loaded.warnings:
             self._tell(Level.WARN, warning)

@@ -18,7 +18,7 @@ from ..site.paths import Paths
 from ..trace import Watch, as_data
 from ..trace.asking import Answers, CannotAsk, Question, ask, question
 from ..trace.printing import print_text, print_tree
-from ..variables import is_variable
+from ..variables import definition_error, is_variable
 
 LIMIT = 60.0
 """Seconds for the whole request."""
@@ -84,7 +84,7 @@ def _header(text: str) -> Header:
 
 def _traced(file: str, asked: Question) -> Answers:
     """Raises `ConfigError` and `CannotAsk`."""
-    loaded = config.load(file, is_variable=is_variable)
+    loaded = config.load(file, is_variable=is_variable, definition_error=definition_error)
     prepared = prepare(loaded, Paths("", os.path.dirname(file)))
     for warning in (*loaded.warnings, *prepared.warnings):
         print(f"sniproxy: [{Level.WARN.word}] {warning}", file=sys.stderr)

@@ -20,7 +20,7 @@ from .directives.rewrite import If, Rewrite
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
 from .model import Config, Group, Http, LimitExcept, Location, Server
-from .parse_checks import ParseChecks
+from .parse_checks import DefinitionError, ParseChecks
 from .postconf import IsVariable, check_http
 from .reader import Block, Reader, items_of
 from .tokens import read_statements
@@ -31,8 +31,13 @@ Level = Mapping[str, Any]
 
 
 def accept_any_variable(name: str) -> bool:
-    """For callers who leave the question which variables exist to others."""
+    """Default `is_variable`: do not check whether variables exist."""
     return True
+
+
+def accept_any_definition(name: str) -> str | None:
+    """Default `definition_error`: do not check whether variables may be redefined."""
+    return None
 
 
 def load(
@@ -42,19 +47,21 @@ def load(
     prefix: str | os.PathLike[str] = "",
     directives: str = "",
     is_variable: IsVariable = accept_any_variable,
+    definition_error: DefinitionError = accept_any_definition,
     any_port: bool = False,
 ) -> Config:
     """Read the configuration file `path`: TOML if it is called `*.toml`, nginx.conf otherwise.
 
     `conf_prefix` is the folder that `include` starts from, by default that of `path`; `prefix`
     is the one of the files that are served.
-    `directives` are of the main level and go first (`-g`). `is_variable` tells of a lower-cased
-    name whether there is such a variable. With `any_port`, port 0 is any free one.
-    Raises `ConfigError` where nginx would refuse.
+    `directives` are main-level directives that are read first (`-g`). `is_variable` and
+    `definition_error` take a lower-case variable name: whether it exists, and why the
+    configuration may not define it. With `any_port`, port 0 means any free port.
+    Raises `ConfigError` where nginx would.
     """
     file = _text(path)
     folder = os.path.dirname(file) if conf_prefix is None else conf_prefix
-    build = _Build(folder, _text(prefix), is_variable, any_port)
+    build = _Build(folder, _text(prefix), is_variable, definition_error, any_port)
     build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
     build.reader.read(file, items_of(build.reader.load(file), file))
     return build.config(file)
@@ -69,6 +76,7 @@ def parse(
     prefix: str | os.PathLike[str] = "",
     directives: str = "",
     is_variable: IsVariable = accept_any_variable,
+    definition_error: DefinitionError = accept_any_definition,
     any_port: bool = False,
 ) -> Config:
     """Read a configuration at hand, without a file; `name` is what messages call it.
@@ -76,7 +84,7 @@ def parse(
     `prefix`, `directives` and `any_port` are as for `load`.
     """
     source = (text if isinstance(text, bytes) else text.encode("utf-8")).decode("latin-1")
-    build = _Build(_text(conf_prefix), _text(prefix), is_variable, any_port)
+    build = _Build(_text(conf_prefix), _text(prefix), is_variable, definition_error, any_port)
     build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
     build.reader.texts[name] = source
     build.reader.read(name, items_of(source, name, toml=syntax == "toml"))
@@ -92,10 +100,15 @@ class _Build:
     """One configuration on its way in."""
 
     def __init__(
-        self, conf_prefix: str, prefix: str, is_variable: IsVariable, any_port: bool
+        self,
+        conf_prefix: str,
+        prefix: str,
+        is_variable: IsVariable,
+        definition_error: DefinitionError,
+        any_port: bool,
     ) -> None:
         self._is_variable = is_variable
-        self._checks = ParseChecks(self._http_read)
+        self._checks = ParseChecks(self._http_read, definition_error)
         self._http_block: Block | None = None
         self._http: Http | None = None
         self.reader = Reader(self._checks, conf_prefix, any_port=any_port)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .directives.access import Access
@@ -56,6 +56,18 @@ class Location:
         if self.limit_except is not None:
             inside.append(self.limit_except.location)
         return tuple(inside)
+
+
+def iter_locations(location: Location) -> Iterator[Location]:
+    """`location` itself and every location nested in it, depth first in file order.
+
+    The bodies of `if` and `limit_except` count as nested locations.
+    """
+    stack = [location]
+    while stack:
+        current = stack.pop()
+        yield current
+        stack.extend(reversed((*current.conditional, *current.locations)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

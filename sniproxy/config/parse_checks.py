@@ -24,9 +24,11 @@ from .directives.proxy import ProxyPass
 from .directives.proxy_rewrites import DEFAULT, CookieFlags, Replacement
 from .directives.rewrite import Condition, Set, Substitution
 from .directives.upstream import Balancing, PeerSettings
-from .fixed import check_definition
 from .reader import Block
 from .tree import Place, Statement
+
+DefinitionError = Callable[[str], str | None]
+"""Why the configuration may not define a variable (lower-case name), or None if it may."""
 
 DEFAULT_PORT = 80 if not hasattr(os, "getuid") or os.getuid() == 0 else 8000
 """Where a server without `listen` answers: only root may bind port 80."""
@@ -68,9 +70,12 @@ class _Upstream:
 class ParseChecks:
     """Follows one reading; implements `reader.Checks`."""
 
-    def __init__(self, http_read: Callable[[Block, ParseChecks], None]) -> None:
+    def __init__(
+        self, http_read: Callable[[Block, ParseChecks], None], definition_error: DefinitionError
+    ) -> None:
         """`http_read` is called at the end of `http {}`."""
         self._http_read = http_read
+        self._definition_error = definition_error
         self.warnings: list[str] = []
         self.addresses: dict[tuple[str, int], ListenedAddress] = {}
         self.log_formats = {
@@ -133,7 +138,9 @@ class ParseChecks:
             table[ending] = statement.name
 
     def _declare_variable(self, name: str, place: Place) -> None:
-        check_definition(name, place)
+        error = self._definition_error(name)
+        if error is not None:
+            raise place.error(error)
         self.captures.add(name)
 
     def warn(self, message: str, place: Place | None = None) -> None:

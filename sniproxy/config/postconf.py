@@ -7,14 +7,14 @@ between these in nginx's order; `site` finds them later.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from ..message import ConfigError
 from ..script import ScriptError
 from .directives.core import CoreServer
 from .directives.proxy import Proxy
 from .directives.ssl import Ssl
-from .model import Http, Location, Server
+from .model import Http, Location, Server, iter_locations
 from .parse_checks import ListenedAddress, ParseChecks
 from .reader import Block
 from .shared_sessions import shared_sessions
@@ -37,7 +37,7 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     for server in http.servers:
         _check_keys(server.ssl, block.end, checks)
     for server in http.servers:
-        for location in walk(server.outside):
+        for location in iter_locations(server.outside):
             _check_proxy_buffers(location.proxy, block.end)
             _check_proxy_ssl(location.proxy)
     for server in http.servers:
@@ -47,18 +47,9 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     for address in checks.addresses.values():
         if len(address.servers) > 1 or _has_captures(address.default_server):
             _check_names(address, checks)
-    locations = (location for server in http.servers for location in walk(server.outside))
+    locations = (location for server in http.servers for location in iter_locations(server.outside))
     for advice in shared_sessions(locations, http.groups):
         checks.warn(advice.text, advice.place)
-
-
-def walk(location: Location) -> Iterator[Location]:
-    """`location`, and what is nested in it, in file order."""
-    waiting = [location]
-    while waiting:
-        current = waiting.pop()
-        yield current
-        waiting.extend(reversed((*current.conditional, *current.locations)))
 
 
 def _check_buffers(core: CoreServer, end: Place) -> None:

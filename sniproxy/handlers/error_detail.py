@@ -1,19 +1,30 @@
-"""Who gets the page that explains itself, and in which form (`error_detail`, ours).
+"""`error_detail` (a sniproxy extension): error pages that explain why the upstream failed.
 
-A client on this machine or on a private network gets nginx's page of a failed upstream with the
-lines of the error log, their causes and cures behind it; to any other the page is nginx's own.
+Clients on this machine or on a private network get nginx's 502 or 504 page followed by the
+error log lines of the failure, their likely causes and the fixes, as HTML, plain text or JSON.
+Other clients get nginx's page alone. The page contains the log lines (which include the request
+line and the referrer) and their explanation, and nothing else of the request or the
+configuration. Names in the lines may be chosen by an attacker: control characters are escaped
+for terminals, and HTML is escaped.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
 
 from ..config.cidr import Network, parse_ip, parse_network
 from ..facts import Facts
 from ..http import pages
+from ..knowledge import Group, Groups, as_value, shown, told
+from ..knowledge.groups import CONSEQUENCE
+from ..knowledge.telling import MOST_TOLD, about
 from ..logs.error import ConnectionLog
 from ..message import Level, Response
-from . import explained
 
 STATUSES = frozenset((502, 504))
 """500 is our own side's failure: its lines name keys and their files."""
@@ -100,14 +111,162 @@ def with_detail(
         return page
     accept = ",".join(value for name, value in facts.request.headers if name.lower() == "accept")
     form = negotiate_media_type(accept)
-    detail = explained.FailureDetail.from_log_lines(lines)
+    detail = FailureDetail.from_log_lines(lines)
     if form == _HTML:
         assert isinstance(page.body, bytes)
-        body = explained.html(page.body, detail)
+        body = html_page(page.body, detail)
     elif form == _JSON:
-        body = explained.json(page.status, detail)
+        body = json_page(page.status, detail)
     else:
         server = pages.server_field(facts.location.core.server_tokens)
-        body = explained.text(pages.status_line(page.status), server, detail)
+        body = text_page(pages.status_line(page.status), server, detail)
         form = "text/plain; charset=utf-8"
     return page._replace(body=body, content_type=form, content_length=len(body))
+
+
+_CODE = re.compile("`([^`]+)`")
+
+NO_EXPLANATION = "No cause of this is known. The line stands in the error log, too."
+
+
+@dataclass(frozen=True, slots=True)
+class FailureDetail:
+    """Lines, and what they mean."""
+
+    lines: tuple[str, ...]
+    """The one that decided is the last."""
+    groups: tuple[Group, ...]
+    """One of each meaning, the one that decided first; what is only a consequence comes last."""
+
+    @classmethod
+    def from_log_lines(cls, lines: Sequence[str]) -> FailureDetail:
+        found = Groups()
+        for line in lines:
+            found.feed(line)
+            found.flush()  # none goes on in the next
+        by_sign: dict[str, Group] = {}
+        for group in reversed(list(found)):
+            by_sign.setdefault(group.sign.name, group)
+        groups = sorted(by_sign.values(), key=lambda group: group.sign.name == CONSEQUENCE)
+        return cls(tuple(lines), tuple(groups))
+
+
+def text_page(status: str, server: str, detail: FailureDetail) -> bytes:
+    """`502 Bad Gateway`, and what `sniproxy explain` says; UTF-8.
+
+    It has the line in it: lines stand apart where there are several, or where it says nothing.
+    """
+    parts = [f"{status}\n{server}\n"]
+    if len(detail.lines) > 1 or not detail.groups:
+        parts.append("".join(f"{shown(line)}\n" for line in detail.lines))
+    parts += map(told, detail.groups)
+    if not detail.groups:
+        parts.append(f"{NO_EXPLANATION}\n")
+    return "\n".join(parts).encode()
+
+
+def json_page(status: int, detail: FailureDetail) -> bytes:
+    """`{"status": 502, "lines": […], "groups": […]}`; groups as in `sniproxy explain --json`."""
+    value = {
+        "status": status,
+        "lines": [shown(line) for line in detail.lines],
+        "groups": [as_value(group) for group in detail.groups],
+    }
+    return (json.dumps(value, indent=2) + "\n").encode("ascii")
+
+
+STYLE = """\
+<style>
+.detail { max-width: 52em; margin: 2em auto; padding: 0 1em; color: #222;
+  font: 15px/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
+.detail h2 { margin: 1.6em 0 .2em; font-size: 1.45em; line-height: 1.25 }
+.detail h3 { margin: 1.4em 0 .3em; font-size: 1em }
+.detail p, .detail ul { margin: .4em 0 }
+.detail pre { margin: .4em 0 .8em; padding: .6em .9em; border-left: 3px solid #2a7d46;
+  background: #f1f6f2; font: 13px/1.5 ui-monospace, monospace; white-space: pre-wrap }
+.detail pre.log { border-color: #b3372b; background: #faf2f1 }
+.detail pre.command { border-color: #777; background: #f4f4f4 }
+.detail details { margin: .7em 0; padding: .5em 1em; border: 1px solid #ddd; border-radius: 6px }
+.detail summary { font-weight: 600; cursor: pointer }
+.detail small { color: #666 }
+.detail .beware { padding: .5em .9em; border-left: 3px solid #c98a00; background: #fdf8ea }
+</style>
+"""
+
+
+def html_page(page: bytes, detail: FailureDetail) -> bytes:
+    """nginx's own page with a block at the end of its body; ASCII."""
+    head, in_head, rest = page.partition(b"</head>")
+    body, in_body, end = rest.rpartition(b"</body>")
+    block = "\n".join(_block(detail)) + "\n"
+    return b"".join((
+        head, STYLE.encode("ascii"), in_head,
+        body, block.encode("ascii", "xmlcharrefreplace"), in_body, end,
+    ))  # fmt: skip
+
+
+def _block(detail: FailureDetail) -> Iterator[str]:
+    log = _pre("log", [shown(line) for line in detail.lines])
+    yield '<div class="detail">'
+    if not detail.groups:
+        yield log
+        yield _p(NO_EXPLANATION)
+    for number, group in enumerate(detail.groups):
+        value = as_value(group)
+        yield f"<h2>{escape(value['details'][0]['title'])}</h2>"
+        yield f"<p><small>{escape(about(group))}</small></p>"
+        if number == 0:
+            yield log
+        yield from _group(value)
+    yield "</div>"
+
+
+def _group(value: Mapping[str, Any]) -> Iterator[str]:
+    causes = value["details"]
+    yield _p(value["meaning"])
+    yield "<h3>Likely causes</h3>"
+    for number, cause in enumerate(causes[:MOST_TOLD], 1):
+        yield '<details open="">' if number == 1 else "<details>"
+        yield f"<summary>{number}. {escape(cause['title'])}</summary>"
+        yield from _cause(cause)
+        yield "</details>"
+    if others := causes[MOST_TOLD:]:
+        yield _p(f"Less likely: {'; '.join(cause['title'] for cause in others)}.")
+    if value["hint"]:
+        yield _p(value["hint"])
+    if value["tell_apart"]:
+        yield "<h3>To tell them apart</h3>"
+        yield _p(value["tell_apart"])
+    yield "<h3>Proof</h3>"
+    yield _pre("command", causes[0]["proof"])
+    if causes[0]["misconception"]:
+        yield f'<p class="beware"><b>Beware:</b> {escape(causes[0]["misconception"])}</p>'
+
+
+def _cause(cause: Mapping[str, Any]) -> Iterator[str]:
+    yield _p(cause["explains"])
+    yield "<ul>"
+    for way in cause["likely"]:
+        yield f"<li>{escape(way)}</li>"
+    yield "</ul>"
+    for cure in cause["cures"]:
+        when = f"Or, {cure['when']}" if cure["optional"] else _capitalize(cure["when"])
+        if cure["say"]:
+            yield _p(f"{when}: {cure['say']}")
+            continue
+        kind = cure["context"] if cure["kind"] == "directive" else cure["kind"]
+        yield f"<p>{escape(when)} <small>({escape(kind)})</small></p>"
+        yield _pre("cure", cure["directives"])
+
+
+def _p(said: str) -> str:
+    marked = _CODE.sub(r"<code>\1</code>", escape(said))
+    return f"<p>{marked}</p>"
+
+
+def _pre(kind: str, lines: Sequence[str]) -> str:
+    return f'<pre class="{kind}">{escape(chr(10).join(lines))}</pre>'
+
+
+def _capitalize(said: str) -> str:
+    return said[:1].upper() + said[1:]

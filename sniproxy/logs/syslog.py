@@ -11,8 +11,6 @@ from ..config.directives.log import FACILITIES
 from ..message import Level
 from .error import LogTarget
 
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
 
 @dataclass(frozen=True, slots=True)
 class SyslogServer:
@@ -28,8 +26,7 @@ class SyslogServer:
     def header(self, level: Level, now: float) -> str:
         """`<190>Nov 14 22:13:20 host nginx: `; `now` is POSIX time."""
         priority = FACILITIES.index(self.facility) * 8 + level - 1
-        local = time.localtime(now)
-        stamp = f"{MONTHS[local.tm_mon - 1]} {local.tm_mday:2} {time.strftime('%H:%M:%S', local)}"
+        stamp = time.asctime(time.localtime(now))[4:19]  # asctime ignores the locale
         host = "" if self.hostname is None else f"{self.hostname} "
         return f"<{priority}>{stamp} {host}{self.tag}: "
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..config.directives.log import ErrorLogDirective as ErrorLogSaid
-from ..config.model import NOWHERE, Config, Http, Location, Server
+from ..config.model import NOWHERE, Config, Http, Location, Server, iter_locations
 from ..handlers.access import access_phase
 from ..handlers.handler import Handler
 from ..handlers.proxy import ProxyHandler
@@ -109,7 +109,7 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
     defaults = _default_servers(bound)
     contexts, handlers = {}, {}
     for server in servers:
-        for location in (server.outside, *_below(server.outside)):
+        for location in iter_locations(server.outside):
             handlers[location] = maker.handler(location)
         contexts[server] = clients.for_server(server, defaults.get(server, server).ssl)
     return Prepared(
@@ -193,7 +193,11 @@ class Prepared:
     def _server(self, server: Server, logs: Logs) -> RunningServer:
         core = server.core
         outside = self._location(server.outside, logs)
-        running = {location: self._location(location, logs) for location in _below(server.outside)}
+        running = {
+            location: self._location(location, logs)
+            for location in iter_locations(server.outside)
+            if location is not server.outside
+        }
         return RunningServer(
             server,
             HeadRules(
@@ -253,13 +257,3 @@ def _default_servers(bound: Iterable[Binding]) -> dict[Server, Server]:
             for server in listener.names.servers if listener.ssl else ():
                 found.setdefault(server, listener.names.default)
     return found
-
-
-def _below(location: Location) -> Iterator[Location]:
-    """All that is nested in `location`, outer ones first; as deep as it may be, so no recursion."""
-    waiting = [location]
-    while waiting:
-        found = waiting.pop()
-        if found is not location:
-            yield found
-        waiting += reversed((*found.locations, *found.conditional))

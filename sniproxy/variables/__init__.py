@@ -4,6 +4,6 @@ A variable reads `Facts` and nothing else; it has no effect and opens nothing. T
 grouped by nginx module. `lookup` is what templates are rendered with.
 """
 
-from .registry import is_variable, lookup
+from .registry import definition_error, is_variable, lookup
 
-__all__ = ["is_variable", "lookup"]
+__all__ = ["definition_error", "is_variable", "lookup"]

@@ -162,7 +162,7 @@ def _protocol(facts: Facts) -> str | None:
 
 
 VARIABLES = (
-    Variable("args", lambda f: f.args or None, "the query"),
+    Variable("args", lambda f: f.args or None, "the query string", changeable=True),
     Variable("query_string", lambda f: f.args or None, "the query"),
     Variable("is_args", lambda f: "?" if f.args else "", "`?` if there is a query"),
     Variable("uri", _uri, "the normalised path"),

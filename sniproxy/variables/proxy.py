@@ -12,8 +12,10 @@ def _forwarded_for(facts: Facts) -> str:
 
 
 VARIABLES = (
-    Variable("proxy_host", lambda f: f.proxy_host, "name and port of `proxy_pass`"),
-    Variable("proxy_port", lambda f: f.proxy_port, "the port of `proxy_pass`"),
+    Variable(
+        "proxy_host", lambda f: f.proxy_host, "host and port of `proxy_pass`", changeable=True
+    ),
+    Variable("proxy_port", lambda f: f.proxy_port, "port of `proxy_pass`", changeable=True),
     Variable(
         "proxy_add_x_forwarded_for", _forwarded_for, "X-Forwarded-For with the client's address"
     ),

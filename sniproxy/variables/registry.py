@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from ..facts import Facts
@@ -11,14 +12,29 @@ from . import core, files, proxy, ssl, upstream
 from .maps import map_value
 from .variable import Variable
 
+# Variables of nginx modules that sniproxy lacks, and fields that nginx has as variables of their
+# own: none may be redefined.
+_RESERVED_NAMES = """
+    date_gmt date_local fastcgi_script_name gzip_ratio http2 http_cookie http_referer
+    http_user_agent http_via http_x_forwarded_for limit_conn_status limit_req_status
+    proxy_internal_body_length realip_remote_addr realip_remote_port secure_link
+    sent_http_cache_control sent_http_content_length sent_http_content_type sent_http_keep_alive
+    sent_http_last_modified sent_http_link sent_http_location sent_http_transfer_encoding uid_got
+    upstream_cache_status
+"""
+_RESERVED = frozenset(_RESERVED_NAMES.split())
+
 VARIABLES: tuple[Variable, ...] = (
     *core.VARIABLES,
     *files.file_variables(lambda facts: lookup(facts)),
     *proxy.VARIABLES,
-    *ssl.VARIABLES,
+    *(replace(variable, changeable=True) for variable in ssl.VARIABLES),
     *upstream.VARIABLES,
 )
 BY_NAME: dict[str, Callable[[Facts], str | None]] = {row.name: row.value for row in VARIABLES}
+_NOT_CHANGEABLE = frozenset(variable.name for variable in VARIABLES if not variable.changeable)
+# nginx lets all changeable variables be redefined; only `set $args` works in sniproxy.
+_ASSIGNABLE = frozenset({"args"})
 PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
     *core.PREFIXES,
     *upstream.PREFIXES,
@@ -28,6 +44,15 @@ PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
 def is_variable(name: str) -> bool:
     """Whether a configuration may use `$name`."""
     return name in BY_NAME or name.isdigit() or any(name.startswith(p) for p, _ in PREFIXES)
+
+
+def definition_error(name: str) -> str | None:
+    """Why a configuration may not define `$name` (lower-case), or None if it may."""
+    if name in _RESERVED or name in _NOT_CHANGEABLE:
+        return f'the duplicate "{name}" variable'
+    if name == "limit_rate" or (name in BY_NAME and name not in _ASSIGNABLE):
+        return f'sniproxy cannot change the "{name}" variable yet'
+    return None
 
 
 def lookup(facts: Facts) -> Lookup:

@@ -11,7 +11,6 @@ from ..facts import ClientCertificate, ClientTLS, Facts
 from .variable import Variable
 
 DAY = 86400
-_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 def _server_name(facts: Facts) -> str | None:
@@ -43,8 +42,7 @@ def _tabbed(pem: str) -> str:
 
 def _time(moment: datetime) -> str:
     """`Feb  3 00:55:52 2015 GMT`."""
-    month = _MONTHS[moment.month - 1]
-    return f"{month} {moment.day:2} {moment:%H:%M:%S} {moment.year} GMT"
+    return f"{time.asctime(moment.timetuple())[4:]} GMT"  # asctime ignores the locale
 
 
 def _days_left(certificate: ClientCertificate) -> str:

@@ -78,11 +78,33 @@ VARIABLES = (
     Variable("upstream_bytes_sent", _each(lambda t: str(t.bytes_sent)), "bytes sent"),
     Variable("upstream_bytes_received", _each(lambda t: str(t.bytes_received)), "bytes received"),
     # Ours: what nginx does not tell of its handshakes.
-    Variable("upstream_ssl_server_name", _handshake(lambda h: h.server_name or ""), "the SNI sent"),
-    Variable("upstream_ssl_protocol", _handshake(lambda h: h.protocol), "the protocol, `TLSv1.3`"),
-    Variable("upstream_ssl_cipher", _handshake(lambda h: h.cipher), "the cipher chosen"),
-    Variable("upstream_ssl_session_reused", _handshake(_resumed), "`r` for a resumed session"),
-    Variable("upstream_ssl_verify", _handshake(_verdict), "`SUCCESS`, `FAILED:reason`, `NONE`"),
+    Variable(
+        "upstream_ssl_server_name",
+        _handshake(lambda h: h.server_name or ""),
+        "the SNI sent",
+        changeable=True,
+    ),
+    Variable(
+        "upstream_ssl_protocol",
+        _handshake(lambda h: h.protocol),
+        "the protocol, `TLSv1.3`",
+        changeable=True,
+    ),
+    Variable(
+        "upstream_ssl_cipher", _handshake(lambda h: h.cipher), "the cipher chosen", changeable=True
+    ),
+    Variable(
+        "upstream_ssl_session_reused",
+        _handshake(_resumed),
+        "`r` for a resumed session",
+        changeable=True,
+    ),
+    Variable(
+        "upstream_ssl_verify",
+        _handshake(_verdict),
+        "`SUCCESS`, `FAILED:reason`, `NONE`",
+        changeable=True,
+    ),
 )
 
 PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (

@@ -18,6 +18,8 @@ class Variable:
     name: str
     value: Callable[[Facts], str | None]
     doc: str
+    changeable: bool = False
+    """Whether nginx lets `set`, `map` and the like redefine it (`NGX_HTTP_VAR_CHANGEABLE`)."""
 
 
 def seconds(value: float) -> str:

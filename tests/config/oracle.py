@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sniproxy import config
 from sniproxy.message import ConfigError
+from sniproxy.variables import definition_error
 
 from .cases import VARIABLES
 
@@ -50,7 +51,12 @@ def sniproxy_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict
     """As nginx's; warnings are known only of what is accepted."""
     file = _write(folder, text)
     try:
-        read = config.load(file, directives=directives, is_variable=VARIABLES.__contains__)
+        read = config.load(
+            file,
+            directives=directives,
+            is_variable=VARIABLES.__contains__,
+            definition_error=definition_error,
+        )
     except ConfigError as error:
         return Verdict(str(error).replace(str(file), "FILE"))
     return Verdict(None, tuple(line.replace(str(file), "FILE") for line in read.warnings))

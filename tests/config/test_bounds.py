@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 
 from sniproxy import config
-from sniproxy.config.postconf import walk
+from sniproxy.config.model import iter_locations
 from sniproxy.message import ConfigError
 
 MEGABYTES = 50_000_000
@@ -62,7 +62,7 @@ def test_deep_blocks() -> None:
     text = "events{} http { server { listen 8000; %s %s } }"
     read = config.parse(text % ("location / { proxy_read_timeout 1s; " * DEPTH, "}" * DEPTH))
     assert read.http is not None
-    assert sum(1 for _ in walk(read.http.servers[0].outside)) == DEPTH + 1
+    assert sum(1 for _ in iter_locations(read.http.servers[0].outside)) == DEPTH + 1
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_deep_toml() -> None:
     name = 'http.server.location."/"' + '.location."/"' * 3000
     read = config.parse(f"[{name}]\nproxy_read_timeout = '1s'\n[http]\n", "toml")
     assert read.http is not None
-    *_, innermost = walk(read.http.servers[0].outside)
+    *_, innermost = iter_locations(read.http.servers[0].outside)
     assert innermost.proxy.proxy_read_timeout == 1
 
 

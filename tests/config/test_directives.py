@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.config.fixed import FIXED
+from sniproxy.variables.registry import _RESERVED, VARIABLES
 
 from .cases import http, location
 from .oracle import nginx_verdict, sniproxy_verdict
@@ -210,9 +210,10 @@ LOGS = [
     )
 ]
 
+FIXED = sorted(_RESERVED | {variable.name for variable in VARIABLES if not variable.changeable})
 DEFINITIONS = [
     location(f"set ${name} x;")
-    for name in (*sorted(FIXED), "args", "http_x", "sent_http_x", "arg_x", "upstream_http_x", "x")
+    for name in (*FIXED, "args", "http_x", "sent_http_x", "arg_x", "upstream_http_x", "x")
 ] + [
     http(inside)
     for inside in (

@@ -26,7 +26,7 @@ from sniproxy.server import Server
 from sniproxy.site import build_site
 from sniproxy.site.paths import Paths
 from sniproxy.testing.certificates import Authority
-from sniproxy.variables import is_variable
+from sniproxy.variables import definition_error, is_variable
 
 VISITORS = 8
 PATIENCE = 5.0
@@ -93,7 +93,7 @@ async def _run(
     for listener in (*front, *upstream):
         await listener.aclose()
     text = site_text.replace("UPSTREAM", str(run.upstream_port)).replace("PORT", str(run.port))
-    loaded = config.parse(text, is_variable=is_variable)
+    loaded = config.parse(text, is_variable=is_variable, definition_error=definition_error)
     paths = Paths(str(run.directory), str(run.directory))
     site = build_site(loaded, paths, observers=[LogTarget(run, Level.INFO)])
     server = Server(site, site.bind(lambda error: None))

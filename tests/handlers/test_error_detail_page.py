@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.handlers import explained
-from sniproxy.handlers.explained import FailureDetail
+from sniproxy.handlers import error_detail
+from sniproxy.handlers.error_detail import FailureDetail
 from sniproxy.http.pages import error_page
 from sniproxy.knowledge import Group, as_value, explain, told
 
@@ -33,11 +33,13 @@ def line(message: str, upstream: str = "https://192.0.2.9:443", server: str = "a
 
 
 def html(*lines: str) -> str:
-    return explained.html(PAGE, FailureDetail.from_log_lines(lines)).decode("ascii")
+    return error_detail.html_page(PAGE, FailureDetail.from_log_lines(lines)).decode("ascii")
 
 
 def text(*lines: str) -> str:
-    return explained.text("502 Bad Gateway", "nginx", FailureDetail.from_log_lines(lines)).decode()
+    return error_detail.text_page(
+        "502 Bad Gateway", "nginx", FailureDetail.from_log_lines(lines)
+    ).decode()
 
 
 def block(page: str) -> ElementTree.Element:
@@ -60,7 +62,9 @@ def test_text_is_that_of_explain() -> None:
 def test_json_is_that_of_explain() -> None:
     explanation = explain(line(NO_SNI))
     assert explanation is not None
-    assert json.loads(explained.json(504, FailureDetail.from_log_lines([line(NO_SNI)]))) == {
+    assert json.loads(
+        error_detail.json_page(504, FailureDetail.from_log_lines([line(NO_SNI)]))
+    ) == {
         "status": 504,
         "lines": [line(NO_SNI)],
         "groups": [as_value(Group.of(explanation))],
@@ -83,7 +87,7 @@ def test_html_has_nginxs_page_and_all_that_is_to_be_known() -> None:
 
 def test_the_rest_of_the_page_is_left_as_it_is() -> None:
     padded = error_page(502, user_agent="MSIE 7.0")
-    page = explained.html(padded, FailureDetail.from_log_lines([line(NO_SNI)]))
+    page = error_detail.html_page(padded, FailureDetail.from_log_lines([line(NO_SNI)]))
     assert page.endswith(padded[padded.index(b"</body>") :])
 
 
@@ -106,9 +110,9 @@ def test_several_tries(lines: list[str], signs: list[str]) -> None:
     said = text(*whole)
     if len(lines) > 1 or not signs:
         assert "\n".join(whole) in said
-    assert (explained.NO_EXPLANATION in said) == (not signs)
+    assert (error_detail.NO_EXPLANATION in said) == (not signs)
     assert "\n".join(texts(html(*whole), "pre", "log")) == "\n".join(whole)
-    assert json.loads(explained.json(502, detail))["lines"] == whole
+    assert json.loads(error_detail.json_page(502, detail))["lines"] == whole
 
 
 HOSTILE = [
@@ -156,7 +160,7 @@ def is_harmless(hostile: str) -> None:
     assert {name for e in block(page).iter() for name in e.attrib} <= {"class", "open"}
     assert page.count("</body>") == page.count("</head>") == 1
     plain = text(hostile)
-    value = explained.json(502, FailureDetail.from_log_lines([hostile])).decode("ascii")
+    value = error_detail.json_page(502, FailureDetail.from_log_lines([hostile])).decode("ascii")
     for form in (page.replace("\r\n", "\n"), plain, value):
         assert all(one.isprintable() or one == "\n" for one in form)
     assert all(one.isprintable() for one in json.loads(value)["lines"][0])
