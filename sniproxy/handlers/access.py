@@ -18,7 +18,7 @@ from ..logs.error import ConnectionLog
 from ..message import Failure, Header, Level, Response, Special
 from ..variables import lookup
 from ..variables.core import basic_credentials
-from .auth_basic import UnknownHashError, find_user, verify_password
+from .auth_basic import find_user, is_slow, verify_password
 
 OK = 0
 """What a check says that lets a request in."""
@@ -118,30 +118,28 @@ class AccessPhase:
             path = f"{self.conf_prefix}/{path}"
         try:
             with open(path.encode("latin-1"), "rb") as file:
-                kept = find_user(file.read(), user.encode("latin-1"))
+                stored = find_user(file.read(), user.encode("latin-1"))
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
             level = Level.ERROR if missing else Level.CRIT
             operation = "read()" if isinstance(error, IsADirectoryError) else "open()"
             log.write_failure(Failure(f'{operation} "{path}" failed', level, errno=error.errno))
             return AccessResult(FORBIDDEN if missing else 500)
-        if kept is None:
+        if stored is None:
             log.write(Level.ERROR, f'user "{user}" was not found in "{path}"')
             return asks
-        try:
-            if verify_password(password.encode("latin-1"), kept):
-                return AccessResult(OK)
-        except UnknownHashError:
-            log.write(
-                Level.ERROR,
-                f'the password of user "{user}" in "{path}" is kept in a format that is not '
-                "supported by sniproxy",
-            )
-            return AccessResult(500)
+        if await self._verify(password.encode("latin-1"), stored):
+            return AccessResult(OK)
         log.write(Level.ERROR, f'user "{user}": password mismatch')
         return asks
 
-    # --- another place's answer ---
+    @staticmethod
+    async def _verify(password: bytes, stored: bytes) -> bool:
+        if is_slow(stored):
+            return await trio.to_thread.run_sync(verify_password, password, stored)
+        return verify_password(password, stored)
+
+    # --- auth_request ---
 
     async def _request(
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
