@@ -78,7 +78,7 @@ class Destinations:
     async def _resolved(self, name: str) -> Sequence[str]:
         if self._resolver is None:
             raise Failed(Failure(f"no resolver defined to resolve {name}"))
-        from .lookup import ResolveError
+        from .resolver import ResolveError
 
         try:
             return await self._resolver.addresses(name, self._timeout)

@@ -34,7 +34,7 @@ from sniproxy.testing.dns import (
     read_question,
     reply,
 )
-from sniproxy.upstream.dns import (
+from sniproxy.upstream.dns_message import (
     DNSResponse,
     InvalidNameError,
     MalformedResponseError,
@@ -42,12 +42,15 @@ from sniproxy.upstream.dns import (
     make_query,
     parse_response,
 )
-from sniproxy.upstream.lookup import CNAME, AddressSet, ResolveError, ResolverQuery
 from sniproxy.upstream.resolver import (
+    CNAME,
     EXPIRE,
     MAX_CNAME_DEPTH,
     RESEND_INTERVAL,
+    AddressSet,
+    ResolveError,
     Resolver,
+    ResolverQuery,
     rotate,
 )
 from sniproxy.upstream.resolver import (
@@ -114,26 +117,26 @@ def test_any_records_are_read_or_refused(records: list[Record], rest: bytes, ans
 def test_a_good_reply() -> None:
     read = parse_response(reply(NAME, cname("b.test", 50), a("192.0.2.1", 40), a("192.0.2.2", 60)))
     assert read.addresses == ("192.0.2.1", "192.0.2.2")
-    assert (read.id, read.kind, read.code, read.alias, read.ttl) == (7, RecordType.A, 0, None, 40)
+    assert (read.id, read.type, read.code, read.cname, read.ttl) == (7, RecordType.A, 0, None, 40)
 
 
 # --- one lookup ---
 
 
 def lookup(*kinds: RecordType) -> ResolverQuery:
-    return ResolverQuery.of("a.test", kinds or tuple(RecordType))
+    return ResolverQuery.create("a.test", kinds or tuple(RecordType))
 
 
 def answer(of: ResolverQuery, kind: RecordType, *addresses: str, **more: Any) -> DNSResponse:
     settled = {"code": 0, "truncated": False, "records": len(addresses)} | more
-    return DNSResponse(of.open[kind].id, "a.test", kind, addresses=addresses, **settled)
+    return DNSResponse(of.unanswered[kind].id, "a.test", kind, addresses=addresses, **settled)
 
 
 def outcomes(of: ResolverQuery, replies: Iterable[DNSResponse]) -> list[object]:
     return [
         str(found) if isinstance(found, ResolveError) else found
         for one in replies
-        if (found := of.take(one)) is not None
+        if (found := of.handle_response(one)) is not None
     ]
 
 
@@ -145,7 +148,7 @@ def test_both_kinds_are_waited_for(first: RecordType) -> None:
         RecordType.AAAA: answer(of, RecordType.AAAA, "::2"),
     }
     second = next(kind for kind in RecordType if kind is not first)
-    found = [of.take(replies[first]), of.take(replies[second])]
+    found = [of.handle_response(replies[first]), of.handle_response(replies[second])]
     assert found == [None, AddressSet(("192.0.2.1",), ("::2",))]
 
 
@@ -157,8 +160,8 @@ def test_both_kinds_are_waited_for(first: RecordType) -> None:
         ({"code": 2}, {"code": 3}, "3: Host not found"),
         ({"code": 2}, {}, "2: Server failure"),
         ({}, {"code": 5}, "5: Operation refused"),
-        ({"records": 1, "alias": "b.test"}, {}, "3: Host not found"),
-        ({"records": 1, "alias": "b"}, {"records": 1, "alias": "c"}, CNAME("c")),
+        ({"records": 1, "cname": "b.test"}, {}, "3: Host not found"),
+        ({"records": 1, "cname": "b"}, {"records": 1, "cname": "c"}, CNAME("c")),
     ],
 )
 def test_without_an_address(four: dict[str, Any], six: dict[str, Any], outcome: object) -> None:
@@ -175,8 +178,8 @@ def test_a_failure_of_one_kind_is_that_of_the_name() -> None:
 
 def test_the_shortest_ttl_holds() -> None:
     of = lookup()
-    of.take(answer(of, RecordType.A, "192.0.2.1", ttl=30))
-    of.take(answer(of, RecordType.AAAA, "::1", ttl=20))
+    of.handle_response(answer(of, RecordType.A, "192.0.2.1", ttl=30))
+    of.handle_response(answer(of, RecordType.AAAA, "::1", ttl=20))
     assert of.ttl == 20
 
 

@@ -1,8 +1,14 @@
-"""The messages of DNS: a question, and what nginx makes of an answer (pure).
+"""DNS queries, and responses as nginx's resolver reads them (ngx_resolver.c).
 
-nginx reads the question and the answers of a reply, and nothing behind. It takes every address
-among the answers, whosever it is, and without one the last alias. What is wrong is refused in
-its words. Names and questions are dnspython's; it is imported only where a `resolver` is.
+dnspython builds the queries, decodes names and bounds every read. Responses are not read with
+`dns.message.from_wire`, and sockets not with `dns.asyncquery`, because nginx's log messages
+could not be kept: with `from_wire` 13 of the 48 responses in tests/upstream/test_destinations.py
+are logged or resolved differently (it reads the sections that nginx ignores, and reports every
+malformed record as one error), and `asyncquery` drops responses with another id or raises one
+`BadResponse` for all of them.
+
+nginx reads the question and the answer section only. It takes every address among the answers
+whatever its owner, or the last CNAME if there is no address.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ import dns.wire
 HEADER = struct.Struct("!HHHHHH")
 RECORD = struct.Struct("!HHIH")
 TRUNCATED = 0x0200
-SHORT = "short DNS response"
+SHORT_RESPONSE = "short DNS response"
 _A, _CNAME, _AAAA, _DNAME = 1, 5, 28, 39
 
 ERRORS = {
@@ -34,13 +40,13 @@ HOST_NOT_FOUND = 3
 
 
 class RecordType(enum.Enum):
-    """What is asked for: a record's type, its length, and the family of the address in it."""
+    """Address record types: number, length of the data in bytes, address family."""
 
     A = (_A, 4, socket.AF_INET)
     AAAA = (_AAAA, 16, socket.AF_INET6)
 
     @property
-    def type(self) -> int:
+    def number(self) -> int:
         return self.value[0]
 
     @property
@@ -53,11 +59,11 @@ class RecordType(enum.Enum):
 
 
 class MalformedResponseError(Exception):
-    """A reply that counts for nothing; `str()` is what the log says of it."""
+    """The response is ignored; `str()` is nginx's log message."""
 
 
 class FormErrError(MalformedResponseError):
-    """A server that has not understood a question."""
+    """The server answered FORMERR to the query with this id."""
 
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
@@ -65,12 +71,12 @@ class FormErrError(MalformedResponseError):
 
 
 class InvalidNameError(Exception):
-    """What is to be looked up is no name at all."""
+    """The text is not a valid domain name."""
 
 
 @dataclass(frozen=True, slots=True)
 class DNSQuery:
-    """One question as it is sent."""
+    """A query message."""
 
     id: int
     wire: bytes
@@ -78,37 +84,37 @@ class DNSQuery:
 
 @dataclass(frozen=True, slots=True)
 class DNSResponse:
-    """A reply that is in order."""
+    """A well-formed response."""
 
     id: int
     name: str
-    """That of the question, lower-case."""
-    kind: RecordType
+    """Name in the question section, lower-case."""
+    type: RecordType
     code: int
-    """0 is well."""
+    """RCODE; 0 is success."""
     truncated: bool
     records: int = 0
     addresses: tuple[str, ...] = ()
-    alias: str | None = None
+    cname: str | None = None
     ttl: int = 2**32 - 1
-    notes: tuple[str, ...] = ()
-    """What the log says of records that mean nothing."""
+    log_messages: tuple[str, ...] = ()
+    """Messages about records that were ignored."""
 
 
-def make_query(name: str, kind: RecordType) -> DNSQuery:
-    """Ask for the addresses of `name`; raises `NoName`."""
+def make_query(name: str, record_type: RecordType) -> DNSQuery:
+    """Build a query for the addresses of `name`. Raises `InvalidNameError`."""
     labels = [label.encode("latin-1") for label in name.split(".")]
     try:
-        message = dns.message.make_query(dns.name.Name([*labels, b""]), kind.name)
+        message = dns.message.make_query(dns.name.Name([*labels, b""]), record_type.name)
     except dns.exception.DNSException:
         raise InvalidNameError from None
     return DNSQuery(message.id, message.to_wire())
 
 
 def parse_response(wire: bytes, *, over_tcp: bool = False) -> DNSResponse:
-    """Read a whole message; raises `BadReply`."""
+    """Parse a response message. Raises `MalformedResponseError`."""
     if len(wire) < HEADER.size:
-        raise MalformedResponseError(SHORT)
+        raise MalformedResponseError(SHORT_RESPONSE)
     number, flags, questions, records, _, _ = HEADER.unpack_from(wire)
     truncated = bool(flags & TRUNCATED)
     if flags & 0xF870 != 0x8000 or (truncated and over_tcp):
@@ -122,12 +128,12 @@ def parse_response(wire: bytes, *, over_tcp: bool = False) -> DNSResponse:
         raise MalformedResponseError("invalid number of questions in DNS response")
     parser = dns.wire.Parser(wire, HEADER.size)
     try:
-        name, kind = _question(parser, wire, records)
+        name, record_type = _question(parser, wire, records)
         if code or truncated or not records:
-            return DNSResponse(number, name, kind, code, truncated, records)
-        return _AnswerSection(wire, kind).read(parser, records).reply(number, name)
+            return DNSResponse(number, name, record_type, code, truncated, records)
+        return _AnswerSection(wire, record_type).read(parser, records).response(number, name)
     except dns.exception.FormError:
-        raise MalformedResponseError(SHORT) from None
+        raise MalformedResponseError(SHORT_RESPONSE) from None
 
 
 def _question(parser: dns.wire.Parser, wire: bytes, records: int) -> tuple[str, RecordType]:
@@ -140,27 +146,27 @@ def _question(parser: dns.wire.Parser, wire: bytes, records: int) -> tuple[str, 
         labels += 1
     if not labels:
         raise MalformedResponseError("zero-length domain name in DNS response")
-    asked, asked_class = parser.get_struct("!HH")
+    type_number, query_class = parser.get_struct("!HH")
     if parser.current + records * (2 + RECORD.size) > len(wire):
-        raise MalformedResponseError(SHORT)
-    if asked_class != 1:
-        raise MalformedResponseError(f"unknown query class {asked_class} in DNS response")
-    for kind in RecordType:
-        if kind.type == asked:
-            return _name_at(wire, start), kind
-    raise MalformedResponseError(f"unknown query type {asked} in DNS response")
+        raise MalformedResponseError(SHORT_RESPONSE)
+    if query_class != 1:
+        raise MalformedResponseError(f"unknown query class {query_class} in DNS response")
+    for record_type in RecordType:
+        if record_type.number == type_number:
+            return _name_at(wire, start), record_type
+    raise MalformedResponseError(f"unknown query type {type_number} in DNS response")
 
 
 class _AnswerSection:
-    """The answers of one reply as they are read."""
+    """Collects the records of one answer section."""
 
-    def __init__(self, wire: bytes, kind: RecordType) -> None:
+    def __init__(self, wire: bytes, record_type: RecordType) -> None:
         self.wire = wire
-        self.kind = kind
+        self.type = record_type
         self.addresses: list[str] = []
-        self.alias_at: int | None = None
+        self.cname_offset: int | None = None
         self.ttl = 2**32 - 1
-        self.notes: list[str] = []
+        self.log_messages: list[str] = []
 
     def read(self, parser: dns.wire.Parser, records: int) -> _AnswerSection:
         self.records = records
@@ -168,40 +174,40 @@ class _AnswerSection:
             self._record(parser)
         return self
 
-    def reply(self, number: int, name: str) -> DNSResponse:
+    def response(self, number: int, name: str) -> DNSResponse:
         alias = None
-        if self.alias_at is not None and not self.addresses:
-            alias = _name_at(self.wire, self.alias_at)
+        if self.cname_offset is not None and not self.addresses:
+            alias = _name_at(self.wire, self.cname_offset)
         return DNSResponse(
-            number, name, self.kind, 0, False, self.records,
-            tuple(self.addresses), alias, self.ttl, tuple(self.notes),
+            number, name, self.type, 0, False, self.records,
+            tuple(self.addresses), alias, self.ttl, tuple(self.log_messages),
         )  # fmt: skip
 
     def _record(self, parser: dns.wire.Parser) -> None:
         _skip_owner(parser)
-        kind, its_class, ttl, length = parser.get_struct(RECORD.format)
-        if its_class != 1:
-            raise MalformedResponseError(f"unexpected RR class {its_class} in DNS response")
+        record_type, record_class, ttl, length = parser.get_struct(RECORD.format)
+        if record_class != 1:
+            raise MalformedResponseError(f"unexpected RR class {record_class} in DNS response")
         self.ttl = min(self.ttl, 0 if ttl >= 2**31 else ttl)
-        if kind in (_A, _AAAA):
-            self._address(parser, RecordType.A if kind == _A else RecordType.AAAA, length)
+        if record_type in (_A, _AAAA):
+            self._address(parser, RecordType.A if record_type == _A else RecordType.AAAA, length)
             return
-        if kind == _CNAME:
-            self.alias_at = parser.current
-        elif kind != _DNAME:
-            self.notes.append(f"unexpected RR type {kind} in DNS response")
+        if record_type == _CNAME:
+            self.cname_offset = parser.current
+        elif record_type != _DNAME:
+            self.log_messages.append(f"unexpected RR type {record_type} in DNS response")
         parser.get_bytes(length)
 
-    def _address(self, parser: dns.wire.Parser, kind: RecordType, length: int) -> None:
-        if kind is not self.kind:
-            raise MalformedResponseError(f"unexpected {kind.name} record in DNS response")
-        if length != kind.length:
-            raise MalformedResponseError(f"invalid {kind.name} record in DNS response")
-        self.addresses.append(socket.inet_ntop(kind.family, parser.get_bytes(length)))
+    def _address(self, parser: dns.wire.Parser, record_type: RecordType, length: int) -> None:
+        if record_type is not self.type:
+            raise MalformedResponseError(f"unexpected {record_type.name} record in DNS response")
+        if length != record_type.length:
+            raise MalformedResponseError(f"invalid {record_type.name} record in DNS response")
+        self.addresses.append(socket.inet_ntop(record_type.family, parser.get_bytes(length)))
 
 
 def _skip_owner(parser: dns.wire.Parser) -> None:
-    """Whose record it is does not matter, nor where a pointer leads."""
+    """Skip the owner name of a record; nginx neither compares it nor follows its pointer."""
     start = parser.current
     while True:
         length = parser.get_uint8()
