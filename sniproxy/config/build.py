@@ -1,4 +1,4 @@
-"""A tree of blocks → the frozen `Config`, merged down nginx's levels."""
+"""Build the frozen `Config` from the tree of blocks, merging settings from level to level."""
 
 from __future__ import annotations
 
@@ -50,14 +50,13 @@ def load(
     definition_error: DefinitionError = accept_any_definition,
     any_port: bool = False,
 ) -> Config:
-    """Read the configuration file `path`: TOML if it is called `*.toml`, nginx.conf otherwise.
+    """Load the configuration file `path`: TOML if its name ends in `.toml`, else nginx.conf.
 
-    `conf_prefix` is the folder that `include` starts from, by default that of `path`; `prefix`
-    is the one of the files that are served.
-    `directives` are main-level directives that are read first (`-g`). `is_variable` and
-    `definition_error` take a lower-case variable name: whether it exists, and why the
-    configuration may not define it. With `any_port`, port 0 means any free port.
-    Raises `ConfigError` where nginx would.
+    `conf_prefix` is the directory that `include` paths are relative to, by default that of `path`;
+    `prefix` is that of the files to be served. `directives` are main-level directives that are
+    read first (`-g`). `is_variable` and `definition_error` take a lower-case variable name: whether
+    it exists, and why the configuration may not define it. With `any_port`, port 0 means any free
+    port. Raises `ConfigError` where nginx would.
     """
     file = _text(path)
     folder = os.path.dirname(file) if conf_prefix is None else conf_prefix
@@ -79,9 +78,9 @@ def parse(
     definition_error: DefinitionError = accept_any_definition,
     any_port: bool = False,
 ) -> Config:
-    """Read a configuration at hand, without a file; `name` is what messages call it.
+    """Parse configuration text; `name` stands for the file name in messages.
 
-    `prefix`, `directives` and `any_port` are as for `load`.
+    The other arguments are those of `load`.
     """
     source = (text if isinstance(text, bytes) else text.encode("utf-8")).decode("latin-1")
     build = _Build(_text(conf_prefix), _text(prefix), is_variable, definition_error, any_port)
@@ -92,12 +91,12 @@ def parse(
 
 
 def _text(path: str | os.PathLike[str]) -> str:
-    """A name of the system's as configurations have it: a character a byte."""
+    """The path as configurations represent it: one character per byte (latin-1)."""
     return os.fsencode(path).decode("latin-1")
 
 
 class _Build:
-    """One configuration on its way in."""
+    """State of loading one configuration."""
 
     def __init__(
         self,
@@ -115,7 +114,7 @@ class _Build:
         self._prefix = prefix
 
     def _http_read(self, block: Block, checks: ParseChecks) -> None:
-        # nginx is through with `http {}` before it reads what stands behind.
+        # nginx finishes `http {}` before it reads what follows.
         self._http_block = block
         self._http = http_model(block, {}, checks, self._prefix)
         check_http(self._http, block, checks, self._is_variable)
@@ -127,7 +126,7 @@ class _Build:
             raise ConfigError('no "events" section in configuration')
         error_log = root.values.get("error_log", ())
         if self._http_block is not None and error_log:
-            # Perhaps said behind `http {}`, which inherits it all the same.
+            # `error_log` may follow `http {}`, which inherits it nevertheless.
             self._http = http_model(self._http_block, root.values, self._checks, self._prefix)
         return Config(
             file=file,
@@ -141,7 +140,7 @@ class _Build:
 
 
 def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Http:
-    """The frozen form of an `http {}` block below the main level."""
+    """Build the model of an `http {}` block."""
     return Http(
         servers=tuple(
             _server(block, http.values, main, prefix, checks.map_variables)
@@ -182,7 +181,7 @@ def _server(
 
 
 class _LocationSettings:
-    """The settings of one location, of each module."""
+    """The settings of one location, by module."""
 
     __slots__ = ("access", "core", "files", "headers", "log", "proxy", "rewrite")
 
@@ -216,7 +215,7 @@ class _LocationSettings:
         )
 
     def location(self, name: LocationName, nested: tuple[Location, ...], block: Block) -> Location:
-        """The location with these settings; an `if` among its statements becomes one too."""
+        """Build the location; the `if` blocks among its statements become locations too."""
         statements = tuple(
             [
                 If(said.value, self.in_if(said.values, name).location(name, (), said))
@@ -241,29 +240,29 @@ class _LocationSettings:
         )
 
     def limited(self, name: LocationName, block: Block) -> LimitExcept | None:
-        """What a `limit_except` in `block` says."""
+        """Build the `limit_except` of `block`."""
         for inner in block.named("limit_except"):
             settings = self.in_if(inner.values, name)
             return LimitExcept(inner.value, settings.location(name, (), inner))
         return None
 
     def in_if(self, level: Level, name: LocationName) -> _LocationSettings:
-        """The same for an `if` or a `limit_except`: either has the handler of the location too."""
+        """The settings inside an `if` or `limit_except`, which also inherit the content handler."""
         if "proxy_pass" not in level:
             level = {**level, "proxy_pass": self.proxy.proxy_pass}
         return self.below(level, name)
 
 
 def _location(block: Block, name: LocationName, settings: _LocationSettings) -> Location:
-    """A location with all that is nested in it, however deep."""
-    # Outer ones first: a location's settings stand on those around it ...
+    """Build a location and the locations nested in it, without recursion."""
+    # Outer locations first: settings are merged into those of the enclosing location ...
     found = [(block, name, settings)]
     parents = [0]
     for index, (outer, _, around) in enumerate(found):
         for inner in outer.named("location"):
             found.append((inner, inner.value, around.below(inner.values, inner.value)))
             parents.append(index)
-    # ... then inner ones first: it is frozen with its nested ones in it.
+    # ... then inner locations first: a location holds its nested ones.
     nested: list[list[Location]] = [[] for _ in found]
     for index in range(len(found) - 1, -1, -1):
         here, name, own = found[index]

@@ -1,4 +1,4 @@
-"""The frozen configuration: what was said, merged down nginx's levels, nothing opened yet."""
+"""The frozen configuration model: settings merged down nginx's levels; no file opened yet."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ NOWHERE = Place("", 0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LimitExcept:
-    """`limit_except METHOD … { … }`: what stands inside is a location of its own."""
+    """`limit_except METHOD … { … }`; the settings inside form a location of their own."""
 
     methods: frozenset[str]
-    """Those that it is not for."""
+    """The methods that are not limited."""
     location: Location
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Location:
-    """One location, or (without a name) what a server says outside of any."""
+    """A location, or (without a name) the settings of a server outside all locations."""
 
     name: LocationName
     core: CoreLocation
@@ -41,17 +41,17 @@ class Location:
     rewrite: Rewrite
     files: Files
     headers: Headers | None
-    """None where nothing is added."""
+    """None if no header fields are added."""
     access: Access
     limit_except: LimitExcept | None
-    """What counts for some methods instead."""
+    """Settings that replace these for some methods."""
     locations: tuple[Location, ...]
-    """Nested ones, in file order."""
+    """Nested locations in file order."""
     place: Place
 
     @property
     def conditional(self) -> tuple[Location, ...]:
-        """Those inside an `if` or a `limit_except` here."""
+        """The locations made from `if` and `limit_except` blocks."""
         inside = [said.location for said in self.rewrite.statements if isinstance(said, If)]
         if self.limit_except is not None:
             inside.append(self.limit_except.location)
@@ -72,33 +72,33 @@ def iter_locations(location: Location) -> Iterator[Location]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Server:
-    """One `server {}`."""
+    """A `server {}` block."""
 
     core: CoreServer
     ssl: Ssl
     outside: Location
-    """The settings for requests that no location matches; its `locations` are the server's."""
+    """Settings for requests that match no location; its `locations` are the server's locations."""
     place: Place
     prefix: str = ""
-    """Where relative names of files start from."""
+    """Directory that file names are relative to."""
     map_variables: Mapping[str, MapVariable] = field(default_factory=dict)
-    """The variables that tables define, by lower-cased name."""
+    """Variables defined by `map`, `geo` and `split_clients`, by lower-case name."""
 
     @property
     def names(self) -> tuple[ServerName, ...]:
-        """Every `server_name`; a server without one answers to the empty name."""
+        """All values of `server_name`; the empty name if there is none."""
         return tuple(n for said in self.core.server_name for n in said) or (ServerName(""),)
 
     @property
     def name(self) -> str:
-        """The first `server_name` as log lines and `$server_name` show it."""
+        """The first `server_name`, as in log lines and `$server_name`."""
         first = self.names[0]
         return first.name.removeprefix(".") if first.pattern is None else f"~{first.name}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """One `upstream NAME {}`."""
+    """An `upstream NAME {}` block."""
 
     name: str
     settings: UpstreamGroup
@@ -111,25 +111,25 @@ class Http:
 
     servers: tuple[Server, ...]
     groups: Mapping[str, Group]
-    """By lower-cased name."""
+    """By lower-case name."""
     log_formats: Mapping[str, LogFormat]
     variables: frozenset[str] = frozenset()
-    """All that are used somewhere."""
+    """Names of all variables that are used anywhere."""
     end: Place = NOWHERE
-    """The closing brace, which nginx names where only the whole tells."""
+    """The closing brace: nginx reports it for errors that concern the block as a whole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Config:
-    """A whole configuration."""
+    """A complete configuration."""
 
     file: str
     main: Main
     events: Events
     error_log: tuple[ErrorLogDirective, ...]
-    """Of the main level; empty where it says nothing."""
+    """The main level's; empty if there is none."""
     http: Http | None
     sources: tuple[tuple[str, str], ...]
-    """Every file that was read with its text, for `-T`."""
+    """Names and texts of all files that were read, for `-T`."""
     warnings: tuple[str, ...] = ()
-    """What nginx would say at `[warn]`, with its place."""
+    """nginx's `[warn]` messages, with file and line."""

@@ -1,7 +1,7 @@
-"""What nginx looks at across statements while it reads: each rule where its directive stands.
+"""Checks across statements that nginx makes while it parses.
 
-Every check here fails at the place of the statement that breaks the rule; what can only be
-judged when a whole `http {}` is known is `final`'s.
+Each check fails at the statement that violates it. What can be judged only when the whole
+`http {}` is known is checked in `postconf`.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ DefinitionError = Callable[[str], str | None]
 """Why the configuration may not define a variable (lower-case name), or None if it may."""
 
 DEFAULT_PORT = 80 if not hasattr(os, "getuid") or os.getuid() == 0 else 8000
-"""Where a server without `listen` answers: only root may bind port 80."""
+"""Port of a server without `listen`: binding port 80 requires root."""
 
 
 @dataclass(slots=True, eq=False)
 class ListenedAddress:
-    """One address and port with the servers on it."""
+    """An address and port with the servers that listen on it."""
 
     text: str
-    """As messages show it: `127.0.0.1:80`."""
+    """As in messages: `127.0.0.1:80`."""
     wildcard: bool
     servers: list[Block] = field(default_factory=list)
     marked_default: Block | None = None
-    """The one with `default_server`."""
+    """The server with `default_server`."""
     options: bool = False
     """Whether socket options were given."""
     ssl: bool = False
-    # nginx's bookkeeping behind "protocol options redefined".
+    # nginx's state for the warning "protocol options redefined".
     protocol: bool | None = None
     protocol_changed: bool = False
 
@@ -58,7 +58,7 @@ class ListenedAddress:
 
 @dataclass(slots=True)
 class _Upstream:
-    """A group, or the server that a `proxy_pass` names without one."""
+    """An upstream group, or the implicit one of a `proxy_pass`."""
 
     name: str
     place: Place
@@ -68,7 +68,7 @@ class _Upstream:
 
 
 class ParseChecks:
-    """Follows one reading; implements `reader.Checks`."""
+    """The checks of one configuration; implements `reader.Checks`."""
 
     def __init__(
         self, http_read: Callable[[Block, ParseChecks], None], definition_error: DefinitionError
@@ -82,11 +82,11 @@ class ParseChecks:
             "combined": LogFormat("combined", "default", compile_template(COMBINED))
         }
         self.variables: dict[str, None] = {}
-        """The variables that were used, lower-cased, in the order of their appearance."""
+        """Lower-case names of the variables used, in order of appearance."""
         self.captures: set[str] = set()
-        """Names that the configuration defines itself: by `set`, and in regular expressions."""
+        """Names that the configuration defines: by `set`, `map` and named captures."""
         self.map_variables: dict[str, MapVariable] = {}
-        """What the tables define, by lower-cased name: `map`, `geo`, `split_clients`."""
+        """Variables defined by `map`, `geo` and `split_clients`, by lower-case name."""
         self._upstreams: dict[str, _Upstream] = {}
 
     def on_directive(self, row: Directive, value: Any, args: Args, inside: Block) -> None:
@@ -120,7 +120,7 @@ class ParseChecks:
             self._http_read(block, self)
 
     def on_entry(self, statement: Statement, block: Block, inside: Block) -> None:
-        """A line of a table; in `types {}` a media type, and the endings of names that have it."""
+        """Process a line of `types {}` (media type and extensions), `map {}` and similar blocks."""
         if block.context is TABLE:
             args = Args(statement.name, statement.args, statement.place)
             self._note_variables(block.value.entry(args, self.warn))
@@ -241,7 +241,7 @@ class ParseChecks:
             )
 
     def _add_upstream(self, new: _Upstream, place: Place) -> None:
-        """One `upstream {}` a name, none where its name was used with a port."""
+        """Allow one `upstream {}` per name, and none whose name is used with a port elsewhere."""
         first = self._upstreams.setdefault(new.name.lower(), new)
         if first is new:
             return
@@ -265,7 +265,7 @@ class ParseChecks:
     def _replacement(
         self, value: Replacement | CookieFlags | None, args: Args, inside: Block
     ) -> None:
-        """`off` stands alone, and `default` behind the `proxy_pass` that it goes by."""
+        """`off` must be the only one, and `default` requires an earlier `proxy_pass`."""
         said = inside.values.get(args.name, ())
         if said and (value is None or None in said):
             args.fail_directive("is duplicate")
@@ -331,7 +331,7 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
 
 
 def address_text(address: Address, port: int) -> str:
-    """An address of `listen` as nginx shows it; a host name stays one."""
+    """The address of a `listen` as nginx prints it; host names are not resolved."""
     if address.is_unix:
         return address.host
     host = "0.0.0.0" if address.host in ("*", "") else address.host.lower()
@@ -339,7 +339,7 @@ def address_text(address: Address, port: int) -> str:
 
 
 def templates_in(value: Any) -> Iterator[Template]:
-    """Every string with variables in a directive's value."""
+    """All templates in the value of a directive."""
     if isinstance(value, Template):
         yield value
     elif isinstance(value, tuple):
@@ -351,7 +351,7 @@ def templates_in(value: Any) -> Iterator[Template]:
 
 
 def _protocol_redefined(known: ListenedAddress, ssl: bool, options: bool) -> bool:
-    """Whether nginx warns of a `listen` with or without `ssl` for an address that it knows."""
+    """Whether nginx warns that a `listen` changes the protocol of a known address."""
     before = known.ssl
     if ssl and not before:
         warn = (known.options and not options) or known.protocol_changed
@@ -368,7 +368,7 @@ def _protocol_redefined(known: ListenedAddress, ssl: bool, options: bool) -> boo
 
 
 def _check_nesting(block: Block, inside: Block) -> None:
-    """The rules for a location inside another."""
+    """Check a location nested in another location."""
     if inside.context is not LOCATION:
         return
     inner, outer = block.value, inside.value

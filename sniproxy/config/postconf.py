@@ -1,7 +1,8 @@
-"""What nginx looks at once `http {}` is read, in nginx's order: module by module, server by server.
+"""Checks of the complete `http {}` block, in nginx's order (its postconfiguration handlers).
 
-Errors that need the world (a certificate that does not load, a host that is not found) stand
-between these in nginx's order; `site` finds them later.
+nginx goes module by module and server by server. Errors that need files or DNS (a certificate
+that cannot be loaded, a host that is not found) come between these in nginx; `sniproxy.site`
+finds them later.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from .wildcards import wildcard_kind
 
 IsVariable = Callable[[str], bool]
 
-# nginx's connection_pool_size on 64 bits.
+# nginx's default connection_pool_size on 64-bit systems.
 _CONNECTION_POOL_SIZE = 512
 
 
 def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVariable) -> None:
-    """Raise `ConfigError` for the first thing that is wrong with `http`."""
+    """Raise `ConfigError` for the first error in `http`."""
     for server in http.servers:
         _check_buffers(server.core, block.end)
     for group in http.groups.values():
@@ -117,7 +118,7 @@ def _check_proxy_ssl(proxy: Proxy) -> None:
 
 
 def _check_duplicate_locations(outside: Location) -> None:
-    # Only where nginx grows a tree of names: not inside regular expressions and named ones.
+    # nginx checks only levels for which it builds a location tree: not inside regex or named ones.
     levels = [outside]
     for level in levels:
         levels.extend(one for one in level.locations if one.name.modifier in ("", "=", "^~"))
@@ -134,7 +135,7 @@ def _check_duplicate_locations(outside: Location) -> None:
 
 
 def _tree_order(location: Location) -> str:
-    # A slash sorts before every other byte.
+    # In nginx's tree a slash sorts before every other byte.
     return location.name.name.replace("/", "\0")
 
 
@@ -171,7 +172,7 @@ def _has_captures(server: Block) -> bool:
 
 
 def _check_names(address: ListenedAddress, checks: ParseChecks) -> None:
-    """Names that two servers of an address share, or that are none."""
+    """Warn of names shared by two servers of an address; raise for invalid wildcards."""
     seen: set[tuple[str, str]] = set()
     for server in address.servers:
         said = server.values.get("server_name", ())
@@ -181,7 +182,7 @@ def _check_names(address: ListenedAddress, checks: ParseChecks) -> None:
             if key is None:
                 raise ConfigError(f'invalid server name or wildcard "{name}" on {address.text}')
             kind, stem = key
-            # ".c" is "c" and "*.c" at once; of the two it takes what is free, in this order.
+            # ".c" means both "c" and "*.c"; nginx registers whichever is free, in this order.
             for taken in (("exact", stem), ("head", stem)) if kind == "dotted" else (key,):
                 if taken in seen:
                     checks.warn(f'conflicting server name "{name}" on {address.text}, ignored')

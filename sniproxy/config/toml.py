@@ -1,13 +1,13 @@
-"""TOML → the same statements as nginx.conf's.
+"""Read TOML configuration: the same directives as nginx.conf in another syntax.
 
-    key = value          a directive; a string holds its arguments as nginx.conf has them
-    key = [ … ]          the directive once an item
-    key = true           `on`; for a directive without arguments: that it stands here
-    key = { A = "b" }    under a directive with two arguments: once a pair
+    key = value          a directive; a string holds its arguments as in nginx.conf
+    key = [ … ]          the directive once per item
+    key = true           `on`; for a directive without arguments: the directive is present
+    key = { A = "b" }    for directives with two arguments: once per pair
     [http], [[http.server]], [http.upstream.NAME], [http.server.location."~ REGEX"]   blocks
 
-A directive with one argument takes a string as it is, blanks and all. Order is free, except
-among items of a list: what a block says comes before the blocks in it, log formats first.
+A directive with exactly one argument takes the string unchanged, including blanks. Keys may come
+in any order: simple directives are read before blocks, `log_format` first. Lists keep their order.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement
 
 _WHERE = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
-# Directives with a word for "no" besides nginx's flags.
+# Directives that accept "off" without being flags.
 _OFF_TOO = frozenset({"access_log", "server_tokens", "ssl_session_cache", "directio", "aio"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One statement, with what stands in the block that it opens."""
+    """A statement and, for a block, the statements inside."""
 
     statement: Statement
     inside: Iterator[_Entry] | None = None
 
 
 def read_toml(text: str, file: str, context: Context = MAIN) -> Iterator[Item]:
-    """The statements of a TOML file whose top stands in `context`; raises `ConfigError`.
+    """Yield the statements of a TOML file included in `context`. Raises `ConfigError`.
 
-    A file of the main level that has no `[events]` gets an empty one.
+    A main-level file without `[events]` gets an empty one.
     """
     document, lines = _parse(text, file)
     open_blocks = [(_Table(file, context, lines).read(document), Place(file, 1))]
@@ -108,7 +108,7 @@ class _Table:
         )
         for key, row, value in directives:
             if row.status in (Status.NOT_YET, Status.REFUSED):
-                # Refused whatever it says, so what it says need not be understood.
+                # Unsupported whatever its value, so the value need not be understood.
                 args = ("",) * row.arity.least
                 place = self._place(self._lines.child(key))
                 yield _Entry(Statement(row.name, args, place, row.opens_context is not None))
@@ -119,8 +119,8 @@ class _Table:
                 yield from self._blocks(row, value, self._lines.child(key))
 
     def _entries(self, inside: dict[str, Any]) -> Iterator[_Entry]:
-        """The lines of a table: of media types the endings of each, in a list or a string;
-        of variables the value, `true` where there is none.
+        """Entries of `types`, `map` and similar blocks: extensions as a list or string; for
+        variables the value, `true` if there is none.
         """
         for key, value in inside.items():
             words = value
@@ -175,7 +175,7 @@ class _Table:
     def _statements(
         self, row: Directive, value: Any, lines: Lines
     ) -> Iterator[tuple[tuple[str, ...], Lines]]:
-        """The arguments of each statement that one key makes."""
+        """The arguments of every statement that one key stands for."""
         if isinstance(value, list):
             for index, item in enumerate(value):
                 if isinstance(item, list):
@@ -206,7 +206,7 @@ class _Table:
         raise self._wrong_type(row, value, _wanted(row), lines)
 
     def _words(self, row: Directive, value: str, lines: Lines) -> tuple[str, ...]:
-        """The arguments that a string holds as nginx.conf would have them."""
+        """Split a string into arguments as nginx.conf would."""
         if not value:
             return ("",)
         try:
@@ -245,7 +245,7 @@ def _wanted(row: Directive) -> str:
 
 
 def _block_words(row: Directive, name: str) -> tuple[str, ...]:
-    """The arguments of a named block; a location's key has its modifier in front."""
+    """The arguments of a named block; a location's key may start with a modifier."""
     if row.opens_context is LOCATION:
         modifier, _, rest = name.partition(" ")
         if modifier in MODIFIERS and rest.strip():
@@ -266,5 +266,5 @@ def _hint(name: str, context: Context) -> str:
 
 
 def _text(text: str) -> str:
-    """The house's form of Unicode: the characters' UTF-8 bytes, one to a character."""
+    """Encode as UTF-8 with one character per byte, the representation of all configuration text."""
     return text if text.isascii() else text.encode("utf-8").decode("latin-1")

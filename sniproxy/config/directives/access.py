@@ -1,4 +1,4 @@
-"""nginx's access, auth_basic and auth_request modules, and what the core says of them all."""
+"""Directives of nginx's access, auth_basic and auth_request modules, and `satisfy`."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ HSLL = HSL | LIMIT_EXCEPT
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One `allow` or `deny`."""
+    """An `allow` or `deny`."""
 
     denies: bool
     network: Network | None
-    """None is everybody, or whoever comes over a UNIX socket."""
+    """None for `all` and `unix:`."""
     unix_only: bool = False
     exact: bool = True
-    """Whether nothing but zeros stands behind the network's mask."""
+    """Whether the host bits of the network were zero."""
 
 
 def rule(args: Args) -> Rule:
@@ -58,7 +58,7 @@ class AuthRequestSet:
     """`auth_request_set $NAME VALUE`."""
 
     name: str
-    """Lower-case, without the dollar."""
+    """Lower-case, without the dollar sign."""
     value: Template
 
 
@@ -74,13 +74,13 @@ def text(args: Args) -> Template:
 
 
 def auth_request(args: Args) -> str:
-    """A path; "" is `off`."""
+    """The URI of the subrequest; "" for `off`."""
     return "" if args.first == "off" else args.first
 
 
 @settings(ACCESS)
 class Access(Settings):
-    """Who may have what a location answers."""
+    """Access control of a location."""
 
     rules: tuple[Rule, ...] = sequence(
         *(
@@ -126,7 +126,7 @@ METHODS = (
 
 
 def limit_except(args: Args) -> frozenset[str]:
-    """The methods that the block is not for; GET means HEAD too."""
+    """The methods that are not limited; GET includes HEAD."""
     methods = set()
     for word in args.words:
         if word.upper() not in METHODS:

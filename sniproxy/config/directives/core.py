@@ -1,4 +1,4 @@
-"""nginx's http core module: servers, locations, and what concerns the client."""
+"""Directives of nginx's http core module: servers, locations, client connections."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ HSL = HTTP | SERVER | LOCATION
 
 
 NOT_ONLY, KEEP, CLEAN = range(3)
-"""The values of `client_body_in_file_only`."""
+"""Values of `client_body_in_file_only`: off, on, clean."""
 NEVER, IF_UNREAD, ALWAYS = range(3)
-"""The values of `lingering_close`."""
+"""Values of `lingering_close`: off, on, always."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """One `listen`."""
+    """A `listen`."""
 
     address: Address
     default_server: bool = False
@@ -68,7 +68,7 @@ class Listen:
     ipv6only: bool = True
     reuseport: bool = False
     socket_options: tuple[str, ...] = ()
-    """The parameters that belong to the socket, which may be said once an address."""
+    """Socket parameters, which may be given once per address."""
     place: Place = field(default=Place("", 0), compare=False)
 
 
@@ -95,7 +95,7 @@ def listen(args: Args) -> Listen:
         elif word in ("bind", "deferred"):
             options.append(word)
         elif word == "http2":
-            pass  # as the directive `http2` is: a client speaks HTTP/1.1 as well
+            pass  # As with the directive `http2`: HTTP/2 clients can speak HTTP/1.1 too.
         elif equals and key in _SOCKET_NUMBERS:
             amount = parse_number(text)
             if amount is None or (key == "backlog" and not amount):
@@ -143,7 +143,7 @@ def _check_so_keepalive(args: Args, text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ServerName:
-    """One name of a server, lower-cased; with `pattern` a regular expression."""
+    """A name of `server_name`, lower-case; `pattern` is set for a regular expression."""
 
     name: str
     pattern: re.Pattern[str] | None = None
@@ -172,10 +172,10 @@ def _server_name(args: Args, word: str) -> ServerName:
 
 @dataclass(frozen=True, slots=True)
 class LocationName:
-    """The modifier and the name of a location; with `pattern` for `~` and `~*`."""
+    """Modifier and name of a location; `pattern` is set for `~` and `~*`."""
 
     modifier: str
-    """`=`, `^~`, `~`, `~*`, `@` or ""."""
+    """`=`, `^~`, `~`, `~*`, `@`, or "" for a prefix location."""
     name: str
     pattern: re.Pattern[str] | None = None
 
@@ -203,7 +203,7 @@ def location(args: Args) -> LocationName:
 
 
 def keepalive_timeout(args: Args) -> tuple[float, float | None]:
-    """Seconds that an idle connection is kept, and what the Keep-Alive header says of it."""
+    """Idle timeout, and the timeout announced in the Keep-Alive header, in seconds."""
     kept = parse_time(args.first)
     if kept is None:
         args.fail_directive("invalid value")
@@ -216,7 +216,7 @@ def keepalive_timeout(args: Args) -> tuple[float, float | None]:
 
 
 def temp_path(args: Args) -> tuple[str, tuple[int, ...]]:
-    """A folder, and the digits of up to three levels of folders below it."""
+    """Directory, and the lengths of up to three levels of subdirectory names."""
     folder, *words = args.words
     levels = [parse_number(word) or 0 for word in words]
     if not all(levels) or sum(level + 1 for level in levels) > 10 + len(levels):
@@ -226,7 +226,7 @@ def temp_path(args: Args) -> tuple[str, tuple[int, ...]]:
 
 @settings(MODULE)
 class CoreServer(Settings):
-    """What is settled once a server."""
+    """Server-level settings of the core module."""
 
     listen: tuple[Listen, ...] = directive(
         SERVER, listen, "an address to answer on",
@@ -261,9 +261,9 @@ class ErrorPage:
 
     codes: tuple[int, ...]
     status: int | None
-    """What the client sees instead of the code; 0 is whatever answers, None keeps the code."""
+    """Status sent instead; 0 takes the status of the target, None keeps the original."""
     target: Template
-    """A path, `@name`, or anything else: a redirect."""
+    """A URI path, `@name`, or a URL to redirect to."""
 
 
 def error_page(args: Args) -> ErrorPage:
@@ -288,7 +288,7 @@ def error_page(args: Args) -> ErrorPage:
 
 @settings(MODULE)
 class CoreLocation(Settings):
-    """What each location may say about the client's side of an exchange."""
+    """Location-level settings of the core module."""
 
     error_page: tuple[ErrorPage, ...] = directive(
         HSL | LOCATION_IF, error_page, "what answers in place of an error's page",
@@ -383,7 +383,7 @@ class CoreLocation(Settings):
     )  # fmt: skip
 
     def page_for(self, status: int) -> ErrorPage | None:
-        """What `error_page` has for a status."""
+        """The `error_page` for `status`, or None."""
         return next((page for page in self.error_page if status in page.codes), None)
 
 

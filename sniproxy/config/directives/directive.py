@@ -1,8 +1,8 @@
-"""How a directive is said: one `row` is its contexts, arguments, default, merge rule and status.
+"""Declare directives (nginx's `ngx_command_t`).
 
-A row stands as a field of the frozen settings class of its nginx module, so that the name of
-the directive, the type that the rest of the house reads and all that nginx knows of it are
-one line of text. Blocks, and directives without a value of their own, are rows in a list.
+Most directives are fields of the frozen settings class of their nginx module, declared with
+`directive()`: name, value type and everything nginx knows of it in one place. Blocks and
+directives without a field are `Directive` objects in a module's `DIRECTIVES`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..tree import Place
 
 
 class Context(enum.Flag):
-    """Where a directive may stand, nginx's NGX_*_CONF bits."""
+    """Where a directive is allowed (nginx's NGX_*_CONF bits)."""
 
     MAIN = enum.auto()
     EVENTS = enum.auto()
@@ -29,18 +29,18 @@ class Context(enum.Flag):
     LOCATION_IF = enum.auto()
     LIMIT_EXCEPT = enum.auto()
     TYPES = enum.auto()
-    """Inside `types {}`: no directives but lines of a table."""
+    """Inside `types {}`, whose lines are not directives."""
     TABLE = enum.auto()
-    """The same inside `map {}` and its like, whose values are drafts that take the lines."""
+    """Inside `map {}`, `geo {}` and `split_clients {}`; a `VariableBuilder` takes the lines."""
     REFUSED = enum.auto()
-    """Inside of what is refused as a whole: `stream {}`, `mail {}` …"""
+    """Inside an unsupported block: `stream {}`, `mail {}`."""
     ANY = (
         MAIN | EVENTS | HTTP | SERVER | LOCATION | UPSTREAM | SERVER_IF | LOCATION_IF | LIMIT_EXCEPT
     )
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The contexts as nginx's documentation names them."""
+        """The contexts as in nginx's documentation."""
         names = {
             Context.SERVER_IF: "if in server",
             Context.LOCATION_IF: "if in location",
@@ -66,29 +66,29 @@ ANY = Context.ANY
 
 
 class Repeat(enum.Enum):
-    """What a second statement of the same directive on the same level means."""
+    """What a second statement of a directive on the same level does."""
 
     REFUSED = enum.auto()
-    """`"x" directive is duplicate`."""
+    """Error: `"x" directive is duplicate`."""
     APPENDED = enum.auto()
-    """The value is a tuple, one item a statement."""
+    """Adds an item to the value, a tuple."""
     MERGED = enum.auto()
-    """The values are sets, united."""
+    """Extends the value, a set."""
     REPLACED = enum.auto()
-    """The last one counts, silently."""
+    """Replaces the value."""
 
 
 class Merge(enum.Enum):
-    """What a level without the directive gets."""
+    """The value on a level that does not set the directive."""
 
     INHERITED = enum.auto()
-    """The value of the level above; a level that says anything replaces it whole."""
+    """The value of the enclosing level, which is replaced as a whole if set."""
     NOT_INHERITED = enum.auto()
-    """Nothing: the directive counts only where it stands."""
+    """The default."""
 
 
 class Status(enum.Enum):
-    """What sniproxy does with a directive."""
+    """Whether sniproxy supports a directive."""
 
     WORKS = "works"
     NO_EFFECT = "no effect"
@@ -98,7 +98,7 @@ class Status(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Arity:
-    """How many arguments are taken; `most` None means any number."""
+    """Number of arguments; `most` None means unlimited."""
 
     least: int
     most: int | None
@@ -121,36 +121,36 @@ def between(least: int, most: int) -> Arity:
 
 @dataclass(frozen=True, slots=True)
 class Args:
-    """The arguments of one statement on their way into a value."""
+    """A statement's arguments, passed to the directive's slot."""
 
     name: str
     words: tuple[str, ...]
     place: Place
     parent: Any = None
-    """The value of the block around: a location's name, say."""
+    """The value of the enclosing block, such as a location's name."""
     any_port: bool = False
-    """Whether port 0 may be listened on, which is any free one (in-process use)."""
+    """Whether port 0 may be listened on, meaning any free port."""
 
     @property
     def first(self) -> str:
         return self.words[0]
 
     def fail(self, message: str) -> NoReturn:
-        """Refuse the statement in nginx's words; the place is added."""
+        """Raise `ConfigError` with nginx's message; file and line are added."""
         raise self.place.error(message)
 
     def fail_directive(self, verdict: str) -> NoReturn:
-        """`"name" directive VERDICT`."""
+        """Raise `ConfigError` with `"NAME" directive VERDICT`."""
         self.fail(f'"{self.name}" directive {verdict}')
 
 
 Slot = Callable[[Args], Any]
-"""Turns the arguments of a statement into its value, or refuses them."""
+"""Converts the arguments of a statement to its value, or fails (nginx's `ngx_conf_set_*_slot`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """All that is known of one directive."""
+    """A directive: everything nginx and sniproxy know about it."""
 
     name: str
     contexts: Context
@@ -159,20 +159,20 @@ class Directive:
     doc: str
     module: str = ""
     field: str = ""
-    """Where the value stands in its settings class; a trailing `_` keeps it off Python's words."""
+    """Field of the settings class; a trailing `_` avoids Python keywords."""
     default: str | None = None
-    """As nginx's documentation writes it; None where there is none."""
+    """As in nginx's documentation; None if there is no default."""
     repeat: Repeat = Repeat.REFUSED
     merge: Merge = Merge.INHERITED
     status: Status = Status.WORKS
     extension: bool = False
-    """Not one of nginx's directives."""
+    """Whether it is a sniproxy extension, unknown to nginx."""
     opens_context: Context | None = None
-    """The context inside, for a block."""
+    """For a block: the context inside."""
 
     @property
     def key(self) -> str:
-        """What the value is called among those of a level."""
+        """Key of the value in a level's dict of values."""
         return self.field or self.name
 
     def default_value(self) -> Any:
@@ -196,9 +196,9 @@ def directive(
     module: str = "",
     opens_context: Context | None = None,
 ) -> Any:
-    """A directive as a field of a settings class: the field's name is the directive's.
+    """Declare a directive as a field of a settings class; the field's name is the directive's.
 
-    `module` is for the few that stand in another module's class.
+    `module` is needed only if it differs from that of the class.
     """
     unnamed = Directive(
         "",
@@ -218,31 +218,31 @@ def directive(
 
 
 def sequence(*rows: Directive) -> Any:
-    """Several directives as one field, in the order in which they are written."""
+    """A field for several directives whose statements keep their common order."""
     return dataclasses.field(default=(), metadata={"rows": rows})
 
 
 def exclusive(default: Any, *rows: Directive) -> Any:
-    """Directives that exclude each other, as one field: each takes the other's place."""
+    """A field for directives that exclude each other: each replaces the other's value."""
     return dataclasses.field(default=default, metadata={"rows": rows})
 
 
 class Settings:
-    """The values of one nginx module's directives on one level; its fields are rows."""
+    """The values of one nginx module's directives on one level; its fields are directives."""
 
     __slots__ = ()
     DIRECTIVES: ClassVar[tuple[Directive, ...]] = ()
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
-        """The settings in force, from what each level says, the innermost first."""
+        """Merge the values of `levels`, given innermost first."""
         settings = cls()
         for level in reversed(levels):
             settings = settings.merge(level)
         return settings
 
     def merge(self, level: Mapping[str, Any]) -> Self:
-        """The settings of a level that says `level` inside one with these."""
+        """Settings of a nested level: these, overridden by the values of `level`."""
         changed = {row.field: level[row.key] for row in self.DIRECTIVES if row.key in level}
         for row in self.DIRECTIVES:
             if row.merge is Merge.NOT_INHERITED and row.key not in level:
@@ -259,7 +259,7 @@ SettingsT = TypeVar("SettingsT", bound=type[Settings])
     frozen_default=True, kw_only_default=True, field_specifiers=(directive, sequence, exclusive)
 )
 def settings(module: str) -> Callable[[SettingsT], SettingsT]:
-    """Name the rows of a settings class after its fields, and give the fields their defaults."""
+    """Class decorator: completes the directives of a settings class and makes it a dataclass."""
 
     def decorate(cls: SettingsT) -> SettingsT:
         rows = []
@@ -296,7 +296,7 @@ def block(
     repeat: Repeat = Repeat.APPENDED,
     status: Status = Status.WORKS,
 ) -> Directive:
-    """A directive with a block."""
+    """Declare a block directive."""
     return Directive(
         name,
         contexts,

@@ -1,4 +1,4 @@
-"""What nginx's core, index, try_files and autoindex modules are told of files."""
+"""File directives of nginx's core, index, try_files and autoindex modules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TRY_FILES_MODULE = "ngx_http_try_files_module"
 AUTOINDEX_MODULE = "ngx_http_autoindex_module"
 
 ALL_RANGES = 2**31 - 1
-"""`max_ranges` where nothing is said: then ranges that gain nothing are refused besides."""
+"""Default of `max_ranges`; only then are inefficient range sets rejected."""
 
 DEFAULT_TYPES: tuple[Mapping[str, str], ...] = (
     {"html": "text/html", "gif": "image/gif", "jpg": "image/jpeg"},
@@ -41,20 +41,20 @@ DEFAULT_TYPES: tuple[Mapping[str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """`root` or `alias`: where the files of a location lie."""
+    """`root` or `alias`."""
 
     directory: Template
-    """Without the slash at the end of a `root`; what is relative starts from the prefix."""
+    """Without the trailing slash of a `root`; relative paths start at the prefix."""
     replaced: int | None = 0
-    """How many characters of a path the directory stands for: none under `root`, those of the
-    location's name under `alias`. None where a regular expression found the location: the
-    `alias` is the whole name of the file then.
+    """Length of the URI prefix that the directory replaces: 0 for `root`, the length of the
+    location's name for `alias`. None in a regex location, where the `alias` is the complete file
+    name.
     """
     is_alias: bool = False
 
 
 TOP = Template("/", ())
-"""`root /`, which is no text in front of a path and yet not the prefix."""
+"""`root /`: an empty string here would mean the prefix."""
 
 
 def root(args: Args) -> Root:
@@ -93,10 +93,10 @@ def index(args: Args) -> tuple[Template, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One file or, with a slash at the end, one directory of `try_files`."""
+    """A file or (with a trailing slash) directory argument of `try_files`."""
 
     name: Template
-    """Without that slash."""
+    """Without the trailing slash."""
     is_directory: bool
 
 
@@ -106,9 +106,9 @@ class TryFiles:
 
     candidates: tuple[Candidate, ...]
     fallback: Template
-    """A path, or `@name`."""
+    """A URI or `@name`."""
     status: int | None
-    """`=CODE` in place of a fallback."""
+    """`=CODE` instead of a fallback."""
 
 
 def try_files(args: Args) -> TryFiles:
@@ -131,7 +131,7 @@ def _root_row(name: str, contexts: Context, kind: Slot) -> Directive:
 
 @settings(MODULE)
 class Files(Settings):
-    """Which file answers a path, and how it is served."""
+    """Static file settings of a location."""
 
     root: Root = exclusive(
         Root(literal("html")),
@@ -178,7 +178,7 @@ class Files(Settings):
     )
 
     def media_type(self, path: str) -> str:
-        """The media type of a path by the ending of its name."""
+        """The media type for the file extension of `path`."""
         ending = name_ending(path)
         if ending:
             for table in self.types or DEFAULT_TYPES:
@@ -188,11 +188,11 @@ class Files(Settings):
 
 
 def name_ending(path: str) -> str:
-    """`html` of `/a/index.html`, lower-case; "" where the name has none or is nothing else."""
+    """File extension, lower-case: `html` for `/a/index.html`; "" if there is none."""
     name = path[path.rfind("/") + 1 :]
     dot = name.rfind(".")
-    # A name that begins with its only dot has no ending; nor is one looked for at the second
-    # character of a path.
+    # Dot files have no extension. nginx also ignores a dot that is the
+    # second character of the path.
     if dot <= 0 or len(path) - len(name) + dot < 2:
         return ""
     return name[dot + 1 :].lower()

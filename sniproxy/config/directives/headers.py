@@ -1,4 +1,4 @@
-"""nginx's headers module: fields that are added to answers, and how long these may be kept."""
+"""Directives of nginx's headers module: `add_header`, `add_trailer`, `expires`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ANYWHERE = HSL | LOCATION_IF
 
 @dataclass(frozen=True, slots=True)
 class AddedField:
-    """One `add_header` or `add_trailer`."""
+    """An `add_header` or `add_trailer`."""
 
     name: str
     value: Template
-    """Nothing is added where it is empty."""
+    """An empty value adds nothing."""
     always: bool
-    """Whether whatever the status."""
+    """Whether it applies to all statuses."""
 
 
 def added_field(args: Args) -> AddedField:
@@ -34,24 +34,24 @@ def added_field(args: Args) -> AddedField:
 
 
 class ExpiresBase(enum.Enum):
-    """What the time of `expires` counts from."""
+    """What an `expires` time is relative to."""
 
     OFF = enum.auto()
-    """Nothing is said."""
+    """No Expires field."""
     EPOCH = enum.auto()
-    """It is over already."""
+    """The epoch: already expired."""
     MAX = enum.auto()
-    """As long as possible."""
+    """The far future."""
     NOW = enum.auto()
     MODIFIED = enum.auto()
-    """The file's last change."""
+    """The file's modification time."""
     MIDNIGHT = enum.auto()
-    """The next time that it is so late."""
+    """The next time of day (`@15h30m`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expires:
-    """What `expires` says."""
+    """A parsed `expires`."""
 
     since: ExpiresBase
     seconds: int = 0
@@ -59,14 +59,14 @@ class Expires:
 
 @dataclass(frozen=True, slots=True)
 class VariableExpires:
-    """`expires` with variables: what they come to is read for each answer."""
+    """`expires` with variables, evaluated per response."""
 
     value: Template
     modified: bool
 
 
 class ExpiresError(Exception):
-    """The text says no time; `str()` is nginx's verdict."""
+    """Invalid `expires` value; `str()` is nginx's reason."""
 
 
 _WORDS = {"epoch": ExpiresBase.EPOCH, "max": ExpiresBase.MAX, "off": ExpiresBase.OFF}
@@ -74,7 +74,7 @@ _DAY = 86400
 
 
 def parse_expires(text: str, *, modified: bool = False) -> Expires:
-    """`epoch`, `max`, `off`, `30d`, `-1`, `@15h30m`; raises `ExpiresError`."""
+    """Parse `epoch`, `max`, `off`, `30d`, `-1`, `@15h30m`. Raises `ExpiresError`."""
     if not modified and text in _WORDS:
         return Expires(_WORDS[text])
     sign = text[:1]
@@ -108,7 +108,7 @@ _INHERIT = one_of({"on": "on", "off": "off", "merge": "merge"})
 
 @settings(MODULE)
 class Headers(Settings):
-    """What is added to the answers of one location."""
+    """Header fields added to the responses of a location."""
 
     expires: Expires | VariableExpires | None = directive(
         ANYWHERE, expires, "how long an answer may be kept: Expires and Cache-Control",

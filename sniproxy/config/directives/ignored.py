@@ -1,8 +1,8 @@
-"""nginx's directives that are accepted, checked, and mean nothing here.
+"""nginx directives that are parsed and checked but have no effect.
 
-They tune nginx's own machinery (buffers in shared memory, sendfile, hash tables), or offer what
-a client can do without (gzip, HTTP/2). What decides who gets an answer, or which, never stands
-here: that is refused in `unsupported` until it works.
+They tune nginx's implementation (shared memory, sendfile, hash tables) or enable optional
+features (gzip, HTTP/2). A directive that influences which response a client gets must not be
+listed here; it belongs into `unsupported` until it works.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def worker_priority(args: Args) -> str:
 _OBSOLETE_HTTP2 = "http2_recv_timeout http2_idle_timeout http2_max_requests http2_max_field_size \
 http2_max_header_size http2_max_concurrent_pushes"
 
-# Module, contexts, kind, arity, whether it may be repeated, names.
+# Module, contexts, slot, arity, whether it may be repeated, names.
 _Said = tuple[str, Context, Slot, Arity, Repeat, str]
 _ONCE, _AGAIN = Repeat.REFUSED, Repeat.REPLACED
 

@@ -1,4 +1,4 @@
-"""Error and access logs: nginx's core `error_log` and its http log module."""
+"""`error_log` and the directives of nginx's http log module."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FACILITIES = (
     "ftp", "ntp", "audit", "alert", "cron", "local0", "local1", "local2", "local3", "local4",
     "local5", "local6", "local7",
 )  # fmt: skip
-"""Of syslog, by number."""
+"""syslog facilities by number."""
 GZIP_BUFFER = 65536
 LEVELS = {level.word: level for level in Level}
 DEBUG_LEVELS = tuple(
@@ -45,12 +45,12 @@ DEBUG_LEVELS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Syslog:
-    """`syslog:server=…`: where lines go as datagrams."""
+    """`syslog:server=…`: a log target that receives datagrams."""
 
     server: Address
     facility: str = "local7"
     severity: Level = Level.INFO
-    """Of access lines; those of errors have their own."""
+    """Of access log lines; error log lines have their own level."""
     tag: str = "nginx"
     nohostname: bool = False
     place: Place = field(default=Place("", 0), compare=False)
@@ -61,7 +61,7 @@ class ErrorLogDirective:
     """One target of `error_log`."""
 
     target: str
-    """`stderr`, or a file's name relative to the prefix."""
+    """`stderr`, or a file name relative to the prefix."""
     level: Level
     syslog: Syslog | None = None
 
@@ -75,17 +75,17 @@ class AccessLogDirective:
     condition: Template | None = None
     syslog: Syslog | None = None
     buffer: int | None = None
-    """Bytes that are gathered before they are written."""
+    """Buffer size in bytes."""
     flush: float | None = None
-    """Seconds after which they are in any case."""
+    """Seconds after which buffered lines are written at the latest."""
     gzip: int | None = None
-    """How hard they are packed."""
+    """Compression level."""
     place: Place = field(default=Place("", 0), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LogFormat:
-    """`log_format`: the name, the escape and the joined text."""
+    """`log_format`: name, escaping and concatenated text."""
 
     name: str
     escape: str
@@ -99,7 +99,7 @@ COMBINED = (
 
 
 _TAG = re.compile(r"[A-Za-z0-9_:;<=>?@\[\\\]^`]*")
-"""What nginx takes for alphanumeric, which is a little more."""
+"""Characters that nginx accepts as alphanumeric."""
 
 
 def syslog(args: Args) -> Syslog:
@@ -173,7 +173,7 @@ def error_log(args: Args) -> ErrorLogDirective:
 
 
 def access_log(args: Args) -> AccessLogDirective | None:
-    """None is `off`."""
+    """None for `off`."""
     file, *words = args.words
     if file == "off":
         if words:
@@ -241,7 +241,7 @@ def log_format(args: Args) -> LogFormat:
 
 @settings(LOG)
 class Log(Settings):
-    """The logs of one location."""
+    """The logs of a location."""
 
     error_log: tuple[ErrorLogDirective, ...] = directive(
         MAIN | HTTP | SERVER | LOCATION, error_log, "where errors are written, from which level on",

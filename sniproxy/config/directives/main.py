@@ -1,4 +1,4 @@
-"""nginx's core and events modules: the process itself."""
+"""Directives of nginx's core and event modules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DIALECTS = ("native", "3.5", "3.0", "1.1.1")
 
 
 def worker_processes(args: Args) -> int | None:
-    """A number, or `auto`, which is None."""
+    """A number, or None for `auto`."""
     if args.first == "auto":
         return None
     value = parse_number(args.first)
@@ -44,7 +44,7 @@ def worker_connections(args: Args) -> int:
 
 @settings(NGINX_CORE)
 class Main(Settings):
-    """The directives of the main level that have a value."""
+    """Main-level settings."""
 
     daemon: bool = directive(
         MAIN, flag, "leave the terminal; off by default here, unlike nginx", default="off"
@@ -74,7 +74,7 @@ class Main(Settings):
 
 @settings(EVENTS_CORE)
 class Events(Settings):
-    """The directives of `events {}`."""
+    """Settings of `events {}`."""
 
     worker_connections: int = directive(
         EVENTS, worker_connections, "connections that one process may hold", default="512"

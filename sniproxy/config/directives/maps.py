@@ -1,4 +1,4 @@
-"""nginx's map, geo and split_clients modules: variables that a table of lines defines."""
+"""`map`, `geo` and `split_clients`: variables whose values are looked up in a table."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Map:
     source: Template
     default: Template
     names: WildcardNames[Template]
-    """By value, lower-case."""
+    """Values by lower-case key."""
     patterns: tuple[tuple[re.Pattern[str], Template], ...]
-    """Tried in file order where no name fits; an empty value is not."""
+    """Tried in file order if no name matches; not for an empty key."""
     hostnames: bool
-    """Whether a dot at the end of the value is left out."""
+    """Whether keys are host names: wildcards match, a trailing dot is ignored."""
     volatile: bool
-    """Whether it is worked out at each use."""
+    """Whether the value is computed at each use instead of once per request."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,16 +44,16 @@ class Geo:
     """`geo [$ADDRESS] $NAME { … }`."""
 
     source: Template | None
-    """What holds the address; None is the client's."""
+    """Text that holds the address; None for the client's address."""
     networks: Mapping[int, Mapping[tuple[int, int], str]]
-    """By version, then mask (the longest first) and address."""
+    """Values by IP version, then mask (longest first) and network address."""
     ranges: tuple[tuple[int, int, str], ...]
-    """First address, last address, value; the later of two that overlap counts. IPv4 alone."""
+    """First and last address, and value (IPv4 only); the first range that matches is used."""
     default: str
     proxies: tuple[Network, ...]
-    """Clients that are believed in X-Forwarded-For."""
+    """Trusted proxies, whose X-Forwarded-For is used."""
     recursive: bool
-    """Whether the addresses in there are such clients in turn."""
+    """Whether trusted proxies in X-Forwarded-For are skipped too."""
     volatile: bool
 
 
@@ -63,11 +63,11 @@ class SplitClients:
 
     source: Template
     parts: tuple[tuple[int | None, str], ...]
-    """Up to which hash (exclusive) a value counts; None is the rest."""
+    """Upper bound of the hash (exclusive; None for the rest) and value."""
 
 
 MapVariable = Map | Geo | SplitClients
-"""What gives a variable its value, worked out when it is first asked for."""
+"""Defines a variable; evaluated on first use."""
 
 
 class Warn(Protocol):
@@ -75,25 +75,25 @@ class Warn(Protocol):
 
 
 class VariableBuilder(Protocol):
-    """A table that is being read."""
+    """Collects the lines of a `map {}`, `geo {}` or `split_clients {}` block."""
 
     name: str
-    """Of the variable, lower-case."""
+    """The variable's name, lower-case."""
 
     source: Template | None
-    """What the table is asked with."""
+    """The text to look up."""
     includes: bool
-    """Whether `include` is one of its lines."""
+    """Whether the block may contain `include`."""
 
     def entry(self, args: Args, warn: Warn) -> tuple[Any, ...]:
-        """Take one line: `args.name` and what follows it. Raises `ConfigError`.
+        """Add a line: `args.name` and the words that follow it. Raises `ConfigError`.
 
-        What is returned may hold variables and their names.
+        The result contains the templates and patterns of the line.
         """
         ...
 
     def finish(self, end: Place) -> MapVariable:
-        """The whole table. Raises `ConfigError`."""
+        """Complete the table. Raises `ConfigError`."""
         ...
 
 
@@ -104,7 +104,7 @@ def variable_name(args: Args, word: str) -> str:
 
 
 class MapBuilder:
-    """A `map` that is being read."""
+    """Builds a `Map`."""
 
     includes = True
 
@@ -172,7 +172,7 @@ def _pattern(args: Args, text: str) -> re.Pattern[str]:
 
 
 class GeoBuilder:
-    """A `geo` that is being read."""
+    """Builds a `Geo`."""
 
     includes = True
 
@@ -298,7 +298,7 @@ _WHOLE = 10_000
 
 
 class SplitClientsBuilder:
-    """A `split_clients` that is being read."""
+    """Builds a `SplitClients`."""
 
     includes = False
 

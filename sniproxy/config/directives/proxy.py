@@ -1,4 +1,4 @@
-"""nginx's http proxy module: what goes to an upstream, and how."""
+"""Directives of nginx's http proxy module."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ HSL = HTTP | SERVER | LOCATION
 
 @dataclass(frozen=True, slots=True)
 class ProxyPass:
-    """Where `proxy_pass` leads: a fixed address, or (with `template`) one made a request."""
+    """The target of `proxy_pass`: a fixed address or (if `template` is set) one per request."""
 
     url: str
     scheme: str
-    """`http` or `https`; "" while it depends on variables."""
+    """`http` or `https`; "" if it depends on variables."""
     address: Address | None
     template: Template | None
     file: str
@@ -78,7 +78,7 @@ class ProxyPass:
 
     @property
     def proxy_host(self) -> str:
-        """`$proxy_host`: name or address, with a port that isn't the scheme's own."""
+        """`$proxy_host`: host, and port unless it is the scheme's default."""
         if self.address is None:
             return ""
         if self.address.is_unix:
@@ -122,7 +122,7 @@ def http_version(args: Args) -> int:
 
 @dataclass(frozen=True, slots=True)
 class SetHeader:
-    """`proxy_set_header NAME VALUE`; an empty value keeps the header away."""
+    """`proxy_set_header NAME VALUE`; an empty value removes the field."""
 
     name: str
     value: Template
@@ -133,10 +133,10 @@ def set_header(args: Args) -> SetHeader:
 
 
 class LocalAddress(NamedTuple):
-    """An address of ours, for connections to the upstream."""
+    """Local address for connections to the upstream."""
 
     text: str
-    """As it was written."""
+    """As written."""
     host: str
     port: int
     """0 for any."""
@@ -144,13 +144,13 @@ class LocalAddress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """`proxy_bind`: where connections to the upstream come from."""
+    """`proxy_bind`."""
 
     address: Template
 
 
 def local_address(text: str) -> LocalAddress | None:
-    """`192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`; None for anything else."""
+    """Parse an address with optional port (`[2001:db8::1]:80`); None if invalid."""
     host, port = text, ""
     if text.startswith("["):
         host, closed, rest = text[1:].partition("]")
@@ -182,7 +182,7 @@ def bind(args: Args) -> Bind | None:
 
 
 def size_template(args: Args) -> Template:
-    """A size that variables may tell (`ngx_http_set_complex_value_size_slot`)."""
+    """A size that may contain variables (`ngx_http_set_complex_value_size_slot`)."""
     text = template(args)
     if text.is_constant and parse_size(text.source) is None:
         args.fail_directive("invalid value")
@@ -202,7 +202,7 @@ NEXT_UPSTREAM = (
 
 @settings("ngx_http_proxy_module")
 class Proxy(Settings):
-    """The proxy settings of one location."""
+    """The proxy settings of a location."""
 
     proxy_pass: ProxyPass | None = directive(
         LOCATION | LOCATION_IF | LIMIT_EXCEPT, proxy_pass, "hand requests to this server or group",
@@ -375,7 +375,7 @@ class Proxy(Settings):
     )
 
     def bind_location(self, location: str) -> Proxy:
-        """The same in the location of this name, which is where redirects are sent by default."""
+        """Fill in the default `proxy_redirect`: the upstream URL becomes this location's name."""
         target = self.proxy_pass
         if target is None or target.address is None:
             return self

@@ -1,4 +1,4 @@
-"""The table put together: every row, found by name and context."""
+"""The registry of all directives."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ BY_NAME = _index()
 
 
 def find(name: str, context: Context) -> Directive | None:
-    """The row of `name` that may stand in `context`, or None."""
+    """The directive `name` that is allowed in `context`, or None."""
     for row in BY_NAME.get(name, ()):
         if context in row.contexts:
             return row

@@ -1,4 +1,4 @@
-"""nginx's http rewrite module: what is decided before any handler, in the order it is written."""
+"""Directives of nginx's http rewrite module, executed in file order before any handler."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ ANYWHERE = SERVER | LOCATION | SERVER_IF | LOCATION_IF
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """`return CODE [TEXT|URL]`; a URL alone is a 302."""
+    """`return CODE [TEXT|URL]`; a URL alone means 302."""
 
     status: int
     text: Template | None
-    """None where the built-in page is meant."""
+    """None for the built-in page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Set:
     """`set $NAME VALUE`."""
 
     name: str
-    """Lower-case, without the dollar."""
+    """Lower-case, without the dollar sign."""
     value: Template
 
 
@@ -62,35 +62,35 @@ class Substitution:
 
     pattern: re.Pattern[str]
     path: Template
-    """The replacement up to its first `?`; all of it for a redirect."""
+    """The replacement up to the first `?`; for a redirect all of it."""
     args: Template | None
-    """What stands behind that `?`."""
+    """The part after that `?`."""
     keeps_args: bool
-    """Whether the request's arguments are added: no `?` at the replacement's end."""
+    """Whether the request's arguments are appended (the replacement does not end in `?`)."""
     redirect: int | None
-    """The status of a redirect to the replacement."""
+    """Status of the redirect, None if it is none."""
     stops: bool
-    """Whether no statement follows (`last`, `break`, a redirect)."""
+    """Whether it ends the processing of statements (`last`, `break`, redirects)."""
     breaks: bool
-    """Whether the location stays (`break`)."""
+    """Whether no new location is searched (`break`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What stands in the parentheses of `if`."""
+    """The condition of an `if`."""
 
     operator: str
-    """"" for a value that is neither empty nor `0`; `=`, `~`, `~*`, `-f` …"""
+    """"" tests for neither empty nor `0`; else `=`, `~`, `~*`, `-f` …"""
     negated: bool
     value: Template
-    """The variable, or the name of a file."""
+    """The variable, or the file name."""
     operand: Template | None = None
     pattern: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class If:
-    """`if (CONDITION) { … }`: what stands inside is a location of its own."""
+    """`if (CONDITION) { … }`; the settings inside form a location of their own."""
 
     condition: Condition
     location: Location
@@ -223,7 +223,7 @@ def _statement(name: str, kind: Any, doc: str, **rest: Any) -> Directive:
 
 @settings(MODULE)
 class Rewrite(Settings):
-    """The rewrite directives of one level, as they are written."""
+    """The rewrite directives of a level in file order."""
 
     statements: tuple[Statement, ...] = sequence(
         _statement("return", return_statement, "answer at once with a status, a text or a redirect",

@@ -1,4 +1,4 @@
-"""nginx's http ssl module: TLS towards clients."""
+"""Directives of nginx's http ssl module: TLS towards clients."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _MIN_SHARED_CACHE = 8 * 4096
 
 
 def session_cache(args: Args) -> str:
-    """`off`, `none`, `builtin[:SIZE]`, `shared:NAME:SIZE`, or two of them.
+    """Parse `off`, `none`, `builtin[:SIZE]`, `shared:NAME:SIZE`, or two of them.
 
-    What it comes to here: `off`, `none`, or `builtin` for whatever keeps sessions.
+    Returns `off`, `none`, or `builtin` for any cache that stores sessions.
     """
     chosen = None
     for word in args.words:
@@ -68,7 +68,7 @@ def ocsp(args: Args) -> str:
 
 @settings("ngx_http_ssl_module")
 class Ssl(Settings):
-    """The TLS settings of one server."""
+    """The TLS settings of a server."""
 
     ssl_certificate: tuple[str, ...] = directive(
         HTTP | SERVER, string,
@@ -184,11 +184,11 @@ class Ssl(Settings):
 
     @property
     def has_context(self) -> bool:
-        """Whether handshakes may come to this server."""
+        """Whether the server has a certificate or rejects handshakes."""
         return bool(self.ssl_certificate) or self.ssl_reject_handshake
 
     def pairs(self) -> list[tuple[Template, Template]]:
-        """Certificates and their keys. One variable in them makes templates of them all.
+        """The certificate and key templates; if any has a variable, all are treated as templates.
 
         Raises `ScriptError`.
         """

@@ -1,7 +1,7 @@
-"""nginx's directives that sniproxy does not know yet, or refuses: each by name, none ignored.
+"""nginx directives that sniproxy does not support: using one is an error.
 
-All of nginx 1.31's standard modules that have no row elsewhere. A row that begins to work moves
-to the settings class of its module.
+Lists all directives of nginx 1.31's standard modules that are not declared elsewhere. Once a
+directive is implemented it moves to the settings class of its module.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .slots import ignore
 HS = HTTP | SERVER
 HSL = HTTP | SERVER | LOCATION
 
-# Module, status, what it is for or why not; then contexts, arguments, names (blocks with `{`).
+# Module, status, description or reason; then contexts, arity, names (blocks end in `{`).
 _Module = tuple[str, Status, str, tuple[tuple[Context, Arity, str], ...]]
 
 _TABLE: tuple[_Module, ...] = (
@@ -291,7 +291,7 @@ _TABLE: tuple[_Module, ...] = (
     )),
 )  # fmt: skip
 
-# Names that stand in `mail {}` and `stream {}` alone, so are not allowed anywhere else.
+# Names that are allowed only inside `mail {}` and `stream {}`.
 _INSIDE_OF_REFUSED = (
     "auth_http auth_http_timeout auth_http_header auth_http_pass_client_cert protocol timeout "
     "max_errors imap_client_buffer imap_capabilities imap_auth pop3_capabilities pop3_auth "

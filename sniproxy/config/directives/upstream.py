@@ -1,4 +1,4 @@
-"""nginx's http upstream module: `upstream NAME { server …; }`."""
+"""Directives of nginx's http upstream module and its balancing modules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KEEPALIVE = "ngx_http_upstream_keepalive_module"
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """One `server` of a group."""
+    """A `server` of an upstream group."""
 
     address: Address
     weight: int = 1
@@ -78,7 +78,7 @@ class Keepalive:
 
     connections: int
     local: bool = False
-    """Whether each location that uses the group keeps connections of its own."""
+    """Whether each location using the group has its own connection pool."""
 
 
 def keepalive(args: Args) -> Keepalive:
@@ -91,7 +91,7 @@ def keepalive(args: Args) -> Keepalive:
 
 
 class Method(enum.Enum):
-    """How a group chooses, where it isn't in turn."""
+    """Load-balancing methods other than round robin."""
 
     LEAST_CONN = "least_conn"
     IP_HASH = "ip_hash"
@@ -103,15 +103,15 @@ class Method(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Balancing:
-    """The balancing method of a group."""
+    """The load-balancing method of a group."""
 
     method: Method
     key: Template | None = None
-    """What `hash` looks at."""
+    """The key of `hash`."""
 
     @property
     def has_backups(self) -> bool:
-        """Whether a `server` below may be a backup."""
+        """Whether `backup` servers are allowed."""
         return self.method is Method.LEAST_CONN
 
 
@@ -148,7 +148,7 @@ _PAGE_SIZE = 4096
 
 
 def zone(args: Args) -> str:
-    """The name of a zone that the workers of nginx would share."""
+    """Name of a shared memory zone."""
     name = args.first
     if not name:
         args.fail(f'invalid zone name "{name}"')
@@ -163,7 +163,7 @@ def zone(args: Args) -> str:
 
 @settings(MODULE)
 class UpstreamGroup(Settings):
-    """The directives inside `upstream {}`."""
+    """Settings of an `upstream {}` block."""
 
     server: tuple[PeerSettings, ...] = directive(
         UPSTREAM, upstream_server, "one peer of the group",
@@ -179,7 +179,7 @@ class UpstreamGroup(Settings):
         _method("random", random, "a peer by chance; `two` takes the less busy of two",
                 arity=between(0, 2)),
     )  # fmt: skip
-    """The last one counts."""
+    """The last one takes effect."""
     zone: str | None = directive(
         UPSTREAM, zone, "memory that nginx's workers share", arity=between(1, 2),
         repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
