@@ -1,7 +1,8 @@
-"""nginx's access phase: addresses, passwords and subrequests decide who gets an answer.
+"""nginx's access phase: addresses, passwords and subrequests decide about access.
 
-`satisfy all`: the first check that refuses answers. `satisfy any`: one check that lets the
-request in is enough; else 401 beats 403. A check that has nothing to say is none.
+With `satisfy all` the first check that denies access determines the response. With
+`satisfy any` one check that grants access is enough; otherwise 401 takes precedence over 403.
+Checks that are not configured do not count.
 """
 
 from __future__ import annotations
@@ -21,35 +22,35 @@ from ..variables.core import basic_credentials
 from .auth_basic import find_user, is_slow, verify_password
 
 OK = 0
-"""What a check says that lets a request in."""
+"""The status of a check that grants access."""
 FORBIDDEN, UNAUTHORIZED = 403, 401
 FORBIDDEN_BY_RULE = "access forbidden by rule"
 
 
 @dataclass(frozen=True, slots=True)
 class AccessResult:
-    """What a check says: `ALLOWED`, or a status and the fields that go with it."""
+    """Result of a check: `OK`, or a status with response header fields."""
 
     status: int
     headers: tuple[Header, ...] = ()
 
 
 Subrequest = Callable[[str], Awaitable[tuple[Response, Facts]]]
-"""Asks another place of the same server, and tells what it has answered."""
+"""Runs a subrequest for a URI; returns its response and state."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessPhase:
-    """All checks of one location."""
+    """The access checks of a location."""
 
     said: Access
     conf_prefix: str
-    """Where names of password files start from."""
+    """Directory that names of password files are relative to."""
 
     async def refusal(
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
     ) -> Special | None:
-        """What is answered instead; None where the request may go on."""
+        """The response that denies access, or None if access is granted."""
         said = self.said
         any_is_enough = said.satisfy == "any"
         refused: AccessResult | None = None
@@ -161,12 +162,12 @@ class AccessPhase:
 
 
 def access_phase(said: Access, conf_prefix: str) -> AccessPhase | None:
-    """The checks of a location; None where there are none."""
+    """The checks of a location, or None if nothing is restricted."""
     return AccessPhase(said, conf_prefix) if said.says_something else None
 
 
 def match_rule(rules: Sequence[Rule], client: str) -> Rule | None:
-    """The first rule that speaks of the address `client` (`unix:` over a UNIX socket)."""
+    """The first rule for the address `client` (`unix:` for UNIX sockets), or None."""
     address = parse_ip(client)
     for rule in rules:
         if rule.network is None:
@@ -178,7 +179,7 @@ def match_rule(rules: Sequence[Rule], client: str) -> Rule | None:
 
 
 def set_auth_variables(wanted: Sequence[AuthRequestSet], asked: Facts, facts: Facts) -> None:
-    """Note what `auth_request_set` wants of the subrequest `asked`."""
+    """Set the `auth_request_set` variables from the subrequest `asked`."""
     values = lookup(asked)
     for one in wanted:
         facts.variables[one.name] = one.value.render(values)

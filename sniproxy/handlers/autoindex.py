@@ -35,7 +35,7 @@ _MEDIA_TYPES = {
 
 
 def autoindex_response(directory: str, facts: Facts, log: ConnectionLog) -> Outcome:
-    """The list of `directory`, whose name ends in a slash."""
+    """List `directory`, whose name ends in a slash."""
     files = facts.location.files
     callback = ""
     if files.autoindex_format == "jsonp":
@@ -116,22 +116,22 @@ _UNITS: Final = (("G", 1024**3, 1024**3), ("M", 1024**2, 1024**2), ("K", 1024, 1
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a folder."""
+    """A directory entry."""
 
     name: str
     kind: Literal["directory", "file", "other"]
     modified: int
-    """POSIX time, seconds."""
+    """POSIX time in seconds."""
     size: int
 
 
 def sort_entries(entries: Iterable[Entry]) -> list[Entry]:
-    """Folders first, then by the bytes of their names."""
+    """Directories first, then by name."""
     return sorted(entries, key=lambda entry: (entry.kind != "directory", entry.name))
 
 
 def _html(path: str, entries: Sequence[Entry], *, exact_size: bool, offset: int) -> str:
-    """A page; times are `offset` seconds ahead of UTC."""
+    """The listing as HTML; times are shifted by `offset` seconds from UTC."""
     title = f"Index of {escape_html(path)}"
     lines = [
         "<html>",
@@ -153,7 +153,7 @@ def _html_line(entry: Entry, exact_size: bool, offset: int) -> str:
     if width > _NAME_WIDTH:
         shown = escape_html(name[: _NAME_WIDTH - 3]) + "..&gt;"
     else:
-        # No slash where the name takes all the place.
+        # nginx omits the slash if the name fills the column.
         behind = slash if width < _NAME_WIDTH else ""
         shown = escape_html(name) + behind
         width += len(behind)
@@ -175,12 +175,12 @@ def _format_size(size: int) -> str:
 
 
 def _json(entries: Sequence[Entry]) -> str:
-    """A list of objects."""
+    """The listing as a JSON array."""
     return "[" + ",".join([_json_object(entry) for entry in entries]) + "\r\n]"
 
 
 def _jsonp(entries: Sequence[Entry], callback: str) -> str:
-    """The same handed to a function."""
+    """The listing as a call of a JavaScript function."""
     return f"/* callback */\r\n{callback}({_json(entries)});"
 
 
@@ -193,7 +193,7 @@ def _json_object(entry: Entry) -> str:
 
 
 def _xml(entries: Sequence[Entry]) -> str:
-    """A list of elements."""
+    """The listing as XML."""
     lines = ['<?xml version="1.0"?>', "<list>", *map(_xml_element, entries), "</list>", ""]
     return "\r\n".join(lines)
 

@@ -27,7 +27,7 @@ from ..logs.error import ConnectionLog
 from ..message import Level, Response
 
 STATUSES = frozenset((502, 504))
-"""500 is our own side's failure: its lines name keys and their files."""
+"""Not 500: its log lines may name private key files."""
 
 ERROR_DETAIL_REFUSED = (
     '"error_detail" tells nothing to a client that is neither on a loopback nor on a private'
@@ -52,7 +52,7 @@ LOCAL = _networks(
 
 
 def is_local(address: str) -> bool:
-    """Whether a client's address is of this machine or of a private network.
+    """Whether the client is on this machine or a private network.
 
     `address` is `Connection.client_address`: without port, `unix:` for a UNIX socket.
     """
@@ -68,10 +68,10 @@ _QUALITY = re.compile(r"q\s*=\s*(0(?:\.\d*)?|1(?:\.0*)?)", re.IGNORECASE)
 
 
 def negotiate_media_type(accept: str) -> str:
-    """The media type of ours that an Accept field (RFC 9110, section 12.5.1) likes best.
+    """Choose between HTML, JSON and plain text by the Accept field (RFC 9110, section 12.5.1).
 
-    Text for people who say nothing or anything (`*/*`, as curl does). Of two that are liked
-    alike the one that is named has it, and then the first.
+    Plain text is the default, also for `*/*` (curl). With equal quality, a type that is named
+    explicitly is preferred, then the first.
     """
     best, most = _TEXT, (0.0, False)
     for media_range in accept.split(","):
@@ -84,7 +84,7 @@ def negotiate_media_type(accept: str) -> str:
 
 
 def _quality(parameters: list[str]) -> float:
-    """1 where there is no `q`, 0 for one that cannot be read."""
+    """The value of `q`: 1 if missing, 0 if invalid."""
     for parameter in parameters:
         if parameter.partition("=")[0].rstrip() == "q":
             match = _QUALITY.fullmatch(parameter)
@@ -95,11 +95,10 @@ def _quality(parameters: list[str]) -> float:
 def with_detail(
     page: Response, lines: tuple[str, ...], facts: Facts, log: ConnectionLog
 ) -> Response:
-    """nginx's own `page` of a failed upstream, with what is known of the failure's `lines`.
+    """Add the log `lines` of a failure and their explanation to nginx's error `page`.
 
-    It holds these lines and what `knowledge` has for them, nothing else of the request, the
-    configuration or the upstream. Status and headers stay, but for Content-Type and -Length. A
-    client that is not near gets `page`, and the log tells so once a connection.
+    Status and header fields are unchanged except for Content-Type and Content-Length. Clients that
+    are not local get `page`; this is logged once per connection.
     """
     if page.status not in STATUSES:
         return page
@@ -131,19 +130,19 @@ NO_EXPLANATION = "No cause of this is known. The line stands in the error log, t
 
 @dataclass(frozen=True, slots=True)
 class FailureDetail:
-    """Lines, and what they mean."""
+    """Log lines of a failure and their explanations."""
 
     lines: tuple[str, ...]
-    """The one that decided is the last."""
+    """The last line is the failure that determined the status."""
     groups: tuple[Group, ...]
-    """One of each meaning, the one that decided first; what is only a consequence comes last."""
+    """One group per meaning, beginning with the last line; mere consequences come last."""
 
     @classmethod
     def from_log_lines(cls, lines: Sequence[str]) -> FailureDetail:
         found = Groups()
         for line in lines:
             found.feed(line)
-            found.flush()  # none goes on in the next
+            found.flush()  # lines are complete records
         by_sign: dict[str, Group] = {}
         for group in reversed(list(found)):
             by_sign.setdefault(group.sign.name, group)
@@ -152,9 +151,9 @@ class FailureDetail:
 
 
 def text_page(status: str, server: str, detail: FailureDetail) -> bytes:
-    """`502 Bad Gateway`, and what `sniproxy explain` says; UTF-8.
+    """The page as plain text in UTF-8: the explanations of `sniproxy explain`.
 
-    It has the line in it: lines stand apart where there are several, or where it says nothing.
+    These quote their log line, so lines are listed only if there are several or no explanation.
     """
     parts = [f"{status}\n{server}\n"]
     if len(detail.lines) > 1 or not detail.groups:
@@ -195,7 +194,7 @@ STYLE = """\
 
 
 def html_page(page: bytes, detail: FailureDetail) -> bytes:
-    """nginx's own page with a block at the end of its body; ASCII."""
+    """nginx's page with the explanation appended to its body; ASCII."""
     head, in_head, rest = page.partition(b"</head>")
     body, in_body, end = rest.rpartition(b"</body>")
     block = "\n".join(_block(detail)) + "\n"

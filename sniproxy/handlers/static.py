@@ -1,7 +1,7 @@
-"""Files below `root` or `alias`: what answers where no other handler does.
+"""Serve static files below `root` or `alias`, the default content handler.
 
-nginx's index, autoindex and static modules, one after the other: a path that ends in a slash
-is its folder's index file, another one is a file, or a folder that lacks its slash.
+Combines nginx's index, autoindex and static modules: a path with a trailing slash is served by
+an index file of the directory; another path is a file, or a directory to redirect to.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ METHODS = ("GET", "HEAD", "POST")
 
 
 class StaticHandler:
-    """Answers with files."""
+    """The content handler for files."""
 
     reads_body = False
     streams_body = False
@@ -51,7 +51,7 @@ class StaticHandler:
 
 
 def map_uri_to_path(facts: Facts, log: ConnectionLog) -> str | None:
-    """The name of the file that the path stands for; None, and a line, where there is none."""
+    """The file name for the URI; None, with a log line, if the `alias` does not apply."""
     name = file_name(facts, lookup(facts))
     if name is None:
         text = (
@@ -112,7 +112,7 @@ def _response(file: OpenFile, files: Files, facts: Facts, log: ConnectionLog) ->
 
 
 def _index(directory: str, facts: Facts, log: ConnectionLog) -> Outcome | None:
-    """The index file of a folder; None where it has none of them."""
+    """The index file of a directory, or None if it has none."""
     files = facts.location.files
     values: Lookup = lookup(facts)
     directory_seen = False
@@ -144,7 +144,7 @@ def _index(directory: str, facts: Facts, log: ConnectionLog) -> Outcome | None:
 def _without_directory(
     directory: str, index: str, files: Files, log: ConnectionLog
 ) -> Special | None:
-    """What a missing index file comes to where its folder is not there either."""
+    """The response if the index file is missing because the directory is."""
     checked = directory[:-1] if directory.endswith("/") and directory != "/" else directory
     try:
         status = stat_file(checked)

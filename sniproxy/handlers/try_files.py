@@ -1,4 +1,4 @@
-"""`try_files`: the phase between a location's choice and its handler."""
+"""`try_files`: a phase between location selection and content handler."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ from .static import map_uri_to_path
 
 
 def try_files(facts: Facts, log: ConnectionLog) -> Outcome | None:
-    """Look for the candidates: the first that is there becomes the path, and the handler goes on.
-
-    Else the fallback answers.
-    """
+    """Set the URI to the first file that exists and return None, or apply the fallback."""
     said = facts.location.files.try_files
     if said is None:
         return None
@@ -41,7 +38,7 @@ def try_files(facts: Facts, log: ConnectionLog) -> Outcome | None:
 
 
 def _strip_alias(name: str, rendered: bool, facts: Facts) -> str:
-    """`name` without the part that an `alias` stands for; nginx looks at variables alone."""
+    """Strip the part of `name` that an `alias` replaces; nginx does so only if it has variables."""
     replaced = facts.location.files.root.replaced
     if rendered and replaced and name.startswith(facts.uri[:replaced]):
         return name[replaced:]

@@ -1,4 +1,4 @@
-"""The table of statuses, and the pages that nginx makes itself."""
+"""HTTP statuses, and nginx's built-in error pages."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ SERVER: Final = f"nginx/{NGINX_VERSION}"
 
 @dataclass(frozen=True, slots=True)
 class StatusInfo:
-    """How nginx speaks of a status."""
+    """How nginx presents a status."""
 
     reason: str
-    """The words after the number in the status line; "" if nginx writes the number alone."""
+    """Reason phrase in the status line; "" if nginx sends the number alone."""
     title: str = ""
     """Title of the built-in page; "" if there is none."""
     remark: str = ""
-    """The second line of the page, for the inner statuses."""
+    """Second line of the page; nginx's internal statuses have one."""
     closes: bool = False
-    """Whether the connection is closed after nginx answers so on its own account."""
+    """Whether nginx closes the connection after a response of its own with this status."""
 
 
 def _one_text(words: str, closes: bool = False) -> StatusInfo:
@@ -86,27 +86,27 @@ _PADDING: Final = b"<!-- a padding to disable MSIE and Chrome friendly error pag
 
 
 def displayed_status(status: int) -> int:
-    """The status that a client sees: 400 for the inner 494 to 497."""
+    """The status sent to the client: 400 for nginx's internal statuses 494 to 497."""
     return 400 if status in _INTERNAL else status
 
 
 def reason(status: int) -> str:
-    """The words after the number; "" where nginx writes the number alone."""
+    """Reason phrase; "" if nginx sends the number alone."""
     return STATUSES.get(status, _UNKNOWN).reason
 
 
 def status_line(status: int) -> str:
-    """`404 Not Found`; a status without words keeps the space (`418 `)."""
+    """`404 Not Found`; without a reason phrase the space is kept (`418 `)."""
     return f"{displayed_status(status):03} {reason(status)}"
 
 
 def closes_connection(status: int) -> bool:
-    """Whether nginx closes a kept connection after it answered `status` on its own account."""
+    """Whether nginx closes the connection after responding with `status` itself."""
     return STATUSES.get(status, _UNKNOWN).closes
 
 
 def server_field(server_tokens: str) -> str:
-    """What `server_tokens` (`on`, `off` or `build`) lets a client see of the server."""
+    """The Server field for a value of `server_tokens` (`on`, `off` or `build`)."""
     return "nginx" if server_tokens == "off" else SERVER
 
 
@@ -117,10 +117,10 @@ def error_page(
     user_agent: str | None = None,
     msie_padding: bool = True,
 ) -> bytes:
-    """nginx's own page, `text/html`; b"" where it has none: an empty body without a type.
+    """nginx's built-in page as `text/html`; b"" if there is none.
 
-    With `msie_padding` the pages of errors (not of redirects) are padded to more than 512 bytes
-    for browsers that would else show a page of their own, told by the `user_agent`.
+    With `msie_padding`, error pages are padded to more than 512 bytes for browsers that would
+    otherwise show pages of their own, recognized by `user_agent`.
     """
     row = STATUSES.get(status, _UNKNOWN)
     if not row.title:

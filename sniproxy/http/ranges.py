@@ -1,4 +1,4 @@
-"""The Range field (RFC 9110, 14.2) as nginx reads it, and what it makes of a body (pure)."""
+"""Byte ranges (RFC 9110, section 14.2) as nginx parses and applies them."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ _BYTES: Final = "bytes="
 _RANGE: Final = re.compile(r" *(?:(?P<first>[0-9]+) *- *(?P<last>[0-9]*)|-(?P<suffix>[0-9]+)) *")
 
 Part = tuple[int, int]
-"""The first byte, and the one behind the last."""
+"""Offsets of the first byte and of the byte after the last."""
 
 
 class RangeNotSatisfiableError(ValueError):
-    """416: the field is no list of ranges, or none of them lies inside."""
+    """416: the Range field is invalid, or no range overlaps the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class RangeRules:
-    """`max_ranges`."""
+    """The `max_ranges` settings."""
 
     max_ranges: int
     reject_inefficient: bool
-    """Whether ranges are refused that take more than the whole would."""
+    """Whether to ignore ranges that add up to more than the complete body."""
 
 
 def requested_ranges(
     request: Request, length: int, modified: int | None, etag: str | None, rules: RangeRules
 ) -> tuple[Part, ...]:
-    """The parts that a request asks for of `length` bytes; none where it gets the whole.
+    """The requested parts of a body of `length` bytes; empty to send the complete body.
 
-    Raises `NotSatisfiable`.
+    Raises `RangeNotSatisfiableError`.
     """
     value = request.header("range")
     if value is None or len(value) <= len(_BYTES) or value[: len(_BYTES)].lower() != _BYTES:
@@ -55,7 +55,7 @@ def _is_same(if_range: str | None, modified: int | None, etag: str | None) -> bo
 
 
 def parse_ranges(text: str, length: int, rules: RangeRules) -> tuple[Part, ...]:
-    """The parts in what follows `bytes=`; see `wanted_ranges`."""
+    """Parse the part of the field after `bytes=`; see `requested_ranges`."""
     parts: list[Part] = []
     position = -1
     while position < len(text):
@@ -100,13 +100,13 @@ def _is_efficient(parts: list[Part], length: int, rules: RangeRules) -> bool:
 
 
 def content_range(part: Part, length: int) -> str:
-    """`bytes 0-9/100`."""
+    """Format a Content-Range field: `bytes 0-9/100`."""
     return f"bytes {part[0]}-{part[1] - 1}/{length}"
 
 
 @dataclass(frozen=True, slots=True)
 class Multipart:
-    """Several parts of a body in one (`multipart/byteranges`)."""
+    """A `multipart/byteranges` body."""
 
     content_type: str
     pieces: tuple[bytes | Part, ...]
@@ -122,7 +122,7 @@ _boundary = itertools.count(1)
 
 
 def multipart(parts: tuple[Part, ...], length: int, content_type: str) -> Multipart:
-    """`parts` of a body of `length` bytes and that type."""
+    """Build a multipart body from `parts` of a body with the given length and type."""
     boundary = f"{next(_boundary):020}"
     type_line = f"Content-Type: {content_type}\r\n" if content_type else ""
     pieces: list[bytes | Part] = []

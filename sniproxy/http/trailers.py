@@ -1,4 +1,4 @@
-"""The lines behind the last chunk of an upstream's response (`proxy_pass_trailers`)."""
+"""Trailer fields of chunked upstream responses (`proxy_pass_trailers`)."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from . import fields
 
 
 class MalformedTrailersError(ValueError):
-    """Trailers that nginx refuses; `str(error)` is what it logs, at error."""
+    """Malformed trailers; `str()` is nginx's log message, at level error."""
 
 
 class TrailerReader:
-    """Reads header lines until the empty one."""
+    """Reads trailer lines up to the empty line."""
 
     def __init__(self, limit: int) -> None:
-        """`limit`: bytes that they may have with the empty line (`proxy_buffer_size`)."""
+        """`limit` is the maximum size in bytes, including the empty line (`proxy_buffer_size`)."""
         self.trailers: list[Header] = []
         self.done = False
         self.leftover = b""
-        """After the end: the bytes that follow."""
+        """Bytes after the trailers."""
         self.is_new = True
-        """Whether nothing was fed yet."""
+        """Whether no data was fed yet."""
         self._limit = limit
         self._pending = ""
         self._read = 0
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes received. Raises `BadTrailers` as early as nginx."""
+        """Process received data. Raises `MalformedTrailersError` as early as nginx."""
         self.is_new = False
         taken = data[: self._limit - self._read]
         self._read += len(taken)

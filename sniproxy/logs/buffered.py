@@ -1,4 +1,4 @@
-"""Access lines that are kept for a while before they go to their file (`buffer=`, `gzip`)."""
+"""Access log lines buffered in memory (`buffer=`, `flush=`, `gzip`)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .sinks import FileSink
 
 
 class BufferedSink:
-    """Gathers lines up to `size` bytes, no longer than `flush` seconds (None is any time).
+    """Buffers up to `size` bytes for up to `flush` seconds (None means no limit).
 
-    With `level` what is gathered is packed, each time as a member of its own: a file of such
-    members is one for gzip.
+    With a compression `level`, every flush writes a separate gzip member; concatenated members are
+    a valid gzip file.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class BufferedSink:
         self._level = level
         self._buffer = bytearray()
         self._generation = 0
-        """How many times the buffer was emptied."""
+        """Incremented whenever the buffer is emptied."""
 
     @property
     def settings(self) -> tuple[int, float | None, int | None]:
@@ -43,7 +43,7 @@ class BufferedSink:
         self._buffer += data
 
     def flush(self) -> None:
-        """Write what is there."""
+        """Write the buffered lines."""
         self._generation += 1
         if self._buffer:
             data = bytes(self._buffer)
@@ -51,7 +51,7 @@ class BufferedSink:
             self._write_bytes(data)
 
     def close(self) -> None:
-        """The file is somebody else's."""
+        """Flush; the file belongs to `Sinks`."""
 
     def _write_bytes(self, data: bytes) -> None:
         if self._level is not None:

@@ -1,4 +1,4 @@
-"""The error log: nginx's line, its level, and the context that a connection adds to it."""
+"""The error log: nginx's line format, levels, and the context that a connection adds."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from ..message import Failure, Header, Level, first_header
 from .sinks import Sink, StderrSink
 
 MAX_ERROR_LINE = 2048
-"""Bytes of a whole line with its LF (NGX_MAX_ERROR_STR)."""
+"""Maximum length of a line in bytes, including the line feed (NGX_MAX_ERROR_STR)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogTarget:
-    """A sink and the least severe level that it takes."""
+    """A sink and the least severe level that is written to it."""
 
     sink: Sink
     level: Level
 
     def write(self, level: Level, line: str) -> None:
-        """Write a line of `level`, which this target takes."""
+        """Write a line; `level` is known to be enabled."""
         self.sink.write(line)
 
 
 class ErrorLog:
-    """The targets of one level's `error_log` directives."""
+    """The targets of the `error_log` directives of one configuration level."""
 
     __slots__ = ("is_on_stderr", "level", "targets")
 
     def __init__(self, targets: Sequence[LogTarget]) -> None:
         self.targets = tuple(targets)
         self.level = max((target.level for target in targets), default=Level.EMERG)
-        """The least severe level that any target takes: nothing below it need be formatted."""
+        """The least severe level of any target; less severe messages need not be formatted."""
         self.is_on_stderr = any(isinstance(target.sink, StderrSink) for target in targets)
 
     def write(self, level: Level, text: str, connection: int | None = None) -> None:
-        """Write `text`, which has its context already, as one line."""
+        """Write one line; `text` already contains its context."""
         if level <= self.level:
             self.write_line(level, error_line(level, text, connection))
 
     def write_line(self, level: Level, line: str) -> None:
-        """Write a line that is whole."""
+        """Write a complete line."""
         for target in self.targets:
             if level <= target.level:
                 target.write(level, line)
 
 
 def error_line(level: Level, text: str, connection: int | None = None) -> str:
-    """`2024/07/15 17:14:08 [error] 245105#0: *1 TEXT` with its line feed, cut as nginx cuts it."""
+    """Format `2024/07/15 17:14:08 [error] 245105#0: *1 TEXT`, truncated as in nginx."""
     now = time.strftime("%Y/%m/%d %H:%M:%S")
     number = "" if connection is None else f"*{connection} "
     line = f"{now} [{level.word}] {os.getpid()}#{threading.get_native_id()}: {number}{text}"
@@ -59,10 +59,10 @@ def error_line(level: Level, text: str, connection: int | None = None) -> str:
 
 
 class ConnectionLog:
-    """What the lines of one client connection say beside their message.
+    """The log of a client connection: adds context to each message (`ngx_log_t` and its handler).
 
-    nginx's `ngx_log_t` with its handler: the phases set `action`, the walk sets the rest as it
-    learns it, and a line prints what is known by then.
+    `action` and the other attributes are updated as the request is processed; a line shows what is
+    known at that time.
     """
 
     __slots__ = (
@@ -83,18 +83,18 @@ class ConnectionLog:
         self.number = number
         self.client = client
         self.listening = listening
-        """The address listened on; lines show it until a request has come."""
+        """The address listened on, shown until there is a request."""
         self.action = ""
         self.server_name: str | None = None
-        """The first name of the server chosen, once there is a request."""
+        """The first name of the virtual server; None before there is a request."""
         self.request_line = ""
         self.headers: Sequence[Header] = ()
         self.subrequest = ""
-        """The path of a request inside the request."""
+        """The URI of the subrequest, "" if there is none."""
         self.upstream = ""
 
     def for_subrequest(self, uri: str) -> ConnectionLog:
-        """The log of a request inside this one, for another path."""
+        """The log of a subrequest."""
         log = ConnectionLog(self.error_log, self.number, self.client, self.listening)
         log.action = self.action
         log.server_name = self.server_name
@@ -104,7 +104,7 @@ class ConnectionLog:
         return log
 
     def next_request(self) -> None:
-        """Forget the last request, on a connection that is kept."""
+        """Reset the request's context, on a keep-alive connection."""
         self.server_name = None
         self.request_line = ""
         self.headers = ()
@@ -115,20 +115,20 @@ class ConnectionLog:
             self.error_log.write(level, message + self.context(), self.number)
 
     def write_no_context(self, level: Level, message: str) -> None:
-        """Write a line that has the connection's number and nothing else of the context."""
+        """Write a line with the connection number but no other context."""
         self.error_log.write(level, message, self.number)
 
     def write_failure(self, failure: Failure) -> None:
         self.write(failure.level, failure.message)
 
     def write_and_return(self, failure: Failure) -> str:
-        """Write the line of a failure, and return it whether a log takes it or not."""
+        """Log a failure; returns the line even if no target takes it."""
         line = error_line(failure.level, failure.message + self.context(), self.number)
         self.error_log.write_line(failure.level, line)
         return line.removesuffix("\n")
 
     def context(self) -> str:
-        """` while ACTION, client: …, server: …, request: "…", …`."""
+        """The context: ` while ACTION, client: …, server: …, request: "…", …`."""
         parts = [f" while {self.action}" if self.action else "", f", client: {self.client}"]
         if self.server_name is None:
             parts.append(f", server: {self.listening}")

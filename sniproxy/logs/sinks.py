@@ -1,4 +1,4 @@
-"""Where lines end up: files opened for appending, and standard error."""
+"""Destinations of log lines: files opened for appending, and standard error."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..message import ConfigError
 
 
 class Sink(Protocol):
-    """Takes whole lines."""
+    """Accepts complete lines."""
 
     def write(self, line: str) -> None: ...
 
 
 class FileSink:
-    """A file opened for appending; every line is one write."""
+    """A file opened for appending; every line is written by one system call."""
 
     def __init__(self, path: str, mode: int = 0o644) -> None:
         self.path = path
@@ -35,19 +35,19 @@ class FileSink:
         self.write_bytes(line.encode("latin-1", "replace"))
 
     def write_bytes(self, data: bytes) -> None:
-        """Write bytes as they are."""
-        # nginx too drops a line that does not fit on the disk.
+        """Write bytes unchanged."""
+        # nginx ignores errors too, such as a full disk.
         with contextlib.suppress(OSError):
             os.write(self._descriptor, data)
 
     def reopen(self) -> None:
-        """Open the path again, for a log that was moved away (`USR1`)."""
+        """Open the path again after the log file was renamed (SIGUSR1)."""
         fresh = self._open()
         os.dup2(fresh, self._descriptor, inheritable=False)
         os.close(fresh)
 
     def redirect_fd(self, descriptor: int) -> None:
-        """Let the file have what is written to `descriptor`."""
+        """Redirect `descriptor` to the file."""
         os.dup2(self._descriptor, descriptor)
 
     def close(self) -> None:
@@ -55,10 +55,10 @@ class FileSink:
 
 
 class StderrSink:
-    """Standard error, as it is when the line is written."""
+    """Standard error, looked up whenever a line is written."""
 
     def write(self, line: str) -> None:
-        # The text layer would write a line in pieces between those of other processes.
+        # The text layer could split a line, interleaving it with those of other processes.
         try:
             sys.stderr.buffer.write(line.encode("latin-1", "replace"))
             sys.stderr.buffer.flush()
@@ -69,28 +69,28 @@ class StderrSink:
 
 
 class Flushable(Protocol):
-    """What lies between lines and a file, or leads elsewhere."""
+    """A sink that buffers lines or holds a socket."""
 
     def flush(self) -> None:
-        """Write what is kept back."""
+        """Write buffered lines."""
         ...
 
     def close(self) -> None:
-        """Be done with it."""
+        """Release resources."""
         ...
 
 
 class Sinks:
-    """Every sink of one running configuration, one a path."""
+    """All sinks of a running configuration, one per path."""
 
     def __init__(self) -> None:
         self.stderr: Sink = StderrSink()
         self._files: dict[str, FileSink] = {}
         self.flushables: list[Flushable] = []
-        """What is to be flushed before files are opened again or closed."""
+        """Sinks to flush before files are reopened or closed."""
 
     def file(self, path: str, mode: int = 0o644) -> FileSink:
-        """The sink of an absolute path; raises `ConfigError` in nginx's words."""
+        """The sink for an absolute path. Raises `ConfigError` if it cannot be opened."""
         if path not in self._files:
             self._files[path] = FileSink(path, mode)
         return self._files[path]
@@ -101,7 +101,7 @@ class Sinks:
             sink.reopen()
 
     def flush(self) -> None:
-        """Write what is kept back."""
+        """Write all buffered lines."""
         for held in self.flushables:
             held.flush()
 
@@ -116,7 +116,7 @@ class Sinks:
 
 
 class NullSinks(Sinks):
-    """All that is written goes nowhere, and no file is opened."""
+    """Discards everything; opens no files."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,10 +1,10 @@
-"""Contexts for certificates that are named by variables, one each, kept within bounds.
+"""Contexts for certificates whose file names contain variables, one per certificate.
 
-nginx puts such a certificate into the connection, and caches what it has loaded where
-`ssl_certificate_cache` or `proxy_ssl_certificate_cache` says so. The binding can give a chain
-to a context only: so a certificate has a context of its own here, and that is what is kept.
-Without a cache nginx reads the files for each connection; here it is asked whether they have
-changed, which comes to the same.
+nginx sets such a certificate on the connection, and caches loaded certificates if
+`ssl_certificate_cache` or `proxy_ssl_certificate_cache` is set. The Python binding can set a
+certificate chain on a context only, so each certificate has its own context, which is cached.
+Without a cache directive nginx reads the files for each connection; here they are reloaded
+if they changed, which has the same effect.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ..config.directives.tls import CacheRules
 from .certificates import DATA, CertificateSource
 
 MAX_UNCACHED = 128
-"""Contexts kept where the configuration sets no bound."""
+"""Maximum number of contexts if the configuration sets no limit."""
 
 Version = tuple[int, int, int]
-"""What tells one state of a file from the next: inode, time in nanoseconds, size."""
+"""Identifies the state of a file: inode, modification time in nanoseconds, size."""
 
 
 NO_CACHE = CacheRules(MAX_UNCACHED, math.inf, -1.0)
-"""`off`: the files are looked at each time."""
+"""`off`: check the files for changes each time."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class _Entry:
 
 
 class CertificateCache:
-    """Certificates and their keys → the context that has them."""
+    """Caches contexts by certificate sources."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class CertificateCache:
         rules: CacheRules = NO_CACHE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`make` is called with the sources that a context is asked for."""
+        """`make` creates the context for certificate sources."""
         self._make = make
         self._rules = rules
         self._clock = clock
         self._kept: OrderedDict[tuple[CertificateSource, ...], _Entry] = OrderedDict()
 
     def context(self, *sources: CertificateSource) -> SSL.Context:
-        """Raises what `make` raises: `ConfigError` where the certificate does not load."""
+        """The context for the sources. Raises `ConfigError` if a certificate cannot be loaded."""
         now = self._clock()
         kept = self._kept.get(sources)
         if kept is None:
@@ -94,7 +94,7 @@ def _versions(sources: Iterable[CertificateSource]) -> tuple[Version | None, ...
 
 
 def _version(value: str) -> Version | None:
-    """None for what is no file, or can not be read: then loading tells."""
+    """The file's version; None if it is not a file or unreadable (loading will report it)."""
     if value.startswith(DATA):
         return None
     try:

@@ -1,7 +1,7 @@
-"""`proxy_ssl_conf_command` and `ssl_conf_command`: OpenSSL's own configuration language.
+"""`proxy_ssl_conf_command` and `ssl_conf_command`: OpenSSL configuration commands.
 
-nginx hands the pairs to SSL_CONF_cmd, which the binding does not have; what a setter exists
-for is done here with the library's verdicts, and the rest of its commands is refused by name.
+nginx passes them to SSL_CONF_cmd, which the Python binding lacks. Commands with an equivalent
+function are executed here, with OpenSSL's error messages; others are rejected by name.
 Source: SSL_CONF_cmd(3), "supported configuration file commands".
 """
 
@@ -16,7 +16,7 @@ from . import openssl
 from .errors import NATIVE, Dialect, error_text
 
 Command = tuple[str, str]
-"""Name and value as they stand in the configuration."""
+"""Name and value as configured."""
 
 _BAD_VALUE = 0x0A000180
 _UNKNOWN_NAME = 0x0A000182
@@ -29,10 +29,10 @@ def apply(
     directive: str = "ssl_conf_command",
     dialect: Dialect = NATIVE,
 ) -> None:
-    """Carry out `commands` on `context`, in their order, after all other settings.
+    """Apply `commands` to `context` in order, after all other settings.
 
-    Raises ConfigError: `SSL_CONF_cmd("NAME", "VALUE") failed (SSL: …)` where OpenSSL refuses,
-    and words of ours, naming `directive`, for what the binding has no way to do.
+    Raises `ConfigError`: `SSL_CONF_cmd("NAME", "VALUE") failed (SSL: …)` if OpenSSL rejects a
+    command, or a message naming `directive` if the binding cannot execute it.
     """
     for name, value in commands:
         command = _COMMANDS.get(name.lower())
@@ -54,7 +54,7 @@ def apply(
 
 
 class _UnsupportedError(Exception):
-    """The library could, the binding can not; `str()` is what."""
+    """OpenSSL supports this but the binding does not; `str()` names it."""
 
 
 _VERSIONS = {
@@ -66,11 +66,11 @@ _VERSIONS = {
     "TLSv1.3": 0x0304,
 }
 _DATAGRAMS = ("DTLSv1", "DTLSv1.2")
-"""Accepted, and of no meaning to TLS."""
+"""Accepted by OpenSSL but irrelevant for TLS."""
 
 
 def _min_protocol(context: SSL.Context, value: str) -> bool:
-    # The library may have forgotten SSLv3; as a lower bound it is none then.
+    # OpenSSL may be built without SSLv3; as a lower bound it then means no bound.
     version = _VERSIONS.get("None" if value == "SSLv3" else value)
     if version is None:
         return value in _DATAGRAMS
@@ -88,13 +88,13 @@ def _text(setter: Callable[[SSL.Context, bytes], bool]) -> Callable[[SSL.Context
     return lambda context, value: setter(context, value.encode("latin-1"))
 
 
-# Options by name: their bit (SSL_OP_*), and whether naming one clears it. The bits are part of
-# OpenSSL's ABI since 3.0; the binding names a part of them only.
+# Options by name: the bit (SSL_OP_*), and whether setting the option clears it. The bits are
+# part of OpenSSL's ABI since 3.0; the binding exports only some of them.
 _OPTIONS = {
     "sessionticket": (1 << 14, True),
     "emptyfragments": (1 << 11, True),
     "bugs": (1 << 31 | 1 << 11 | 1 << 6 | 1 << 4, False),
-    "compression": (0, True),  # no release in use has a compression left
+    "compression": (0, True),  # no supported release has compression
     "serverpreference": (1 << 22, False),
     "noresumptiononrenegotiation": (1 << 16, False),
     "dhsingle": (0, False),
@@ -111,7 +111,7 @@ _OPTIONS = {
     "antireplay": (1 << 24, True),
     "extendedmastersecret": (1 << 0, True),
     "canames": (1 << 9, True),
-    "ktls": (0, False),  # the kernel gets no keys: nothing that a peer could see
+    "ktls": (0, False),  # concerns kernel TLS only, which peers cannot observe
     "ktlstxzerocopysendfile": (0, False),
     "txcertificatecompression": (1 << 32, True),
     "rxcertificatecompression": (1 << 33, True),
@@ -156,4 +156,4 @@ _UNSUPPORTED = frozenset(
         "recordpadding", "numtickets",
     )
 )  # fmt: skip
-"""OpenSSL's other commands."""
+"""Commands of OpenSSL that are not supported here."""

@@ -1,4 +1,4 @@
-"""As much of DER as certificates and sessions need: fields, one inside the other (pure).
+"""A minimal DER reader for certificates and sessions.
 
 Source: X.690, definite lengths only.
 """
@@ -13,25 +13,25 @@ INTEGER, OBJECT, UTC_TIME = 0x02, 0x06, 0x17
 
 
 class DERError(ValueError):
-    """The bytes are no DER, or end too early."""
+    """The data is not DER, or is truncated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A tag with its content."""
+    """A tag-length-value field."""
 
     tag: int
     content: bytes
     encoded: bytes
-    """Tag, length and content."""
+    """The complete field: tag, length and content."""
 
     def __iter__(self) -> Iterator[Field]:
-        """The fields inside. Raises NotDER."""
+        """The fields inside the content. Raises `DERError`."""
         return fields(self.content)
 
 
 def fields(data: bytes) -> Iterator[Field]:
-    """The fields of `data`, one after the other. Raises NotDER."""
+    """Iterate over the fields of `data`. Raises `DERError`."""
     position = 0
     while position < len(data):
         start, end = _content(data, position)
@@ -42,14 +42,14 @@ def fields(data: bytes) -> Iterator[Field]:
 
 
 def first(data: bytes) -> Field:
-    """The first field of `data`. Raises NotDER."""
+    """The first field of `data`. Raises `DERError`."""
     for field in fields(data):
         return field
     raise DERError("nothing is there")
 
 
 def object_name(content: bytes) -> str:
-    """The dotted numbers of an OBJECT IDENTIFIER."""
+    """The dotted form of an OBJECT IDENTIFIER."""
     arcs = []
     arc = 0
     for byte in content:
@@ -64,7 +64,7 @@ def object_name(content: bytes) -> str:
 
 
 def _content(data: bytes, position: int) -> tuple[int, int]:
-    """Where the content of the field at `position` starts and ends."""
+    """Start and end of the content of the field at `position`."""
     if data[position] & 0x1F == 0x1F or position + 2 > len(data):
         raise DERError("a tag of more than one byte, or no length")
     length = data[position + 1]

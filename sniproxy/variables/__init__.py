@@ -1,7 +1,7 @@
-"""nginx's variables: one row a variable, evaluated on the facts of a request.
+"""nginx's variables: one `Variable` each, evaluated on the state of a request.
 
-A variable reads `Facts` and nothing else; it has no effect and opens nothing. The rows are
-grouped by nginx module. `lookup` is what templates are rendered with.
+Evaluating a variable reads `Facts`; it performs no I/O except for looking at files. Variables
+are grouped by nginx module. `lookup` returns what templates are rendered with.
 """
 
 from .registry import definition_error, is_variable, lookup

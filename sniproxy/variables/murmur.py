@@ -1,4 +1,4 @@
-"""MurmurHash2, by which nginx's `split_clients` shares clients out."""
+"""MurmurHash2, the hash of nginx's `split_clients`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The variables of nginx's http proxy module."""
+"""Variables of nginx's http proxy module."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ VARIABLES = (
     ),
     Variable("proxy_port", lambda f: f.proxy_port, "port of `proxy_pass`", changeable=True),
     Variable(
-        "proxy_add_x_forwarded_for", _forwarded_for, "X-Forwarded-For with the client's address"
+        "proxy_add_x_forwarded_for",
+        _forwarded_for,
+        "X-Forwarded-For with the client's address appended",
     ),
 )

@@ -1,4 +1,4 @@
-"""All variables put together, and how a template finds one."""
+"""The registry of all variables, and the lookup that templates use."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from . import core, files, proxy, ssl, upstream
 from .maps import map_value
 from .variable import Variable
 
-# Variables of nginx modules that sniproxy lacks, and fields that nginx has as variables of their
-# own: none may be redefined.
+# Variables of nginx modules that sniproxy lacks, and fields that are variables of their own in
+# nginx. None of them may be redefined.
 _RESERVED_NAMES = """
     date_gmt date_local fastcgi_script_name gzip_ratio http2 http_cookie http_referer
     http_user_agent http_via http_x_forwarded_for limit_conn_status limit_req_status
@@ -33,7 +33,7 @@ VARIABLES: tuple[Variable, ...] = (
 )
 BY_NAME: dict[str, Callable[[Facts], str | None]] = {row.name: row.value for row in VARIABLES}
 _NOT_CHANGEABLE = frozenset(variable.name for variable in VARIABLES if not variable.changeable)
-# nginx lets all changeable variables be redefined; only `set $args` works in sniproxy.
+# nginx allows all changeable variables to be redefined; sniproxy supports `set $args` only.
 _ASSIGNABLE = frozenset({"args"})
 PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
     *core.PREFIXES,
@@ -56,8 +56,8 @@ def definition_error(name: str) -> str | None:
 
 
 def lookup(facts: Facts) -> Lookup:
-    """What templates are rendered with for one request."""
-    # No closure: one that knew itself would leave the facts to the garbage collector.
+    """The function that evaluates variables for one request."""
+    # Not a closure: one that refers to itself would keep `facts` alive until garbage collection.
     return partial(_value, facts)
 
 

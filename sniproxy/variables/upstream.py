@@ -1,4 +1,4 @@
-"""The variables of nginx's http upstream module: one value a try, joined by `, `."""
+"""Variables of nginx's http upstream module: one value per attempt, joined by `, `."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _each(value: Callable[[Try], str]) -> Callable[[Facts], str | None]:
 
 
 def _joined(tries: Sequence[Try], value: Callable[[Try], str]) -> str:
-    """One value a try, and a colon where another upstream begins."""
+    """One value per attempt, with a colon between the attempts of different upstreams."""
     text = value(tries[0])
     rest = iter(tries[1:])
     for one in rest:
@@ -36,7 +36,7 @@ def _time(value: Callable[[Try], float | None]) -> Callable[[Facts], str | None]
 
 
 def _handshake(value: Callable[[Handshake], str]) -> Callable[[Facts], str | None]:
-    """Of each try's handshake; `-` over a connection that was kept, and where it has none."""
+    """A value of each attempt's handshake; `-` without a handshake or on a reused connection."""
 
     def text(one: Try) -> str:
         return value(one.handshake()) or "-" if one.handshake is not None else "-"
@@ -45,7 +45,7 @@ def _handshake(value: Callable[[Handshake], str]) -> Callable[[Facts], str | Non
 
 
 def _verdict(handshake: Handshake) -> str:
-    """As `$ssl_client_verify`: `NONE`, `SUCCESS`, `FAILED:` and the reason."""
+    """Verification result, as in `$ssl_client_verify`: `NONE`, `SUCCESS` or `FAILED:REASON`."""
     if not handshake.protocol:
         return "-"
     if handshake.verified_name is None:
@@ -67,42 +67,62 @@ def _header(facts: Facts, name: str) -> str | None:
 
 
 VARIABLES = (
-    Variable("upstream_addr", _each(lambda t: t.address), "the peers tried"),
+    Variable("upstream_addr", _each(lambda t: t.address), "addresses of the peers tried"),
     Variable(
-        "upstream_status", _each(lambda t: "-" if t.status is None else str(t.status)), "statuses"
+        "upstream_status",
+        _each(lambda t: "-" if t.status is None else str(t.status)),
+        "response statuses of the peers",
     ),
-    Variable("upstream_connect_time", _time(lambda t: t.connect_time), "until connected, with TLS"),
-    Variable("upstream_header_time", _time(lambda t: t.header_time), "until the head was read"),
-    Variable("upstream_response_time", _time(lambda t: t.response_time), "until all was read"),
-    Variable("upstream_response_length", _each(lambda t: str(t.response_length)), "body bytes"),
-    Variable("upstream_bytes_sent", _each(lambda t: str(t.bytes_sent)), "bytes sent"),
-    Variable("upstream_bytes_received", _each(lambda t: str(t.bytes_received)), "bytes received"),
-    # Ours: what nginx does not tell of its handshakes.
+    Variable(
+        "upstream_connect_time",
+        _time(lambda t: t.connect_time),
+        "time to connect, including the TLS handshake",
+    ),
+    Variable(
+        "upstream_header_time", _time(lambda t: t.header_time), "time to receive the response head"
+    ),
+    Variable(
+        "upstream_response_time",
+        _time(lambda t: t.response_time),
+        "time to receive the complete response",
+    ),
+    Variable(
+        "upstream_response_length",
+        _each(lambda t: str(t.response_length)),
+        "response body sizes in bytes",
+    ),
+    Variable("upstream_bytes_sent", _each(lambda t: str(t.bytes_sent)), "bytes sent to the peers"),
+    Variable(
+        "upstream_bytes_received",
+        _each(lambda t: str(t.bytes_received)),
+        "bytes received from the peers",
+    ),
+    # Extensions: nginx has no variables for upstream handshakes.
     Variable(
         "upstream_ssl_server_name",
         _handshake(lambda h: h.server_name or ""),
-        "the SNI sent",
+        "server name sent (SNI)",
         changeable=True,
     ),
     Variable(
         "upstream_ssl_protocol",
         _handshake(lambda h: h.protocol),
-        "the protocol, `TLSv1.3`",
+        "TLS version, for example `TLSv1.3`",
         changeable=True,
     ),
     Variable(
-        "upstream_ssl_cipher", _handshake(lambda h: h.cipher), "the cipher chosen", changeable=True
+        "upstream_ssl_cipher", _handshake(lambda h: h.cipher), "negotiated cipher", changeable=True
     ),
     Variable(
         "upstream_ssl_session_reused",
         _handshake(_resumed),
-        "`r` for a resumed session",
+        "`r` if the session was resumed, else `.`",
         changeable=True,
     ),
     Variable(
         "upstream_ssl_verify",
         _handshake(_verdict),
-        "`SUCCESS`, `FAILED:reason`, `NONE`",
+        "result of certificate verification: `SUCCESS`, `FAILED:reason`, `NONE`",
         changeable=True,
     ),
 )

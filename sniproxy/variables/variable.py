@@ -1,4 +1,4 @@
-"""What a variable's row says."""
+"""The definition of a variable."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..facts import Facts
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`$name`: its value for a request, None where it has none, and what it is.
+    """A variable: its name, how to evaluate it, and a description.
 
-    A value may be empty: an access line shows that as nothing, and None as `-`.
+    A value may be empty or None; access logs show None as `-`.
     """
 
     name: str
@@ -23,5 +23,5 @@ class Variable:
 
 
 def seconds(value: float) -> str:
-    """As nginx prints times: three decimals."""
+    """Format a time as nginx does, with three decimals."""
     return f"{max(value, 0.0):.3f}"

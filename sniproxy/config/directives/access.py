@@ -86,29 +86,29 @@ class Access(Settings):
         *(
             Directive(name, HSLL, exactly(1), rule, doc, ACCESS, repeat=Repeat.APPENDED)
             for name, doc in (
-                ("allow", "let an address or a network in"),
-                ("deny", "keep an address or a network out"),
+                ("allow", "allow clients by address or network"),
+                ("deny", "deny clients by address or network"),
             )
         )
     )
     satisfy: str = directive(
-        HSL, one_of({"all": "all", "any": "any"}), "whether all checks of access count, or any",
+        HSL, one_of({"all": "all", "any": "any"}), "whether all access checks must succeed, or any",
         default="all", module=CORE,
     )  # fmt: skip
     auth_delay: float = directive(
-        HSL, time, "seconds that a refused password is thought over", default="0", module=CORE
+        HSL, time, "delay before a 401 response", default="0", module=CORE
     )
     auth_basic: Template | None = directive(
-        HSLL, text, "what a password is asked for; `off` asks for none", module=BASIC
+        HSLL, text, "realm of HTTP Basic authentication; `off` disables it", module=BASIC
     )
     auth_basic_user_file: Template | None = directive(
-        HSLL, text, "the file of names and passwords", module=BASIC
+        HSLL, text, "file of user names and password hashes", module=BASIC
     )
     auth_request: str = directive(
-        HSL, auth_request, "a path whose answer lets a request in", module=REQUEST
+        HSL, auth_request, "URI of a subrequest that decides about access", module=REQUEST
     )
     auth_request_set: tuple[AuthRequestSet, ...] = directive(
-        HSL, auth_request_set, "keep something of that answer in a variable",
+        HSL, auth_request_set, "set a variable from the auth_request response",
         arity=exactly(2), repeat=Repeat.APPENDED, module=REQUEST,
     )  # fmt: skip
 
@@ -143,7 +143,7 @@ DIRECTIVES = (
         LOCATION,
         at_least(1),
         limit_except,
-        "settings for all methods but these",
+        "settings for all methods except these",
         CORE,
         merge=Merge.NOT_INHERITED,
         opens_context=LIMIT_EXCEPT,

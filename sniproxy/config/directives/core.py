@@ -229,30 +229,36 @@ class CoreServer(Settings):
     """Server-level settings of the core module."""
 
     listen: tuple[Listen, ...] = directive(
-        SERVER, listen, "an address to answer on",
+        SERVER, listen, "address and port to listen on",
         arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
     server_name: tuple[tuple[ServerName, ...], ...] = directive(
-        SERVER, server_name, "the names that this server answers to",
+        SERVER, server_name, "names of the virtual server",
         arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
     client_header_timeout: float = directive(
-        HS, time, "seconds for a handshake, and for a request head", default="60s"
+        HS, time, "timeout for the TLS handshake and for reading a request head", default="60s"
     )
     client_header_buffer_size: int = directive(
-        HS, size, "bytes of the first buffer for a request head", default="1k"
+        HS, size, "size of the first buffer for a request head", default="1k"
     )
     large_client_header_buffers: tuple[int, int] = directive(
-        HS, buffers, "further buffers for a request head", arity=exactly(2), default="4 8k"
+        HS,
+        buffers,
+        "number and size of further buffers for a request head",
+        arity=exactly(2),
+        default="4 8k",
     )
     ignore_invalid_headers: bool = directive(
-        HS, flag, "whether header fields with odd names are dropped", default="on"
+        HS, flag, "ignore request header fields with invalid names", default="on"
     )
     underscores_in_headers: bool = directive(
-        HS, flag, "whether an underscore makes a field's name odd", default="off"
+        HS, flag, "allow underscores in header field names", default="off"
     )
-    merge_slashes: bool = directive(HS, flag, "whether doubled slashes count as one", default="on")
-    max_headers: int = directive(HS, number, "lines that a request head may have", default="1000")
+    merge_slashes: bool = directive(HS, flag, "merge adjacent slashes in the URI", default="on")
+    max_headers: int = directive(
+        HS, number, "maximum number of request header fields", default="1000"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,95 +297,91 @@ class CoreLocation(Settings):
     """Location-level settings of the core module."""
 
     error_page: tuple[ErrorPage, ...] = directive(
-        HSL | LOCATION_IF, error_page, "what answers in place of an error's page",
+        HSL | LOCATION_IF, error_page, "URI or redirect that replaces the page of an error",
         arity=at_least(2), repeat=Repeat.APPENDED,
     )  # fmt: skip
     recursive_error_pages: bool = directive(
-        HSL, flag, "whether the error of an error's page has a page too", default="off"
+        HSL, flag, "apply error_page to errors of error pages", default="off"
     )
     error_detail: bool = directive(
-        HSL, flag, "whether the page of an upstream's failure tells why, to clients nearby",
+        HSL, flag, "explain upstream failures on the error page, for local clients",
         default="off", extension=True,
     )  # fmt: skip
     absolute_redirect: bool = directive(
-        HSL, flag, "whether nginx's own redirects have scheme and host", default="on"
+        HSL, flag, "send redirects with scheme and host", default="on"
     )
     server_name_in_redirect: bool = directive(
-        HSL, flag, "whether the host in them is the server's first name", default="off"
+        HSL, flag, "use the first server_name in redirects", default="off"
     )
-    port_in_redirect: bool = directive(HSL, flag, "whether the port is in them", default="on")
-    msie_padding: bool = directive(
-        HSL, flag, "whether error pages are padded for some browsers", default="on"
-    )
+    port_in_redirect: bool = directive(HSL, flag, "include the port in redirects", default="on")
+    msie_padding: bool = directive(HSL, flag, "pad error pages for MSIE and Chrome", default="on")
     internal: bool = directive(
-        LOCATION, flag_present, "answer internal redirects only",
+        LOCATION, flag_present, "allow internal requests only",
         arity=exactly(0), repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
 
     resolver: ResolverSettings | None = directive(
-        HSL, resolver, "name servers for the hosts that variables name", arity=at_least(1)
+        HSL, resolver, "DNS servers for host names in variables", arity=at_least(1)
     )
-    resolver_timeout: float = directive(
-        HSL, time, "seconds that a host may take to be looked up", default="30s"
-    )
+    resolver_timeout: float = directive(HSL, time, "DNS lookup timeout", default="30s")
 
     client_max_body_size: int = directive(
-        HSL, offset, "bytes that a request body may have; 0 is no limit", default="1m"
+        HSL, offset, "maximum request body size; 0 means unlimited", default="1m"
     )
     client_body_buffer_size: int = directive(
-        HSL, size, "bytes of a request body kept in memory", default="8k"
+        HSL, size, "size of the request body kept in memory", default="8k"
     )
     client_body_in_file_only: int = directive(
         HSL, one_of({"off": NOT_ONLY, "on": KEEP, "clean": CLEAN}),
-        "whether all request bodies go to files, to stay or not", default="off",
+        "save request bodies to files; `clean` removes them afterwards", default="off",
     )  # fmt: skip
     client_body_temp_path: tuple[str, tuple[int, ...]] | None = directive(
-        HSL, temp_path, "the folder of these files; else the system's own for such files",
+        HSL, temp_path, "directory for request body files; by default the system's",
         arity=between(1, 4),
     )  # fmt: skip
     client_body_timeout: float = directive(
-        HSL, time, "seconds between two reads of a request body", default="60s"
+        HSL, time, "timeout between two reads of a request body", default="60s"
     )
     send_timeout: float = directive(
-        HSL, time, "seconds between two writes to the client", default="60s"
+        HSL, time, "timeout between two writes to the client", default="60s"
     )
     keepalive_timeout: tuple[float, float | None] = directive(
-        HSL, keepalive_timeout, "seconds that an idle connection is kept",
+        HSL, keepalive_timeout, "timeout of idle keep-alive connections",
         arity=between(1, 2), default="75s",
     )  # fmt: skip
     lingering_close: int = directive(
         HSL, one_of({"off": NEVER, "on": IF_UNREAD, "always": ALWAYS}),
-        "whether what a client still sends is read before its connection is closed",
+        "read and discard client data before closing the connection",
         default="on",
     )  # fmt: skip
-    lingering_time: float = directive(HSL, time, "seconds that this may take", default="30s")
-    lingering_timeout: float = directive(HSL, time, "seconds between two reads of it", default="5s")
-    log_subrequest: bool = directive(
-        HSL, flag, "whether subrequests have access lines of their own", default="off"
+    lingering_time: float = directive(HSL, time, "maximum time of a lingering close", default="30s")
+    lingering_timeout: float = directive(
+        HSL, time, "timeout between two reads in a lingering close", default="5s"
     )
+    log_subrequest: bool = directive(HSL, flag, "log subrequests in the access log", default="off")
     chunked_transfer_encoding: bool = directive(
-        HSL, flag, "whether answers of unknown length go in chunks", default="on"
+        HSL, flag, "use chunked transfer encoding for responses of unknown length", default="on"
     )
     reset_timedout_connection: bool = directive(
-        HSL, flag, "whether a connection that has timed out is reset", default="off"
+        HSL, flag, "reset connections that timed out", default="off"
     )
     keepalive_time: float = directive(
-        HSL, time, "seconds after which a connection is not kept any more", default="1h"
+        HSL, time, "maximum age of a keep-alive connection", default="1h"
     )
     keepalive_disable: frozenset[str] = directive(
-        HSL, some_of("none", "msie6", "safari"), "browsers whose connections are not kept",
+        HSL, some_of("none", "msie6", "safari"), "browsers without keep-alive",
         arity=between(1, 2), default="msie6", repeat=Repeat.MERGED,
     )  # fmt: skip
     keepalive_requests: int = directive(
-        HSL, number, "requests that one connection may carry", default="1000"
+        HSL, number, "maximum number of requests per keep-alive connection", default="1000"
     )
     early_hints: tuple[tuple[Template, ...], ...] = directive(
-        HSL, templates, "pass 103 on where one of these is neither empty nor 0",
+        HSL, templates, "forward 103 responses if a value is neither empty nor `0`",
         arity=at_least(1), repeat=Repeat.APPENDED,
     )  # fmt: skip
     server_tokens: str = directive(
         HSL, one_of({"on": "on", "off": "off", "build": "build"}),
-        "whether the version is shown", default="on",
+        "show the version in the Server field and on error pages", default="on",
     )  # fmt: skip
 
     def page_for(self, status: int) -> ErrorPage | None:
@@ -388,14 +390,14 @@ class CoreLocation(Settings):
 
 
 DIRECTIVES = (
-    block("http", MAIN, HTTP, "the http servers", module="ngx_http_module", repeat=Repeat.REFUSED),
+    block("http", MAIN, HTTP, "the HTTP server", module="ngx_http_module", repeat=Repeat.REFUSED),
     block("server", HTTP, SERVER, "a virtual server", module=MODULE),
     Directive(
         "location",
         SERVER | LOCATION,
         between(1, 2),
         location,
-        "settings for a part of the URIs",
+        "settings for requests by URI",
         MODULE,
         repeat=Repeat.APPENDED,
         merge=Merge.NOT_INHERITED,

@@ -125,7 +125,7 @@ def try_files(args: Args) -> TryFiles:
 
 
 def _root_row(name: str, contexts: Context, kind: Slot) -> Directive:
-    return Directive(name, contexts, exactly(1), kind, "the folder of a location's files", MODULE,
+    return Directive(name, contexts, exactly(1), kind, "directory of the files", MODULE,
                repeat=Repeat.REPLACED)  # fmt: skip
 
 
@@ -139,42 +139,42 @@ class Files(Settings):
         _root_row("alias", LOCATION, alias),
     )
     index: tuple[tuple[Template, ...], ...] = directive(
-        HSL, index, "the files that stand for their folder",
+        HSL, index, "index files of directories",
         arity=at_least(1), default="index.html", repeat=Repeat.APPENDED, module=INDEX_MODULE,
     )  # fmt: skip
     try_files: TryFiles | None = directive(
-        SERVER | LOCATION, try_files, "files and folders to look for, and what answers without",
+        SERVER | LOCATION, try_files, "files to look for, and a fallback",
         arity=at_least(2), merge=Merge.NOT_INHERITED, module=TRY_FILES_MODULE,
     )  # fmt: skip
     types: tuple[Mapping[str, str], ...] = directive(
-        HSL, lambda args: args.words, "media types by the endings of names",
+        HSL, lambda args: args.words, "media types by file name extension",
         arity=exactly(0), repeat=Repeat.APPENDED, opens_context=TYPES,
     )  # fmt: skip
     default_type: str = directive(
-        HSL, string, "the media type of other files", default="text/plain"
+        HSL, string, "media type of files with other extensions", default="text/plain"
     )
-    log_not_found: bool = directive(HSL, flag, "whether missing files are logged", default="on")
-    etag: bool = directive(HSL, flag, "whether files have an ETag", default="on")
+    log_not_found: bool = directive(HSL, flag, "log files that are not found", default="on")
+    etag: bool = directive(HSL, flag, "send an ETag for files", default="on")
     if_modified_since: str = directive(
         HSL, one_of({"off": "off", "exact": "exact", "before": "before"}),
-        "which times of a client's copy count as unmodified", default="exact",
+        "comparison of If-Modified-Since with the modification time", default="exact",
     )  # fmt: skip
     autoindex: bool = directive(
-        HSL, flag, "whether folders without index file are listed", default="off",
+        HSL, flag, "list directories that have no index file", default="off",
         module=AUTOINDEX_MODULE,
     )  # fmt: skip
     autoindex_format: str = directive(
         HSL, one_of({"html": "html", "json": "json", "jsonp": "jsonp", "xml": "xml"}),
-        "what lists are written in", default="html", module=AUTOINDEX_MODULE,
+        "format of directory listings", default="html", module=AUTOINDEX_MODULE,
     )  # fmt: skip
     autoindex_localtime: bool = directive(
-        HSL, flag, "whether their times are local", default="off", module=AUTOINDEX_MODULE
+        HSL, flag, "show local times in directory listings", default="off", module=AUTOINDEX_MODULE
     )
     autoindex_exact_size: bool = directive(
-        HSL, flag, "whether their sizes are in bytes", default="on", module=AUTOINDEX_MODULE
+        HSL, flag, "show exact sizes in directory listings", default="on", module=AUTOINDEX_MODULE
     )
     max_ranges: int = directive(
-        HSL, number, "ranges that a request may ask for", default=str(ALL_RANGES)
+        HSL, number, "maximum number of ranges per request", default=str(ALL_RANGES)
     )
 
     def media_type(self, path: str) -> str:

@@ -111,22 +111,22 @@ class Headers(Settings):
     """Header fields added to the responses of a location."""
 
     expires: Expires | VariableExpires | None = directive(
-        ANYWHERE, expires, "how long an answer may be kept: Expires and Cache-Control",
+        ANYWHERE, expires, "set Expires and Cache-Control",
         arity=between(1, 2),
     )  # fmt: skip
     add_header: tuple[AddedField, ...] = directive(
-        ANYWHERE, added_field, "add a field to successful answers, or to all with `always`",
+        ANYWHERE, added_field, "add a field to successful responses; with `always` to all",
         arity=between(2, 3), repeat=Repeat.APPENDED,
     )  # fmt: skip
     add_trailer: tuple[AddedField, ...] = directive(
-        ANYWHERE, added_field, "the same behind the body",
+        ANYWHERE, added_field, "add a trailer field",
         arity=between(2, 3), repeat=Repeat.APPENDED,
     )  # fmt: skip
     add_header_inherit: str = directive(
-        ANYWHERE, _INHERIT, "what becomes of the fields of the level above", default="on"
+        ANYWHERE, _INHERIT, "inheritance of add_header from the enclosing level", default="on"
     )
     add_trailer_inherit: str = directive(
-        ANYWHERE, _INHERIT, "the same behind the body", default="on"
+        ANYWHERE, _INHERIT, "inheritance of add_trailer from the enclosing level", default="on"
     )
 
     def merge(self, level: Any) -> Self:

@@ -151,7 +151,7 @@ _TABLE: tuple[_Said, ...] = (
 
 
 def _directives() -> Iterator[Directive]:
-    doc = "a matter of nginx's own machinery"
+    doc = "concerns nginx's implementation only"
     for module, contexts, kind, arity, repeat, names in _TABLE:
         for name in names.split():
             yield Directive(

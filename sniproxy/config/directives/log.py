@@ -244,17 +244,18 @@ class Log(Settings):
     """The logs of a location."""
 
     error_log: tuple[ErrorLogDirective, ...] = directive(
-        MAIN | HTTP | SERVER | LOCATION, error_log, "where errors are written, from which level on",
+        MAIN | HTTP | SERVER | LOCATION, error_log,
+        "file or syslog server, and the lowest level logged",
         arity=at_least(1), repeat=Repeat.APPENDED,
     )  # fmt: skip
     access_log: tuple[AccessLogDirective | None, ...] = directive(
         HTTP | SERVER | LOCATION | LOCATION_IF | LIMIT_EXCEPT, access_log,
-        "where requests are written, in which format",
+        "file or syslog server, format, buffering and condition",
         arity=at_least(1), default="access.log combined", repeat=Repeat.APPENDED,
     )  # fmt: skip
 
 
 DIRECTIVES = (
-    Directive("log_format", HTTP, at_least(2), log_format, "the text of an access line", LOG,
+    Directive("log_format", HTTP, at_least(2), log_format, "format of access log lines", LOG,
         repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED),
 )  # fmt: skip

@@ -47,26 +47,29 @@ class Main(Settings):
     """Main-level settings."""
 
     daemon: bool = directive(
-        MAIN, flag, "leave the terminal; off by default here, unlike nginx", default="off"
+        MAIN, flag, "run in the background; unlike in nginx the default is off", default="off"
     )
     master_process: bool = directive(
-        MAIN, flag, "a master with workers; served by one process here", default="on"
+        MAIN, flag, "master process with workers; sniproxy serves with one process", default="on"
     )
     worker_processes: int | None = directive(
-        MAIN, worker_processes, "number of workers; one process serves here", default="1"
+        MAIN,
+        worker_processes,
+        "number of worker processes; sniproxy serves with one process",
+        default="1",
     )
     user: tuple[str, ...] | None = directive(
-        MAIN, words, "the workers' user and group; this process keeps its own",
+        MAIN, words, "user and group of the workers; sniproxy does not change its own",
         arity=between(1, 2), default="nobody nogroup",
     )  # fmt: skip
-    pid: str = directive(MAIN, string, "the file that holds the process id", default="sniproxy.pid")
+    pid: str = directive(MAIN, string, "PID file", default="sniproxy.pid")
     worker_shutdown_timeout: float | None = directive(
-        MAIN, time, "seconds that a graceful stop may take"
+        MAIN, time, "time limit of a graceful shutdown"
     )
     ssl_error_dialect: str = directive(
         MAIN,
         one_of({name: name for name in DIALECTS}),
-        "whose OpenSSL words error lines use",
+        "OpenSSL release whose error strings are used in log messages",
         default="native",
         extension=True,
     )
@@ -77,7 +80,7 @@ class Events(Settings):
     """Settings of `events {}`."""
 
     worker_connections: int = directive(
-        EVENTS, worker_connections, "connections that one process may hold", default="512"
+        EVENTS, worker_connections, "maximum number of connections", default="512"
     )
 
 
@@ -86,7 +89,7 @@ DIRECTIVES = (
         "events",
         MAIN,
         EVENTS,
-        "how connections are processed",
+        "connection processing settings",
         module="ngx_events_module",
         repeat=Repeat.REFUSED,
     ),
@@ -95,7 +98,7 @@ DIRECTIVES = (
         ANY,
         exactly(1),
         string,
-        "read the files that match here",
+        "include the files that match a name or mask",
         "ngx_conf_module",
         repeat=Repeat.APPENDED,
         merge=Merge.NOT_INHERITED,

@@ -205,173 +205,188 @@ class Proxy(Settings):
     """The proxy settings of a location."""
 
     proxy_pass: ProxyPass | None = directive(
-        LOCATION | LOCATION_IF | LIMIT_EXCEPT, proxy_pass, "hand requests to this server or group",
+        LOCATION | LOCATION_IF | LIMIT_EXCEPT, proxy_pass, "URL of the upstream server or group",
         merge=Merge.NOT_INHERITED,
     )  # fmt: skip
     proxy_set_header: tuple[SetHeader, ...] = directive(
-        HSL, set_header, "a header of the request to the upstream",
+        HSL, set_header, "header field of requests to the upstream",
         arity=exactly(2), repeat=Repeat.APPENDED,
     )  # fmt: skip
     proxy_http_version: int = directive(
-        HSL, http_version, "the protocol spoken to the upstream", default="1.1"
+        HSL, http_version, "HTTP version of requests to the upstream", default="1.1"
     )
-    proxy_method: Template | None = directive(HSL, template, "the method; default the client's")
-    proxy_set_body: Template | None = directive(HSL, template, "a body in place of the client's")
+    proxy_method: Template | None = directive(
+        HSL, template, "request method; by default the client's"
+    )
+    proxy_set_body: Template | None = directive(
+        HSL, template, "request body; by default the client's"
+    )
     proxy_pass_request_headers: bool = directive(
-        HSL, flag, "whether the client's header fields go on", default="on"
+        HSL, flag, "pass the client's header fields to the upstream", default="on"
     )
     proxy_pass_request_body: bool = directive(
-        HSL, flag, "whether the client's body goes on", default="on"
+        HSL, flag, "pass the client's request body to the upstream", default="on"
     )
     proxy_request_buffering: bool = directive(
-        HSL, flag, "whether a request's body is read whole before it goes on", default="on"
+        HSL, flag, "read the complete request body before connecting to the upstream", default="on"
     )
     proxy_ignore_client_abort: bool = directive(
-        HSL, flag, "whether a request is finished for a client that has left", default="off"
+        HSL, flag, "finish the upstream request if the client closes the connection", default="off"
     )
     proxy_bind: Bind | None = directive(
-        HSL, bind, "the local address of connections to the upstream", arity=between(1, 2)
+        HSL, bind, "local address of connections to the upstream", arity=between(1, 2)
     )
     proxy_socket_keepalive: bool = directive(
-        HSL, flag, "whether TCP probes idle connections to the upstream", default="off"
+        HSL, flag, "enable TCP keepalive (SO_KEEPALIVE) on upstream connections", default="off"
     )
-    proxy_socket_rcvbuf: int | None = directive(HSL, size, "bytes of the socket's receive buffer")
-    proxy_socket_sndbuf: int | None = directive(HSL, size, "bytes of the socket's send buffer")
+    proxy_socket_rcvbuf: int | None = directive(
+        HSL, size, "receive buffer size of upstream sockets"
+    )
+    proxy_socket_sndbuf: int | None = directive(HSL, size, "send buffer size of upstream sockets")
     proxy_connect_timeout: float = directive(
-        HSL, time, "seconds for the connection, and again for its handshake", default="60s"
+        HSL, time, "timeout for connecting, and separately for the TLS handshake", default="60s"
     )
     proxy_send_timeout: float = directive(
-        HSL, time, "seconds between two writes to the upstream", default="60s"
+        HSL, time, "timeout between two writes to the upstream", default="60s"
     )
     proxy_read_timeout: float = directive(
-        HSL, time, "seconds between two reads from the upstream", default="60s"
+        HSL, time, "timeout between two reads from the upstream", default="60s"
     )
-    proxy_buffer_size: int = directive(
-        HSL, size, "bytes that a response head may take", default="4k"
-    )
+    proxy_buffer_size: int = directive(HSL, size, "maximum size of a response head", default="4k")
     proxy_buffering: bool = directive(
-        HSL, flag, "whether a response is gathered in buffers; off passes on what comes at once",
+        HSL, flag, "buffer responses; `off` forwards data as it arrives",
         default="on",
     )  # fmt: skip
     proxy_buffers: tuple[int, int] = directive(
-        HSL, buffers, "buffers for a response body: a piece goes on when it fills one of them. "
-        "Their number means nothing, since a slow client holds the upstream back",
+        HSL, buffers,
+        "number and size of response buffers; data is forwarded when it fills one. The number "
+        "has no effect: a slow client slows the upstream down",
         arity=exactly(2), default="8 4k",
     )  # fmt: skip
     proxy_busy_buffers_size: int | None = directive(
-        HSL, size, "bytes of those that may wait for the client; here that is one buffer",
+        HSL, size, "size of buffers being sent to the client; always one buffer",
         status=Status.NO_EFFECT,
     )  # fmt: skip
     proxy_temp_file_write_size: int | None = directive(
-        HSL, size, "bytes written to a temporary file at once; a response is never spooled here",
+        HSL, size, "size of writes to temporary files; responses are never written to files",
         status=Status.NO_EFFECT,
     )  # fmt: skip
     proxy_max_temp_file_size: int | None = directive(
-        HSL, size, "bytes of a response that may go to a temporary file; none does here, a slow "
-        "client holds the upstream back instead",
+        HSL, size,
+        "maximum size of a temporary file; responses are never written to files, a slow "
+        "client slows the upstream down instead",
         status=Status.NO_EFFECT,
     )  # fmt: skip
     proxy_temp_path: tuple[str, tuple[int, ...]] | None = directive(
-        HSL, temp_path, "the folder of these files, of which there are none here",
+        HSL, temp_path, "directory of temporary files for responses; there are none",
         arity=between(1, 4), status=Status.NO_EFFECT,
     )  # fmt: skip
     proxy_limit_rate: Template | None = directive(
-        HSL, size_template, "bytes a second that are read of a response; 0 is no limit"
+        HSL, size_template, "bytes per second read from the upstream; 0 means unlimited"
     )
     proxy_force_ranges: bool = directive(
-        HSL, flag, "whether ranges are cut here, whatever the upstream says of them", default="off"
+        HSL, flag, "serve byte ranges regardless of the upstream's Accept-Ranges", default="off"
     )
     proxy_hide_header: tuple[str, ...] = directive(
-        HSL, string, "a field of responses that is not passed on", repeat=Repeat.APPENDED
+        HSL,
+        string,
+        "response header field that is not passed to the client",
+        repeat=Repeat.APPENDED,
     )
     proxy_pass_header: tuple[str, ...] = directive(
-        HSL, string, "a field that is passed on though it is hidden else", repeat=Repeat.APPENDED
+        HSL,
+        string,
+        "response header field that is passed although hidden by default",
+        repeat=Repeat.APPENDED,
     )
     proxy_ignore_headers: frozenset[str] = directive(
-        HSL, some_of(*IGNORED_HEADERS), "fields of responses that are not obeyed",
+        HSL, some_of(*IGNORED_HEADERS), "response header fields whose effect is disabled",
         arity=at_least(1), default="", repeat=Repeat.MERGED,
     )  # fmt: skip
     proxy_redirect: tuple[Replacement | None, ...] = directive(
-        HSL, redirect, "what becomes of Location and Refresh; by default the place here of what "
-        "proxy_pass leads to",
+        HSL, redirect,
+        "rewrite Location and Refresh; by default the proxy_pass URL becomes the location's name",
         arity=between(1, 2), repeat=Repeat.APPENDED,
     )  # fmt: skip
     proxy_cookie_domain: tuple[Replacement | None, ...] = directive(
-        HSL, cookie_domain, "what becomes of the domain in a Set-Cookie",
+        HSL, cookie_domain, "rewrite the domain of Set-Cookie",
         arity=between(1, 2), repeat=Repeat.APPENDED,
     )  # fmt: skip
     proxy_cookie_path: tuple[Replacement | None, ...] = directive(
-        HSL, cookie_path, "what becomes of the path in a Set-Cookie",
+        HSL, cookie_path, "rewrite the path of Set-Cookie",
         arity=between(1, 2), repeat=Repeat.APPENDED,
     )  # fmt: skip
     proxy_cookie_flags: tuple[CookieFlags | None, ...] = directive(
-        HSL, cookie_flags, "the flags that a Set-Cookie gets or loses",
+        HSL, cookie_flags, "set or remove flags of Set-Cookie",
         arity=between(1, 4), repeat=Repeat.APPENDED,
     )  # fmt: skip
     proxy_intercept_errors: bool = directive(
-        HSL, flag, "whether error_page is for the upstream's errors too", default="off"
+        HSL, flag, "apply error_page to upstream responses", default="off"
     )
     proxy_pass_trailers: bool = directive(
-        HSL, flag, "whether the trailers of a chunked response go on", default="off"
+        HSL, flag, "pass trailers of chunked responses to the client", default="off"
     )
     proxy_next_upstream: frozenset[str] = directive(
-        HSL, some_of(*NEXT_UPSTREAM), "the failures that lead to the next peer",
+        HSL, some_of(*NEXT_UPSTREAM), "failures after which the next peer is tried",
         arity=at_least(1), default="error timeout", repeat=Repeat.MERGED,
     )  # fmt: skip
     proxy_next_upstream_tries: int = directive(
-        HSL, number, "peers tried at most; 0 is no limit", default="0"
+        HSL, number, "maximum number of peers tried; 0 means unlimited", default="0"
     )
     proxy_next_upstream_timeout: float = directive(
-        HSL, time, "seconds in which a next peer may be tried; 0 is no limit", default="0"
+        HSL, time, "time limit for trying further peers; 0 means unlimited", default="0"
     )
     proxy_ssl_server_name: bool = directive(
-        HSL, flag, "whether the handshake names the server (SNI)", default="off"
+        HSL, flag, "send the server name in the TLS handshake (SNI)", default="off"
     )
     proxy_ssl_name: Template | None = directive(
-        HSL, template, "the name for SNI and for the certificate check; default $proxy_host"
+        HSL, template, "name for SNI and for verifying the certificate; by default $proxy_host"
     )
     proxy_ssl_verify: bool = directive(
-        HSL, flag, "whether the upstream's certificate is checked", default="off"
+        HSL, flag, "verify the upstream's certificate", default="off"
     )
     proxy_ssl_verify_depth: int = directive(
-        HSL, number, "intermediate certificates that a chain may have", default="1"
+        HSL, number, "maximum depth of the upstream's certificate chain", default="1"
     )
     proxy_ssl_trusted_certificate: str | None = directive(
-        HSL, string, "PEM file of the CAs that the upstream is checked against"
+        HSL, string, "PEM file of trusted CAs for verifying the upstream"
     )
     proxy_ssl_certificate: Template | None = directive(
-        HSL, template, "PEM file with our certificate for the upstream; empty is none"
+        HSL, template, "PEM file with the client certificate; empty for none"
     )
-    proxy_ssl_certificate_key: Template | None = directive(HSL, template, "PEM file with its key")
+    proxy_ssl_certificate_key: Template | None = directive(
+        HSL, template, "PEM file with the client certificate's key"
+    )
     proxy_ssl_certificate_cache: CacheRules | None = directive(
-        HSL, certificate_cache, "how long certificates named by variables stay as they were read",
+        HSL, certificate_cache, "cache for certificates whose file names contain variables",
         arity=between(1, 3), default="off",
     )  # fmt: skip
     proxy_ssl_password_file: PasswordFile | None = directive(
-        HSL, password_file, "file of passphrases for the key, one a line, tried in turn"
+        HSL, password_file, "file with passphrases for the private key, one per line"
     )
     proxy_ssl_crl: str | None = directive(
-        HSL, string, "PEM file of revocation lists; every certificate of a chain needs one"
+        HSL, string, "PEM file of revocation lists; each certificate in the chain needs one"
     )
     proxy_ssl_conf_command: tuple[tuple[str, str], ...] = directive(
-        HSL, conf_command, "OpenSSL's own settings: Options, MinProtocol, MaxProtocol, "
-        "CipherString, Ciphersuites, Groups, Curves, SignatureAlgorithms",
+        HSL, conf_command,
+        "OpenSSL configuration command: Options, MinProtocol, MaxProtocol, CipherString, "
+        "Ciphersuites, Groups, Curves or SignatureAlgorithms",
         arity=exactly(2), repeat=Repeat.APPENDED,
     )  # fmt: skip
     proxy_ssl_key_log: str | None = directive(
-        HSL, string, "file for the keys of the connections, in the SSLKEYLOGFILE format; nginx "
-        "has it in its commercial edition",
+        HSL, string,
+        "file for TLS secrets in SSLKEYLOGFILE format; in nginx a commercial feature",
         extension=True,
     )  # fmt: skip
     proxy_ssl_protocols: frozenset[str] = directive(
-        HSL, some_of(*PROTOCOLS), "the protocols offered to the upstream",
+        HSL, some_of(*PROTOCOLS), "TLS protocol versions offered to the upstream",
         arity=at_least(1), default="TLSv1.2 TLSv1.3", repeat=Repeat.MERGED,
     )  # fmt: skip
     proxy_ssl_ciphers: str = directive(
-        HSL, string, "the cipher list for the upstream, in OpenSSL's language", default="DEFAULT"
+        HSL, string, "ciphers offered to the upstream, in OpenSSL's format", default="DEFAULT"
     )
     proxy_ssl_session_reuse: bool = directive(
-        HSL, flag, "whether a session is offered to the same peer again", default="on"
+        HSL, flag, "resume TLS sessions with the same peer", default="on"
     )
 
     def bind_location(self, location: str) -> Proxy:

@@ -226,14 +226,16 @@ class Rewrite(Settings):
     """The rewrite directives of a level in file order."""
 
     statements: tuple[Statement, ...] = sequence(
-        _statement("return", return_statement, "answer at once with a status, a text or a redirect",
+        _statement("return", return_statement, "respond with a status, text or redirect",
                    arity=between(1, 2)),
-        _statement("set", set_statement, "give a variable a value", arity=exactly(2)),
-        _statement("break", lambda args: Break(), "end the statements here", arity=exactly(0)),
-        _statement("rewrite", rewrite_statement, "change the path that a pattern matches",
+        _statement("set", set_statement, "set a variable", arity=exactly(2)),
+        _statement("break", lambda args: Break(),
+                   "stop processing rewrite directives", arity=exactly(0)),
+        _statement("rewrite", rewrite_statement,
+                   "change the URI if it matches a regular expression",
                    arity=between(2, 3)),
-        _statement("if", condition, "statements and settings under a condition",
+        _statement("if", condition, "conditional rewrite directives and settings",
                    arity=at_least(1), contexts=SERVER, opens_context=SERVER_IF),
-        _statement("if", condition, "statements and settings under a condition",
+        _statement("if", condition, "conditional rewrite directives and settings",
                    arity=at_least(1), contexts=LOCATION, opens_context=LOCATION_IF),
     )  # fmt: skip

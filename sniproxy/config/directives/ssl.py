@@ -72,113 +72,124 @@ class Ssl(Settings):
 
     ssl_certificate: tuple[str, ...] = directive(
         HTTP | SERVER, string,
-        'a PEM file with the certificate and its chain; "auto" (ours): a development certificate',
+        "PEM file with certificate and chain; `auto` (an extension): a development certificate",
         repeat=Repeat.APPENDED,
     )  # fmt: skip
     ssl_certificate_key: tuple[str, ...] = directive(
-        HTTP | SERVER, string, "the PEM file with the certificate's key", repeat=Repeat.APPENDED
+        HTTP | SERVER, string, "PEM file with the private key", repeat=Repeat.APPENDED
     )
     ssl_certificate_cache: CacheRules | None = directive(
-        HTTP | SERVER, certificate_cache, "for how long certificates named by variables are kept",
+        HTTP | SERVER, certificate_cache,
+        "cache for certificates whose file names contain variables",
         arity=between(1, 3), default="off",
     )  # fmt: skip
     ssl_password_file: PasswordFile | None = directive(
-        HTTP | SERVER, password_file, "a file with passphrases for keys, one a line"
+        HTTP | SERVER, password_file, "file with passphrases for private keys, one per line"
     )
     ssl_protocols: frozenset[str] = directive(
-        HTTP | SERVER, some_of(*PROTOCOLS), "the protocols offered to clients",
+        HTTP | SERVER, some_of(*PROTOCOLS), "enabled TLS protocol versions",
         arity=at_least(1), default="TLSv1.2 TLSv1.3", repeat=Repeat.MERGED,
     )  # fmt: skip
     ssl_ciphers: str = directive(
-        HTTP | SERVER, string, "the cipher list, in OpenSSL's language", default="HIGH:!aNULL:!MD5"
+        HTTP | SERVER, string, "enabled ciphers, in OpenSSL's format", default="HIGH:!aNULL:!MD5"
     )
     ssl_prefer_server_ciphers: bool = directive(
-        HTTP | SERVER, flag, "whether our order of ciphers counts", default="off"
+        HTTP | SERVER, flag, "prefer the server's cipher order to the client's", default="off"
     )
-    ssl_ecdh_curve: str = directive(
-        HTTP | SERVER, string, "the groups for key exchange", default="auto"
-    )
+    ssl_ecdh_curve: str = directive(HTTP | SERVER, string, "key exchange groups", default="auto")
     ssl_dhparam: str | None = directive(
-        HTTP | SERVER, string, "a PEM file with parameters for DHE ciphers"
+        HTTP | SERVER, string, "PEM file with DH parameters for DHE ciphers"
     )
     ssl_conf_command: tuple[tuple[str, str], ...] = directive(
-        HTTP | SERVER, conf_command, "a command of OpenSSL's own configuration language",
+        HTTP | SERVER, conf_command, "OpenSSL configuration command (SSL_CONF_cmd)",
         arity=exactly(2), repeat=Repeat.APPENDED,
     )  # fmt: skip
     ssl_verify_client: str = directive(
         HTTP | SERVER, one_of({name: name for name in VERIFY}),
-        "whether clients are asked for a certificate, and what is made of it", default="off",
+        "verification of client certificates", default="off",
     )  # fmt: skip
     ssl_verify_depth: int = directive(
-        HTTP | SERVER, number, "how long the chain of a client's certificate may be", default="1"
+        HTTP | SERVER, number, "maximum depth of the client certificate chain", default="1"
     )
     ssl_client_certificate: str | None = directive(
-        HTTP | SERVER, string, "the authorities that are trusted, and named to the client"
+        HTTP | SERVER, string, "PEM file of trusted CAs, whose names are sent to clients"
     )
     ssl_trusted_certificate: str | None = directive(
-        HTTP | SERVER, string, "authorities that are trusted, and not named to the client"
+        HTTP | SERVER, string, "PEM file of trusted CAs, whose names are not sent to clients"
     )
     ssl_crl: str | None = directive(
-        HTTP | SERVER, string, "a PEM file with lists of revoked certificates"
+        HTTP | SERVER, string, "PEM file with certificate revocation lists"
     )
     ssl_session_timeout: float = directive(
-        HTTP | SERVER, whole_time, "seconds a session may be resumed", default="5m"
+        HTTP | SERVER, whole_time, "time during which a session can be resumed", default="5m"
     )
     ssl_session_cache: str = directive(
         HTTP | SERVER, session_cache,
-        "whether sessions are kept beside tickets: in the process, as many as OpenSSL keeps",
+        "session cache; any cache is OpenSSL's built-in cache of the process",
         arity=between(1, 2), default="none", repeat=Repeat.REPLACED,
     )  # fmt: skip
     ssl_session_tickets: bool = directive(
-        HTTP | SERVER, flag, "whether sessions go to the client as tickets", default="on"
+        HTTP | SERVER, flag, "enable session tickets", default="on"
     )
     ssl_session_ticket_key: tuple[str, ...] = directive(
         HTTP | SERVER, string,
-        "a key for tickets: its file is checked, but tickets have keys of their own",
+        "session ticket key file; it is checked, but random keys are used",
         repeat=Repeat.APPENDED, status=Status.NO_EFFECT,
     )  # fmt: skip
     ssl_reject_handshake: bool = directive(
-        HTTP | SERVER, flag, "refuse every handshake that comes to this server", default="off"
+        HTTP | SERVER, flag, "reject all TLS handshakes", default="off"
     )
     ssl_stapling: bool = directive(
         HTTP | SERVER, flag,
-        "whether clients are shown the OCSP response of ssl_stapling_file; none is fetched",
+        "staple the OCSP response of ssl_stapling_file; responses are not fetched",
         default="off",
     )  # fmt: skip
     ssl_stapling_file: str | None = directive(
-        HTTP | SERVER, string, "a file with an OCSP response in DER"
+        HTTP | SERVER, string, "file with the OCSP response to staple, in DER"
     )
     ssl_stapling_responder: str | None = directive(
-        HTTP | SERVER, string, "the responder to ask: none is asked", status=Status.NO_EFFECT
+        HTTP | SERVER,
+        string,
+        "URL of the OCSP responder; responders are never queried",
+        status=Status.NO_EFFECT,
     )
     ssl_stapling_verify: bool = directive(
-        HTTP | SERVER, flag, "whether fetched responses are verified: none is fetched",
+        HTTP | SERVER, flag, "verify fetched OCSP responses; responses are not fetched",
         default="off", status=Status.NO_EFFECT,
     )  # fmt: skip
     ssl_ocsp: str = directive(
-        HTTP | SERVER, ocsp, "whether responders are asked about clients: only `off`", default="off"
+        HTTP | SERVER,
+        ocsp,
+        "check client certificates by OCSP; only `off` is supported",
+        default="off",
     )
     ssl_ocsp_responder: str | None = directive(
-        HTTP | SERVER, string, "the responder to ask: none is asked", status=Status.NO_EFFECT
+        HTTP | SERVER,
+        string,
+        "URL of the OCSP responder; responders are never queried",
+        status=Status.NO_EFFECT,
     )
     ssl_ocsp_cache: str = directive(
-        HTTP | SERVER, ocsp_cache, "where answers are kept: none is asked for", default="off",
+        HTTP | SERVER, ocsp_cache, "cache for OCSP responses; there are none", default="off",
         status=Status.NO_EFFECT,
     )  # fmt: skip
     ssl_early_data: bool = directive(
-        HTTP | SERVER, flag, "early data: it is never taken, clients send it again", default="off",
+        HTTP | SERVER, flag,
+        "TLS 1.3 early data; never accepted, clients send it again", default="off",
         status=Status.NO_EFFECT,
     )  # fmt: skip
     ssl_buffer_size: int = directive(
-        HTTP | SERVER, size, "how much goes into one TLS record: as much as is there",
+        HTTP | SERVER, size,
+        "maximum TLS record size; records are as large as the data available",
         default="16k", status=Status.NO_EFFECT,
     )  # fmt: skip
     ssl_certificate_compression: bool = directive(
-        HTTP | SERVER, flag, "compressed certificates: they are sent as they are", default="off",
+        HTTP | SERVER, flag,
+        "certificate compression; certificates are sent uncompressed", default="off",
         status=Status.NO_EFFECT,
     )  # fmt: skip
     ssl_ech_file: tuple[str, ...] = directive(
-        HTTP | SERVER, string, "keys for encrypted hellos, which are not read",
+        HTTP | SERVER, string, "keys for Encrypted Client Hello, which is not supported",
         repeat=Repeat.APPENDED, status=Status.NO_EFFECT,
     )  # fmt: skip
 

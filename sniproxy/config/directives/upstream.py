@@ -166,51 +166,53 @@ class UpstreamGroup(Settings):
     """Settings of an `upstream {}` block."""
 
     server: tuple[PeerSettings, ...] = directive(
-        UPSTREAM, upstream_server, "one peer of the group",
+        UPSTREAM, upstream_server, "a server of the group",
         arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
     balancing: tuple[Balancing, ...] = sequence(
-        _method("least_conn", least_conn, "the peer with the fewest connections for its weight",
+        _method("least_conn", least_conn,
+                "choose the server with the fewest connections, by weight",
                 arity=exactly(0)),
-        _method("ip_hash", ip_hash, "the same peer for the same client network",
+        _method("ip_hash", ip_hash, "choose the server by the client's network",
                 arity=exactly(0)),
-        _method("hash", hash_key, "the same peer for the same key; `consistent` moves few keys "
-                "when a group changes", arity=between(1, 2)),
-        _method("random", random, "a peer by chance; `two` takes the less busy of two",
+        _method("hash", hash_key,
+                "choose the server by the hash of a key; `consistent` uses a hash ring",
+                arity=between(1, 2)),
+        _method("random", random, "choose a server at random; `two` takes the less busy of two",
                 arity=between(0, 2)),
     )  # fmt: skip
     """The last one takes effect."""
     zone: str | None = directive(
-        UPSTREAM, zone, "memory that nginx's workers share", arity=between(1, 2),
+        UPSTREAM, zone, "shared memory zone of the group", arity=between(1, 2),
         repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
     )  # fmt: skip
     resolver: ResolverSettings | None = directive(
-        UPSTREAM, resolver, "name servers for servers with `resolve`, which are refused",
+        UPSTREAM, resolver, "DNS servers for `server … resolve`, which is not supported",
         arity=at_least(1), merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
     )  # fmt: skip
     resolver_timeout: float | None = directive(
-        UPSTREAM, time, "seconds that such a name may take",
+        UPSTREAM, time, "DNS lookup timeout for `server … resolve`",
         merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
     )  # fmt: skip
     keepalive: Keepalive = directive(
-        UPSTREAM, keepalive, "idle connections that are kept", arity=between(1, 2),
+        UPSTREAM, keepalive, "maximum number of idle connections kept", arity=between(1, 2),
         module=KEEPALIVE, default="32 local", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
     keepalive_requests: int = directive(
-        UPSTREAM, number, "requests that one kept connection may carry",
+        UPSTREAM, number, "maximum number of requests per kept connection",
         module=KEEPALIVE, default="1000", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
     keepalive_time: float = directive(
-        UPSTREAM, time, "seconds that a kept connection may live in all",
+        UPSTREAM, time, "maximum age of a kept connection",
         module=KEEPALIVE, default="1h", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
     keepalive_timeout: float = directive(
-        UPSTREAM, time, "seconds that an idle connection is kept",
+        UPSTREAM, time, "timeout of idle keep-alive connections",
         module=KEEPALIVE, default="60s", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
 
 
 DIRECTIVES = (
-    block("upstream", HTTP, UPSTREAM, "a group of servers under one name", module=MODULE,
+    block("upstream", HTTP, UPSTREAM, "named group of servers", module=MODULE,
           arity=exactly(1)),
 )  # fmt: skip

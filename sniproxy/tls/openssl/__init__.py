@@ -1,9 +1,9 @@
-"""The one room that calls OpenSSL through pyOpenSSL's cffi binding.
+"""All direct calls of OpenSSL, through pyOpenSSL's private cffi binding.
 
-pyOpenSSL's `Context` is kept as the owner of an `SSL_CTX`; its `Connection` is passed by,
-because it turns errors into exceptions that have lost the packed codes, resets verification
-results and guards sessions against the very use that nginx makes of them. Every function
-here is thin: it takes and gives cdata, bytes and ints, and leaves judgement to its caller.
+pyOpenSSL's `Context` is used as the owner of an `SSL_CTX`. Its `Connection` is not used: it
+raises exceptions that lack the packed error codes, resets verification results, and prevents
+the session reuse that nginx relies on. The functions here are thin wrappers that take and
+return cdata, bytes and ints; decisions are left to the caller.
 """
 
 from .binding import (

@@ -1,4 +1,4 @@
-"""Certificates, keys and parameters out of PEM."""
+"""Read certificates, keys and parameters from PEM."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .binding import X509, DHParameters, PrivateKey, clear_error, ffi, lib
 
 
 class Pem:
-    """PEM text, read block by block; a None leaves the reason in the error queue."""
+    """PEM text, read block by block; after None the reason is in the error queue."""
 
     __slots__ = ("_bio", "_memory")
 
@@ -40,7 +40,7 @@ class Pem:
         return DHParameters(ffi.gc(found, lib.DH_free)) if found else None
 
     def private_key(self, passphrase: bytes | None) -> PrivateKey | None:
-        """The first private key; nobody is asked at a terminal for its passphrase."""
+        """The first private key; there is no interactive passphrase prompt."""
         clear_error()
         if passphrase is None:
             callback, secret = _no_passphrase, ffi.NULL
