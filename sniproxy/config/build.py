@@ -218,10 +218,13 @@ class _LocationSettings:
         """Build the location; the `if` blocks among its statements become locations too."""
         statements = tuple(
             [
-                If(said.value, self.in_if(said.values, name).location(name, (), said))
-                if isinstance(said, Block)
-                else said
-                for said in block.values.get("statements", ())
+                If(
+                    statement.value,
+                    self.in_if(statement.values, name).location(name, (), statement),
+                )
+                if isinstance(statement, Block)
+                else statement
+                for statement in block.values.get("statements", ())
             ]
         )
         rewrite = replace(self.rewrite, statements=statements)
@@ -232,7 +235,7 @@ class _LocationSettings:
             self.proxy,
             rewrite,
             self.files,
-            self.headers if self.headers.says_something else None,
+            self.headers if self.headers.adds_fields else None,
             self.access,
             self.limited(name, block),
             nested,
@@ -265,7 +268,7 @@ def _location(block: Block, name: LocationName, settings: _LocationSettings) -> 
     # ... then inner locations first: a location holds its nested ones.
     nested: list[list[Location]] = [[] for _ in found]
     for index in range(len(found) - 1, -1, -1):
-        here, name, own = found[index]
-        location = own.location(name, tuple(nested[index][::-1]), here)
+        current_name, name, settings = found[index]
+        location = settings.location(name, tuple(nested[index][::-1]), current_name)
         nested[parents[index]].append(location)
     return location

@@ -52,7 +52,7 @@ class Location:
     @property
     def conditional(self) -> tuple[Location, ...]:
         """The locations made from `if` and `limit_except` blocks."""
-        inside = [said.location for said in self.rewrite.statements if isinstance(said, If)]
+        inside = [one.location for one in self.rewrite.statements if isinstance(one, If)]
         if self.limit_except is not None:
             inside.append(self.limit_except.location)
         return tuple(inside)
@@ -87,7 +87,7 @@ class Server:
     @property
     def names(self) -> tuple[ServerName, ...]:
         """All values of `server_name`; the empty name if there is none."""
-        return tuple(n for said in self.core.server_name for n in said) or (ServerName(""),)
+        return tuple(name for names in self.core.server_name for name in names) or (ServerName(""),)
 
     @property
     def name(self) -> str:

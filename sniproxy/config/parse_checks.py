@@ -266,8 +266,8 @@ class ParseChecks:
         self, value: Replacement | CookieFlags | None, args: Args, inside: Block
     ) -> None:
         """`off` must be the only one, and `default` requires an earlier `proxy_pass`."""
-        said = inside.values.get(args.name, ())
-        if said and (value is None or None in said):
+        earlier = inside.values.get(args.name, ())
+        if earlier and (value is None or None in earlier):
             args.fail_directive("is duplicate")
         if value is not DEFAULT:
             return
@@ -285,8 +285,8 @@ class ParseChecks:
         if not rule.exact:
             self.warn(f"low address bits of {args.first} are meaningless", args.place)
 
-    def _defined(self, said: AuthRequestSet | Set, args: Args, inside: Block) -> None:
-        self._declare_variable(said.name, args.place)
+    def _variable_defined(self, earlier: AuthRequestSet | Set, args: Args, inside: Block) -> None:
+        self._declare_variable(earlier.name, args.place)
 
     # logs
 
@@ -323,8 +323,8 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "proxy_cookie_flags": ParseChecks._replacement,
     "allow": ParseChecks._rule,
     "deny": ParseChecks._rule,
-    "auth_request_set": ParseChecks._defined,
-    "set": ParseChecks._defined,
+    "auth_request_set": ParseChecks._variable_defined,
+    "set": ParseChecks._variable_defined,
     "log_format": ParseChecks._log_format,
     "access_log": ParseChecks._access_log,
 }

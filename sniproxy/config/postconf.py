@@ -78,7 +78,7 @@ def _check_proxy_buffers(proxy: Proxy, end: Place) -> None:
     count, each = proxy.proxy_buffers
     largest = max(proxy.proxy_buffer_size, each)
     busy = proxy.proxy_busy_buffers_size
-    at_once = proxy.proxy_temp_file_write_size
+    write_size = proxy.proxy_temp_file_write_size
     temporary = proxy.proxy_max_temp_file_size
     at_least_one = (
         'must be equal to or greater than the maximum of the value of "proxy_buffer_size" and '
@@ -95,7 +95,7 @@ def _check_proxy_buffers(proxy: Proxy, end: Place) -> None:
             '"proxy_busy_buffers_size" must be less than the size of all "proxy_buffers" minus '
             "one buffer"
         )
-    if at_once is not None and at_once < largest:
+    if write_size is not None and write_size < largest:
         raise end.error(f'"proxy_temp_file_write_size" {at_least_one}')
     if temporary and temporary < largest:
         raise end.error(
@@ -168,16 +168,16 @@ def _check_variables(checks: ParseChecks, is_variable: IsVariable) -> None:
 
 def _has_captures(server: Block) -> bool:
     names = server.values.get("server_name", ())
-    return any(name.pattern and name.pattern.groups for said in names for name in said)
+    return any(name.pattern and name.pattern.groups for one in names for name in one)
 
 
 def _check_names(address: ListenedAddress, checks: ParseChecks) -> None:
     """Warn of names shared by two servers of an address; raise for invalid wildcards."""
     seen: set[tuple[str, str]] = set()
     for server in address.servers:
-        said = server.values.get("server_name", ())
-        names = [name.name for names in said for name in names if name.pattern is None]
-        for name in names if said else [""]:
+        directives = server.values.get("server_name", ())
+        names = [name.name for names in directives for name in names if name.pattern is None]
+        for name in names if directives else [""]:
             key = wildcard_kind(name)
             if key is None:
                 raise ConfigError(f'invalid server name or wildcard "{name}" on {address.text}')

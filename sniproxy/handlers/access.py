@@ -43,7 +43,7 @@ Subrequest = Callable[[str], Awaitable[tuple[Response, Facts]]]
 class AccessPhase:
     """The access checks of a location."""
 
-    said: Access
+    settings: Access
     conf_prefix: str
     """Directory that names of password files are relative to."""
 
@@ -51,48 +51,48 @@ class AccessPhase:
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
     ) -> Special | None:
         """The response that denies access, or None if access is granted."""
-        said = self.said
-        any_is_enough = said.satisfy == "any"
-        refused: AccessResult | None = None
+        settings = self.settings
+        satisfy_any = settings.satisfy == "any"
+        denied: AccessResult | None = None
         challenges: tuple[Header, ...] = ()
         for check in (self._rules, self._password, self._request):
-            verdict = await check(facts, log, subrequest)
-            if verdict is None:
+            result = await check(facts, log, subrequest)
+            if result is None:
                 continue
-            if verdict.status == OK:
-                if any_is_enough:
+            if result.status == OK:
+                if satisfy_any:
                     return None
                 continue
-            if not any_is_enough or verdict.status not in (FORBIDDEN, UNAUTHORIZED):
-                return await self._refused(verdict, challenges, log)
-            challenges += verdict.headers
-            if refused is None or refused.status != UNAUTHORIZED:
-                refused = AccessResult(verdict.status)
-        if refused is None:
+            if not satisfy_any or result.status not in (FORBIDDEN, UNAUTHORIZED):
+                return await self._deny(result, challenges, log)
+            challenges += result.headers
+            if denied is None or denied.status != UNAUTHORIZED:
+                denied = AccessResult(result.status)
+        if denied is None:
             return None
-        if refused.status == FORBIDDEN:
+        if denied.status == FORBIDDEN:
             log.write(Level.ERROR, FORBIDDEN_BY_RULE)
-        return await self._refused(refused, challenges, log)
+        return await self._deny(denied, challenges, log)
 
-    async def _refused(
-        self, verdict: AccessResult, challenges: tuple[Header, ...], log: ConnectionLog
+    async def _deny(
+        self, result: AccessResult, challenges: tuple[Header, ...], log: ConnectionLog
     ) -> Special:
-        if verdict.status == UNAUTHORIZED and self.said.auth_delay:
+        if result.status == UNAUTHORIZED and self.settings.auth_delay:
             log.write(Level.INFO, "delaying unauthorized request")
-            await trio.sleep(self.said.auth_delay)
-        return Special(verdict.status, headers=(*challenges, *verdict.headers))
+            await trio.sleep(self.settings.auth_delay)
+        return Special(result.status, headers=(*challenges, *result.headers))
 
     # --- addresses ---
 
     async def _rules(
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
     ) -> AccessResult | None:
-        rule = match_rule(self.said.rules, facts.connection.client_address)
+        rule = match_rule(self.settings.rules, facts.connection.client_address)
         if rule is None:
             return None
         if not rule.denies:
             return AccessResult(OK)
-        if self.said.satisfy == "all":
+        if self.settings.satisfy == "all":
             log.write(Level.ERROR, FORBIDDEN_BY_RULE)
         return AccessResult(FORBIDDEN)
 
@@ -101,20 +101,20 @@ class AccessPhase:
     async def _password(
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
     ) -> AccessResult | None:
-        said = self.said
-        if said.auth_basic is None or said.auth_basic_user_file is None:
+        settings = self.settings
+        if settings.auth_basic is None or settings.auth_basic_user_file is None:
             return None
         values = lookup(facts)
-        realm = said.auth_basic.render(values)
+        realm = settings.auth_basic.render(values)
         if realm == "off":
             return None
         credentials = basic_credentials(facts.request.header("authorization"))
-        asks = AccessResult(UNAUTHORIZED, (("WWW-Authenticate", f'Basic realm="{realm}"'),))
+        unauthorized = AccessResult(UNAUTHORIZED, (("WWW-Authenticate", f'Basic realm="{realm}"'),))
         if credentials is None:
             log.write(Level.INFO, "no user/password was provided for basic authentication")
-            return asks
+            return unauthorized
         user, password = credentials
-        path = said.auth_basic_user_file.render(values)
+        path = settings.auth_basic_user_file.render(values)
         if not path.startswith("/"):
             path = f"{self.conf_prefix}/{path}"
         try:
@@ -128,11 +128,11 @@ class AccessPhase:
             return AccessResult(FORBIDDEN if missing else 500)
         if stored is None:
             log.write(Level.ERROR, f'user "{user}" was not found in "{path}"')
-            return asks
+            return unauthorized
         if await self._verify(password.encode("latin-1"), stored):
             return AccessResult(OK)
         log.write(Level.ERROR, f'user "{user}": password mismatch')
-        return asks
+        return unauthorized
 
     @staticmethod
     async def _verify(password: bytes, stored: bytes) -> bool:
@@ -145,11 +145,11 @@ class AccessPhase:
     async def _request(
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
     ) -> AccessResult | None:
-        said = self.said
-        if not said.auth_request:
+        settings = self.settings
+        if not settings.auth_request:
             return None
-        response, asked = await subrequest(said.auth_request)
-        set_auth_variables(said.auth_request_set, asked, facts)
+        response, subrequest_facts = await subrequest(settings.auth_request)
+        set_auth_variables(settings.auth_request_set, subrequest_facts, facts)
         if response.status == FORBIDDEN:
             return AccessResult(FORBIDDEN)
         if response.status == UNAUTHORIZED:
@@ -161,9 +161,9 @@ class AccessPhase:
         return AccessResult(500)
 
 
-def access_phase(said: Access, conf_prefix: str) -> AccessPhase | None:
+def access_phase(settings: Access, conf_prefix: str) -> AccessPhase | None:
     """The checks of a location, or None if nothing is restricted."""
-    return AccessPhase(said, conf_prefix) if said.says_something else None
+    return AccessPhase(settings, conf_prefix) if settings.is_restricted else None
 
 
 def match_rule(rules: Sequence[Rule], client: str) -> Rule | None:
@@ -178,8 +178,10 @@ def match_rule(rules: Sequence[Rule], client: str) -> Rule | None:
     return None
 
 
-def set_auth_variables(wanted: Sequence[AuthRequestSet], asked: Facts, facts: Facts) -> None:
+def set_auth_variables(
+    directives: Sequence[AuthRequestSet], subrequest_facts: Facts, facts: Facts
+) -> None:
     """Set the `auth_request_set` variables from the subrequest `asked`."""
-    values = lookup(asked)
-    for one in wanted:
+    values = lookup(subrequest_facts)
+    for one in directives:
         facts.variables[one.name] = one.value.render(values)

@@ -151,13 +151,13 @@ def _html_line(entry: Entry, exact_size: bool, offset: int) -> str:
     slash = "/" if is_directory else ""
     name, width = entry.name, len(entry.name)
     if width > _NAME_WIDTH:
-        shown = escape_html(name[: _NAME_WIDTH - 3]) + "..&gt;"
+        text = escape_html(name[: _NAME_WIDTH - 3]) + "..&gt;"
     else:
         # nginx omits the slash if the name fills the column.
-        behind = slash if width < _NAME_WIDTH else ""
-        shown = escape_html(name) + behind
-        width += len(behind)
-    link = f'<a href="{escape_uri_component(name)}{slash}">{shown}</a>'
+        suffix = slash if width < _NAME_WIDTH else ""
+        text = escape_html(name) + suffix
+        width += len(suffix)
+    link = f'<a href="{escape_uri_component(name)}{slash}">{text}</a>'
     if is_directory:
         size = "-".rjust(19 if exact_size else 7)
     else:

@@ -73,13 +73,13 @@ def negotiate_media_type(accept: str) -> str:
     Plain text is the default, also for `*/*` (curl). With equal quality, a type that is named
     explicitly is preferred, then the first.
     """
-    best, most = _TEXT, (0.0, False)
+    best, best_preference = _TEXT, (0.0, False)
     for media_range in accept.split(","):
         name, *parameters = (part.strip() for part in media_range.lower().split(";"))
         form = _FORMS.get(name)
-        liking = (_quality(parameters), not name.endswith("*"))
-        if form is not None and liking[0] > 0 and liking > most:
-            best, most = form, liking
+        preference = (_quality(parameters), not name.endswith("*"))
+        if form is not None and preference[0] > 0 and preference > best_preference:
+            best, best_preference = form, preference
     return best
 
 
@@ -258,8 +258,8 @@ def _cause(cause: Mapping[str, Any]) -> Iterator[str]:
         yield _pre("cure", cure["directives"])
 
 
-def _p(said: str) -> str:
-    marked = _CODE.sub(r"<code>\1</code>", escape(said))
+def _p(text: str) -> str:
+    marked = _CODE.sub(r"<code>\1</code>", escape(text))
     return f"<p>{marked}</p>"
 
 
@@ -267,5 +267,5 @@ def _pre(kind: str, lines: Sequence[str]) -> str:
     return f'<pre class="{kind}">{escape(chr(10).join(lines))}</pre>'
 
 
-def _capitalize(said: str) -> str:
-    return said[:1].upper() + said[1:]
+def _capitalize(text: str) -> str:
+    return text[:1].upper() + text[1:]

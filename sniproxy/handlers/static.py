@@ -116,7 +116,7 @@ def _index(directory: str, facts: Facts, log: ConnectionLog) -> Outcome | None:
     files = facts.location.files
     values: Lookup = lookup(facts)
     directory_seen = False
-    for template in (template for said in files.index for template in said):
+    for template in (template for names in files.index for template in names):
         index = template.render(values)
         if index.startswith("/"):
             return Elsewhere(index, facts.args, "index")

@@ -16,21 +16,23 @@ from .static import map_uri_to_path
 
 def try_files(facts: Facts, log: ConnectionLog) -> Outcome | None:
     """Set the URI to the first file that exists and return None, or apply the fallback."""
-    said = facts.location.files.try_files
-    if said is None:
+    directive = facts.location.files.try_files
+    if directive is None:
         return None
     if map_uri_to_path(facts, log) is None:
         return Special(500)
     root, values = facts.location.files.root, lookup(facts)
     directory = document_root(facts, values)
-    for candidate in said.candidates:
+    for candidate in directive.candidates:
         name = _strip_alias(candidate.name.render(values), not candidate.name.is_constant, facts)
         if _exists(directory + name, candidate.is_directory, log):
             _apply(name, candidate.is_directory, root, facts)
             return None
-    if said.status is not None:
-        return Special(said.status)
-    target = _strip_alias(said.fallback.render(values), not said.fallback.is_constant, facts)
+    if directive.status is not None:
+        return Special(directive.status)
+    target = _strip_alias(
+        directive.fallback.render(values), not directive.fallback.is_constant, facts
+    )
     if target.startswith("@"):
         return Elsewhere(target, by="try_files")
     path, _, args = target.partition("?")

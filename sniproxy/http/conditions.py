@@ -68,8 +68,8 @@ def etag_matches(listed: str, etag: str | None, *, weak: bool) -> bool:
         if len(etag) > len(rest):
             return False
         if rest.startswith(etag):
-            behind = rest[len(etag) :].lstrip(" \t")
-            if not behind or behind[0] == ",":
+            following = rest[len(etag) :].lstrip(" \t")
+            if not following or following[0] == ",":
                 return True
         position = _next(listed, position)
     return False

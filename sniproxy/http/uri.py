@@ -49,33 +49,33 @@ def _decoded(escape: re.Match[str]) -> str:
 
 def _resolve_dots(path: str, merge_slashes: bool) -> str:
     *inner, last = path.split("/")[1:]
-    kept: list[str] = []
+    segments: list[str] = []
     for segment in inner:
         if segment == "..":
-            if not kept:
+            if not segments:
                 raise URIError(path)
-            kept.pop()
+            segments.pop()
         elif segment != "." and (segment or not merge_slashes):
-            kept.append(segment)
+            segments.append(segment)
     if last == "..":
-        if not kept:
+        if not segments:
             raise URIError(path)
-        kept.pop()
-    return "/".join(["", *kept, "" if last in (".", "..") else last])
+        segments.pop()
+    return "/".join(["", *segments, "" if last in (".", "..") else last])
 
 
-def _escaper(*, escaped: str = "", kept: str | None = None) -> Callable[[str], str]:
+def _escaper(*, escaped: str = "", unescaped: str | None = None) -> Callable[[str], str]:
     """Create a function that percent-escapes `escaped` and all characters not allowed in URIs;
-    with `kept`, all characters except letters, digits and `kept`.
+    with `unescaped`, all characters except letters, digits and those in `unescaped`.
     """
-    if kept is None:
+    if unescaped is None:
         never = re.escape(escaped) + r"\x00-\x20\x7f-\xff\"<>\\^`{|}"
-        wanted = re.compile(f"[{never}]")
+        pattern = re.compile(f"[{never}]")
     else:
-        wanted = re.compile(f"[^A-Za-z0-9{re.escape(kept)}]")
+        pattern = re.compile(f"[^A-Za-z0-9{re.escape(unescaped)}]")
 
     def escape(text: str) -> str:
-        return wanted.sub(lambda match: f"%{ord(match[0]):02X}", text)
+        return pattern.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
     return escape
 
@@ -86,7 +86,7 @@ escape_uri: Final = _escaper(escaped="#%?")
 escape_args: Final = _escaper(escaped="#%&+;?")
 """Escape a query value (NGX_ESCAPE_ARGS), as for captures in `rewrite … ?a=$1`."""
 
-escape_uri_component: Final = _escaper(kept="-._~")
+escape_uri_component: Final = _escaper(unescaped="-._~")
 """Escape all reserved characters too (NGX_ESCAPE_URI_COMPONENT)."""
 
 escape_uri_in_html: Final = _escaper(escaped="#%'")

@@ -53,40 +53,40 @@ class CertificateCache:
         self._make = make
         self._rules = rules
         self._clock = clock
-        self._kept: OrderedDict[tuple[CertificateSource, ...], _Entry] = OrderedDict()
+        self._entries: OrderedDict[tuple[CertificateSource, ...], _Entry] = OrderedDict()
 
     def context(self, *sources: CertificateSource) -> SSL.Context:
         """The context for the sources. Raises `ConfigError` if a certificate cannot be loaded."""
         now = self._clock()
-        kept = self._kept.get(sources)
-        if kept is None:
+        entry = self._entries.get(sources)
+        if entry is None:
             return self._load(sources, now)
-        if now - kept.checked > self._rules.valid:
-            if kept.versions != _versions(sources):
-                del self._kept[sources]
+        if now - entry.checked > self._rules.valid:
+            if entry.versions != _versions(sources):
+                del self._entries[sources]
                 return self._load(sources, now)
-            kept.checked = now
-        kept.used = now
-        self._kept.move_to_end(sources)
-        return kept.context
+            entry.checked = now
+        entry.used = now
+        self._entries.move_to_end(sources)
+        return entry.context
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def _load(self, sources: tuple[CertificateSource, ...], now: float) -> SSL.Context:
         versions = _versions(sources)
         context = self._make(*sources)
-        self._make_room(now)
-        self._kept[sources] = _Entry(context, versions, now, now)
+        self._evict(now)
+        self._entries[sources] = _Entry(context, versions, now, now)
         return context
 
-    def _make_room(self, now: float) -> None:
-        while self._kept:
-            oldest = next(iter(self._kept.values()))
-            full = len(self._kept) >= self._rules.maximum
+    def _evict(self, now: float) -> None:
+        while self._entries:
+            oldest = next(iter(self._entries.values()))
+            full = len(self._entries) >= self._rules.maximum
             if not full and now - oldest.used <= self._rules.inactive:
                 break
-            self._kept.popitem(last=False)
+            self._entries.popitem(last=False)
 
 
 def _versions(sources: Iterable[CertificateSource]) -> tuple[Version | None, ...]:

@@ -122,14 +122,14 @@ _OPTIONS = {
 def _options(context: SSL.Context, value: str) -> bool:
     for word in value.split(","):
         name = word.strip(" \t\n\v\f\r")
-        wanted = not name.startswith("-")
+        enable = not name.startswith("-")
         found = _OPTIONS.get(name[name.startswith(("+", "-")) :].lower())
         if found is None:
             if name.lower().endswith("strictcertcheck"):
                 raise _UnsupportedError(name)
             return False
         bits, cleared = found
-        if wanted is not cleared:
+        if enable is not cleared:
             openssl.set_options(context, bits)
         elif openssl.options(context) & bits:
             raise _UnsupportedError(name)

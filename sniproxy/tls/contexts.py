@@ -84,7 +84,7 @@ def server_context(
     _set_ciphers(context, ciphers, dialect)
     if prefer_server_ciphers:
         context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
-    own = [loader.use(context, source) for source in certificates]
+    certificates_der = [loader.use(context, source) for source in certificates]
     subjects: dict[bytes, None] = {}
     if verify_client != "off":
         if verify_client != "optional_no_ca" and not (client_certificate or trusted_certificate):
@@ -109,11 +109,11 @@ def server_context(
         raise ConfigError(error_text(text, openssl.drain_error_queue(), dialect))
     _set_groups(context, groups, dialect)
     context.set_timeout(int(session_timeout))
-    context.set_session_id(_session_id_context(own, subjects))
+    context.set_session_id(_session_id_context(certificates_der, subjects))
     context.set_session_cache_mode(_SESSION_CACHE[session_cache])
     if not session_tickets:
         context.set_options(SSL.OP_NO_TICKET)
-    if stapling_file and own:
+    if stapling_file and certificates_der:
         openssl.set_ocsp_response(context, loader.ocsp_response(stapling_file))
     apply(context, conf_commands, directive="ssl_conf_command", dialect=dialect)
     return context
@@ -200,8 +200,8 @@ def _set_ciphers(context: SSL.Context, ciphers: str, dialect: Dialect) -> None:
 
 
 def _set_groups(context: SSL.Context, groups: str, dialect: Dialect) -> None:
-    wanted = GROUPS if groups == "auto" else groups
-    if not openssl.set_groups(context, wanted.encode("latin-1")):
+    group_list = GROUPS if groups == "auto" else groups
+    if not openssl.set_groups(context, group_list.encode("latin-1")):
         text = f'SSL_CTX_set1_curves_list("{groups}") failed'
         raise ConfigError(error_text(text, openssl.drain_error_queue(), dialect))
 

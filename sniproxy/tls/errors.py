@@ -138,8 +138,8 @@ def _function(operation: str) -> str:
     return found[1] if found else ""
 
 
-def _text(operation: str, told: Sequence[FormattedError]) -> str:
-    return f"{operation} (SSL: {' '.join(error.text for error in told)})" if told else operation
+def _text(operation: str, errors: Sequence[FormattedError]) -> str:
+    return f"{operation} (SSL: {' '.join(error.text for error in errors)})" if errors else operation
 
 
 def openssl_failure(
@@ -162,10 +162,10 @@ def openssl_failure(
         queue = [error for error in queue if error.code != SYSTEM_ERROR | errno]
     else:
         errno = 0
-    told = dialect.format_errors(queue, ErrorContext(_function(operation), side, header))
+    errors = dialect.format_errors(queue, ErrorContext(_function(operation), side, header))
     return Failure(
-        _text(operation, told),
-        _openssl_level(side, told, ssl_error, errno),
+        _text(operation, errors),
+        _openssl_level(side, errors, ssl_error, errno),
         errno=errno or None,
     )
 
@@ -186,11 +186,13 @@ def timeout_failure(side: Side) -> Failure:
     )
 
 
-def _openssl_level(side: Side, told: Sequence[FormattedError], ssl_error: int, errno: int) -> Level:
+def _openssl_level(
+    side: Side, errors: Sequence[FormattedError], ssl_error: int, errno: int
+) -> Level:
     if ssl_error == openssl.SYSCALL:
         ordinary = errno in ORDINARY_ERRNOS
     elif ssl_error == openssl.FAILED:
-        reason = told[-1].reason if told else 0
+        reason = errors[-1].reason if errors else 0
         ordinary = reason in ORDINARY_REASONS or ALERT <= reason <= ALERT + 255
     else:
         ordinary = False

@@ -410,8 +410,8 @@ class Resolver:
 
 def rotate(addresses: AddressSet) -> tuple[str, ...]:
     """Order cached addresses for load balancing: each family, then the whole, starts at random."""
-    whole = (*_rotate_randomly(addresses.ipv4), *_rotate_randomly(addresses.ipv6))
-    return _rotate_randomly(whole) if len(whole) > 1 else whole
+    ordered = (*_rotate_randomly(addresses.ipv4), *_rotate_randomly(addresses.ipv6))
+    return _rotate_randomly(ordered) if len(ordered) > 1 else ordered
 
 
 def _rotate_randomly(addresses: tuple[str, ...]) -> tuple[str, ...]:

@@ -86,10 +86,10 @@ def _sent_http(facts: Facts, name: str) -> str | None:
 
 
 def _content_length(facts: Facts) -> str | None:
-    said = facts.request.header("content-length")
-    if said is None and facts.request.chunked and (facts.body is not None or facts.complete):
+    value = facts.request.header("content-length")
+    if value is None and facts.request.chunked and (facts.body is not None or facts.complete):
         return str(facts.body_length)
-    return said
+    return value
 
 
 _AUTHORITY = re.compile(r"\S+ https?://([^/? ]*)", re.IGNORECASE)

@@ -31,7 +31,9 @@ VARIABLES: tuple[Variable, ...] = (
     *(replace(variable, changeable=True) for variable in ssl.VARIABLES),
     *upstream.VARIABLES,
 )
-BY_NAME: dict[str, Callable[[Facts], str | None]] = {row.name: row.value for row in VARIABLES}
+BY_NAME: dict[str, Callable[[Facts], str | None]] = {
+    variable.name: variable.value for variable in VARIABLES
+}
 _NOT_CHANGEABLE = frozenset(variable.name for variable in VARIABLES if not variable.changeable)
 # nginx allows all changeable variables to be redefined; sniproxy supports `set $args` only.
 _ASSIGNABLE = frozenset({"args"})

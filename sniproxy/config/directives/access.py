@@ -113,7 +113,7 @@ class Access(Settings):
     )  # fmt: skip
 
     @property
-    def says_something(self) -> bool:
+    def is_restricted(self) -> bool:
         return bool(
             self.rules or self.auth_request or (self.auth_basic and self.auth_basic_user_file)
         )

@@ -204,15 +204,15 @@ def location(args: Args) -> LocationName:
 
 def keepalive_timeout(args: Args) -> tuple[float, float | None]:
     """Idle timeout, and the timeout announced in the Keep-Alive header, in seconds."""
-    kept = parse_time(args.first)
-    if kept is None:
+    timeout = parse_time(args.first)
+    if timeout is None:
         args.fail_directive("invalid value")
     if len(args.words) == 1:
-        return kept, None
-    shown = parse_time(args.words[1], whole_seconds=True)
-    if shown is None:
+        return timeout, None
+    announced = parse_time(args.words[1], whole_seconds=True)
+    if announced is None:
         args.fail_directive("invalid value")
-    return kept, shown
+    return timeout, announced
 
 
 def temp_path(args: Args) -> tuple[str, tuple[int, ...]]:

@@ -200,7 +200,7 @@ def directive(
 
     `module` is needed only if it differs from that of the class.
     """
-    unnamed = Directive(
+    declared = Directive(
         "",
         contexts,
         arity or exactly(1),
@@ -214,17 +214,17 @@ def directive(
         extension=extension,
         opens_context=opens_context,
     )
-    return dataclasses.field(default=None, metadata={"row": unnamed})
+    return dataclasses.field(default=None, metadata={"row": declared})
 
 
-def sequence(*rows: Directive) -> Any:
+def sequence(*directives: Directive) -> Any:
     """A field for several directives whose statements keep their common order."""
-    return dataclasses.field(default=(), metadata={"rows": rows})
+    return dataclasses.field(default=(), metadata={"rows": directives})
 
 
-def exclusive(default: Any, *rows: Directive) -> Any:
+def exclusive(default: Any, *directives: Directive) -> Any:
     """A field for directives that exclude each other: each replaces the other's value."""
-    return dataclasses.field(default=default, metadata={"rows": rows})
+    return dataclasses.field(default=default, metadata={"rows": directives})
 
 
 class Settings:
@@ -262,24 +262,24 @@ def settings(module: str) -> Callable[[SettingsT], SettingsT]:
     """Class decorator: completes the directives of a settings class and makes it a dataclass."""
 
     def decorate(cls: SettingsT) -> SettingsT:
-        rows = []
+        directives = []
         for name, field in list(vars(cls).items()):
             if not isinstance(field, dataclasses.Field):
                 continue
             if "rows" in field.metadata:
-                rows += [
+                directives += [
                     dataclasses.replace(directive, field=name)
                     for directive in field.metadata["rows"]
                 ]
                 setattr(cls, name, field.default)
                 continue
-            unnamed = field.metadata["row"]
+            declared = field.metadata["row"]
             named = dataclasses.replace(
-                unnamed, name=name.rstrip("_"), field=name, module=unnamed.module or module
+                declared, name=name.rstrip("_"), field=name, module=declared.module or module
             )
             setattr(cls, name, named.default_value())
-            rows.append(named)
-        cls.DIRECTIVES = tuple(rows)
+            directives.append(named)
+        cls.DIRECTIVES = tuple(directives)
         return cast(SettingsT, dataclass(frozen=True, slots=True, kw_only=True)(cls))
 
     return decorate

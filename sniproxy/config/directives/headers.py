@@ -142,7 +142,7 @@ class Headers(Settings):
         )
 
     @property
-    def says_something(self) -> bool:
+    def adds_fields(self) -> bool:
         return bool(self.add_header or self.add_trailer) or self.expires not in (
             None,
             Expires(ExpiresBase.OFF),
@@ -150,8 +150,8 @@ class Headers(Settings):
 
 
 def _inherited(
-    inherit: str, own: tuple[AddedField, ...], above: tuple[AddedField, ...]
+    inherit: str, current: tuple[AddedField, ...], above: tuple[AddedField, ...]
 ) -> tuple[AddedField, ...]:
     if inherit == "off":
-        return own
-    return (*own, *above) if inherit == "merge" or not own else own
+        return current
+    return (*current, *above) if inherit == "merge" or not current else current

@@ -103,20 +103,20 @@ _TAG = re.compile(r"[A-Za-z0-9_:;<=>?@\[\\\]^`]*")
 
 
 def syslog(args: Args) -> Syslog:
-    said: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for word in args.first.removeprefix("syslog:").split(","):
         key, equals, value = word.partition("=")
         if key in ("server", "facility", "severity", "tag") and equals:
-            if key in said:
+            if key in parameters:
                 args.fail(f'duplicate syslog "{key}"')
-            said[key] = _SYSLOG_VALUES[key](args, value)
+            parameters[key] = _SYSLOG_VALUES[key](args, value)
         elif word == "nohostname":
-            said[word] = True
+            parameters[word] = True
         else:
             args.fail(f'unknown syslog parameter "{word}"')
-    if "server" not in said:
+    if "server" not in parameters:
         args.fail("no syslog server specified")
-    return Syslog(place=args.place, **said)
+    return Syslog(place=args.place, **parameters)
 
 
 def _syslog_server(args: Args, text: str) -> Address:

@@ -212,8 +212,8 @@ class GeoBuilder:
             if self._of(network).pop((network.mask, network.address), None) is None:
                 warn(f'no network "{value}" to delete', args.place)
             return
-        wanted = _EVERYTHING if key == "default" else (_network(args, key, warn),)
-        for network in wanted:
+        networks = _EVERYTHING if key == "default" else (_network(args, key, warn),)
+        for network in networks:
             table, place = self._of(network), (network.mask, network.address)
             if place in table:
                 warn(

@@ -395,10 +395,10 @@ class Proxy(Settings):
         if target is None or target.address is None:
             return self
         if target.address.uri:
-            own = Replacement(literal(target.url), literal(location))
+            default = Replacement(literal(target.url), literal(location))
         else:
-            own = Replacement(literal(target.url + "/"), literal("/"))
-        said = self.proxy_redirect or (DEFAULT,)
+            default = Replacement(literal(target.url + "/"), literal("/"))
+        rules = self.proxy_redirect or (DEFAULT,)
         return replace(
-            self, proxy_redirect=tuple([own if rule is DEFAULT else rule for rule in said])
+            self, proxy_redirect=tuple([default if rule is DEFAULT else rule for rule in rules])
         )

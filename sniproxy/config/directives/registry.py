@@ -34,9 +34,9 @@ GROUP_SETTINGS: tuple[type[Settings], ...] = (upstream.UpstreamGroup,)
 
 DIRECTIVES: tuple[Directive, ...] = (
     *(
-        row
+        directive
         for settings in (*MAIN_SETTINGS, *SERVER_SETTINGS, *LOCATION_SETTINGS, *GROUP_SETTINGS)
-        for row in settings.DIRECTIVES
+        for directive in settings.DIRECTIVES
     ),
     *main.DIRECTIVES,
     *core.DIRECTIVES,
@@ -51,8 +51,8 @@ DIRECTIVES: tuple[Directive, ...] = (
 
 def _index() -> dict[str, tuple[Directive, ...]]:
     index: dict[str, tuple[Directive, ...]] = {}
-    for row in DIRECTIVES:
-        index[row.name] = (*index.get(row.name, ()), row)
+    for directive in DIRECTIVES:
+        index[directive.name] = (*index.get(directive.name, ()), directive)
     return index
 
 
@@ -61,7 +61,7 @@ BY_NAME = _index()
 
 def find(name: str, context: Context) -> Directive | None:
     """The directive `name` that is allowed in `context`, or None."""
-    for row in BY_NAME.get(name, ()):
-        if context in row.contexts:
-            return row
+    for directive in BY_NAME.get(name, ()):
+        if context in directive.contexts:
+            return directive
     return None

@@ -144,12 +144,12 @@ def rewrite_statement(args: Args) -> Substitution:
         meaning["stops"] = True
     redirect = meaning.get("redirect")
     keeps_args = not replacement.endswith("?")
-    whole = compiled(args, replacement if keeps_args else replacement[:-1])
-    path, behind = (whole, None) if redirect else _split_at_question_mark(whole)
+    template = compiled(args, replacement if keeps_args else replacement[:-1])
+    path, args_template = (template, None) if redirect else _split_at_question_mark(template)
     return Substitution(
         compiled_pattern,
         path,
-        behind,
+        args_template,
         keeps_args,
         redirect,
         stops=meaning.get("stops", True),
@@ -157,15 +157,15 @@ def rewrite_statement(args: Args) -> Substitution:
     )
 
 
-def _split_at_question_mark(whole: Template) -> tuple[Template, Template | None]:
-    for position, part in enumerate(whole.parts):
+def _split_at_question_mark(template: Template) -> tuple[Template, Template | None]:
+    for position, part in enumerate(template.parts):
         if isinstance(part, Variable) or "?" not in part:
             continue
         before, _, after = part.partition("?")
-        left = (*whole.parts[:position], *((before,) if before else ()))
-        right = (*((after,) if after else ()), *whole.parts[position + 1 :])
-        return Template(whole.source, left), Template(whole.source, right)
-    return whole, None
+        left = (*template.parts[:position], *((before,) if before else ()))
+        right = (*((after,) if after else ()), *template.parts[position + 1 :])
+        return Template(template.source, left), Template(template.source, right)
+    return template, None
 
 
 def _pattern(args: Args, text: str, *, caseless: bool = False) -> re.Pattern[str]:

@@ -204,6 +204,6 @@ class Ssl(Settings):
         Raises `ScriptError`.
         """
         keys = self.ssl_certificate_key
-        said = list(zip(self.ssl_certificate, keys, strict=False))
-        make = compile_template if any("$" in word for pair in said for word in pair) else literal
-        return [(make(certificate), make(key)) for certificate, key in said]
+        pairs = list(zip(self.ssl_certificate, keys, strict=False))
+        make = compile_template if any("$" in word for pair in pairs for word in pair) else literal
+        return [(make(certificate), make(key)) for certificate, key in pairs]

@@ -292,7 +292,7 @@ _TABLE: tuple[_Module, ...] = (
 )  # fmt: skip
 
 # Names that are allowed only inside `mail {}` and `stream {}`.
-_INSIDE_OF_REFUSED = (
+_MAIL_AND_STREAM_NAMES = (
     "auth_http auth_http_timeout auth_http_header auth_http_pass_client_cert protocol timeout "
     "max_errors imap_client_buffer imap_capabilities imap_auth pop3_capabilities pop3_auth "
     "proxy proxy_buffer proxy_timeout proxy_pass_error_message xclient proxy_smtp_auth "
@@ -305,15 +305,15 @@ _INSIDE_OF_REFUSED = (
 
 
 def _directives() -> Iterator[Directive]:
-    for module, status, doc, said in _TABLE:
-        for contexts, arity, names in said:
+    for module, status, doc, entries in _TABLE:
+        for contexts, arity, names in entries:
             for name in names.split():
                 yield Directive(
                     name.rstrip("{"), contexts, arity, ignore, doc, module,
                     repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED, status=status,
                     opens_context=REFUSED if name.endswith("{") else None,
                 )  # fmt: skip
-    for name in _INSIDE_OF_REFUSED.split():
+    for name in _MAIL_AND_STREAM_NAMES.split():
         yield Directive(
             name,
             REFUSED,
