@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import trio
-import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from sniproxy.logs.buffered import BufferedSink
 from sniproxy.logs.sinks import FileSink, Sinks
@@ -50,27 +50,25 @@ def test_nothing_is_written_before_the_buffer_is_full(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == "12345\n67890\na\n"
 
 
-def test_lines_wait_so_long_and_no_longer(tmp_path: Path) -> None:
-    async def main() -> None:
-        file = tmp_path / "log"
-        buffered = BufferedSink(FileSink(str(file)), 100, flush=5)
-        buffered.write("a\n")
-        await trio.sleep(3)
-        buffered.write("b\n")
-        assert file.read_text() == ""
-        await trio.sleep(2.1)
-        assert file.read_text() == "a\nb\n"
-        buffered.write("c\n")
-        await trio.sleep(4)
-        buffered.flush()
-        buffered.write("d\n")
-        await trio.sleep(2)
-        assert file.read_text() == "a\nb\nc\n"
-        await trio.sleep(4)
-        assert file.read_text() == "a\nb\nc\nd\n"
-        buffered.file.close()
-
-    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+async def test_lines_wait_so_long_and_no_longer(tmp_path: Path, mock_clock: MockClock) -> None:
+    mock_clock.autojump_threshold = 0
+    file = tmp_path / "log"
+    buffered = BufferedSink(FileSink(str(file)), 100, flush=5)
+    buffered.write("a\n")
+    await trio.sleep(3)
+    buffered.write("b\n")
+    assert file.read_text() == ""
+    await trio.sleep(2.1)
+    assert file.read_text() == "a\nb\n"
+    buffered.write("c\n")
+    await trio.sleep(4)
+    buffered.flush()
+    buffered.write("d\n")
+    await trio.sleep(2)
+    assert file.read_text() == "a\nb\nc\n"
+    await trio.sleep(4)
+    assert file.read_text() == "a\nb\nc\nd\n"
+    buffered.file.close()
 
 
 @pytest.mark.parametrize(

@@ -122,24 +122,20 @@ def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
         DevCA.open(tmp_path / "state")
 
 
-def names_for(ca: DevCA, server_name: str | None, *default: str) -> tuple[str, ...]:
+async def names_for(ca: DevCA, server_name: str | None, *default: str) -> tuple[str, ...]:
     """The names on the certificate that a client is shown."""
     context = ca.context(server_name, default)
-
-    async def main() -> tuple[str, ...]:
-        client = SSL.Context(SSL.TLS_METHOD)
-        pair = tls_pair(context, client)
-        async with trio.open_nursery() as nursery:
-            for stream in pair:
-                nursery.start_soon(stream.do_handshake, 5)
-        certificate = pair[1].peer_certificate
+    client = SSL.Context(SSL.TLS_METHOD)
+    pair = tls_pair(context, client)
+    async with trio.open_nursery() as nursery:
         for stream in pair:
-            stream.shutdown()
-        assert certificate is not None
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        return tuple(str(name.value) for name in names.value)
-
-    return trio.run(main)
+            nursery.start_soon(stream.do_handshake, 5)
+    certificate = pair[1].peer_certificate
+    for stream in pair:
+        stream.shutdown()
+    assert certificate is not None
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return tuple(str(name.value) for name in names.value)
 
 
 @pytest.mark.parametrize(
@@ -158,10 +154,10 @@ def names_for(ca: DevCA, server_name: str | None, *default: str) -> tuple[str, .
         ("b\xfccher.example", (), ("localhost",)),
     ],
 )
-def test_the_name_on_the_certificate(
+async def test_the_name_on_the_certificate(
     server_name: str | None, default: tuple[str, ...], expected: tuple[str, ...], ca: DevCA
 ) -> None:
-    assert names_for(ca, server_name, *default) == expected
+    assert await names_for(ca, server_name, *default) == expected
 
 
 @given(st.text(st.characters(max_codepoint=255), max_size=300) | st.from_regex(devca._DNS_NAME))
@@ -186,7 +182,7 @@ def test_contexts_are_kept_up_to_a_number(ca: DevCA, monkeypatch: pytest.MonkeyP
     assert ca.context("0.test", ciphers="HIGH") is not first
 
 
-def test_python_trusts_it(ca: DevCA) -> None:
+async def test_python_trusts_it(ca: DevCA) -> None:
     trusting = ssl.create_default_context(cafile=str(ca.certificate_path))
     trusting.verify_flags |= ssl.VERIFY_X509_STRICT
     near, far = socket.socketpair()
@@ -194,12 +190,9 @@ def test_python_trusts_it(ca: DevCA) -> None:
     def client() -> None:
         trusting.wrap_socket(far, server_hostname="7bu.top").close()
 
-    async def main() -> None:
-        thread = threading.Thread(target=client)
-        thread.start()
-        stream = TLSStream(near, Side.CLIENT, ca.context("7bu.top"))
-        await stream.do_handshake(5)
-        await trio.to_thread.run_sync(thread.join)
-        stream.shutdown()
-
-    trio.run(main)
+    thread = threading.Thread(target=client)
+    thread.start()
+    stream = TLSStream(near, Side.CLIENT, ca.context("7bu.top"))
+    await stream.do_handshake(5)
+    await trio.to_thread.run_sync(thread.join)
+    stream.shutdown()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +13,7 @@ import trio
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from sniproxy.config.addresses import Address
 from sniproxy.config.directives.resolver import ResolverSettings
@@ -183,7 +183,10 @@ def test_the_shortest_ttl_holds() -> None:
     assert of.ttl == 20
 
 
-# --- a resolver at work ---
+# --- a running resolver ---
+
+PACKET_TIME = 0.05
+"""Real packets take less: a shorter threshold would let the mock clock overtake them."""
 
 
 @dataclass(slots=True)
@@ -208,43 +211,36 @@ class Stage:
 
 
 Script = Callable[[Asked], Sequence[bytes]]
-Test = Callable[[Stage], Awaitable[None]]
 
 
-def play(test: Test, *scripts: Script, mock: bool = False, **settings: Any) -> None:
-    """Run `test` with a resolver and one name server for each script."""
-
-    async def main() -> None:
-        async with trio.open_nursery() as nursery:
-            servers = []
-            for script in scripts:
-                server = NameServer(script)
-                await server.open()
-                nursery.start_soon(server.run)
-                servers.append(server)
-            asked = [
-                Server(socket.AF_INET, ("127.0.0.1", s.port), f"127.0.0.1:{s.port}")
-                for s in servers
-            ]
-            said = ResolverSettings((Address("x", "x", 53),), Place("x", 1), **settings)
-            stage = Stage(Resolver(said, asked, lambda: stage.now), servers)
-            stage.resolver.log = ErrorLog([LogTarget(stage, Level.DEBUG)])
-            nursery.start_soon(stage.resolver.run)
-            await trio.testing.wait_all_tasks_blocked()
-            await test(stage)
-            nursery.cancel_scope.cancel()
-
-    # A jump has to wait for real packets: they take no time on this machine.
-    clock = trio.testing.MockClock(autojump_threshold=0.05) if mock else None
-    trio.run(functools.partial(main), clock=clock)
+@contextlib.asynccontextmanager
+async def open_stage(*scripts: Script, **settings: Any) -> AsyncIterator[Stage]:
+    """A running resolver with one name server for each script."""
+    async with trio.open_nursery() as nursery:
+        servers = []
+        for script in scripts:
+            server = NameServer(script)
+            await server.open()
+            nursery.start_soon(server.run)
+            servers.append(server)
+        addresses = [
+            Server(socket.AF_INET, ("127.0.0.1", s.port), f"127.0.0.1:{s.port}") for s in servers
+        ]
+        directive = ResolverSettings((Address("x", "x", 53),), Place("x", 1), **settings)
+        stage = Stage(Resolver(directive, addresses, lambda: stage.now), servers)
+        stage.resolver.log = ErrorLog([LogTarget(stage, Level.DEBUG)])
+        nursery.start_soon(stage.resolver.run)
+        await trio.testing.wait_all_tasks_blocked()
+        yield stage
+        nursery.cancel_scope.cancel()
 
 
 def found(*records: Record) -> Script:
     return lambda asked: [reply(asked, *[r for r in records if r.type in (asked.type, "CNAME")])]
 
 
-def test_one_lookup_serves_all_who_wait() -> None:
-    async def test(stage: Stage) -> None:
+async def test_one_lookup_serves_all_who_wait() -> None:
+    async with open_stage(found(a("192.0.2.1"))) as stage:
         seen = []
 
         async def ask() -> None:
@@ -256,14 +252,12 @@ def test_one_lookup_serves_all_who_wait() -> None:
         assert seen == [("192.0.2.1",)] * 20
         assert sorted(stage.asked) == ["A a.test", "AAAA a.test"]
 
-    play(test, found(a("192.0.2.1")))
-
 
 @pytest.mark.parametrize(
     ("settings", "ttl", "seconds"), [({}, 60, 60), ({}, 0, 0), ({"valid": 5.0}, 60, 5)]
 )
-def test_how_long_an_answer_holds(settings: dict[str, Any], ttl: int, seconds: int) -> None:
-    async def test(stage: Stage) -> None:
+async def test_how_long_an_answer_holds(settings: dict[str, Any], ttl: int, seconds: int) -> None:
+    async with open_stage(found(a("192.0.2.1", ttl)), **settings) as stage:
         await stage.addresses("a.test")
         stage.now += seconds
         await stage.addresses("A.test.")
@@ -272,27 +266,21 @@ def test_how_long_an_answer_holds(settings: dict[str, Any], ttl: int, seconds: i
         await stage.addresses("a.test")
         assert len(stage.asked) == 4
 
-    play(test, found(a("192.0.2.1", ttl)), **settings)
 
-
-def test_a_failure_is_not_remembered() -> None:
-    async def test(stage: Stage) -> None:
+async def test_a_failure_is_not_remembered() -> None:
+    async with open_stage(lambda asked: [reply(asked, code=SERVFAIL)]) as stage:
         for _ in range(2):
             assert await stage.addresses("a.test") == "2: Server failure"
         assert len(stage.asked) == 4
 
-    play(test, lambda asked: [reply(asked, code=SERVFAIL)])
 
-
-def test_what_nobody_asks_for_is_forgotten() -> None:
-    async def test(stage: Stage) -> None:
+async def test_what_nobody_asks_for_is_forgotten() -> None:
+    async with open_stage(found(a("192.0.2.1", 600))) as stage:
         await stage.addresses("a.test")
         stage.now += EXPIRE + 1
         await stage.addresses("b.test")
         await stage.addresses("a.test")
         assert stage.asked.count("A a.test") == 2
-
-    play(test, found(a("192.0.2.1", 600)))
 
 
 @pytest.mark.parametrize(
@@ -303,25 +291,21 @@ def test_what_nobody_asks_for_is_forgotten() -> None:
         ({"ipv4": False}, ["AAAA a.test"]),
     ],
 )
-def test_what_is_asked_for(settings: dict[str, Any], asked: list[str]) -> None:
-    async def test(stage: Stage) -> None:
+async def test_what_is_asked_for(settings: dict[str, Any], asked: list[str]) -> None:
+    async with open_stage(found(a("192.0.2.1"), aaaa("::1")), **settings) as stage:
         await stage.addresses("a.test")
         assert sorted(stage.asked) == asked
 
-    play(test, found(a("192.0.2.1"), aaaa("::1")), **settings)
 
-
-def test_addresses_in_order_at_first_and_from_anywhere_later() -> None:
+async def test_addresses_in_order_at_first_and_from_anywhere_later() -> None:
     records = (a("192.0.2.1"), a("192.0.2.2"), aaaa("::1"), aaaa("::2"))
     whole = ("192.0.2.1", "192.0.2.2", "::1", "::2")
 
-    async def test(stage: Stage) -> None:
+    async with open_stage(found(*records)) as stage:
         assert await stage.addresses("a.test") == whole
         later = {await stage.addresses("a.test") for _ in range(200)}
         assert len(later) == 16
         assert all(sorted(one) == sorted(whole) for one in later)
-
-    play(test, found(*records))
 
 
 def test_one_address_needs_no_chance() -> None:
@@ -329,21 +313,19 @@ def test_one_address_needs_no_chance() -> None:
     assert rotate(AddressSet((), ("::1",))) == ("::1",)
 
 
-def test_aliases_are_followed_so_far() -> None:
+async def test_aliases_are_followed_so_far() -> None:
     def script(asked: Asked) -> Sequence[bytes]:
         number = int(asked.name.partition(".")[0])
         if number == 0:
             return [reply(asked, *([a("192.0.2.1")] if asked.type == "A" else []))]
         return [reply(asked, cname(f"{number - 1}.test"))]
 
-    async def test(stage: Stage) -> None:
+    async with open_stage(script) as stage:
         assert await stage.addresses(f"{MAX_CNAME_DEPTH}.test") == ("192.0.2.1",)
         assert await stage.addresses(f"{MAX_CNAME_DEPTH + 1}.test") == "3: Host not found"
 
-    play(test, script)
 
-
-def test_a_long_answer_comes_by_tcp() -> None:
+async def test_a_long_answer_comes_by_tcp() -> None:
     addresses = [f"10.0.{n // 250}.{n % 250}" for n in range(1000)]
 
     def script(asked: Asked) -> Sequence[bytes]:
@@ -351,14 +333,13 @@ def test_a_long_answer_comes_by_tcp() -> None:
             return [reply(asked)]
         return [reply(asked, *map(a, addresses)) if asked.tcp else reply(asked, truncated=True)]
 
-    async def test(stage: Stage) -> None:
+    async with open_stage(script) as stage:
         assert await stage.addresses("a.test") == tuple(addresses)
 
-    play(test, script)
 
-
-def test_nobody_answers_in_time() -> None:
-    async def test(stage: Stage) -> None:
+async def test_nobody_answers_in_time(mock_clock: MockClock) -> None:
+    mock_clock.autojump_threshold = PACKET_TIME
+    async with open_stage(lambda asked: ()) as stage:
         before = trio.current_time()
         assert await stage.addresses("a.test", 12.0) == "110: Operation timed out"
         assert 12.0 <= trio.current_time() - before < 12.5
@@ -367,11 +348,10 @@ def test_nobody_answers_in_time() -> None:
         await trio.sleep(4 * RESEND_INTERVAL)
         assert stage.asked.count("A a.test") == 3
 
-    play(test, lambda asked: (), mock=True)
 
-
-def test_the_next_server_is_asked_after_a_while() -> None:
-    async def test(stage: Stage) -> None:
+async def test_the_next_server_is_asked_after_a_while(mock_clock: MockClock) -> None:
+    mock_clock.autojump_threshold = PACKET_TIME
+    async with open_stage(lambda asked: (), found(a("192.0.2.1"))) as stage:
         before = trio.current_time()
         assert await stage.addresses("a.test") == ("192.0.2.1",)
         assert RESEND_INTERVAL <= trio.current_time() - before < RESEND_INTERVAL + 0.5
@@ -379,22 +359,21 @@ def test_the_next_server_is_asked_after_a_while() -> None:
         await stage.addresses("b.test")
         assert [len(server.asked) for server in stage.servers] == [2, 4]
 
-    play(test, lambda asked: (), found(a("192.0.2.1")), mock=True)
 
+async def test_only_what_is_open_is_asked_again(mock_clock: MockClock) -> None:
+    mock_clock.autojump_threshold = PACKET_TIME
 
-def test_only_what_is_open_is_asked_again() -> None:
     def half(asked: Asked) -> Sequence[bytes]:
         return [reply(asked, a("192.0.2.1"))] if asked.type == "A" else []
 
-    async def test(stage: Stage) -> None:
+    async with open_stage(half, found(a("192.0.2.9"), aaaa("::1"))) as stage:
         assert await stage.addresses("a.test") == ("192.0.2.1", "::1")
         assert [q.type for q in stage.servers[1].asked] == ["AAAA"]
 
-    play(test, half, found(a("192.0.2.9"), aaaa("::1")), mock=True)
 
-
-def test_who_goes_away_does_not_end_it_for_others() -> None:
-    async def test(stage: Stage) -> None:
+async def test_who_goes_away_does_not_end_it_for_others(mock_clock: MockClock) -> None:
+    mock_clock.autojump_threshold = PACKET_TIME
+    async with open_stage(lambda asked: (), found(a("192.0.2.1"))) as stage:
         seen = []
 
         async def ask() -> None:
@@ -408,11 +387,10 @@ def test_who_goes_away_does_not_end_it_for_others() -> None:
                 first.cancel()
         assert seen == [("192.0.2.1",)]
 
-    play(test, lambda asked: (), found(a("192.0.2.1")), mock=True)
 
-
-def test_a_server_that_is_not_there() -> None:
-    async def test(stage: Stage) -> None:
+async def test_a_server_that_is_not_there(mock_clock: MockClock) -> None:
+    mock_clock.autojump_threshold = PACKET_TIME
+    async with open_stage(found()) as stage:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as dead:
             dead.bind(("127.0.0.1", 0))
             gone = dead.getsockname()[1]
@@ -422,22 +400,14 @@ def test_a_server_that_is_not_there() -> None:
         for line in stage.lines:
             assert "failed (111: Connection refused) while resolving, resolver: 127.0.0.1:" in line
 
-    play(test, found(), mock=True)
 
-
-def test_no_name_is_asked_for_without_one() -> None:
-    async def test(stage: Stage) -> None:
+async def test_no_name_is_asked_for_without_one() -> None:
+    async with open_stage(lambda asked: [reply(asked, code=NXDOMAIN)]) as stage:
         for name in ("", "a..b", "x" * 64 + ".test"):
             assert await stage.addresses(name) == "3: Host not found"
         assert stage.asked == []
 
-    play(test, lambda asked: [reply(asked, code=NXDOMAIN)])
 
-
-async def _opened() -> int:
+async def test_the_name_server_of_the_tests_has_a_port() -> None:
     async with open_name_server(found()) as server:
-        return server.port
-
-
-def test_the_name_server_of_the_tests_has_a_port() -> None:
-    assert trio.run(_opened)
+        assert server.port
