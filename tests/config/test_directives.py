@@ -227,6 +227,6 @@ DEFINITIONS = [
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("text", [*MAPS, *HEADERS, *ACCESS, *LIMITS, *LOGS, *DEFINITIONS])
-def test_both_say_the_same(tmp_path: Path, text: str) -> None:
+def test_nginx_gives_the_same_verdict(tmp_path: Path, text: str) -> None:
     raw = text.encode("latin-1")
     assert sniproxy_verdict(tmp_path, raw) == nginx_verdict(tmp_path, raw)

@@ -114,7 +114,7 @@ CASES = [
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("text", CASES)
-def test_beside_nginx(tmp_path: Path, text: str) -> None:
+def test_nginx_gives_the_same_verdict(tmp_path: Path, text: str) -> None:
     ours = sniproxy_verdict(tmp_path, text.encode("latin-1"))
     nginxs = nginx_verdict(tmp_path, text.encode("latin-1"))
     assert ours.error == nginxs.error

@@ -95,7 +95,7 @@ def ask_nginx(folder: Path, asked: list[Question]) -> list[str]:
 
 
 @pytest.mark.nginx
-def test_contexts_and_arity(tmp_path: Path) -> None:
+def test_nginx_has_the_same_contexts_and_arity(tmp_path: Path) -> None:
     asked = list(questions())
     answers = ask_nginx(tmp_path, [question for question, _ in asked])
     unknown: Counter[str] = Counter()
@@ -112,7 +112,7 @@ def test_contexts_and_arity(tmp_path: Path) -> None:
 
 
 @pytest.mark.nginx
-def test_repetition(tmp_path: Path) -> None:
+def test_nginx_treats_repetition_the_same(tmp_path: Path) -> None:
     """A second statement is refused by both or by neither."""
     rows = [
         row
@@ -136,7 +136,7 @@ def test_repetition(tmp_path: Path) -> None:
         assert refused is (row.repeat.name == "REFUSED"), (row.name, answer)
 
 
-def test_a_directive_has_one_row_a_context() -> None:
+def test_directive_is_declared_once_per_context() -> None:
     for name, rows in registry.BY_NAME.items():
         together = Counter(
             context for row in rows for context in Context if context in row.contexts
@@ -144,7 +144,7 @@ def test_a_directive_has_one_row_a_context() -> None:
         assert max(together.values()) == 1, name
 
 
-def test_every_row_tells_what_it_is_for() -> None:
+def test_every_directive_has_a_description() -> None:
     for row in registry.DIRECTIVES:
         assert re.fullmatch(r"\S.*[^.]", row.doc), row.name
         assert row.module or row.extension or row.contexts is REFUSED, row.name

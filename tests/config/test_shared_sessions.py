@@ -53,7 +53,7 @@ def differing(one: str, other: str, to: tuple[str, str] = ("127.0.0.1", "127.0.0
         (f"{VERIFIED} proxy_ssl_session_reuse off;", "", ""),
     ],
 )
-def test_locations_that_differ_are_told(one: str, other: str, words: str) -> None:
+def test_locations_that_differ_cause_a_warning(one: str, other: str, words: str) -> None:
     assert differing(one, other) == words
 
 
@@ -66,11 +66,11 @@ def test_locations_that_differ_are_told(one: str, other: str, words: str) -> Non
         ("group", "127.0.0.1:1", False),
     ],
 )
-def test_a_peer_is_that_of_an_address_or_a_group(first: str, second: str, shared: bool) -> None:
+def test_peers_are_identified_by_address_or_group(first: str, second: str, shared: bool) -> None:
     assert bool(differing("", VERIFIED, (first, second))) is shared
 
 
-def test_one_warning_tells_of_an_upstream() -> None:
+def test_one_warning_per_upstream() -> None:
     locations = "".join(
         f"location /{name} {{ proxy_pass https://127.0.0.1; {NAMED} {name}.test; }}\n"
         for name in "abc"

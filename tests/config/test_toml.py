@@ -48,7 +48,7 @@ def as_nginx(text: str) -> str:
     return "\n".join(lines).removesuffix("events {\n}").strip()
 
 
-def test_a_site() -> None:
+def test_site_in_toml_equals_nginx_conf() -> None:
     read = toml(SITE)
     assert read.http is not None
     [server] = read.http.servers
@@ -108,7 +108,7 @@ def test_a_site() -> None:
         ("events.use = 'epoll'", "events {\nuse 'epoll';\n}"),
     ],
 )
-def test_forms(text: str, expected: str) -> None:
+def test_value_forms_become_statements(text: str, expected: str) -> None:
     assert as_nginx(text) == expected
 
 
@@ -201,19 +201,19 @@ def test_forms(text: str, expected: str) -> None:
         ),
     ],
 )  # fmt: skip
-def test_refused(text: str, message: str) -> None:
+def test_invalid_toml_is_an_error_with_its_line(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         toml(text)
     assert str(caught.value) == message
 
 
-def test_text_that_is_no_utf_8() -> None:
+def test_invalid_utf_8_is_an_error_with_its_line() -> None:
     with pytest.raises(ConfigError) as caught:
         config.parse(b"a = 1\nb = '\xff'", "toml", "site.toml")
     assert str(caught.value) == "invalid UTF-8 in site.toml:2"
 
 
-def test_includes_of_either_kind(tmp_path: Path) -> None:
+def test_toml_and_nginx_conf_include_each_other(tmp_path: Path) -> None:
     (tmp_path / "main.toml").write_text('[http]\ninclude = ["a.toml", "b.conf"]')
     (tmp_path / "a.toml").write_text("[[server]]\nlisten = 8001")
     (tmp_path / "b.conf").write_text("server { listen 8002; }")
@@ -223,7 +223,7 @@ def test_includes_of_either_kind(tmp_path: Path) -> None:
     assert [Path(name).name for name, _ in read.sources] == ["main.toml", "a.toml", "b.conf"]
 
 
-def test_lines_of_keys() -> None:
+def test_key_lines() -> None:
     lines = key_lines(
         'a = """\n x = 1\n"""  # y = 2\nb.c = [\n  1, # ]\n  {d = "}",\n e = 2}]\n'
         "[t.'u.v']\nw = '''\n'''''\n\"\\u0078\" = 1979-05-27 07:32:00\n"

@@ -58,7 +58,7 @@ HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
         ("", False),
     ],
 )
-def test_who_is_local(address: str, local: bool) -> None:
+def test_is_local(address: str, local: bool) -> None:
     assert is_local(address) == local
 
 
@@ -90,7 +90,7 @@ def test_who_is_local(address: str, local: bool) -> None:
         (";,;;q=1,", TEXT),
     ],
 )
-def test_what_is_wanted(accept: str, form: str) -> None:
+def test_negotiate_media_type(accept: str, form: str) -> None:
     assert negotiate_media_type(accept) == form
 
 
@@ -103,7 +103,7 @@ class Lines:
 
 
 @pytest.mark.parametrize("status", [502, 504])
-def test_others_get_nginxs_page_and_the_log_says_so_once(tmp_path: Path, status: int) -> None:
+def test_remote_clients_get_the_page_of_nginx_and_one_log_line(tmp_path: Path, status: int) -> None:
     (server,) = servers(tmp_path, "server { error_detail on; }")
     sink = Lines()
     log = ConnectionLog(ErrorLog([LogTarget(sink, Level.WARN)]), 7, "192.0.2.1", "0.0.0.0:80")
@@ -125,7 +125,7 @@ def test_others_get_nginxs_page_and_the_log_says_so_once(tmp_path: Path, status:
         ((("Accept", "text/html;q=0.1"), ("accept", JSON)), JSON),
     ],
 )
-def test_a_page_keeps_all_but_its_body(
+def test_explained_page_keeps_status_and_headers(
     tmp_path: Path, headers: tuple[tuple[str, str], ...], content_type: str
 ) -> None:
     (server,) = servers(tmp_path, "server { error_detail on; server_tokens off; }")
@@ -141,7 +141,7 @@ def test_a_page_keeps_all_but_its_body(
     assert b"1.31" not in told.body
 
 
-def test_our_own_sides_failure_is_not_told(tmp_path: Path) -> None:
+def test_internal_errors_are_not_explained(tmp_path: Path) -> None:
     """Its lines may name keys."""
     (server,) = servers(tmp_path, "server { error_detail on; }")
     asking = facts(request("/"), server)

@@ -53,13 +53,13 @@ def texts(page: str, tag: str, kind: str = "") -> list[str]:
     return ["".join(e.itertext()) for e in found if not kind or e.get("class") == kind]
 
 
-def test_text_is_that_of_explain() -> None:
+def test_text_page_is_the_output_of_explain() -> None:
     explanation = explain(line(NO_SNI))
     assert explanation is not None
     assert text(line(NO_SNI)) == f"502 Bad Gateway\nnginx\n\n{told(Group.of(explanation))}"
 
 
-def test_json_is_that_of_explain() -> None:
+def test_json_page_is_the_output_of_explain() -> None:
     explanation = explain(line(NO_SNI))
     assert explanation is not None
     assert json.loads(
@@ -71,7 +71,7 @@ def test_json_is_that_of_explain() -> None:
     }
 
 
-def test_html_has_nginxs_page_and_all_that_is_to_be_known() -> None:
+def test_html_page_has_the_page_of_nginx_and_the_explanation() -> None:
     page = html(line(NO_SNI))
     own = re.sub(r'<style>.*</style>\n|<div class="detail">.*</div>\n', "", page, flags=re.S)
     assert own.encode() == PAGE
@@ -85,7 +85,7 @@ def test_html_has_nginxs_page_and_all_that_is_to_be_known() -> None:
     assert "works in curl: a.test" in "".join(texts(page, "p"))
 
 
-def test_the_rest_of_the_page_is_left_as_it_is() -> None:
+def test_html_page_keeps_the_page_of_nginx_unchanged() -> None:
     padded = error_page(502, user_agent="MSIE 7.0")
     page = error_detail.html_page(padded, FailureDetail.from_log_lines([line(NO_SNI)]))
     assert page.endswith(padded[padded.index(b"</body>") :])
@@ -102,7 +102,7 @@ def test_the_rest_of_the_page_is_left_as_it_is() -> None:
         ([NO_LIVE], ["no-live-upstreams"]),
     ],
 )
-def test_several_tries(lines: list[str], signs: list[str]) -> None:
+def test_failures_of_several_peers(lines: list[str], signs: list[str]) -> None:
     whole = [line(one, f"https://192.0.2.{i}:443") for i, one in enumerate(lines)]
     detail = FailureDetail.from_log_lines(whole)
     assert [group.sign.name for group in detail.groups] == signs
@@ -142,13 +142,13 @@ MISMATCH = 'upstream SSL certificate does not match "{}" while SSL handshaking t
     ],
     ids=["name", "server", "upstream", "unknown", "uri"],
 )
-def test_hostile_names(name: str, made: object) -> None:
+def test_names_with_markup_are_escaped(name: str, made: object) -> None:
     assert callable(made)
     is_harmless(made(name))
 
 
 @given(st.text(st.characters(max_codepoint=255)))
-def test_any_name(name: str) -> None:
+def test_any_name_is_escaped(name: str) -> None:
     is_harmless(line(MISMATCH.format(name)))
 
 

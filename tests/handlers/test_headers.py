@@ -31,7 +31,7 @@ NOW = 1_750_000_000
         ("-1d", True, Expires(ExpiresBase.MODIFIED, -86400)),
     ],
 )
-def test_what_expires_means(text: str, modified: bool, expires: Expires) -> None:
+def test_parse_expires(text: str, modified: bool, expires: Expires) -> None:
     assert parse_expires(text, modified=modified) == expires
 
 
@@ -39,7 +39,7 @@ def test_what_expires_means(text: str, modified: bool, expires: Expires) -> None
     ("text", "modified"),
     [("", False), ("x", False), ("@25h", False), ("@1h", True), ("max", True), ("+", False)],
 )
-def test_what_means_nothing(text: str, modified: bool) -> None:
+def test_invalid_expires_is_an_error(text: str, modified: bool) -> None:
     with pytest.raises(ExpiresError):
         parse_expires(text, modified=modified)
 
@@ -57,19 +57,19 @@ def test_what_means_nothing(text: str, modified: bool) -> None:
         (Expires(ExpiresBase.MODIFIED), NOW - 9, NOW, "max-age=0"),
     ],
 )
-def test_how_long_an_answer_is_kept(
+def test_expires_sets_cache_control(
     expires: Expires, modified: int | None, at: int, control: str
 ) -> None:
     assert expiry(expires, NOW, modified) == (http_date(at), control)
 
 
-def test_a_negative_time_keeps_nothing() -> None:
+def test_negative_expires_disables_caching() -> None:
     later = expiry(Expires(ExpiresBase.MODIFIED, -60), NOW, NOW + 900, negative=True)
     assert later == (http_date(NOW + 840), "no-cache")
 
 
 @given(st.integers(0, 86400), st.integers(1_000_000_000, 2_000_000_000))
-def test_the_next_time_of_day_is_soon(seconds: int, now: int) -> None:
+def test_time_of_day_is_within_the_next_day(seconds: int, now: int) -> None:
     at = next_time(seconds, now)
     assert now < at <= now + 25 * 3600
     local = time.localtime(at)
@@ -83,7 +83,7 @@ HEADERS = st.lists(
 
 
 @given(HEADERS, st.sampled_from(["", "new"]))
-def test_a_field_takes_the_place_of_the_first_of_its_name(
+def test_field_replaces_the_first_of_the_same_name(
     headers: list[tuple[str, str]], value: str
 ) -> None:
     changed = replaced(headers, "a", value)

@@ -139,7 +139,7 @@ def test_nginx_reads_the_same_from_an_upstream(
 @pytest.mark.parametrize(
     "body", [b"a\r\n0123456789\r\n1\r\na\r\n", b"b\r\n0123456789a\r\n", b"64\r\na"]
 )
-def test_nginx_draws_the_same_limit(nginx: Nginx, body: bytes) -> None:
+def test_nginx_has_the_same_body_limit(nginx: Nginx, body: bytes) -> None:
     answer = nginx.ask(
         b"POST /limited HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body
     )
@@ -159,7 +159,7 @@ def cut(body: bytes, cuts: list[int]) -> list[bytes]:
 
 
 @given(st.sampled_from(sorted(BODIES)), st.lists(st.integers(0, 200), max_size=20))
-def test_any_cut_leads_to_the_same(name: str, cuts: list[int]) -> None:
+def test_result_is_independent_of_how_data_is_split(name: str, cuts: list[int]) -> None:
     body = BODIES[name]
     reader = ChunkReader()
     parts: list[bytes] = []
@@ -179,7 +179,7 @@ def test_any_cut_leads_to_the_same(name: str, cuts: list[int]) -> None:
     st.binary(max_size=10),
     st.lists(st.integers(0, 500), max_size=10),
 )
-def test_what_was_written_reads_back(
+def test_encoded_body_is_decoded_again(
     pieces: list[bytes], trailers: list[tuple[str, str]], rest: bytes, cuts: list[int]
 ) -> None:
     body = b"".join(map(chunk, pieces)) + last_chunk(trailers)
@@ -192,7 +192,7 @@ def test_what_was_written_reads_back(
     assert whole.leftover == rest
 
 
-def test_an_endless_line_is_not_kept() -> None:
+def test_endless_line_is_not_stored() -> None:
     reader = ChunkReader()
     for part in (b"3;", b"a" * 10000, b"b" * 10000, b"\r\nabc\r\n0\r\nX:", b"c" * 10000, b"\r\n\r"):
         reader.feed(part)
@@ -201,20 +201,20 @@ def test_an_endless_line_is_not_kept() -> None:
     assert reader.done
 
 
-def test_trailers_can_be_left_to_the_caller() -> None:
+def test_keep_trailers_leaves_trailers_to_the_caller() -> None:
     reader = ChunkReader(keep_trailers=True)
     assert reader.feed(b"1\r\na\r\n0\r\nA: b\r\n\r\n") == b"a"
     assert reader.done
     assert reader.leftover == b"A: b\r\n\r\n"
 
 
-def test_writing() -> None:
+def test_encode_chunks() -> None:
     assert chunk(b"x" * 10) == b"a\r\n" + b"x" * 10 + b"\r\n"
     assert last_chunk() == LAST_CHUNK
     assert last_chunk([("A", "b")]) == b"0\r\nA: b\r\n\r\n"
 
 
-def test_how_much_must_still_come() -> None:
+def test_min_remaining() -> None:
     body = b"5\r\nhello\r\n1f;x\r\n" + b"x" * 31 + b"\r\n0\r\nT: x\r\n\r\n"
     reader = ChunkReader(Side.UPSTREAM)
     least = []

@@ -95,14 +95,14 @@ def _log_line(
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("name", ALL)
-def test_nginx_answers_and_logs_the_same(nginx: Nginx, name: str) -> None:
+def test_nginx_responds_and_logs_the_same(nginx: Nginx, name: str) -> None:
     raw = ALL[name]
     assert our_seen(outcome(raw), "first.test") == nginx_seen(nginx.ask(raw))
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("name", ALL)
-def test_nginx_answers_the_same_under_other_rules(unmerged: Nginx, name: str) -> None:
+def test_nginx_responds_the_same_with_other_settings(unmerged: Nginx, name: str) -> None:
     raw = ALL[name]
     assert our_seen(outcome(raw, TURNED_RULES), "") == nginx_seen(unmerged.ask(raw))
 
@@ -122,7 +122,9 @@ STRICT_RULES = HeadRules(max_headers=3)
         b"GET / HTTP/1.1\r\nHost: other\r\nA: b\r\nA: b\r\nA: b\r\n\r\n",
     ],
 )
-def test_the_rules_of_the_named_server_hold_from_its_name_on(unmerged: Nginx, raw: bytes) -> None:
+def test_settings_of_the_named_server_apply_after_the_host_field(
+    unmerged: Nginx, raw: bytes
+) -> None:
     def rules_of(name: str) -> HeadRules:
         return STRICT_RULES if name == STRICT else TURNED_RULES
 
@@ -144,7 +146,7 @@ REFUSED = [name for name in {**PLAIN, **FIELDS} if isinstance(outcome(ALL[name])
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("name", REFUSED)
-def test_nginx_refuses_as_early(nginx: Nginx, name: str) -> None:
+def test_nginx_rejects_at_the_same_byte(nginx: Nginx, name: str) -> None:
     raw = ALL[name]
     length = first_refused(raw)
     assert not nginx.ask(raw[: length - 1]).raw
@@ -166,7 +168,7 @@ BEGINNINGS = ["", "GET / HTTP/1.1\r\n", "GET /", "GET / HTTP/1.1\r\nHost: a\r\n"
 @settings(
     max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_nginx_agrees_on_anything(nginx: Nginx, beginning: str, pieces: list[str]) -> None:
+def test_nginx_treats_any_head_the_same(nginx: Nginx, beginning: str, pieces: list[str]) -> None:
     raw = "".join([beginning, *pieces]).encode("latin-1")
     ours = outcome(raw)
     if isinstance(ours, ParsedHead):
@@ -206,7 +208,7 @@ def essence(result: ParsedHead | BadRequest | None) -> object:
 
 
 @pytest.mark.parametrize("name", [*PLAIN, *FIELDS])
-def test_every_beginning_waits_or_has_the_result_of_the_whole(name: str) -> None:
+def test_prefix_is_incomplete_or_has_the_final_result(name: str) -> None:
     raw = ALL[name]
     whole = outcome(raw)
     for length in range(len(raw)):
@@ -229,18 +231,18 @@ def read_in_pieces(raw: bytes, cuts: list[int]) -> ParsedHead | BadRequest | Non
 
 
 @given(st.sampled_from(sorted(ALL)), st.lists(st.integers(0, 50_000), max_size=20))
-def test_any_cut_leads_to_the_same(name: str, cuts: list[int]) -> None:
+def test_result_is_independent_of_how_data_is_split(name: str, cuts: list[int]) -> None:
     assert essence(read_in_pieces(ALL[name], cuts)) == essence(outcome(ALL[name]))
 
 
 @pytest.mark.parametrize("name", [*PLAIN, *FIELDS])
-def test_byte_by_byte_leads_to_the_same(name: str) -> None:
+def test_result_is_the_same_byte_by_byte(name: str) -> None:
     raw = ALL[name]
     assert essence(read_in_pieces(raw, [*range(len(raw))])) == essence(outcome(raw))
 
 
 @given(st.sampled_from(sorted({**PLAIN, **FIELDS, **SIZES})), st.binary(max_size=20))
-def test_what_follows_a_head_is_left_alone(name: str, rest: bytes) -> None:
+def test_data_after_the_head_is_not_consumed(name: str, rest: bytes) -> None:
     raw = ALL[name]
     whole = outcome(raw)
     if isinstance(whole, ParsedHead):
@@ -248,14 +250,14 @@ def test_what_follows_a_head_is_left_alone(name: str, rest: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_anything_is_a_head_a_refusal_or_a_beginning(raw: bytes) -> None:
+def test_any_bytes_are_a_head_an_error_or_incomplete(raw: bytes) -> None:
     outcome(raw)
 
 
 # Plain statements
 
 
-def test_an_ordinary_head() -> None:
+def test_typical_head() -> None:
     raw = (
         b"POST /a/../b%20c?d=%20 HTTP/1.1\r\nHost: Www.Example.test:8080\r\n"
         b"Content-Length: 3\r\nConnection: close\r\n\r\nxyz"
@@ -283,7 +285,7 @@ def test_an_ordinary_head() -> None:
     )
 
 
-def test_a_dropped_line_is_noted_with_what_was_known_then() -> None:
+def test_ignored_header_line_is_logged_with_the_context_at_that_time() -> None:
     parsed = outcome(b"GET / HTTP/1.1\r\nX_Y: 1\r\nHost: a\r\nReferer: r\r\nY_Z: 2\r\n\r\n")
     assert isinstance(parsed, ParsedHead)
     assert parsed.notes == (

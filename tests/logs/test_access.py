@@ -27,25 +27,25 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("value", "default", "as_json", "none"), ROWS)
-def test_escapes(value: str | None, default: str, as_json: str, none: str) -> None:
+def test_escape_functions(value: str | None, default: str, as_json: str, none: str) -> None:
     assert ESCAPES["default"](value) == default
     assert ESCAPES["json"](value) == as_json
     assert ESCAPES["none"](value) == none
 
 
-def test_only_variables_are_escaped() -> None:
+def test_literal_text_of_a_format_is_not_escaped() -> None:
     template = compile_template('"$a" \\ $b')
     values = {"a": 'x"y'}
     assert access_line(template, "default", values.get) == '"x\\x22y" \\ -\n'
 
 
 @given(st.text(st.characters(max_codepoint=255)))
-def test_json_comes_back(value: str) -> None:
+def test_json_escaping_is_reversible(value: str) -> None:
     assert json.loads(f'"{ESCAPES["json"](value)}"') == value
 
 
 @given(st.text(st.characters(max_codepoint=255)))
-def test_the_default_is_one_printable_line(value: str) -> None:
+def test_default_escaping_yields_one_printable_line(value: str) -> None:
     escaped = ESCAPES["default"](value)
     assert all(" " <= char <= "~" for char in escaped)
     assert '"' not in escaped

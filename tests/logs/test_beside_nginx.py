@@ -114,7 +114,7 @@ def undated(answer: Answer) -> Answer:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_who_writes_where(beside: Beside, name: str) -> None:
+def test_nginx_writes_to_the_same_log_files(beside: Beside, name: str) -> None:
     targets, files = REQUESTS[name]
     for file in files:
         beside.logs(file)
@@ -137,7 +137,7 @@ VALUES = (
 )  # fmt: skip
 
 
-def test_escapes(beside: Beside) -> None:
+def test_nginx_escapes_access_lines_the_same(beside: Beside) -> None:
     requests = [get(f"/escapes?y={n}", f"X: {value}") for n, value in enumerate(VALUES)]
     requests.append(get("/escapes?y=%22\x80"))
     beside.ask(requests)
@@ -146,7 +146,7 @@ def test_escapes(beside: Beside) -> None:
         assert ours == theirs
 
 
-def test_packed_lines(beside: Beside) -> None:
+def test_nginx_compresses_the_same_lines(beside: Beside) -> None:
     beside.ask([get(f"/packed?{n}") for n in range(5)])
     texts = []
     for one in beside.both:
@@ -187,7 +187,7 @@ def datagrams(receiver: socket.socket, count: int) -> list[str]:
     return seen
 
 
-def test_syslog(tmp_path: Path) -> None:
+def test_nginx_sends_the_same_syslog_datagrams(tmp_path: Path) -> None:
     ours, nginxs = (sent_to_syslog(program, tmp_path / program.name) for program in (OURS, NGINX))
     assert ours == nginxs
 

@@ -28,18 +28,18 @@ class Lines:
         self.lines.append(line)
 
 
-def test_the_line() -> None:
+def test_error_line_format() -> None:
     line = error_line(Level.ERROR, "text", 7)
     ids = f"{os.getpid()}#{threading.get_native_id()}"
     assert re.fullmatch(rf"\d{{4}}/\d\d/\d\d \d\d:\d\d:\d\d \[error\] {ids}: \*7 text\n", line)
 
 
-def test_a_line_without_a_connection() -> None:
+def test_line_without_connection_has_no_number() -> None:
     assert error_line(Level.NOTICE, "text").endswith(f"#{threading.get_native_id()}: text\n")
 
 
 @given(st.integers(0, 3 * MAX_ERROR_LINE))
-def test_no_line_is_longer_than_nginxs(length: int) -> None:
+def test_lines_are_truncated_at_the_length_of_nginx(length: int) -> None:
     line = error_line(Level.INFO, "x" * length, 1)
     whole = len(error_line(Level.INFO, "", 1)) + length
     assert len(line) == min(whole, MAX_ERROR_LINE)
@@ -49,14 +49,14 @@ def test_no_line_is_longer_than_nginxs(length: int) -> None:
 
 @pytest.mark.parametrize("level", Level)
 @pytest.mark.parametrize("taken", Level)
-def test_levels(level: Level, taken: Level) -> None:
+def test_level_names(level: Level, taken: Level) -> None:
     sink = Lines()
     ErrorLog([LogTarget(sink, taken)]).write(level, "text")
     assert bool(sink.lines) is (level <= taken)
     assert all(f"[{level.word}]" in line for line in sink.lines)
 
 
-def test_each_target_has_its_level() -> None:
+def test_target_gets_lines_of_its_level_and_above() -> None:
     severe, chatty = Lines(), Lines()
     log = ErrorLog([LogTarget(severe, Level.CRIT), LogTarget(chatty, Level.INFO)])
     for level in (Level.CRIT, Level.ERROR, Level.DEBUG):
@@ -97,7 +97,7 @@ REQUEST = 'request: "GET / HTTP/1.1"'
         ),
     ],
 )  # fmt: skip
-def test_the_context(
+def test_context_of_a_connection(
     action: str,
     server: str | None,
     line: str,
@@ -111,7 +111,7 @@ def test_the_context(
     assert log.context() == suffix
 
 
-def test_a_failure_with_its_errno() -> None:
+def test_failure_shows_its_errno() -> None:
     sink = Lines()
     log = connection_log(sink)
     log.write_failure(Failure("recv() failed", errno=errno.ECONNRESET))
@@ -122,7 +122,7 @@ def test_a_failure_with_its_errno() -> None:
     assert "[info]" in second
 
 
-def test_a_kept_connection_forgets_its_request() -> None:
+def test_next_request_resets_the_context() -> None:
     log = connection_log(Lines())
     log.server_name, log.request_line, log.upstream = "a.test", "GET / HTTP/1.1", "http://x/"
     log.headers = (("Host", "a.test"),)
@@ -193,7 +193,7 @@ def errors(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.nginx
-def test_lines_beside_nginx(both: Beside) -> None:
+def test_nginx_writes_the_same_lines(both: Beside) -> None:
     both.ask(REQUESTS)
     raw = both.logs("error.log", lines=len(REQUESTS))
     ours, nginxs = map(errors, raw)
@@ -210,7 +210,7 @@ def test_lines_beside_nginx(both: Beside) -> None:
 
 
 @pytest.mark.nginx
-def test_targets_beside_nginx(both: Beside) -> None:
+def test_nginx_writes_to_the_same_targets(both: Beside) -> None:
     both.ask([get("/quiet"), get("/two")])
     ours, nginxs = both.logs("two.log", lines=1)
     assert errors(ours) == errors(nginxs)

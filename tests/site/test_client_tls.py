@@ -221,7 +221,7 @@ def our_verdict(wardrobe: Path, text: str) -> Verdict:
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("directives", REFUSED)
-def test_refused_in_nginxs_words(wardrobe: Path, directives: str) -> None:
+def test_errors_have_the_messages_of_nginx(wardrobe: Path, directives: str) -> None:
     text = configuration(wardrobe, directives)
     error = nginx_verdict(wardrobe, text.encode()).error
     assert error is not None
@@ -230,7 +230,7 @@ def test_refused_in_nginxs_words(wardrobe: Path, directives: str) -> None:
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("directives", ACCEPTED)
-def test_accepted_with_nginxs_warnings(wardrobe: Path, directives: str) -> None:
+def test_warnings_are_those_of_nginx(wardrobe: Path, directives: str) -> None:
     text = configuration(wardrobe, directives)
     verdict = nginx_verdict(wardrobe, text.encode())
     assert verdict.error is None
@@ -238,7 +238,7 @@ def test_accepted_with_nginxs_warnings(wardrobe: Path, directives: str) -> None:
 
 
 @pytest.mark.parametrize(("directives", "error", "warnings"), OUR_OWN_WAY)
-def test_our_own_way(
+def test_errors_that_nginx_does_not_have(
     wardrobe: Path, directives: str, error: str | None, warnings: tuple[str, ...]
 ) -> None:
     verdict = our_verdict(wardrobe, configuration(wardrobe, directives))

@@ -148,7 +148,7 @@ def nginx_verdict_on(wardrobe: Path, text: str) -> str | None:
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("directives", REFUSED)
-def test_refused_as_nginx_refuses(directives: str, wardrobe: Path) -> None:
+def test_nginx_reports_the_same_errors(directives: str, wardrobe: Path) -> None:
     text = configuration(directives)
     theirs = nginx_verdict_on(wardrobe, text)
     assert theirs is not None
@@ -157,14 +157,14 @@ def test_refused_as_nginx_refuses(directives: str, wardrobe: Path) -> None:
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("directives", ACCEPTED)
-def test_accepted_as_nginx_accepts(directives: str, wardrobe: Path) -> None:
+def test_nginx_accepts_it_too(directives: str, wardrobe: Path) -> None:
     text = configuration(directives)
     assert nginx_verdict_on(wardrobe, text) is None
     assert our_verdict(wardrobe, text) is None
 
 
 @pytest.mark.nginx
-def test_only_what_is_passed_over_tls_is_looked_at(wardrobe: Path) -> None:
+def test_files_are_loaded_only_for_tls_upstreams(wardrobe: Path) -> None:
     text = configuration(f"{VERIFY} {certificate('nothing')}").replace("https://", "http://")
     assert our_verdict(wardrobe, text) is None
     assert nginx_verdict_on(wardrobe, text) is None
@@ -189,7 +189,7 @@ def test_only_what_is_passed_over_tls_is_looked_at(wardrobe: Path) -> None:
         ),
     ],
 )
-def test_what_sniproxy_can_not_do_is_refused_by_its_name(
+def test_unsupported_settings_are_rejected_by_name(
     directives: str, words: str, wardrobe: Path
 ) -> None:
     assert our_verdict(wardrobe, configuration(directives)) == words

@@ -180,7 +180,7 @@ def ours(case: Case, files: Files, dialect: Dialect) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_failure_is_told_as_nginx_tells_it(name: str, world: World, files: Files) -> None:
+def test_nginx_logs_the_same_failure(name: str, world: World, files: Files) -> None:
     case = CASES[name]
     level, text = theirs(case, world, world.ports[name], files)
     told_level, told = ours(case, files, world.oracle.dialect)

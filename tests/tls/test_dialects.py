@@ -147,7 +147,7 @@ The lines of 1.1.1 and 3.0 stand like this in the logs that people ask about.
 
 @pytest.mark.parametrize("name", RELEASES)
 @pytest.mark.parametrize(("side", "operation", "codes", "header", "told"), FAILURES)
-def test_failures_of_a_connection(
+def test_connection_failures_in_every_dialect(
     side: Side, operation: str, codes: list[int], header: bytes, told: dict[str, str], name: str
 ) -> None:
     failure = openssl_failure(
@@ -203,7 +203,7 @@ STARTS: list[tuple[str, list[int], dict[int, str], dict[str, str]]] = [
 
 @pytest.mark.parametrize("name", RELEASES)
 @pytest.mark.parametrize(("operation", "codes", "data", "told"), STARTS)
-def test_failures_of_a_start(
+def test_startup_failures_in_every_dialect(
     operation: str, codes: list[int], data: dict[int, str], told: dict[str, str], name: str
 ) -> None:
     queue = [queued_error(code) for code in codes]
@@ -230,12 +230,12 @@ VERIFY = {
 
 
 @pytest.mark.parametrize("number", VERIFY)
-def test_verify_errors(number: int) -> None:
+def test_verify_errors_in_every_dialect(number: int) -> None:
     told = tuple(find_dialect(name).verify(number) for name in ("1.1.1", "3.0", "3.5"))
     assert told == VERIFY[number]
 
 
-def test_a_verify_error_without_words() -> None:
+def test_unknown_verify_error() -> None:
     for name in NAMES:
         assert find_dialect(name).verify(9999) == "unknown certificate verification error"
 
@@ -257,13 +257,13 @@ def release(name: str) -> ReleaseDialect:
 
 
 @pytest.mark.parametrize("name", RELEASES)
-def test_a_table_has_every_reason_that_decides_a_level(name: str) -> None:
+def test_tables_have_every_reason_that_determines_a_level(name: str) -> None:
     unknown = {n for n in ORDINARY_REASONS if not release(name).knows(20, n)}
     assert unknown == UNKNOWN_TO[name]
 
 
 @pytest.mark.parametrize("name", RELEASES)
-def test_a_table_is_made_beside_the_library_that_is_linked(name: str) -> None:
+def test_tables_were_generated_with_the_linked_library(name: str) -> None:
     linked = SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode()
     assert minor(release(name).reference) == minor(linked), (
         "OpenSSL has a new release: provoke the failures in it too (tests/tls/make_dialects.py)"
@@ -275,18 +275,18 @@ def minor(version: str) -> Sequence[str]:
     return re.findall(r"OpenSSL (\d+\.\d+)", version)
 
 
-def test_native_is_the_library_itself() -> None:
+def test_native_is_the_linked_library() -> None:
     assert find_dialect("native") is NATIVE
 
 
-def test_the_directive_knows_every_dialect() -> None:
+def test_directive_accepts_every_dialect() -> None:
     assert DIALECTS == NAMES
 
 
 # --- rules ---
 
 
-def test_where_the_length_of_a_record_is_too_long_to_3_5() -> None:
+def test_when_3_5_reports_a_packet_length_too_long() -> None:
     longest = MAX_RECORD.to_bytes(2)
     assert not is_too_long(b"\x16\x03\x03" + longest)
     assert is_too_long(b"\x16\x03\x03" + (MAX_RECORD + 1).to_bytes(2))
@@ -294,7 +294,7 @@ def test_where_the_length_of_a_record_is_too_long_to_3_5() -> None:
     assert [name for name in NAMES if find_dialect(name).needs_record_header] == ["3.5"]
 
 
-def test_an_error_nobody_has_provoked_is_found_where_most_are() -> None:
+def test_unobserved_error_uses_the_most_frequent_function() -> None:
     unheard_of = [queued_error(0x0A000073)]
     text = error_text("SSL_read() failed", unheard_of, find_dialect("1.1.1"))
     assert ":ssl3_read_bytes:bad packet length" in text
@@ -302,6 +302,6 @@ def test_an_error_nobody_has_provoked_is_found_where_most_are() -> None:
     assert ":state_machine:bad packet length" in text
 
 
-def test_nothing_queued_is_nothing_told() -> None:
+def test_empty_queue_has_no_errors() -> None:
     for name in NAMES:
         assert error_text("f() failed", [], find_dialect(name)) == "f() failed"

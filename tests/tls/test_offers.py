@@ -23,11 +23,11 @@ from .pairs import shake_hands
         (4588, "X25519MLKEM768"), (31, "brainpoolP256r1tls13"), (1, "sect163k1"),
     ],
 )  # fmt: skip
-def test_groups_have_openssls_short_names(number: int, name: str) -> None:
+def test_groups_are_named_as_in_openssl(number: int, name: str) -> None:
     assert GROUPS[number] == name
 
 
-def test_what_has_no_name_shows_its_number() -> None:
+def test_unknown_ids_are_shown_as_numbers() -> None:
     assert named([29, 0x0A0A, 0xFFFF], GROUPS.get) == "X25519:0x0a0a:0xffff"
     assert named([], GROUPS.get) == ""
 

@@ -66,13 +66,13 @@ def interpreter(folder: Path, packages: tuple[str, ...]) -> str:
     return str(python)
 
 
-def test_the_committed_table_is_what_the_release_says(said: Said) -> None:
+def test_committed_table_equals_the_generated_one(said: Said) -> None:
     made = json.loads(make_dialects.written(make_dialects.make(said.theirs, said.native)))
     committed = json.loads((make_dialects.TABLES / f"{said.name}.json").read_text())
     assert made == committed
 
 
-def test_every_failure_is_told_as_the_release_tells_it(said: Said) -> None:
+def test_every_failure_is_formatted_as_by_the_release(said: Said) -> None:
     release = find_dialect(said.name)
     assert isinstance(release, ReleaseDialect)
     met: set[tuple[str, tuple[int, ...]]] = set()

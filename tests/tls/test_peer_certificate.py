@@ -47,11 +47,11 @@ def attribute(tag: int, content: bytes, kind: str = "2.5.4.3") -> Attribute:
         (BOOLEAN, b"\xff", "CN=#0101FF"),
     ],
 )
-def test_rfc2253(tag: int, content: bytes, text: str) -> None:
+def test_rfc2253_names(tag: int, content: bytes, text: str) -> None:
     assert rfc2253([[attribute(tag, content)]], NAMES.get) == text
 
 
-def test_names_of_several_parts() -> None:
+def test_names_with_multivalued_components() -> None:
     name = [
         [attribute(PRINTABLE, b"one", "2.5.4.10")],
         [attribute(UTF8, b"a/b+c"), attribute(UTF8, b"x", "1.2.3")],
@@ -69,7 +69,7 @@ def test_names_of_several_parts() -> None:
         max_size=3,
     )
 )
-def test_names_as_openssl_prints_them(texts: list[str]) -> None:
+def test_openssl_prints_the_same_names(texts: list[str]) -> None:
     name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, text[:60]) for text in texts])
     identity = Authority.root("a root").issue(subject=name)
     command = ["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253"]
@@ -82,7 +82,7 @@ def certificate(identity: Identity) -> PeerCertificate:
     return PeerCertificate(identity.certificate.public_bytes(Encoding.DER))
 
 
-def test_a_whole_certificate() -> None:
+def test_all_texts_of_a_certificate() -> None:
     identity = Authority.root("a root").issue(common_name="client")
     seen, expected = certificate(identity), identity.certificate
     assert seen.pem == identity.certificate_pem().decode()
@@ -113,7 +113,7 @@ def crude(serial: bytes = b"\x01", begins: bytes = b"", ends: bytes = b"") -> Pe
     ("content", "text"),
     [(b"\0", "00"), (b"\x01", "01"), (b"\0\xff", "FF"), (b"\x0a\xbc", "0ABC"), (b"\xff", "-01")],
 )
-def test_serials(content: bytes, text: str) -> None:
+def test_serial_numbers(content: bytes, text: str) -> None:
     assert crude(serial=content).serial == text
 
 
@@ -128,7 +128,7 @@ def test_serials(content: bytes, text: str) -> None:
         (0x17, b"200203005552-0100", (2020, 2, 3, 1, 55, 52)),
     ],
 )
-def test_times(tag: int, text: bytes, moment: tuple[int, int, int, int, int, int]) -> None:
+def test_validity_times(tag: int, text: bytes, moment: tuple[int, int, int, int, int, int]) -> None:
     assert crude(begins=der(tag, text)).not_before == datetime.datetime(
         *moment, tzinfo=datetime.UTC
     )
@@ -143,12 +143,12 @@ def test_times(tag: int, text: bytes, moment: tuple[int, int, int, int, int, int
         (b"\x00", "0.0"),
     ],
 )
-def test_objects(content: bytes, name: str) -> None:
+def test_object_names(content: bytes, name: str) -> None:
     assert object_name(content) == name
 
 
 @given(st.binary(max_size=40))
-def test_any_bytes_are_fields_or_none(data: bytes) -> None:
+def test_any_bytes_are_fields_or_a_der_error(data: bytes) -> None:
     try:
         assert b"".join(field.encoded for field in fields(data)) == data
         first(data)

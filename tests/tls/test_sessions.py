@@ -46,7 +46,7 @@ async def test_verification_never_fails_a_handshake(
 
 
 @pytest.mark.parametrize("verify_client", ["on", "optional", "optional_no_ca"])
-async def test_nor_does_a_client_certificate(
+async def test_client_certificate_never_fails_a_handshake(
     verify_client: str, protocol: str, files: Files
 ) -> None:
     server = server_context(
@@ -90,7 +90,7 @@ async def test_a_resumed_session_keeps_the_result_across_contexts(
     part(near, far)
 
 
-async def test_a_closed_connection_leaves_its_session_good(protocol: str, files: Files) -> None:
+async def test_session_remains_valid_after_an_unclean_close(protocol: str, files: Files) -> None:
     server, client = server_context(certificates=[files.leaf]), verifying(files, protocol)
 
     near, far = await connected(server, client)
@@ -103,7 +103,7 @@ async def test_a_closed_connection_leaves_its_session_good(protocol: str, files:
     part(near, far)
 
 
-async def test_before_a_ticket_there_is_no_session_of_tls_1_3(files: Files) -> None:
+async def test_tls_1_3_has_no_session_before_a_ticket(files: Files) -> None:
     pair = tls_pair(server_context(certificates=[files.leaf]), verifying(files, "TLSv1.3"))
     await shake_hands(*pair)
     assert pair[1].session is None
@@ -122,7 +122,7 @@ async def test_tickets_can_be_switched_off(protocol: str, files: Files) -> None:
     part(near, far)
 
 
-def test_sessions_are_for_the_same_certificates_and_authorities() -> None:
+def test_sessions_are_bound_to_certificates_and_client_cas() -> None:
     """nginx's session id context, which OpenSSL compares."""
     made = {
         _session_id_context(certificates, authorities)
@@ -133,7 +133,7 @@ def test_sessions_are_for_the_same_certificates_and_authorities() -> None:
     assert {len(one) for one in made} == {20}
 
 
-def test_a_session_is_not_needed_to_make_a_stream() -> None:
+def test_stream_without_session() -> None:
     near, far = socket.socketpair()
     with near, far:
         stream = TLSStream(near, Side.UPSTREAM, upstream_context())

@@ -42,7 +42,7 @@ def contexts(files: Files, **settings: Any) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
-async def test_facts_of_a_handshake(protocol: str, files: Files) -> None:
+async def test_handshake_information(protocol: str, files: Files) -> None:
     pair = await connected(
         *contexts(files, protocols=[protocol]), server_name="W.test.", alpn=b"\x08http/1.1"
     )
@@ -60,7 +60,7 @@ async def test_facts_of_a_handshake(protocol: str, files: Files) -> None:
     part(*pair)
 
 
-async def test_a_handshake_that_failed_has_facts_too(files: Files) -> None:
+async def test_handshake_information_after_a_failure(files: Files) -> None:
     near, far = plain_pair()
     server, _ = contexts(files)
     stream = TLSStream(near.sock, Side.CLIENT, server)
@@ -72,7 +72,7 @@ async def test_a_handshake_that_failed_has_facts_too(files: Files) -> None:
     stream.shutdown()
 
 
-async def test_much_data_both_ways_at_once(files: Files) -> None:
+async def test_large_transfers_in_both_directions(files: Files) -> None:
     data = os.urandom(1 << 20)
 
     async def receive(stream: TLSStream) -> None:
@@ -91,7 +91,9 @@ async def test_much_data_both_ways_at_once(files: Files) -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-async def test_what_can_be_sent(kind: Callable[[bytes], Any], files: Files) -> None:
+async def test_send_all_accepts_bytes_like_objects(
+    kind: Callable[[bytes], Any], files: Files
+) -> None:
     for near, far in (await connected(*contexts(files)), plain_pair()):
         await near.send_all(kind(b""), 5)
         await near.send_all(kind(b"\0abc"), 5)
@@ -101,7 +103,7 @@ async def test_what_can_be_sent(kind: Callable[[bytes], Any], files: Files) -> N
         far.close()
 
 
-async def test_a_short_read_leaves_the_rest(files: Files) -> None:
+async def test_short_read_leaves_the_remaining_bytes(files: Files) -> None:
     for near, far in (await connected(*contexts(files)), plain_pair()):
         await near.send_all(b"abcdef", 5)
         assert await far.receive_some(5, 2) == b"ab"
@@ -110,7 +112,7 @@ async def test_a_short_read_leaves_the_rest(files: Files) -> None:
         far.close()
 
 
-async def test_what_is_peeked_stays(files: Files) -> None:
+async def test_peek_does_not_consume(files: Files) -> None:
     near, far = plain_pair()
     await near.send_all(b"GET", 5)
     assert await far.peek(5) == b"GET"
@@ -121,7 +123,7 @@ async def test_what_is_peeked_stays(files: Files) -> None:
 
 
 @pytest.mark.parametrize("side", list(Side))
-async def test_nobody_waits_for_ever(side: Side, files: Files, mock_clock: MockClock) -> None:
+async def test_operations_time_out(side: Side, files: Files, mock_clock: MockClock) -> None:
     mock_clock.autojump_threshold = 0.01
     expected = Failure(
         f"{side.value} timed out",
@@ -145,7 +147,7 @@ async def test_nobody_waits_for_ever(side: Side, files: Files, mock_clock: MockC
 
 
 @pytest.mark.parametrize("end", ["garbage", "close_notify", "silence"])
-async def test_records_that_are_here_come_together(end: str, files: Files) -> None:
+async def test_available_records_are_read_together(end: str, files: Files) -> None:
     """What stands behind them is for the next one who reads."""
 
     near, far = await connected(*contexts(files))
@@ -167,7 +169,7 @@ async def test_records_that_are_here_come_together(end: str, files: Files) -> No
     far.close()
 
 
-async def test_a_time_out_is_between_two_operations(files: Files, mock_clock: MockClock) -> None:
+async def test_timeout_applies_between_two_operations(files: Files, mock_clock: MockClock) -> None:
     """A peer that takes a little now and then is slow, not gone."""
     mock_clock.autojump_threshold = 0.02
 
@@ -190,7 +192,7 @@ async def test_a_time_out_is_between_two_operations(files: Files, mock_clock: Mo
     part(near, far)
 
 
-async def test_no_time_out_at_all(files: Files) -> None:
+async def test_infinite_timeout(files: Files) -> None:
     near, far = plain_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(near.receive_some, math.inf)
@@ -200,7 +202,7 @@ async def test_no_time_out_at_all(files: Files) -> None:
     far.close()
 
 
-async def test_a_cancelled_write_breaks_the_stream(files: Files, mock_clock: MockClock) -> None:
+async def test_cancelled_write_breaks_the_stream(files: Files, mock_clock: MockClock) -> None:
     """What was sent is unknown, so nothing may follow: no close_notify."""
     mock_clock.autojump_threshold = 0.01
 
@@ -219,7 +221,7 @@ async def _raw(stream: TLSStream) -> Any:
         yield chunk
 
 
-async def test_close_notify_is_sent_in_good_order_only(files: Files) -> None:
+async def test_close_notify_is_not_sent_after_an_error(files: Files) -> None:
     for end, expected in (("shutdown", 1), ("close", 0)):
         near, far = await connected(*contexts(files, protocols=["TLSv1.2"]))
         near.shutdown() if end == "shutdown" else near.close()
@@ -228,7 +230,7 @@ async def test_close_notify_is_sent_in_good_order_only(files: Files) -> None:
         far.close()
 
 
-async def test_a_peer_that_closes_without_notice_is_at_its_end(files: Files) -> None:
+async def test_close_without_close_notify_is_eof(files: Files) -> None:
     near, far = await connected(*contexts(files))
     near.close()
     assert await far.receive_some(5) == b""
@@ -246,7 +248,7 @@ def tcp_pair() -> tuple[socket.socket, socket.socket]:
         return near, listener.accept()[0]
 
 
-async def test_a_plain_reset(files: Files) -> None:
+async def test_reset_of_a_plain_connection(files: Files) -> None:
     near, far = tcp_pair()
     reset(far)
     stream = SocketStream(near, Side.UPSTREAM)
@@ -261,7 +263,7 @@ async def test_a_plain_reset(files: Files) -> None:
 
 @pytest.mark.parametrize("reading", [True, False])
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
-async def test_a_reset_under_tls(protocol: str, reading: bool, files: Files) -> None:
+async def test_reset_of_a_tls_connection(protocol: str, reading: bool, files: Files) -> None:
     near, far = tcp_pair()
     server, client = contexts(files, protocols=[protocol])
     streams = TLSStream(far, Side.CLIENT, server), TLSStream(near, Side.UPSTREAM, client)
@@ -279,7 +281,7 @@ async def test_a_reset_under_tls(protocol: str, reading: bool, files: Files) -> 
     streams[1].close()
 
 
-async def test_a_broken_record_is_an_error(files: Files) -> None:
+async def test_broken_record_is_an_error(files: Files) -> None:
     near, far = await connected(*contexts(files, protocols=["TLSv1.2"]))
     near.sock.send(b"\x17\x03\x03\x00\x20" + b"x" * 32)
     failure = await failure_of(far.receive_some(5))
@@ -289,7 +291,7 @@ async def test_a_broken_record_is_an_error(files: Files) -> None:
     part(near, far)
 
 
-async def test_a_closed_stream_is_closed(files: Files) -> None:
+async def test_closed_stream_rejects_operations(files: Files) -> None:
     """Its descriptor's number may belong to another connection already."""
 
     server, client = contexts(files)
@@ -316,7 +318,7 @@ async def test_a_closed_stream_is_closed(files: Files) -> None:
     far_socket.close()
 
 
-async def test_a_busy_connection_lets_others_run(files: Files) -> None:
+async def test_busy_connection_runs_checkpoints(files: Files) -> None:
     near, far = await connected(*contexts(files))
     others_ran = 0
 

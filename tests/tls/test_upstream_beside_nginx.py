@@ -165,7 +165,7 @@ def theirs(world: World, port: int) -> tuple[str, str] | None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_failure_is_told_as_nginx_tells_it(name: str, world: World, files: Files) -> None:
+def test_nginx_logs_the_same_failure(name: str, world: World, files: Files) -> None:
     port = world.ports[name]
     expected = theirs(world, port)
     told = ours(CASES[name], port, files, world.oracle.dialect)

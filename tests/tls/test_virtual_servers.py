@@ -126,7 +126,7 @@ def default(files: Files) -> SSL.Context:
 
 
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
-def test_each_name_has_its_certificate(
+def test_each_name_gets_its_certificate(
     protocol: str, whole: bool, default: SSL.Context, other: SSL.Context
 ) -> None:
     listener = Listener(whole, default, lambda name: other if name == "other.test" else default)
@@ -140,7 +140,7 @@ def test_each_name_has_its_certificate(
 
 
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
-def test_a_server_that_rejects(protocol: str, whole: bool, default: SSL.Context) -> None:
+def test_ssl_reject_handshake(protocol: str, whole: bool, default: SSL.Context) -> None:
     listener = Listener(whole, default, lambda name: REJECT if name == "no.test" else default)
     client_context = upstream_context(protocols=[protocol])
     server, _, told, seen = listener.visit(client_context, "no.test")
@@ -151,7 +151,7 @@ def test_a_server_that_rejects(protocol: str, whole: bool, default: SSL.Context)
     assert listener.visit(client_context, "w.test")[2:] == (None, None)
 
 
-def test_a_server_that_asks_for_a_certificate(
+def test_ssl_verify_client_of_the_named_server(
     whole: bool, files: Files, default: SSL.Context
 ) -> None:
     asking = server_context(
@@ -168,7 +168,7 @@ def test_a_server_that_asks_for_a_certificate(
     assert server.peer_certificate is None
 
 
-def test_a_server_with_its_own_protocols(files: Files, default: SSL.Context) -> None:
+def test_ssl_protocols_of_the_named_server(files: Files, default: SSL.Context) -> None:
     """As since nginx 1.27: the name chooses before the version is agreed on."""
     old = server_context(certificates=[files.leaf], protocols=["TLSv1.2"])
     listener = Listener(True, default, lambda name: old if name == "old.test" else default)
@@ -176,7 +176,7 @@ def test_a_server_with_its_own_protocols(files: Files, default: SSL.Context) -> 
     assert listener.visit(upstream_context(), "w.test")[0].protocol == "TLSv1.3"
 
 
-def test_a_session_does_not_cross_servers(
+def test_sessions_are_not_resumed_under_another_server(
     whole: bool, files: Files, default: SSL.Context, other: SSL.Context
 ) -> None:
     """Else a client's certificate, once accepted by one server, would be taken by the next."""
@@ -195,7 +195,7 @@ def test_a_session_does_not_cross_servers(
 
 
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
-def test_what_one_server_has_verified_is_nothing_to_another(files: Files, protocol: str) -> None:
+def test_client_verification_is_not_shared_between_servers(files: Files, protocol: str) -> None:
     """Also where certificate and announced authorities are the same: nginx resumes it then."""
     other = authority.make(ca=True, common_name="Other CA")
     bundle = files.folder / "other-ca.pem"
@@ -217,7 +217,7 @@ def test_what_one_server_has_verified_is_nothing_to_another(files: Files, protoc
     assert server.verify_result != 0
 
 
-def test_a_choice_that_fails_is_not_hidden(whole: bool, default: SSL.Context) -> None:
+def test_errors_while_selecting_a_server_propagate(whole: bool, default: SSL.Context) -> None:
     def choose(name: str | None) -> SSL.Context:
         raise LookupError(name)
 
@@ -226,7 +226,7 @@ def test_a_choice_that_fails_is_not_hidden(whole: bool, default: SSL.Context) ->
     assert raised.group_contains(LookupError, match="w.test")
 
 
-def test_a_hello_that_is_asked_for_again_chooses_once(
+def test_hello_retry_request_selects_the_server_once(
     whole: bool, files: Files, default: SSL.Context
 ) -> None:
     """A HelloRetryRequest, for want of a share of the only group."""
@@ -242,7 +242,7 @@ def test_a_hello_that_is_asked_for_again_chooses_once(
     ("prefer", "expected"),
     [(False, "ECDHE-ECDSA-AES128-GCM-SHA256"), (True, "ECDHE-ECDSA-AES256-GCM-SHA384")],
 )
-def test_whose_ciphers_are_preferred(
+def test_ssl_prefer_server_ciphers(
     prefer: bool, expected: str, files: Files, default: SSL.Context
 ) -> None:
     ciphers = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"]

@@ -61,7 +61,7 @@ from sniproxy.upstream.resolver import (
 
 
 @pytest.mark.parametrize("kind", RecordType)
-def test_a_question_is_one_that_servers_read(kind: RecordType) -> None:
+def test_query_is_readable_by_servers(kind: RecordType) -> None:
     asked = make_query("www.example.test", kind)
     assert read_question(asked.wire) == Asked("www.example.test", kind.name)
     assert read_question(asked.wire).id == asked.id
@@ -72,13 +72,13 @@ NO_NAMES = ("", ".", "a..b", ".a", "a.b..", "x" * 64, ".".join(["y" * 60] * 5))
 
 
 @pytest.mark.parametrize("name", NO_NAMES)
-def test_what_is_no_name(name: str) -> None:
+def test_invalid_names_are_rejected(name: str) -> None:
     with pytest.raises(InvalidNameError):
         make_query(name, RecordType.A)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+def test_any_bytes_are_parsed_or_rejected(data: bytes) -> None:
     for over_tcp in (False, True):
         with contextlib.suppress(MalformedResponseError):
             parse_response(data, over_tcp=over_tcp)
@@ -105,7 +105,9 @@ records = st.lists(
 
 
 @given(records, st.binary(max_size=20), st.integers(0, 6))
-def test_any_records_are_read_or_refused(records: list[Record], rest: bytes, answers: int) -> None:
+def test_any_records_are_parsed_or_rejected(
+    records: list[Record], rest: bytes, answers: int
+) -> None:
     try:
         read = parse_response(reply(NAME, *records, rest=rest, answers=answers))
     except MalformedResponseError:
@@ -114,7 +116,7 @@ def test_any_records_are_read_or_refused(records: list[Record], rest: bytes, ans
     assert all(socket.inet_aton(address) for address in read.addresses)
 
 
-def test_a_good_reply() -> None:
+def test_well_formed_response() -> None:
     read = parse_response(reply(NAME, cname("b.test", 50), a("192.0.2.1", 40), a("192.0.2.2", 60)))
     assert read.addresses == ("192.0.2.1", "192.0.2.2")
     assert (read.id, read.type, read.code, read.cname, read.ttl) == (7, RecordType.A, 0, None, 40)
@@ -141,7 +143,7 @@ def outcomes(of: ResolverQuery, replies: Iterable[DNSResponse]) -> list[object]:
 
 
 @pytest.mark.parametrize("first", RecordType)
-def test_both_kinds_are_waited_for(first: RecordType) -> None:
+def test_result_needs_both_record_types(first: RecordType) -> None:
     of = lookup()
     replies = {
         RecordType.A: answer(of, RecordType.A, "192.0.2.1"),
@@ -164,19 +166,21 @@ def test_both_kinds_are_waited_for(first: RecordType) -> None:
         ({"records": 1, "cname": "b"}, {"records": 1, "cname": "c"}, CNAME("c")),
     ],
 )
-def test_without_an_address(four: dict[str, Any], six: dict[str, Any], outcome: object) -> None:
+def test_result_without_an_address(
+    four: dict[str, Any], six: dict[str, Any], outcome: object
+) -> None:
     of = lookup()
     replies = [answer(of, RecordType.A, **four), answer(of, RecordType.AAAA, **six)]
     assert outcomes(of, replies) == [outcome]
 
 
-def test_a_failure_of_one_kind_is_that_of_the_name() -> None:
+def test_failure_of_one_record_type_fails_the_query() -> None:
     of = lookup()
     replies = [answer(of, RecordType.A, code=2), answer(of, RecordType.AAAA, "::1")]
     assert outcomes(of, replies) == ["2: Server failure"]
 
 
-def test_the_shortest_ttl_holds() -> None:
+def test_shortest_ttl_is_used() -> None:
     of = lookup()
     of.handle_response(answer(of, RecordType.A, "192.0.2.1", ttl=30))
     of.handle_response(answer(of, RecordType.AAAA, "::1", ttl=20))
@@ -239,7 +243,7 @@ def found(*records: Record) -> Script:
     return lambda asked: [reply(asked, *[r for r in records if r.type in (asked.type, "CNAME")])]
 
 
-async def test_one_lookup_serves_all_who_wait() -> None:
+async def test_concurrent_lookups_share_one_query() -> None:
     async with open_stage(found(a("192.0.2.1"))) as stage:
         seen = []
 
@@ -256,7 +260,7 @@ async def test_one_lookup_serves_all_who_wait() -> None:
 @pytest.mark.parametrize(
     ("settings", "ttl", "seconds"), [({}, 60, 60), ({}, 0, 0), ({"valid": 5.0}, 60, 5)]
 )
-async def test_how_long_an_answer_holds(settings: dict[str, Any], ttl: int, seconds: int) -> None:
+async def test_cache_time(settings: dict[str, Any], ttl: int, seconds: int) -> None:
     async with open_stage(found(a("192.0.2.1", ttl)), **settings) as stage:
         await stage.addresses("a.test")
         stage.now += seconds
@@ -267,14 +271,14 @@ async def test_how_long_an_answer_holds(settings: dict[str, Any], ttl: int, seco
         assert len(stage.asked) == 4
 
 
-async def test_a_failure_is_not_remembered() -> None:
+async def test_failures_are_not_cached() -> None:
     async with open_stage(lambda asked: [reply(asked, code=SERVFAIL)]) as stage:
         for _ in range(2):
             assert await stage.addresses("a.test") == "2: Server failure"
         assert len(stage.asked) == 4
 
 
-async def test_what_nobody_asks_for_is_forgotten() -> None:
+async def test_unused_cache_entries_expire() -> None:
     async with open_stage(found(a("192.0.2.1", 600))) as stage:
         await stage.addresses("a.test")
         stage.now += EXPIRE + 1
@@ -291,13 +295,13 @@ async def test_what_nobody_asks_for_is_forgotten() -> None:
         ({"ipv4": False}, ["AAAA a.test"]),
     ],
 )
-async def test_what_is_asked_for(settings: dict[str, Any], asked: list[str]) -> None:
+async def test_queried_record_types(settings: dict[str, Any], asked: list[str]) -> None:
     async with open_stage(found(a("192.0.2.1"), aaaa("::1")), **settings) as stage:
         await stage.addresses("a.test")
         assert sorted(stage.asked) == asked
 
 
-async def test_addresses_in_order_at_first_and_from_anywhere_later() -> None:
+async def test_cached_addresses_are_rotated() -> None:
     records = (a("192.0.2.1"), a("192.0.2.2"), aaaa("::1"), aaaa("::2"))
     whole = ("192.0.2.1", "192.0.2.2", "::1", "::2")
 
@@ -308,12 +312,12 @@ async def test_addresses_in_order_at_first_and_from_anywhere_later() -> None:
         assert all(sorted(one) == sorted(whole) for one in later)
 
 
-def test_one_address_needs_no_chance() -> None:
+def test_single_address_is_not_rotated() -> None:
     assert rotate(AddressSet(("192.0.2.1",))) == ("192.0.2.1",)
     assert rotate(AddressSet((), ("::1",))) == ("::1",)
 
 
-async def test_aliases_are_followed_so_far() -> None:
+async def test_cname_chain_is_limited() -> None:
     def script(asked: Asked) -> Sequence[bytes]:
         number = int(asked.name.partition(".")[0])
         if number == 0:
@@ -325,7 +329,7 @@ async def test_aliases_are_followed_so_far() -> None:
         assert await stage.addresses(f"{MAX_CNAME_DEPTH + 1}.test") == "3: Host not found"
 
 
-async def test_a_long_answer_comes_by_tcp() -> None:
+async def test_truncated_response_is_queried_over_tcp() -> None:
     addresses = [f"10.0.{n // 250}.{n % 250}" for n in range(1000)]
 
     def script(asked: Asked) -> Sequence[bytes]:
@@ -337,7 +341,7 @@ async def test_a_long_answer_comes_by_tcp() -> None:
         assert await stage.addresses("a.test") == tuple(addresses)
 
 
-async def test_nobody_answers_in_time(mock_clock: MockClock) -> None:
+async def test_lookup_times_out(mock_clock: MockClock) -> None:
     mock_clock.autojump_threshold = PACKET_TIME
     async with open_stage(lambda asked: ()) as stage:
         before = trio.current_time()
@@ -349,7 +353,7 @@ async def test_nobody_answers_in_time(mock_clock: MockClock) -> None:
         assert stage.asked.count("A a.test") == 3
 
 
-async def test_the_next_server_is_asked_after_a_while(mock_clock: MockClock) -> None:
+async def test_next_server_is_queried_after_the_resend_interval(mock_clock: MockClock) -> None:
     mock_clock.autojump_threshold = PACKET_TIME
     async with open_stage(lambda asked: (), found(a("192.0.2.1"))) as stage:
         before = trio.current_time()
@@ -360,7 +364,7 @@ async def test_the_next_server_is_asked_after_a_while(mock_clock: MockClock) -> 
         assert [len(server.asked) for server in stage.servers] == [2, 4]
 
 
-async def test_only_what_is_open_is_asked_again(mock_clock: MockClock) -> None:
+async def test_only_unanswered_queries_are_resent(mock_clock: MockClock) -> None:
     mock_clock.autojump_threshold = PACKET_TIME
 
     def half(asked: Asked) -> Sequence[bytes]:
@@ -371,7 +375,7 @@ async def test_only_what_is_open_is_asked_again(mock_clock: MockClock) -> None:
         assert [q.type for q in stage.servers[1].asked] == ["AAAA"]
 
 
-async def test_who_goes_away_does_not_end_it_for_others(mock_clock: MockClock) -> None:
+async def test_cancelled_lookup_does_not_end_the_query_for_others(mock_clock: MockClock) -> None:
     mock_clock.autojump_threshold = PACKET_TIME
     async with open_stage(lambda asked: (), found(a("192.0.2.1"))) as stage:
         seen = []
@@ -388,7 +392,7 @@ async def test_who_goes_away_does_not_end_it_for_others(mock_clock: MockClock) -
         assert seen == [("192.0.2.1",)]
 
 
-async def test_a_server_that_is_not_there(mock_clock: MockClock) -> None:
+async def test_unreachable_server_is_logged(mock_clock: MockClock) -> None:
     mock_clock.autojump_threshold = PACKET_TIME
     async with open_stage(found()) as stage:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as dead:
@@ -401,13 +405,13 @@ async def test_a_server_that_is_not_there(mock_clock: MockClock) -> None:
             assert "failed (111: Connection refused) while resolving, resolver: 127.0.0.1:" in line
 
 
-async def test_no_name_is_asked_for_without_one() -> None:
+async def test_invalid_name_is_not_queried() -> None:
     async with open_stage(lambda asked: [reply(asked, code=NXDOMAIN)]) as stage:
         for name in ("", "a..b", "x" * 64 + ".test"):
             assert await stage.addresses(name) == "3: Host not found"
         assert stage.asked == []
 
 
-async def test_the_name_server_of_the_tests_has_a_port() -> None:
+async def test_name_server_of_the_tests_has_a_port() -> None:
     async with open_name_server(found()) as server:
         assert server.port
