@@ -22,7 +22,7 @@ _RESERVED_NAMES = """
     sent_http_last_modified sent_http_link sent_http_location sent_http_transfer_encoding uid_got
     upstream_cache_status
 """
-_RESERVED = frozenset(_RESERVED_NAMES.split())
+RESERVED = frozenset(_RESERVED_NAMES.split())
 
 VARIABLES: tuple[Variable, ...] = (
     *core.VARIABLES,
@@ -50,7 +50,7 @@ def is_variable(name: str) -> bool:
 
 def definition_error(name: str) -> str | None:
     """Why a configuration may not define `$name` (lower-case), or None if it may."""
-    if name in _RESERVED or name in _NOT_CHANGEABLE:
+    if name in RESERVED or name in _NOT_CHANGEABLE:
         return f'the duplicate "{name}" variable'
     if name == "limit_rate" or (name in BY_NAME and name not in _ASSIGNABLE):
         return f'sniproxy cannot change the "{name}" variable yet'

@@ -50,7 +50,7 @@ def test_any_text_parses_or_is_none(text: str) -> None:
 
 
 @given(st.integers(0, 2**40), st.sampled_from(["", "k", "m"]))
-def test_number_without_unit_is_bytes(number: int, unit: str) -> None:
+def test_size_is_number_times_unit(number: int, unit: str) -> None:
     assert parse_size(f"{number}{unit}") == number * {"": 1, "k": 1024, "m": 1024**2}[unit]
 
 

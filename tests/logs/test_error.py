@@ -49,7 +49,7 @@ def test_lines_are_truncated_at_the_length_of_nginx(length: int) -> None:
 
 @pytest.mark.parametrize("level", Level)
 @pytest.mark.parametrize("taken", Level)
-def test_level_names(level: Level, taken: Level) -> None:
+def test_target_ignores_less_severe_lines(level: Level, taken: Level) -> None:
     sink = Lines()
     ErrorLog([LogTarget(sink, taken)]).write(level, "text")
     assert bool(sink.lines) is (level <= taken)

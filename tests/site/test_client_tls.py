@@ -238,7 +238,7 @@ def test_warnings_are_those_of_nginx(wardrobe: Path, directives: str) -> None:
 
 
 @pytest.mark.parametrize(("directives", "error", "warnings"), OUR_OWN_WAY)
-def test_errors_that_nginx_does_not_have(
+def test_verdicts_that_differ_from_nginx(
     wardrobe: Path, directives: str, error: str | None, warnings: tuple[str, ...]
 ) -> None:
     verdict = our_verdict(wardrobe, configuration(wardrobe, directives))

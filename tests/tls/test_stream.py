@@ -221,7 +221,7 @@ async def _raw(stream: TLSStream) -> Any:
         yield chunk
 
 
-async def test_close_notify_is_not_sent_after_an_error(files: Files) -> None:
+async def test_close_notify_is_sent_by_shutdown_only(files: Files) -> None:
     for end, expected in (("shutdown", 1), ("close", 0)):
         near, far = await connected(*contexts(files, protocols=["TLSv1.2"]))
         near.shutdown() if end == "shutdown" else near.close()
