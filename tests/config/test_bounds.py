@@ -1,4 +1,4 @@
-"""Files that are huge, binary, deep or endless end in bounded time."""
+"""Huge, binary, deeply nested and endless configuration files take bounded time and memory."""
 
 from __future__ import annotations
 

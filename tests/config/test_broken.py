@@ -1,4 +1,4 @@
-"""Every refusal in nginx's words, at nginx's line: a table, held against the real nginx too."""
+"""Configuration errors: message and line, compared with the real nginx."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ OURS = [
         server("listen 18443 quic;"),
         'the "quic" parameter of "listen" is not supported by sniproxy yet in FILE:6',
     ),
-    # nginx reads these at the end of `http {}` and names that line.
+    # nginx detects these at the end of `http {}` and reports that line.
     (location("proxy_set_header a $;"), "invalid variable name in FILE:7"),
 ]  # fmt: skip
 

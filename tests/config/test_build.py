@@ -1,4 +1,4 @@
-"""Merging down nginx's levels, and what a configuration is made of."""
+"""Merging settings from level to level, and the resulting model."""
 
 from __future__ import annotations
 

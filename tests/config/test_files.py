@@ -1,4 +1,4 @@
-"""What is said of files, beside the real nginx: refusals, warnings, and what levels hand down."""
+"""File directives: errors, warnings and inheritance, compared with the real nginx."""
 
 from __future__ import annotations
 

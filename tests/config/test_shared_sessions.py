@@ -1,4 +1,4 @@
-"""The warning about locations that share the TLS sessions of a peer and differ."""
+"""The warning about locations that share TLS sessions but verify differently."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMED = "proxy_ssl_server_name on; proxy_ssl_name"
 
 
 def differing(one: str, other: str, to: tuple[str, str] = ("127.0.0.1", "127.0.0.1:443")) -> str:
-    """What the warning of two locations says that they differ in; "" without a warning."""
+    """The differences named by the warning for two locations; "" without a warning."""
     text = (
         "events {} http { upstream group { server 127.0.0.1:1; }\n"
         "server { listen 127.0.0.1:18080;\n"
@@ -46,7 +46,7 @@ def differing(one: str, other: str, to: tuple[str, str] = ("127.0.0.1", "127.0.0
         (f"{NAMED} a.test;", f"{NAMED} b.test;", "proxy_ssl_name"),
         (f"{NAMED} a.test;", f"{NAMED} a.test;", ""),
         (f"{NAMED} a.test;", "proxy_ssl_server_name on;", "proxy_ssl_name"),
-        # A name that is neither sent nor verified, an authority that nobody asks.
+        # A name that is neither sent nor verified; a CA that is not used.
         ("proxy_ssl_name a.test;", "proxy_ssl_name b.test;", ""),
         ("proxy_ssl_trusted_certificate a.pem;", "proxy_ssl_trusted_certificate b.pem;", ""),
         (VERIFIED, "proxy_ssl_session_reuse off;", ""),

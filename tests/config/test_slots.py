@@ -1,4 +1,4 @@
-"""Numbers, sizes and times as nginx reads them."""
+"""Parsing of numbers, sizes and times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nginx.conf's grammar: quoting, positions, and that nothing but a refusal comes of bad text."""
+"""The grammar of nginx.conf: quoting, positions, and robustness against any text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TOML: what each form means, and every refusal with its line."""
+"""TOML configurations: the meaning of each form, and errors with their lines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def toml(text: str) -> Config:
 
 
 def as_nginx(text: str) -> str:
-    """The statements of a TOML text as nginx.conf, a line each."""
+    """The statements of a TOML text in nginx.conf syntax, one per line."""
     lines = []
     for item in read_toml(text.encode().decode("latin-1"), "F"):
         if isinstance(item, Statement):

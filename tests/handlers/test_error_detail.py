@@ -1,4 +1,4 @@
-"""Who is told, and in which form."""
+"""`error_detail`: which clients get the explanation, and in which media type."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_explained_page_keeps_status_and_headers(
 
 
 def test_internal_errors_are_not_explained(tmp_path: Path) -> None:
-    """Its lines may name keys."""
+    """The log lines may name private key files."""
     (server,) = servers(tmp_path, "server { error_detail on; }")
     asking = facts(request("/"), server)
     asking.connection.client_address = "127.0.0.1"

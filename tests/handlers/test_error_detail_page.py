@@ -1,4 +1,4 @@
-"""The page of a failure: its three forms, and names that somebody else has chosen."""
+"""The page of `error_detail` in its three media types, and escaping of hostile names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def text(*lines: str) -> str:
 
 
 def block(page: str) -> ElementTree.Element:
-    """What stands behind nginx's own lines."""
+    """What follows nginx's own page."""
     start, end = page.index('<div class="detail">'), page.index("</body>")
     return ElementTree.fromstring(page[start:end])
 

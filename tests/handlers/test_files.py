@@ -1,4 +1,4 @@
-"""What can happen to a file on its way out, where no nginx can be made to show it."""
+"""Errors while a file is sent, which cannot be provoked in a running nginx."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sniproxy.message import BodyBroken, Level
 
 
 class Lines:
-    """A sink that keeps what is written."""
+    """A sink that stores its lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -54,7 +54,7 @@ async def everything(body: FileBody) -> list[bytes]:
 
 
 def run(body: FileBody) -> list[bytes]:
-    """A file is read without a wait: one step of its coroutine is all of it."""
+    """Reading never waits, so one step of the coroutine is enough."""
     reading = everything(body)
     try:
         reading.send(None)

@@ -1,4 +1,4 @@
-"""What `expires` comes to, and where a field takes another's place."""
+"""`expires`, and replacing header fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A part of a body that goes by."""
+"""Ranges cut out of a streamed body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`return`, the built-in pages and the redirects of upstreams, whole answers beside nginx."""
+"""`return`, built-in pages and redirects of upstreams: complete responses as in nginx."""
 
 from __future__ import annotations
 

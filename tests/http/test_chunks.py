@@ -1,4 +1,4 @@
-"""Chunked bodies, beside nginx and however they are cut."""
+"""Chunked bodies compared with nginx, received in pieces of any size."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ BODIES: dict[str, bytes] = {
 
 
 def decoded(body: bytes) -> bytes | type[MalformedChunkError] | None:
-    """The whole body, None for an unfinished one, `BadChunk` for a bad one."""
+    """The decoded body, None if it is incomplete, `MalformedChunkError` if it is malformed."""
     reader = ChunkReader()
     try:
         data = reader.feed(body)
@@ -111,7 +111,9 @@ def test_nginx_reads_anything_the_same(
     except MalformedChunkError:
         pass
     else:
-        body = body[: len(body) - len(reader.leftover)]  # nginx would go on with the next request
+        body = body[
+            : len(body) - len(reader.leftover)
+        ]  # nginx would continue with the next request
     assert decoded(body) == ask(nginx, upstream, body)
 
 
@@ -150,7 +152,7 @@ def test_nginx_has_the_same_body_limit(nginx: Nginx, body: bytes) -> None:
     assert [line.partition(", client")[0] for line in answer.log] == [text]
 
 
-# Cutting
+# Splitting
 
 
 def cut(body: bytes, cuts: list[int]) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Entity tags: nginx's reading is compared in the conformance table `conditions`."""
+"""Entity tags. Comparison with nginx: the conformance table `conditions`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dates: written in one form, read in three."""
+"""Parsing and formatting of HTTP dates."""
 
 from __future__ import annotations
 

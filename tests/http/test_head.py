@@ -1,4 +1,4 @@
-"""Request heads: what nginx answers and logs for each, and that cutting changes nothing."""
+"""Request heads: responses and log lines compared with nginx, received in pieces of any size."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TURNED_RULES = HeadRules(
 )
 
 LOG_LENGTH = 1500
-"""Compared of a log line: nginx cuts it at 2048 bytes."""
+"""Characters compared of a log line: nginx truncates lines at 2048 bytes."""
 
 
 def outcome(raw: bytes | bytearray, rules: HeadRules = RULES) -> ParsedHead | BadRequest | None:
@@ -42,12 +42,12 @@ def outcome(raw: bytes | bytearray, rules: HeadRules = RULES) -> ParsedHead | Ba
         return refused
 
 
-# Beside nginx
+# Comparison with nginx
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One answer with its log, as a client and an operator see it."""
+    """A response and its log lines."""
 
     status: int
     body: bytes
@@ -137,7 +137,7 @@ def test_settings_of_the_named_server_apply_after_the_host_field(
 
 
 def first_refused(raw: bytes) -> int:
-    """Length of the shortest beginning of `raw` that is refused."""
+    """Length of the shortest prefix of `raw` that is rejected."""
     return next(n for n in range(len(raw) + 1) if isinstance(outcome(raw[:n]), BadRequest))
 
 
@@ -172,11 +172,11 @@ def test_nginx_treats_any_head_the_same(nginx: Nginx, beginning: str, pieces: li
     raw = "".join([beginning, *pieces]).encode("latin-1")
     ours = outcome(raw)
     if isinstance(ours, ParsedHead):
-        raw = raw[: ours.length]  # nginx would go on with the next request
+        raw = raw[: ours.length]  # nginx would continue with the next request
     if isinstance(ours, ParsedHead) and ours.request.chunked:
         raw += b"0\r\n\r\n"
     answer = nginx.ask(raw)
-    if ours is None:  # what nginx has dropped so far comes with the head
+    if ours is None:  # notes about ignored lines come with the head
         assert not answer.raw
     else:
         assert our_seen(ours, "first.test") == nginx_seen(answer)
@@ -195,11 +195,11 @@ def test_nginx_passes_on_the_same_fields(nginx: Nginx, upstream: ScriptedUpstrea
     assert seen[2:-2] == passed
 
 
-# Cutting
+# Splitting
 
 
 def essence(result: ParsedHead | BadRequest | None) -> object:
-    """What must not depend on how much has come: all but how far the line is known."""
+    """The parts of a result that must not depend on how much was received."""
     if not isinstance(result, BadRequest):
         return result
     facts = vars(result).copy()
@@ -254,7 +254,7 @@ def test_any_bytes_are_a_head_an_error_or_incomplete(raw: bytes) -> None:
     outcome(raw)
 
 
-# Plain statements
+# Single cases
 
 
 def test_typical_head() -> None:

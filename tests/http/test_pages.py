@@ -1,4 +1,4 @@
-"""Status lines and built-in pages, byte for byte beside nginx."""
+"""Status lines and built-in pages, byte for byte as in nginx."""
 
 from __future__ import annotations
 

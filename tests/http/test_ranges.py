@@ -1,4 +1,4 @@
-"""The Range field: nginx's reading is compared in the conformance table `conditions`."""
+"""The Range field. Comparison with nginx: the conformance table `conditions`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trailers, in whatever pieces they come."""
+"""Trailers, received in pieces of any size."""
 
 from __future__ import annotations
 

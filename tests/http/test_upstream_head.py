@@ -1,4 +1,4 @@
-"""Response heads: what nginx passes on and logs for each."""
+"""Response heads of upstreams: what nginx passes on and logs."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Seen:
 PREMATURE = "error: upstream prematurely closed connection"
 
 SHOWN_FIELDS = ("x-", "set-cookie", "-", "\xe4", "@", "https/1", "etag", "expires", "last-modified")
-"""The fields of these tests that nginx passes on as they are."""
+"""Prefixes of fields that nginx passes on unchanged."""
 
 
 def our_seen(raw: bytes) -> Seen:
@@ -180,7 +180,7 @@ def test_nginx_treats_any_head_the_same(
     raw = "".join([beginning, *pieces]).encode("latin-1")
     theirs = nginx_seen(nginx, upstream, raw)
     ours = our_seen(raw)
-    if ours.log == [PREMATURE]:  # what nginx has ignored so far comes with the head
+    if ours.log == [PREMATURE]:  # notes about ignored lines come with the head
         assert theirs.log[-1:] == [PREMATURE]
     else:
         assert ours.log == theirs.log[: len(ours.log)]
@@ -188,7 +188,7 @@ def test_nginx_treats_any_head_the_same(
         assert (ours.status_line, ours.fields) == (theirs.status_line, theirs.fields)
 
 
-# Cutting
+# Splitting
 
 
 def outcome(raw: bytes) -> object:
@@ -214,7 +214,7 @@ def test_data_after_the_head_is_not_consumed(name: str, rest: bytes) -> None:
         assert outcome(HEADS[name][: whole.length] + rest) == whole
 
 
-# Plain statements
+# Single cases
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Normalising and escaping, beside nginx and as laws."""
+"""Normalizing and escaping of URIs: comparison with nginx, and properties."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_nginx_escapes_query_values_the_same(nginx: Nginx) -> None:
             assert shown_args == "value=" + escape_args(f"a{chr(byte)}b")
 
 
-# Laws
+# Properties
 
 BYTES = st.text(st.characters(max_codepoint=255))
 

@@ -1,4 +1,4 @@
-"""Access lines: each escape as nginx has it, and JSON that a parser takes back."""
+"""Access log lines: the escaping modes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gathered lines, and the header of a syslog datagram."""
+"""Buffered log lines, and the header of syslog datagrams."""
 
 from __future__ import annotations
 

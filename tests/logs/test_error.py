@@ -1,4 +1,4 @@
-"""The error line: its parts, those that are missing, its cut, and who takes it."""
+"""Error log lines: format, context, truncation and targets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.beside import Beside, beside_nginx, get
 
 
 class Lines:
-    """A sink that keeps what it gets."""
+    """A sink that stores its lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -188,7 +188,7 @@ _STAMP = re.compile(r"^\S+ \S+ (\[\w+\]) \d+#\d+: \*\d+ ")
 
 
 def errors(lines: list[str]) -> list[str]:
-    """The lines of level error without time, process and connection."""
+    """Lines of level error without time, process and connection number."""
     return [_STAMP.sub(r"\1 ", line) for line in lines if "[error]" in line]
 
 
@@ -199,7 +199,7 @@ def test_nginx_writes_the_same_lines(both: Beside) -> None:
     ours, nginxs = map(errors, raw)
     assert len(ours) == len(nginxs) == len(REQUESTS)
     for our, nginx in zip(ours, nginxs, strict=True):
-        # Process ids and connection numbers may differ by a digit, and so may the cut.
+        # Numbers of processes and connections may differ in length, and so may the truncation.
         length = min(len(our), len(nginx))
         assert our[:length] == nginx[:length]
         assert abs(len(our) - len(nginx)) <= 3

@@ -1,4 +1,4 @@
-"""Files that lines go to: appended, reopened, one a path, and refused in nginx's words."""
+"""Log files: appending, reopening, one sink per path, errors."""
 
 from __future__ import annotations
 

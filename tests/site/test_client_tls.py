@@ -1,4 +1,4 @@
-"""TLS settings of servers that a start refuses or warns of, in the words of `nginx -t`."""
+"""TLS settings of servers: errors and warnings at start, compared with `nginx -t`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ REFUSED = [
     f"{PAIR} ssl_password_file nothing;",
     f"{PAIR} ssl_password_file long;",
     f"{PAIR} ssl_password_file passphrases; ssl_password_file passphrases;",
-    # What comes first of several mistakes.
+    # The order of errors.
     f"{pair('nothing.pem', 'good.key')} ssl_ciphers nonsense;",
     f"{pair('nothing.pem', 'good.key')} {STRICT}",
     f"{PAIR} {STRICT} ssl_crl nothing;",
@@ -71,7 +71,7 @@ REFUSED = [
     f"{PAIR} ssl_ecdh_curve nonsense; ssl_session_ticket_key nothing;",
     f"{pair('$host', '$host')} ssl_ciphers nonsense;",
     f"{pair('$host', '$host')} ssl_trusted_certificate nothing;",
-    # Verification of clients.
+    # Client verification.
     f"{PAIR} {STRICT}",
     f"{PAIR} ssl_verify_client optional;",
     f"{PAIR} ssl_verify_client maybe;",
@@ -120,7 +120,7 @@ REFUSED = [
     f"{PAIR} ssl_session_ticket_key nothing;",
     f"{PAIR} ssl_session_ticket_key ticket-47;",
     f"{PAIR} ssl_session_ticket_key ticket-48; ssl_session_ticket_key ticket-81;",
-    # The rest.
+    # Others.
     f"{PAIR} ssl_certificate_cache max=0;",
     f"{PAIR} ssl_certificate_cache valid=1;",
     f"{PAIR} ssl_certificate_cache max=1 valid=x;",

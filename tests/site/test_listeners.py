@@ -1,4 +1,4 @@
-"""`listen`: which sockets are bound, and who answers on which address of them."""
+"""`listen`: which sockets are bound, and which server is the default of an address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.configured import servers
 
 
 def bound(directory: Path, *listens: str) -> list[Binding]:
-    """The bindings of servers s0, s1 …, each with the listens of one text."""
+    """The bindings of servers s0, s1 …; each argument has the `listen` parameters of one server."""
     text = ""
     for number, said in enumerate(listens):
         directives = "".join(f"listen {one};" for one in said.split(", "))

@@ -1,4 +1,4 @@
-"""Where relative names start: logs at the prefix, certificates beside the configuration."""
+"""Relative names: logs start at the prefix, certificates at the configuration's directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Upstream TLS settings that a start refuses, with nginx's words beside `nginx -t`."""
+"""TLS settings for upstreams: errors at start, compared with `nginx -t`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def certificate(name: str, key: str = "") -> str:
 
 
 REFUSED = [
-    # The file that is not there, that holds nothing, that holds something else.
+    # Missing, empty and invalid files.
     certificate("nothing.pem", "client.key"),
     certificate("client.pem", "nothing.key"),
     certificate("empty", "client.key"),
@@ -49,7 +49,7 @@ REFUSED = [
     "proxy_ssl_certificate $host;",
     certificate("client.pem", "client-encrypted.key")
     + "proxy_ssl_password_file wrong-passphrases;",
-    # What is asked of a verification.
+    # Verification settings.
     VERIFY,
     f"{VERIFY} proxy_ssl_trusted_certificate '';",
     f"{VERIFY} proxy_ssl_name $host;",
@@ -64,7 +64,7 @@ REFUSED = [
     "proxy_ssl_password_file nothing;",
     "proxy_ssl_password_file long;",
     f"{certificate('nothing.pem')} proxy_ssl_password_file nothing;",
-    # Commands: after all else, in their order.
+    # OpenSSL commands: applied last, in order.
     "proxy_ssl_conf_command Nonsense x;",
     "proxy_ssl_conf_command MinProtocol TLSv1.4;",
     "proxy_ssl_conf_command Options Nonsense;",
@@ -75,7 +75,7 @@ REFUSED = [
     f"proxy_ssl_ciphers nonsense; {certificate('nothing.pem')}",
     f"proxy_ssl_ciphers nonsense; {VERIFY} proxy_ssl_trusted_certificate nothing;",
     f"{certificate('nothing.pem')} {VERIFY} proxy_ssl_trusted_certificate nothing;",
-    # The cache.
+    # Certificate cache.
     "proxy_ssl_certificate_cache on;",
     "proxy_ssl_certificate_cache max=0;",
     "proxy_ssl_certificate_cache max=;",
@@ -90,7 +90,7 @@ REFUSED = [
     "proxy_ssl_certificate_cache off nonsense;",
     "proxy_ssl_certificate_cache max=3 inactive=1 valid=1 off;",
     "proxy_ssl_certificate_cache off; proxy_ssl_certificate_cache off;",
-    # The statement itself.
+    # The directive itself.
     "proxy_ssl_password_file passphrases; proxy_ssl_password_file passphrases;",
     "proxy_ssl_crl a; proxy_ssl_crl a;",
     "proxy_ssl_certificate a; proxy_ssl_certificate a;",

@@ -1,4 +1,4 @@
-"""Hosts of `proxy_pass` and `server`: looked up once, shared by the locations that name them."""
+"""Hosts of `proxy_pass` and `server`: resolved once, shared by all locations that name them."""
 
 from __future__ import annotations
 

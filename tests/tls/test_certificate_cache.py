@@ -1,4 +1,4 @@
-"""Contexts by certificate: what is kept, for how long, and what makes one anew."""
+"""The certificate cache: eviction, validity, reloading."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .conftest import Files
 
 
 class Counting:
-    """`CertificateContexts` that make real contexts, with a clock to be set and a count."""
+    """A `CertificateCache` of real contexts with a settable clock and a counter."""
 
     def __init__(self, rules: CacheRules) -> None:
         self.now = 0.0

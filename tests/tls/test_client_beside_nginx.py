@@ -1,4 +1,4 @@
-"""Every way a client can spoil a handshake: our failure beside the real nginx's log line."""
+"""All ways in which a client can break a handshake: log lines compared with the real nginx."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def resets(sock: socket.socket, files: Files) -> None:
 
 
 def python(name: str | None = "w.test", trust: bool = False, **settings: Any) -> Client:
-    """Python's ssl as a client; `trust` is whether it knows the CA."""
+    """A client using Python's ssl; `trust` is whether it knows the CA."""
 
     def client(sock: socket.socket, files: Files) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,4 +1,4 @@
-"""The development CA: what it makes, how it is kept, what it does with names it dislikes."""
+"""The development CA: certificates, storage, unusual names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_certificate_has_what_browsers_require(name: str, ca: DevCA) -> None:
     subject: x509.GeneralName = x509.DNSName(name)
     if name[:1] in "1:":
         subject = x509.IPAddress(ipaddress.ip_address(name))
-    # The rules of the CA/Browser Forum: SAN, key usages, key identifiers, path length.
+    # Rules of the CA/Browser Forum: SAN, key usages, key identifiers, path length.
     verifier = PolicyBuilder().store(Store([ca.certificate])).build_server_verifier(subject)  # type: ignore[arg-type]
     assert verifier.verify(leaf, []) == [leaf, ca.certificate]
     assert leaf.not_valid_after_utc - leaf.not_valid_before_utc <= datetime.timedelta(397)
@@ -125,7 +125,7 @@ def test_file_instead_of_the_directory_is_an_error(tmp_path: Path) -> None:
 
 
 async def names_for(ca: DevCA, server_name: str | None, *default: str) -> tuple[str, ...]:
-    """The names on the certificate that a client is shown."""
+    """The names on the certificate that a client receives."""
     context = ca.context(server_name, default)
     client = SSL.Context(SSL.TLS_METHOD)
     pair = tls_pair(context, client)

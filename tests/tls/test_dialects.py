@@ -1,4 +1,4 @@
-"""The words of each OpenSSL release: the lines of production logs, and the tables behind them."""
+"""Error strings of each OpenSSL release, as in production logs, and the tables behind them."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ SHAKING, READING, WRITING = "SSL_do_handshake", "SSL_read", "SSL_write"
 UP, DOWN = Side.UPSTREAM, Side.CLIENT
 
 FAILURES: list[tuple[Side, str, list[int], bytes, dict[str, str]]] = [
-    # The upstream speaks plain HTTP: the line that brought so many people here.
+    # The upstream speaks plain HTTP: the most frequently reported line.
     (UP, SHAKING, [0x0A00010B], HTTP, {
         "1.1.1": "error:1408F10B:SSL routines:ssl3_get_record:wrong version number",
         "3.0": "error:0A00010B:SSL routines::wrong version number",
         "3.5": "error:0A0000C6:SSL routines::packet length too long "
                "error:0A000139:SSL routines::record layer failure",
     }),
-    # … or garbage that does not look long.
+    # Garbage that does not look like a long record.
     (UP, SHAKING, [0x0A00010B], b"220 m", {
         "1.1.1": "error:1408F10B:SSL routines:ssl3_get_record:wrong version number",
         "3.0": "error:0A00010B:SSL routines::wrong version number",
         "3.5": "error:0A00010B:SSL routines::wrong version number",
     }),
-    # The upstream wants another SNI, or one at all.
+    # The upstream requires another SNI, or any.
     (UP, SHAKING, [0x0A000458], b"\x15\x03\x03\x00\x02", {
         "1.1.1": "error:14094458:SSL routines:ssl3_read_bytes:tlsv1 unrecognized name"
                  ":SSL alert number 112",
@@ -53,7 +53,7 @@ FAILURES: list[tuple[Side, str, list[int], bytes, dict[str, str]]] = [
         "3.0": "error:0A000438:SSL routines::tlsv1 alert internal error:SSL alert number 80",
         "3.5": "error:0A000438:SSL routines::tlsv1 alert internal error:SSL alert number 80",
     }),
-    # No version, no access, no trust in our certificate, none sent.
+    # Protocol version, access denied, untrusted certificate, missing certificate.
     (UP, SHAKING, [0x0A00042E], b"", {
         "1.1.1": "error:1409442E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version"
                  ":SSL alert number 70",
@@ -80,7 +80,7 @@ FAILURES: list[tuple[Side, str, list[int], bytes, dict[str, str]]] = [
         "3.5": "error:0A00045C:SSL routines::tlsv13 alert certificate required"
                ":SSL alert number 116",
     }),
-    # Records that break the rules, and broken ones.
+    # Records that violate the protocol.
     (UP, SHAKING, [0x0A000092, 0x0A000139], b"\x16\x03\x03\xff\xff", {
         "1.1.1": "error:1408F0C6:SSL routines:ssl3_get_record:packet length too long",
         "3.0": "error:0A0000C6:SSL routines::packet length too long",
@@ -102,7 +102,7 @@ FAILURES: list[tuple[Side, str, list[int], bytes, dict[str, str]]] = [
         "3.0": "error:0A0000F4:SSL routines::unexpected message",
         "3.5": "error:0A0000F4:SSL routines::unexpected message",
     }),
-    # What clients do.
+    # Failures caused by clients.
     (DOWN, SHAKING, [0x0A00006C], b"", {
         "1.1.1": "error:141CF06C:SSL routines:tls_parse_ctos_key_share:bad key share",
         "3.0": "error:0A00006C:SSL routines::bad key share",
@@ -132,16 +132,16 @@ FAILURES: list[tuple[Side, str, list[int], bytes, dict[str, str]]] = [
         "3.5": "error:0A000416:SSL routines::ssl/tls alert certificate unknown"
                ":SSL alert number 46",
     }),
-    # Of an alert that has no name a release tells the number alone.
+    # For an unknown alert a release prints only its number.
     (DOWN, SHAKING, [0x0A000461], b"", {
         "1.1.1": "error:14094461:SSL routines:ssl3_read_bytes:reason(1121):SSL alert number 121",
         "3.0": "error:0A000461:SSL routines::reason(1121):SSL alert number 121",
         "3.5": "error:0A000461:SSL routines::reason(1121):SSL alert number 121",
     }),
 ]  # fmt: skip
-"""Side, operation, what the linked library queues, the first record's header, the words.
+"""Side, operation, queue of the linked library, first record header, expected strings.
 
-The lines of 1.1.1 and 3.0 stand like this in the logs that people ask about.
+The lines of 1.1.1 and 3.0 are those found in public logs.
 """
 
 
@@ -207,7 +207,7 @@ def test_startup_failures_in_every_dialect(
     operation: str, codes: list[int], data: dict[int, str], told: dict[str, str], name: str
 ) -> None:
     queue = [queued_error(code) for code in codes]
-    words = told.get(name, told["3.0"])  # 3.5 has changed nothing there
+    words = told.get(name, told["3.0"])  # 3.5 is unchanged here
     assert error_text(operation, queue, find_dialect(name), data) == f"{operation} (SSL: {words})"
 
 

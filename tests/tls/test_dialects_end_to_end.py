@@ -1,4 +1,4 @@
-"""`ssl_error_dialect` set beside the file (`-g`): whole lines of the running product."""
+"""`ssl_error_dialect` set by `-g`: complete log lines of a running sniproxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error queue as text, and nginx's levels."""
+"""The OpenSSL error queue as text, and nginx's levels."""
 
 from __future__ import annotations
 

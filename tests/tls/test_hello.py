@@ -1,4 +1,4 @@
-"""ClientHellos taken apart: made by Python's ssl, by our upstream side, and by nobody."""
+"""Parsing of ClientHellos: of Python's ssl, of our upstream side, and generated ones."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_tls_1_2_hello_without_server_name() -> None:
 
 @pytest.mark.parametrize("name", ["W.test.", "a_b", "x" * 255, "b\xfc.test"])
 async def test_hello_of_the_upstream_side(name: str) -> None:
-    """The name goes out as it is, and no post-quantum share with it."""
+    """The name is sent unchanged, and no post-quantum key share."""
     near, far = socket.socketpair()
     with near, far:
         stream = TLSStream(near, Side.UPSTREAM, upstream_context(), server_name=name)
@@ -145,7 +145,7 @@ def test_peeked_server_name(name: str | None) -> None:
 
 @given(st.integers(0, len(HELLO) - 1), st.binary(min_size=1, max_size=4))
 def test_peeked_server_name_equals_the_parsed_one(position: int, damage: bytes) -> None:
-    """Unless the whole parse refuses the hello for something else."""
+    """Unless the complete parser rejects the hello for another reason."""
     data = HELLO[:position] + damage + HELLO[position + len(damage) :]
     thorough = _outcome(_thorough, data)
     assert thorough is NotTLS or _outcome(peeked_server_name, data) == thorough

@@ -1,4 +1,4 @@
-"""What a certificate, key or list that does not load is called: our words beside `nginx -t`."""
+"""Certificates, keys and lists that cannot be loaded: messages compared with `nginx -t`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .real_nginx import judge, refusal
 
 @pytest.fixture(scope="module")
 def odd(files: Files) -> Path:
-    """A folder of files that do not hold what they should."""
+    """A directory of files with unexpected content."""
     folder = files.folder / "odd"
     folder.mkdir()
     good = Path(files.leaf.certificate).read_bytes()
@@ -42,13 +42,13 @@ def odd(files: Files) -> Path:
 
 @dataclass(frozen=True)
 class Server:
-    """An `ssl` server: its settings as ours and as nginx's; FILES is replaced in both."""
+    """An `ssl` server: its settings for sniproxy and nginx; FILES is replaced in both."""
 
     certificate: str = "FILES/leaf.crt"
     key: str = "FILES/leaf.key"
     password_file: str = ""
     settings: dict[str, str] = field(default_factory=dict)
-    """Names without `ssl_`."""
+    """Names without the prefix `ssl_`."""
     commands: tuple[Command, ...] = ()
 
     def nginx(self, path: Callable[[str], str]) -> str:
@@ -79,7 +79,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Location:
-    """The upstream side of a location."""
+    """The upstream settings of a location."""
 
     settings: dict[str, str]
     certificate: str = ""
@@ -194,11 +194,11 @@ ACCEPTED = (
 
 
 NEWER = {"trusted_certificate", "client_certificate", "verify_client", "crl", "groups"}
-"""Settings that nginx before 1.27 loads by other functions, or OpenSSL 3.0 refuses with more."""
+"""Settings that nginx before 1.27 loads differently, or OpenSSL 3.0 rejects with more errors."""
 
 
 def is_old(case: Server | Location) -> bool:
-    """Whether an older nginx refuses it in the same way."""
+    """Whether an older nginx reports the same error."""
     named = {*case.settings, *(name.lower() for name, _ in case.commands)}
     return not named & {*NEWER, "curves"}
 
@@ -279,7 +279,7 @@ def test_passphrases_are_tried_in_turn(files: Files, odd: Path) -> None:
 
 
 def test_wrong_passphrases_are_an_error(files: Files, odd: Path) -> None:
-    # Some releases say it twice: their decoders try twice.
+    # Some releases queue the error twice: their decoders try twice.
     source = CertificateSource(files.leaf.certificate, str(odd / "encrypted"), ("a", "b"))
     with pytest.raises(ConfigError, match=r"PKCS12 routines::.*:maybe wrong password"):
         server_context(certificates=[source])

@@ -1,4 +1,4 @@
-"""What a client offered, in names; sessions by their id."""
+"""The client's offers as text, and session IDs."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Each failure provoked in the real OpenSSL releases, beside what the dialects say of it.
+"""All failures caused in real OpenSSL releases, compared with the dialects.
 
     pytest -m releases
 
-makes a virtual environment for each release (once: pytest's cache keeps them) and takes about
-a minute. Without `-m` these tests are left out.
+creates a virtual environment for each release (once: pytest's cache keeps them) and takes
+about a minute. Without `-m` these tests are deselected.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def said(request: pytest.FixtureRequest, files: Path, native: dict[str, Any]) ->
 
 
 def interpreter(folder: Path, packages: tuple[str, ...]) -> str:
-    """Python in a virtual environment that has `packages`."""
+    """Python in a virtual environment with `packages`."""
     python = folder / "bin" / "python"
     done = folder / "packages.json"
     if not done.exists():
@@ -82,7 +82,7 @@ def test_every_failure_is_formatted_as_by_the_release(said: Said) -> None:
         if linked is None or real is None or name.startswith("damaged"):
             continue
         key = (linked.place, linked.codes)
-        # What the linked library does not tell apart is told as the first, the likeliest.
+        # Failures that the linked library does not distinguish are reported as the most likely one.
         if linked.place == real.place and key not in met:
             assert told(release, linked) == lines(release, real), name
         met.add(key)
@@ -99,7 +99,7 @@ def told(release: ReleaseDialect, case: Case) -> list[str]:
 
 def lines(release: ReleaseDialect, case: Case) -> list[str]:
     return [
-        # A reason without words is told as its number; words of errno are not OpenSSL's.
+        # Unknown reasons are printed as numbers; errno strings are not OpenSSL's.
         f"{code:08X} {error.reason or release.words(code)}"
         for code, error in zip(case.codes, case.errors, strict=True)
     ]

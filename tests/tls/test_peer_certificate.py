@@ -1,4 +1,4 @@
-"""A peer's certificate in nginx's texts, from DER that need not please anybody."""
+"""A peer's certificate in nginx's text formats, including malformed DER."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def der(tag: int, *content: bytes) -> bytes:
 
 
 def crude(serial: bytes = b"\x01", begins: bytes = b"", ends: bytes = b"") -> PeerCertificate:
-    """A certificate of version 1, as far as anybody reads it."""
+    """A minimal certificate of version 1."""
     validity = der(0x30, begins or der(0x17, b"700101000000Z"), ends or der(0x17, b"700101000000Z"))
     inside = der(0x30, der(2, serial), der(0x30), der(0x30), validity, der(0x30))
     return PeerCertificate(der(0x30, inside))

@@ -1,4 +1,4 @@
-"""Verification as a fact asked for afterwards, and what a resumed session makes of it."""
+"""Certificate verification results, and how resumed sessions keep them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_client_certificate_never_fails_a_handshake(
 async def test_a_resumed_session_keeps_the_result_across_contexts(
     certificate: str, protocol: str, files: Files
 ) -> None:
-    """As nginx: the result travels with the session, to a location with another CA or none."""
+    """As in nginx, the result is stored in the session, also for a location with another CA."""
     source: CertificateSource = getattr(files, certificate)
     server = server_context(certificates=[source])
     first, second = verifying(files, protocol), upstream_context(protocols=[protocol])
@@ -123,7 +123,7 @@ async def test_tickets_can_be_switched_off(protocol: str, files: Files) -> None:
 
 
 def test_sessions_are_bound_to_certificates_and_client_cas() -> None:
-    """nginx's session id context, which OpenSSL compares."""
+    """OpenSSL compares nginx's session id context."""
     made = {
         _session_id_context(certificates, authorities)
         for certificates in ([b"a"], [b"b"], [b"a", b"b"])

@@ -43,7 +43,7 @@ def source(tmp_path: Path) -> CertificateSource:
 
 
 def shake(server_context: SSL.Context, *, asks: bool = True) -> list[bytes]:
-    """A handshake in memory; what the client was shown."""
+    """Perform a handshake in memory; returns the stapled response that the client received."""
     shown: list[bytes] = []
     client_context = SSL.Context(SSL.TLS_METHOD)
 

@@ -1,4 +1,4 @@
-"""The stream itself: both sides of it joined, and Python's ssl as a peer."""
+"""`TLSStream` and `SocketStream`: connected to each other, and to Python's ssl."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def test_operations_time_out(side: Side, files: Files, mock_clock: MockClo
 
 @pytest.mark.parametrize("end", ["garbage", "close_notify", "silence"])
 async def test_available_records_are_read_together(end: str, files: Files) -> None:
-    """What stands behind them is for the next one who reads."""
+    """The end of the stream behind them is reported by the next read."""
 
     near, far = await connected(*contexts(files))
     await near.send_all(b"x" * 40_000, 5)
@@ -170,7 +170,7 @@ async def test_available_records_are_read_together(end: str, files: Files) -> No
 
 
 async def test_timeout_applies_between_two_operations(files: Files, mock_clock: MockClock) -> None:
-    """A peer that takes a little now and then is slow, not gone."""
+    """A slow peer that reads from time to time does not time out."""
     mock_clock.autojump_threshold = 0.02
 
     near, far = await connected(*contexts(files))
@@ -203,7 +203,7 @@ async def test_infinite_timeout(files: Files) -> None:
 
 
 async def test_cancelled_write_breaks_the_stream(files: Files, mock_clock: MockClock) -> None:
-    """What was sent is unknown, so nothing may follow: no close_notify."""
+    """The number of bytes sent is unknown, so nothing more may be sent, not even close_notify."""
     mock_clock.autojump_threshold = 0.01
 
     near, far = await connected(*contexts(files))
@@ -292,7 +292,7 @@ async def test_broken_record_is_an_error(files: Files) -> None:
 
 
 async def test_closed_stream_rejects_operations(files: Files) -> None:
-    """Its descriptor's number may belong to another connection already."""
+    """Its descriptor number may already belong to another connection."""
 
     server, client = contexts(files)
     for stream, far in ((await connected(server, client)), plain_pair()):
@@ -380,7 +380,7 @@ async def test_python_as_a_server(version: ssl.TLSVersion, files: Files) -> None
     "ciphers", ["ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384", None]
 )
 async def test_python_as_a_client(ciphers: str | None, files: Files) -> None:
-    """Of two certificates in one context the client gets the one it asks for, with its chain."""
+    """With two certificates in a context the client gets the one it supports, with its chain."""
     server = server_context(certificates=[files.rsa, files.deep])
     context = ssl.create_default_context(cafile=files.ca_file)
     if ciphers:

@@ -1,4 +1,4 @@
-"""Names looked up: the grammar of replies, one lookup, the memory; real servers, a fake clock."""
+"""The resolver: parsing of responses, single queries, cache; with real servers and a fake clock."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_well_formed_response() -> None:
     assert (read.id, read.type, read.code, read.cname, read.ttl) == (7, RecordType.A, 0, None, 40)
 
 
-# --- one lookup ---
+# --- one query ---
 
 
 def lookup(*kinds: RecordType) -> ResolverQuery:
@@ -348,7 +348,7 @@ async def test_lookup_times_out(mock_clock: MockClock) -> None:
         assert await stage.addresses("a.test", 12.0) == "110: Operation timed out"
         assert 12.0 <= trio.current_time() - before < 12.5
         assert stage.asked.count("A a.test") == 3
-        # Nobody waits any more: no more questions.
+        # No caller waits any more: no more queries.
         await trio.sleep(4 * RESEND_INTERVAL)
         assert stage.asked.count("A a.test") == 3
 
@@ -359,7 +359,7 @@ async def test_next_server_is_queried_after_the_resend_interval(mock_clock: Mock
         before = trio.current_time()
         assert await stage.addresses("a.test") == ("192.0.2.1",)
         assert RESEND_INTERVAL <= trio.current_time() - before < RESEND_INTERVAL + 0.5
-        # The next name begins with the next server.
+        # The next query starts with the next server.
         await stage.addresses("b.test")
         assert [len(server.asked) for server in stage.servers] == [2, 4]
 

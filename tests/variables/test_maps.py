@@ -1,4 +1,4 @@
-"""Tables and what they make of addresses, names and hashes: laws."""
+"""Properties of `map`, `geo`, `split_clients` and of the address parsing behind them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_network_contains_its_addresses(
 ) -> None:
     bits = data.draw(st.integers(0, address.max_prefixlen))
     parsed = parse_network(f"{address}/{bits}")
-    if str(address) == "255.255.255.255":  # nginx takes it for no address
+    if str(address) == "255.255.255.255":  # for nginx this is not an address
         assert parsed is None
         return
     assert parsed is not None

@@ -1,4 +1,4 @@
-"""Variables: what has a value, what has an empty one, and what has none, beside nginx."""
+"""Values of variables: present, empty or missing, compared with nginx."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_nginx_writes_the_same_access_lines(both: Beside, escape: str) -> None:
 
 
 def test_every_variable_is_compared_with_nginx() -> None:
-    """Left out: what changes with every run or machine, and what only TLS has."""
+    """Except for those that change with every run or machine, and those of TLS."""
     changing = {
         *("hostname", "pid", "msec", "time_local", "time_iso8601", "remote_port", "connection"),
         *("connection_time", "request_time", "upstream_connect_time", "upstream_header_time"),
