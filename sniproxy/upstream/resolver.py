@@ -3,8 +3,8 @@
     addresses() -> cache -> query in flight -> UDP, then TCP for truncated responses
 
 Concurrent lookups of a name share one query. The query is sent to the name servers in index, the
-next one every `RESEND_INTERVAL`, until it has a result or nobody waits for it any more. Failures
-are not cached. Directives: `resolver`, `resolver_timeout`.
+next one every `RESEND_INTERVAL`, until it has a result or no caller waits for it. Failures are not
+cached. Directives: `resolver`, `resolver_timeout`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ PASS = "proxy_pass https://127.0.0.1;"
 
 
 @pytest.fixture(scope="module")
-def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("start")
     wear(folder)
     (folder / "empty").write_bytes(b"")
@@ -131,43 +131,45 @@ def configuration(directives: str) -> str:
     )
 
 
-def our_verdict(wardrobe: Path, text: str) -> str | None:
-    file = wardrobe / "nginx.conf"
+def our_verdict(certificates: Path, text: str) -> str | None:
+    file = certificates / "nginx.conf"
     file.write_text(text)
     try:
-        prepare(config.load(file, is_variable=is_variable), Paths(str(wardrobe), str(wardrobe)))
+        prepare(
+            config.load(file, is_variable=is_variable), Paths(str(certificates), str(certificates))
+        )
     except ConfigError as error:
         return same_codes(str(error).replace(str(file), "FILE"))
     return None
 
 
-def nginx_verdict_on(wardrobe: Path, text: str) -> str | None:
-    error = nginx_verdict(wardrobe, text.encode()).error
+def nginx_verdict_on(certificates: Path, text: str) -> str | None:
+    error = nginx_verdict(certificates, text.encode()).error
     return None if error is None else same_codes(error)
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("directives", REFUSED)
-def test_nginx_reports_the_same_errors(directives: str, wardrobe: Path) -> None:
+def test_nginx_reports_the_same_errors(directives: str, certificates: Path) -> None:
     text = configuration(directives)
-    theirs = nginx_verdict_on(wardrobe, text)
+    theirs = nginx_verdict_on(certificates, text)
     assert theirs is not None
-    assert our_verdict(wardrobe, text) == theirs
+    assert our_verdict(certificates, text) == theirs
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("directives", ACCEPTED)
-def test_nginx_accepts_it_too(directives: str, wardrobe: Path) -> None:
+def test_nginx_accepts_it_too(directives: str, certificates: Path) -> None:
     text = configuration(directives)
-    assert nginx_verdict_on(wardrobe, text) is None
-    assert our_verdict(wardrobe, text) is None
+    assert nginx_verdict_on(certificates, text) is None
+    assert our_verdict(certificates, text) is None
 
 
 @pytest.mark.nginx
-def test_files_are_loaded_only_for_tls_upstreams(wardrobe: Path) -> None:
+def test_files_are_loaded_only_for_tls_upstreams(certificates: Path) -> None:
     text = configuration(f"{VERIFY} {certificate('nothing')}").replace("https://", "http://")
-    assert our_verdict(wardrobe, text) is None
-    assert nginx_verdict_on(wardrobe, text) is None
+    assert our_verdict(certificates, text) is None
+    assert nginx_verdict_on(certificates, text) is None
 
 
 @pytest.mark.parametrize(
@@ -190,6 +192,6 @@ def test_files_are_loaded_only_for_tls_upstreams(wardrobe: Path) -> None:
     ],
 )
 def test_unsupported_settings_are_rejected_by_name(
-    directives: str, words: str, wardrobe: Path
+    directives: str, words: str, certificates: Path
 ) -> None:
-    assert our_verdict(wardrobe, configuration(directives)) == words
+    assert our_verdict(certificates, configuration(directives)) == words

@@ -74,7 +74,7 @@ _OBSOLETE_HTTP2 = "http2_recv_timeout http2_idle_timeout http2_max_requests http
 http2_max_header_size http2_max_concurrent_pushes"
 
 # Module, contexts, slot, arity, whether it may be repeated, names.
-_Said = tuple[str, Context, Slot, Arity, Repeat, str]
+_Entry = tuple[str, Context, Slot, Arity, Repeat, str]
 _ONCE, _AGAIN = Repeat.REFUSED, Repeat.REPLACED
 
 _CORE = "ngx_core_module"
@@ -84,7 +84,7 @@ _GZIP = "ngx_http_gzip_filter_module"
 _PROXY = "ngx_http_proxy_module"
 _V2 = "ngx_http_v2_module"
 
-_TABLE: tuple[_Said, ...] = (
+_TABLE: tuple[_Entry, ...] = (
     (_CORE, MAIN, time, ONE, _ONCE, "timer_resolution"),
     (_CORE, MAIN, string, ONE, _ONCE, "lock_file working_directory"),
     (_CORE, MAIN, worker_priority, ONE, _ONCE, "worker_priority"),
