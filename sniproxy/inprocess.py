@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Literal
 import trio
 
 from . import config as configuration
-from .config.directives.log import COMBINED, ErrorLog
+from .config.directives.log import COMBINED, ErrorLogDirective
 from .config.model import Config
 from .facts import Connection, Facts, UpstreamState
 from .in_thread import Changes, Loop, in_thread
 from .logs.access import AccessFormat
-from .logs.records import ErrorRecord, error_record
+from .logs.parser import ErrorRecord, parse_error_line
 from .message import ConfigError, Handshake, Level
 from .observer import Observer, Observers
 from .script import compile_template
@@ -42,7 +42,7 @@ Configuration = str | os.PathLike[str] | Config
 Syntax = Literal["nginx", "toml"]
 Folder = str | os.PathLike[str]
 
-_QUIET = (ErrorLog("stderr", Level.EMERG),)
+_QUIET = (ErrorLogDirective("stderr", Level.EMERG),)
 """Where lines go that no `error_log` claims: they are records, and stderr is the tests' own."""
 
 
@@ -60,7 +60,7 @@ class Records(Observer):
         self._format = AccessFormat(compile_template(COMBINED))
 
     def line_logged(self, level: Level, line: str, connection: int | None) -> None:
-        record = error_record(line)
+        record = parse_error_line(line)
         if record is not None:
             self.errors.append(record)
             self.changes.notify()

@@ -136,9 +136,9 @@ class RequestPhases:
             location = server.running[found.location]
             if found.captures is not None:
                 facts.matched(found.captures)
-        limited = location.settings.limited
+        limited = location.settings.limit_except
         if limited is not None and facts.method not in limited.methods:
-            location = server.running[limited.inside]
+            location = server.running[limited.location]
         self._enter(location)
         core = location.settings.core
         if core.internal and not facts.internal:
@@ -182,7 +182,7 @@ class RequestPhases:
     async def _subrequest(self, uri: str) -> tuple[Response, Facts]:
         """The response of `uri` on this server to the same head without its body."""
         facts = self.facts.subrequest(uri)
-        log = self.log.of_subrequest(uri)
+        log = self.log.for_subrequest(uri)
         phases = RequestPhases(self.server, facts, SubrequestClient(self.client), log)
         response = (await phases.run()).without_body()
         facts.status = response.status
@@ -236,7 +236,7 @@ class RequestPhases:
 
     def _with_detail(self, page: Response, lines: tuple[str, ...]) -> Response:
         # Imported here: the catalog of causes is loaded for the first such page.
-        from .handlers.detail import with_detail
+        from .handlers.error_detail import with_detail
 
         return with_detail(page, lines, self.facts, self.log)
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .config.directives.core import ServerName
-from .config.final import walk
-from .config.model import Location, Server
+from .config.model import Location, Server, iter_locations
 from .config.wildcards import WildcardNames
 
 
@@ -196,7 +195,7 @@ class Locations:
         around = {
             nested: one
             for outermost in self._outermost.all()
-            for one in walk(outermost)
+            for one in iter_locations(outermost)
             for nested in one.locations
         }
         while location in around:

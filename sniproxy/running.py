@@ -73,13 +73,13 @@ class NamedAccessTarget:
         root = document_root(facts, values)
         if not os.path.isdir(root.encode("latin-1")):
             failure = Failure(f'testing "{root}" existence failed', errno=_why_no_folder(root))
-            log.failure(failure)
+            log.write_failure(failure)
             return
         path = os.path.join(self.prefix, self.file.render(values))
         try:
             sink = FileSink(path)
         except ConfigError as error:
-            log.failure(Failure(error.message, Level.CRIT, errno=error.errno))
+            log.write_failure(Failure(error.message, Level.CRIT, errno=error.errno))
             return
         sink.write(self.format.line(facts))
         sink.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sniproxy.handlers import detail
+from sniproxy.handlers import error_detail
 from sniproxy.http.pages import error_page
 from sniproxy.inprocess import ThreadProxy
 from sniproxy.message import Level
@@ -244,11 +244,11 @@ def test_a_client_from_elsewhere(
     stage: Stage, nobody: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is near here."""
-    monkeypatch.setattr(detail, "LOCAL", ())
+    monkeypatch.setattr(error_detail, "LOCAL", ())
     proxy, client = stage(f"http://{nobody}")
     own = error_page(502).decode()
     for headers in ({}, BROWSER, MACHINE):
         assert client(headers=headers) == Answer(502, "text/html", len(own), own)
     (warning,) = [record for record in proxy.error_log if record.level is Level.WARN]
-    assert warning.message == detail.NOT_LOCAL
+    assert warning.message == error_detail.ERROR_DETAIL_REFUSED
     assert (warning.client, warning.request) == ("127.0.0.1", "GET / HTTP/1.1")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from .. import config
 from ..diagnose.names import UpstreamNames, upstream_names
 from ..message import ConfigError
-from ..variables import is_variable
+from ..variables import definition_error, is_variable
 
 
 def main(words: Sequence[str]) -> int:
@@ -22,7 +22,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="for machines")
     options = parser.parse_args(words)
     try:
-        loaded = config.load(options.file, is_variable=is_variable)
+        loaded = config.load(
+            options.file, is_variable=is_variable, definition_error=definition_error
+        )
     except ConfigError as error:
         print(f"sniproxy: [emerg] {error}", file=sys.stderr)
         return 1

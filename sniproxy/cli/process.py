@@ -119,5 +119,5 @@ def daemonize(log: ErrorLog) -> None:
         os.dup2(null, 2)
         for target in log.targets:
             if isinstance(target.sink, FileSink):
-                target.sink.receive(2)
+                target.sink.redirect_fd(2)
     os.close(null)

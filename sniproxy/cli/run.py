@@ -10,15 +10,15 @@ from contextlib import ExitStack
 import trio
 
 from .. import config
-from ..config.directives.log import ErrorLog as ErrorLogSaid
+from ..config.directives.log import ErrorLogDirective as ErrorLogSaid
 from ..config.model import Config
-from ..logs.error import ErrorLog, Target
+from ..logs.error import ErrorLog, LogTarget
 from ..logs.sinks import Sinks, StderrSink
 from ..message import ConfigError, Level
 from ..site import Prepared, Site, prepare
 from ..site.listeners import close_all
 from ..site.paths import Paths
-from ..variables import is_variable
+from ..variables import definition_error, is_variable
 from . import version
 from .banner import banner
 from .options import Options, UsageError, parse_options
@@ -80,7 +80,7 @@ class _Run:
         except ConfigError as error:
             _say(f"[alert] could not open error log file: {error}")
         else:
-            self.log = ErrorLog([Target(sink, Level.NOTICE)])
+            self.log = ErrorLog([LogTarget(sink, Level.NOTICE)])
 
     def _main(self, closed_at_last: ExitStack) -> int:
         loaded = config.load(
@@ -88,6 +88,7 @@ class _Run:
             prefix=self.paths.prefix,
             directives=self.options.directives,
             is_variable=is_variable,
+            definition_error=definition_error,
         )
         for warning in loaded.warnings:
             self._tell(Level.WARN, warning)

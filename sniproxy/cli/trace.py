@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import trio
 
 from .. import config
-from ..logs.sinks import SilentSinks
+from ..logs.sinks import NullSinks
 from ..message import ConfigError, Header, Level
 from ..site import prepare
 from ..site.paths import Paths
@@ -90,7 +90,7 @@ def _traced(file: str, asked: Question) -> Answers:
         print(f"sniproxy: [{Level.WARN.word}] {warning}", file=sys.stderr)
     answers = Answers()
     observer = Watch(answers.told, prepared.paths)
-    site = prepared.open(observer=observer, sinks=SilentSinks())
+    site = prepared.open(observer=observer, sinks=NullSinks())
     try:
         # Elsewhere Ctrl-C could strike between a task and its start, which Python would tell of.
         trio.run(ask, site, asked, answers, LIMIT, restrict_keyboard_interrupt_to_checkpoints=True)

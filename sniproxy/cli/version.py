@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from OpenSSL import SSL
 
-from ..config.directives.row import Status
-from ..config.directives.table import ROWS
+from ..config.directives.directive import Status
+from ..config.directives.registry import DIRECTIVES
 from ..version import NGINX_VERSION, SNIPROXY_VERSION
 
 DEFAULT_MODULES = (
@@ -46,7 +46,7 @@ def version_text() -> str:
 
 def configure_text() -> str:
     library = SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()
-    there = {row.module for row in ROWS if row.status is Status.WORKS}
+    there = {row.module for row in DIRECTIVES if row.status is Status.WORKS}
     missing = [name for name in DEFAULT_MODULES if f"ngx_http_{name}_module" not in there]
     arguments = ["--with-http_ssl_module"]
     arguments += [f"--without-http_{name}_module" for name in missing]

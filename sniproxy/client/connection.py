@@ -88,7 +88,7 @@ class ConnectedClient:
         try:
             await self.writer.early_hints(facts, headers)
         except Failed as failed:
-            self._log.failure(failed.failure)
+            self._log.write_failure(failed.failure)
             raise ClientFailed(Response(500, silent=True)) from None
 
     def abort(self) -> ClientAbort:
@@ -161,7 +161,7 @@ class ClientConnection:
                     self.log.error_log = self.default.outside.error_log
                     self.log.action = "keepalive"
         except Failed as failed:
-            self.log.failure(failed.failure)
+            self.log.write_failure(failed.failure)
         finally:
             self.stream.close()
             self.client.close()
@@ -271,7 +271,7 @@ class ClientConnection:
 
     def _log_keepalive_closed(self, errno: int | None) -> None:
         text = f"client {self.log.client} closed keepalive connection"
-        self.log.write_bare(Level.INFO, Failure(text, errno=errno).message)
+        self.log.write_no_context(Level.INFO, Failure(text, errno=errno).message)
 
     async def _serve_request(self) -> bool:
         """Read and answer one request; whether another may follow."""
@@ -298,7 +298,7 @@ class ClientConnection:
                 log.action = "sending to client"
             return await self._send(facts, response)
         except Failed as failed:
-            log.failure(failed.failure)
+            log.write_failure(failed.failure)
             return False
         except BaseException:
             # Cancelled, alone or in groups.
@@ -441,7 +441,7 @@ class ClientConnection:
             await self.writer.write(facts, response, may_keep=False)
             await lingering_close(self.stream, facts.location.core, unread=True)
         except Failed as failed:
-            self.log.failure(failed.failure)
+            self.log.write_failure(failed.failure)
         finally:
             self._finish_request(phases.location, facts)
         return False

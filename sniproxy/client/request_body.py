@@ -18,7 +18,7 @@ from typing import IO
 from ..client_abort import ClientAbort
 from ..config.directives.core import KEEP, CoreLocation
 from ..facts import Facts
-from ..http.chunks import BadChunk, TooLargeBody
+from ..http.chunks import BodyTooLargeError, MalformedChunkError
 from ..logs.error import ConnectionLog
 from ..message import (
     ClientFailed,
@@ -229,7 +229,7 @@ class RequestBodyReader:
             self.started = True
             try:
                 self.buffered = await self._read_buffered(facts)
-            except (BadChunk, TooLargeBody, Failed) as error:
+            except (MalformedChunkError, BodyTooLargeError, Failed) as error:
                 return self._rejection(error)
         return self.buffered
 
@@ -275,20 +275,22 @@ class RequestBodyReader:
         facts.body = body
         return body
 
-    def _rejection(self, error: BadChunk | TooLargeBody | Failed) -> Special | Response:
+    def _rejection(
+        self, error: MalformedChunkError | BodyTooLargeError | Failed
+    ) -> Special | Response:
         """The response to a request whose body is wrong, or incomplete."""
-        if isinstance(error, BadChunk):
+        if isinstance(error, MalformedChunkError):
             self._log.write(Level.ERROR, str(error))
             return Special(400)
-        if isinstance(error, TooLargeBody):
+        if isinstance(error, BodyTooLargeError):
             text = f"client intended to send too large chunked body: {error} bytes"
             self._log.write(Level.ERROR, text)
             return Special(413)
         if error.failure.kind is FailureClass.INTERNAL:
-            self._log.failure(error.failure)
+            self._log.write_failure(error.failure)
             return Special(500)
         if error.failure.kind is not FailureClass.TIMEOUT:
-            self._log.failure(error.failure)
+            self._log.write_failure(error.failure)
         return Response(status_of(error.failure), silent=True)
 
     async def _iter_body(self, facts: Facts) -> AsyncIterator[bytes]:
@@ -297,7 +299,7 @@ class RequestBodyReader:
             async for data, wire_length in self._reader.iter_body(facts, timeout):
                 facts.request_length += wire_length
                 yield data
-        except (BadChunk, TooLargeBody, Failed) as error:
+        except (MalformedChunkError, BodyTooLargeError, Failed) as error:
             raise ClientFailed(self._rejection(error)) from None
 
     async def _read_rest(self, facts: Facts) -> BufferedBody:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import trio
 
 from ..facts import Facts
-from ..http.chunks import BadChunk, ChunkReader, TooLargeBody
+from ..http.chunks import BodyTooLargeError, ChunkReader, MalformedChunkError
 from ..http.head import BadRequest, HeadReader, HeadRules, ParsedHead, RulesOf, read_simple_head
 from ..message import Failed, Failure, FailureClass, Level
 from ..tls.stream import SocketStream
@@ -78,7 +78,7 @@ class RequestReader:
                 async for _ in self.iter_body(facts, core.lingering_timeout):
                     pass
                 complete = True
-            except (Failed, BadChunk, TooLargeBody):
+            except (Failed, MalformedChunkError, BodyTooLargeError):
                 pass
         return complete
 
@@ -90,7 +90,7 @@ class RequestReader:
         chunks = ChunkReader(limit=facts.location.core.client_max_body_size)
         try:
             chunks.feed(bytes(self.buffer))
-        except (BadChunk, TooLargeBody):
+        except (MalformedChunkError, BodyTooLargeError):
             return True
         return chunks.done
 
@@ -105,8 +105,8 @@ class RequestReader:
             while not chunks.done:
                 data = await self._next(timeout)
                 decoded = chunks.feed(data)
-                self.buffer[:0] = chunks.rest
-                yield decoded, len(data) - len(chunks.rest)
+                self.buffer[:0] = chunks.leftover
+                yield decoded, len(data) - len(chunks.leftover)
             return
         left = request.content_length or 0
         while left:

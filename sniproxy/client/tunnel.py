@@ -46,10 +46,10 @@ async def tunnel(
                 nursery.start_soon(pump.run, from_client, upstream.send)
                 await pump.run(upstream.receive, to_client)
             if idle_scope.cancelled_caught:
-                log.failure(LATE)
+                log.write_failure(LATE)
                 nursery.cancel_scope.cancel()
     except Failed as failed:
-        log.failure(failed.failure)
+        log.write_failure(failed.failure)
     finally:
         upstream.close()
 
@@ -84,5 +84,5 @@ class _Pump:
                 await send(data)
                 self.touch()
         except Failed as failed:
-            self._log.failure(failed.failure)
+            self._log.write_failure(failed.failure)
         self._everything.cancel()

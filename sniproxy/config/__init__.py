@@ -1,11 +1,13 @@
-"""Configuration: text in, one frozen `Config` out, every refusal in nginx's words.
+"""Configuration: nginx.conf or TOML text in, one frozen `Config` out, errors in nginx's words.
 
-nginx's concept is the directive: a name, the blocks it may stand in, its arguments.
-Both readers (`tokens` for nginx.conf, `toml`) yield the same statements; `reader` checks each
-against the one table in `directives/` as it arrives, since nginx reports the first error of
-either kind in file order. What a directive is stands in its row and nowhere else.
+The central concept is nginx's directive: a name, the contexts that allow it, its arguments.
+Both readers (`tokens` for nginx.conf, `toml`) yield the same statements. `reader` checks each
+statement against the directives in `directives/` as it arrives, because nginx reports the first
+error in file order, whatever its kind. Everything known about a directive is in its
+`Directive` object and nowhere else.
 
-No file but the configuration's own is opened here; certificates and host names are `site`'s.
+This package opens configuration files only. Certificates are loaded and host names resolved
+later, by `sniproxy.site`.
 """
 
 from .build import load, parse

@@ -1,4 +1,4 @@
-"""`HOST:PORT/URI` in nginx's reading (`ngx_parse_url`), for `listen`, `server` and `proxy_pass`."""
+"""Parse `HOST:PORT/URI` as nginx does (`ngx_parse_url`): `listen`, `server` and `proxy_pass`."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import re
 from dataclasses import dataclass
 
 from ..names import is_ipv4
-from .directives.kinds import parse_number
+from .directives.slots import parse_number
 
 
 class AddressError(Exception):
-    """nginx would refuse the text; `str()` is its reason: `invalid port`, `no host` …"""
+    """The address is invalid; `str()` is nginx's reason, for example `invalid port`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to connect or listen, as it was written; names are not looked up here."""
+    """An address to connect to or listen on, as written; host names are not resolved."""
 
     url: str
-    """The whole text."""
+    """The text that was parsed."""
     host: str
-    """Name or address, an IPv6 one in its brackets, `unix:/path` for a socket, `*` for any."""
+    """Host name, address (IPv6 in brackets), `unix:/path`, or `*` for any address."""
     port: int
-    """0 for a UNIX socket."""
+    """0 for UNIX sockets."""
     explicit_port: bool = False
     last_port: int = 0
-    """The end of a port range, for `listen`."""
+    """Last port of a range (`listen` only), else 0."""
     uri: str = ""
-    """Path and query behind the address, if any."""
+    """Path and query that follow the address."""
 
     @property
     def is_unix(self) -> bool:
@@ -36,21 +36,21 @@ class Address:
 
     @property
     def name(self) -> str:
-        """The host as upstreams are called: of a UNIX socket the path alone."""
+        """The host without the `unix:` of a UNIX socket."""
         return self.host.removeprefix("unix:")
 
     @property
     def is_literal(self) -> bool:
-        """Whether `host` is an address already."""
+        """Whether `host` is an address and need not be resolved."""
         return self.is_unix or self.host.startswith("[") or is_ipv4(self.host)
 
 
 def parse_address(
     text: str, default_port: int, *, listen: bool = False, uri_allowed: bool = False
 ) -> Address:
-    """Read `text`; raises `AddressError`.
+    """Parse `text`. Raises `AddressError`.
 
-    A UNIX socket's path ends at a `:` where an URI may follow (`http://unix:/s.sock:/uri`).
+    If a URI is allowed, the path of a UNIX socket ends at a colon (`http://unix:/s.sock:/uri`).
     """
     if text[:5].lower() == "unix:":
         return _unix(text, uri_allowed)

@@ -1,4 +1,4 @@
-"""A tree of blocks → the frozen `Config`, merged down nginx's levels."""
+"""Build the frozen `Config` from the tree of blocks, merging settings from level to level."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from ..message import ConfigError
-from .checks import ParseChecks
 from .directives.access import Access
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
 from .directives.headers import Headers
 from .directives.log import Log
-from .directives.process import Events, Main
+from .directives.main import Events, Main
+from .directives.maps import MapVariable
 from .directives.proxy import Proxy
 from .directives.rewrite import If, Rewrite
 from .directives.ssl import Ssl
-from .directives.tables import Defined
 from .directives.upstream import UpstreamGroup
-from .final import IsVariable, check_http
 from .model import Config, Group, Http, LimitExcept, Location, Server
+from .parse_checks import DefinitionError, ParseChecks
+from .postconf import IsVariable, check_http
 from .reader import Block, Reader, items_of
 from .tokens import read_statements
 from .tree import COMMAND_LINE
@@ -30,9 +30,14 @@ Syntax = Literal["nginx", "toml"]
 Level = Mapping[str, Any]
 
 
-def any_variable(name: str) -> bool:
-    """For callers who leave the question which variables exist to others."""
+def accept_any_variable(name: str) -> bool:
+    """Default `is_variable`: do not check whether variables exist."""
     return True
+
+
+def accept_any_definition(name: str) -> str | None:
+    """Default `definition_error`: do not check whether variables may be redefined."""
+    return None
 
 
 def load(
@@ -41,20 +46,21 @@ def load(
     conf_prefix: str | None = None,
     prefix: str | os.PathLike[str] = "",
     directives: str = "",
-    is_variable: IsVariable = any_variable,
+    is_variable: IsVariable = accept_any_variable,
+    definition_error: DefinitionError = accept_any_definition,
     any_port: bool = False,
 ) -> Config:
-    """Read the configuration file `path`: TOML if it is called `*.toml`, nginx.conf otherwise.
+    """Load the configuration file `path`: TOML if its name ends in `.toml`, else nginx.conf.
 
-    `conf_prefix` is the folder that `include` starts from, by default that of `path`; `prefix`
-    is the one of the files that are served.
-    `directives` are of the main level and go first (`-g`). `is_variable` tells of a lower-cased
-    name whether there is such a variable. With `any_port`, port 0 is any free one.
-    Raises `ConfigError` where nginx would refuse.
+    `conf_prefix` is the directory that `include` paths are relative to, by default that of `path`;
+    `prefix` is that of the files to be served. `directives` are main-level directives that are
+    read first (`-g`). `is_variable` and `definition_error` take a lower-case variable name: whether
+    it exists, and why the configuration may not define it. With `any_port`, port 0 means any free
+    port. Raises `ConfigError` where nginx would.
     """
     file = _text(path)
     folder = os.path.dirname(file) if conf_prefix is None else conf_prefix
-    build = _Build(folder, _text(prefix), is_variable, any_port)
+    build = _Build(folder, _text(prefix), is_variable, definition_error, any_port)
     build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
     build.reader.read(file, items_of(build.reader.load(file), file))
     return build.config(file)
@@ -68,15 +74,16 @@ def parse(
     conf_prefix: str = "",
     prefix: str | os.PathLike[str] = "",
     directives: str = "",
-    is_variable: IsVariable = any_variable,
+    is_variable: IsVariable = accept_any_variable,
+    definition_error: DefinitionError = accept_any_definition,
     any_port: bool = False,
 ) -> Config:
-    """Read a configuration at hand, without a file; `name` is what messages call it.
+    """Parse configuration text; `name` stands for the file name in messages.
 
-    `prefix`, `directives` and `any_port` are as for `load`.
+    The other arguments are those of `load`.
     """
     source = (text if isinstance(text, bytes) else text.encode("utf-8")).decode("latin-1")
-    build = _Build(_text(conf_prefix), _text(prefix), is_variable, any_port)
+    build = _Build(_text(conf_prefix), _text(prefix), is_variable, definition_error, any_port)
     build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
     build.reader.texts[name] = source
     build.reader.read(name, items_of(source, name, toml=syntax == "toml"))
@@ -84,25 +91,30 @@ def parse(
 
 
 def _text(path: str | os.PathLike[str]) -> str:
-    """A name of the system's as configurations have it: a character a byte."""
+    """The path as configurations represent it: one character per byte (latin-1)."""
     return os.fsencode(path).decode("latin-1")
 
 
 class _Build:
-    """One configuration on its way in."""
+    """State of loading one configuration."""
 
     def __init__(
-        self, conf_prefix: str, prefix: str, is_variable: IsVariable, any_port: bool
+        self,
+        conf_prefix: str,
+        prefix: str,
+        is_variable: IsVariable,
+        definition_error: DefinitionError,
+        any_port: bool,
     ) -> None:
         self._is_variable = is_variable
-        self._checks = ParseChecks(self._http_read)
+        self._checks = ParseChecks(self._http_read, definition_error)
         self._http_block: Block | None = None
         self._http: Http | None = None
         self.reader = Reader(self._checks, conf_prefix, any_port=any_port)
         self._prefix = prefix
 
     def _http_read(self, block: Block, checks: ParseChecks) -> None:
-        # nginx is through with `http {}` before it reads what stands behind.
+        # nginx finishes `http {}` before it reads what follows.
         self._http_block = block
         self._http = http_model(block, {}, checks, self._prefix)
         check_http(self._http, block, checks, self._is_variable)
@@ -114,7 +126,7 @@ class _Build:
             raise ConfigError('no "events" section in configuration')
         error_log = root.values.get("error_log", ())
         if self._http_block is not None and error_log:
-            # Perhaps said behind `http {}`, which inherits it all the same.
+            # `error_log` may follow `http {}`, which inherits it nevertheless.
             self._http = http_model(self._http_block, root.values, self._checks, self._prefix)
         return Config(
             file=file,
@@ -128,10 +140,10 @@ class _Build:
 
 
 def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Http:
-    """The frozen form of an `http {}` block below the main level."""
+    """Build the model of an `http {}` block."""
     return Http(
         servers=tuple(
-            _server(block, http.values, main, prefix, checks.defined)
+            _server(block, http.values, main, prefix, checks.map_variables)
             for block in http.named("server")
         ),
         groups={
@@ -147,7 +159,7 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
 
 
 def _server(
-    block: Block, http: Level, main: Level, prefix: str, defined: Mapping[str, Defined]
+    block: Block, http: Level, main: Level, prefix: str, defined: Mapping[str, MapVariable]
 ) -> Server:
     settings = _LocationSettings(
         CoreLocation.resolve(block.values, http),
@@ -164,12 +176,12 @@ def _server(
         outside=_location(block, LocationName("", ""), settings),
         place=block.place,
         prefix=prefix,
-        defined=defined,
+        map_variables=defined,
     )
 
 
 class _LocationSettings:
-    """The settings of one location, of each module."""
+    """The settings of one location, by module."""
 
     __slots__ = ("access", "core", "files", "headers", "log", "proxy", "rewrite")
 
@@ -193,23 +205,26 @@ class _LocationSettings:
 
     def below(self, level: Level, name: LocationName) -> _LocationSettings:
         return _LocationSettings(
-            self.core.below(level),
-            self.log.below(level),
-            self.proxy.below(level).placed(name.name),
-            self.rewrite.below(level),
-            self.files.below(level),
-            self.headers.below(level),
-            self.access.below(level),
+            self.core.merge(level),
+            self.log.merge(level),
+            self.proxy.merge(level).bind_location(name.name),
+            self.rewrite.merge(level),
+            self.files.merge(level),
+            self.headers.merge(level),
+            self.access.merge(level),
         )
 
     def location(self, name: LocationName, nested: tuple[Location, ...], block: Block) -> Location:
-        """The location with these settings; an `if` among its statements becomes one too."""
+        """Build the location; the `if` blocks among its statements become locations too."""
         statements = tuple(
             [
-                If(said.value, self.in_if(said.values, name).location(name, (), said))
-                if isinstance(said, Block)
-                else said
-                for said in block.values.get("statements", ())
+                If(
+                    statement.value,
+                    self.in_if(statement.values, name).location(name, (), statement),
+                )
+                if isinstance(statement, Block)
+                else statement
+                for statement in block.values.get("statements", ())
             ]
         )
         rewrite = replace(self.rewrite, statements=statements)
@@ -220,7 +235,7 @@ class _LocationSettings:
             self.proxy,
             rewrite,
             self.files,
-            self.headers if self.headers.says_something else None,
+            self.headers if self.headers.adds_fields else None,
             self.access,
             self.limited(name, block),
             nested,
@@ -228,32 +243,32 @@ class _LocationSettings:
         )
 
     def limited(self, name: LocationName, block: Block) -> LimitExcept | None:
-        """What a `limit_except` in `block` says."""
+        """Build the `limit_except` of `block`."""
         for inner in block.named("limit_except"):
             settings = self.in_if(inner.values, name)
             return LimitExcept(inner.value, settings.location(name, (), inner))
         return None
 
     def in_if(self, level: Level, name: LocationName) -> _LocationSettings:
-        """The same for an `if` or a `limit_except`: either has the handler of the location too."""
+        """The settings inside an `if` or `limit_except`, which also inherit the content handler."""
         if "proxy_pass" not in level:
             level = {**level, "proxy_pass": self.proxy.proxy_pass}
         return self.below(level, name)
 
 
 def _location(block: Block, name: LocationName, settings: _LocationSettings) -> Location:
-    """A location with all that is nested in it, however deep."""
-    # Outer ones first: a location's settings stand on those around it ...
+    """Build a location and the locations nested in it, without recursion."""
+    # Outer locations first: settings are merged into those of the enclosing location ...
     found = [(block, name, settings)]
     parents = [0]
     for index, (outer, _, around) in enumerate(found):
         for inner in outer.named("location"):
             found.append((inner, inner.value, around.below(inner.values, inner.value)))
             parents.append(index)
-    # ... then inner ones first: it is frozen with its nested ones in it.
+    # ... then inner locations first: a location holds its nested ones.
     nested: list[list[Location]] = [[] for _ in found]
     for index in range(len(found) - 1, -1, -1):
-        here, name, own = found[index]
-        location = own.location(name, tuple(nested[index][::-1]), here)
+        current_name, name, settings = found[index]
+        location = settings.location(name, tuple(nested[index][::-1]), current_name)
         nested[parents[index]].append(location)
     return location

@@ -1,4 +1,4 @@
-"""Networks in nginx's reading (`ngx_ptocidr`): for `allow`, `deny` and `geo`."""
+"""Parse networks and addresses as nginx does (`ngx_ptocidr`): `allow`, `deny`, `geo`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..names import is_ipv4
-from .directives.kinds import parse_number
+from .directives.slots import parse_number
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Addresses that share their first bits."""
+    """An IPv4 or IPv6 network."""
 
     version: int
     """4 or 6."""
@@ -24,16 +24,16 @@ class Network:
 
 
 class IP(NamedTuple):
-    """An address as a number."""
+    """An IPv4 or IPv6 address as a number."""
 
     version: int
     number: int
 
 
 def parse_ip(text: str) -> IP | None:
-    """The address that `text` writes; an IPv6 one that stands for an IPv4 one is that one.
+    """Parse an address; IPv4-mapped IPv6 addresses become IPv4.
 
-    None for anything else, `unix:` included.
+    Returns None for anything else, including `unix:`.
     """
     if is_ipv4(text):
         return IP(4, _ipv4(text))
@@ -47,9 +47,9 @@ def parse_ip(text: str) -> IP | None:
 
 
 def parse_network(text: str) -> tuple[Network, bool] | None:
-    """`192.0.2.0/24`, `2001:db8::/32`, or an address; None where nginx refuses it.
+    """Parse `192.0.2.0/24`, `2001:db8::/32` or an address; None if nginx rejects the text.
 
-    With it goes whether all bits behind the mask are zero, as they should be.
+    The second item tells whether the host bits of the text are all zero.
     """
     host, slash, bits = text.partition("/")
     if is_ipv4(host) and host != "255.255.255.255":
@@ -70,5 +70,5 @@ def parse_network(text: str) -> tuple[Network, bool] | None:
 
 
 def _ipv4(text: str) -> int:
-    # Leading zeros mean nothing: Python's own parser refuses them.
+    # nginx ignores leading zeros; `ipaddress` rejects them.
     return int.from_bytes([int(part) for part in text.split(".")])

@@ -1,20 +1,20 @@
-"""The frozen configuration: what was said, merged down nginx's levels, nothing opened yet."""
+"""The frozen configuration model: settings merged down nginx's levels; no file opened yet."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .directives.access import Access
 from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.files import Files
 from .directives.headers import Headers
-from .directives.log import ErrorLog, Log, LogFormat
-from .directives.process import Events, Main
+from .directives.log import ErrorLogDirective, Log, LogFormat
+from .directives.main import Events, Main
+from .directives.maps import MapVariable
 from .directives.proxy import Proxy
 from .directives.rewrite import If, Rewrite
 from .directives.ssl import Ssl
-from .directives.tables import Defined
 from .directives.upstream import UpstreamGroup
 from .tree import Place
 
@@ -23,16 +23,16 @@ NOWHERE = Place("", 0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LimitExcept:
-    """`limit_except METHOD … { … }`: what stands inside is a location of its own."""
+    """`limit_except METHOD … { … }`; the settings inside form a location of their own."""
 
     methods: frozenset[str]
-    """Those that it is not for."""
-    inside: Location
+    """The methods that are not limited."""
+    location: Location
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Location:
-    """One location, or (without a name) what a server says outside of any."""
+    """A location, or (without a name) the settings of a server outside all locations."""
 
     name: LocationName
     core: CoreLocation
@@ -41,52 +41,64 @@ class Location:
     rewrite: Rewrite
     files: Files
     headers: Headers | None
-    """None where nothing is added."""
+    """None if no header fields are added."""
     access: Access
-    limited: LimitExcept | None
-    """What counts for some methods instead."""
+    limit_except: LimitExcept | None
+    """Settings that replace these for some methods."""
     locations: tuple[Location, ...]
-    """Nested ones, in file order."""
+    """Nested locations in file order."""
     place: Place
 
     @property
     def conditional(self) -> tuple[Location, ...]:
-        """Those inside an `if` or a `limit_except` here."""
-        inside = [said.inside for said in self.rewrite.statements if isinstance(said, If)]
-        if self.limited is not None:
-            inside.append(self.limited.inside)
+        """The locations made from `if` and `limit_except` blocks."""
+        inside = [one.location for one in self.rewrite.statements if isinstance(one, If)]
+        if self.limit_except is not None:
+            inside.append(self.limit_except.location)
         return tuple(inside)
+
+
+def iter_locations(location: Location) -> Iterator[Location]:
+    """`location` itself and every location nested in it, depth first in file order.
+
+    The bodies of `if` and `limit_except` count as nested locations.
+    """
+    stack = [location]
+    while stack:
+        current = stack.pop()
+        yield current
+        stack.extend(reversed((*current.conditional, *current.locations)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Server:
-    """One `server {}`."""
+    """A `server {}` block."""
 
     core: CoreServer
     ssl: Ssl
     outside: Location
-    """The settings for requests that no location matches; its `locations` are the server's."""
+    """Settings for requests that match no location; its `locations` are the server's locations."""
     place: Place
     prefix: str = ""
-    """Where relative names of files start from."""
-    defined: Mapping[str, Defined] = field(default_factory=dict)
-    """The variables that tables define, by lower-cased name."""
+    """Directory that file names are relative to."""
+    map_variables: Mapping[str, MapVariable] = field(default_factory=dict)
+    """Variables defined by `map`, `geo` and `split_clients`, by lower-case name."""
 
     @property
     def names(self) -> tuple[ServerName, ...]:
-        """Every `server_name`; a server without one answers to the empty name."""
-        return tuple(n for said in self.core.server_name for n in said) or (ServerName(""),)
+        """All values of `server_name`; the empty name if there is none."""
+        return tuple(name for names in self.core.server_name for name in names) or (ServerName(""),)
 
     @property
     def name(self) -> str:
-        """The first `server_name` as log lines and `$server_name` show it."""
+        """The first `server_name`, as in log lines and `$server_name`."""
         first = self.names[0]
         return first.name.removeprefix(".") if first.pattern is None else f"~{first.name}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """One `upstream NAME {}`."""
+    """An `upstream NAME {}` block."""
 
     name: str
     settings: UpstreamGroup
@@ -99,25 +111,25 @@ class Http:
 
     servers: tuple[Server, ...]
     groups: Mapping[str, Group]
-    """By lower-cased name."""
+    """By lower-case name."""
     log_formats: Mapping[str, LogFormat]
     variables: frozenset[str] = frozenset()
-    """All that are used somewhere."""
+    """Names of all variables that are used anywhere."""
     end: Place = NOWHERE
-    """The closing brace, which nginx names where only the whole tells."""
+    """The closing brace: nginx reports it for errors that concern the block as a whole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Config:
-    """A whole configuration."""
+    """A complete configuration."""
 
     file: str
     main: Main
     events: Events
-    error_log: tuple[ErrorLog, ...]
-    """Of the main level; empty where it says nothing."""
+    error_log: tuple[ErrorLogDirective, ...]
+    """The main level's; empty if there is none."""
     http: Http | None
     sources: tuple[tuple[str, str], ...]
-    """Every file that was read with its text, for `-T`."""
+    """Names and texts of all files that were read, for `-T`."""
     warnings: tuple[str, ...] = ()
-    """What nginx would say at `[warn]`, with its place."""
+    """nginx's `[warn]` messages, with file and line."""

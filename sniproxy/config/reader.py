@@ -16,21 +16,33 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
 from ..message import ConfigError, Level
-from .directives import table
-from .directives.kinds import nothing
-from .directives.row import MAIN, TABLE, TYPES, Args, Context, Repeat, Row, Status, at_least
+from .directives import registry
+from .directives.directive import (
+    MAIN,
+    TABLE,
+    TYPES,
+    Args,
+    Context,
+    Directive,
+    Repeat,
+    Status,
+    at_least,
+)
+from .directives.slots import ignore
 from .tokens import read_statements
 from .toml import read_toml
 from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement, c_string
 
-ROOT = Row("main", MAIN, at_least(0), nothing, "what stands outside of all blocks", opens=MAIN)
+ROOT = Directive(
+    "main", MAIN, at_least(0), ignore, "what stands outside of all blocks", opens_context=MAIN
+)
 
 
 @dataclass(slots=True, eq=False)
 class Block:
     """A block with what it says; filled while it is read."""
 
-    row: Row
+    row: Directive
     value: Any
     """What the row made of the arguments behind the block's name."""
     place: Place
@@ -43,8 +55,8 @@ class Block:
 
     @property
     def context(self) -> Context:
-        assert self.row.opens is not None
-        return self.row.opens
+        assert self.row.opens_context is not None
+        return self.row.opens_context
 
     def named(self, name: str) -> Iterator[Block]:
         """The blocks called `name` in here, in file order."""
@@ -54,10 +66,10 @@ class Block:
 class Checks(Protocol):
     """What is looked at while the configuration is read, beyond a statement's own row."""
 
-    def said(self, row: Row, value: Any, args: Args, inside: Block) -> None: ...
-    def opened(self, block: Block, inside: Block) -> None: ...
-    def closed(self, block: Block, inside: Block) -> None: ...
-    def entry(self, statement: Statement, block: Block, inside: Block) -> None: ...
+    def on_directive(self, row: Directive, value: Any, args: Args, inside: Block) -> None: ...
+    def on_block_open(self, block: Block, inside: Block) -> None: ...
+    def on_block_close(self, block: Block, inside: Block) -> None: ...
+    def on_entry(self, statement: Statement, block: Block, inside: Block) -> None: ...
 
 
 @dataclass(slots=True)
@@ -122,9 +134,9 @@ class Reader:
         name = c_string(statement.name)
         place = statement.place
         row = self._row(statement, name, inside.context)
-        if row.opens is None and statement.opens_block:
+        if row.opens_context is None and statement.opens_block:
             raise place.error(f'directive "{name}" is not terminated by ";"')
-        if row.opens is not None and not statement.opens_block:
+        if row.opens_context is not None and not statement.opens_block:
             raise place.error(f'directive "{name}" has no opening "{{"')
         if len(statement.args) not in row.arity:
             raise place.error(f'invalid number of arguments in "{name}" directive')
@@ -136,13 +148,13 @@ class Reader:
             self._include(statement.args[0], place)
             return
         args = Args(row.name, statement.args, place, inside.value, self.any_port)
-        value = row.kind(args)
-        if row.opens is None:
-            self._checks.said(row, value, args, inside)
+        value = row.slot(args)
+        if row.opens_context is None:
+            self._checks.on_directive(row, value, args, inside)
             _keep(inside.values, row, value)
             return
         block = Block(row, value, place, place)
-        self._checks.opened(block, inside)
+        self._checks.on_block_open(block, inside)
         if row.repeat is Repeat.REFUSED:
             inside.values[row.key] = value
         elif row.field:
@@ -150,14 +162,14 @@ class Reader:
         inside.blocks.append(block)
         self._open.append(block)
 
-    def _row(self, statement: Statement, name: str, context: Context) -> Row:
+    def _row(self, statement: Statement, name: str, context: Context) -> Directive:
         place = statement.place
         if statement.opens_block and place.file == COMMAND_LINE:
             raise place.error("block directives are not supported in -g option")
-        row = table.find(statement.name, context)
+        row = registry.find(statement.name, context)
         if row is not None:
             return row
-        if statement.name in table.BY_NAME:
+        if statement.name in registry.BY_NAME:
             raise place.error(f'"{name}" directive is not allowed here')
         raise place.error(f'unknown directive "{name}"')
 
@@ -172,7 +184,7 @@ class Reader:
                 return
             if inside.context is TYPES:
                 raise statement.place.error('invalid number of arguments in "include" directive')
-        self._checks.entry(statement, inside, self._open[-2])
+        self._checks.on_entry(statement, inside, self._open[-2])
 
     def _include(self, mask: str, place: Place) -> None:
         files = find_files(os.path.join(self._conf_prefix, c_string(mask)))
@@ -192,7 +204,7 @@ class Reader:
         block = self._open.pop()
         block.end = place
         _freeze(block)
-        self._checks.closed(block, self._open[-1])
+        self._checks.on_block_close(block, self._open[-1])
 
     def _end_of_file(self, item: FileEnd, source: _Source) -> None:
         if len(self._open) > source.depth:
@@ -244,7 +256,7 @@ def _read_all(descriptor: int, size: int) -> bytes:
     return bytes(text)
 
 
-def _keep(values: dict[str, Any], row: Row, value: Any) -> None:
+def _keep(values: dict[str, Any], row: Directive, value: Any) -> None:
     if row.repeat is Repeat.APPENDED:
         values.setdefault(row.key, []).append(value)
     elif row.repeat is Repeat.MERGED:
@@ -259,7 +271,7 @@ def _freeze(block: Block) -> None:
             block.values[name] = tuple(value)
 
 
-def _refuse(row: Row, place: Place) -> NoReturn:
+def _refuse(row: Directive, place: Place) -> NoReturn:
     if row.status is Status.REFUSED:
         raise place.error(f'"{row.name}" directive is not supported by sniproxy: {row.doc}')
     raise place.error(f'"{row.name}" directive is not supported by sniproxy yet')

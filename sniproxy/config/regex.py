@@ -1,8 +1,8 @@
-"""Regular expressions of a configuration: PCRE's language in Python's engine.
+"""Compile PCRE patterns with Python's `re`.
 
-nginx matches bytes without UTF-8; our text has one character a byte, so ASCII classes over
-latin-1 text are the same thing. What the two languages write differently is rewritten; what
-Python's engine has not (`\\K`, `\\p{…}`, `(?|…)`, recursion) is refused.
+nginx matches bytes, without UTF-8. Text here has one character per byte (latin-1), so ASCII
+character classes behave the same. Syntax that differs is translated; PCRE features that `re`
+lacks (`\\K`, `\\p{…}`, `(?|…)`, recursion) are rejected.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ _CLASSES = {
     "cntrl": r"\x00-\x1f\x7f",
 }
 
-# PCRE's own, which Python's engine has nothing for.
-_BEYOND = re.compile(r"\\[KpPXCGgo]|\(\?(?:[|R&(C]|[+-]?[0-9])|\(\*|\[:\^?\w*:\]")
+# PCRE syntax that `re` cannot express.
+_UNSUPPORTED = re.compile(r"\\[KpPXCGgo]|\(\?(?:[|R&(C]|[+-]?[0-9])|\(\*|\[:\^?\w*:\]")
 
-# What Python's parser says, PCRE2's words for it, and how much farther PCRE2 has come.
+# Message of `re`, message of PCRE2, and how far PCRE2's error offset is beyond Python's.
 _PCRE_WORDS = (
     ("missing ), unterminated subpattern", "missing closing parenthesis", None),
     ("unterminated character set", "missing terminating ] for character class", None),
@@ -81,12 +81,12 @@ class RegexError(Exception):
 
 
 def compile_regex(pattern: str, *, caseless: bool = False) -> re.Pattern[str]:
-    """Compile a pattern of nginx's; raises `RegexError`."""
+    """Compile a PCRE pattern. Raises `RegexError`."""
     python, offsets = _translate(pattern)
     try:
         return re.compile(python, re.ASCII | (re.IGNORECASE if caseless else 0))
     except (re.error, OverflowError, RecursionError) as error:
-        if beyond := _BEYOND.search(pattern):
+        if beyond := _UNSUPPORTED.search(pattern):
             raise RegexError(
                 f'"{beyond[0]}" in the regex "{pattern}" is not supported by sniproxy'
             ) from None
@@ -103,7 +103,7 @@ def compile_regex(pattern: str, *, caseless: bool = False) -> re.Pattern[str]:
 
 
 def _translate(pattern: str) -> tuple[str, list[tuple[int, int]]]:
-    """The pattern for Python, and which offset in it stands for which in `pattern`."""
+    """Translate a pattern for `re`; also returns pairs of corresponding offsets (Python, PCRE)."""
     pieces: list[str] = []
     offsets = [(0, 0)]
     done = length = 0
@@ -140,15 +140,15 @@ def _piece(match: re.Match[str]) -> str:
 def _set_piece(match: re.Match[str]) -> str:
     name = match["name"]
     if name:
-        return _CLASSES.get(name) or _outside(_CLASSES.get(name[1:]), match[0])
+        return _CLASSES.get(name) or _complement(_CLASSES.get(name[1:]), match[0])
     if match["escape"] is not None:
         return _SET_ESCAPES.get(match["escape"], match[0])
-    # Python keeps doubled signs for set operations to come; PCRE has none.
+    # `re` reserves doubled punctuation for set operations, which PCRE does not have.
     return "\\" + match["plain"]
 
 
-def _outside(inside: str | None, unknown: str) -> str:
-    """The characters of a negated class, spelled out."""
+def _complement(inside: str | None, unknown: str) -> str:
+    """All characters outside the class `inside`, as escapes."""
     if inside is None:
         return unknown
     pattern = re.compile(f"[{inside}]", re.ASCII)

@@ -1,9 +1,9 @@
-"""A warning of ours: locations that share the TLS sessions of a peer and want different things.
+"""Warn (a sniproxy extension) of locations that share TLS sessions but verify differently.
 
-nginx keeps one session a peer, and a peer belongs to whatever locations pass to its address
-or group. A resumed session shows no certificate: it brings the one that it began with, and
-the verdict on its chain. So a location can find good what its own authority never signed, or
-refuse what it would have accepted, depending on who came first.
+nginx stores one TLS session per peer, and all locations that pass to its address or group share
+the peer. A resumed session carries the certificate and the verification result of the original
+handshake. So a location may accept a peer that its own CA never signed, or reject one that it
+would accept, depending on which location connected first.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ from .tree import Place
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
-    """What to say, and the `proxy_pass` to say it of."""
+class ConfigWarning:
+    """The warning, and the `proxy_pass` it refers to."""
 
     text: str
     place: Place
 
 
-def shared_sessions(locations: Iterable[Location], groups: Collection[str]) -> Iterator[Advice]:
-    """One warning an upstream; `groups` are the lower-cased names of `upstream` blocks."""
+def shared_sessions(
+    locations: Iterable[Location], groups: Collection[str]
+) -> Iterator[ConfigWarning]:
+    """At most one warning per upstream; `groups` are lower-case names of `upstream` blocks."""
     first: dict[tuple[str, int], Location] = {}
     warned: set[tuple[str, int]] = set()
     for location in locations:
@@ -40,8 +42,8 @@ def shared_sessions(locations: Iterable[Location], groups: Collection[str]) -> I
         differing = list(_differing(other.proxy, location.proxy))
         if differing and upstream not in warned:
             warned.add(upstream)
-            yield Advice(
-                f"{_shown(other)} and {_shown(location)} share the TLS sessions of"
+            yield ConfigWarning(
+                f"{_describe(other)} and {_describe(location)} share the TLS sessions of"
                 f' "{target.proxy_host}" and differ in {" and ".join(differing)}:'
                 " a resumed session keeps the certificate and the verdict of the first one"
                 ' (cure: "proxy_ssl_session_reuse off")',
@@ -50,7 +52,7 @@ def shared_sessions(locations: Iterable[Location], groups: Collection[str]) -> I
 
 
 def _differing(one: Proxy, other: Proxy) -> Iterator[str]:
-    """The directives that a session's maker and its user should agree on."""
+    """Names of the directives, relevant to a session, in which two locations differ."""
     if one.proxy_ssl_verify is not other.proxy_ssl_verify:
         yield "proxy_ssl_verify"
     elif one.proxy_ssl_verify:
@@ -68,6 +70,6 @@ def _uses_name(proxy: Proxy) -> bool:
     return proxy.proxy_ssl_verify or proxy.proxy_ssl_server_name
 
 
-def _shown(location: Location) -> str:
+def _describe(location: Location) -> str:
     name = location.name
     return f'location "{" ".join(filter(None, (name.modifier, name.name)))}"'

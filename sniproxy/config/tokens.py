@@ -1,11 +1,11 @@
-"""nginx.conf text → statements, with nginx's words for every syntax error.
+"""Split nginx.conf text into statements, with nginx's messages for all syntax errors.
 
-The grammar of `ngx_conf_read_token`: words are separated by blanks, a statement ends at `;` or
-`{`. A word may be quoted as a whole, a backslash keeps the next byte from ending it, and so
-does a dollar for the braces behind it. `#` opens a comment only where a word may begin.
+Grammar (`ngx_conf_read_token`): words are separated by blanks; a statement ends at `;` or `{`.
+A word may be quoted as a whole. A backslash escapes the next byte, and `${` does not open a
+block. `#` starts a comment only where a word may start.
 
-nginx reads through a buffer of 4096 bytes, and what must be looked at in one piece (a word
-with the byte behind it, a comment) has to fit: `_Reader.fits`.
+nginx reads through a buffer of 4096 bytes, which limits the length of words and comments:
+`_Reader.check_length`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement
 _BUFFER = 4096
 _BLANKS = " \t\r\n"
 
-# Repetitions are bounded since a word that does not fit the buffer is an error anyway.
+# Repetitions are bounded: longer words are errors anyway.
 _TOKEN = re.compile(
     rf"""[{_BLANKS}]*+
     (?: "(?P<double>  (?: [^"\\]++ | \\.? ){{0,{_BUFFER + 1}}}+ )"?
@@ -36,15 +36,15 @@ _ESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
 
 
 def read_statements(text: str, file: str) -> Iterator[Item]:
-    """The statements of one file as they are asked for; raises `ConfigError`.
+    """Yield the statements of a file lazily. Raises `ConfigError`.
 
-    `file` is the name that messages show; `COMMAND_LINE` makes it the text of `-g`.
+    `file` is the name for messages; `COMMAND_LINE` stands for the text of `-g`.
     """
     return _Reader(text, file).items()
 
 
 def decode_word(raw: str) -> str:
-    """A word without its quotes' backslashes; backslashes before other bytes stay."""
+    """Unescape a word: backslashes before quotes, backslashes, t, r, n; others are kept."""
     if "\\" not in raw:
         return raw
     return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), raw)
@@ -58,7 +58,7 @@ class _Reader:
         self.counted = 0
 
     def place(self, offset: int) -> Place:
-        """The line that nginx has come to before the byte at `offset`."""
+        """The line that nginx's reader has reached before the byte at `offset`."""
         self.line += self.text.count("\n", self.counted, offset)
         self.counted = offset
         return Place(self.file, self.line)
@@ -93,7 +93,7 @@ class _Reader:
                 if end == size:
                     break
             else:
-                # The closing quote, and what may stand behind it.
+                # The closing quote and the byte that may follow it.
                 if match.end() == end or end + 1 == size:
                     break
                 if text[end + 1] not in " \t\r\n;{)":
@@ -104,10 +104,10 @@ class _Reader:
         raise self.unexpected_end()
 
     def check_length(self, kind: str, begin: int, end: int, closed: int) -> None:
-        """Refuse what nginx's buffer would not hold.
+        """Raise if the text from `begin` to `end` does not fit nginx's buffer.
 
-        Bytes are kept from `begin` until a byte is read that ends the statement or, being the
-        first one where a word may begin, lets go of the word: that byte must be in the buffer.
+        nginx keeps bytes from `begin` until it reads a byte that ends the statement or, where a
+        word may start, the first byte after the word. That byte must fit too.
         """
         text = self.text
         if self.file == COMMAND_LINE or begin + _BUFFER >= len(text):

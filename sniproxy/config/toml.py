@@ -1,13 +1,13 @@
-"""TOML → the same statements as nginx.conf's.
+"""Read TOML configuration: the same directives as nginx.conf in another syntax.
 
-    key = value          a directive; a string holds its arguments as nginx.conf has them
-    key = [ … ]          the directive once an item
-    key = true           `on`; for a directive without arguments: that it stands here
-    key = { A = "b" }    under a directive with two arguments: once a pair
+    key = value          a directive; a string holds its arguments as in nginx.conf
+    key = [ … ]          the directive once per item
+    key = true           `on`; for a directive without arguments: the directive is present
+    key = { A = "b" }    for directives with two arguments: once per pair
     [http], [[http.server]], [http.upstream.NAME], [http.server.location."~ REGEX"]   blocks
 
-A directive with one argument takes a string as it is, blanks and all. Order is free, except
-among items of a list: what a block says comes before the blocks in it, log formats first.
+A directive with exactly one argument takes the string unchanged, including blanks. Keys may come
+in any order: simple directives are read before blocks, `log_format` first. Lists keep their order.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..message import ConfigError
-from .directives import table
+from .directives import registry
 from .directives.core import MODIFIERS
-from .directives.kinds import flag
-from .directives.row import LOCATION, MAIN, SERVER, TABLE, TYPES, Context, Row, Status
-from .lines import Lines, key_lines
+from .directives.directive import LOCATION, MAIN, SERVER, TABLE, TYPES, Context, Directive, Status
+from .directives.slots import flag
 from .tokens import read_statements
+from .toml_lines import Lines, key_lines
 from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement
 
 _WHERE = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
-# Directives with a word for "no" besides nginx's flags.
-_OFF_TOO = frozenset({"access_log", "server_tokens", "ssl_session_cache", "directio", "aio"})
+# Directives that accept "off" without being flags.
+_ACCEPT_OFF = frozenset({"access_log", "server_tokens", "ssl_session_cache", "directio", "aio"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """One statement, with what stands in the block that it opens."""
+class _Entry:
+    """A statement and, for a block, the statements inside."""
 
     statement: Statement
-    inside: Iterator[_Said] | None = None
+    inside: Iterator[_Entry] | None = None
 
 
 def read_toml(text: str, file: str, context: Context = MAIN) -> Iterator[Item]:
-    """The statements of a TOML file whose top stands in `context`; raises `ConfigError`.
+    """Yield the statements of a TOML file included in `context`. Raises `ConfigError`.
 
-    A file of the main level that has no `[events]` gets an empty one.
+    A main-level file without `[events]` gets an empty one.
     """
     document, lines = _parse(text, file)
     open_blocks = [(_Table(file, context, lines).read(document), Place(file, 1))]
     while open_blocks:
-        said, place = open_blocks[-1]
-        next_one = next(said, None)
+        entry, place = open_blocks[-1]
+        next_one = next(entry, None)
         if next_one is None:
             open_blocks.pop()
             if open_blocks:
@@ -96,29 +96,33 @@ class _Table:
         self._context = context
         self._lines = lines
 
-    def read(self, inside: dict[str, Any]) -> Iterator[_Said]:
+    def read(self, inside: dict[str, Any]) -> Iterator[_Entry]:
         if self._context in (TYPES, TABLE):
             yield from self._entries(inside)
             return
-        directives: list[tuple[str, Row, Any]] = []
+        directives: list[tuple[str, Directive, Any]] = []
         for key, value in inside.items():
-            directives.append((key, self._row(key), value))
-        directives.sort(key=lambda said: (said[1].opens is not None, said[1].name != "log_format"))
-        for key, row, value in directives:
-            if row.status in (Status.NOT_YET, Status.REFUSED):
-                # Refused whatever it says, so what it says need not be understood.
-                args = ("",) * row.arity.least
-                place = self._place(self._lines.at(key))
-                yield _Said(Statement(row.name, args, place, row.opens is not None))
-            elif row.opens is None:
-                for words, lines in self._statements(row, value, self._lines.at(key)):
-                    yield _Said(Statement(row.name, words, self._place(lines)))
+            directives.append((key, self._directive(key), value))
+        directives.sort(
+            key=lambda entry: (entry[1].opens_context is not None, entry[1].name != "log_format")
+        )
+        for key, directive, value in directives:
+            if directive.status in (Status.NOT_YET, Status.REFUSED):
+                # Unsupported whatever its value, so the value need not be understood.
+                args = ("",) * directive.arity.least
+                place = self._place(self._lines.child(key))
+                yield _Entry(
+                    Statement(directive.name, args, place, directive.opens_context is not None)
+                )
+            elif directive.opens_context is None:
+                for words, lines in self._statements(directive, value, self._lines.child(key)):
+                    yield _Entry(Statement(directive.name, words, self._place(lines)))
             else:
-                yield from self._blocks(row, value, self._lines.at(key))
+                yield from self._blocks(directive, value, self._lines.child(key))
 
-    def _entries(self, inside: dict[str, Any]) -> Iterator[_Said]:
-        """The lines of a table: of media types the endings of each, in a list or a string;
-        of variables the value, `true` where there is none.
+    def _entries(self, inside: dict[str, Any]) -> Iterator[_Entry]:
+        """Entries of `types`, `map` and similar blocks: extensions as a list or string; for
+        variables the value, `true` if there is none.
         """
         for key, value in inside.items():
             words = value
@@ -126,103 +130,111 @@ class _Table:
                 words = value.split() if self._context is TYPES else [value]
             elif value is True and self._context is TABLE:
                 words = []
-            lines = self._lines.at(key)
+            lines = self._lines.child(key)
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
                 found = _TYPES.get(type(value), "a date or time")
                 raise self._place(lines).error(
                     f'invalid type of "{_text(key)}": {found} instead of a string or a list'
                 )
             args = tuple([_text(word) for word in words])
-            yield _Said(Statement(_text(key), args, self._place(lines)))
+            yield _Entry(Statement(_text(key), args, self._place(lines)))
 
     def _place(self, lines: Lines) -> Place:
         return Place(self._file, lines.line)
 
-    def _row(self, key: str) -> Row:
+    def _directive(self, key: str) -> Directive:
         name = _text(key)
-        place = self._place(self._lines.at(key))
-        row = table.find(name, self._context)
-        if row is not None:
-            return row
+        place = self._place(self._lines.child(key))
+        directive = registry.find(name, self._context)
+        if directive is not None:
+            return directive
         if name == "rules" and self._context in (SERVER, LOCATION):
             raise place.error('"rules" is not supported by sniproxy yet')
-        if name in table.BY_NAME:
+        if name in registry.BY_NAME:
             raise place.error(f'"{name}" directive is not allowed here')
         raise place.error(f'unknown directive "{name}"{_hint(name, self._context)}')
 
-    def _blocks(self, row: Row, value: Any, lines: Lines) -> Iterator[_Said]:
+    def _blocks(self, directive: Directive, value: Any, lines: Lines) -> Iterator[_Entry]:
         """The blocks of one key: a table, a list of tables, or tables by name."""
-        if not row.arity.least:
+        if not directive.arity.least:
             items = value if isinstance(value, list) else [value]
             for index, item in enumerate(items):
-                below = lines.at(index) if isinstance(value, list) else lines
-                yield self._block(row, (), item, below)
+                below = lines.child(index) if isinstance(value, list) else lines
+                yield self._block(directive, (), item, below)
             return
         if not isinstance(value, dict):
-            raise self._wrong_type(row, value, "a table of tables by name", lines)
+            raise self._wrong_type(directive, value, "a table of tables by name", lines)
         for name, item in value.items():
-            yield self._block(row, _block_words(row, _text(name)), item, lines.at(name))
+            yield self._block(
+                directive, _block_words(directive, _text(name)), item, lines.child(name)
+            )
 
-    def _block(self, row: Row, words: tuple[str, ...], value: Any, lines: Lines) -> _Said:
+    def _block(
+        self, directive: Directive, words: tuple[str, ...], value: Any, lines: Lines
+    ) -> _Entry:
         if not isinstance(value, dict):
-            raise self._wrong_type(row, value, "a table", lines)
-        assert row.opens is not None
-        statement = Statement(row.name, words, self._place(lines), opens_block=True)
-        return _Said(statement, _Table(self._file, row.opens, lines).read(value))
+            raise self._wrong_type(directive, value, "a table", lines)
+        assert directive.opens_context is not None
+        statement = Statement(directive.name, words, self._place(lines), opens_block=True)
+        return _Entry(statement, _Table(self._file, directive.opens_context, lines).read(value))
 
     def _statements(
-        self, row: Row, value: Any, lines: Lines
+        self, directive: Directive, value: Any, lines: Lines
     ) -> Iterator[tuple[tuple[str, ...], Lines]]:
-        """The arguments of each statement that one key makes."""
+        """The arguments of every statement that one key stands for."""
         if isinstance(value, list):
             for index, item in enumerate(value):
                 if isinstance(item, list):
-                    raise self._wrong_type(row, item, _wanted(row), lines.at(index))
-                yield from self._statements(row, item, lines.at(index))
-        elif isinstance(value, dict) and row.arity.least == 2:
+                    raise self._wrong_type(
+                        directive, item, _expected(directive), lines.child(index)
+                    )
+                yield from self._statements(directive, item, lines.child(index))
+        elif isinstance(value, dict) and directive.arity.least == 2:
             for key, item in value.items():
-                below = lines.at(key)
+                below = lines.child(key)
                 for one in item if isinstance(item, list) else [item]:
-                    yield (_text(key), self._scalar(row, one, below)), below
-        elif value is True and not row.arity.least:
+                    yield (_text(key), self._scalar(directive, one, below)), below
+        elif value is True and not directive.arity.least:
             yield (), lines
-        elif value is False and not row.arity.least:
+        elif value is False and not directive.arity.least:
             return
-        elif isinstance(value, str) and row.arity.most != 1:
-            yield self._words(row, value, lines), lines
+        elif isinstance(value, str) and directive.arity.most != 1:
+            yield self._words(directive, value, lines), lines
         else:
-            yield (self._scalar(row, value, lines),), lines
+            yield (self._scalar(directive, value, lines),), lines
 
-    def _scalar(self, row: Row, value: Any, lines: Lines) -> str:
+    def _scalar(self, directive: Directive, value: Any, lines: Lines) -> str:
         if isinstance(value, str):
             return _text(value)
         if isinstance(value, bool):
-            if row.kind is flag or row.name in _OFF_TOO:
+            if directive.slot is flag or directive.name in _ACCEPT_OFF:
                 return "on" if value else "off"
-        elif isinstance(value, int | float) and row.kind is not flag:
+        elif isinstance(value, int | float) and directive.slot is not flag:
             return str(value)
-        raise self._wrong_type(row, value, _wanted(row), lines)
+        raise self._wrong_type(directive, value, _expected(directive), lines)
 
-    def _words(self, row: Row, value: str, lines: Lines) -> tuple[str, ...]:
-        """The arguments that a string holds as nginx.conf would have them."""
+    def _words(self, directive: Directive, value: str, lines: Lines) -> tuple[str, ...]:
+        """Split a string into arguments as nginx.conf would."""
         if not value:
             return ("",)
         try:
-            items = list(read_statements(f"{row.name} {_text(value)};", COMMAND_LINE))
+            items = list(read_statements(f"{directive.name} {_text(value)};", COMMAND_LINE))
         except ConfigError:
             items = []
         match items:
             case [Statement(args=args, opens_block=False), FileEnd()]:
                 return args
         raise self._place(lines).error(
-            f'invalid value "{_text(value)}" of "{row.name}": quotes do not match, or something '
-            "stands outside of them that ends a directive"
+            f'invalid value "{_text(value)}" of "{directive.name}": quotes do not match, or '
+            "something stands outside of them that ends a directive"
         )
 
-    def _wrong_type(self, row: Row, value: Any, wanted: str, lines: Lines) -> ConfigError:
+    def _wrong_type(
+        self, directive: Directive, value: Any, expected: str, lines: Lines
+    ) -> ConfigError:
         found = _TYPES.get(type(value), "a date or time")
         return self._place(lines).error(
-            f'invalid type of "{row.name}": {found} instead of {wanted}'
+            f'invalid type of "{directive.name}": {found} instead of {expected}'
         )
 
 
@@ -236,33 +248,33 @@ _TYPES = {
 }
 
 
-def _wanted(row: Row) -> str:
-    if row.kind is flag or row.arity.most == 0:
+def _expected(directive: Directive) -> str:
+    if directive.slot is flag or directive.arity.most == 0:
         return "true or false"
-    return "a string, a list or a table" if row.arity.least == 2 else "a string or a list"
+    return "a string, a list or a table" if directive.arity.least == 2 else "a string or a list"
 
 
-def _block_words(row: Row, name: str) -> tuple[str, ...]:
-    """The arguments of a named block; a location's key has its modifier in front."""
-    if row.opens is LOCATION:
+def _block_words(directive: Directive, name: str) -> tuple[str, ...]:
+    """The arguments of a named block; a location's key may start with a modifier."""
+    if directive.opens_context is LOCATION:
         modifier, _, rest = name.partition(" ")
         if modifier in MODIFIERS and rest.strip():
             return modifier, rest.strip()
-    if row.opens is TABLE:
-        return tuple(name.rsplit(maxsplit=row.arity.most or 1))
+    if directive.opens_context is TABLE:
+        return tuple(name.rsplit(maxsplit=directive.arity.most or 1))
     return (name,)
 
 
 def _hint(name: str, context: Context) -> str:
     known = [
-        row.name
-        for row in table.ROWS
-        if context in row.contexts and row.status in (Status.WORKS, Status.NO_EFFECT)
+        directive.name
+        for directive in registry.DIRECTIVES
+        if context in directive.contexts and directive.status in (Status.WORKS, Status.NO_EFFECT)
     ]
     close = difflib.get_close_matches(name[:100], known, n=1)
     return f', did you mean "{close[0]}"?' if close else ""
 
 
 def _text(text: str) -> str:
-    """The house's form of Unicode: the characters' UTF-8 bytes, one to a character."""
+    """Encode as UTF-8 with one character per byte, the representation of all configuration text."""
     return text if text.isascii() else text.encode("utf-8").decode("latin-1")

@@ -10,7 +10,7 @@ COMMAND_LINE = "command line"
 """The file's name for the text of `-g`, which has no lines."""
 
 # nginx's NGX_MAX_CONF_ERRSTR: what a message may take before the place is added.
-_LONGEST_MESSAGE = 1024
+_MAX_MESSAGE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Place:
 
     def error(self, message: str, errno: int | None = None) -> ConfigError:
         """The refusal of what stands here, ready to be raised."""
-        message = message[:_LONGEST_MESSAGE]
+        message = message[:_MAX_MESSAGE]
         if self.file == COMMAND_LINE:
             return ConfigError(f"{ConfigError(message, errno=errno)} in {COMMAND_LINE}")
         return ConfigError(message, self.file, self.line, errno)

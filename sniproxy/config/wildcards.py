@@ -1,4 +1,4 @@
-"""Values by name, where names may have wildcards: nginx's combined hash, for `map` and servers."""
+"""A map whose keys may be wildcard host names (nginx's combined hash): `map`, `server_name`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ Value = TypeVar("Value")
 
 
 class WildcardNames(Generic[Value]):
-    """Exact names first, then the longest `*.suffix` (or `.suffix`), then the longest `prefix.*`.
+    """Prefers exact names, then the longest `*.suffix` or `.suffix`, then the longest `prefix.*`.
 
-    Of two values for one name the first counts. Names are lower-case here.
+    If a name is added twice the first value is kept. Names are lower-case.
     """
 
     __slots__ = ("_prefixes", "_suffixes", "exact")
@@ -21,7 +21,7 @@ class WildcardNames(Generic[Value]):
         self._prefixes: dict[str, Value] = {}
 
     def add(self, name: str, value: Value) -> None:
-        """Add a name, its wildcard in front or behind included."""
+        """Add a name that may have a wildcard."""
         if name.startswith("*."):
             self._suffixes.setdefault(name[1:], value)
         elif len(name) > 1 and name.startswith("."):
@@ -33,11 +33,11 @@ class WildcardNames(Generic[Value]):
             self.exact.setdefault(name, value)
 
     def add_exact(self, name: str, value: Value) -> None:
-        """Add a name as it is, stars and all."""
+        """Add a name literally, even if it contains `*`."""
         self.exact.setdefault(name, value)
 
     def find(self, name: str) -> Value | None:
-        """The value for a name without wildcards, None where it has none."""
+        """Look up a name; None if nothing matches."""
         found = self.exact.get(name)
         if found is not None:
             return found
@@ -54,9 +54,9 @@ class WildcardNames(Generic[Value]):
 
 
 def wildcard_kind(name: str) -> tuple[str, str] | None:
-    """How a name is kept, and its part without the wildcard; None where it is no name.
+    """Classify a name and strip its wildcard; None if the wildcard is invalid.
 
-    `exact`, `head` (`*.name`), `tail` (`name.*`), or `dotted` (`.name`): exact and head at once.
+    Kinds: `exact`, `head` (`*.name`), `tail` (`name.*`), `dotted` (`.name`: both exact and head).
     """
     if ".." in name or "\0" in name or name.count("*") > 1:
         return None

@@ -35,7 +35,7 @@ def changes(base: Proxy, wanted: Proxy) -> Iterator[Directive]:
 
     A name that is to be nginx's own again is said in full: there is no word for a default.
     """
-    for row in Proxy.ROWS:
+    for row in Proxy.DIRECTIVES:
         before, after = getattr(base, row.field), getattr(wanted, row.field)
         if before == after or row.name == "proxy_pass":
             continue

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..config.directives.proxy import Proxy, ProxyPass
-from ..config.final import walk
-from ..config.model import Config, Http, Location, Server
+from ..config.model import Config, Http, Location, Server, iter_locations
 from ..facts import Connection, Facts
 from ..message import Request
 from ..names import verified, why_not_sent, without_port
@@ -57,7 +56,7 @@ def upstream_names(config: Config, host: str | None = None) -> list[UpstreamName
 
 def _tls_locations(http: Http) -> Iterator[tuple[Server, Location, ProxyPass]]:
     for server in http.servers:
-        for location in walk(server.outside):
+        for location in iter_locations(server.outside):
             target = location.proxy.proxy_pass
             if target is not None and (target.tls or _may_be_tls(target)):
                 yield server, location, target

@@ -21,8 +21,8 @@ from ..names import certificate_names
 from ..site.paths import Paths
 from ..site.tls import TLSContexts
 from ..tls import openssl
-from ..tls.dialects import dialect_called
-from ..tls.errors import ALERT, Dialect, Told, Where
+from ..tls.dialects import find_dialect
+from ..tls.errors import ALERT, Dialect, ErrorContext, FormattedError
 from ..tls.openssl import LIB_SSL, QueuedError
 from ..tls.stream import SocketStream, TLSStream
 from ..upstream.connector import UpstreamTLS, connect, verify
@@ -58,17 +58,19 @@ class Patience:
 class _Listening:
     """A dialect that keeps what it is told: the errors, and the bytes that came first."""
 
-    needs_header = True
+    needs_record_header = True
 
     def __init__(self, words: Dialect) -> None:
         self._words = words
         self.first = b""
         self.queue: Sequence[QueuedError] = ()
 
-    def tell(self, queue: Sequence[QueuedError], where: Where) -> Sequence[Told]:
+    def format_errors(
+        self, queue: Sequence[QueuedError], where: ErrorContext
+    ) -> Sequence[FormattedError]:
         self.first = self.first or where.header
         self.queue = queue or self.queue
-        return self._words.tell(queue, where)
+        return self._words.format_errors(queue, where)
 
     def verify(self, result: int) -> str:
         return self._words.verify(result)
@@ -127,7 +129,7 @@ class Probe:
     async def attempt(self, setting: Setting) -> Attempt:
         """Make one; raises nothing but trio's own."""
         began = trio.current_time()
-        trial = _Trial(_Listening(dialect_called(WORDS)))
+        trial = _Trial(_Listening(find_dialect(WORDS)))
         peer = self.peers[setting.address]
         self.connections += 1
         try:
@@ -187,7 +189,7 @@ class Probe:
         def note() -> None:
             trial.asked = True
 
-        openssl.note_certificate_request(context, note)
+        openssl.on_certificate_request(context, note)
         return UpstreamTLS(
             context,
             self.question.name(proxy),

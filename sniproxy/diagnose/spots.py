@@ -12,14 +12,14 @@ from typing import Any
 
 from ..config.addresses import Address, AddressError, parse_address
 from ..config.directives.core import MODIFIERS, LocationName
+from ..config.directives.directive import Args, Directive, Repeat
 from ..config.directives.proxy import Proxy, ProxyPass
-from ..config.directives.row import Args, Repeat, Row
 from ..message import ConfigError
 from ..names import without_port
 from .attempts import is_name
 from .reading import Node, Reading
 
-ROWS: Mapping[str, Row] = {row.name: row for row in Proxy.ROWS}
+ROWS: Mapping[str, Directive] = {row.name: row for row in Proxy.DIRECTIVES}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,15 +188,15 @@ def _below(around: Proxy | None, block: Node, reading: Reading) -> Proxy:
         try:
             if len(node.args) not in row.arity:
                 raise node.place.error(f'invalid number of arguments in "{node.name}" directive')
-            value = row.kind(Args(row.name, node.args, node.place))
+            value = row.slot(Args(row.name, node.args, node.place))
         except ConfigError as error:
             reading.passed_over.append(str(error))
             continue
         _keep(values, row, value)
-    return Proxy.resolve(values) if around is None else around.below(values)
+    return Proxy.resolve(values) if around is None else around.merge(values)
 
 
-def _keep(values: dict[str, Any], row: Row, value: Any) -> None:
+def _keep(values: dict[str, Any], row: Directive, value: Any) -> None:
     if row.repeat is Repeat.APPENDED:
         values[row.key] = (*values.get(row.key, ()), value)
     elif row.repeat is Repeat.MERGED:

@@ -1,7 +1,8 @@
-"""nginx's access phase: addresses, passwords and subrequests decide who gets an answer.
+"""nginx's access phase: addresses, passwords and subrequests decide about access.
 
-`satisfy all`: the first check that refuses answers. `satisfy any`: one check that lets the
-request in is enough; else 401 beats 403. A check that has nothing to say is none.
+With `satisfy all` the first check that denies access determines the response. With
+`satisfy any` one check that grants access is enough; otherwise 401 takes precedence over 403.
+Checks that are not configured do not count.
 """
 
 from __future__ import annotations
@@ -18,157 +19,155 @@ from ..logs.error import ConnectionLog
 from ..message import Failure, Header, Level, Response, Special
 from ..variables import lookup
 from ..variables.core import basic_credentials
-from .passwords import UnknownFormat, fits, password_of
+from .auth_basic import find_user, is_slow, verify_password
 
-ALLOWED = 0
-"""What a check says that lets a request in."""
+OK = 0
+"""The status of a check that grants access."""
 FORBIDDEN, UNAUTHORIZED = 403, 401
 FORBIDDEN_BY_RULE = "access forbidden by rule"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a check says: `ALLOWED`, or a status and the fields that go with it."""
+class AccessResult:
+    """Result of a check: `OK`, or a status with response header fields."""
 
     status: int
     headers: tuple[Header, ...] = ()
 
 
 Subrequest = Callable[[str], Awaitable[tuple[Response, Facts]]]
-"""Asks another place of the same server, and tells what it has answered."""
+"""Runs a subrequest for a URI; returns its response and state."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessPhase:
-    """All checks of one location."""
+    """The access checks of a location."""
 
-    said: Access
+    settings: Access
     conf_prefix: str
-    """Where names of password files start from."""
+    """Directory that names of password files are relative to."""
 
     async def refusal(
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
     ) -> Special | None:
-        """What is answered instead; None where the request may go on."""
-        said = self.said
-        any_is_enough = said.satisfy == "any"
-        refused: Verdict | None = None
+        """The response that denies access, or None if access is granted."""
+        settings = self.settings
+        satisfy_any = settings.satisfy == "any"
+        denied: AccessResult | None = None
         challenges: tuple[Header, ...] = ()
         for check in (self._rules, self._password, self._request):
-            verdict = await check(facts, log, subrequest)
-            if verdict is None:
+            result = await check(facts, log, subrequest)
+            if result is None:
                 continue
-            if verdict.status == ALLOWED:
-                if any_is_enough:
+            if result.status == OK:
+                if satisfy_any:
                     return None
                 continue
-            if not any_is_enough or verdict.status not in (FORBIDDEN, UNAUTHORIZED):
-                return await self._refused(verdict, challenges, log)
-            challenges += verdict.headers
-            if refused is None or refused.status != UNAUTHORIZED:
-                refused = Verdict(verdict.status)
-        if refused is None:
+            if not satisfy_any or result.status not in (FORBIDDEN, UNAUTHORIZED):
+                return await self._deny(result, challenges, log)
+            challenges += result.headers
+            if denied is None or denied.status != UNAUTHORIZED:
+                denied = AccessResult(result.status)
+        if denied is None:
             return None
-        if refused.status == FORBIDDEN:
+        if denied.status == FORBIDDEN:
             log.write(Level.ERROR, FORBIDDEN_BY_RULE)
-        return await self._refused(refused, challenges, log)
+        return await self._deny(denied, challenges, log)
 
-    async def _refused(
-        self, verdict: Verdict, challenges: tuple[Header, ...], log: ConnectionLog
+    async def _deny(
+        self, result: AccessResult, challenges: tuple[Header, ...], log: ConnectionLog
     ) -> Special:
-        if verdict.status == UNAUTHORIZED and self.said.auth_delay:
+        if result.status == UNAUTHORIZED and self.settings.auth_delay:
             log.write(Level.INFO, "delaying unauthorized request")
-            await trio.sleep(self.said.auth_delay)
-        return Special(verdict.status, headers=(*challenges, *verdict.headers))
+            await trio.sleep(self.settings.auth_delay)
+        return Special(result.status, headers=(*challenges, *result.headers))
 
     # --- addresses ---
 
     async def _rules(
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
-    ) -> Verdict | None:
-        rule = fitting(self.said.rules, facts.connection.client_address)
+    ) -> AccessResult | None:
+        rule = match_rule(self.settings.rules, facts.connection.client_address)
         if rule is None:
             return None
         if not rule.denies:
-            return Verdict(ALLOWED)
-        if self.said.satisfy == "all":
+            return AccessResult(OK)
+        if self.settings.satisfy == "all":
             log.write(Level.ERROR, FORBIDDEN_BY_RULE)
-        return Verdict(FORBIDDEN)
+        return AccessResult(FORBIDDEN)
 
     # --- passwords ---
 
     async def _password(
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
-    ) -> Verdict | None:
-        said = self.said
-        if said.auth_basic is None or said.auth_basic_user_file is None:
+    ) -> AccessResult | None:
+        settings = self.settings
+        if settings.auth_basic is None or settings.auth_basic_user_file is None:
             return None
         values = lookup(facts)
-        realm = said.auth_basic.render(values)
+        realm = settings.auth_basic.render(values)
         if realm == "off":
             return None
         credentials = basic_credentials(facts.request.header("authorization"))
-        asks = Verdict(UNAUTHORIZED, (("WWW-Authenticate", f'Basic realm="{realm}"'),))
+        unauthorized = AccessResult(UNAUTHORIZED, (("WWW-Authenticate", f'Basic realm="{realm}"'),))
         if credentials is None:
             log.write(Level.INFO, "no user/password was provided for basic authentication")
-            return asks
+            return unauthorized
         user, password = credentials
-        path = said.auth_basic_user_file.render(values)
+        path = settings.auth_basic_user_file.render(values)
         if not path.startswith("/"):
             path = f"{self.conf_prefix}/{path}"
         try:
             with open(path.encode("latin-1"), "rb") as file:
-                kept = password_of(file.read(), user.encode("latin-1"))
+                stored = find_user(file.read(), user.encode("latin-1"))
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
             level = Level.ERROR if missing else Level.CRIT
             operation = "read()" if isinstance(error, IsADirectoryError) else "open()"
-            log.failure(Failure(f'{operation} "{path}" failed', level, errno=error.errno))
-            return Verdict(FORBIDDEN if missing else 500)
-        if kept is None:
+            log.write_failure(Failure(f'{operation} "{path}" failed', level, errno=error.errno))
+            return AccessResult(FORBIDDEN if missing else 500)
+        if stored is None:
             log.write(Level.ERROR, f'user "{user}" was not found in "{path}"')
-            return asks
-        try:
-            if fits(password.encode("latin-1"), kept):
-                return Verdict(ALLOWED)
-        except UnknownFormat:
-            log.write(
-                Level.ERROR,
-                f'the password of user "{user}" in "{path}" is kept in a format that is not '
-                "supported by sniproxy",
-            )
-            return Verdict(500)
+            return unauthorized
+        if await self._verify(password.encode("latin-1"), stored):
+            return AccessResult(OK)
         log.write(Level.ERROR, f'user "{user}": password mismatch')
-        return asks
+        return unauthorized
 
-    # --- another place's answer ---
+    @staticmethod
+    async def _verify(password: bytes, stored: bytes) -> bool:
+        if is_slow(stored):
+            return await trio.to_thread.run_sync(verify_password, password, stored)
+        return verify_password(password, stored)
+
+    # --- auth_request ---
 
     async def _request(
         self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
-    ) -> Verdict | None:
-        said = self.said
-        if not said.auth_request:
+    ) -> AccessResult | None:
+        settings = self.settings
+        if not settings.auth_request:
             return None
-        response, asked = await subrequest(said.auth_request)
-        keep(said.auth_request_set, asked, facts)
+        response, subrequest_facts = await subrequest(settings.auth_request)
+        set_auth_variables(settings.auth_request_set, subrequest_facts, facts)
         if response.status == FORBIDDEN:
-            return Verdict(FORBIDDEN)
+            return AccessResult(FORBIDDEN)
         if response.status == UNAUTHORIZED:
             challenges = [h for h in response.headers if h[0].lower() == "www-authenticate"]
-            return Verdict(UNAUTHORIZED, tuple(challenges))
+            return AccessResult(UNAUTHORIZED, tuple(challenges))
         if 200 <= response.status < 300:
-            return Verdict(ALLOWED)
+            return AccessResult(OK)
         log.write(Level.ERROR, f"auth request unexpected status: {response.status}")
-        return Verdict(500)
+        return AccessResult(500)
 
 
-def access_phase(said: Access, conf_prefix: str) -> AccessPhase | None:
-    """The checks of a location; None where there are none."""
-    return AccessPhase(said, conf_prefix) if said.says_something else None
+def access_phase(settings: Access, conf_prefix: str) -> AccessPhase | None:
+    """The checks of a location, or None if nothing is restricted."""
+    return AccessPhase(settings, conf_prefix) if settings.is_restricted else None
 
 
-def fitting(rules: Sequence[Rule], client: str) -> Rule | None:
-    """The first rule that speaks of the address `client` (`unix:` over a UNIX socket)."""
+def match_rule(rules: Sequence[Rule], client: str) -> Rule | None:
+    """The first rule for the address `client` (`unix:` for UNIX sockets), or None."""
     address = parse_ip(client)
     for rule in rules:
         if rule.network is None:
@@ -179,8 +178,10 @@ def fitting(rules: Sequence[Rule], client: str) -> Rule | None:
     return None
 
 
-def keep(wanted: Sequence[AuthRequestSet], asked: Facts, facts: Facts) -> None:
-    """Note what `auth_request_set` wants of the subrequest `asked`."""
-    values = lookup(asked)
-    for one in wanted:
+def set_auth_variables(
+    directives: Sequence[AuthRequestSet], subrequest_facts: Facts, facts: Facts
+) -> None:
+    """Set the `auth_request_set` variables from the subrequest `asked`."""
+    values = lookup(subrequest_facts)
+    for one in directives:
         facts.variables[one.name] = one.value.render(values)

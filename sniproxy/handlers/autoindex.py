@@ -1,4 +1,7 @@
-"""`autoindex`: a folder without index file as a list."""
+"""`autoindex`: list a directory that has no index file (ngx_http_autoindex_module).
+
+Output formats (`autoindex_format`): html, json, jsonp, xml, byte for byte as nginx writes them.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,22 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from ..config.directives.files import Files
 from ..facts import Facts
+from ..http.dates import http_date
+from ..http.uri import escape_html, escape_uri_component
+from ..logs.access import escape_json
 from ..logs.error import ConnectionLog
 from ..message import Level, Outcome, Response, Special
 from ..variables import lookup
-from .files import FORBIDDEN, NOT_THERE, encoded, failed
-from .listing import Entry, html, in_order, json, jsonp, xml
+from .files import FORBIDDEN_ERRNOS, NOT_FOUND_ERRNOS, encode_path, syscall_error
 
 _CALLBACK = re.compile(r"[A-Za-z0-9_.]*")
-_LONGEST_CALLBACK = 128
+_MAX_CALLBACK = 128
 _MEDIA_TYPES = {
     "html": "text/html",
     "json": "application/json",
@@ -27,53 +34,53 @@ _MEDIA_TYPES = {
 }
 
 
-def listed(directory: str, facts: Facts, log: ConnectionLog) -> Outcome:
-    """The list of `directory`, whose name ends in a slash."""
+def autoindex_response(directory: str, facts: Facts, log: ConnectionLog) -> Outcome:
+    """List `directory`, whose name ends in a slash."""
     files = facts.location.files
     callback = ""
     if files.autoindex_format == "jsonp":
         callback = lookup(facts)("arg_callback") or ""
-        if not _is_good(callback, log):
+        if not _is_valid_callback(callback, log):
             return Special(400)
     name = directory[:-1] if len(directory) > 1 else directory
     try:
-        entries = in_order(_entries(name, log))
+        entries = sort_entries(_entries(name, log))
     except OSError as error:
         return Special(_status_of(error, name, log))
     form = "json" if files.autoindex_format == "jsonp" and not callback else files.autoindex_format
-    text = _written(form, entries, callback, facts.uri, files)
+    text = _format(form, entries, callback, facts.uri, files)
     return Response(200, text.encode("latin-1"), content_type=_MEDIA_TYPES[form], conditional=True)
 
 
-def _is_good(callback: str, log: ConnectionLog) -> bool:
-    wrong = "too long" if len(callback) > _LONGEST_CALLBACK else "invalid"
+def _is_valid_callback(callback: str, log: ConnectionLog) -> bool:
+    wrong = "too long" if len(callback) > _MAX_CALLBACK else "invalid"
     if wrong == "invalid" and _CALLBACK.fullmatch(callback):
         return True
     log.write(Level.INFO, f'client sent {wrong} callback name: "{callback}"')
     return False
 
 
-def _written(form: str, entries: list[Entry], callback: str, path: str, files: Files) -> str:
+def _format(form: str, entries: list[Entry], callback: str, path: str, files: Files) -> str:
     match form:
         case "json":
-            return json(entries)
+            return _json(entries)
         case "jsonp":
-            return jsonp(entries, callback)
+            return _jsonp(entries, callback)
         case "xml":
-            return xml(entries)
+            return _xml(entries)
     offset = time.localtime().tm_gmtoff if files.autoindex_localtime else 0
-    return html(path, entries, exact_size=files.autoindex_exact_size, offset=offset)
+    return _html(path, entries, exact_size=files.autoindex_exact_size, offset=offset)
 
 
 def _entries(directory: str, log: ConnectionLog) -> Iterator[Entry]:
-    for name in os.listdir(encoded(directory)):
+    for name in os.listdir(encode_path(directory)):
         if name.startswith(b"."):
             continue
-        path = encoded(directory) + b"/" + name
+        path = encode_path(directory) + b"/" + name
         try:
             status = _status(path)
         except OSError as error:
-            log.write(Level.CRIT, failed(f'stat() "{path.decode("latin-1")}" failed', error))
+            log.write(Level.CRIT, syscall_error(f'stat() "{path.decode("latin-1")}" failed', error))
             continue
         kind = stat.S_IFMT(status.st_mode)
         yield Entry(
@@ -95,9 +102,103 @@ def _status(path: bytes) -> os.stat_result:
 
 def _status_of(error: OSError, name: str, log: ConnectionLog) -> int:
     level, status = Level.CRIT, 500
-    if error.errno in NOT_THERE:
+    if error.errno in NOT_FOUND_ERRNOS:
         level, status = Level.ERROR, 404
-    elif error.errno in FORBIDDEN:
+    elif error.errno in FORBIDDEN_ERRNOS:
         level, status = Level.ERROR, 403
-    log.write(level, failed(f'opendir() "{name}" failed', error))
+    log.write(level, syscall_error(f'opendir() "{name}" failed', error))
     return status
+
+
+_NAME_WIDTH: Final = 50
+_UNITS: Final = (("G", 1024**3, 1024**3), ("M", 1024**2, 1024**2), ("K", 1024, 10000))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A directory entry."""
+
+    name: str
+    kind: Literal["directory", "file", "other"]
+    modified: int
+    """POSIX time in seconds."""
+    size: int
+
+
+def sort_entries(entries: Iterable[Entry]) -> list[Entry]:
+    """Directories first, then by name."""
+    return sorted(entries, key=lambda entry: (entry.kind != "directory", entry.name))
+
+
+def _html(path: str, entries: Sequence[Entry], *, exact_size: bool, offset: int) -> str:
+    """The listing as HTML; times are shifted by `offset` seconds from UTC."""
+    title = f"Index of {escape_html(path)}"
+    lines = [
+        "<html>",
+        f"<head><title>{title}</title></head>",
+        "<body>",
+        f'<h1>{title}</h1><hr><pre><a href="../">../</a>',
+        *[_html_line(entry, exact_size, offset) for entry in entries],
+        "</pre><hr></body>",
+        "</html>",
+        "",
+    ]
+    return "\r\n".join(lines)
+
+
+def _html_line(entry: Entry, exact_size: bool, offset: int) -> str:
+    is_directory = entry.kind == "directory"
+    slash = "/" if is_directory else ""
+    name, width = entry.name, len(entry.name)
+    if width > _NAME_WIDTH:
+        text = escape_html(name[: _NAME_WIDTH - 3]) + "..&gt;"
+    else:
+        # nginx omits the slash if the name fills the column.
+        suffix = slash if width < _NAME_WIDTH else ""
+        text = escape_html(name) + suffix
+        width += len(suffix)
+    link = f'<a href="{escape_uri_component(name)}{slash}">{text}</a>'
+    if is_directory:
+        size = "-".rjust(19 if exact_size else 7)
+    else:
+        size = f"{entry.size:19}" if exact_size else _format_size(entry.size)
+    date = http_date(entry.modified + offset)
+    day, clock = date[5:16].replace(" ", "-"), date[17:22]
+    return f"{link}{' ' * (_NAME_WIDTH - width)} {day} {clock} {size}"
+
+
+def _format_size(size: int) -> str:
+    for unit, scale, least in _UNITS:
+        if size >= least:
+            return f"{size // scale + (size % scale >= scale // 2):6}{unit}"
+    return f" {size:6}"
+
+
+def _json(entries: Sequence[Entry]) -> str:
+    """The listing as a JSON array."""
+    return "[" + ",".join([_json_object(entry) for entry in entries]) + "\r\n]"
+
+
+def _jsonp(entries: Sequence[Entry], callback: str) -> str:
+    """The listing as a call of a JavaScript function."""
+    return f"/* callback */\r\n{callback}({_json(entries)});"
+
+
+def _json_object(entry: Entry) -> str:
+    size = f', "size":{entry.size}' if entry.kind == "file" else ""
+    return (
+        f'\r\n{{ "name":"{escape_json(entry.name)}", "type":"{entry.kind}", '
+        f'"mtime":"{http_date(entry.modified)}"{size} }}'
+    )
+
+
+def _xml(entries: Sequence[Entry]) -> str:
+    """The listing as XML."""
+    lines = ['<?xml version="1.0"?>', "<list>", *map(_xml_element, entries), "</list>", ""]
+    return "\r\n".join(lines)
+
+
+def _xml_element(entry: Entry) -> str:
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.modified))
+    size = f' size="{entry.size}"' if entry.kind == "file" else ""
+    return f'<{entry.kind} mtime="{when}"{size}>{escape_html(entry.name)}</{entry.kind}>'

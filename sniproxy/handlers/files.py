@@ -1,4 +1,4 @@
-"""Files on their way to a client: opened, described, read block by block."""
+"""Open files and send them as response bodies."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from ..http.ranges import Part
 from ..logs.error import ConnectionLog
 from ..message import BodyBroken, Level
 
-NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
-FORBIDDEN = (errno.EACCES, errno.EMLINK, errno.ELOOP)
+NOT_FOUND_ERRNOS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+FORBIDDEN_ERRNOS = (errno.EACCES, errno.EMLINK, errno.ELOOP)
 
 BLOCK = 32768
-"""Bytes that are read at once: nginx's `output_buffers`."""
+"""Bytes read at once (nginx's `output_buffers`)."""
 
 
-def failed(text: str, error: OSError) -> str:
-    """`text` with the error behind it, as log lines have it."""
+def syscall_error(text: str, error: OSError) -> str:
+    """Append the error to `text` as in nginx's log messages."""
     return f"{text} ({error.errno}: {error.strerror})"
 
 
-def encoded(name: str) -> bytes:
-    """A file's name for the system, which ends at a NUL as C's strings do."""
+def encode_path(name: str) -> bytes:
+    """Encode a file name, truncated at a NUL like a C string."""
     return name.partition("\0")[0].encode("latin-1")
 
 
 def stat_file(name: str) -> os.stat_result:
-    """Raises `OSError`."""
-    return os.stat(encoded(name))
+    """`os.stat` of an encoded name. Raises `OSError`."""
+    return os.stat(encode_path(name))
 
 
 class OpenFile:
-    """A file, or whatever else has that name; open until `close`."""
+    """An open file (or other file system object); call `close` when done."""
 
     def __init__(self, name: str) -> None:
-        """Raises `OSError`."""
+        """Open the file. Raises `OSError`."""
         self.name = name
-        # Without O_NONBLOCK a FIFO would be waited for.
-        self.descriptor = os.open(encoded(name), os.O_RDONLY | os.O_NONBLOCK)
+        # Without O_NONBLOCK opening a FIFO would block.
+        self.descriptor = os.open(encode_path(name), os.O_RDONLY | os.O_NONBLOCK)
         status = os.fstat(self.descriptor)
         self.is_directory = stat.S_ISDIR(status.st_mode)
         self.is_regular = stat.S_ISREG(status.st_mode)
         self.size = status.st_size
         self.modified = status.st_mtime_ns // 10**9
-        """POSIX time, whole seconds."""
+        """POSIX time in whole seconds."""
 
     def close(self) -> None:
         if self.descriptor >= 0:
@@ -56,11 +56,11 @@ class OpenFile:
 
 
 class FileBody:
-    """A file as a response's body: all of it, or parts with other bytes between them.
+    """A file as response body: all of it, or parts of it with other bytes in between.
 
-    It is read where the loop runs, as nginx does without `aio`: a block that is in the page
-    cache takes microseconds, a turn of a thread many times that. The others get their turn
-    between two blocks, when the client's socket is full or a row of them has gone out.
+    Reads happen in the event loop, as in nginx without `aio`: a block in the page cache takes
+    microseconds, a switch to a thread many times that. Other tasks run between two blocks,
+    whenever the client's socket is full or several blocks were sent.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class FileBody:
         self._pieces = deque(((0, file.size),) if pieces is None else pieces)
 
     def of(self, pieces: Iterable[bytes | Part]) -> FileBody:
-        """The same file in these pieces."""
+        """A body of the same file made of these pieces."""
         return FileBody(self.file, self._log, pieces)
 
     async def read(self) -> bytes:
-        """The next bytes, b"" at the end; raises `BodyBroken` where the file has become shorter."""
+        """The next bytes, b"" at the end. Raises `BodyBroken` if the file became shorter."""
         while self._pieces:
             piece = self._pieces.popleft()
             if isinstance(piece, bytes):
@@ -94,7 +94,7 @@ class FileBody:
         try:
             data = os.pread(self.file.descriptor, size, start)
         except OSError as error:
-            self._log.write(Level.CRIT, failed(f'pread() "{self.file.name}" failed', error))
+            self._log.write(Level.CRIT, syscall_error(f'pread() "{self.file.name}" failed', error))
             raise BodyBroken from None
         if len(data) < size:
             text = f'pread() read only {len(data)} of {size} from "{self.file.name}"'

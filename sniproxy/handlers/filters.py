@@ -9,8 +9,14 @@ from dataclasses import replace
 
 from ..config.directives.files import ALL_RANGES
 from ..facts import Facts
-from ..http.conditions import judge
-from ..http.ranges import NotSatisfiable, RangeRules, content_range, multipart, wanted_ranges
+from ..http.conditions import evaluate_conditions
+from ..http.ranges import (
+    RangeNotSatisfiableError,
+    RangeRules,
+    content_range,
+    multipart,
+    requested_ranges,
+)
 from ..message import Response, Special, first_header
 from .files import FileBody
 from .headers import with_headers
@@ -47,7 +53,7 @@ def filtered(response: Response, facts: Facts) -> Response | Special:
 
 
 def _unless_known(response: Response, facts: Facts) -> Response | Special:
-    verdict = judge(
+    verdict = evaluate_conditions(
         facts.request,
         response.last_modified,
         first_header(response.headers, "etag"),
@@ -66,14 +72,14 @@ def _in_parts(response: Response, facts: Facts) -> Response | Special:
         return response
     length = body.file.size
     try:
-        parts = wanted_ranges(
+        parts = requested_ranges(
             facts.request,
             length,
             response.last_modified,
             first_header(response.headers, "etag"),
-            RangeRules(most, thrifty=most == ALL_RANGES),
+            RangeRules(most, reject_inefficient=most == ALL_RANGES),
         )
-    except NotSatisfiable:
+    except RangeNotSatisfiableError:
         return Special(416, headers=(("Content-Range", f"bytes */{length}"),))
     if not parts:
         return response._replace(headers=(*response.headers, ("Accept-Ranges", "bytes")))

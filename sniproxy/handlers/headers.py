@@ -9,10 +9,10 @@ from functools import partial
 from ..config.directives.headers import (
     AddedField,
     Expires,
+    ExpiresBase,
     ExpiresError,
-    ExpiresOf,
     Headers,
-    Since,
+    VariableExpires,
     parse_expires,
 )
 from ..facts import Facts
@@ -38,7 +38,7 @@ def with_headers(response: Response, facts: Facts, said: Headers) -> Response:
     if said.expires is not None and safe:
         facts.sent_headers = partial(tuple, fields_so_far(response))
         expires = _settled(said.expires, values)
-        if expires is not None and expires.since is not Since.OFF:
+        if expires is not None and expires.since is not ExpiresBase.OFF:
             # A time from variables counts as one that has not passed: `no-cache` is for the
             # constant ones, unless the age itself has become negative.
             negative = isinstance(said.expires, Expires) and said.expires.seconds < 0
@@ -95,7 +95,7 @@ def _trailing(response: Response, fields: Sequence[AddedField], values: Lookup) 
 # expires
 
 
-def _settled(said: Expires | ExpiresOf, values: Lookup) -> Expires | None:
+def _settled(said: Expires | VariableExpires, values: Lookup) -> Expires | None:
     if isinstance(said, Expires):
         return said
     try:
@@ -130,15 +130,15 @@ def expiry(
     """The values of Expires and Cache-Control; times are POSIX time, whole seconds."""
     seconds = expires.seconds
     match expires.since:
-        case Since.EPOCH:
+        case ExpiresBase.EPOCH:
             return "Thu, 01 Jan 1970 00:00:01 GMT", "no-cache"
-        case Since.MAX:
+        case ExpiresBase.MAX:
             return "Thu, 31 Dec 2037 23:55:55 GMT", "max-age=315360000"
-        case Since.MIDNIGHT:
+        case ExpiresBase.MIDNIGHT:
             at = next_time(seconds, now)
         case _ if not seconds:
             return http_date(now), "max-age=0"
-        case Since.MODIFIED if modified is not None:
+        case ExpiresBase.MODIFIED if modified is not None:
             at = modified + seconds
         case _:
             at = now + seconds

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from OpenSSL import SSL
 
-from ..config.directives.kinds import parse_size
 from ..config.directives.proxy import LocalAddress, ProxyPass, local_address
+from ..config.directives.slots import parse_size
 from ..config.model import Location
 from ..facts import Facts
 from ..http.upstream_head import SWITCHING_PROTOCOLS
-from ..http.uri import BadURI, internal_target
+from ..http.uri import URIError, internal_target
 from ..logs.error import ConnectionLog
 from ..message import (
     ClientFailed,
@@ -310,7 +310,7 @@ class ProxyHandler:
             return Elsewhere(target, by=REDIRECT)
         try:
             path, args = internal_target(target)
-        except BadURI as unsafe:
+        except URIError as unsafe:
             log.write(Level.ERROR, f'unsafe URI "{unsafe}" was detected')
             return Special(404)
         if facts.method != "HEAD":

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from ..facts import Facts
 from ..http.dates import parse_http_date
-from ..http.ranges import NotSatisfiable, RangeRules, content_range, wanted_ranges
+from ..http.ranges import RangeNotSatisfiableError, RangeRules, content_range, requested_ranges
 from ..message import BodyReader, Response, Special, first_header
 
-ONE = RangeRules(1, thrifty=False)
+ONE = RangeRules(1, reject_inefficient=False)
 OF_THE_WHOLE = frozenset(("etag", "last-modified"))
 
 
@@ -23,8 +23,8 @@ def ranged(response: Response, facts: Facts) -> Response | Special:
     etag = first_header(response.headers, "etag")
     since = None if modified is None else parse_http_date(modified)
     try:
-        parts = wanted_ranges(facts.request, length, since, etag, ONE)
-    except NotSatisfiable:
+        parts = requested_ranges(facts.request, length, since, etag, ONE)
+    except RangeNotSatisfiableError:
         response.without_body()
         facts.carried = tuple([f for f in response.headers if f[0].lower() not in OF_THE_WHOLE])
         return Special(416, headers=(("Content-Range", f"bytes */{length}"),))

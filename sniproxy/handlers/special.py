@@ -27,7 +27,7 @@ def special_response(
         user_agent=facts.request.header("user-agent"),
         msie_padding=core.msie_padding,
     )
-    shown = pages.shown_status(status)
+    shown = pages.displayed_status(status)
     absolute = None
     if location is not None:
         absolute = absolute_location(facts, location)

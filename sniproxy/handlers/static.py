@@ -1,7 +1,7 @@
-"""Files below `root` or `alias`: what answers where no other handler does.
+"""Serve static files below `root` or `alias`, the default content handler.
 
-nginx's index, autoindex and static modules, one after the other: a path that ends in a slash
-is its folder's index file, another one is a file, or a folder that lacks its slash.
+Combines nginx's index, autoindex and static modules: a path with a trailing slash is served by
+an index file of the directory; another path is a file, or a directory to redirect to.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from ..message import Elsewhere, Level, Outcome, Response, Special
 from ..script import Lookup
 from ..variables import lookup
 from ..variables.files import file_name
-from .autoindex import listed
-from .files import FORBIDDEN, NOT_THERE, FileBody, OpenFile, failed, stat_file
+from .autoindex import autoindex_response
+from .files import FORBIDDEN_ERRNOS, NOT_FOUND_ERRNOS, FileBody, OpenFile, stat_file, syscall_error
 from .handler import Client
 
 METHODS = ("GET", "HEAD", "POST")
 
 
 class StaticHandler:
-    """Answers with files."""
+    """The content handler for files."""
 
     async def handle(self, facts: Facts, client: Client, log: ConnectionLog) -> Outcome:
         if facts.method not in METHODS:
             return Special(405)
-        name = mapped(facts, log)
+        name = map_uri_to_path(facts, log)
         if name is None:
             return Special(500)
         if not facts.uri.endswith("/"):
@@ -39,13 +39,13 @@ class StaticHandler:
         if outcome is not None:
             return outcome
         if facts.location.files.autoindex and facts.method != "POST":
-            return listed(name, facts, log)
+            return autoindex_response(name, facts, log)
         log.write(Level.ERROR, f'directory index of "{name}" is forbidden')
         return Special(403)
 
 
-def mapped(facts: Facts, log: ConnectionLog) -> str | None:
-    """The name of the file that the path stands for; None, and a line, where there is none."""
+def map_uri_to_path(facts: Facts, log: ConnectionLog) -> str | None:
+    """The file name for the URI; None, with a log line, if the `alias` does not apply."""
     name = file_name(facts, lookup(facts))
     if name is None:
         text = (
@@ -80,12 +80,12 @@ def _file(name: str, facts: Facts, log: ConnectionLog) -> Outcome:
 
 def _status_of(error: OSError, name: str, files: Files, log: ConnectionLog) -> int:
     level, status = Level.CRIT, 500
-    if error.errno in NOT_THERE:
+    if error.errno in NOT_FOUND_ERRNOS:
         level, status = Level.ERROR, 404
-    elif error.errno in FORBIDDEN:
+    elif error.errno in FORBIDDEN_ERRNOS:
         level, status = Level.ERROR, 403
     if status != 404 or files.log_not_found:
-        log.write(level, failed(f'open() "{name}" failed', error))
+        log.write(level, syscall_error(f'open() "{name}" failed', error))
     return status
 
 
@@ -106,11 +106,11 @@ def _response(file: OpenFile, files: Files, facts: Facts, log: ConnectionLog) ->
 
 
 def _index(directory: str, facts: Facts, log: ConnectionLog) -> Outcome | None:
-    """The index file of a folder; None where it has none of them."""
+    """The index file of a directory, or None if it has none."""
     files = facts.location.files
     values: Lookup = lookup(facts)
     directory_seen = False
-    for template in (template for said in files.index for template in said):
+    for template in (template for names in files.index for template in names):
         index = template.render(values)
         if index.startswith("/"):
             return Elsewhere(index, facts.args, "index")
@@ -129,7 +129,7 @@ def _index(directory: str, facts: Facts, log: ConnectionLog) -> Outcome | None:
                 directory_seen = True
             if error.errno == errno.ENOENT:
                 continue
-            log.write(Level.CRIT, failed(f'stat() "{name}" failed', error))
+            log.write(Level.CRIT, syscall_error(f'stat() "{name}" failed', error))
             return Special(500)
         return Elsewhere(facts.uri + index, facts.args, "index")
     return None
@@ -138,7 +138,7 @@ def _index(directory: str, facts: Facts, log: ConnectionLog) -> Outcome | None:
 def _without_directory(
     directory: str, index: str, files: Files, log: ConnectionLog
 ) -> Special | None:
-    """What a missing index file comes to where its folder is not there either."""
+    """The response if the index file is missing because the directory is."""
     checked = directory[:-1] if directory.endswith("/") and directory != "/" else directory
     try:
         status = stat_file(checked)
@@ -149,7 +149,7 @@ def _without_directory(
             return _index_failed(error, index, files, log)
         if error.errno == errno.EACCES:
             return None
-        log.write(Level.CRIT, failed(f'stat() "{checked}" failed', error))
+        log.write(Level.CRIT, syscall_error(f'stat() "{checked}" failed', error))
         return Special(500)
     if stat.S_ISDIR(status.st_mode):
         return None
@@ -159,8 +159,8 @@ def _without_directory(
 
 def _index_failed(error: OSError, name: str, files: Files, log: ConnectionLog) -> Special:
     if error.errno == errno.EACCES:
-        log.write(Level.ERROR, failed(f'"{name}" is forbidden', error))
+        log.write(Level.ERROR, syscall_error(f'"{name}" is forbidden', error))
         return Special(403)
     if files.log_not_found:
-        log.write(Level.ERROR, failed(f'"{name}" is not found', error))
+        log.write(Level.ERROR, syscall_error(f'"{name}" is not found', error))
     return Special(404)

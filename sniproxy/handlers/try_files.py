@@ -1,4 +1,4 @@
-"""`try_files`: the phase between a location's choice and its handler."""
+"""`try_files`: a phase between location selection and content handler."""
 
 from __future__ import annotations
 
@@ -10,55 +10,54 @@ from ..logs.error import ConnectionLog
 from ..message import Elsewhere, Level, Outcome, Special
 from ..variables import lookup
 from ..variables.files import document_root
-from .files import NOT_THERE, failed, stat_file
-from .static import mapped
+from .files import NOT_FOUND_ERRNOS, stat_file, syscall_error
+from .static import map_uri_to_path
 
 
 def try_files(facts: Facts, log: ConnectionLog) -> Outcome | None:
-    """Look for the candidates: the first that is there becomes the path, and the handler goes on.
-
-    Else the fallback answers.
-    """
-    said = facts.location.files.try_files
-    if said is None:
+    """Set the URI to the first file that exists and return None, or apply the fallback."""
+    directive = facts.location.files.try_files
+    if directive is None:
         return None
-    if mapped(facts, log) is None:
+    if map_uri_to_path(facts, log) is None:
         return Special(500)
     root, values = facts.location.files.root, lookup(facts)
     directory = document_root(facts, values)
-    for candidate in said.candidates:
-        name = _below_alias(candidate.name.render(values), not candidate.name.is_constant, facts)
-        if _is_there(directory + name, candidate.is_directory, log):
-            _go_on(name, candidate.is_directory, root, facts)
+    for candidate in directive.candidates:
+        name = _strip_alias(candidate.name.render(values), not candidate.name.is_constant, facts)
+        if _exists(directory + name, candidate.is_directory, log):
+            _apply(name, candidate.is_directory, root, facts)
             return None
-    if said.status is not None:
-        return Special(said.status)
-    target = _below_alias(said.fallback.render(values), not said.fallback.is_constant, facts)
+    if directive.status is not None:
+        return Special(directive.status)
+    target = _strip_alias(
+        directive.fallback.render(values), not directive.fallback.is_constant, facts
+    )
     if target.startswith("@"):
         return Elsewhere(target, by="try_files")
     path, _, args = target.partition("?")
     return Elsewhere(path, args, "try_files")
 
 
-def _below_alias(name: str, rendered: bool, facts: Facts) -> str:
-    """`name` without the part that an `alias` stands for; nginx looks at variables alone."""
+def _strip_alias(name: str, rendered: bool, facts: Facts) -> str:
+    """Strip the part of `name` that an `alias` replaces; nginx does so only if it has variables."""
     replaced = facts.location.files.root.replaced
     if rendered and replaced and name.startswith(facts.uri[:replaced]):
         return name[replaced:]
     return name
 
 
-def _is_there(name: str, as_directory: bool, log: ConnectionLog) -> bool:
+def _exists(name: str, as_directory: bool, log: ConnectionLog) -> bool:
     try:
         status = stat_file(name)
     except OSError as error:
-        if error.errno not in NOT_THERE:
-            log.write(Level.CRIT, failed(f'stat() "{name}" failed', error))
+        if error.errno not in NOT_FOUND_ERRNOS:
+            log.write(Level.CRIT, syscall_error(f'stat() "{name}" failed', error))
         return False
     return stat.S_ISDIR(status.st_mode) is as_directory
 
 
-def _go_on(name: str, is_directory: bool, root: Root, facts: Facts) -> None:
+def _apply(name: str, is_directory: bool, root: Root, facts: Facts) -> None:
     if root.replaced is not None:
         facts.uri = facts.uri[: root.replaced] + name
     elif not is_directory:

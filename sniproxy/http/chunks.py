@@ -1,7 +1,7 @@
-"""Chunked bodies by nginx's grammar, in both directions.
+"""Chunked transfer coding with nginx's grammar: decoding and encoding.
 
-A size is hexadecimal digits; `;`, a space or a tab begins an extension, which runs to the end of
-the line; every line ends in CRLF and in nothing else. Trailers are lines of any kind.
+A chunk size is hexadecimal. `;`, a space or a tab starts an extension, which extends to the end
+of the line. Lines end in CRLF only. Trailers are ignored lines of any form.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SIZE_LINE: Final = rb"""
 _FIRST: Final = re.compile(_SIZE_LINE, re.VERBOSE)
 _NEXT: Final = re.compile(rb"(?: \r (?: \n " + _SIZE_LINE + rb")? )?", re.VERBOSE)
 _TRAILER: Final = re.compile(rb"(?P<skipped>[^\r\n]+)?(?:\r(?P<end>\n)?)?")
-"""What may stand where: the longest beginning of it, with `end` when it is whole."""
+"""Match the longest valid prefix of a trailer line; group `end` is set if it is complete."""
 
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]+")
 _LAST_LINES: Final = b"0\r\n\r\n"
@@ -32,8 +32,8 @@ _AFTER_DATA: Final = b"\r\n" + _LAST_LINES
 _LEADING_ZEROS: Final = re.compile(rb"^(\r\n)?0+(?=0)")
 
 
-class BadChunk(ValueError):
-    """A body that breaks the grammar; `str(error)` is what nginx logs, at error."""
+class MalformedChunkError(ValueError):
+    """The body violates the grammar; `str()` is nginx's log message, at level error."""
 
 
 _REFUSALS: Final = {
@@ -42,16 +42,16 @@ _REFUSALS: Final = {
 }
 
 
-class TooLargeBody(ValueError):
-    """A chunk begins that leads beyond the limit; `str(error)` is nginx's `RECEIVED+SIZE`."""
+class BodyTooLargeError(ValueError):
+    """The body exceeds the limit; `str()` is nginx's `RECEIVED+SIZE`."""
 
 
 class ChunkReader:
-    """Decodes one chunked body, which comes from `side`.
+    """Decodes a chunked body received from `side`.
 
-    `limit`: the largest body accepted, in bytes (`client_max_body_size`); 0 is no limit.
-    `keep_trailers`: the body ends with its last chunk, so that `rest` begins with the trailers
-    (`proxy_pass_trailers`); else they are read past.
+    `limit` is the maximum body size in bytes (`client_max_body_size`), 0 for none. With
+    `keep_trailers` the body ends after the last chunk and `leftover` starts with the trailers
+    (`proxy_pass_trailers`); otherwise trailers are skipped.
     """
 
     __slots__ = (
@@ -64,15 +64,15 @@ class ChunkReader:
         "_side",
         "_too_large",
         "done",
-        "rest",
+        "leftover",
     )
 
     def __init__(
         self, side: Side = Side.CLIENT, *, limit: int = 0, keep_trailers: bool = False
     ) -> None:
         self.done = False
-        self.rest = b""
-        """After the end: the bytes that follow the body."""
+        self.leftover = b""
+        """Bytes after the end of the body."""
         self._side = side
         self._limit = limit
         self._keep_trailers = keep_trailers
@@ -83,8 +83,8 @@ class ChunkReader:
         self._too_large = ""
 
     @property
-    def least(self) -> int:
-        """How many bytes must still come before the body can be over."""
+    def min_remaining(self) -> int:
+        """Lower bound for the number of bytes missing."""
         if self.done:
             return 0
         if self._left:
@@ -102,12 +102,12 @@ class ChunkReader:
         return (size + len(_AFTER_DATA) if size else 2) + 2 - pending.endswith(b"\r")
 
     def feed(self, data: bytes) -> bytes:
-        """The bytes of the body that `data`, the next bytes received, complete.
+        """Process received data; returns the decoded bytes.
 
-        Raises `BadChunk` as early as nginx, and `TooLargeBody`.
+        Raises `MalformedChunkError` as early as nginx, and `BodyTooLargeError`.
         """
         if self._too_large and data:
-            raise TooLargeBody(self._too_large)
+            raise BodyTooLargeError(self._too_large)
         if self._left > len(data):
             self._left -= len(data)
             self._received += len(data)
@@ -118,7 +118,7 @@ class ChunkReader:
         position = 0
         while position < len(data) and not self.done:
             if self._too_large:
-                raise TooLargeBody(self._too_large)
+                raise BodyTooLargeError(self._too_large)
             if self._left:
                 piece = data[position : position + self._left]
                 decoded.append(piece)
@@ -128,13 +128,13 @@ class ChunkReader:
             else:
                 position = self._read_line(data, position)
         if self.done:
-            self.rest = data[position:]
+            self.leftover = data[position:]
         return b"".join(decoded)
 
     def _read_line(self, data: bytes, position: int) -> int:
         match = self._expected.match(data, position)
         if match is None or (not match["end"] and match.end() < len(data)):
-            raise BadChunk(_REFUSALS[self._side])
+            raise MalformedChunkError(_REFUSALS[self._side])
         if not match["end"]:
             self._pending = _unfinished(match)
         elif self._expected is not _TRAILER:
@@ -145,7 +145,7 @@ class ChunkReader:
 
     def _begin_chunk(self, size: int) -> None:
         if self._limit and self._received + size > self._limit:
-            # nginx sees it with the first byte of the chunk.
+            # nginx checks the limit at the first byte of a chunk.
             self._too_large = f"{self._received}+{size}"
         self._left = size
         self._expected = _NEXT if size else _TRAILER
@@ -153,7 +153,7 @@ class ChunkReader:
 
 
 def _unfinished(match: re.Match[bytes]) -> bytes:
-    """A line to go on with when more has come, without what need not be seen again."""
+    """The incomplete line, without parts that need not be matched again."""
     line = match[0]
     skipped = match["skipped"]
     if skipped:
@@ -162,11 +162,11 @@ def _unfinished(match: re.Match[bytes]) -> bytes:
 
 
 def chunk(data: bytes) -> bytes:
-    """`data`, which is not empty, as one chunk."""
+    """Encode non-empty `data` as a chunk."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def last_chunk(trailers: Iterable[Header] = ()) -> bytes:
-    """The end of a chunked body."""
+    """Encode the last chunk and the trailers."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in trailers)
     return b"0\r\n" + lines.encode("latin-1") + b"\r\n"

@@ -1,4 +1,4 @@
-"""Requests under a condition (RFC 9110, 13), judged as nginx judges them (pure)."""
+"""Conditional requests (RFC 9110, section 13), evaluated as in nginx."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final, Literal
 from ..message import Request
 from .dates import parse_http_date
 
-Verdict = Literal["send", "not modified", "failed"]
+Result = Literal["send", "not modified", "failed"]
 
 _NEXT: Final = re.compile(r"[^,]*[ \t,]*")
 
 
-def judge(
+def evaluate_conditions(
     request: Request, modified: int | None, etag: str | None, if_modified_since: str
-) -> Verdict:
-    """Whether an answer of that time and ETag is to be sent: 200, 304 or 412.
+) -> Result:
+    """Decide whether to send the response, 304 or 412, given its modification time and ETag.
 
     `if_modified_since` is the directive: `off`, `exact` or `before`.
     """
@@ -55,7 +55,7 @@ def _modified(since: str, modified: int | None, how: str) -> bool:
 
 
 def etag_matches(listed: str, etag: str | None, *, weak: bool) -> bool:
-    """Whether a list of entity tags, or `*`, has `etag`; `weak` looks past a `W/`."""
+    """Whether a list of entity tags, or `*`, matches `etag`; `weak` ignores `W/`."""
     if listed == "*":
         return True
     if etag is None:
@@ -68,8 +68,8 @@ def etag_matches(listed: str, etag: str | None, *, weak: bool) -> bool:
         if len(etag) > len(rest):
             return False
         if rest.startswith(etag):
-            behind = rest[len(etag) :].lstrip(" \t")
-            if not behind or behind[0] == ",":
+            following = rest[len(etag) :].lstrip(" \t")
+            if not following or following[0] == ",":
                 return True
         position = _next(listed, position)
     return False

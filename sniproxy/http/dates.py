@@ -1,4 +1,4 @@
-"""HTTP's dates: written in one form, read in the three of RFC 9110 (5.6.7) as nginx reads them."""
+"""HTTP dates: formatting, and parsing the three forms of RFC 9110, section 5.6.7, as nginx does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from email.utils import formatdate
 from typing import Final
 
 _CLOCK: Final = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
-# nginx looks at as few letters of a month as tell it from the others.
+# nginx looks only at as many letters of a month as needed to identify it.
 _MONTH: Final = "(?P<month>[JFMASOND]..)"
 _DAY_FIRST: Final = re.compile(
     rf"""
@@ -28,14 +28,14 @@ _MONTH_FIRST: Final = re.compile(
 
 
 def http_date(seconds: int) -> str:
-    """`Sun, 06 Nov 1994 08:49:37 GMT` of a POSIX time."""
+    """Format a POSIX time as `Sun, 06 Nov 1994 08:49:37 GMT`."""
     return formatdate(seconds, usegmt=True)
 
 
 def parse_http_date(text: str) -> int | None:
-    """The POSIX time of a date; None where nginx can not read it.
+    """Parse a date to POSIX time; None if nginx cannot parse it.
 
-    Neither the day of the week nor what stands behind the time is looked at.
+    The weekday and the text after the time are ignored.
     """
     match = _DAY_FIRST.match(text) or _MONTH_FIRST.match(text)
     if match is None:

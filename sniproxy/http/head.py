@@ -25,7 +25,7 @@ from .draft import (
     RulesOf,
 )
 from .upstream_head import BadResponse, NotHTTP, ParsedResponse, read_response_head
-from .uri import BadURI, is_normal_unless, normalise, split_target
+from .uri import URIError, is_normal_unless, normalise, split_target
 
 __all__ = [
     "READING_HEADERS",
@@ -175,7 +175,7 @@ def read_simple_head(
     if is_normal_unless(path):
         try:
             path = normalise(path, rules.merge_slashes)
-        except BadURI:
+        except URIError:
             return None
     if rules_of is not None:
         chosen = rules_of(name)
@@ -242,7 +242,7 @@ def _read_line(draft: Draft, text: str, start: int, room: HeaderBuffers) -> int 
     path, args = split_target(target)
     try:
         draft.path = normalise(path or "/", draft.rules.merge_slashes)
-    except BadURI:
+    except URIError:
         raise draft.refusal("client sent invalid request", 400, READING_LINE) from None
     draft.target, draft.args = target, args
     authority = match["tunnel"] or match["authority"]

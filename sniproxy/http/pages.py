@@ -1,4 +1,4 @@
-"""The table of statuses, and the pages that nginx makes itself."""
+"""HTTP statuses, and nginx's built-in error pages."""
 
 from __future__ import annotations
 
@@ -11,102 +11,102 @@ SERVER: Final = f"nginx/{NGINX_VERSION}"
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """How nginx speaks of a status."""
+class StatusInfo:
+    """How nginx presents a status."""
 
     reason: str
-    """The words after the number in the status line; "" if nginx writes the number alone."""
+    """Reason phrase in the status line; "" if nginx sends the number alone."""
     title: str = ""
     """Title of the built-in page; "" if there is none."""
     remark: str = ""
-    """The second line of the page, for the inner statuses."""
+    """Second line of the page; nginx's internal statuses have one."""
     closes: bool = False
-    """Whether the connection is closed after nginx answers so on its own account."""
+    """Whether nginx closes the connection after a response of its own with this status."""
 
 
-def _same(words: str, closes: bool = False) -> Status:
-    return Status(words, words, closes=closes)
+def _one_text(words: str, closes: bool = False) -> StatusInfo:
+    return StatusInfo(words, words, closes=closes)
 
 
-def _inner(remark: str, closes: bool = True) -> Status:
-    return Status("Bad Request", "Bad Request", remark, closes)
+def _internal(remark: str, closes: bool = True) -> StatusInfo:
+    return StatusInfo("Bad Request", "Bad Request", remark, closes)
 
 
-STATUSES: Final[dict[int, Status]] = {
-    200: Status("OK"),
-    201: Status("Created"),
-    202: Status("Accepted"),
-    204: Status("No Content"),
-    206: Status("Partial Content"),
-    301: _same("Moved Permanently"),
-    302: Status("Moved Temporarily", "Found"),
-    303: _same("See Other"),
-    304: Status("Not Modified"),
-    307: _same("Temporary Redirect"),
-    308: _same("Permanent Redirect"),
-    400: _same("Bad Request", closes=True),
-    401: Status("Unauthorized", "Authorization Required"),
-    402: _same("Payment Required"),
-    403: _same("Forbidden"),
-    404: _same("Not Found"),
-    405: _same("Not Allowed"),
-    406: _same("Not Acceptable"),
-    407: _same("Proxy Authentication Required"),
-    408: _same("Request Time-out"),
-    409: _same("Conflict"),
-    410: _same("Gone"),
-    411: _same("Length Required"),
-    412: _same("Precondition Failed"),
-    413: _same("Request Entity Too Large", closes=True),
-    414: _same("Request-URI Too Large", closes=True),
-    415: _same("Unsupported Media Type"),
-    416: _same("Requested Range Not Satisfiable"),
-    421: _same("Misdirected Request"),
-    429: _same("Too Many Requests"),
-    494: _inner("Request Header Or Cookie Too Large", closes=False),
-    495: _inner("The SSL certificate error"),
-    496: _inner("No required SSL certificate was sent"),
-    497: _inner("The plain HTTP request was sent to HTTPS port"),
-    498: Status("", "Not Found"),
-    500: _same("Internal Server Error", closes=True),
-    501: _same("Not Implemented", closes=True),
-    502: _same("Bad Gateway"),
-    503: _same("Service Temporarily Unavailable"),
-    504: _same("Gateway Time-out"),
-    505: _same("HTTP Version Not Supported"),
-    507: _same("Insufficient Storage"),
+STATUSES: Final[dict[int, StatusInfo]] = {
+    200: StatusInfo("OK"),
+    201: StatusInfo("Created"),
+    202: StatusInfo("Accepted"),
+    204: StatusInfo("No Content"),
+    206: StatusInfo("Partial Content"),
+    301: _one_text("Moved Permanently"),
+    302: StatusInfo("Moved Temporarily", "Found"),
+    303: _one_text("See Other"),
+    304: StatusInfo("Not Modified"),
+    307: _one_text("Temporary Redirect"),
+    308: _one_text("Permanent Redirect"),
+    400: _one_text("Bad Request", closes=True),
+    401: StatusInfo("Unauthorized", "Authorization Required"),
+    402: _one_text("Payment Required"),
+    403: _one_text("Forbidden"),
+    404: _one_text("Not Found"),
+    405: _one_text("Not Allowed"),
+    406: _one_text("Not Acceptable"),
+    407: _one_text("Proxy Authentication Required"),
+    408: _one_text("Request Time-out"),
+    409: _one_text("Conflict"),
+    410: _one_text("Gone"),
+    411: _one_text("Length Required"),
+    412: _one_text("Precondition Failed"),
+    413: _one_text("Request Entity Too Large", closes=True),
+    414: _one_text("Request-URI Too Large", closes=True),
+    415: _one_text("Unsupported Media Type"),
+    416: _one_text("Requested Range Not Satisfiable"),
+    421: _one_text("Misdirected Request"),
+    429: _one_text("Too Many Requests"),
+    494: _internal("Request Header Or Cookie Too Large", closes=False),
+    495: _internal("The SSL certificate error"),
+    496: _internal("No required SSL certificate was sent"),
+    497: _internal("The plain HTTP request was sent to HTTPS port"),
+    498: StatusInfo("", "Not Found"),
+    500: _one_text("Internal Server Error", closes=True),
+    501: _one_text("Not Implemented", closes=True),
+    502: _one_text("Bad Gateway"),
+    503: _one_text("Service Temporarily Unavailable"),
+    504: _one_text("Gateway Time-out"),
+    505: _one_text("HTTP Version Not Supported"),
+    507: _one_text("Insufficient Storage"),
 }
 
-_UNKNOWN: Final = Status("")
+_UNKNOWN: Final = StatusInfo("")
 
-_INNER: Final = range(494, 498)
+_INTERNAL: Final = range(494, 498)
 _CANCELED: Final = 498
 
 _PADDING: Final = b"<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n" * 6
 
 
-def shown_status(status: int) -> int:
-    """The status that a client sees: 400 for the inner 494 to 497."""
-    return 400 if status in _INNER else status
+def displayed_status(status: int) -> int:
+    """The status sent to the client: 400 for nginx's internal statuses 494 to 497."""
+    return 400 if status in _INTERNAL else status
 
 
 def reason(status: int) -> str:
-    """The words after the number; "" where nginx writes the number alone."""
+    """Reason phrase; "" if nginx sends the number alone."""
     return STATUSES.get(status, _UNKNOWN).reason
 
 
 def status_line(status: int) -> str:
-    """`404 Not Found`; a status without words keeps the space (`418 `)."""
-    return f"{shown_status(status):03} {reason(status)}"
+    """`404 Not Found`; without a reason phrase the space is kept (`418 `)."""
+    return f"{displayed_status(status):03} {reason(status)}"
 
 
 def closes_connection(status: int) -> bool:
-    """Whether nginx closes a kept connection after it answered `status` on its own account."""
+    """Whether nginx closes the connection after responding with `status` itself."""
     return STATUSES.get(status, _UNKNOWN).closes
 
 
 def server_field(server_tokens: str) -> str:
-    """What `server_tokens` (`on`, `off` or `build`) lets a client see of the server."""
+    """The Server field for a value of `server_tokens` (`on`, `off` or `build`)."""
     return "nginx" if server_tokens == "off" else SERVER
 
 
@@ -117,15 +117,15 @@ def error_page(
     user_agent: str | None = None,
     msie_padding: bool = True,
 ) -> bytes:
-    """nginx's own page, `text/html`; b"" where it has none: an empty body without a type.
+    """nginx's built-in page as `text/html`; b"" if there is none.
 
-    With `msie_padding` the pages of errors (not of redirects) are padded to more than 512 bytes
-    for browsers that would else show a page of their own, told by the `user_agent`.
+    With `msie_padding`, error pages are padded to more than 512 bytes for browsers that would
+    otherwise show pages of their own, recognized by `user_agent`.
     """
     row = STATUSES.get(status, _UNKNOWN)
     if not row.title:
         return b""
-    number = 404 if status == _CANCELED else shown_status(status)
+    number = 404 if status == _CANCELED else displayed_status(status)
     lines = (
         "<html>",
         f"<head><title>{number} {row.remark or row.title}</title></head>",

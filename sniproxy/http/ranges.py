@@ -1,4 +1,4 @@
-"""The Range field (RFC 9110, 14.2) as nginx reads it, and what it makes of a body (pure)."""
+"""Byte ranges (RFC 9110, section 14.2) as nginx parses and applies them."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ _BYTES: Final = "bytes="
 _RANGE: Final = re.compile(r" *(?:(?P<first>[0-9]+) *- *(?P<last>[0-9]*)|-(?P<suffix>[0-9]+)) *")
 
 Part = tuple[int, int]
-"""The first byte, and the one behind the last."""
+"""Offsets of the first byte and of the byte after the last."""
 
 
-class NotSatisfiable(ValueError):
-    """416: the field is no list of ranges, or none of them lies inside."""
+class RangeNotSatisfiableError(ValueError):
+    """416: the Range field is invalid, or no range overlaps the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class RangeRules:
-    """`max_ranges`."""
+    """The `max_ranges` settings."""
 
-    most: int
-    thrifty: bool
-    """Whether ranges are refused that take more than the whole would."""
+    max_ranges: int
+    reject_inefficient: bool
+    """Whether to ignore ranges that add up to more than the complete body."""
 
 
-def wanted_ranges(
+def requested_ranges(
     request: Request, length: int, modified: int | None, etag: str | None, rules: RangeRules
 ) -> tuple[Part, ...]:
-    """The parts that a request asks for of `length` bytes; none where it gets the whole.
+    """The requested parts of a body of `length` bytes; empty to send the complete body.
 
-    Raises `NotSatisfiable`.
+    Raises `RangeNotSatisfiableError`.
     """
     value = request.header("range")
     if value is None or len(value) <= len(_BYTES) or value[: len(_BYTES)].lower() != _BYTES:
@@ -55,24 +55,24 @@ def _is_same(if_range: str | None, modified: int | None, etag: str | None) -> bo
 
 
 def parse_ranges(text: str, length: int, rules: RangeRules) -> tuple[Part, ...]:
-    """The parts in what follows `bytes=`; see `wanted_ranges`."""
+    """Parse the part of the field after `bytes=`; see `requested_ranges`."""
     parts: list[Part] = []
     position = -1
     while position < len(text):
         match = _RANGE.match(text, position + 1)
         if match is None or text[match.end() : match.end() + 1] not in ("", ","):
-            raise NotSatisfiable(text)
+            raise RangeNotSatisfiableError(text)
         position = match.end()
         start, end = _part(match, length)
         if start < end:
             parts.append((start, end))
-            if len(parts) > rules.most:
+            if len(parts) > rules.max_ranges:
                 return ()
         elif start == 0:
             return ()
     if not parts:
-        raise NotSatisfiable(text)
-    if len(parts) > 1 and not _is_worth_it(parts, length, rules):
+        raise RangeNotSatisfiableError(text)
+    if len(parts) > 1 and not _is_efficient(parts, length, rules):
         return ()
     return tuple(parts)
 
@@ -88,25 +88,25 @@ def _part(match: re.Match[str], length: int) -> Part:
 def _number(match: re.Match[str], digits: str) -> int:
     significant = digits.lstrip("0") or "0"
     if len(significant) > len(str(LARGEST)) or int(significant) > LARGEST:
-        raise NotSatisfiable(match.string)
+        raise RangeNotSatisfiableError(match.string)
     return int(significant)
 
 
-def _is_worth_it(parts: list[Part], length: int, rules: RangeRules) -> bool:
+def _is_efficient(parts: list[Part], length: int, rules: RangeRules) -> bool:
     size = sum(end - start for start, end in parts)
     if size > length:
         return False
-    return not rules.thrifty or size + 256 * len(parts) <= length + 4096
+    return not rules.reject_inefficient or size + 256 * len(parts) <= length + 4096
 
 
 def content_range(part: Part, length: int) -> str:
-    """`bytes 0-9/100`."""
+    """Format a Content-Range field: `bytes 0-9/100`."""
     return f"bytes {part[0]}-{part[1] - 1}/{length}"
 
 
 @dataclass(frozen=True, slots=True)
 class Multipart:
-    """Several parts of a body in one (`multipart/byteranges`)."""
+    """A `multipart/byteranges` body."""
 
     content_type: str
     pieces: tuple[bytes | Part, ...]
@@ -122,7 +122,7 @@ _boundary = itertools.count(1)
 
 
 def multipart(parts: tuple[Part, ...], length: int, content_type: str) -> Multipart:
-    """`parts` of a body of `length` bytes and that type."""
+    """Build a multipart body from `parts` of a body with the given length and type."""
     boundary = f"{next(_boundary):020}"
     type_line = f"Content-Type: {content_type}\r\n" if content_type else ""
     pieces: list[bytes | Part] = []

@@ -1,4 +1,4 @@
-"""The lines behind the last chunk of an upstream's response (`proxy_pass_trailers`)."""
+"""Trailer fields of chunked upstream responses (`proxy_pass_trailers`)."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from ..message import Header
 from . import fields
 
 
-class BadTrailers(ValueError):
-    """Trailers that nginx refuses; `str(error)` is what it logs, at error."""
+class MalformedTrailersError(ValueError):
+    """Malformed trailers; `str()` is nginx's log message, at level error."""
 
 
 class TrailerReader:
-    """Reads header lines until the empty one."""
+    """Reads trailer lines up to the empty line."""
 
     def __init__(self, limit: int) -> None:
-        """`limit`: bytes that they may have with the empty line (`proxy_buffer_size`)."""
+        """`limit` is the maximum size in bytes, including the empty line (`proxy_buffer_size`)."""
         self.trailers: list[Header] = []
         self.done = False
-        self.rest = b""
-        """After the end: the bytes that follow."""
+        self.leftover = b""
+        """Bytes after the trailers."""
         self.is_new = True
-        """Whether nothing was fed yet."""
+        """Whether no data was fed yet."""
         self._limit = limit
         self._pending = ""
         self._read = 0
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes received. Raises `BadTrailers` as early as nginx."""
+        """Process received data. Raises `MalformedTrailersError` as early as nginx."""
         self.is_new = False
         taken = data[: self._limit - self._read]
         self._read += len(taken)
@@ -36,10 +36,10 @@ class TrailerReader:
             try:
                 line = fields.read_line(text, position, len(text))
             except fields.InvalidLine as error:
-                raise BadTrailers(f'upstream sent invalid trailer: "{error}"') from None
+                raise MalformedTrailersError(f'upstream sent invalid trailer: "{error}"') from None
             if line is None:
                 if self._read == self._limit:
-                    raise BadTrailers("upstream sent too big trailers")
+                    raise MalformedTrailersError("upstream sent too big trailers")
                 self._pending = text[position:]
                 return
             position = line.end()
@@ -47,4 +47,4 @@ class TrailerReader:
                 self.done = True
             else:
                 self.trailers.append((line["name"], (line["value"] or "").rstrip(" ")))
-        self.rest = text[position:].encode("latin-1") + data[len(taken) :]
+        self.leftover = text[position:].encode("latin-1") + data[len(taken) :]

@@ -1,6 +1,6 @@
-"""Request targets: splitting, normalising, escaping, as nginx does each.
+"""Split, normalize and escape request targets as nginx does.
 
-Paths and queries are `str` of one character a byte; nothing here decodes a character set.
+Paths and queries are `str` with one character per byte; no character set is decoded.
 """
 
 from __future__ import annotations
@@ -17,90 +17,90 @@ is_normal_unless: Final = _OUT_OF_ORDER.search
 """Finds what makes `normalise` necessary; None for a path that is its own normal form."""
 
 
-class BadURI(ValueError):
-    """nginx refuses this path: a broken escape, `%00`, or `..` above the root."""
+class URIError(ValueError):
+    """nginx rejects the path: an invalid escape, `%00`, or `..` above the root."""
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """Path and query of a request target (`/a?b#c` → `/a`, `b`).
+    """Split a request target into path and query (`/a?b#c` becomes `/a`, `b`).
 
-    nginx drops a fragment that a client sent; a `?` inside it starts no query.
+    nginx ignores a fragment; a `?` in it does not start a query.
     """
     path, _, query = target.partition("#")[0].partition("?")
     return path, query
 
 
 def normalise(path: str, merge_slashes: bool = True) -> str:
-    """`$uri` of a path without query: decoded, dot segments resolved, slashes merged.
+    """Normalize a path without query to nginx's `$uri`: decode, resolve dots, merge slashes.
 
-    `path` begins with `/`. Decoding comes first and once: `%2e%2e%2f` is `../`, while a `%`,
-    `?` or `#` that was escaped is an ordinary character of the result. Raises `BadURI`.
+    `path` begins with `/`. It is decoded first and only once: `%2e%2e%2f` is `../`, whereas an
+    escaped `%`, `?` or `#` is an ordinary character of the result. Raises `URIError`.
     """
     if not _OUT_OF_ORDER.search(path):
         return path
     if "%" in path:
         path = _ESCAPE.sub(_decoded, path)
         if "\0" in path:
-            raise BadURI(path)
+            raise URIError(path)
     return _resolve_dots(path, merge_slashes)
 
 
 def _decoded(escape: re.Match[str]) -> str:
     if not escape[1]:
-        raise BadURI(escape.string)
+        raise URIError(escape.string)
     return chr(int(escape[1], 16))
 
 
 def _resolve_dots(path: str, merge_slashes: bool) -> str:
     *inner, last = path.split("/")[1:]
-    kept: list[str] = []
+    segments: list[str] = []
     for segment in inner:
         if segment == "..":
-            if not kept:
-                raise BadURI(path)
-            kept.pop()
+            if not segments:
+                raise URIError(path)
+            segments.pop()
         elif segment != "." and (segment or not merge_slashes):
-            kept.append(segment)
+            segments.append(segment)
     if last == "..":
-        if not kept:
-            raise BadURI(path)
-        kept.pop()
-    return "/".join(["", *kept, "" if last in (".", "..") else last])
+        if not segments:
+            raise URIError(path)
+        segments.pop()
+    return "/".join(["", *segments, "" if last in (".", "..") else last])
 
 
-def _escaper(*, escaped: str = "", kept: str | None = None) -> Callable[[str], str]:
-    """A function that percent-escapes `escaped` and everything that is never allowed bare;
-    with `kept`, everything but letters, digits and `kept`.
+def _escaper(*, escaped: str = "", unescaped: str | None = None) -> Callable[[str], str]:
+    """Create a function that percent-escapes `escaped` and all characters not allowed in URIs;
+    with `unescaped`, all characters except letters, digits and those in `unescaped`.
     """
-    if kept is None:
+    if unescaped is None:
         never = re.escape(escaped) + r"\x00-\x20\x7f-\xff\"<>\\^`{|}"
-        wanted = re.compile(f"[{never}]")
+        pattern = re.compile(f"[{never}]")
     else:
-        wanted = re.compile(f"[^A-Za-z0-9{re.escape(kept)}]")
+        pattern = re.compile(f"[^A-Za-z0-9{re.escape(unescaped)}]")
 
     def escape(text: str) -> str:
-        return wanted.sub(lambda match: f"%{ord(match[0]):02X}", text)
+        return pattern.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
     return escape
 
 
 escape_uri: Final = _escaper(escaped="#%?")
-"""A path (nginx's NGX_ESCAPE_URI): what `proxy_pass` with a URI sends."""
+"""Escape a path (NGX_ESCAPE_URI), as `proxy_pass` with a URI does."""
 
 escape_args: Final = _escaper(escaped="#%&+;?")
-"""A value in a query (NGX_ESCAPE_ARGS): what a capture becomes in `rewrite … ?a=$1`."""
+"""Escape a query value (NGX_ESCAPE_ARGS), as for captures in `rewrite … ?a=$1`."""
 
-escape_uri_component: Final = _escaper(kept="-._~")
-"""NGX_ESCAPE_URI_COMPONENT: every reserved character too."""
+escape_uri_component: Final = _escaper(unescaped="-._~")
+"""Escape all reserved characters too (NGX_ESCAPE_URI_COMPONENT)."""
 
 escape_uri_in_html: Final = _escaper(escaped="#%'")
-"""A URI inside an HTML attribute (NGX_ESCAPE_HTML)."""
+"""Escape a URI for an HTML attribute (NGX_ESCAPE_HTML)."""
 
 _HTML: Final = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;"})
 
 
 def escape_html(text: str) -> str:
-    """Text inside HTML."""
+    """Escape text for HTML."""
     return text.translate(_HTML)
 
 
@@ -108,8 +108,10 @@ _LENIENT_ESCAPE: Final = re.compile(r"%(?:([0-9A-Fa-f])(?:([0-9A-Fa-f])|.|\Z)|(.
 
 
 def unescape(text: str) -> str:
-    """Percent-decoded, leniently: `%` before another character than a hexadecimal digit
-    vanishes, and a single digit takes the character after it along.
+    """Decode percent escapes leniently (`ngx_unescape_uri`).
+
+    `%` is dropped if no hexadecimal digit follows; a single digit is dropped with the character
+    after it.
     """
     return _LENIENT_ESCAPE.sub(_decoded_leniently, text)
 
@@ -125,15 +127,15 @@ _UPWARDS: Final = re.compile(r"\A\.\.(?:/|\Z)|/\.\.(?:/|\Z)")
 
 
 def internal_target(text: str) -> tuple[str, str]:
-    """Path and query of a URI that an upstream wants served (`X-Accel-Redirect`).
+    """Path and query of a URI for an internal redirect (`X-Accel-Redirect`).
 
-    The path is decoded, and nothing else. Raises `BadURI` where it is empty or leads upwards.
+    The path is decoded but not normalized. Raises `URIError` if it is empty or contains `..`.
     """
     path, _, query = text.partition("?")
     if not path or "\0" in path or _UPWARDS.search(path):
-        raise BadURI(text)
+        raise URIError(text)
     if "%" in path:
         path = unescape(path)
         if "\0" in path or _UPWARDS.search(path):
-            raise BadURI(path)
+            raise URIError(path)
     return path, query

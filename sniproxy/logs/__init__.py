@@ -1,5 +1,5 @@
-"""nginx's logs: the error line, the access line, and the files they go to.
+"""nginx's logs: error lines, access lines, and the files and servers they go to.
 
-A line's text is made by pure functions of what the walk of a request has noted so far; a
-`Sink` is the only thing here that touches a file. Nothing decides anything from a log.
+The text of a line is computed by pure functions from what is known of the request; only sinks
+perform I/O. Logging never influences the processing of a request.
 """

@@ -1,4 +1,4 @@
-"""The access line: `log_format` rendered with its escape, once a request is over."""
+"""Render access log lines (`log_format`)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _JSON_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 
 
 def escape_default(value: str | None) -> str:
-    """`"`, `\\` and everything outside printable ASCII as `\\xHH`; no value at all is `-`."""
+    """Escape `"`, `\\` and everything outside printable ASCII as `\\xHH`; None becomes `-`."""
     if value is None:
         return "-"
     return _DEFAULT_UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02X}", value)
 
 
 def escape_json(value: str | None) -> str:
-    """JSON's escapes; no value at all is empty."""
+    """Escape for JSON strings; None becomes empty."""
     return _JSON_UNSAFE.sub(
         lambda match: (
             "\\" + match[0]
@@ -34,7 +34,7 @@ def escape_json(value: str | None) -> str:
 
 
 def escape_none(value: str | None) -> str:
-    """The value as it is; no value at all is empty."""
+    """No escaping; None becomes empty."""
     return value or ""
 
 

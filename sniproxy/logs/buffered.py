@@ -1,4 +1,4 @@
-"""Access lines that are kept for a while before they go to their file (`buffer=`, `gzip`)."""
+"""Access log lines buffered in memory (`buffer=`, `flush=`, `gzip`)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .sinks import FileSink
 
 
 class BufferedSink:
-    """Gathers lines up to `size` bytes, no longer than `flush` seconds (None is any time).
+    """Buffers up to `size` bytes for up to `flush` seconds (None means no limit).
 
-    With `level` what is gathered is packed, each time as a member of its own: a file of such
-    members is one for gzip.
+    With a compression `level`, every flush writes a separate gzip member; concatenated members are
+    a valid gzip file.
     """
 
     def __init__(
@@ -23,9 +23,9 @@ class BufferedSink:
         self.size = size
         self._flush_after = flush
         self._level = level
-        self._gathered = bytearray()
-        self._round = 0
-        """How many times the buffer was emptied."""
+        self._buffer = bytearray()
+        self._generation = 0
+        """Incremented whenever the buffer is emptied."""
 
     @property
     def settings(self) -> tuple[int, float | None, int | None]:
@@ -33,32 +33,32 @@ class BufferedSink:
 
     def write(self, line: str) -> None:
         data = line.encode("latin-1", "replace")
-        if len(self._gathered) + len(data) > self.size:
+        if len(self._buffer) + len(data) > self.size:
             self.flush()
         if len(data) > self.size:
-            self._put(data)
+            self._write_bytes(data)
             return
-        if not self._gathered and self._flush_after is not None:
-            trio.lowlevel.spawn_system_task(self._flush_later, self._flush_after, self._round)
-        self._gathered += data
+        if not self._buffer and self._flush_after is not None:
+            trio.lowlevel.spawn_system_task(self._flush_later, self._flush_after, self._generation)
+        self._buffer += data
 
     def flush(self) -> None:
-        """Write what is there."""
-        self._round += 1
-        if self._gathered:
-            data = bytes(self._gathered)
-            self._gathered.clear()
-            self._put(data)
+        """Write the buffered lines."""
+        self._generation += 1
+        if self._buffer:
+            data = bytes(self._buffer)
+            self._buffer.clear()
+            self._write_bytes(data)
 
     def close(self) -> None:
-        """The file is somebody else's."""
+        """Flush; the file belongs to `Sinks`."""
 
-    def _put(self, data: bytes) -> None:
+    def _write_bytes(self, data: bytes) -> None:
         if self._level is not None:
             data = gzip.compress(data, self._level, mtime=0)
-        self.file.put(data)
+        self.file.write_bytes(data)
 
     async def _flush_later(self, seconds: float, turn: int) -> None:
         await trio.sleep(seconds)
-        if turn == self._round:
+        if turn == self._generation:
             self.flush()

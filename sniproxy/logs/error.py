@@ -1,4 +1,4 @@
-"""The error log: nginx's line, its level, and the context that a connection adds to it."""
+"""The error log: nginx's line format, levels, and the context that a connection adds."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from ..message import Failure, Header, Level, first_header
 from ..observer import Observer
 from .sinks import Sink, StderrSink
 
-MAX_LINE = 2048
-"""Bytes of a whole line with its LF (NGX_MAX_ERROR_STR)."""
+MAX_ERROR_LINE = 2048
+"""Maximum length of a line in bytes, including the line feed (NGX_MAX_ERROR_STR)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A sink and the least severe level that it takes."""
+class LogTarget:
+    """A sink and the least severe level that is written to it."""
 
     sink: Sink
     level: Level
 
     def write(self, level: Level, line: str) -> None:
-        """Write a line of `level`, which this target takes."""
+        """Write a line; `level` is known to be enabled."""
         self.sink.write(line)
 
 
 class ErrorLog:
-    """The targets of one level's `error_log` directives."""
+    """The targets of the `error_log` directives of one configuration level."""
 
     __slots__ = ("is_on_stderr", "level", "observer", "targets")
 
-    def __init__(self, targets: Sequence[Target], observer: Observer | None = None) -> None:
+    def __init__(self, targets: Sequence[LogTarget], observer: Observer | None = None) -> None:
         self.targets = tuple(targets)
         self.observer = observer
         levels = [target.level for target in targets]
@@ -44,7 +44,7 @@ class ErrorLog:
         self.is_on_stderr = any(isinstance(target.sink, StderrSink) for target in targets)
 
     def write(self, level: Level, text: str, connection: int | None = None) -> None:
-        """Write `text`, which has its context already, as one line."""
+        """Write one line; `text` already contains its context."""
         if level <= self.level:
             self.write_line(level, error_line(level, text, connection), connection)
 
@@ -58,18 +58,18 @@ class ErrorLog:
 
 
 def error_line(level: Level, text: str, connection: int | None = None) -> str:
-    """`2024/07/15 17:14:08 [error] 245105#0: *1 TEXT` with its line feed, cut as nginx cuts it."""
+    """Format `2024/07/15 17:14:08 [error] 245105#0: *1 TEXT`, truncated as in nginx."""
     now = time.strftime("%Y/%m/%d %H:%M:%S")
     number = "" if connection is None else f"*{connection} "
     line = f"{now} [{level.word}] {os.getpid()}#{threading.get_native_id()}: {number}{text}"
-    return line[: MAX_LINE - 1] + "\n"
+    return line[: MAX_ERROR_LINE - 1] + "\n"
 
 
 class ConnectionLog:
-    """What the lines of one client connection say beside their message.
+    """The log of a client connection: adds context to each message (`ngx_log_t` and its handler).
 
-    nginx's `ngx_log_t` with its handler: the phases set `action`, the walk sets the rest as it
-    learns it, and a line prints what is known by then.
+    `action` and the other attributes are updated as the request is processed; a line shows what is
+    known at that time.
     """
 
     __slots__ = (
@@ -90,10 +90,10 @@ class ConnectionLog:
         self.number = number
         self.client = client
         self.listening = listening
-        """The address listened on; lines show it until a request has come."""
+        """The address listened on, shown until there is a request."""
         self.action = ""
         self.server_name: str | None = None
-        """The first name of the server chosen, once there is a request."""
+        """The first name of the virtual server; None before there is a request."""
         self.request_line = ""
         self.headers: Sequence[Header] = ()
         self.subrequest = ""
@@ -101,8 +101,8 @@ class ConnectionLog:
         self.upstream: tuple[str, str, str] | None = None
         """Scheme, peer and URI of the request to an upstream: a line makes a URL of them."""
 
-    def of_subrequest(self, uri: str) -> ConnectionLog:
-        """The log of a request inside this one, for another path."""
+    def for_subrequest(self, uri: str) -> ConnectionLog:
+        """The log of a subrequest."""
         log = ConnectionLog(self.error_log, self.number, self.client, self.listening)
         log.action = self.action
         log.server_name = self.server_name
@@ -112,7 +112,7 @@ class ConnectionLog:
         return log
 
     def next_request(self) -> None:
-        """Forget the last request, on a connection that is kept."""
+        """Reset the request's context, on a keep-alive connection."""
         self.server_name = None
         self.request_line = ""
         self.headers = ()
@@ -120,23 +120,23 @@ class ConnectionLog:
 
     def write(self, level: Level, message: str) -> None:
         if level <= self.error_log.level:
-            self.error_log.write(level, message + self.suffix(), self.number)
+            self.error_log.write(level, message + self.context(), self.number)
 
-    def write_bare(self, level: Level, message: str) -> None:
-        """Write a line that has the connection's number and nothing else of the context."""
+    def write_no_context(self, level: Level, message: str) -> None:
+        """Write a line with the connection number but no other context."""
         self.error_log.write(level, message, self.number)
 
-    def failure(self, failure: Failure) -> None:
+    def write_failure(self, failure: Failure) -> None:
         self.write(failure.level, failure.message)
 
     def told(self, failure: Failure) -> str:
         """Write the line of a failure, and return it whether a log takes it or not."""
-        line = error_line(failure.level, failure.message + self.suffix(), self.number)
+        line = error_line(failure.level, failure.message + self.context(), self.number)
         self.error_log.write_line(failure.level, line, self.number)
         return line.removesuffix("\n")
 
-    def suffix(self) -> str:
-        """` while ACTION, client: …, server: …, request: "…", …`."""
+    def context(self) -> str:
+        """The context: ` while ACTION, client: …, server: …, request: "…", …`."""
         parts = [f" while {self.action}" if self.action else "", f", client: {self.client}"]
         if self.server_name is None:
             parts.append(f", server: {self.listening}")

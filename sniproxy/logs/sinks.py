@@ -1,4 +1,4 @@
-"""Where lines end up: files opened for appending, and standard error."""
+"""Destinations of log lines: files opened for appending, and standard error."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..message import ConfigError
 
 
 class Sink(Protocol):
-    """Takes whole lines."""
+    """Accepts complete lines."""
 
     def write(self, line: str) -> None: ...
 
 
 class FileSink:
-    """A file opened for appending; every line is one write."""
+    """A file opened for appending; every line is written by one system call."""
 
     def __init__(self, path: str, mode: int = 0o644) -> None:
         self.path = path
@@ -32,22 +32,22 @@ class FileSink:
             raise ConfigError(f'open() "{self.path}" failed', errno=error.errno) from None
 
     def write(self, line: str) -> None:
-        self.put(line.encode("latin-1", "replace"))
+        self.write_bytes(line.encode("latin-1", "replace"))
 
-    def put(self, data: bytes) -> None:
-        """Write bytes as they are."""
-        # nginx too drops a line that does not fit on the disk.
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes unchanged."""
+        # nginx ignores errors too, such as a full disk.
         with contextlib.suppress(OSError):
             os.write(self._descriptor, data)
 
     def reopen(self) -> None:
-        """Open the path again, for a log that was moved away (`USR1`)."""
+        """Open the path again after the log file was renamed (SIGUSR1)."""
         fresh = self._open()
         os.dup2(fresh, self._descriptor, inheritable=False)
         os.close(fresh)
 
-    def receive(self, descriptor: int) -> None:
-        """Let the file have what is written to `descriptor`."""
+    def redirect_fd(self, descriptor: int) -> None:
+        """Redirect `descriptor` to the file."""
         os.dup2(self._descriptor, descriptor)
 
     def close(self) -> None:
@@ -55,10 +55,10 @@ class FileSink:
 
 
 class StderrSink:
-    """Standard error, as it is when the line is written."""
+    """Standard error, looked up whenever a line is written."""
 
     def write(self, line: str) -> None:
-        # The text layer would write a line in pieces between those of other processes.
+        # The text layer could split a line, interleaving it with those of other processes.
         try:
             sys.stderr.buffer.write(line.encode("latin-1", "replace"))
             sys.stderr.buffer.flush()
@@ -68,20 +68,20 @@ class StderrSink:
             sys.stderr.write(line)
 
 
-class Held(Protocol):
-    """What lies between lines and a file, or leads elsewhere."""
+class Flushable(Protocol):
+    """A sink that buffers lines or holds a socket."""
 
     def flush(self) -> None:
-        """Write what is kept back."""
+        """Write buffered lines."""
         ...
 
     def close(self) -> None:
-        """Be done with it."""
+        """Release resources."""
         ...
 
 
 class Sinks:
-    """Every sink of one running configuration, one a path."""
+    """All sinks of a running configuration, one per path."""
 
     silent = False
     """Whether nothing is written, to no log of any kind."""
@@ -89,11 +89,11 @@ class Sinks:
     def __init__(self) -> None:
         self.stderr: Sink = StderrSink()
         self._files: dict[str, FileSink] = {}
-        self.held: list[Held] = []
-        """What is to be flushed before files are opened again or closed."""
+        self.flushables: list[Flushable] = []
+        """Sinks to flush before files are reopened or closed."""
 
     def file(self, path: str, mode: int = 0o644) -> FileSink:
-        """The sink of an absolute path; raises `ConfigError` in nginx's words."""
+        """The sink for an absolute path. Raises `ConfigError` if it cannot be opened."""
         if path not in self._files:
             self._files[path] = FileSink(path, mode)
         return self._files[path]
@@ -104,22 +104,22 @@ class Sinks:
             sink.reopen()
 
     def flush(self) -> None:
-        """Write what is kept back."""
-        for held in self.held:
+        """Write all buffered lines."""
+        for held in self.flushables:
             held.flush()
 
     def close(self) -> None:
         self.flush()
-        for held in self.held:
+        for held in self.flushables:
             held.close()
-        self.held.clear()
+        self.flushables.clear()
         for sink in self._files.values():
             sink.close()
         self._files.clear()
 
 
-class SilentSinks(Sinks):
-    """All that is written goes nowhere, and no file is opened."""
+class NullSinks(Sinks):
+    """Discards everything; opens no files."""
 
     silent = True
 

@@ -1,4 +1,4 @@
-"""Lines as datagrams to a syslog server, as nginx writes them (RFC 3164)."""
+"""Send log lines to a syslog server as datagrams, in nginx's format (RFC 3164)."""
 
 from __future__ import annotations
 
@@ -9,33 +9,30 @@ from dataclasses import dataclass
 
 from ..config.directives.log import FACILITIES
 from ..message import Level
-from .error import Target
-
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+from .error import LogTarget
 
 
 @dataclass(frozen=True, slots=True)
 class SyslogServer:
-    """Where datagrams go, and what stands before each line."""
+    """A syslog server and the fields of the header before each line."""
 
     family: int
     address: str | tuple[str, int]
     facility: str = "local7"
     tag: str = "nginx"
     hostname: str | None = None
-    """None leaves it out."""
+    """None omits it."""
 
     def header(self, level: Level, now: float) -> str:
-        """`<190>Nov 14 22:13:20 host nginx: `; `now` is POSIX time."""
+        """Format `<190>Nov 14 22:13:20 host nginx: `; `now` is POSIX time."""
         priority = FACILITIES.index(self.facility) * 8 + level - 1
-        local = time.localtime(now)
-        stamp = f"{MONTHS[local.tm_mon - 1]} {local.tm_mday:2} {time.strftime('%H:%M:%S', local)}"
+        stamp = time.asctime(time.localtime(now))[4:19]  # asctime ignores the locale
         host = "" if self.hostname is None else f"{self.hostname} "
         return f"<{priority}>{stamp} {host}{self.tag}: "
 
 
 class SyslogSink:
-    """Takes whole lines of one level; what does not get through is lost."""
+    """Sends lines with a fixed level; lines that cannot be sent are dropped."""
 
     def __init__(self, server: SyslogServer, level: Level = Level.INFO) -> None:
         self.server = server
@@ -46,7 +43,7 @@ class SyslogSink:
         self.send(line, self.level)
 
     def send(self, line: str, level: Level) -> None:
-        """Send a line at `level`."""
+        """Send a line with `level`."""
         text = self.server.header(level, time.time()) + line.removesuffix("\n")
         try:
             if self._socket is None:
@@ -58,7 +55,7 @@ class SyslogSink:
             self.close()
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Nothing is buffered."""
 
     def close(self) -> None:
         if self._socket is not None:
@@ -68,8 +65,8 @@ class SyslogSink:
 
 
 @dataclass(frozen=True, slots=True)
-class SyslogTarget(Target):
-    """A syslog server as a target of `error_log`: each line goes at its own level."""
+class SyslogTarget(LogTarget):
+    """A syslog server as `error_log` target: each line has its own level."""
 
     def write(self, level: Level, line: str) -> None:
         assert isinstance(self.sink, SyslogSink)

@@ -17,7 +17,7 @@ from ..message import ConfigError, Request
 from ..running import ServerTLS
 from ..script import Template
 from ..tls import openssl
-from ..tls.certificate_contexts import NO_CACHE, CertificateContexts
+from ..tls.certificate_cache import NO_CACHE, CertificateCache
 from ..tls.certificates import CertificateSource
 from ..tls.contexts import server_context
 from ..variables import lookup
@@ -82,8 +82,8 @@ class ClientContexts:
             context = server_context(certificates=sources, **settings)
             return ServerTLS(context, lambda connection: context)
         base = server_context(**settings)
-        openssl.refuse_certificate(base)
-        contexts = CertificateContexts(
+        openssl.set_no_certificate(base)
+        contexts = CertificateCache(
             lambda *sources: server_context(certificates=sources, by_variables=base, **settings),
             ssl.ssl_certificate_cache or NO_CACHE,
         )
@@ -95,7 +95,7 @@ class ClientContexts:
         server: Server,
         pairs: list[tuple[Template, Template]],
         passphrases: tuple[str, ...],
-        contexts: CertificateContexts,
+        contexts: CertificateCache,
     ) -> Callable[[Connection], SSL.Context]:
         def named(connection: Connection) -> SSL.Context:
             facts = Facts(connection, _NO_REQUEST, server, server.outside, "", "", "")

@@ -6,10 +6,10 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from ..config.directives import log as directives
-from ..config.directives.log import AccessLog, LogFormat
+from ..config.directives.log import AccessLogDirective, LogFormat
 from ..logs.access import AccessFormat
 from ..logs.buffered import BufferedSink
-from ..logs.error import ErrorLog, Target
+from ..logs.error import ErrorLog, LogTarget
 from ..logs.sinks import Sink, Sinks
 from ..logs.syslog import SyslogServer, SyslogSink, SyslogTarget
 from ..observer import Observer
@@ -28,7 +28,7 @@ class Logs:
         sinks: Sinks,
         paths: Paths,
         formats: Mapping[str, LogFormat],
-        default: Sequence[directives.ErrorLog],
+        default: Sequence[directives.ErrorLogDirective],
         observer: Observer | None = None,
         *,
         default_access_log: bool = True,
@@ -40,9 +40,9 @@ class Logs:
         self._observer = observer
         self._default_access_log = default_access_log
         self._buffers: dict[str, BufferedSink] = {}
-        self._made: dict[tuple[directives.ErrorLog, ...], ErrorLog] = {}
+        self._made: dict[tuple[directives.ErrorLogDirective, ...], ErrorLog] = {}
 
-    def error_log(self, said: Sequence[directives.ErrorLog]) -> ErrorLog:
+    def error_log(self, said: Sequence[directives.ErrorLogDirective]) -> ErrorLog:
         """The log of a level; one that says nothing has the default."""
         wanted = () if self.sinks.silent else tuple(said) or self._default
         if wanted not in self._made:
@@ -50,20 +50,20 @@ class Logs:
             self._made[wanted] = ErrorLog(targets, self._observer)
         return self._made[wanted]
 
-    def _target(self, log: directives.ErrorLog) -> Target:
+    def _target(self, log: directives.ErrorLogDirective) -> LogTarget:
         if log.syslog is not None:
             return SyslogTarget(self._syslog(log.syslog), log.level)
-        return Target(self._sink(log.target), log.level)
+        return LogTarget(self._sink(log.target), log.level)
 
     def access_logs(
-        self, said: Sequence[AccessLog | None]
+        self, said: Sequence[AccessLogDirective | None]
     ) -> tuple[AccessTarget | NamedAccessTarget, ...]:
         """The access logs of a location; `off` (None) beats all."""
         if None in said or (said is DEFAULT_ACCESS_LOG and not self._default_access_log):
             return ()
         return tuple([self._access(log) for log in said if log is not None])
 
-    def _access(self, log: AccessLog) -> AccessTarget | NamedAccessTarget:
+    def _access(self, log: AccessLogDirective) -> AccessTarget | NamedAccessTarget:
         format_ = self._formats[log.format]
         template, escape = format_.template, format_.escape
         if self.sinks.silent:
@@ -80,13 +80,13 @@ class Logs:
             sink = self._sink(log.file.source)
         return AccessTarget(sink, AccessFormat(template, escape), log.condition)
 
-    def _buffered(self, log: AccessLog, size: int) -> BufferedSink:
+    def _buffered(self, log: AccessLogDirective, size: int) -> BufferedSink:
         """All lines of a file go through one buffer; raises `ConfigError`."""
         path = self._paths.in_prefix(log.file.source)
         buffered = BufferedSink(self.sinks.file(path), size, log.flush, log.gzip)
         known = self._buffers.setdefault(path, buffered)
         if known is buffered:
-            self.sinks.held.append(buffered)
+            self.sinks.flushables.append(buffered)
         if known.settings != buffered.settings:
             raise log.place.error(
                 f'access_log "{log.file.source}" already defined with conflicting parameters'
@@ -110,7 +110,7 @@ class Logs:
         sink = SyslogSink(
             SyslogServer(family, found, said.facility, said.tag, hostname), said.severity
         )
-        self.sinks.held.append(sink)
+        self.sinks.flushables.append(sink)
         return sink
 
     def _sink(self, target: str) -> Sink:

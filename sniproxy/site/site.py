@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..config.directives.log import ErrorLog as ErrorLogSaid
+from ..config.directives.log import ErrorLogDirective
 from ..config.model import NOWHERE, Config, Http, Location, Server
 from ..handlers.access import access_phase
 from ..handlers.handler import Handler
@@ -21,7 +21,7 @@ from ..message import ConfigError, Level
 from ..observer import Observer
 from ..routing import Locations
 from ..running import Running, RunningLocation, RunningServer, ServerTLS
-from ..tls.dialects import dialect_called
+from ..tls.dialects import find_dialect
 from ..tls.errors import Dialect
 from ..upstream.dynamic import DynamicUpstream
 from ..upstream.pool import IdleMonitor
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _OF_THE_HELLO = frozenset({"ssl_ciphers", "ssl_curves", "ssl_sigalgs"})
 """Variables for which the hello is kept."""
-STDERR = (ErrorLogSaid("stderr", Level.ERROR),)
+STDERR = (ErrorLogDirective("stderr", Level.ERROR),)
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ def build_site(
     config: Config,
     paths: Paths,
     *,
-    default_error_log: Sequence[ErrorLogSaid] = STDERR,
+    default_error_log: Sequence[ErrorLogDirective] = STDERR,
     observer: Observer | None = None,
     default_access_log: bool = True,
     state: str | None = None,
@@ -103,7 +103,7 @@ def prepare(config: Config, paths: Paths, *, state: str | None = None) -> Prepar
     bound = tuple(bindings(servers))
     number = itertools.count(1).__next__
     idle_monitor = IdleMonitor()
-    dialect = dialect_called(config.main.ssl_error_dialect)
+    dialect = find_dialect(config.main.ssl_error_dialect)
     maker = _Maker(Upstreams(groups, number, idle_monitor), TLSContexts(paths, state, dialect))
     end = config.http.end if config.http is not None else NOWHERE
     clients = ClientContexts(maker.tls, end)
@@ -148,7 +148,7 @@ class Prepared:
     def open(
         self,
         *,
-        default_error_log: Sequence[ErrorLogSaid] = STDERR,
+        default_error_log: Sequence[ErrorLogDirective] = STDERR,
         observer: Observer | None = None,
         default_access_log: bool = True,
         sinks: Sinks | None = None,

@@ -10,7 +10,7 @@ from OpenSSL import SSL
 from ..config.directives.proxy import Proxy
 from ..config.directives.tls import PasswordFile
 from ..logs.sinks import FileSink, Sinks
-from ..tls.certificate_contexts import NO_CACHE, CertificateContexts
+from ..tls.certificate_cache import NO_CACHE, CertificateCache
 from ..tls.certificates import NO_FILE, CertificateSource, read_password_file
 from ..tls.contexts import upstream_context
 from ..tls.errors import NATIVE, Dialect
@@ -77,7 +77,7 @@ class TLSContexts:
             return self._upstream_context({**settings, "certificate": source}), None
         base = self._upstream_context(settings)
 
-        contexts = CertificateContexts(
+        contexts = CertificateCache(
             lambda source: upstream_context(**settings, certificate=source, trust_of=base),
             proxy.proxy_ssl_certificate_cache or NO_CACHE,
         )

@@ -1,9 +1,8 @@
-"""TLS on a non-blocking socket, with OpenSSL's errors told in nginx's words.
+"""TLS on non-blocking sockets, with OpenSSL's errors reported in nginx's words.
 
-The nginx concept is `ngx_event_openssl`: contexts made from directives at start, connections
-that handshake, read and write until the library wants the socket, and one place that turns
-the error queue into a log text and a level. The rule inside: `openssl/` alone touches the
-C library; `stream.py` alone touches sockets; a failure leaves this room as a `Failure`, and
-nothing else does. Verification never fails a handshake: its result is a fact to be asked for
-afterwards. What may not live here: HTTP, the choice of a virtual server, retries.
+Corresponds to nginx's `ngx_event_openssl`: contexts built from directives at start, connections
+that perform handshakes, read and write, and one place that translates the error queue to a log
+message and level. Only `openssl/` calls the C library; only `stream.py` uses sockets. Failures
+are reported as `Failure`. Certificate verification never fails a handshake: its result is
+checked afterwards. HTTP, virtual server selection and retries belong elsewhere.
 """

@@ -1,8 +1,7 @@
-"""Certificates, keys and lists of revoked ones, loaded as nginx loads them, with its words.
+"""Load certificates, keys and revocation lists as nginx does, with nginx's error messages.
 
-A value is a path, or `data:` and the PEM itself. Errors are ConfigError without a place: nginx
-names no line for a file that does not load. Source: nginx's ngx_ssl_certificate and its
-object cache.
+A value is a path, or `data:` followed by PEM. Errors are `ConfigError` without file and line,
+as in nginx. Source: nginx's ngx_ssl_certificate and its object cache.
 """
 
 from __future__ import annotations
@@ -33,24 +32,24 @@ KeyObject = (
 
 DATA = "data:"
 NO_FILE = (DATA, "engine:", "store:")
-"""What a value begins with that is no path; only `data:` can be loaded."""
+"""Prefixes of values that are not paths; only `data:` is supported."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateSource:
-    """One pair of `ssl_certificate` and `ssl_certificate_key`."""
+    """A certificate and key, as in `ssl_certificate` and `ssl_certificate_key`."""
 
     certificate: str
-    """Absolute path, or `data:` and PEM: the certificate, then its chain."""
+    """Absolute path, or `data:` and PEM: the certificate followed by its chain."""
     key: str
-    """The same for the key; "" if none is given, which is an error."""
+    """Path or data of the key; "" if missing, which is an error."""
     passphrases: tuple[str, ...] = ()
-    """What `ssl_password_file` holds (see `read_password_file`)."""
+    """The lines of `ssl_password_file` (see `read_password_file`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedCertificate:
-    """A certificate, its key and its chain as objects of `cryptography`."""
+    """A certificate, its key and its chain as `cryptography` objects."""
 
     certificate: x509.Certificate
     key: KeyObject
@@ -59,16 +58,16 @@ class LoadedCertificate:
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """Reads PEM in the words of `dialect`."""
+    """Loads PEM files; error messages are in `dialect`."""
 
     dialect: Dialect = NATIVE
     owner: str = "SSL_CTX"
-    """What nginx puts a certificate into: `SSL`, a connection, where variables name it."""
+    """Object that holds the certificate, for messages: `SSL` if its name has variables."""
 
     def use(self, context: SSL.Context, source: CertificateSource | LoadedCertificate) -> bytes:
-        """Puts certificate, chain and key into `context`; returns the certificate as DER.
+        """Set certificate, chain and key on `context`; returns the certificate in DER.
 
-        Several certificates of different key types can share a context.
+        A context can have one certificate per key type.
         """
         if isinstance(source, LoadedCertificate):
             return _use_loaded(context, source)
@@ -83,17 +82,17 @@ class Loader:
         return openssl.x509_der(chain[0])
 
     def authorities(self, value: str) -> list[X509]:
-        """The certificates of a bundle (`ssl_trusted_certificate` and its kin)."""
+        """The certificates of a bundle such as `ssl_trusted_certificate`."""
         return self._certificates(value, one_is_enough=False)
 
     def revocation_lists(self, value: str) -> list[bytes]:
-        """The lists of `ssl_crl` as DER."""
+        """The revocation lists of `ssl_crl` in DER."""
         what = f'cannot load CRL "{value}": '
         text = self._read(value, what)
         blocks = _CRL.findall(text)
         if not blocks:
-            # Nothing there for the binding to read either: its error is the one nginx has.
-            Pem.of(b"\n").certificate()
+            # There is no PEM in it, so reading a certificate produces the error that nginx gets.
+            Pem.from_bytes(b"\n").certificate()
             expecting = {NO_START_LINE: "Expecting: X509 CRL"}
             raise self._error(f"{what}PEM_read_bio_X509_CRL() failed", expecting)
         try:
@@ -102,7 +101,7 @@ class Loader:
             raise ConfigError(f"{what}PEM_read_bio_X509_CRL() failed ({error})") from error
 
     def dh_parameters(self, path: str) -> DHParameters:
-        """Those of `ssl_dhparam`."""
+        """The parameters of `ssl_dhparam`."""
         parameters = self._file(path, f'BIO_new_file("{path}") failed', "r").dh_parameters()
         if parameters is None:
             expecting = {NO_START_LINE: "Expecting: DH PARAMETERS"}
@@ -110,7 +109,7 @@ class Loader:
         return parameters
 
     def ocsp_response(self, path: str) -> bytes:
-        """What `ssl_stapling_file` holds, as DER."""
+        """The content of `ssl_stapling_file` in DER."""
         self._file(path, f'BIO_new_file("{path}") failed', "rb")
         response = Path(path).read_bytes()
         try:
@@ -147,7 +146,7 @@ class Loader:
 
     def _open(self, value: str, what: str) -> Pem:
         if value.startswith(DATA):
-            return Pem.of(value[len(DATA) :].encode("latin-1"))
+            return Pem.from_bytes(value[len(DATA) :].encode("latin-1"))
         return self._file(value, f"{what}BIO_new_file() failed", "r")
 
     def _file(self, path: str, failed: str, mode: str) -> Pem:
@@ -180,7 +179,7 @@ def _use_chain(context: SSL.Context, value: str, chain: Sequence[X509]) -> bool:
         return True
     if not value.startswith(DATA):
         return openssl.use_chain_file(context, value.encode("latin-1"))
-    # The binding gives a chain to one certificate of several by way of a file only.
+    # The binding can set the chain of one certificate among several only from a file.
     with NamedTemporaryFile(suffix=".pem") as file:
         file.write(value[len(DATA) :].encode("latin-1"))
         file.flush()
@@ -198,18 +197,18 @@ def _use_loaded(context: SSL.Context, source: LoadedCertificate) -> bytes:
 def read_password_file(
     path: str, file: str | None = None, line: int | None = None
 ) -> tuple[str, ...]:
-    """The passphrases of `ssl_password_file`, one a line, empty lines left out.
+    """The non-empty lines of a `ssl_password_file`.
 
-    `file` and `line` are the directive's place, which nginx names here.
+    `file` and `line` locate the directive, for error messages.
     """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise ConfigError(f'open() "{path}" failed', file, line, error.errno) from None
     lines = [text.removesuffix(b"\r") for text in content.split(b"\n")]
-    if any(len(text) >= LONGEST_PASSPHRASE for text in lines):
+    if any(len(text) >= MAX_PASSPHRASE for text in lines):
         raise ConfigError(f'too long line in "{path}"', file, line)
     return tuple(text.decode("latin-1") for text in lines if text) or ("",)
 
 
-LONGEST_PASSPHRASE = 4096
+MAX_PASSPHRASE = 4096

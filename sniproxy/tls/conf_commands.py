@@ -1,7 +1,7 @@
-"""`proxy_ssl_conf_command` and `ssl_conf_command`: OpenSSL's own configuration language.
+"""`proxy_ssl_conf_command` and `ssl_conf_command`: OpenSSL configuration commands.
 
-nginx hands the pairs to SSL_CONF_cmd, which the binding does not have; what a setter exists
-for is done here with the library's verdicts, and the rest of its commands is refused by name.
+nginx passes them to SSL_CONF_cmd, which the Python binding lacks. Commands with an equivalent
+function are executed here, with OpenSSL's error messages; others are rejected by name.
 Source: SSL_CONF_cmd(3), "supported configuration file commands".
 """
 
@@ -16,7 +16,7 @@ from . import openssl
 from .errors import NATIVE, Dialect, error_text
 
 Command = tuple[str, str]
-"""Name and value as they stand in the configuration."""
+"""Name and value as configured."""
 
 _BAD_VALUE = 0x0A000180
 _UNKNOWN_NAME = 0x0A000182
@@ -29,23 +29,23 @@ def apply(
     directive: str = "ssl_conf_command",
     dialect: Dialect = NATIVE,
 ) -> None:
-    """Carry out `commands` on `context`, in their order, after all other settings.
+    """Apply `commands` to `context` in order, after all other settings.
 
-    Raises ConfigError: `SSL_CONF_cmd("NAME", "VALUE") failed (SSL: …)` where OpenSSL refuses,
-    and words of ours, naming `directive`, for what the binding has no way to do.
+    Raises `ConfigError`: `SSL_CONF_cmd("NAME", "VALUE") failed (SSL: …)` if OpenSSL rejects a
+    command, or a message naming `directive` if the binding cannot execute it.
     """
     for name, value in commands:
         command = _COMMANDS.get(name.lower())
         failed = f'SSL_CONF_cmd("{name}", "{value}") failed'
         openssl.drain_error_queue()
         if command is None:
-            if name.lower() in _BEYOND:
+            if name.lower() in _UNSUPPORTED:
                 raise ConfigError(f'"{directive}" can not do "{name}" in sniproxy')
             unknown = [openssl.queued_error(_UNKNOWN_NAME)]
             raise ConfigError(error_text(failed, unknown, dialect, {_UNKNOWN_NAME: f"cmd={name}"}))
         try:
             done = command(context, value)
-        except _CanNotDo as error:
+        except _UnsupportedError as error:
             raise ConfigError(f'"{directive} {name}" can not do "{error}" in sniproxy') from None
         if not done:
             queue = [*openssl.drain_error_queue(), openssl.queued_error(_BAD_VALUE)]
@@ -53,8 +53,8 @@ def apply(
             raise ConfigError(error_text(failed, queue, dialect, data))
 
 
-class _CanNotDo(Exception):
-    """The library could, the binding can not; `str()` is what."""
+class _UnsupportedError(Exception):
+    """OpenSSL supports this but the binding does not; `str()` names it."""
 
 
 _VERSIONS = {
@@ -66,35 +66,35 @@ _VERSIONS = {
     "TLSv1.3": 0x0304,
 }
 _DATAGRAMS = ("DTLSv1", "DTLSv1.2")
-"""Accepted, and of no meaning to TLS."""
+"""Accepted by OpenSSL but irrelevant for TLS."""
 
 
-def _least_protocol(context: SSL.Context, value: str) -> bool:
-    # The library may have forgotten SSLv3; as a lower bound it is none then.
+def _min_protocol(context: SSL.Context, value: str) -> bool:
+    # OpenSSL may be built without SSLv3; as a lower bound it then means no bound.
     version = _VERSIONS.get("None" if value == "SSLv3" else value)
     if version is None:
         return value in _DATAGRAMS
-    return openssl.set_least_protocol(context, version)
+    return openssl.set_min_proto_version(context, version)
 
 
-def _most_protocol(context: SSL.Context, value: str) -> bool:
+def _max_protocol(context: SSL.Context, value: str) -> bool:
     version = _VERSIONS.get(value)
     if version is None:
         return value in _DATAGRAMS
-    return openssl.set_most_protocol(context, version)
+    return openssl.set_max_proto_version(context, version)
 
 
 def _text(setter: Callable[[SSL.Context, bytes], bool]) -> Callable[[SSL.Context, str], bool]:
     return lambda context, value: setter(context, value.encode("latin-1"))
 
 
-# Options by name: their bit (SSL_OP_*), and whether naming one clears it. The bits are part of
-# OpenSSL's ABI since 3.0; the binding names a part of them only.
+# Options by name: the bit (SSL_OP_*), and whether setting the option clears it. The bits are
+# part of OpenSSL's ABI since 3.0; the binding exports only some of them.
 _OPTIONS = {
     "sessionticket": (1 << 14, True),
     "emptyfragments": (1 << 11, True),
     "bugs": (1 << 31 | 1 << 11 | 1 << 6 | 1 << 4, False),
-    "compression": (0, True),  # no release in use has a compression left
+    "compression": (0, True),  # no supported release has compression
     "serverpreference": (1 << 22, False),
     "noresumptiononrenegotiation": (1 << 16, False),
     "dhsingle": (0, False),
@@ -111,7 +111,7 @@ _OPTIONS = {
     "antireplay": (1 << 24, True),
     "extendedmastersecret": (1 << 0, True),
     "canames": (1 << 9, True),
-    "ktls": (0, False),  # the kernel gets no keys: nothing that a peer could see
+    "ktls": (0, False),  # concerns kernel TLS only, which peers cannot observe
     "ktlstxzerocopysendfile": (0, False),
     "txcertificatecompression": (1 << 32, True),
     "rxcertificatecompression": (1 << 33, True),
@@ -122,23 +122,23 @@ _OPTIONS = {
 def _options(context: SSL.Context, value: str) -> bool:
     for word in value.split(","):
         name = word.strip(" \t\n\v\f\r")
-        wanted = not name.startswith("-")
+        enable = not name.startswith("-")
         found = _OPTIONS.get(name[name.startswith(("+", "-")) :].lower())
         if found is None:
             if name.lower().endswith("strictcertcheck"):
-                raise _CanNotDo(name)
+                raise _UnsupportedError(name)
             return False
         bits, cleared = found
-        if wanted is not cleared:
+        if enable is not cleared:
             openssl.set_options(context, bits)
         elif openssl.options(context) & bits:
-            raise _CanNotDo(name)
+            raise _UnsupportedError(name)
     return True
 
 
 _COMMANDS: dict[str, Callable[[SSL.Context, str], bool]] = {
-    "minprotocol": _least_protocol,
-    "maxprotocol": _most_protocol,
+    "minprotocol": _min_protocol,
+    "maxprotocol": _max_protocol,
     "cipherstring": _text(openssl.set_cipher_list),
     "ciphersuites": _text(openssl.set_ciphersuites),
     "groups": _text(openssl.set_groups),
@@ -147,7 +147,7 @@ _COMMANDS: dict[str, Callable[[SSL.Context, str], bool]] = {
     "options": _options,
 }
 
-_BEYOND = frozenset(
+_UNSUPPORTED = frozenset(
     (
         "clientsignaturealgorithms", "ecdhparameters", "protocol", "verifymode", "certificate",
         "privatekey", "serverinfofile", "chaincapath", "chaincafile", "chaincastore",
@@ -156,4 +156,4 @@ _BEYOND = frozenset(
         "recordpadding", "numtickets",
     )
 )  # fmt: skip
-"""OpenSSL's other commands."""
+"""Commands of OpenSSL that are not supported here."""

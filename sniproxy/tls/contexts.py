@@ -1,9 +1,9 @@
-"""Settings → OpenSSL contexts, one for a virtual server and one for a location's upstream side.
+"""Build OpenSSL contexts: one per virtual server, one per location for its upstream.
 
-What nginx sets on a context is set here, in its order, so that of several mistakes the same
-one is told. Verification is never a reason to fail a handshake: contexts that verify have a
-callback that goes on, and the result is asked for afterwards.
-Source: nginx's ngx_ssl_create and the merge functions of its http ssl and proxy modules.
+Settings are applied in nginx's order, so that the same one of several errors is reported.
+Verification never fails a handshake: contexts that verify have a callback that continues, and
+the result is checked afterwards. Source: nginx's ngx_ssl_create and the merge functions of its
+http ssl and proxy modules.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ PROTOCOLS = frozenset({"TLSv1.2", "TLSv1.3"})
 SERVER_CIPHERS = "HIGH:!aNULL:!MD5"
 UPSTREAM_CIPHERS = "DEFAULT"
 GROUPS = "X25519:P-256:X448:P-521:P-384"
-"""What the OpenSSL of a production nginx takes for `ssl_ecdh_curve auto`. OpenSSL 4 would put
-a post-quantum share first: another hello, of 1.5 kB, and more work."""
+"""`ssl_ecdh_curve auto` as in OpenSSL 3.0, used by production nginx. OpenSSL 4 would offer a
+post-quantum group first, which enlarges the ClientHello to 1.5 kB.
+"""
 SESSION_TIMEOUT = 300.0
 
 _REFUSED_PROTOCOL = {
@@ -40,8 +41,9 @@ _REFUSED_PROTOCOL = {
 }
 
 VERIFY_CLIENT = SSL.VERIFY_PEER
-"""What every `ssl_verify_client` but `off` means to the library: the certificate is asked for,
-nothing more; whether one was needed is judged when the request is there."""
+"""Used for all values of `ssl_verify_client` but `off`: request a certificate only. Whether one
+is required is checked when the request arrives.
+"""
 
 
 def server_context(
@@ -65,55 +67,54 @@ def server_context(
     by_variables: SSL.Context | None = None,
     dialect: Dialect = NATIVE,
 ) -> SSL.Context:
-    """The context of a virtual server; paths are absolute, "" stands for a directive not given.
+    """Create the context of a virtual server; paths are absolute, "" means not set.
 
-    Without `certificates` it is one for `ssl_reject_handshake`.
-    `verify_client` is the argument of `ssl_verify_client`; `session_cache` is `none`, `off` or
-    `builtin`. `by_variables` is the context without a certificate of a server whose
-    certificates are named by variables, for one that has them: it trusts the same.
-    Raises ConfigError in nginx's words.
+    Without `certificates` the context is for `ssl_reject_handshake`. `verify_client` is the
+    argument of `ssl_verify_client`; `session_cache` is `none`, `off` or `builtin`. `by_variables`
+    is the server's context without a certificate, if certificate names have variables; its trust
+    store is shared. Raises `ConfigError` with nginx's messages.
     """
     for source in certificates:
         if isinstance(source, CertificateSource) and not source.key:
             raise _no_key("ssl_certificate_key", source)
     loader = Loader(dialect) if by_variables is None else Loader(dialect, owner="SSL")
     context = _context(protocols)
-    openssl.call_on_server_name(context)
-    openssl.select_http(context)
+    openssl.enable_servername_callback(context)
+    openssl.set_alpn_http1(context)
     _set_ciphers(context, ciphers, dialect)
     if prefer_server_ciphers:
         context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
-    own = [loader.use(context, source) for source in certificates]
+    certificates_der = [loader.use(context, source) for source in certificates]
     subjects: dict[bytes, None] = {}
     if verify_client != "off":
         if verify_client != "optional_no_ca" and not (client_certificate or trusted_certificate):
             raise ConfigError(
                 "no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client"
             )
-        openssl.verify_and_go_on(context, VERIFY_CLIENT, verify_depth)
+        openssl.set_verify_record_only(context, VERIFY_CLIENT, verify_depth)
         for authority in loader.authorities(client_certificate) if client_certificate else ():
-            openssl.trust(context, authority)
+            openssl.add_trusted(context, authority)
             subject = _subject(openssl.x509_der(authority))
             if subject not in subjects:
-                openssl.ask_for_client_of(context, authority)
+                openssl.add_client_ca(context, authority)
                 subjects[subject] = None
-    openssl.verify_and_go_on(context, None, verify_depth)
+    openssl.set_verify_record_only(context, None, verify_depth)
     if by_variables is None:
         _trust(context, trusted_certificate, loader)
-        _revoke(context, crl, loader)
+        _add_revocation_lists(context, crl, loader)
     else:
-        openssl.share_trust(context, by_variables)
+        openssl.share_cert_store(context, by_variables)
     if dhparam and not openssl.set_dh_parameters(context, loader.dh_parameters(dhparam)):
         text = f'SSL_CTX_set_tmp_dh("{dhparam}") failed'
         raise ConfigError(error_text(text, openssl.drain_error_queue(), dialect))
     _set_groups(context, groups, dialect)
     context.set_timeout(int(session_timeout))
-    context.set_session_id(_session_id_context(own, subjects))
+    context.set_session_id(_session_id_context(certificates_der, subjects))
     context.set_session_cache_mode(_SESSION_CACHE[session_cache])
     if not session_tickets:
         context.set_options(SSL.OP_NO_TICKET)
-    if stapling_file and own:
-        openssl.staple(context, loader.ocsp_response(stapling_file))
+    if stapling_file and certificates_der:
+        openssl.set_ocsp_response(context, loader.ocsp_response(stapling_file))
     apply(context, conf_commands, directive="ssl_conf_command", dialect=dialect)
     return context
 
@@ -124,9 +125,9 @@ def context_for(
     chain: Sequence[x509.Certificate] = (),
     **settings: Any,
 ) -> SSL.Context:
-    """A server context for a certificate that is at hand (`ssl_certificate auto`).
+    """Create a server context for a certificate in memory (`ssl_certificate auto`).
 
-    `settings` are those of `server_context`.
+    `settings` are the keyword arguments of `server_context`.
     """
     loaded = LoadedCertificate(certificate, key, tuple(chain))
     return server_context(certificates=[loaded], **settings)
@@ -146,11 +147,10 @@ def upstream_context(
     trust_of: SSL.Context | None = None,
     dialect: Dialect = NATIVE,
 ) -> SSL.Context:
-    """The context for the upstreams of a location. Raises ConfigError in nginx's words.
+    """Create the context for a location's upstream. Raises `ConfigError` with nginx's messages.
 
-    `key_log` is given every line of the NSS key log format, without its end.
-    `trust_of` is the context of the location where variables name the certificate: they share
-    the authorities and revocation lists, which need not be read again.
+    `key_log` is called with each line of the NSS key log format, without line feed. `trust_of`
+    is the location's context if certificate names have variables; its trust store is shared.
     """
     loader = Loader(dialect, "SSL_CTX" if trust_of is None else "SSL")
     context = _context(protocols)
@@ -162,17 +162,17 @@ def upstream_context(
     if verify:
         if not trusted_certificate:
             raise ConfigError("no proxy_ssl_trusted_certificate for proxy_ssl_verify")
-        openssl.verify_and_go_on(context, None, verify_depth)
+        openssl.set_verify_record_only(context, None, verify_depth)
         if trust_of is not None:
-            openssl.share_trust(context, trust_of)
+            openssl.share_cert_store(context, trust_of)
         else:
             _trust(context, trusted_certificate, loader)
-            _revoke(context, crl, loader)
+            _add_revocation_lists(context, crl, loader)
     _set_groups(context, "auto", dialect)
     context.set_session_cache_mode(SSL.SESS_CACHE_CLIENT | SSL.SESS_CACHE_NO_INTERNAL)
     apply(context, conf_commands, directive="proxy_ssl_conf_command", dialect=dialect)
     if key_log is not None:
-        openssl.log_keys(context, key_log)
+        openssl.set_keylog_callback(context, key_log)
     return context
 
 
@@ -182,8 +182,8 @@ def _context(protocols: Iterable[str]) -> SSL.Context:
         context.set_options(_REFUSED_PROTOCOL[refused])
     context.set_min_proto_version(0)
     context.set_max_proto_version(SSL.TLS1_3_VERSION)
-    # Without the second a FIN inside a handshake reads as a TLS error, not as nginx's
-    # "peer closed connection".
+    # Without the latter, a FIN during a handshake would be reported as a TLS error instead of
+    # nginx's "peer closed connection".
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_IGNORE_UNEXPECTED_EOF)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS | openssl.MODE_NO_AUTO_CHAIN)
     return context
@@ -200,25 +200,25 @@ def _set_ciphers(context: SSL.Context, ciphers: str, dialect: Dialect) -> None:
 
 
 def _set_groups(context: SSL.Context, groups: str, dialect: Dialect) -> None:
-    wanted = GROUPS if groups == "auto" else groups
-    if not openssl.set_groups(context, wanted.encode("latin-1")):
+    group_list = GROUPS if groups == "auto" else groups
+    if not openssl.set_groups(context, group_list.encode("latin-1")):
         text = f'SSL_CTX_set1_curves_list("{groups}") failed'
         raise ConfigError(error_text(text, openssl.drain_error_queue(), dialect))
 
 
 def _trust(context: SSL.Context, bundle: str, loader: Loader) -> None:
     for authority in loader.authorities(bundle) if bundle else ():
-        openssl.trust(context, authority)
+        openssl.add_trusted(context, authority)
 
 
-def _revoke(context: SSL.Context, crl: str, loader: Loader) -> None:
+def _add_revocation_lists(context: SSL.Context, crl: str, loader: Loader) -> None:
     for revoked in loader.revocation_lists(crl) if crl else ():
         openssl.add_crl(context, revoked)
 
 
 _SESSION_CACHE = {
     "off": SSL.SESS_CACHE_OFF,
-    # Clients are told that sessions can be resumed, and then none is kept.
+    # nginx tells clients that sessions can be resumed but stores none.
     "none": (
         SSL.SESS_CACHE_SERVER | SSL.SESS_CACHE_NO_AUTO_CLEAR | SSL.SESS_CACHE_NO_INTERNAL_STORE
     ),
@@ -231,7 +231,7 @@ def _subject(der: bytes) -> bytes:
 
 
 def _session_id_context(certificates: Iterable[bytes], subjects: Iterable[bytes]) -> bytes:
-    """nginx's: a session is for servers with these certificates and client authorities only."""
+    """nginx's session id context: binds sessions to the server's certificates and client CAs."""
     digest = hashlib.sha1(b"HTTP", usedforsecurity=False)
     for der in (*certificates, *subjects):
         digest.update(hashlib.sha1(der, usedforsecurity=False).digest())

@@ -1,9 +1,9 @@
-"""OpenSSL's error queue, and errno, as nginx's log tells them, with nginx's level.
+"""Format OpenSSL's error queue and errno as in nginx's log, with nginx's log levels.
 
-`OPERATION failed (SSL: E1 E2 …)`, where every queued error, oldest first, is
-`error:CODE:LIBRARY:FUNCTION:REASON[:DATA]`. The words are the library's, so a log that is to
-read like another OpenSSL's passes another `Dialect` (see `dialects.py`). DATA has no way
-through the binding: for an alert it follows from the reason, for a file the caller knows it.
+The format is `OPERATION failed (SSL: E1 E2 …)`; every queued error, oldest first, is
+`error:CODE:LIBRARY:FUNCTION:REASON[:DATA]`. The strings are those of the linked OpenSSL unless
+another `Dialect` is given (see `dialects.py`). The binding gives no access to DATA: for alerts
+it follows from the reason, for files the caller provides it.
 Source: nginx's ngx_ssl_error, ngx_ssl_connection_error and ngx_connection_error.
 """
 
@@ -21,48 +21,50 @@ from . import openssl
 from .openssl import QueuedError
 
 ALERT = 1000
-"""SSL_AD_REASON_OFFSET: a reason of 1000 + n is the alert n, received."""
+"""SSL_AD_REASON_OFFSET: reason 1000 + n means that alert n was received."""
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """What was going on when errors were queued."""
+class ErrorContext:
+    """The circumstances under which errors were queued."""
 
     operation: str
-    """`SSL_do_handshake`: the function of the library that failed; "" where it is unknown."""
+    """The OpenSSL function that failed, such as `SSL_do_handshake`; "" if unknown."""
     side: Side | None = None
-    """None at the start, when files are loaded."""
+    """None while files are loaded at start."""
     header: bytes = b""
-    """The five bytes that the peer's first record began with, where the dialect needs them."""
+    """The first five bytes received from the peer, if the dialect needs them."""
     data: Mapping[int, str] = field(default_factory=dict)
-    """DATA by packed code."""
+    """Additional data by packed code."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One error as a release tells it."""
+class FormattedError:
+    """An error as a release prints it."""
 
     reason: int
-    """ERR_GET_REASON, which decides the level."""
+    """ERR_GET_REASON, which determines the level."""
     text: str
-    """`error:0A00010B:SSL routines::wrong version number`, with its DATA."""
+    """`error:0A00010B:SSL routines::wrong version number`, with additional data."""
 
 
 class Dialect(Protocol):
-    """The words of one OpenSSL release."""
+    """The error messages of an OpenSSL release."""
 
-    needs_header: bool
-    """Whether `tell` looks at `Where.header`."""
+    needs_record_header: bool
+    """Whether `format_errors` uses `ErrorContext.header`."""
 
-    def tell(self, queue: Sequence[QueuedError], where: Where) -> Sequence[Told]:
+    def format_errors(
+        self, queue: Sequence[QueuedError], where: ErrorContext
+    ) -> Sequence[FormattedError]:
         """The errors that the release would have queued, oldest first."""
 
     def verify(self, result: int) -> str:
-        """The text of an X509_V_ERR_* code."""
+        """The text for an X509_V_ERR_* code."""
 
 
 SYSTEM_ERROR = 0x80000000
-"""With errno in the low bits."""
+"""Flag of system errors; errno is in the low bits."""
 NO_START_LINE = 0x0480006C
 
 NO_DATA: Mapping[int, str] = MappingProxyType({})
@@ -73,11 +75,11 @@ USUAL_DATA: Mapping[int, str] = MappingProxyType(
         0x1400006B: "while reading strings",
     }
 )
-"""DATA that OpenSSL 3 and 4 always give to these errors where nginx meets them."""
+"""Additional data that OpenSSL 3 and 4 always print with these errors."""
 
 
 def with_data(text: str, code: int, *data: Mapping[int, str]) -> str:
-    """`text` with the DATA of `code` after it: of an alert, or of the first `data` that has it."""
+    """Append the additional data of `code`: of an alert, else the first found in `data`."""
     alert = (code & 0x7FFFFF) - ALERT
     if code >> 23 == openssl.LIB_SSL and 0 <= alert <= 255:
         return f"{text}:SSL alert number {alert}"
@@ -86,13 +88,15 @@ def with_data(text: str, code: int, *data: Mapping[int, str]) -> str:
 
 
 class _Native:
-    """The OpenSSL that is linked here."""
+    """The dialect of the linked OpenSSL."""
 
-    needs_header = False
+    needs_record_header = False
 
-    def tell(self, queue: Sequence[QueuedError], where: Where) -> Sequence[Told]:
+    def format_errors(
+        self, queue: Sequence[QueuedError], where: ErrorContext
+    ) -> Sequence[FormattedError]:
         return [
-            Told(
+            FormattedError(
                 error.reason_number,
                 with_data(
                     f"error:{error.code:08X}:{error.library}::{error.reason}",
@@ -117,11 +121,13 @@ def error_text(
     dialect: Dialect = NATIVE,
     data: Mapping[int, str] = NO_DATA,
 ) -> str:
-    """`operation` and what is queued: `BIO_new_file() failed (SSL: error:…:DATA)`.
+    """`operation` and the queued errors: `BIO_new_file() failed (SSL: error:…:DATA)`.
 
-    `operation` is the whole text before the bracket; `data` knows DATA for packed codes.
+    `operation` is the text before the parenthesis; `data` is additional data by packed code.
     """
-    return _text(operation, dialect.tell(queue, Where(_function(operation), data=data)))
+    return _text(
+        operation, dialect.format_errors(queue, ErrorContext(_function(operation), data=data))
+    )
 
 
 _FUNCTION = re.compile(r'(\w+)\((?:".*")?\) failed$', re.DOTALL)
@@ -132,8 +138,8 @@ def _function(operation: str) -> str:
     return found[1] if found else ""
 
 
-def _text(operation: str, told: Sequence[Told]) -> str:
-    return f"{operation} (SSL: {' '.join(error.text for error in told)})" if told else operation
+def _text(operation: str, errors: Sequence[FormattedError]) -> str:
+    return f"{operation} (SSL: {' '.join(error.text for error in errors)})" if errors else operation
 
 
 def openssl_failure(
@@ -146,32 +152,32 @@ def openssl_failure(
     dialect: Dialect = NATIVE,
     header: bytes = b"",
 ) -> Failure:
-    """The failure of a call on a connection: `operation` is `SSL_read() failed` or the like.
+    """The failure of an OpenSSL call; `operation` is `SSL_read() failed` or the like.
 
-    `ssl_error` is SSL_get_error's answer; `errno` counts only with SSL_ERROR_SYSCALL. `header`
-    is for a dialect that needs it.
+    `ssl_error` is the result of SSL_get_error; `errno` counts only with SSL_ERROR_SYSCALL.
+    `header` is for dialects that need it.
     """
     if ssl_error == openssl.SYSCALL:
-        # OpenSSL 4 queues the errno too: told once, as every nginx in use tells it.
+        # OpenSSL 4 queues errno too; print it once, like earlier releases.
         queue = [error for error in queue if error.code != SYSTEM_ERROR | errno]
     else:
         errno = 0
-    told = dialect.tell(queue, Where(_function(operation), side, header))
+    errors = dialect.format_errors(queue, ErrorContext(_function(operation), side, header))
     return Failure(
-        _text(operation, told),
-        _openssl_level(side, told, ssl_error, errno),
+        _text(operation, errors),
+        _openssl_level(side, errors, ssl_error, errno),
         errno=errno or None,
     )
 
 
 def socket_failure(text: str, side: Side, errno: int = 0) -> Failure:
-    """The failure of the socket itself, or a peer that just went: `recv() failed`."""
+    """A socket error, or an unexpected EOF: `recv() failed`."""
     ordinary = errno == 0 or errno in ORDINARY_ERRNOS
     return Failure(text, ORDINARY_LEVEL[side] if ordinary else Level.ALERT, errno=errno or None)
 
 
 def timeout_failure(side: Side) -> Failure:
-    """`upstream timed out`, `client timed out`: errno ETIMEDOUT."""
+    """`upstream timed out` or `client timed out`, with errno ETIMEDOUT."""
     return Failure(
         f"{side.value} timed out",
         ORDINARY_LEVEL[side],
@@ -180,11 +186,13 @@ def timeout_failure(side: Side) -> Failure:
     )
 
 
-def _openssl_level(side: Side, told: Sequence[Told], ssl_error: int, errno: int) -> Level:
+def _openssl_level(
+    side: Side, errors: Sequence[FormattedError], ssl_error: int, errno: int
+) -> Level:
     if ssl_error == openssl.SYSCALL:
         ordinary = errno in ORDINARY_ERRNOS
     elif ssl_error == openssl.FAILED:
-        reason = told[-1].reason if told else 0
+        reason = errors[-1].reason if errors else 0
         ordinary = reason in ORDINARY_REASONS or ALERT <= reason <= ALERT + 255
     else:
         ordinary = False
@@ -192,7 +200,7 @@ def _openssl_level(side: Side, told: Sequence[Told], ssl_error: int, errno: int)
 
 
 ORDINARY_LEVEL = {Side.CLIENT: Level.INFO, Side.UPSTREAM: Level.ERROR}
-"""The level of what peers do every day; anything else is `crit` (TLS) or `alert` (socket)."""
+"""Level of errors that peers cause regularly; others are `crit` (TLS) or `alert` (socket)."""
 
 ORDINARY_ERRNOS = frozenset(
     {
@@ -272,4 +280,4 @@ ORDINARY_REASONS = frozenset(
         443,  # bad record type
     }
 )
-"""The reasons (of the last queued error) that nginx takes for a peer's fault, not its own."""
+"""Reasons of the last queued error that nginx attributes to the peer."""

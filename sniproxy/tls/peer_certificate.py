@@ -1,8 +1,8 @@
-"""A peer's certificate in the texts that nginx has for it (`$ssl_client_…`).
+"""A peer's certificate in nginx's text formats (`$ssl_client_…`).
 
-Read from the DER itself: what a peer shows need not please a parser that wants it valid.
-Source: nginx's ngx_event_openssl.c, and what OpenSSL prints for it: X509_NAME_print_ex(3) with
-XN_FLAG_RFC2253, X509_NAME_oneline, i2a_ASN1_INTEGER.
+Reads the DER directly, because certificates of peers may be invalid for stricter parsers.
+Source: nginx's ngx_event_openssl.c, and OpenSSL's X509_NAME_print_ex(3) with XN_FLAG_RFC2253,
+X509_NAME_oneline and i2a_ASN1_INTEGER.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from . import openssl
-from .der import OBJECT, UTC_TIME, Field, NotDER, first, object_name
+from .der import OBJECT, UTC_TIME, DERError, Field, first, object_name
 
 _VERSION = 0xA0
 _UTF8_STRING, _BMP_STRING, _UNIVERSAL_STRING = 12, 30, 28
 _ONE_BYTE_STRINGS = frozenset((18, 19, 20, 22, 23, 24, 26))
-"""Numeric, printable, teletex, IA5, the two times, visible."""
+"""Numeric, printable, teletex and IA5 strings, the two time types, visible strings."""
 
 ShortName = Callable[[str], str | None]
-"""The name that OpenSSL has for an object: `CN` for 2.5.4.3; None if it has none."""
+"""OpenSSL's short name for an object identifier: `CN` for 2.5.4.3; None if it has none."""
 
 
 class PeerCertificate:
-    """One certificate, each text made when it is asked for. All raise NotDER for garbage."""
+    """A certificate; texts are computed on demand. Raises `DERError` if malformed."""
 
     def __init__(self, der: bytes, short_name: ShortName = openssl.short_name) -> None:
         self.der = der
@@ -48,7 +48,7 @@ class PeerCertificate:
 
     @property
     def subject(self) -> str:
-        """As RFC 2253 has it: `CN=client,O=Ours`."""
+        """In RFC 2253 format: `CN=client,O=Ours`."""
         return rfc2253(self._name(4), self._short_name)
 
     @property
@@ -66,22 +66,22 @@ class PeerCertificate:
 
     @property
     def serial(self) -> str:
-        """Hexadecimal, in capitals."""
+        """Upper-case hexadecimal."""
         number = int.from_bytes(self._fields[0].content, signed=True)
         digits = f"{abs(number):X}"
         return f"{'-' * (number < 0)}{'0' * (len(digits) % 2)}{digits}"
 
     @property
     def fingerprint(self) -> str:
-        """SHA-1, hexadecimal."""
+        """SHA-1 in hexadecimal."""
         return hashlib.sha1(self.der, usedforsecurity=False).hexdigest()
 
     @property
-    def begins(self) -> datetime:
+    def not_before(self) -> datetime:
         return self._validity[0]
 
     @property
-    def ends(self) -> datetime:
+    def not_after(self) -> datetime:
         return self._validity[1]
 
     @property
@@ -94,7 +94,7 @@ class PeerCertificate:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One piece of a name: what it is, and the string as it is encoded."""
+    """An attribute of a name: its type and encoded value."""
 
     kind: str
     value: Field
@@ -103,12 +103,12 @@ class Attribute:
 def _attribute(field: Field) -> Attribute:
     parts = list(field)
     if len(parts) != 2 or parts[0].tag != OBJECT:
-        raise NotDER("a name without its parts")
+        raise DERError("a name without its parts")
     return Attribute(object_name(parts[0].content), parts[1])
 
 
 def _time(field: Field) -> datetime:
-    """UTCTime or GeneralizedTime."""
+    """Decode UTCTime or GeneralizedTime."""
     text = field.content.decode("ascii", "replace")
     if field.tag == UTC_TIME:
         text = ("19" if text >= "50" else "20") + text
@@ -124,7 +124,7 @@ def _time(field: Field) -> datetime:
 
 
 def rfc2253(name: Sequence[Sequence[Attribute]], short_name: ShortName) -> str:
-    """The last part first, `,` between parts and `+` inside one."""
+    """Format a name: last component first, `,` between components, `+` within one."""
     return ",".join(
         "+".join(_rfc2253_attribute(attribute, short_name) for attribute in reversed(part))
         for part in reversed(name)
@@ -140,7 +140,7 @@ def _rfc2253_attribute(attribute: Attribute, short_name: ShortName) -> str:
 
 
 def _characters(value: Field) -> bytes | None:
-    """The string in UTF-8; None for what is no string."""
+    """Decode a string to UTF-8; None if it is not a string type."""
     tag, content = value.tag, value.content
     if tag == _UTF8_STRING:
         return content
@@ -164,7 +164,7 @@ def _escaped(text: bytes) -> str:
 
 
 def _escaped_byte(character: str, first: bool, last: bool) -> str:
-    # A single character counts as the last one alone.
+    # A single character is treated as the last one.
     at_edge = (character == " " and (first or last)) or (character == "#" and first and not last)
     if at_edge or character in ',+"\\<>;':
         return "\\" + character
@@ -174,7 +174,7 @@ def _escaped_byte(character: str, first: bool, last: bool) -> str:
 
 
 def oneline(name: Sequence[Sequence[Attribute]], short_name: ShortName) -> str:
-    """All parts in their order, each behind a slash; `+` between what is one part."""
+    """Format a name: components in order, each preceded by `/`, `+` within one."""
     return "".join(
         "/"
         + "+".join(

@@ -135,10 +135,10 @@ class TLSStream(SocketStream, HandshakeFacts):
             if self._choose is not None:
                 await self._choose_early(self._choose, deadline)
             self._ssl = self._new_ssl()
-            openssl.watch_server_name(self._ssl, self._on_server_name)
-        needs_header = self.dialect.needs_header
-        if needs_header:
-            openssl.await_header(self._ssl)
+            openssl.set_servername_hook(self._ssl, self._on_server_name)
+        needs_record_header = self.dialect.needs_record_header
+        if needs_record_header:
+            openssl.start_record_header_capture(self._ssl)
         self.broken = True
         try:
             result, error, errno = openssl.do_handshake(self._ssl)
@@ -148,10 +148,10 @@ class TLSStream(SocketStream, HandshakeFacts):
             if result != 1:
                 raise Failed(self._handshake_failure(error, errno))
         finally:
-            if needs_header:
-                openssl.take_header(self._ssl)
+            if needs_record_header:
+                openssl.pop_record_header(self._ssl)
             if self.side is Side.CLIENT:
-                openssl.forget_server_name(self._ssl)
+                openssl.clear_servername_hook(self._ssl)
                 # It refers to the connection, which refers to this stream: no cycle is left.
                 self._choose = None
                 if self._choose_error is not None:
@@ -162,8 +162,8 @@ class TLSStream(SocketStream, HandshakeFacts):
             self._first_session = openssl.session_of(self._ssl)
 
     def _new_ssl(self) -> openssl.Ssl:
-        if self.dialect.needs_header:
-            openssl.tell_headers(self.context)
+        if self.dialect.needs_record_header:
+            openssl.enable_record_header_capture(self.context)
         return openssl.new_ssl(self.context, self._fd, server=self.side is Side.CLIENT)
 
     def _handshake_failure(self, error: int, errno: int) -> Failure:
@@ -180,7 +180,7 @@ class TLSStream(SocketStream, HandshakeFacts):
             ssl_error=error,
             errno=errno,
             dialect=self.dialect,
-            header=openssl.take_header(self._ssl),
+            header=openssl.pop_record_header(self._ssl),
         )
 
     async def _choose_early(self, choose: Choose, deadline: float) -> None:

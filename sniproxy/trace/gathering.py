@@ -19,7 +19,7 @@ from ..config.model import Location, Server
 from ..facts import Detour, Facts, UpstreamState
 from ..http.fields import valid_host
 from ..logs.access import AccessFormat
-from ..logs.records import error_record
+from ..logs.parser import parse_error_line
 from ..message import Handshake, Header, ResponseHead
 from ..names import certificate_names, verified, why_not_sent
 from ..running import AccessTarget, Listener, NamedAccessTarget, Running
@@ -194,7 +194,7 @@ def _fields(data: bytes) -> Iterator[Header]:
 
 def handshake_trace(handshake: Handshake, lines: Sequence[str], running: Running) -> Trace:
     """The trace of a client whose handshake has failed; the last of `lines` says so."""
-    record = error_record(lines[-1])
+    record = parse_error_line(lines[-1])
     text = (record.server if record is not None else None) or ""
     listener = next((one for one in running.listeners if one.text == text), None)
     server = None

@@ -9,7 +9,7 @@ from OpenSSL import SSL
 
 from ..message import ConfigError, Failed, Failure, FailureClass
 from ..script import Lookup, Template
-from ..tls.certificate_contexts import CertificateContexts
+from ..tls.certificate_cache import CertificateCache
 from ..tls.certificates import CertificateSource
 
 
@@ -22,7 +22,7 @@ class NamedCertificate:
     passphrases: tuple[str, ...]
     full_name: Callable[[str], str]
     """A value as it was rendered → an absolute path or `data:…`."""
-    contexts: CertificateContexts
+    contexts: CertificateCache
 
     def context(self, values: Lookup) -> SSL.Context | None:
         """The context with the certificate; None where its name is empty, which means none.

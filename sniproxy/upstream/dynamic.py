@@ -81,11 +81,11 @@ class DynamicUpstream:
     async def _resolved(self, name: str) -> Sequence[str]:
         if self._resolver is None:
             raise Failed(Failure(f"no resolver defined to resolve {name}"))
-        from .lookup import Unresolved
+        from .resolver import ResolveError
 
         try:
             return await self._resolver.addresses(name, self._timeout)
-        except Unresolved as error:
+        except ResolveError as error:
             shown = name.removesuffix(".")
             raise Failed(Failure(f"{shown} could not be resolved ({error})")) from None
 

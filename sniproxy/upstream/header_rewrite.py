@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ..config.directives.replacements import CookieFlags, Pattern, Replacement
+from ..config.directives.proxy_rewrites import CookieFlags, Pattern, Replacement
 from ..script import Lookup
 
 OnMatch = Callable[[re.Match[str]], None]

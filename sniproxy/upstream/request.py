@@ -487,5 +487,5 @@ def write_failure(failure: Failure, facts: Facts, log: ConnectionLog) -> tuple[s
     """Write the line of a failure; the line itself where a page may show it (`error_detail`)."""
     if facts.location.core.error_detail:
         return (log.told(failure),)
-    log.failure(failure)
+    log.write_failure(failure)
     return ()

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..facts import UpstreamState
-from ..http.chunks import BadChunk, ChunkReader
-from ..http.trailers import BadTrailers, TrailerReader
+from ..http.chunks import ChunkReader, MalformedChunkError
+from ..http.trailers import MalformedTrailersError, TrailerReader
 from ..http.upstream_head import WITHOUT_BODY
 from ..logs.error import ConnectionLog
 from ..message import (
@@ -99,7 +99,9 @@ class ResponseBody:
             self._chunks = ChunkReader(Side.UPSTREAM, keep_trailers=bool(options.trailers))
             self._left = None
         self._pending = 0
-        self._threshold = self._options.buffer_size if self._chunks is None else self._chunks.least
+        self._threshold = (
+            self._options.buffer_size if self._chunks is None else self._chunks.min_remaining
+        )
         self._over = False
         self._broken = False
 
@@ -117,12 +119,12 @@ class ResponseBody:
         except _Invalid as invalid:
             self._broken = True
             self._log.action = ACTION_READING_BODY
-            self._log.failure(invalid.failure)
+            self._log.write_failure(invalid.failure)
             self._end()
             raise BodyBroken(invalid=True) from None
         except Failed as failed:
             self._broken = True
-            self._log.failure(failed.failure)
+            self._log.write_failure(failed.failure)
             self._end()
             if not held or failed.failure.kind is FailureClass.TIMEOUT:
                 raise BodyBroken from None
@@ -135,7 +137,7 @@ class ResponseBody:
             return False
         self._pending = 0
         if self._chunks is not None:
-            self._threshold = self._chunks.least
+            self._threshold = self._chunks.min_remaining
         return True
 
     async def _piece(self) -> bytes:
@@ -177,14 +179,14 @@ class ResponseBody:
     def _decoded(self, chunks: ChunkReader, data: bytes) -> bytes:
         try:
             decoded = chunks.feed(data)
-        except BadChunk as bad:
+        except MalformedChunkError as bad:
             raise _Invalid(Failure(str(bad))) from None
         if chunks.done:
             if self._options.trailers:
                 self._trailers = TrailerReader(self._options.trailers)
-                self._take_trailers(self._trailers, chunks.rest)
+                self._take_trailers(self._trailers, chunks.leftover)
                 return decoded
-            if chunks.rest:
+            if chunks.leftover:
                 self._too_much(AFTER_CHUNKS)
             self._end()
         return decoded
@@ -193,11 +195,11 @@ class ResponseBody:
         first = reader.is_new
         try:
             reader.feed(data)
-        except BadTrailers as bad:
+        except MalformedTrailersError as bad:
             raise _Invalid(Failure(str(bad))) from None
         if reader.done:
             self.trailers = reader.trailers
-            if reader.rest:
+            if reader.leftover:
                 self._too_much(AFTER_CHUNKS if first else AFTER_TRAILERS)
             self._end()
 

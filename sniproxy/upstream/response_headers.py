@@ -10,9 +10,9 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..config.directives.kinds import parse_number
 from ..config.directives.proxy import Proxy
-from ..config.directives.replacements import Replacement
+from ..config.directives.proxy_rewrites import Replacement
+from ..config.directives.slots import parse_number
 from ..facts import Facts, absolute_location
 from ..message import Header, ResponseHead
 from ..variables import lookup

@@ -1,9 +1,10 @@
-"""nginx's variables: one row a variable, evaluated on the facts of a request.
+"""nginx's variables: one `Variable` each, evaluated on the state of a request.
 
-A variable reads `Facts` and nothing else; it has no effect and opens nothing. The rows are
-grouped by nginx module. `lookup` is what templates are rendered with; `getter` finds one variable.
+Evaluating a variable reads `Facts`; it performs no I/O except for looking at files. Variables
+are grouped by nginx module. `lookup` returns what templates are rendered with, `getter` what
+evaluates one variable.
 """
 
-from .table import getter, is_variable, lookup
+from .registry import definition_error, getter, is_variable, lookup
 
-__all__ = ["getter", "is_variable", "lookup"]
+__all__ = ["definition_error", "getter", "is_variable", "lookup"]

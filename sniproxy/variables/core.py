@@ -1,4 +1,4 @@
-"""The variables of nginx's http core module."""
+"""Variables of nginx's http core module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from ..facts import Facts
 from ..message import Header
 from ..version import NGINX_VERSION
-from .row import Variable, seconds
+from .variable import Variable, seconds
 
 
 def _header(name: str) -> Callable[[Facts], str | None]:
@@ -22,7 +22,7 @@ def _header(name: str) -> Callable[[Facts], str | None]:
 
 
 def joined(headers: Iterable[Header], name: str, separator: str = ", ") -> str | None:
-    """All fields whose name is `name` in a variable's spelling (`user_agent`), joined."""
+    """Join the values of all fields called `name`, spelled as in a variable (`user_agent`)."""
     values = [v for n, v in headers if n.lower().replace("-", "_") == name]
     return separator.join(values) if values else None
 
@@ -35,11 +35,11 @@ _BASIC = re.compile(r"basic +([A-Za-z0-9+/]*)(?:=.*)?", re.IGNORECASE)
 
 
 def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
-    """The name and the password of an Authorization field; None where it has none."""
+    """User name and password of a Basic Authorization field; None if there are none."""
     basic = _BASIC.fullmatch(authorization or "")
     if basic is None or len(basic[1]) % 4 == 1:
         return None
-    # nginx asks for no padding.
+    # nginx does not require the padding.
     decoded = base64.b64decode(basic[1] + "=" * (-len(basic[1]) % 4)).decode("latin-1")
     user, colon, password = decoded.partition(":")
     return (user, password.partition("\0")[0]) if user and colon else None
@@ -99,7 +99,7 @@ def request_header_getter(
             not names
             or names.count(header) > 1
             or name in facts.variables
-            or name in facts.server.defined
+            or name in facts.server.map_variables
         ):
             return value(facts, name)
         return request.headers[names.index(header)][1] if header in names else None
@@ -112,10 +112,10 @@ def _sent_http(facts: Facts, name: str) -> str | None:
 
 
 def _content_length(facts: Facts) -> str | None:
-    said = facts.request.header("content-length")
-    if said is None and facts.request.chunked and (facts.body is not None or facts.complete):
+    value = facts.request.header("content-length")
+    if value is None and facts.request.chunked and (facts.body is not None or facts.complete):
         return str(facts.body_length)
-    return said
+    return value
 
 
 _AUTHORITY = re.compile(r"\S+ https?://([^/? ]*)", re.IGNORECASE)
@@ -123,7 +123,7 @@ _PORT = re.compile(r"(?:^\[.*\]|^[^:\[]*):0*([0-9]{1,5})$")
 
 
 def _request_port(facts: Facts) -> str:
-    """The port that the client has asked for, in the request line or in Host."""
+    """The port in the request line or the Host field; "" if there is none."""
     authority = _AUTHORITY.match(facts.request.line)
     name = authority[1] if authority else facts.request.header("host") or ""
     port = _PORT.match(name) if facts.request.host else None
@@ -139,7 +139,7 @@ def _sent_trailer(facts: Facts, name: str) -> str | None:
 
 
 def _tcp_info(offset: int) -> Callable[[Facts], str | None]:
-    """A number of Linux's `struct tcp_info`, by its place in there."""
+    """A 32-bit member of Linux's `struct tcp_info`, by its offset."""
 
     def value(facts: Facts) -> str | None:
         sock = facts.connection.sock
@@ -155,7 +155,7 @@ def _tcp_info(offset: int) -> Callable[[Facts], str | None]:
 
 
 def _nothing(facts: Facts) -> None:
-    """What would come from `listen … proxy_protocol`, which is refused."""
+    """Always empty: `listen … proxy_protocol` is not supported."""
 
 
 def _body(facts: Facts) -> str | None:
@@ -175,7 +175,7 @@ def _binary_address(facts: Facts) -> str:
 
 
 def _uri(facts: Facts) -> str | None:
-    """The path; of a line whose path alone was refused it is empty."""
+    """The URI path; empty if the request line was rejected because of its path."""
     if not facts.uri and facts.refused is not None and facts.refused.protocol:
         return ""
     return facts.uri or None
@@ -187,75 +187,95 @@ def _protocol(facts: Facts) -> str | None:
     return {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1"}[facts.request.version]
 
 
-ROWS = (
-    Variable("args", lambda f: f.args or None, "the query"),
-    Variable("query_string", lambda f: f.args or None, "the query"),
-    Variable("is_args", lambda f: "?" if f.args else "", "`?` if there is a query"),
+VARIABLES = (
+    Variable("args", lambda f: f.args or None, "the query string", changeable=True),
+    Variable("query_string", lambda f: f.args or None, "the query string"),
+    Variable("is_args", lambda f: "?" if f.args else "", "`?` if there is a query string"),
     Variable("uri", _uri, "the normalised path"),
     Variable("document_uri", _uri, "the normalised path"),
     Variable(
-        "request_uri", lambda f: f.request.target or None, "path and query as the client sent them"
+        "request_uri",
+        lambda f: f.request.target or None,
+        "path and query string as sent by the client",
     ),
     Variable("request", lambda f: f.request.line, "the request line"),
     Variable("request_method", lambda f: f.method or None, "the method"),
-    Variable("request_length", lambda f: str(f.request_length), "bytes of the request"),
+    Variable("request_length", lambda f: str(f.request_length), "length of the request in bytes"),
     Variable(
         "request_time",
         lambda f: seconds(time.monotonic() - f.began),
-        "seconds since its first byte",
+        "seconds since the first byte of the request",
     ),
-    Variable("server_protocol", _protocol, "the protocol of the request"),
+    Variable("server_protocol", _protocol, "protocol version of the request"),
     Variable("scheme", lambda f: f.connection.scheme, "`http` or `https`"),
-    Variable("https", lambda f: "on" if f.connection.tls else "", "`on` over TLS"),
-    Variable("host", _host, "the name asked for, else the server's"),
-    Variable("hostname", lambda f: socket.gethostname(), "this machine's name"),
-    Variable("server_name", lambda f: f.server.name, "the first name of the server chosen"),
-    Variable("server_addr", lambda f: f.connection.server_address, "the address that was called"),
-    Variable("server_port", lambda f: str(f.connection.server_port), "the port that was called"),
+    Variable(
+        "https", lambda f: "on" if f.connection.tls else "", "`on` for TLS connections, else empty"
+    ),
+    Variable("host", _host, "host of the request line or Host field, else the server's name"),
+    Variable("hostname", lambda f: socket.gethostname(), "host name of the machine"),
+    Variable("server_name", lambda f: f.server.name, "first name of the virtual server"),
+    Variable(
+        "server_addr", lambda f: f.connection.server_address, "local address of the connection"
+    ),
+    Variable(
+        "server_port", lambda f: str(f.connection.server_port), "local port of the connection"
+    ),
     Variable("remote_addr", lambda f: f.connection.client_address, "the client's address"),
     Variable("remote_port", lambda f: str(f.connection.client_port or ""), "the client's port"),
-    Variable("binary_remote_addr", _binary_address, "the client's address in 4 or 16 bytes"),
-    Variable("remote_user", _remote_user, "the name of a Basic authorization"),
-    Variable("connection", lambda f: str(f.connection.number), "the connection's number"),
-    Variable("connection_requests", lambda f: str(f.connection.requests), "requests on it so far"),
+    Variable("binary_remote_addr", _binary_address, "the client's address as 4 or 16 bytes"),
+    Variable("remote_user", _remote_user, "user name of HTTP Basic authentication"),
+    Variable("connection", lambda f: str(f.connection.number), "serial number of the connection"),
+    Variable(
+        "connection_requests",
+        lambda f: str(f.connection.requests),
+        "number of requests on the connection so far",
+    ),
     Variable(
         "connection_time",
         lambda f: seconds(time.time() - f.connection.began),
-        "seconds since it was accepted",
+        "seconds since the connection was accepted",
     ),
-    Variable("status", lambda f: f"{f.error_status or f.status:03d}", "the status of the answer"),
+    Variable("status", lambda f: f"{f.error_status or f.status:03d}", "response status"),
     Variable("bytes_sent", lambda f: str(f.bytes_sent), "bytes sent to the client"),
-    Variable("body_bytes_sent", lambda f: str(f.body_bytes_sent), "of these without the head"),
-    Variable("content_length", _content_length, "bytes of the request's body"),
-    Variable("request_body", _body, "the request's body, where it is in memory"),
-    Variable("request_body_file", _body_file, "the file that it is in, where it is"),
+    Variable("body_bytes_sent", lambda f: str(f.body_bytes_sent), "body bytes sent to the client"),
+    Variable("content_length", _content_length, "Content-Length of the request"),
+    Variable("request_body", _body, "the request body, if it is in memory"),
+    Variable(
+        "request_body_file", _body_file, "name of the file with the request body, if there is one"
+    ),
     Variable(
         "sent_http_connection",
         lambda f: joined(f.sent_headers(), "connection") or "close",
-        "what the answer says of the connection",
+        "Connection field of the response",
     ),
     Variable("content_type", _header("content-type"), "the Content-Type field"),
     Variable("http_host", _header("host"), "the Host field as sent"),
-    Variable("nginx_version", lambda f: NGINX_VERSION, "the nginx that is imitated"),
-    Variable("pid", lambda f: str(os.getpid()), "this process's id"),
-    Variable("msec", lambda f: f"{time.time():.3f}", "POSIX time"),
-    Variable("time_local", _time_local, "local time as access logs write it"),
+    Variable("nginx_version", lambda f: NGINX_VERSION, "nginx version that sniproxy reimplements"),
+    Variable("pid", lambda f: str(os.getpid()), "process ID"),
+    Variable("msec", lambda f: f"{time.time():.3f}", "POSIX time in seconds, with milliseconds"),
+    Variable("time_local", _time_local, "local time in Common Log Format"),
     Variable("time_iso8601", _time_iso8601, "local time in ISO 8601"),
-    Variable("pipe", lambda f: "p" if f.pipelined else ".", "`p` for a pipelined request"),
-    Variable("request_id", _request_id, "a random number for the request, in hexadecimal"),
     Variable(
-        "request_completion", lambda f: "OK" if f.complete else "", "`OK` once all is answered"
+        "pipe", lambda f: "p" if f.pipelined else ".", "`p` if the request was pipelined, else `.`"
     ),
-    Variable("request_port", _request_port, "the port that the client has asked for"),
-    Variable("is_request_port", lambda f: ":" if _request_port(f) else "", "`:` if there is one"),
-    Variable("tcpinfo_rtt", _tcp_info(68), "the client's round trip, in microseconds"),
-    Variable("tcpinfo_rttvar", _tcp_info(72), "how much it varies"),
-    Variable("tcpinfo_snd_cwnd", _tcp_info(80), "the window of what may be on its way"),
-    Variable("tcpinfo_rcv_space", _tcp_info(96), "the window of what may come"),
-    Variable("proxy_protocol_addr", _nothing, "never there: `proxy_protocol` is refused"),
-    Variable("proxy_protocol_port", _nothing, "never there"),
-    Variable("proxy_protocol_server_addr", _nothing, "never there"),
-    Variable("proxy_protocol_server_port", _nothing, "never there"),
+    Variable("request_id", _request_id, "random hexadecimal ID of the request"),
+    Variable(
+        "request_completion", lambda f: "OK" if f.complete else "", "`OK` if the request completed"
+    ),
+    Variable("request_port", _request_port, "port of the request line or Host field"),
+    Variable(
+        "is_request_port",
+        lambda f: ":" if _request_port(f) else "",
+        "`:` if $request_port is not empty",
+    ),
+    Variable("tcpinfo_rtt", _tcp_info(68), "TCP round-trip time in microseconds"),
+    Variable("tcpinfo_rttvar", _tcp_info(72), "variance of the TCP round-trip time"),
+    Variable("tcpinfo_snd_cwnd", _tcp_info(80), "TCP congestion window"),
+    Variable("tcpinfo_rcv_space", _tcp_info(96), "TCP receive window"),
+    Variable("proxy_protocol_addr", _nothing, "always empty: the PROXY protocol is not supported"),
+    Variable("proxy_protocol_port", _nothing, "always empty"),
+    Variable("proxy_protocol_server_addr", _nothing, "always empty"),
+    Variable("proxy_protocol_server_port", _nothing, "always empty"),
 )
 
 PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (

@@ -1,4 +1,4 @@
-"""Where a path leads among files, and the variables that tell it."""
+"""Map URI paths to file names, and the variables that show the result."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from ..config.directives.files import TOP
 from ..facts import Facts
 from ..script import Lookup
-from .row import Variable
+from .variable import Variable
 
 
 def document_root(facts: Facts, values: Lookup) -> str:
-    """The folder of `root` or `alias`, without a slash at the end where it had none."""
+    """The directory of `root` or `alias`, with a trailing slash only if it was written with one."""
     directory = facts.location.files.root.directory
     name = directory.render(values)
     if name.startswith("/") or directory is TOP:
@@ -21,9 +21,10 @@ def document_root(facts: Facts, values: Lookup) -> str:
 
 
 def file_name(facts: Facts, values: Lookup) -> str | None:
-    """The name of the file that the path stands for.
+    """The file name for the request's URI.
 
-    None where an `alias` would replace a part of a path that a `rewrite` has changed.
+    None if an `alias` applies but `rewrite` changed the URI so that it no longer starts with the
+    location's name.
     """
     root = facts.location.files.root
     if root.is_alias and not facts.location_matched:
@@ -42,10 +43,20 @@ def _realpath_root(facts: Facts, values: Lookup) -> str | None:
     return name.decode("latin-1")
 
 
-def rows(lookup: Callable[[Facts], Lookup]) -> tuple[Variable, ...]:
-    """The variables, which read others: those of `root`."""
+def file_variables(lookup: Callable[[Facts], Lookup]) -> tuple[Variable, ...]:
+    """The variables of this module; `lookup` evaluates the variables inside `root`."""
     return (
-        Variable("document_root", lambda f: document_root(f, lookup(f)), "the folder of the files"),
-        Variable("realpath_root", lambda f: _realpath_root(f, lookup(f)), "the same without links"),
-        Variable("request_filename", lambda f: file_name(f, lookup(f)), "the file of the path"),
+        Variable(
+            "document_root",
+            lambda f: document_root(f, lookup(f)),
+            "directory of the files (`root` or `alias`)",
+        ),
+        Variable(
+            "realpath_root",
+            lambda f: _realpath_root(f, lookup(f)),
+            "$document_root with symbolic links resolved",
+        ),
+        Variable(
+            "request_filename", lambda f: file_name(f, lookup(f)), "file name for the request"
+        ),
     )

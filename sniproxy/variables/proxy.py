@@ -1,9 +1,9 @@
-"""The variables of nginx's http proxy module."""
+"""Variables of nginx's http proxy module."""
 
 from __future__ import annotations
 
 from ..facts import Facts
-from .row import Variable
+from .variable import Variable
 
 
 def _forwarded_for(facts: Facts) -> str:
@@ -11,10 +11,14 @@ def _forwarded_for(facts: Facts) -> str:
     return ", ".join([*forwarded, facts.connection.client_address])
 
 
-ROWS = (
-    Variable("proxy_host", lambda f: f.proxy_host, "name and port of `proxy_pass`"),
-    Variable("proxy_port", lambda f: f.proxy_port, "the port of `proxy_pass`"),
+VARIABLES = (
     Variable(
-        "proxy_add_x_forwarded_for", _forwarded_for, "X-Forwarded-For with the client's address"
+        "proxy_host", lambda f: f.proxy_host, "host and port of `proxy_pass`", changeable=True
+    ),
+    Variable("proxy_port", lambda f: f.proxy_port, "port of `proxy_pass`", changeable=True),
+    Variable(
+        "proxy_add_x_forwarded_for",
+        _forwarded_for,
+        "X-Forwarded-For with the client's address appended",
     ),
 )

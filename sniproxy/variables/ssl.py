@@ -1,4 +1,4 @@
-"""The variables of nginx's http ssl module, read from the client's connection."""
+"""Variables of nginx's http ssl module, read from the client connection."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from ..facts import ClientCertificate, ClientTLS, Facts
-from .row import Variable
+from .variable import Variable
 
 DAY = 86400
-_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 def _server_name(facts: Facts) -> str | None:
-    """The one that is there before the handshake is over: certificates are named by it."""
+    """Available during the handshake already, because certificate names may contain it."""
     tls = facts.connection.tls
     return (tls.server_name or None) if tls is not None else None
 
@@ -37,18 +36,17 @@ def _client(value: Callable[[ClientCertificate], str]) -> Callable[[Facts], str 
 
 
 def _tabbed(pem: str) -> str:
-    """Fit for a header: continued lines begin with a tab."""
+    """PEM for use in a header field: continuation lines start with a tab."""
     return pem.removesuffix("\n").replace("\n", "\n\t")
 
 
 def _time(moment: datetime) -> str:
     """`Feb  3 00:55:52 2015 GMT`."""
-    month = _MONTHS[moment.month - 1]
-    return f"{month} {moment.day:2} {moment:%H:%M:%S} {moment.year} GMT"
+    return f"{time.asctime(moment.timetuple())[4:]} GMT"  # asctime ignores the locale
 
 
 def _days_left(certificate: ClientCertificate) -> str:
-    left = int(certificate.ends.astimezone(UTC).timestamp()) - int(time.time())
+    left = int(certificate.not_after.astimezone(UTC).timestamp()) - int(time.time())
     return str(max(left // DAY, 0))
 
 
@@ -59,42 +57,84 @@ def _verify(tls: ClientTLS) -> str:
 
 
 def _nothing(facts: Facts) -> None:
-    """What nginx has with a newer OpenSSL, or with early data, alone."""
+    """Not supported: requires a newer OpenSSL or early data."""
 
 
-ROWS = (
-    Variable("ssl_protocol", _of(lambda t: t.protocol), "the protocol, `TLSv1.3`"),
-    Variable("ssl_cipher", _of(lambda t: t.cipher), "the cipher chosen"),
-    Variable("ssl_ciphers", _of(lambda t: t.offered_ciphers), "the ciphers that the client offers"),
-    Variable("ssl_curve", _of(lambda t: t.group), "the group of the key exchange"),
-    Variable("ssl_curves", _of(lambda t: t.offered_groups), "the groups that the client offers"),
-    Variable("ssl_sigalg", _nothing, "the signature algorithm chosen: never told"),
+VARIABLES = (
+    Variable("ssl_protocol", _of(lambda t: t.protocol), "TLS version, for example `TLSv1.3`"),
+    Variable("ssl_cipher", _of(lambda t: t.cipher), "negotiated cipher"),
+    Variable("ssl_ciphers", _of(lambda t: t.offered_ciphers), "ciphers offered by the client"),
+    Variable("ssl_curve", _of(lambda t: t.group), "negotiated key exchange group"),
+    Variable("ssl_curves", _of(lambda t: t.offered_groups), "groups offered by the client"),
+    Variable("ssl_sigalg", _nothing, "signature algorithm; always empty"),
     Variable(
-        "ssl_sigalgs", _of(lambda t: t.offered_signature_algorithms),
-        "the signature algorithms that the client offers, in numbers",
+        "ssl_sigalgs",
+        _of(lambda t: t.offered_signature_algorithms),
+        "signature algorithms offered by the client, as numbers",
     ),
-    Variable("ssl_session_id", _of(lambda t: t.session_id.hex()), "the session's id"),
-    Variable("ssl_session_reused", _of(lambda t: "r" if t.resumed else "."), "`r` or `.`"),
-    Variable("ssl_early_data", _nothing, "`1` in early data, which is never taken"),
-    Variable("ssl_server_name", _server_name, "the SNI received"),
-    Variable("ssl_alpn_protocol", _of(lambda t: t.alpn), "the protocol chosen by ALPN"),
-    Variable("ssl_ech_status", _nothing, "of encrypted hellos, which are not read"),
-    Variable("ssl_ech_outer_server_name", _nothing, "of encrypted hellos, which are not read"),
-    Variable("ssl_client_cert", _client(lambda c: _tabbed(c.pem)), "the certificate, for a header"),
-    Variable("ssl_client_raw_cert", _client(lambda c: c.pem), "the client's certificate in PEM"),
+    Variable("ssl_session_id", _of(lambda t: t.session_id.hex()), "session ID"),
     Variable(
-        "ssl_client_escaped_cert", _client(lambda c: quote(c.pem, safe="")),
-        "the client's certificate in PEM, percent-encoded",
+        "ssl_session_reused",
+        _of(lambda t: "r" if t.resumed else "."),
+        "`r` if the session was resumed, else `.`",
     ),
-    Variable("ssl_client_s_dn", _client(lambda c: c.subject), "its subject, as RFC 2253 has it"),
-    Variable("ssl_client_i_dn", _client(lambda c: c.issuer), "its issuer, as RFC 2253 has it"),
-    Variable("ssl_client_s_dn_legacy", _client(lambda c: c.legacy_subject), "`/O=…/CN=…`"),
-    Variable("ssl_client_i_dn_legacy", _client(lambda c: c.legacy_issuer), "`/O=…/CN=…`"),
-    Variable("ssl_client_serial", _client(lambda c: c.serial), "its serial number"),
-    Variable("ssl_client_fingerprint", _client(lambda c: c.fingerprint), "its SHA-1"),
+    Variable("ssl_early_data", _nothing, "`1` in early data, which is never accepted"),
+    Variable("ssl_server_name", _server_name, "server name requested by the client (SNI)"),
+    Variable("ssl_alpn_protocol", _of(lambda t: t.alpn), "protocol negotiated by ALPN"),
+    Variable("ssl_ech_status", _nothing, "Encrypted Client Hello; always empty"),
+    Variable("ssl_ech_outer_server_name", _nothing, "Encrypted Client Hello; always empty"),
+    Variable(
+        "ssl_client_cert",
+        _client(lambda c: _tabbed(c.pem)),
+        "client certificate in PEM, with tabs for use in a header field",
+    ),
+    Variable("ssl_client_raw_cert", _client(lambda c: c.pem), "client certificate in PEM"),
+    Variable(
+        "ssl_client_escaped_cert",
+        _client(lambda c: quote(c.pem, safe="")),
+        "client certificate in PEM, percent-encoded",
+    ),
+    Variable(
+        "ssl_client_s_dn",
+        _client(lambda c: c.subject),
+        "subject of the client certificate (RFC 2253)",
+    ),
+    Variable(
+        "ssl_client_i_dn",
+        _client(lambda c: c.issuer),
+        "issuer of the client certificate (RFC 2253)",
+    ),
+    Variable(
+        "ssl_client_s_dn_legacy",
+        _client(lambda c: c.legacy_subject),
+        "subject of the client certificate, as `/O=…/CN=…`",
+    ),
+    Variable(
+        "ssl_client_i_dn_legacy",
+        _client(lambda c: c.legacy_issuer),
+        "issuer of the client certificate, as `/O=…/CN=…`",
+    ),
+    Variable(
+        "ssl_client_serial", _client(lambda c: c.serial), "serial number of the client certificate"
+    ),
+    Variable(
+        "ssl_client_fingerprint",
+        _client(lambda c: c.fingerprint),
+        "SHA-1 fingerprint of the client certificate",
+    ),
     Variable("ssl_client_verify", _of(_verify), "`SUCCESS`, `FAILED:…`, or `NONE` without one"),
-    Variable("ssl_client_v_start", _client(lambda c: _time(c.begins)), "when it begins to hold"),
-    Variable("ssl_client_v_end", _client(lambda c: _time(c.ends)), "when it ceases to hold"),
-    Variable("ssl_client_v_remain", _client(_days_left), "days until then"),
-    Variable("ssl_client_sigalg", _nothing, "how the client signed: never told"),
-)  # fmt: skip
+    Variable(
+        "ssl_client_v_start",
+        _client(lambda c: _time(c.not_before)),
+        "start of the client certificate's validity",
+    ),
+    Variable(
+        "ssl_client_v_end",
+        _client(lambda c: _time(c.not_after)),
+        "end of the client certificate's validity",
+    ),
+    Variable(
+        "ssl_client_v_remain", _client(_days_left), "days until the client certificate expires"
+    ),
+    Variable("ssl_client_sigalg", _nothing, "signature algorithm of the client; always empty"),
+)

@@ -1,4 +1,4 @@
-"""The variables of nginx's http upstream module: one value a try, joined by `, `."""
+"""Variables of nginx's http upstream module: one value per attempt, joined by `, `."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ..facts import Facts, UpstreamState
 from ..message import Handshake
 from .core import joined
-from .row import Variable, seconds
+from .variable import Variable, seconds
 
 
 def _each(value: Callable[[UpstreamState], str]) -> Callable[[Facts], str | None]:
@@ -15,7 +15,7 @@ def _each(value: Callable[[UpstreamState], str]) -> Callable[[Facts], str | None
 
 
 def _joined(tries: Sequence[UpstreamState], value: Callable[[UpstreamState], str]) -> str:
-    """One value a try, and a colon where another upstream begins."""
+    """One value per attempt, with a colon between the attempts of different upstreams."""
     text = value(tries[0])
     rest = iter(tries[1:])
     for one in rest:
@@ -36,7 +36,7 @@ def _time(value: Callable[[UpstreamState], float | None]) -> Callable[[Facts], s
 
 
 def _handshake(value: Callable[[Handshake], str]) -> Callable[[Facts], str | None]:
-    """Of each try's handshake; `-` over a connection that was kept, and where it has none."""
+    """A value of each attempt's handshake; `-` without a handshake or on a reused connection."""
 
     def text(one: UpstreamState) -> str:
         handshake = one.handshake()
@@ -46,7 +46,7 @@ def _handshake(value: Callable[[Handshake], str]) -> Callable[[Facts], str | Non
 
 
 def _verdict(handshake: Handshake) -> str:
-    """As `$ssl_client_verify`: `NONE`, `SUCCESS`, `FAILED:` and the reason."""
+    """Verification result, as in `$ssl_client_verify`: `NONE`, `SUCCESS` or `FAILED:REASON`."""
     if not handshake.protocol:
         return "-"
     if handshake.verified_name is None:
@@ -67,23 +67,65 @@ def _header(facts: Facts, name: str) -> str | None:
     return None if head is None else joined(head.headers, name)
 
 
-ROWS = (
-    Variable("upstream_addr", _each(lambda t: t.address), "the peers tried"),
+VARIABLES = (
+    Variable("upstream_addr", _each(lambda t: t.address), "addresses of the peers tried"),
     Variable(
-        "upstream_status", _each(lambda t: "-" if t.status is None else str(t.status)), "statuses"
+        "upstream_status",
+        _each(lambda t: "-" if t.status is None else str(t.status)),
+        "response statuses of the peers",
     ),
-    Variable("upstream_connect_time", _time(lambda t: t.connect_time), "until connected, with TLS"),
-    Variable("upstream_header_time", _time(lambda t: t.header_time), "until the head was read"),
-    Variable("upstream_response_time", _time(lambda t: t.response_time), "until all was read"),
-    Variable("upstream_response_length", _each(lambda t: str(t.response_length)), "body bytes"),
-    Variable("upstream_bytes_sent", _each(lambda t: str(t.bytes_sent)), "bytes sent"),
-    Variable("upstream_bytes_received", _each(lambda t: str(t.bytes_received)), "bytes received"),
-    # Ours: what nginx does not tell of its handshakes.
-    Variable("upstream_ssl_server_name", _handshake(lambda h: h.server_name or ""), "the SNI sent"),
-    Variable("upstream_ssl_protocol", _handshake(lambda h: h.protocol), "the protocol, `TLSv1.3`"),
-    Variable("upstream_ssl_cipher", _handshake(lambda h: h.cipher), "the cipher chosen"),
-    Variable("upstream_ssl_session_reused", _handshake(_resumed), "`r` for a resumed session"),
-    Variable("upstream_ssl_verify", _handshake(_verdict), "`SUCCESS`, `FAILED:reason`, `NONE`"),
+    Variable(
+        "upstream_connect_time",
+        _time(lambda t: t.connect_time),
+        "time to connect, including the TLS handshake",
+    ),
+    Variable(
+        "upstream_header_time", _time(lambda t: t.header_time), "time to receive the response head"
+    ),
+    Variable(
+        "upstream_response_time",
+        _time(lambda t: t.response_time),
+        "time to receive the complete response",
+    ),
+    Variable(
+        "upstream_response_length",
+        _each(lambda t: str(t.response_length)),
+        "response body sizes in bytes",
+    ),
+    Variable("upstream_bytes_sent", _each(lambda t: str(t.bytes_sent)), "bytes sent to the peers"),
+    Variable(
+        "upstream_bytes_received",
+        _each(lambda t: str(t.bytes_received)),
+        "bytes received from the peers",
+    ),
+    # Extensions: nginx has no variables for upstream handshakes.
+    Variable(
+        "upstream_ssl_server_name",
+        _handshake(lambda h: h.server_name or ""),
+        "server name sent (SNI)",
+        changeable=True,
+    ),
+    Variable(
+        "upstream_ssl_protocol",
+        _handshake(lambda h: h.protocol),
+        "TLS version, for example `TLSv1.3`",
+        changeable=True,
+    ),
+    Variable(
+        "upstream_ssl_cipher", _handshake(lambda h: h.cipher), "negotiated cipher", changeable=True
+    ),
+    Variable(
+        "upstream_ssl_session_reused",
+        _handshake(_resumed),
+        "`r` if the session was resumed, else `.`",
+        changeable=True,
+    ),
+    Variable(
+        "upstream_ssl_verify",
+        _handshake(_verdict),
+        "result of certificate verification: `SUCCESS`, `FAILED:reason`, `NONE`",
+        changeable=True,
+    ),
 )
 
 PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (

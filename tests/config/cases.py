@@ -1,4 +1,4 @@
-"""Configurations that nginx refuses or accepts, with its words; `FILE` is the file's name."""
+"""Configurations with nginx's error messages or warnings; `FILE` stands for the file name."""
 
 # ruff: noqa: E501 - a message stays in one piece, so that it can be searched for
 
@@ -523,7 +523,7 @@ BROKEN: list[tuple[str, str]] = [
         'no "ssl_certificate" is defined for the "listen ... ssl" directive in FILE:4',
     ),
 ]
-"""Text, and what stands behind `[emerg] `."""
+"""Configuration and the message after `[emerg] `."""
 
 GOOD: list[tuple[str, list[str]]] = [
     (location("proxy_redirect off;"), []),
@@ -619,4 +619,4 @@ GOOD: list[tuple[str, list[str]]] = [
         ],
     ),
 ]
-"""Text, and what stands behind each `[warn] `."""
+"""Configuration and the messages after each `[warn] `."""

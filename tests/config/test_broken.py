@@ -1,4 +1,4 @@
-"""Every refusal in nginx's words, at nginx's line: a table, held against the real nginx too."""
+"""Configuration errors: message and line, compared with the real nginx."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ OURS = [
     (location("ssi on;"), '"ssi" directive is not supported by sniproxy yet in FILE:7'),
     (
         "load_module a.so;",
-        '"load_module" directive is not supported by sniproxy: nginx\'s binary modules do not fit '
-        "in FILE:1",
+        '"load_module" directive is not supported by sniproxy: nginx\'s binary modules cannot be '
+        "loaded in FILE:1",
     ),
     ("mail;", 'directive "mail" has no opening "{" in FILE:1'),
     ("stream { nonsense }", '"stream" directive is not supported by sniproxy yet in FILE:1'),
@@ -83,46 +83,50 @@ OURS = [
         server("listen 18443 quic;"),
         'the "quic" parameter of "listen" is not supported by sniproxy yet in FILE:6',
     ),
-    # nginx reads these at the end of `http {}` and names that line.
+    # nginx detects these at the end of `http {}` and reports that line.
     (location("proxy_set_header a $;"), "invalid variable name in FILE:7"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "message"), BROKEN)
-def test_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_error_message(tmp_path: Path, text: str, message: str) -> None:
     assert sniproxy_verdict(tmp_path, text.encode("latin-1")).error == message
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize(("text", "message"), BROKEN)
-def test_nginx_refuses_it_so(tmp_path: Path, text: str, message: str) -> None:
+def test_nginx_has_the_same_error_message(tmp_path: Path, text: str, message: str) -> None:
     assert nginx_verdict(tmp_path, text.encode("latin-1")).error == message
 
 
 @pytest.mark.parametrize(("text", "warnings"), GOOD)
-def test_accepted(tmp_path: Path, text: str, warnings: list[str]) -> None:
+def test_valid_configuration_is_accepted(tmp_path: Path, text: str, warnings: list[str]) -> None:
     assert sniproxy_verdict(tmp_path, text.encode("latin-1")) == Verdict(None, tuple(warnings))
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize(("text", "warnings"), GOOD)
-def test_nginx_accepts_it_so(tmp_path: Path, text: str, warnings: list[str]) -> None:
+def test_nginx_accepts_it_too(tmp_path: Path, text: str, warnings: list[str]) -> None:
     assert nginx_verdict(tmp_path, text.encode("latin-1")) == Verdict(None, tuple(warnings))
 
 
 @pytest.mark.parametrize(("directives", "text", "message"), COMMAND_LINE)
-def test_command_line(tmp_path: Path, directives: str, text: str, message: str) -> None:
+def test_errors_in_command_line_directives(
+    tmp_path: Path, directives: str, text: str, message: str
+) -> None:
     assert sniproxy_verdict(tmp_path, text.encode(), directives).error == message
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize(("directives", "text", "message"), COMMAND_LINE)
-def test_nginx_command_line(tmp_path: Path, directives: str, text: str, message: str) -> None:
+def test_nginx_reports_the_same_errors_for_command_line_directives(
+    tmp_path: Path, directives: str, text: str, message: str
+) -> None:
     assert nginx_verdict(tmp_path, text.encode(), directives).error == message
 
 
 @pytest.mark.parametrize(("text", "message"), OURS)
-def test_where_we_go_our_own_way(tmp_path: Path, text: str, message: str | None) -> None:
+def test_errors_that_nginx_does_not_have(tmp_path: Path, text: str, message: str | None) -> None:
     assert sniproxy_verdict(tmp_path, text.encode()).error == message
 
 
@@ -130,7 +134,9 @@ def test_where_we_go_our_own_way(tmp_path: Path, text: str, message: str | None)
 @pytest.mark.parametrize("length", [4094, 4095, 4096, 4097])
 @pytest.mark.parametrize("tail", ["", " ", ";", " ;", "\n;", "\nx y;", ")", "x"])
 @pytest.mark.parametrize("opening", ["", '"', "'", "#"])
-def test_what_fits_the_buffer(tmp_path: Path, opening: str, tail: str, length: int) -> None:
+def test_nginx_has_the_same_buffer_limits(
+    tmp_path: Path, opening: str, tail: str, length: int
+) -> None:
     closing = opening if opening in "\"'" else ""
     for text in (opening + "a" * length + closing + tail, opening + "a" * length + tail):
         raw = f"env {text}\n{EVENTS}".encode()
@@ -138,7 +144,7 @@ def test_what_fits_the_buffer(tmp_path: Path, opening: str, tail: str, length: i
 
 
 @pytest.mark.nginx
-def test_long_messages_are_cut_as_by_nginx(tmp_path: Path) -> None:
+def test_nginx_truncates_long_messages_the_same(tmp_path: Path) -> None:
     raw = b"a" * 3000 + b";"
     verdict = sniproxy_verdict(tmp_path, raw)
     assert verdict == nginx_verdict(tmp_path, raw)
@@ -146,7 +152,7 @@ def test_long_messages_are_cut_as_by_nginx(tmp_path: Path) -> None:
     assert len(verdict.error) < 1100
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_missing_file_is_an_error(tmp_path: Path) -> None:
     verdict = sniproxy_verdict(tmp_path, b"include gone.conf;")
     assert verdict.error == (
         f'open() "{tmp_path}/gone.conf" failed (2: No such file or directory) in FILE:1'
@@ -170,21 +176,21 @@ def test_a_missing_file(tmp_path: Path) -> None:
         ({".a.conf": "x;"}, "include *.conf_ ; events{} include *hidden*; include *.a.conf;"),
     ],
 )
-def test_include(tmp_path: Path, files: dict[str, str], text: str) -> None:
+def test_nginx_treats_includes_the_same(tmp_path: Path, files: dict[str, str], text: str) -> None:
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     raw = text.encode()
     assert sniproxy_verdict(tmp_path, raw) == nginx_verdict(tmp_path, raw)
 
 
-def test_what_includes_itself(tmp_path: Path) -> None:
+def test_file_including_itself_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.conf").write_text("\ninclude b.conf;")
     (tmp_path / "b.conf").write_text("include a*.conf;")
     verdict = sniproxy_verdict(tmp_path, b"include a.conf;")
     assert verdict.error == f'"{tmp_path}/a.conf" includes itself in {tmp_path}/b.conf:1'
 
 
-def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+def test_directory_instead_of_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     verdict = sniproxy_verdict(tmp_path, b"include folder;")
     assert verdict.error == f'pread() "{tmp_path}/folder" failed (21: Is a directory)'

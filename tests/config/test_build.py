@@ -1,4 +1,4 @@
-"""Merging down nginx's levels, and what a configuration is made of."""
+"""Merging settings from level to level, and the resulting model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def locations(inside: str) -> dict[str, Location]:
     return {location.name.name: location for location in outside.locations}
 
 
-def test_the_innermost_level_counts() -> None:
+def test_innermost_level_overrides_outer_levels() -> None:
     server = only_server(
         "proxy_read_timeout 1s; proxy_send_timeout 1s; proxy_connect_timeout 1s;"
         "server { listen 8000; proxy_read_timeout 2s; proxy_send_timeout 2s;"
@@ -43,7 +43,7 @@ def test_the_innermost_level_counts() -> None:
     assert server.outside.proxy.proxy_read_timeout == 2
 
 
-def test_lists_are_inherited_as_a_whole() -> None:
+def test_repeatable_directives_are_inherited_only_if_absent() -> None:
     found = locations(
         "proxy_set_header A a; proxy_set_header B b;"
         "location /a {} location /b { proxy_set_header C c; }"
@@ -61,7 +61,7 @@ def test_a_handler_is_not_inherited_by_nested_locations() -> None:
     assert found["/"].locations[0].proxy.proxy_pass is None
 
 
-def test_defaults() -> None:
+def test_defaults_are_those_of_nginx() -> None:
     server = only_server("server { location / {} }")
     assert server.core.listen[0].address.port in (80, 8000)
     assert server.core.large_client_header_buffers == (4, 8192)
@@ -73,7 +73,7 @@ def test_defaults() -> None:
 
 
 @pytest.mark.parametrize("behind", [False, True])
-def test_the_main_error_log_is_inherited_wherever_it_stands(behind: bool) -> None:
+def test_main_error_log_after_http_is_inherited(behind: bool) -> None:
     text = "http { server { listen 8000; location / {} } }"
     said = "error_log stderr info;"
     parsed = config.parse("events{}" + (text + said if behind else said + text))
@@ -82,7 +82,7 @@ def test_the_main_error_log_is_inherited_wherever_it_stands(behind: bool) -> Non
     assert parsed.error_log == parsed.http.servers[0].outside.log.error_log
 
 
-def test_server_names() -> None:
+def test_first_server_name_is_the_name() -> None:
     server = only_server(
         "server { listen 8000; server_name A.b *.C ~^(?<x>.)$ .d; server_name e; }"
     )
@@ -92,7 +92,7 @@ def test_server_names() -> None:
     assert server.name == "a.b"
 
 
-def test_groups_and_formats() -> None:
+def test_upstream_groups_and_log_formats_are_collected() -> None:
     parsed = read(
         "upstream Back { server 127.0.0.1:1 weight=5 max_fails=0; server unix:/s backup; }"
         "log_format x '$host' ' $uri'; access_log l X;"
@@ -107,14 +107,14 @@ def test_groups_and_formats() -> None:
     assert parsed.log_formats["X"] is parsed.log_formats["x"]
 
 
-def test_an_upstream_may_stand_behind_its_use() -> None:
+def test_upstream_may_follow_the_proxy_pass_using_it() -> None:
     assert read(
         "server { listen 8000; location / { proxy_pass http://u; } }"
         "upstream u { server 127.0.0.1; }"
     ).http
 
 
-def test_variables_are_known_by_lower_case() -> None:
+def test_variable_names_are_lower_cased() -> None:
     text = (
         "events{} http { server { listen 8000; location ~ (?<Own>a) { return 200 $Own$HOST; } } }"
     )
@@ -128,7 +128,7 @@ def test_variables_are_known_by_lower_case() -> None:
     assert asked == ["host"]
 
 
-def test_sources_and_prefix(tmp_path: Path) -> None:
+def test_sources_list_included_files(tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
     (tmp_path / "main.conf").write_text("include conf/*.conf; events{}")
     (tmp_path / "conf" / "\xe9.conf").write_text("worker_processes 3;")
@@ -140,14 +140,14 @@ def test_sources_and_prefix(tmp_path: Path) -> None:
     assert elsewhere.main.worker_processes == 1
 
 
-def test_directives_of_the_command_line_go_first(tmp_path: Path) -> None:
+def test_command_line_directives_are_read_first(tmp_path: Path) -> None:
     (tmp_path / "a.conf").write_text("events{}")
     parsed = config.load(tmp_path / "a.conf", directives="worker_processes 7; pid x;")
     assert (parsed.main.worker_processes, parsed.main.pid) == (7, "x")
     assert parsed.sources == ((str(tmp_path / "a.conf"), "events{}"),)
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         config.load(tmp_path / "a.conf")
     assert str(caught.value) == (
@@ -207,5 +207,5 @@ http {
 """
 
 
-def test_an_everyday_configuration() -> None:
+def test_typical_configuration() -> None:
     assert config.parse(DEBIAN).warnings == ()

@@ -1,4 +1,4 @@
-"""What is said of files, beside the real nginx: refusals, warnings, and what levels hand down."""
+"""File directives: errors, warnings and inheritance, compared with the real nginx."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def inside(statements: str) -> bytes:
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("statements", [*REFUSED, *ACCEPTED])
-def test_beside_nginx(tmp_path: Path, statements: str) -> None:
+def test_nginx_gives_the_same_verdict(tmp_path: Path, statements: str) -> None:
     text = inside(statements)
     verdict = nginx_verdict(tmp_path, text)
     assert (verdict.error is None) is (statements in ACCEPTED)
@@ -91,7 +91,7 @@ def test_beside_nginx(tmp_path: Path, statements: str) -> None:
         "location ~ a { alias b/$1; }",
     ],
 )
-def test_places_beside_nginx(tmp_path: Path, server: str) -> None:
+def test_nginx_names_the_same_files_and_lines(tmp_path: Path, server: str) -> None:
     text = b"events {}\nhttp { server {\n%s\n} }\n" % server.encode()
     assert sniproxy_verdict(tmp_path, text) == nginx_verdict(tmp_path, text)
 
@@ -109,7 +109,7 @@ def files(http: str) -> list[Files]:
     return [location.files for location in locations(http)]
 
 
-def test_the_innermost_root_or_alias_counts() -> None:
+def test_innermost_root_or_alias_overrides_outer_levels() -> None:
     nested = "location /b/d/ { } location /b/e { root f; }"
     said = files(f"root a/; server {{ location /b/ {{ alias c/; {nested} }} }}")
     roots = [one.root for one in said]
@@ -121,11 +121,11 @@ def test_the_innermost_root_or_alias_counts() -> None:
     ]
 
 
-def test_an_alias_in_a_regular_expression_is_the_whole_name() -> None:
+def test_alias_in_regex_location_is_the_complete_file_name() -> None:
     assert files("server { location ~ ^/(.*) { alias /a/$1; } }")[1].root.replaced is None
 
 
-def test_types_are_those_of_the_innermost_level_that_has_any() -> None:
+def test_types_of_the_innermost_level_replace_outer_ones() -> None:
     outside, own, inherited = files(
         "types { a/b x; } types { c/d Y; }"
         " server { location /o { types { e/f x; } } location /i { } }"
@@ -148,7 +148,7 @@ def test_types_are_those_of_the_innermost_level_that_has_any() -> None:
         ("site.toml", "http.types = {'a/b' = 'c d', 'e/f' = ['g']}\n[http.server]"),
     ],
 )
-def test_types_may_stand_in_a_file_of_their_own(tmp_path: Path, name: str, text: str) -> None:
+def test_types_may_be_included_from_a_file(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / "mime.types").write_text("types { include lines; }")
     (tmp_path / "lines").write_text("a/b c d;\ne/f g;\n")
     (tmp_path / name).write_text(text)
@@ -157,7 +157,7 @@ def test_types_may_stand_in_a_file_of_their_own(tmp_path: Path, name: str, text:
     assert read.http.servers[0].outside.files.types == ({"c": "a/b", "d": "a/b", "g": "e/f"},)
 
 
-def test_try_files_is_not_handed_down() -> None:
+def test_try_files_is_not_inherited() -> None:
     outside, nested = files("server { try_files a b/ =404; location / { } }")
     assert nested.try_files is None
     said = outside.try_files
@@ -186,5 +186,5 @@ def test_try_files_is_not_handed_down() -> None:
         ("", ""),
     ],
 )
-def test_the_ending_of_a_name(path: str, ending: str) -> None:
+def test_name_ending(path: str, ending: str) -> None:
     assert name_ending(path) == ending

@@ -1,4 +1,4 @@
-"""What may be said of groups and name servers: the verdicts of sniproxy and of the real nginx."""
+"""`upstream {}` and `resolver`: errors and warnings, compared with the real nginx."""
 
 from __future__ import annotations
 
@@ -114,9 +114,9 @@ CASES = [
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("text", CASES)
-def test_beside_nginx(tmp_path: Path, text: str) -> None:
+def test_nginx_gives_the_same_verdict(tmp_path: Path, text: str) -> None:
     ours = sniproxy_verdict(tmp_path, text.encode("latin-1"))
     nginxs = nginx_verdict(tmp_path, text.encode("latin-1"))
     assert ours.error == nginxs.error
-    # We know the warnings of what is accepted alone.
+    # sniproxy knows warnings of valid configurations only.
     assert ours.error or ours.warnings == nginxs.warnings

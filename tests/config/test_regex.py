@@ -1,4 +1,4 @@
-"""PCRE's patterns in Python's engine."""
+"""PCRE patterns translated for Python's `re`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from sniproxy.config.regex import RegexError, compile_regex
         (".", "\xff", "\xff"),
     ],
 )
-def test_matches(pattern: str, text: str, found: str | None) -> None:
+def test_pcre_syntax_matches_like_pcre(pattern: str, text: str, found: str | None) -> None:
     match = compile_regex(pattern).search(text)
     assert (match and match[0]) == found
 
@@ -56,13 +56,13 @@ def test_matches(pattern: str, text: str, found: str | None) -> None:
         (r"\1", r'reference to non-existent subpattern in "\1" at "1"'),
     ],
 )
-def test_refused_in_the_words_of_pcre2(pattern: str, words: str) -> None:
+def test_errors_have_the_messages_of_pcre2(pattern: str, words: str) -> None:
     with pytest.raises(RegexError) as caught:
         compile_regex(pattern)
     assert str(caught.value) == f"pcre2_compile() failed: {words}"
 
 
 @pytest.mark.parametrize("pattern", [r"a\Kb", "(?|a|b)", r"\p{L}", "(*UTF8)a", "(a(?1))"])
-def test_what_python_has_not(pattern: str) -> None:
+def test_features_missing_in_python_are_rejected(pattern: str) -> None:
     with pytest.raises(RegexError, match="is not supported by sniproxy"):
         compile_regex(pattern)

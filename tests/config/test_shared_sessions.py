@@ -1,4 +1,4 @@
-"""The warning about locations that share the TLS sessions of a peer and differ."""
+"""The warning about locations that share TLS sessions but verify differently."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMED = "proxy_ssl_server_name on; proxy_ssl_name"
 
 
 def differing(one: str, other: str, to: tuple[str, str] = ("127.0.0.1", "127.0.0.1:443")) -> str:
-    """What the warning of two locations says that they differ in; "" without a warning."""
+    """The differences named by the warning for two locations; "" without a warning."""
     text = (
         "events {} http { upstream group { server 127.0.0.1:1; }\n"
         "server { listen 127.0.0.1:18080;\n"
@@ -46,14 +46,14 @@ def differing(one: str, other: str, to: tuple[str, str] = ("127.0.0.1", "127.0.0
         (f"{NAMED} a.test;", f"{NAMED} b.test;", "proxy_ssl_name"),
         (f"{NAMED} a.test;", f"{NAMED} a.test;", ""),
         (f"{NAMED} a.test;", "proxy_ssl_server_name on;", "proxy_ssl_name"),
-        # A name that is neither sent nor verified, an authority that nobody asks.
+        # A name that is neither sent nor verified; a CA that is not used.
         ("proxy_ssl_name a.test;", "proxy_ssl_name b.test;", ""),
         ("proxy_ssl_trusted_certificate a.pem;", "proxy_ssl_trusted_certificate b.pem;", ""),
         (VERIFIED, "proxy_ssl_session_reuse off;", ""),
         (f"{VERIFIED} proxy_ssl_session_reuse off;", "", ""),
     ],
 )
-def test_locations_that_differ_are_told(one: str, other: str, words: str) -> None:
+def test_locations_that_differ_cause_a_warning(one: str, other: str, words: str) -> None:
     assert differing(one, other) == words
 
 
@@ -66,11 +66,11 @@ def test_locations_that_differ_are_told(one: str, other: str, words: str) -> Non
         ("group", "127.0.0.1:1", False),
     ],
 )
-def test_a_peer_is_that_of_an_address_or_a_group(first: str, second: str, shared: bool) -> None:
+def test_peers_are_identified_by_address_or_group(first: str, second: str, shared: bool) -> None:
     assert bool(differing("", VERIFIED, (first, second))) is shared
 
 
-def test_one_warning_tells_of_an_upstream() -> None:
+def test_one_warning_per_upstream() -> None:
     locations = "".join(
         f"location /{name} {{ proxy_pass https://127.0.0.1; {NAMED} {name}.test; }}\n"
         for name in "abc"

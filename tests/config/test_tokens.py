@@ -1,4 +1,4 @@
-"""nginx.conf's grammar: quoting, positions, and that nothing but a refusal comes of bad text."""
+"""The grammar of nginx.conf: quoting, positions, and robustness against any text."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def words(text: str) -> list[tuple[str, ...]]:
         ("\xef\xbb\xbfa;", [("\xef\xbb\xbfa",)]),
     ],
 )
-def test_words(text: str, expected: list[tuple[str, ...]]) -> None:
+def test_words_are_split_and_unescaped(text: str, expected: list[tuple[str, ...]]) -> None:
     assert words(text) == expected
 
 
-def test_positions() -> None:
+def test_statements_have_offsets_and_lines() -> None:
     text = "# one\na b; c {\n  'd'\n e;\n}\n"
     assert list(read_statements(text, "F")) == [
         Statement("a", ("b",), Place("F", 2), False, 6, 10),
@@ -58,7 +58,7 @@ def test_positions() -> None:
     ]
 
 
-def test_statements_come_before_the_error_behind_them() -> None:
+def test_statements_before_a_syntax_error_are_yielded() -> None:
     items = read_statements("a; }; ;", "F")
     assert isinstance(next(items), Statement)
     assert isinstance(next(items), BlockEnd)
@@ -73,7 +73,7 @@ def quoted(word: str) -> str:
 
 
 @given(st.lists(st.text(st.characters(max_codepoint=255), max_size=20), min_size=1))
-def test_quoting_round_trip(said: list[str]) -> None:
+def test_quoted_words_are_read_back(said: list[str]) -> None:
     assert words(" ".join(quoted(word) for word in said) + ";") == [tuple(said)]
 
 
@@ -92,13 +92,13 @@ FRAGMENTS = st.lists(
 
 
 @given(FRAGMENTS)
-def test_nothing_but_a_refusal(text: str) -> None:
+def test_any_text_raises_config_error_at_most(text: str) -> None:
     with contextlib.suppress(ConfigError):
         config.parse(text.encode("latin-1"))
 
 
 @given(st.binary())
-def test_any_bytes(raw: bytes) -> None:
+def test_any_bytes_raise_config_error_at_most(raw: bytes) -> None:
     with contextlib.suppress(ConfigError):
         config.parse(raw)
     with contextlib.suppress(ConfigError):
@@ -130,5 +130,5 @@ def test_any_bytes(raw: bytes) -> None:
         )
     ).map("".join)
 )
-def test_syntax_beside_nginx(tmp_path: Path, text: str) -> None:
+def test_nginx_reports_the_same_syntax_errors(tmp_path: Path, text: str) -> None:
     assert sniproxy_verdict(tmp_path, text.encode()) == nginx_verdict(tmp_path, text.encode())

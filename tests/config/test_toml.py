@@ -1,4 +1,4 @@
-"""TOML: what each form means, and every refusal with its line."""
+"""TOML configurations: the meaning of each form, and errors with their lines."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sniproxy import config
-from sniproxy.config.lines import key_lines
 from sniproxy.config.model import Config
 from sniproxy.config.toml import read_toml
+from sniproxy.config.toml_lines import key_lines
 from sniproxy.config.tree import BlockEnd, Statement
 from sniproxy.message import ConfigError
 
@@ -37,7 +37,7 @@ def toml(text: str) -> Config:
 
 
 def as_nginx(text: str) -> str:
-    """The statements of a TOML text as nginx.conf, a line each."""
+    """The statements of a TOML text in nginx.conf syntax, one per line."""
     lines = []
     for item in read_toml(text.encode().decode("latin-1"), "F"):
         if isinstance(item, Statement):
@@ -48,7 +48,7 @@ def as_nginx(text: str) -> str:
     return "\n".join(lines).removesuffix("events {\n}").strip()
 
 
-def test_a_site() -> None:
+def test_site_in_toml_equals_nginx_conf() -> None:
     read = toml(SITE)
     assert read.http is not None
     [server] = read.http.servers
@@ -108,7 +108,7 @@ def test_a_site() -> None:
         ("events.use = 'epoll'", "events {\nuse 'epoll';\n}"),
     ],
 )
-def test_forms(text: str, expected: str) -> None:
+def test_value_forms_become_statements(text: str, expected: str) -> None:
     assert as_nginx(text) == expected
 
 
@@ -201,19 +201,19 @@ def test_forms(text: str, expected: str) -> None:
         ),
     ],
 )  # fmt: skip
-def test_refused(text: str, message: str) -> None:
+def test_invalid_toml_is_an_error_with_its_line(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         toml(text)
     assert str(caught.value) == message
 
 
-def test_text_that_is_no_utf_8() -> None:
+def test_invalid_utf_8_is_an_error_with_its_line() -> None:
     with pytest.raises(ConfigError) as caught:
         config.parse(b"a = 1\nb = '\xff'", "toml", "site.toml")
     assert str(caught.value) == "invalid UTF-8 in site.toml:2"
 
 
-def test_includes_of_either_kind(tmp_path: Path) -> None:
+def test_toml_and_nginx_conf_include_each_other(tmp_path: Path) -> None:
     (tmp_path / "main.toml").write_text('[http]\ninclude = ["a.toml", "b.conf"]')
     (tmp_path / "a.toml").write_text("[[server]]\nlisten = 8001")
     (tmp_path / "b.conf").write_text("server { listen 8002; }")
@@ -223,16 +223,20 @@ def test_includes_of_either_kind(tmp_path: Path) -> None:
     assert [Path(name).name for name, _ in read.sources] == ["main.toml", "a.toml", "b.conf"]
 
 
-def test_lines_of_keys() -> None:
+def test_key_lines() -> None:
     lines = key_lines(
         'a = """\n x = 1\n"""  # y = 2\nb.c = [\n  1, # ]\n  {d = "}",\n e = 2}]\n'
         "[t.'u.v']\nw = '''\n'''''\n\"\\u0078\" = 1979-05-27 07:32:00\n"
         "[[l]]\nm = 1\n[[l]]\nm = 1.5\n[l.n]\no = 1\n"
     )
-    assert [lines.at(key).line for key in "abtl"] == [1, 4, 8, 12]
-    in_list = lines.at("b").at("c")
-    assert [in_list.at(0).line, in_list.at(1).line, in_list.at(1).at("e").line] == [5, 6, 7]
-    assert [lines.at("t").at("u.v").at(key).line for key in "wx"] == [9, 11]
-    tables = lines.at("l")
-    assert [tables.at(0).at("m").line, tables.at(1).at("m").line] == [13, 15]
-    assert tables.at(1).at("n").at("o").line == 17
+    assert [lines.child(key).line for key in "abtl"] == [1, 4, 8, 12]
+    in_list = lines.child("b").child("c")
+    assert [in_list.child(0).line, in_list.child(1).line, in_list.child(1).child("e").line] == [
+        5,
+        6,
+        7,
+    ]
+    assert [lines.child("t").child("u.v").child(key).line for key in "wx"] == [9, 11]
+    tables = lines.child("l")
+    assert [tables.child(0).child("m").line, tables.child(1).child("m").line] == [13, 15]
+    assert tables.child(1).child("n").child("o").line == 17

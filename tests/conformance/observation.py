@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from sniproxy.logs.error import MAX_LINE
+from sniproxy.logs.error import MAX_ERROR_LINE
 from sniproxy.testing.client import Reception
 from sniproxy.testing.zoo import Peer, Visit
 
 Lines = tuple[str, ...]
 ACCESS = "access: "
-ALWAYS_LEFT = MAX_LINE - 100
+ALWAYS_LEFT = MAX_ERROR_LINE - 100
 """Characters from the level on that a line which was cut has in any case."""
 NEAR = 10 * 24 * 60
 """Minutes: a date so near is one that was counted from now."""
@@ -168,7 +168,7 @@ def error_lines(text: str) -> Iterable[str]:
     """
     numbers: dict[str, int] = {}
     for line in text.splitlines():
-        was_cut = len(line) == MAX_LINE - 1
+        was_cut = len(line) == MAX_ERROR_LINE - 1
         line = _STAMP.sub(r"\1 ", line)
         if match := _CONNECTION.search(line):
             number = numbers.setdefault(match[1], len(numbers) + 1)

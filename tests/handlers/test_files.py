@@ -1,4 +1,4 @@
-"""What can happen to a file on its way out, where no nginx can be made to show it."""
+"""Errors while a file is sent, which cannot be provoked in a running nginx."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from sniproxy.handlers.files import BLOCK, FileBody, OpenFile
-from sniproxy.logs.error import ConnectionLog, ErrorLog, Target
+from sniproxy.logs.error import ConnectionLog, ErrorLog, LogTarget
 from sniproxy.message import BodyBroken, Level
 
 
 class Lines:
-    """A sink that keeps what is written."""
+    """A sink that stores its lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -34,7 +34,7 @@ def lines() -> Lines:
 
 @pytest.fixture
 def log(lines: Lines) -> ConnectionLog:
-    target = Target(lines, Level.DEBUG)
+    target = LogTarget(lines, Level.DEBUG)
     log = ConnectionLog(ErrorLog([target]), 1, "127.0.0.1", "127.0.0.1:80")
     log.action = "sending response to client"
     return log
@@ -54,7 +54,7 @@ async def everything(body: FileBody) -> list[bytes]:
 
 
 def run(body: FileBody) -> list[bytes]:
-    """A file is read without a wait: one step of its coroutine is all of it."""
+    """Reading never waits, so one step of the coroutine is enough."""
     reading = everything(body)
     try:
         reading.send(None)
@@ -64,23 +64,23 @@ def run(body: FileBody) -> list[bytes]:
     raise AssertionError("reading a file has waited")
 
 
-def test_it_comes_in_blocks(tmp_path: Path, log: ConnectionLog) -> None:
+def test_file_is_read_in_blocks(tmp_path: Path, log: ConnectionLog) -> None:
     data = os.urandom(2 * BLOCK + 1)
     pieces = run(FileBody(opened(tmp_path / "a", data), log))
     assert [len(piece) for piece in pieces] == [BLOCK, BLOCK, 1]
     assert b"".join(pieces) == data
 
 
-def test_parts_of_it(tmp_path: Path, log: ConnectionLog) -> None:
+def test_parts_of_a_file(tmp_path: Path, log: ConnectionLog) -> None:
     body = FileBody(opened(tmp_path / "a", b"0123456789"), log)
     assert run(body.of([b"<", (2, 4), b"|", (0, 1), b">"])) == [b"<", b"23", b"|", b"0", b">"]
 
 
-def test_an_empty_file(tmp_path: Path, log: ConnectionLog) -> None:
+def test_empty_file(tmp_path: Path, log: ConnectionLog) -> None:
     assert run(FileBody(opened(tmp_path / "a", b""), log)) == []
 
 
-def test_a_file_that_has_become_shorter(tmp_path: Path, log: ConnectionLog, lines: Lines) -> None:
+def test_truncated_file_breaks_the_body(tmp_path: Path, log: ConnectionLog, lines: Lines) -> None:
     file = opened(tmp_path / "a", b"0123456789")
     os.truncate(tmp_path / "a", 4)
     with pytest.raises(BodyBroken):
@@ -90,7 +90,7 @@ def test_a_file_that_has_become_shorter(tmp_path: Path, log: ConnectionLog, line
     assert "[alert]" in lines.lines[0]
 
 
-def test_a_file_that_can_not_be_read(
+def test_read_error_breaks_the_body(
     tmp_path: Path, log: ConnectionLog, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = opened(tmp_path / "a", b"0123456789")
@@ -105,20 +105,20 @@ def test_a_file_that_can_not_be_read(
     assert lines.messages == [f'pread() "{tmp_path}/a" failed (5: {os.strerror(errno.EIO)})']
 
 
-def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+def test_opening_a_fifo_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a")
     file = OpenFile(str(tmp_path / "a"))
     assert not file.is_regular
     file.close()
 
 
-def test_a_name_ends_at_a_nul(tmp_path: Path) -> None:
+def test_file_name_ends_at_a_nul(tmp_path: Path) -> None:
     file = opened(tmp_path / "a", b"x")
     file.close()
     OpenFile(f"{tmp_path}/a\0b").close()
 
 
-def test_nothing_stays_open(tmp_path: Path, log: ConnectionLog) -> None:
+def test_files_are_closed(tmp_path: Path, log: ConnectionLog) -> None:
     file = opened(tmp_path / "a", b"x")
     descriptor = file.descriptor
     body = FileBody(file, log)

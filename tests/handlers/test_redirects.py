@@ -1,4 +1,4 @@
-"""`return`, the built-in pages and the redirects of upstreams, whole answers beside nginx."""
+"""`return`, built-in pages and redirects of upstreams: complete responses as in nginx."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def test_absolute_redirects(
 
 
 @pytest.mark.parametrize("status", [408, 444, 499])
-def test_statuses_without_a_word(tmp_path: Path, status: int) -> None:
+def test_statuses_without_reason_phrase(tmp_path: Path, status: int) -> None:
     response = special_response(status, facts(request(), servers(tmp_path, "server { }")[0]))
     assert response.silent
     assert response.status == status
 
 
 @pytest.mark.parametrize("inner", [494, 495, 496, 497])
-def test_inner_statuses_show_as_400(tmp_path: Path, inner: int) -> None:
+def test_internal_statuses_are_sent_as_400(tmp_path: Path, inner: int) -> None:
     response = special_response(inner, facts(request(), servers(tmp_path, "server { }")[0]))
     assert response.status == 400
 
@@ -131,7 +131,7 @@ def whole(answer: Answer) -> tuple[int, list[tuple[str, str]], str]:
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("target", TARGETS)
-def test_returns_beside_nginx(both: Beside, target: str) -> None:
+def test_nginx_sends_the_same_returns(both: Beside, target: str) -> None:
     (ours,), (nginxs,) = both.ask([get(target)])
     assert whole(ours) == whole(nginxs)
 
@@ -147,14 +147,14 @@ def test_returns_beside_nginx(both: Beside, target: str) -> None:
         get("/return/404").replace(b"GET", b"HEAD"),
     ],
 )
-def test_more_returns_beside_nginx(both: Beside, sent: bytes) -> None:
+def test_nginx_sends_the_same_returns_to_other_requests(both: Beside, sent: bytes) -> None:
     (ours,), (nginxs,) = both.ask([sent])
     assert whole(ours) == whole(nginxs)
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("location", LOCATIONS)
-def test_redirects_of_an_upstream_beside_nginx(both: Beside, location: str) -> None:
+def test_nginx_passes_on_redirects_of_an_upstream_the_same(both: Beside, location: str) -> None:
     path = location.split()[-1].lstrip("^")
     answers = []
     for served in both.both:

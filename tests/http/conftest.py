@@ -1,4 +1,4 @@
-"""One nginx for all tests of this room, with a scripted upstream behind `/proxy/`."""
+"""The nginx shared by the tests of this package, with a scripted upstream behind `/proxy/`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ server {
 """
 
 RETURNED = [status for status in range(200, 600) if status not in (408, 444, 499)]
-"""What `return` can end in (the others close the connection without a response)."""
+"""Statuses for `return` (the others close the connection without a response)."""
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +56,7 @@ def nginx(tmp_path_factory: pytest.TempPathFactory, upstream: ScriptedUpstream) 
 
 @pytest.fixture(scope="session")
 def unmerged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    """An nginx with what the other one has not: the directives about heads turned around."""
+    """An nginx with the opposite values of the directives about request heads."""
     http = f"""
     server {{
         listen 127.0.0.1:@PORT@;

@@ -1,4 +1,4 @@
-"""The real nginx beside these tests, asked with raw bytes, and a scripted upstream behind it."""
+"""The real nginx, called with raw bytes, and a scripted upstream behind it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SURROUNDINGS = re.compile(" while |, client: ")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the client saw until nginx closed, and what nginx logged meanwhile."""
+    """What the client received until nginx closed the connection, and what nginx logged."""
 
     raw: bytes
     log: tuple[str, ...]
@@ -39,7 +39,7 @@ class Answer:
 
     @property
     def status(self) -> int:
-        """0 without a status line: nothing at all, or HTTP/0.9."""
+        """0 if there is no status line: an empty response or HTTP/0.9."""
         return int(self.raw[9:12]) if self.has_head else 0
 
     @property
@@ -61,11 +61,11 @@ class Answer:
         return "Connection: keep-alive" in self.fields
 
     def lines(self, *beginnings: str) -> list[str]:
-        """The log's lines whose message starts with one of `beginnings`."""
+        """The log lines whose message starts with one of `beginnings`."""
         return [line for line in self.log if line.partition(": ")[2].startswith(beginnings)]
 
     def messages(self, *beginnings: str) -> list[str]:
-        """The same, `LEVEL: MESSAGE` alone, without what only surrounds it."""
+        """Like `lines`, but `LEVEL: MESSAGE` only, without context."""
         return [_SURROUNDINGS.split(line)[0] for line in self.lines(*beginnings)]
 
 
@@ -76,7 +76,7 @@ class Nginx:
     served: Served
 
     def ask(self, request: bytes) -> Answer:
-        """Send `request`, then the end of our side, and read to the end of nginx's."""
+        """Send `request`, shut down writing, and read until nginx closes."""
         received = bytearray()
         with self.served.connected() as client:
             try:
@@ -85,20 +85,20 @@ class Nginx:
                 while data := client.recv(65536):
                     received += data
             except (BrokenPipeError, ConnectionResetError):
-                pass  # refused before all was read: what came before stands
+                pass  # nginx closed before it read everything: what was received so far is kept
         matches = map(_LOG_LINE.match, self.served.log("error.log"))
         return Answer(bytes(received), tuple(f"{m[1]}: {m[2]}" for m in matches if m))
 
 
 @contextlib.contextmanager
 def running(room: Path, http: str) -> Iterator[Nginx]:
-    """nginx with `http` inside of its http block; `@PORT@` there is its port."""
+    """Run nginx with `http` inside its http block; `@PORT@` stands for its port."""
     with served(NGINX, room, _COMMON + http) as one:
         yield Nginx(one)
 
 
 class ScriptedUpstream:
-    """Answers every request with `script`, then closes; `seen` is the last request."""
+    """Responds to every request with `script`, then closes; `seen` is the last request."""
 
     def __init__(self) -> None:
         self.script = b""
@@ -126,8 +126,8 @@ class ScriptedUpstream:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
-                return  # our own end
-            with connection, contextlib.suppress(OSError):  # nginx may have enough early
+                return  # the socket was closed by the test
+            with connection, contextlib.suppress(OSError):  # nginx may close early
                 self.seen = _read_request(connection)
                 connection.sendall(self.script)
                 connection.shutdown(socket.SHUT_WR)

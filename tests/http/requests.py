@@ -1,10 +1,10 @@
-"""Raw requests, good and bad: the grammar of request heads by example."""
+"""Valid and invalid raw requests."""
 
 from __future__ import annotations
 
 
 def get(*lines: str, target: str = "/", version: str = "HTTP/1.1") -> bytes:
-    """A GET with `Host: a` and then `lines`."""
+    """A GET request with `Host: a` followed by `lines`."""
     head = [f"GET {target} {version}", "Host: a", *lines, "", ""]
     return "\r\n".join(head).encode("latin-1")
 

@@ -1,4 +1,4 @@
-"""Chunked bodies, beside nginx and however they are cut."""
+"""Chunked bodies compared with nginx, received in pieces of any size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sniproxy.http.chunks import LAST_CHUNK, BadChunk, ChunkReader, TooLargeBody, chunk, last_chunk
+from sniproxy.http.chunks import (
+    LAST_CHUNK,
+    BodyTooLargeError,
+    ChunkReader,
+    MalformedChunkError,
+    chunk,
+    last_chunk,
+)
 from sniproxy.message import Side
 from tests.http.oracle import Nginx, ScriptedUpstream
 
@@ -55,24 +62,26 @@ BODIES: dict[str, bytes] = {
 }
 
 
-def decoded(body: bytes) -> bytes | type[BadChunk] | None:
-    """The whole body, None for an unfinished one, `BadChunk` for a bad one."""
+def decoded(body: bytes) -> bytes | type[MalformedChunkError] | None:
+    """The decoded body, None if it is incomplete, `MalformedChunkError` if it is malformed."""
     reader = ChunkReader()
     try:
         data = reader.feed(body)
-    except BadChunk:
-        return BadChunk
+    except MalformedChunkError:
+        return MalformedChunkError
     return data if reader.done else None
 
 
-def ask(nginx: Nginx, upstream: ScriptedUpstream, body: bytes) -> bytes | type[BadChunk] | None:
+def ask(
+    nginx: Nginx, upstream: ScriptedUpstream, body: bytes
+) -> bytes | type[MalformedChunkError] | None:
     upstream.script, upstream.seen = b"HTTP/1.0 204 No Content\r\n\r\n", b""
     answer = nginx.ask(
         b"POST /proxy/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body
     )
     if answer.status == 400:
         assert answer.messages("client sent") == ["error: client sent invalid chunked body"]
-        return BadChunk
+        return MalformedChunkError
     return upstream.seen.partition(b"\r\n\r\n")[2] if answer.status == 204 else None
 
 
@@ -99,10 +108,12 @@ def test_nginx_reads_anything_the_same(
     reader = ChunkReader()
     try:
         reader.feed(body)
-    except BadChunk:
+    except MalformedChunkError:
         pass
     else:
-        body = body[: len(body) - len(reader.rest)]  # nginx would go on with the next request
+        body = body[
+            : len(body) - len(reader.leftover)
+        ]  # nginx would continue with the next request
     assert decoded(body) == ask(nginx, upstream, body)
 
 
@@ -116,8 +127,8 @@ def test_nginx_reads_the_same_from_an_upstream(
     answer = nginx.ask(b"GET /proxy/ HTTP/1.0\r\n\r\n")
     bad = answer.messages("upstream sent invalid chunked response")
     ours = decoded(body)
-    if ours is BadChunk:
-        with pytest.raises(BadChunk) as refused:
+    if ours is MalformedChunkError:
+        with pytest.raises(MalformedChunkError) as refused:
             ChunkReader(Side.UPSTREAM).feed(body)
         assert bad == [f"error: {refused.value}"]
     else:
@@ -130,18 +141,18 @@ def test_nginx_reads_the_same_from_an_upstream(
 @pytest.mark.parametrize(
     "body", [b"a\r\n0123456789\r\n1\r\na\r\n", b"b\r\n0123456789a\r\n", b"64\r\na"]
 )
-def test_nginx_draws_the_same_limit(nginx: Nginx, body: bytes) -> None:
+def test_nginx_has_the_same_body_limit(nginx: Nginx, body: bytes) -> None:
     answer = nginx.ask(
         b"POST /limited HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body
     )
-    with pytest.raises(TooLargeBody) as refused:
+    with pytest.raises(BodyTooLargeError) as refused:
         ChunkReader(limit=10).feed(body)
     assert answer.status == 413
     text = f"error: client intended to send too large chunked body: {refused.value} bytes"
     assert [line.partition(", client")[0] for line in answer.log] == [text]
 
 
-# Cutting
+# Splitting
 
 
 def cut(body: bytes, cuts: list[int]) -> list[bytes]:
@@ -150,7 +161,7 @@ def cut(body: bytes, cuts: list[int]) -> list[bytes]:
 
 
 @given(st.sampled_from(sorted(BODIES)), st.lists(st.integers(0, 200), max_size=20))
-def test_any_cut_leads_to_the_same(name: str, cuts: list[int]) -> None:
+def test_result_is_independent_of_how_data_is_split(name: str, cuts: list[int]) -> None:
     body = BODIES[name]
     reader = ChunkReader()
     parts: list[bytes] = []
@@ -158,8 +169,8 @@ def test_any_cut_leads_to_the_same(name: str, cuts: list[int]) -> None:
         for part in cut(body, cuts):
             if not reader.done:
                 parts.append(reader.feed(part))
-    except BadChunk:
-        assert decoded(body) is BadChunk
+    except MalformedChunkError:
+        assert decoded(body) is MalformedChunkError
     else:
         assert decoded(body) == (b"".join(parts) if reader.done else None)
 
@@ -170,7 +181,7 @@ def test_any_cut_leads_to_the_same(name: str, cuts: list[int]) -> None:
     st.binary(max_size=10),
     st.lists(st.integers(0, 500), max_size=10),
 )
-def test_what_was_written_reads_back(
+def test_encoded_body_is_decoded_again(
     pieces: list[bytes], trailers: list[tuple[str, str]], rest: bytes, cuts: list[int]
 ) -> None:
     body = b"".join(map(chunk, pieces)) + last_chunk(trailers)
@@ -180,10 +191,10 @@ def test_what_was_written_reads_back(
     assert reader.done
     whole = ChunkReader()
     assert whole.feed(body + rest) == read
-    assert whole.rest == rest
+    assert whole.leftover == rest
 
 
-def test_an_endless_line_is_not_kept() -> None:
+def test_endless_line_is_not_stored() -> None:
     reader = ChunkReader()
     for part in (b"3;", b"a" * 10000, b"b" * 10000, b"\r\nabc\r\n0\r\nX:", b"c" * 10000, b"\r\n\r"):
         reader.feed(part)
@@ -192,27 +203,27 @@ def test_an_endless_line_is_not_kept() -> None:
     assert reader.done
 
 
-def test_trailers_can_be_left_to_the_caller() -> None:
+def test_keep_trailers_leaves_trailers_to_the_caller() -> None:
     reader = ChunkReader(keep_trailers=True)
     assert reader.feed(b"1\r\na\r\n0\r\nA: b\r\n\r\n") == b"a"
     assert reader.done
-    assert reader.rest == b"A: b\r\n\r\n"
+    assert reader.leftover == b"A: b\r\n\r\n"
 
 
-def test_writing() -> None:
+def test_encode_chunks() -> None:
     assert chunk(b"x" * 10) == b"a\r\n" + b"x" * 10 + b"\r\n"
     assert last_chunk() == LAST_CHUNK
     assert last_chunk([("A", "b")]) == b"0\r\nA: b\r\n\r\n"
 
 
-def test_how_much_must_still_come() -> None:
+def test_min_remaining() -> None:
     body = b"5\r\nhello\r\n1f;x\r\n" + b"x" * 31 + b"\r\n0\r\nT: x\r\n\r\n"
     reader = ChunkReader(Side.UPSTREAM)
     least = []
     for position in range(len(body)):
-        least.append(reader.least)
+        least.append(reader.min_remaining)
         reader.feed(body[position : position + 1])
-        assert reader.least <= len(body) - position - 1
+        assert reader.min_remaining <= len(body) - position - 1
     assert least[:13] == [5, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 10, 40]
     assert least[-10:] == [4, 3, 2, 4, 4, 4, 4, 3, 2, 1]
-    assert (reader.done, reader.least) == (True, 0)
+    assert (reader.done, reader.min_remaining) == (True, 0)

@@ -1,4 +1,4 @@
-"""Entity tags: nginx's reading is compared in the conformance table `conditions`."""
+"""Entity tags. Comparison with nginx: the conformance table `conditions`."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from sniproxy.http.conditions import etag_matches
         ("**", '"a"', True, False),
     ],
 )
-def test_etags(listed: str, etag: str | None, weak: bool, matches: bool) -> None:
+def test_etag_matches(listed: str, etag: str | None, weak: bool, matches: bool) -> None:
     assert etag_matches(listed, etag, weak=weak) is matches
 
 
 @given(st.text('Ww/"a, \t*', max_size=20), st.booleans())
-def test_a_list_ends(listed: str, weak: bool) -> None:
+def test_any_list_of_etags_is_read_to_its_end(listed: str, weak: bool) -> None:
     etag_matches(listed, '"a"', weak=weak)

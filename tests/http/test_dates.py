@@ -1,4 +1,4 @@
-"""Dates: written in one form, read in three."""
+"""Parsing and formatting of HTTP dates."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ FORMS = (
 )
 
 
-def test_one_form_is_written() -> None:
+def test_http_date() -> None:
     assert http_date(MOMENT) == "Sun, 06 Nov 1994 08:49:37 GMT"
 
 
 @given(st.integers(0, int(2**31 * 1.4)), st.sampled_from(FORMS))
-def test_three_forms_are_read(moment: int, form: str) -> None:
+def test_all_three_forms_are_parsed(moment: int, form: str) -> None:
     assert parse_http_date(time.strftime(form, time.gmtime(moment))) == moment
 
 
@@ -40,7 +40,7 @@ def test_three_forms_are_read(moment: int, form: str) -> None:
         "Sun  Nxx 06 08:49:37 1994",
     ],
 )
-def test_what_stands_around_a_time_is_no_matter(text: str) -> None:
+def test_weekday_and_trailing_text_are_ignored(text: str) -> None:
     assert parse_http_date(text) == MOMENT
 
 
@@ -66,22 +66,24 @@ def test_what_stands_around_a_time_is_no_matter(text: str) -> None:
         "Sun, \xb9\xb9 Nov 1994 08:49:37 GMT",
     ],
 )
-def test_what_is_no_date(text: str) -> None:
+def test_invalid_dates_are_none(text: str) -> None:
     assert parse_http_date(text) is None
 
 
-def test_two_digits_of_a_year_are_of_this_century_or_the_last() -> None:
+def test_two_digit_years() -> None:
     for year, full in (("69", 2069), ("70", 1970)):
         moment = parse_http_date(f"Sunday, 06-Nov-{year} 08:49:37 GMT")
         assert time.gmtime(moment).tm_year == full
 
 
 @given(st.text(st.characters(max_codepoint=255), max_size=40))
-def test_nothing_breaks_it(text: str) -> None:
+def test_any_text_is_a_date_or_none(text: str) -> None:
     parse_http_date(text)
 
 
 @given(st.integers(0, 2**31), st.sampled_from(FORMS), st.integers(0, 40), st.integers(0, 255))
-def test_nothing_near_a_date_breaks_it(moment: int, form: str, position: int, byte: int) -> None:
+def test_any_date_like_text_is_a_date_or_none(
+    moment: int, form: str, position: int, byte: int
+) -> None:
     text = time.strftime(form, time.gmtime(moment))
     parse_http_date(text[:position] + chr(byte) + text[position + 1 :])

@@ -1,4 +1,4 @@
-"""Request heads: what nginx answers and logs for each, and that cutting changes nothing."""
+"""Request heads: responses and log lines compared with nginx, received in pieces of any size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sniproxy.http.head import (
     read_request_head,
     read_simple_head,
 )
-from sniproxy.http.pages import error_page, shown_status
+from sniproxy.http.pages import displayed_status, error_page
 from sniproxy.message import Level, Request
 from tests.http.oracle import Answer, Nginx, ScriptedUpstream
 from tests.http.requests import ALL, FIELDS, PLAIN, SIZES, get
@@ -33,7 +33,7 @@ TURNED_RULES = HeadRules(
 )
 
 LOG_LENGTH = 1500
-"""Compared of a log line: nginx cuts it at 2048 bytes."""
+"""Characters compared of a log line: nginx truncates lines at 2048 bytes."""
 
 
 def outcome(raw: bytes | bytearray, rules: HeadRules = RULES) -> ParsedHead | BadRequest | None:
@@ -43,12 +43,12 @@ def outcome(raw: bytes | bytearray, rules: HeadRules = RULES) -> ParsedHead | Ba
         return refused
 
 
-# Beside nginx
+# Comparison with nginx
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One answer with its log, as a client and an operator see it."""
+    """A response and its log lines."""
 
     status: int
     body: bytes
@@ -74,7 +74,7 @@ def our_seen(result: ParsedHead | BadRequest | None, server: str) -> Seen:
     last = Note(result.text, result.level, result.host, result.referrer)
     log.append(_log_line(last, result.line, server, result.action))
     page = b"" if result.method == "HEAD" else error_page(result.status)
-    return Seen(shown_status(result.status) if result.version > 9 else 0, page, False, log)
+    return Seen(displayed_status(result.status) if result.version > 9 else 0, page, False, log)
 
 
 def _shown(request: Request, server: str) -> bytes:
@@ -96,14 +96,14 @@ def _log_line(
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("name", ALL)
-def test_nginx_answers_and_logs_the_same(nginx: Nginx, name: str) -> None:
+def test_nginx_responds_and_logs_the_same(nginx: Nginx, name: str) -> None:
     raw = ALL[name]
     assert our_seen(outcome(raw), "first.test") == nginx_seen(nginx.ask(raw))
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("name", ALL)
-def test_nginx_answers_the_same_under_other_rules(unmerged: Nginx, name: str) -> None:
+def test_nginx_responds_the_same_with_other_settings(unmerged: Nginx, name: str) -> None:
     raw = ALL[name]
     assert our_seen(outcome(raw, TURNED_RULES), "") == nginx_seen(unmerged.ask(raw))
 
@@ -123,7 +123,9 @@ STRICT_RULES = HeadRules(max_headers=3)
         b"GET / HTTP/1.1\r\nHost: other\r\nA: b\r\nA: b\r\nA: b\r\n\r\n",
     ],
 )
-def test_the_rules_of_the_named_server_hold_from_its_name_on(unmerged: Nginx, raw: bytes) -> None:
+def test_settings_of_the_named_server_apply_after_the_host_field(
+    unmerged: Nginx, raw: bytes
+) -> None:
     def rules_of(name: str) -> HeadRules:
         return STRICT_RULES if name == STRICT else TURNED_RULES
 
@@ -136,7 +138,7 @@ def test_the_rules_of_the_named_server_hold_from_its_name_on(unmerged: Nginx, ra
 
 
 def first_refused(raw: bytes) -> int:
-    """Length of the shortest beginning of `raw` that is refused."""
+    """Length of the shortest prefix of `raw` that is rejected."""
     return next(n for n in range(len(raw) + 1) if isinstance(outcome(raw[:n]), BadRequest))
 
 
@@ -145,7 +147,7 @@ REFUSED = [name for name in {**PLAIN, **FIELDS} if isinstance(outcome(ALL[name])
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("name", REFUSED)
-def test_nginx_refuses_as_early(nginx: Nginx, name: str) -> None:
+def test_nginx_rejects_at_the_same_byte(nginx: Nginx, name: str) -> None:
     raw = ALL[name]
     length = first_refused(raw)
     assert not nginx.ask(raw[: length - 1]).raw
@@ -167,15 +169,15 @@ BEGINNINGS = ["", "GET / HTTP/1.1\r\n", "GET /", "GET / HTTP/1.1\r\nHost: a\r\n"
 @settings(
     max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_nginx_agrees_on_anything(nginx: Nginx, beginning: str, pieces: list[str]) -> None:
+def test_nginx_treats_any_head_the_same(nginx: Nginx, beginning: str, pieces: list[str]) -> None:
     raw = "".join([beginning, *pieces]).encode("latin-1")
     ours = outcome(raw)
     if isinstance(ours, ParsedHead):
-        raw = raw[: ours.length]  # nginx would go on with the next request
+        raw = raw[: ours.length]  # nginx would continue with the next request
     if isinstance(ours, ParsedHead) and ours.request.chunked:
         raw += b"0\r\n\r\n"
     answer = nginx.ask(raw)
-    if ours is None:  # what nginx has dropped so far comes with the head
+    if ours is None:  # notes about ignored lines come with the head
         assert not answer.raw
     else:
         assert our_seen(ours, "first.test") == nginx_seen(answer)
@@ -194,11 +196,11 @@ def test_nginx_passes_on_the_same_fields(nginx: Nginx, upstream: ScriptedUpstrea
     assert seen[2:-2] == passed
 
 
-# Cutting
+# Splitting
 
 
 def essence(result: ParsedHead | BadRequest | None) -> object:
-    """What must not depend on how much has come: all but how far the line is known."""
+    """The parts of a result that must not depend on how much was received."""
     if not isinstance(result, BadRequest):
         return result
     facts = vars(result).copy()
@@ -207,7 +209,7 @@ def essence(result: ParsedHead | BadRequest | None) -> object:
 
 
 @pytest.mark.parametrize("name", [*PLAIN, *FIELDS])
-def test_every_beginning_waits_or_has_the_result_of_the_whole(name: str) -> None:
+def test_prefix_is_incomplete_or_has_the_final_result(name: str) -> None:
     raw = ALL[name]
     whole = outcome(raw)
     for length in range(len(raw)):
@@ -230,12 +232,12 @@ def read_in_pieces(raw: bytes, cuts: list[int]) -> ParsedHead | BadRequest | Non
 
 
 @given(st.sampled_from(sorted(ALL)), st.lists(st.integers(0, 50_000), max_size=20))
-def test_any_cut_leads_to_the_same(name: str, cuts: list[int]) -> None:
+def test_result_is_independent_of_how_data_is_split(name: str, cuts: list[int]) -> None:
     assert essence(read_in_pieces(ALL[name], cuts)) == essence(outcome(ALL[name]))
 
 
 @pytest.mark.parametrize("name", [*PLAIN, *FIELDS])
-def test_byte_by_byte_leads_to_the_same(name: str) -> None:
+def test_result_is_the_same_byte_by_byte(name: str) -> None:
     raw = ALL[name]
     assert essence(read_in_pieces(raw, [*range(len(raw))])) == essence(outcome(raw))
 
@@ -262,7 +264,7 @@ def test_any_simple_head_is_read_as_the_careful_reader_reads_it(
 
 
 @given(st.sampled_from(sorted({**PLAIN, **FIELDS, **SIZES})), st.binary(max_size=20))
-def test_what_follows_a_head_is_left_alone(name: str, rest: bytes) -> None:
+def test_data_after_the_head_is_not_consumed(name: str, rest: bytes) -> None:
     raw = ALL[name]
     whole = outcome(raw)
     if isinstance(whole, ParsedHead):
@@ -270,14 +272,14 @@ def test_what_follows_a_head_is_left_alone(name: str, rest: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_anything_is_a_head_a_refusal_or_a_beginning(raw: bytes) -> None:
+def test_any_bytes_are_a_head_an_error_or_incomplete(raw: bytes) -> None:
     outcome(raw)
 
 
-# Plain statements
+# Single cases
 
 
-def test_an_ordinary_head() -> None:
+def test_typical_head() -> None:
     raw = (
         b"POST /a/../b%20c?d=%20 HTTP/1.1\r\nHost: Www.Example.test:8080\r\n"
         b"Content-Length: 3\r\nConnection: close\r\n\r\nxyz"
@@ -306,7 +308,7 @@ def test_an_ordinary_head() -> None:
     )
 
 
-def test_a_dropped_line_is_noted_with_what_was_known_then() -> None:
+def test_ignored_header_line_is_logged_with_the_context_at_that_time() -> None:
     parsed = outcome(b"GET / HTTP/1.1\r\nX_Y: 1\r\nHost: a\r\nReferer: r\r\nY_Z: 2\r\n\r\n")
     assert isinstance(parsed, ParsedHead)
     assert parsed.notes == (

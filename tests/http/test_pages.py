@@ -1,4 +1,4 @@
-"""Status lines and built-in pages, byte for byte beside nginx."""
+"""Status lines and built-in pages, byte for byte as in nginx."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.http.requests import get
 pytestmark = pytest.mark.nginx
 
 
-def test_status_lines_pages_and_keeping(nginx: Nginx) -> None:
+def test_nginx_sends_the_same_status_lines_and_pages(nginx: Nginx) -> None:
     for status in RETURNED:
         answer = nginx.ask(get(target=f"/status/{status}"))
         page = pages.error_page(status)
@@ -38,12 +38,14 @@ def test_status_lines_pages_and_keeping(nginx: Nginx) -> None:
     ],
 )
 @pytest.mark.parametrize("status", [302, 404, 494, 418])
-def test_padding(nginx: Nginx, status: int, user_agent: str) -> None:
+def test_error_pages_are_padded_for_msie_and_chrome(
+    nginx: Nginx, status: int, user_agent: str
+) -> None:
     answer = nginx.ask(get(f"User-Agent: {user_agent}", target=f"/status/{status}"))
     assert answer.body == pages.error_page(status, user_agent=user_agent)
 
 
-def test_without_version(nginx: Nginx) -> None:
+def test_page_without_version(nginx: Nginx) -> None:
     answer = nginx.ask(b"GET / HTTP/1.1\r\nHost: hidden.test\r\n\r\n")
     assert answer.body == pages.error_page(404, server_tokens="off")
     assert f"Server: {pages.server_field('off')}" in answer.fields

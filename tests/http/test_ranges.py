@@ -1,4 +1,4 @@
-"""The Range field: nginx's reading is compared in the conformance table `conditions`."""
+"""The Range field. Comparison with nginx: the conformance table `conditions`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.http.ranges import NotSatisfiable, Part, RangeRules, multipart, parse_ranges
+from sniproxy.http.ranges import Part, RangeNotSatisfiableError, RangeRules, multipart, parse_ranges
 
-RULES = RangeRules(2**31 - 1, thrifty=True)
+RULES = RangeRules(2**31 - 1, reject_inefficient=True)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ RULES = RangeRules(2**31 - 1, thrifty=True)
         ("0-9223372036854775807", [(0, 100)]),
     ],
 )
-def test_parts(text: str, parts: list[Part]) -> None:
+def test_requested_ranges(text: str, parts: list[Part]) -> None:
     assert list(parse_ranges(text, 100, RULES)) == parts
 
 
@@ -36,38 +36,38 @@ def test_parts(text: str, parts: list[Part]) -> None:
     ["", "x", "-", "1", "1-x", "0-1,", ",0-1", "0-1;", "- 1", "100-", "-0", "5-4", "0-1,x",
      "0-9223372036854775808", "9" * 5000 + "-", "\xb2-"],
 )  # fmt: skip
-def test_not_satisfiable(text: str) -> None:
-    with pytest.raises(NotSatisfiable):
+def test_invalid_ranges_are_not_satisfiable(text: str) -> None:
+    with pytest.raises(RangeNotSatisfiableError):
         parse_ranges(text, 100, RULES)
 
 
-def test_nothing_is_a_part_of_nothing() -> None:
+def test_empty_body_has_no_ranges() -> None:
     assert parse_ranges("0-", 0, RULES) == ()
     assert parse_ranges("-5", 0, RULES) == ()
 
 
-def test_max_ranges() -> None:
-    assert len(parse_ranges("0-0,2-2", 100, RangeRules(2, thrifty=False))) == 2
-    assert parse_ranges("0-0,2-2,4-4,x", 100, RangeRules(2, thrifty=False)) == ()
+def test_more_than_max_ranges_are_ignored() -> None:
+    assert len(parse_ranges("0-0,2-2", 100, RangeRules(2, reject_inefficient=False))) == 2
+    assert parse_ranges("0-0,2-2,4-4,x", 100, RangeRules(2, reject_inefficient=False)) == ()
 
 
-def test_small_parts_of_a_small_file_are_not_worth_it() -> None:
+def test_inefficient_ranges_are_ignored() -> None:
     text = ",".join(["0-0"] * 20)
     assert parse_ranges(text, 100, RULES) == ()
-    assert len(parse_ranges(text, 100, RangeRules(100, thrifty=False))) == 20
+    assert len(parse_ranges(text, 100, RangeRules(100, reject_inefficient=False))) == 20
 
 
 @given(st.text("0123456789-, ", max_size=30), st.integers(0, 50))
-def test_parts_lie_inside(text: str, length: int) -> None:
+def test_ranges_are_within_the_body(text: str, length: int) -> None:
     try:
         parts = parse_ranges(text, length, RULES)
-    except NotSatisfiable:
+    except RangeNotSatisfiableError:
         return
     assert all(0 <= start < end <= length for start, end in parts)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(10, 20)), min_size=2, max_size=5))
-def test_a_multipart_has_the_length_that_it_says(parts: list[Part]) -> None:
+def test_multipart_length_is_correct(parts: list[Part]) -> None:
     data = bytes(range(20))
     whole = multipart(tuple(parts), 20, "a/b")
     text = b"".join(

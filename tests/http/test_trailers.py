@@ -1,4 +1,4 @@
-"""Trailers, in whatever pieces they come."""
+"""Trailers, received in pieces of any size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.http.trailers import BadTrailers, TrailerReader
+from sniproxy.http.trailers import MalformedTrailersError, TrailerReader
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,10 @@ from sniproxy.http.trailers import BadTrailers, TrailerReader
         (b"A: b\n\nx", [("A", "b")], b"x"),
     ],
 )
-def test_trailers(data: bytes, trailers: list[tuple[str, str]], rest: bytes) -> None:
+def test_trailers_are_read(data: bytes, trailers: list[tuple[str, str]], rest: bytes) -> None:
     reader = TrailerReader(100)
     reader.feed(data)
-    assert (reader.trailers, reader.done, reader.rest) == (trailers, True, rest)
+    assert (reader.trailers, reader.done, reader.leftover) == (trailers, True, rest)
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_trailers(data: bytes, trailers: list[tuple[str, str]], rest: bytes) -> 
         (b"A: bcdefgh\r\n\r\n", 12, "upstream sent too big trailers"),
     ],
 )
-def test_refusals(data: bytes, limit: int, words: str) -> None:
-    with pytest.raises(BadTrailers) as bad:
+def test_malformed_trailers_are_rejected(data: bytes, limit: int, words: str) -> None:
+    with pytest.raises(MalformedTrailersError) as bad:
         TrailerReader(limit).feed(data)
     assert str(bad.value) == words
 
@@ -44,7 +44,7 @@ VALUES = st.text("abc 123;=", max_size=8).map(str.strip)
 
 
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=4), st.binary(max_size=5), st.data())
-def test_pieces_make_no_difference(
+def test_result_is_independent_of_how_data_is_split(
     fields: list[tuple[str, str]], rest: bytes, data: st.DataObject
 ) -> None:
     whole = "".join(f"{name}: {value}\r\n" for name, value in fields).encode() + b"\r\n" + rest
@@ -53,4 +53,4 @@ def test_pieces_make_no_difference(
     reader = TrailerReader(1000)
     for start, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True):
         reader.feed(whole[start:stop])
-    assert (reader.trailers, reader.done, reader.rest) == (fields, True, rest)
+    assert (reader.trailers, reader.done, reader.leftover) == (fields, True, rest)

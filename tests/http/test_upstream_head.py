@@ -1,4 +1,4 @@
-"""Response heads: what nginx passes on and logs for each."""
+"""Response heads of upstreams: what nginx passes on and logs."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Seen:
 PREMATURE = "error: upstream prematurely closed connection"
 
 SHOWN_FIELDS = ("x-", "set-cookie", "-", "\xe4", "@", "https/1", "etag", "expires", "last-modified")
-"""The fields of these tests that nginx passes on as they are."""
+"""Prefixes of fields that nginx passes on unchanged."""
 
 
 def our_seen(raw: bytes) -> Seen:
@@ -174,13 +174,13 @@ PIECES = [
 @settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_nginx_agrees_on_anything(
+def test_nginx_treats_any_head_the_same(
     nginx: Nginx, upstream: ScriptedUpstream, beginning: str, pieces: list[str]
 ) -> None:
     raw = "".join([beginning, *pieces]).encode("latin-1")
     theirs = nginx_seen(nginx, upstream, raw)
     ours = our_seen(raw)
-    if ours.log == [PREMATURE]:  # what nginx has ignored so far comes with the head
+    if ours.log == [PREMATURE]:  # notes about ignored lines come with the head
         assert theirs.log[-1:] == [PREMATURE]
     else:
         assert ours.log == theirs.log[: len(ours.log)]
@@ -188,7 +188,7 @@ def test_nginx_agrees_on_anything(
         assert (ours.status_line, ours.fields) == (theirs.status_line, theirs.fields)
 
 
-# Cutting
+# Splitting
 
 
 def outcome(raw: bytes) -> object:
@@ -201,20 +201,20 @@ def outcome(raw: bytes) -> object:
 
 
 @pytest.mark.parametrize("name", [name for name in HEADS if len(HEADS[name]) < 1000])
-def test_every_beginning_waits_or_has_the_result_of_the_whole(name: str) -> None:
+def test_prefix_is_incomplete_or_has_the_final_result(name: str) -> None:
     raw = HEADS[name]
     whole = outcome(raw)
     assert all(outcome(raw[:length]) in (None, whole) for length in range(len(raw)))
 
 
 @given(st.sampled_from(sorted(HEADS)), st.binary(max_size=20))
-def test_what_follows_a_head_is_left_alone(name: str, rest: bytes) -> None:
+def test_data_after_the_head_is_not_consumed(name: str, rest: bytes) -> None:
     whole = outcome(HEADS[name])
     if isinstance(whole, ParsedResponse):
         assert outcome(HEADS[name][: whole.length] + rest) == whole
 
 
-# Plain statements
+# Single cases
 
 
 @pytest.mark.parametrize(
@@ -233,13 +233,13 @@ def test_what_follows_a_head_is_left_alone(name: str, rest: bytes) -> None:
         (ok(NO_BODY, status="HTTP/1.1 101 Switching Protocols"), "GET", False),
     ],
 )
-def test_whether_the_connection_can_live_on(raw: bytes, method: str, keepalive: bool) -> None:
+def test_keepalive_of_the_upstream_connection(raw: bytes, method: str, keepalive: bool) -> None:
     parsed = read_response_head(raw, request_method=method)
     assert parsed is not None
     assert parsed.head.keepalive is keepalive
 
 
-def test_a_refusal_is_of_the_class_invalid_header() -> None:
+def test_errors_are_invalid_header_failures() -> None:
     with pytest.raises(BadResponse) as refused:
         read(ok("X A: b"))
     assert refused.value.failure.kind is FailureClass.INVALID_HEADER

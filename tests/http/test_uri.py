@@ -1,4 +1,4 @@
-"""Normalising and escaping, beside nginx and as laws."""
+"""Normalizing and escaping of URIs: comparison with nginx, and properties."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sniproxy.http.uri import (
-    BadURI,
+    URIError,
     escape_args,
     escape_html,
     escape_uri,
@@ -84,7 +84,7 @@ def shown(target: str, merge_slashes: bool) -> str:
     path, args = split_target(target)
     try:
         return f"{normalise(path, merge_slashes)}|{args}"
-    except BadURI:
+    except URIError:
         return "refused"
 
 
@@ -128,7 +128,7 @@ def test_nginx_escapes_the_same(nginx: Nginx, upstream: ScriptedUpstream) -> Non
 
 
 @pytest.mark.nginx
-def test_nginx_escapes_in_queries_the_same(nginx: Nginx) -> None:
+def test_nginx_escapes_query_values_the_same(nginx: Nginx) -> None:
     for byte in range(1, 256):
         if chr(byte) not in "\n./":  # a dot in a regular expression, and path segments
             answer = nginx.ask(get(target=f"/args/a%{byte:02x}b"))
@@ -136,23 +136,23 @@ def test_nginx_escapes_in_queries_the_same(nginx: Nginx) -> None:
             assert shown_args == "value=" + escape_args(f"a{chr(byte)}b")
 
 
-# Laws
+# Properties
 
 BYTES = st.text(st.characters(max_codepoint=255))
 
 
 @given(BYTES)
-def test_what_escaping_made_unescapes_to_the_same(text: str) -> None:
+def test_unescape_reverses_escape(text: str) -> None:
     for escape in (escape_uri, escape_args, escape_uri_component, escape_uri_in_html):
         assert unescape(escape(text)) == text
 
 
 @given(BYTES.filter(lambda text: "\0" not in text))
-def test_normalising_is_idempotent_but_for_escaped_escapes(text: str) -> None:
+def test_normalising_is_idempotent_except_for_escaped_percent_signs(text: str) -> None:
     path, _ = split_target("/" + text)
     try:
         normal = normalise(path)
-    except BadURI:
+    except URIError:
         return
     assert normal.startswith("/")
     assert normalise(escape_uri(normal)) == normal
@@ -161,7 +161,7 @@ def test_normalising_is_idempotent_but_for_escaped_escapes(text: str) -> None:
 
 
 @given(BYTES)
-def test_a_component_has_no_reserved_character_left(text: str) -> None:
+def test_escaped_component_has_no_reserved_characters(text: str) -> None:
     left = escape_uri_component(text).replace("%", "")
     assert all(character.isalnum() or character in "-._~" for character in left)
     assert left.isascii()
@@ -175,5 +175,5 @@ def test_unescape_is_lenient(text: str, decoded: str) -> None:
     assert unescape(text) == decoded
 
 
-def test_text_in_html() -> None:
+def test_escape_html() -> None:
     assert escape_html('<a b="c">&') == "&lt;a b=&quot;c&quot;&gt;&amp;"

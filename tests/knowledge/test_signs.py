@@ -22,7 +22,9 @@ HANDSHAKING = " while SSL handshaking"
 
 RELEASES = ("1.1.1", "3.0", "3.5")
 WORDS = {
-    release: json.loads(files("sniproxy.tls").joinpath("words", f"{release}.json").read_bytes())
+    release: json.loads(
+        files("sniproxy.tls").joinpath("dialect_tables", f"{release}.json").read_bytes()
+    )
     for release in RELEASES
 }
 

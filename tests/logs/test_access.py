@@ -1,4 +1,4 @@
-"""Access lines: each escape as nginx has it, and JSON that a parser takes back."""
+"""Access log lines: the escaping modes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("value", "default", "as_json", "none"), ROWS)
-def test_escapes(value: str | None, default: str, as_json: str, none: str) -> None:
+def test_escape_functions(value: str | None, default: str, as_json: str, none: str) -> None:
     assert ESCAPES["default"](value) == default
     assert ESCAPES["json"](value) == as_json
     assert ESCAPES["none"](value) == none
@@ -43,12 +43,12 @@ def test_only_variables_are_escaped(tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters(max_codepoint=255)))
-def test_json_comes_back(value: str) -> None:
+def test_json_escaping_is_reversible(value: str) -> None:
     assert json.loads(f'"{ESCAPES["json"](value)}"') == value
 
 
 @given(st.text(st.characters(max_codepoint=255)))
-def test_the_default_is_one_printable_line(value: str) -> None:
+def test_default_escaping_yields_one_printable_line(value: str) -> None:
     escaped = ESCAPES["default"](value)
     assert all(" " <= char <= "~" for char in escaped)
     assert '"' not in escaped

@@ -1,4 +1,4 @@
-"""Logs beside nginx: which lines go to which file, and what is written to a syslog server."""
+"""Logs compared with nginx: which lines go to which file, and what a syslog server receives."""
 
 from __future__ import annotations
 
@@ -104,21 +104,21 @@ _ERRNO = re.compile(r"\((\d+): [^)]*\)")
 
 
 def settled(lines: list[str]) -> list[str]:
-    """Lines of errors without time, numbers and the C library's words."""
+    """Error log lines without time, numbers and messages of the C library."""
     return [_ERRNO.sub(r"(\1)", _STAMP.sub(r"\1 ", line)) for line in lines]
 
 
 def undated(answer: Answer) -> Answer:
-    """Without the time, since the programs are asked one after the other."""
+    """Without the Date field, since the programs are called one after the other."""
     return replace(answer, headers=tuple(pair for pair in answer.headers if pair[0] != "Date"))
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_who_writes_where(beside: Beside, name: str) -> None:
+def test_nginx_writes_to_the_same_log_files(beside: Beside, name: str) -> None:
     targets, files = REQUESTS[name]
     for file in files:
         beside.logs(file)
-    # When the last request is answered, the lines of all others are written.
+    # When the last response was received, the lines of all others are written.
     answers = beside.ask(get(target) for target in (*targets, "/off"))
     answered = [[undated(answer) for answer in given] for given in answers]
     assert answered[0] == answered[1]
@@ -128,7 +128,7 @@ def test_who_writes_where(beside: Beside, name: str) -> None:
 
 
 FLUSHED = {"flushed.log": 2}
-"""Lines that come a little later."""
+"""Number of lines that are flushed later."""
 
 
 VALUES = (
@@ -137,7 +137,7 @@ VALUES = (
 )  # fmt: skip
 
 
-def test_escapes(beside: Beside) -> None:
+def test_nginx_escapes_access_lines_the_same(beside: Beside) -> None:
     requests = [get(f"/escapes?y={n}", f"X: {value}") for n, value in enumerate(VALUES)]
     requests.append(get("/escapes?y=%22\x80"))
     beside.ask(requests)
@@ -146,7 +146,7 @@ def test_escapes(beside: Beside) -> None:
         assert ours == theirs
 
 
-def test_packed_lines(beside: Beside) -> None:
+def test_nginx_compresses_the_same_lines(beside: Beside) -> None:
     beside.ask([get(f"/packed?{n}") for n in range(5)])
     texts = []
     for one in beside.both:
@@ -187,7 +187,7 @@ def datagrams(receiver: socket.socket, count: int) -> list[str]:
     return seen
 
 
-def test_syslog(tmp_path: Path) -> None:
+def test_nginx_sends_the_same_syslog_datagrams(tmp_path: Path) -> None:
     ours, nginxs = (sent_to_syslog(program, tmp_path / program.name) for program in (OURS, NGINX))
     assert ours == nginxs
 

@@ -1,4 +1,4 @@
-"""Gathered lines, and the header of a syslog datagram."""
+"""Buffered log lines, and the header of syslog datagrams."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import trio
-import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from sniproxy.logs.buffered import BufferedSink
 from sniproxy.logs.sinks import FileSink, Sinks
@@ -22,7 +22,7 @@ LINES = st.lists(st.text("ab\xff", max_size=12).map(lambda text: text + "\n"), m
 
 
 @given(LINES, st.integers(1, 40), st.sampled_from([None, 1, 9]))
-def test_all_lines_come_in_their_order(lines: list[str], size: int, level: int | None) -> None:
+def test_buffered_lines_keep_their_order(lines: list[str], size: int, level: int | None) -> None:
     with tempfile.NamedTemporaryFile() as file:
         sink = FileSink(file.name)
         buffered = BufferedSink(sink, size, level=level)
@@ -35,10 +35,10 @@ def test_all_lines_come_in_their_order(lines: list[str], size: int, level: int |
     assert text == "".join(lines).encode("latin-1")
 
 
-def test_nothing_is_written_before_the_buffer_is_full(tmp_path: Path) -> None:
+def test_buffer_is_written_when_full(tmp_path: Path) -> None:
     sinks = Sinks()
     buffered = BufferedSink(sinks.file(str(tmp_path / "log")), 10)
-    sinks.held.append(buffered)
+    sinks.flushables.append(buffered)
     buffered.write("12345\n")
     assert (tmp_path / "log").read_text() == ""
     buffered.write("67890\n")
@@ -50,34 +50,34 @@ def test_nothing_is_written_before_the_buffer_is_full(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == "12345\n67890\na\n"
 
 
-def test_lines_wait_so_long_and_no_longer(tmp_path: Path) -> None:
-    async def main() -> None:
-        file = tmp_path / "log"
-        buffered = BufferedSink(FileSink(str(file)), 100, flush=5)
-        buffered.write("a\n")
-        await trio.sleep(3)
-        buffered.write("b\n")
-        assert file.read_text() == ""
-        await trio.sleep(2.1)
-        assert file.read_text() == "a\nb\n"
-        buffered.write("c\n")
-        await trio.sleep(4)
-        buffered.flush()
-        buffered.write("d\n")
-        await trio.sleep(2)
-        assert file.read_text() == "a\nb\nc\n"
-        await trio.sleep(4)
-        assert file.read_text() == "a\nb\nc\nd\n"
-        buffered.file.close()
-
-    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+async def test_buffer_is_flushed_after_the_flush_time(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    mock_clock.autojump_threshold = 0
+    file = tmp_path / "log"
+    buffered = BufferedSink(FileSink(str(file)), 100, flush=5)
+    buffered.write("a\n")
+    await trio.sleep(3)
+    buffered.write("b\n")
+    assert file.read_text() == ""
+    await trio.sleep(2.1)
+    assert file.read_text() == "a\nb\n"
+    buffered.write("c\n")
+    await trio.sleep(4)
+    buffered.flush()
+    buffered.write("d\n")
+    await trio.sleep(2)
+    assert file.read_text() == "a\nb\nc\n"
+    await trio.sleep(4)
+    assert file.read_text() == "a\nb\nc\nd\n"
+    buffered.file.close()
 
 
 @pytest.mark.parametrize(
     ("facility", "level", "priority"),
     [("local7", Level.INFO, 190), ("kern", Level.EMERG, 0), ("mail", Level.DEBUG, 23)],
 )
-def test_the_header_of_a_datagram(facility: str, level: Level, priority: int) -> None:
+def test_syslog_header(facility: str, level: Level, priority: int) -> None:
     now = time.mktime((2026, 2, 3, 4, 5, 6, 0, 0, -1))
     server = SyslogServer(0, "", facility, "tag", "host")
     assert server.header(level, now) == f"<{priority}>Feb  3 04:05:06 host tag: "

@@ -1,4 +1,4 @@
-"""The error line: its parts, those that are missing, its cut, and who takes it."""
+"""Error log lines: format, context, truncation and targets."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.logs.error import MAX_LINE, ConnectionLog, ErrorLog, Target, error_line
+from sniproxy.logs.error import MAX_ERROR_LINE, ConnectionLog, ErrorLog, LogTarget, error_line
 from sniproxy.message import Failure, Header, Level
 from tests.beside import Beside, beside_nginx, get
 
 
 class Lines:
-    """A sink that keeps what it gets."""
+    """A sink that stores its lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -28,37 +28,37 @@ class Lines:
         self.lines.append(line)
 
 
-def test_the_line() -> None:
+def test_error_line_format() -> None:
     line = error_line(Level.ERROR, "text", 7)
     ids = f"{os.getpid()}#{threading.get_native_id()}"
     assert re.fullmatch(rf"\d{{4}}/\d\d/\d\d \d\d:\d\d:\d\d \[error\] {ids}: \*7 text\n", line)
 
 
-def test_a_line_without_a_connection() -> None:
+def test_line_without_connection_has_no_number() -> None:
     assert error_line(Level.NOTICE, "text").endswith(f"#{threading.get_native_id()}: text\n")
 
 
-@given(st.integers(0, 3 * MAX_LINE))
-def test_no_line_is_longer_than_nginxs(length: int) -> None:
+@given(st.integers(0, 3 * MAX_ERROR_LINE))
+def test_lines_are_truncated_at_the_length_of_nginx(length: int) -> None:
     line = error_line(Level.INFO, "x" * length, 1)
     whole = len(error_line(Level.INFO, "", 1)) + length
-    assert len(line) == min(whole, MAX_LINE)
+    assert len(line) == min(whole, MAX_ERROR_LINE)
     assert line.endswith("\n")
     assert line.count("\n") == 1
 
 
 @pytest.mark.parametrize("level", Level)
 @pytest.mark.parametrize("taken", Level)
-def test_levels(level: Level, taken: Level) -> None:
+def test_target_ignores_less_severe_lines(level: Level, taken: Level) -> None:
     sink = Lines()
-    ErrorLog([Target(sink, taken)]).write(level, "text")
+    ErrorLog([LogTarget(sink, taken)]).write(level, "text")
     assert bool(sink.lines) is (level <= taken)
     assert all(f"[{level.word}]" in line for line in sink.lines)
 
 
-def test_each_target_has_its_level() -> None:
+def test_target_gets_lines_of_its_level_and_above() -> None:
     severe, chatty = Lines(), Lines()
-    log = ErrorLog([Target(severe, Level.CRIT), Target(chatty, Level.INFO)])
+    log = ErrorLog([LogTarget(severe, Level.CRIT), LogTarget(chatty, Level.INFO)])
     for level in (Level.CRIT, Level.ERROR, Level.DEBUG):
         log.write(level, level.word)
     assert [line[-5:-1] for line in severe.lines] == ["crit"]
@@ -66,7 +66,7 @@ def test_each_target_has_its_level() -> None:
 
 
 def connection_log(sink: Lines) -> ConnectionLog:
-    return ConnectionLog(ErrorLog([Target(sink, Level.INFO)]), 7, "192.0.2.1", "0.0.0.0:443")
+    return ConnectionLog(ErrorLog([LogTarget(sink, Level.INFO)]), 7, "192.0.2.1", "0.0.0.0:443")
 
 
 REQUEST = 'request: "GET / HTTP/1.1"'
@@ -97,7 +97,7 @@ REQUEST = 'request: "GET / HTTP/1.1"'
         ),
     ],
 )  # fmt: skip
-def test_the_context(
+def test_context_of_a_connection(
     action: str,
     server: str | None,
     line: str,
@@ -108,27 +108,27 @@ def test_the_context(
     log = connection_log(Lines())
     log.action, log.server_name, log.request_line = action, server, line
     log.headers, log.upstream = headers, upstream
-    assert log.suffix() == suffix
+    assert log.context() == suffix
 
 
-def test_a_failure_with_its_errno() -> None:
+def test_failure_shows_its_errno() -> None:
     sink = Lines()
     log = connection_log(sink)
-    log.failure(Failure("recv() failed", errno=errno.ECONNRESET))
-    log.failure(Failure("gone", Level.INFO))
+    log.write_failure(Failure("recv() failed", errno=errno.ECONNRESET))
+    log.write_failure(Failure("gone", Level.INFO))
     first, second = sink.lines
     assert f"[error] {os.getpid()}#" in first
     assert "*7 recv() failed (104: Connection reset by peer), client: " in first
     assert "[info]" in second
 
 
-def test_a_kept_connection_forgets_its_request() -> None:
+def test_next_request_resets_the_context() -> None:
     log = connection_log(Lines())
     log.server_name, log.request_line = "a.test", "GET / HTTP/1.1"
     log.upstream = ("http", "x", "/")
     log.headers = (("Host", "a.test"),)
     log.next_request()
-    assert log.suffix() == ", client: 192.0.2.1, server: 0.0.0.0:443"
+    assert log.context() == ", client: 192.0.2.1, server: 0.0.0.0:443"
 
 
 # --- beside nginx: lines of a peer that refuses, around the length where they are cut ---
@@ -189,29 +189,29 @@ _STAMP = re.compile(r"^\S+ \S+ (\[\w+\]) \d+#\d+: \*\d+ ")
 
 
 def errors(lines: list[str]) -> list[str]:
-    """The lines of level error without time, process and connection."""
+    """Lines of level error without time, process and connection number."""
     return [_STAMP.sub(r"\1 ", line) for line in lines if "[error]" in line]
 
 
 @pytest.mark.nginx
-def test_lines_beside_nginx(both: Beside) -> None:
+def test_nginx_writes_the_same_lines(both: Beside) -> None:
     both.ask(REQUESTS)
     raw = both.logs("error.log", lines=len(REQUESTS))
     ours, nginxs = map(errors, raw)
     assert len(ours) == len(nginxs) == len(REQUESTS)
     for our, nginx in zip(ours, nginxs, strict=True):
-        # Process ids and connection numbers may differ by a digit, and so may the cut.
+        # Numbers of processes and connections may differ in length, and so may the truncation.
         length = min(len(our), len(nginx))
         assert our[:length] == nginx[:length]
         assert abs(len(our) - len(nginx)) <= 3
     for served, lines in zip(both.both, raw, strict=True):
         longest = max((served.room / "error.log").read_bytes().split(b"\n"), key=len)
-        assert len(longest) == MAX_LINE - 1, served.program.name
+        assert len(longest) == MAX_ERROR_LINE - 1, served.program.name
         assert len(lines) >= len(REQUESTS)
 
 
 @pytest.mark.nginx
-def test_targets_beside_nginx(both: Beside) -> None:
+def test_nginx_writes_to_the_same_targets(both: Beside) -> None:
     both.ask([get("/quiet"), get("/two")])
     ours, nginxs = both.logs("two.log", lines=1)
     assert errors(ours) == errors(nginxs)

@@ -1,4 +1,4 @@
-"""Files that lines go to: appended, reopened, one a path, and refused in nginx's words."""
+"""Log files: appending, reopening, one sink per path, errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sniproxy.logs.sinks import FileSink, Sinks, StderrSink
 from sniproxy.message import ConfigError
 
 
-def test_lines_are_appended_byte_for_byte(tmp_path: Path) -> None:
+def test_lines_are_appended_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "a.log"
     file.write_bytes(b"before\n")
     sink = FileSink(str(file))
@@ -21,7 +21,7 @@ def test_lines_are_appended_byte_for_byte(tmp_path: Path) -> None:
     sink.close()
 
 
-def test_a_log_that_was_moved_away_is_reopened(tmp_path: Path) -> None:
+def test_reopen_after_rename(tmp_path: Path) -> None:
     sinks = Sinks()
     sink = sinks.file(str(tmp_path / "a.log"))
     sink.write("one\n")
@@ -34,27 +34,27 @@ def test_a_log_that_was_moved_away_is_reopened(tmp_path: Path) -> None:
     sinks.close()
 
 
-def test_a_path_is_opened_once(tmp_path: Path) -> None:
+def test_one_sink_per_path(tmp_path: Path) -> None:
     sinks = Sinks()
     path = str(tmp_path / "a.log")
     assert sinks.file(path) is sinks.file(path)
     sinks.close()
 
 
-def test_what_does_not_open(tmp_path: Path) -> None:
+def test_unopenable_file_is_a_config_error(tmp_path: Path) -> None:
     path = tmp_path / "none" / "a.log"
     with pytest.raises(ConfigError) as refused:
         Sinks().file(str(path))
     assert str(refused.value) == f'open() "{path}" failed (2: No such file or directory)'
 
 
-def test_a_full_disk_costs_the_line_alone() -> None:
+def test_write_error_drops_only_the_line() -> None:
     sink = FileSink("/dev/full")
     sink.write("lost\n")
     sink.close()
 
 
-def test_standard_error_as_it_is_when_a_line_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stderr_is_looked_up_at_each_write(monkeypatch: pytest.MonkeyPatch) -> None:
     sink = StderrSink()
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw))

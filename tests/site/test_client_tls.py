@@ -1,4 +1,4 @@
-"""TLS settings of servers that a start refuses or warns of, in the words of `nginx -t`."""
+"""TLS settings of servers: errors and warnings at start, compared with `nginx -t`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STRICT = "ssl_verify_client on;"
 
 
 @pytest.fixture(scope="module")
-def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("start")
     wear(folder)
     (folder / "empty").write_bytes(b"")
@@ -61,7 +61,7 @@ REFUSED = [
     f"{PAIR} ssl_password_file nothing;",
     f"{PAIR} ssl_password_file long;",
     f"{PAIR} ssl_password_file passphrases; ssl_password_file passphrases;",
-    # What comes first of several mistakes.
+    # The order of errors.
     f"{pair('nothing.pem', 'good.key')} ssl_ciphers nonsense;",
     f"{pair('nothing.pem', 'good.key')} {STRICT}",
     f"{PAIR} {STRICT} ssl_crl nothing;",
@@ -71,7 +71,7 @@ REFUSED = [
     f"{PAIR} ssl_ecdh_curve nonsense; ssl_session_ticket_key nothing;",
     f"{pair('$host', '$host')} ssl_ciphers nonsense;",
     f"{pair('$host', '$host')} ssl_trusted_certificate nothing;",
-    # Verification of clients.
+    # Client verification.
     f"{PAIR} {STRICT}",
     f"{PAIR} ssl_verify_client optional;",
     f"{PAIR} ssl_verify_client maybe;",
@@ -120,7 +120,7 @@ REFUSED = [
     f"{PAIR} ssl_session_ticket_key nothing;",
     f"{PAIR} ssl_session_ticket_key ticket-47;",
     f"{PAIR} ssl_session_ticket_key ticket-48; ssl_session_ticket_key ticket-81;",
-    # The rest.
+    # Others.
     f"{PAIR} ssl_certificate_cache max=0;",
     f"{PAIR} ssl_certificate_cache valid=1;",
     f"{PAIR} ssl_certificate_cache max=1 valid=x;",
@@ -202,18 +202,18 @@ OUR_OWN_WAY = [
 ]
 
 
-def configuration(wardrobe: Path, directives: str) -> str:
-    directives = directives.replace("CONTENT", (wardrobe / "good.pem").read_text())
+def configuration(certificates: Path, directives: str) -> str:
+    directives = directives.replace("CONTENT", (certificates / "good.pem").read_text())
     server = f"listen 127.0.0.1:18443 ssl;\n{directives}\nlocation / {{ return 204; }}"
     return f"events {{}}\nhttp {{\nserver {{ {server} }}\n}}\n"
 
 
-def our_verdict(wardrobe: Path, text: str) -> Verdict:
-    file = wardrobe / "nginx.conf"
+def our_verdict(certificates: Path, text: str) -> Verdict:
+    file = certificates / "nginx.conf"
     file.write_text(text)
     try:
         loaded = config.load(file, is_variable=is_variable)
-        prepared = prepare(loaded, Paths(str(wardrobe), str(wardrobe)))
+        prepared = prepare(loaded, Paths(str(certificates), str(certificates)))
     except ConfigError as error:
         return Verdict(same_codes(str(error).replace(str(file), "FILE")))
     return Verdict(None, (*loaded.warnings, *prepared.warnings))
@@ -221,25 +221,25 @@ def our_verdict(wardrobe: Path, text: str) -> Verdict:
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("directives", REFUSED)
-def test_refused_in_nginxs_words(wardrobe: Path, directives: str) -> None:
-    text = configuration(wardrobe, directives)
-    error = nginx_verdict(wardrobe, text.encode()).error
+def test_errors_have_the_messages_of_nginx(certificates: Path, directives: str) -> None:
+    text = configuration(certificates, directives)
+    error = nginx_verdict(certificates, text.encode()).error
     assert error is not None
-    assert our_verdict(wardrobe, text).error == same_codes(error)
+    assert our_verdict(certificates, text).error == same_codes(error)
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("directives", ACCEPTED)
-def test_accepted_with_nginxs_warnings(wardrobe: Path, directives: str) -> None:
-    text = configuration(wardrobe, directives)
-    verdict = nginx_verdict(wardrobe, text.encode())
+def test_warnings_are_those_of_nginx(certificates: Path, directives: str) -> None:
+    text = configuration(certificates, directives)
+    verdict = nginx_verdict(certificates, text.encode())
     assert verdict.error is None
-    assert our_verdict(wardrobe, text) == verdict
+    assert our_verdict(certificates, text) == verdict
 
 
 @pytest.mark.parametrize(("directives", "error", "warnings"), OUR_OWN_WAY)
-def test_our_own_way(
-    wardrobe: Path, directives: str, error: str | None, warnings: tuple[str, ...]
+def test_verdicts_that_differ_from_nginx(
+    certificates: Path, directives: str, error: str | None, warnings: tuple[str, ...]
 ) -> None:
-    verdict = our_verdict(wardrobe, configuration(wardrobe, directives))
+    verdict = our_verdict(certificates, configuration(certificates, directives))
     assert verdict == Verdict(error, warnings)

@@ -1,4 +1,4 @@
-"""`listen`: which sockets are bound, and who answers on which address of them."""
+"""`listen`: which sockets are bound, and which server is the default of an address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.configured import servers
 
 
 def bound(directory: Path, *listens: str) -> list[Binding]:
-    """The bindings of servers s0, s1 …, each with the listens of one text."""
+    """The bindings of servers s0, s1 …; each argument has the `listen` parameters of one server."""
     text = ""
     for number, said in enumerate(listens):
         directives = "".join(f"listen {one};" for one in said.split(", "))
@@ -41,11 +41,11 @@ def bound(directory: Path, *listens: str) -> list[Binding]:
         (["unix:/run/a.sock"], ["unix:/run/a.sock"]),
     ],
 )
-def test_sockets(tmp_path: Path, listens: list[str], sockets: list[str]) -> None:
+def test_listen_sockets(tmp_path: Path, listens: list[str], sockets: list[str]) -> None:
     assert [binding.text for binding in bound(tmp_path, *listens)] == sockets
 
 
-def test_an_address_of_its_own_beside_the_wildcard(tmp_path: Path) -> None:
+def test_specific_address_next_to_the_wildcard(tmp_path: Path) -> None:
     (binding,) = bound(tmp_path, "80", "127.0.0.1:80", "80")
     own, wildcard = binding.listener_for("127.0.0.1"), binding.listener_for("127.0.0.2")
     assert own.text == "127.0.0.1:80"
@@ -62,12 +62,12 @@ def test_an_address_of_its_own_beside_the_wildcard(tmp_path: Path) -> None:
         (["81", "80"], "s0"),
     ],
 )
-def test_the_default_server(tmp_path: Path, listens: list[str], default: str) -> None:
+def test_default_server_of_an_address(tmp_path: Path, listens: list[str], default: str) -> None:
     binding = bound(tmp_path, *listens)[0]
     assert binding.listener_for("").names.default.name == default
 
 
-def test_one_ssl_is_enough(tmp_path: Path) -> None:
+def test_ssl_of_any_server_enables_tls(tmp_path: Path) -> None:
     made = servers(
         tmp_path,
         "ssl_reject_handshake on;"
@@ -76,7 +76,7 @@ def test_one_ssl_is_enough(tmp_path: Path) -> None:
     assert [binding.listener_for("").ssl for binding in bindings(made)] == [True, False]
 
 
-def test_options_of_the_socket(tmp_path: Path) -> None:
+def test_socket_options_are_set(tmp_path: Path) -> None:
     first, second = bound(tmp_path, "127.0.0.1:80 backlog=7 reuseport, [::1]:80 ipv6only=off")
     assert (first.backlog, first.reuseport) == (7, True)
     assert (second.backlog, second.reuseport, second.ipv6only) == (511, False, False)
@@ -88,7 +88,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_binding(tmp_path: Path) -> None:
+def test_sockets_are_bound(tmp_path: Path) -> None:
     wanted = bound(tmp_path, f"127.0.0.1:{free_port()}, unix:{tmp_path}/a.sock")
     sockets = bind_all(wanted, report=lambda failure: None)
     for binding, sock in sockets:
@@ -99,7 +99,7 @@ def test_binding(tmp_path: Path) -> None:
     assert not os.path.exists(f"{tmp_path}/a.sock")
 
 
-def test_an_address_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address_in_use_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listeners, "BIND_PAUSE", 0)
     reports: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -113,7 +113,7 @@ def test_an_address_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert str(refused.value) == "still could not bind()"
 
 
-def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
+def test_foreign_address_is_an_error(tmp_path: Path) -> None:
     wanted = bound(tmp_path, "192.0.2.1:80")
     for bind in (try_binding, lambda all_: bind_all(all_, lambda failure: None)):
         with pytest.raises(ConfigError) as refused:

@@ -1,4 +1,4 @@
-"""Where relative names start: logs at the prefix, certificates beside the configuration."""
+"""Relative names: logs start at the prefix, certificates at the configuration's directory."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ PATHS = Paths("/prefix/", "/etc/conf")
         ("../a", "/prefix/../a", "/etc/conf/../a"),
     ],
 )
-def test_names(name: str, log: str, certificate: str) -> None:
+def test_relative_names_start_at_the_prefix(name: str, log: str, certificate: str) -> None:
     assert PATHS.in_prefix(name) == log
     assert PATHS.in_conf(name) == certificate

@@ -1,4 +1,4 @@
-"""Upstream TLS settings that a start refuses, with nginx's words beside `nginx -t`."""
+"""TLS settings for upstreams: errors at start, compared with `nginx -t`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PASS = "proxy_pass https://127.0.0.1;"
 
 
 @pytest.fixture(scope="module")
-def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("start")
     wear(folder)
     (folder / "empty").write_bytes(b"")
@@ -34,7 +34,7 @@ def certificate(name: str, key: str = "") -> str:
 
 
 REFUSED = [
-    # The file that is not there, that holds nothing, that holds something else.
+    # Missing, empty and invalid files.
     certificate("nothing.pem", "client.key"),
     certificate("client.pem", "nothing.key"),
     certificate("empty", "client.key"),
@@ -49,7 +49,7 @@ REFUSED = [
     "proxy_ssl_certificate $host;",
     certificate("client.pem", "client-encrypted.key")
     + "proxy_ssl_password_file wrong-passphrases;",
-    # What is asked of a verification.
+    # Verification settings.
     VERIFY,
     f"{VERIFY} proxy_ssl_trusted_certificate '';",
     f"{VERIFY} proxy_ssl_name $host;",
@@ -64,7 +64,7 @@ REFUSED = [
     "proxy_ssl_password_file nothing;",
     "proxy_ssl_password_file long;",
     f"{certificate('nothing.pem')} proxy_ssl_password_file nothing;",
-    # Commands: after all else, in their order.
+    # OpenSSL commands: applied last, in order.
     "proxy_ssl_conf_command Nonsense x;",
     "proxy_ssl_conf_command MinProtocol TLSv1.4;",
     "proxy_ssl_conf_command Options Nonsense;",
@@ -75,7 +75,7 @@ REFUSED = [
     f"proxy_ssl_ciphers nonsense; {certificate('nothing.pem')}",
     f"proxy_ssl_ciphers nonsense; {VERIFY} proxy_ssl_trusted_certificate nothing;",
     f"{certificate('nothing.pem')} {VERIFY} proxy_ssl_trusted_certificate nothing;",
-    # The cache.
+    # Certificate cache.
     "proxy_ssl_certificate_cache on;",
     "proxy_ssl_certificate_cache max=0;",
     "proxy_ssl_certificate_cache max=;",
@@ -90,7 +90,7 @@ REFUSED = [
     "proxy_ssl_certificate_cache off nonsense;",
     "proxy_ssl_certificate_cache max=3 inactive=1 valid=1 off;",
     "proxy_ssl_certificate_cache off; proxy_ssl_certificate_cache off;",
-    # The statement itself.
+    # The directive itself.
     "proxy_ssl_password_file passphrases; proxy_ssl_password_file passphrases;",
     "proxy_ssl_crl a; proxy_ssl_crl a;",
     "proxy_ssl_certificate a; proxy_ssl_certificate a;",
@@ -131,43 +131,45 @@ def configuration(directives: str) -> str:
     )
 
 
-def our_verdict(wardrobe: Path, text: str) -> str | None:
-    file = wardrobe / "nginx.conf"
+def our_verdict(certificates: Path, text: str) -> str | None:
+    file = certificates / "nginx.conf"
     file.write_text(text)
     try:
-        prepare(config.load(file, is_variable=is_variable), Paths(str(wardrobe), str(wardrobe)))
+        prepare(
+            config.load(file, is_variable=is_variable), Paths(str(certificates), str(certificates))
+        )
     except ConfigError as error:
         return same_codes(str(error).replace(str(file), "FILE"))
     return None
 
 
-def nginx_verdict_on(wardrobe: Path, text: str) -> str | None:
-    error = nginx_verdict(wardrobe, text.encode()).error
+def nginx_verdict_on(certificates: Path, text: str) -> str | None:
+    error = nginx_verdict(certificates, text.encode()).error
     return None if error is None else same_codes(error)
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("directives", REFUSED)
-def test_refused_as_nginx_refuses(directives: str, wardrobe: Path) -> None:
+def test_nginx_reports_the_same_errors(directives: str, certificates: Path) -> None:
     text = configuration(directives)
-    theirs = nginx_verdict_on(wardrobe, text)
+    theirs = nginx_verdict_on(certificates, text)
     assert theirs is not None
-    assert our_verdict(wardrobe, text) == theirs
+    assert our_verdict(certificates, text) == theirs
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("directives", ACCEPTED)
-def test_accepted_as_nginx_accepts(directives: str, wardrobe: Path) -> None:
+def test_nginx_accepts_it_too(directives: str, certificates: Path) -> None:
     text = configuration(directives)
-    assert nginx_verdict_on(wardrobe, text) is None
-    assert our_verdict(wardrobe, text) is None
+    assert nginx_verdict_on(certificates, text) is None
+    assert our_verdict(certificates, text) is None
 
 
 @pytest.mark.nginx
-def test_only_what_is_passed_over_tls_is_looked_at(wardrobe: Path) -> None:
+def test_files_are_loaded_only_for_tls_upstreams(certificates: Path) -> None:
     text = configuration(f"{VERIFY} {certificate('nothing')}").replace("https://", "http://")
-    assert our_verdict(wardrobe, text) is None
-    assert nginx_verdict_on(wardrobe, text) is None
+    assert our_verdict(certificates, text) is None
+    assert nginx_verdict_on(certificates, text) is None
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,7 @@ def test_only_what_is_passed_over_tls_is_looked_at(wardrobe: Path) -> None:
         ),
     ],
 )
-def test_what_sniproxy_can_not_do_is_refused_by_its_name(
-    directives: str, words: str, wardrobe: Path
+def test_unsupported_settings_are_rejected_by_name(
+    directives: str, words: str, certificates: Path
 ) -> None:
-    assert our_verdict(wardrobe, configuration(directives)) == words
+    assert our_verdict(certificates, configuration(directives)) == words

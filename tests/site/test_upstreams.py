@@ -1,4 +1,4 @@
-"""Hosts of `proxy_pass` and `server`: looked up once, shared by the locations that name them."""
+"""Hosts of `proxy_pass` and `server`: resolved once, shared by all locations that name them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from tests.configured import configuration
         (("::1", 443, 0, 0), "[::1]:443"),
     ],
 )
-def test_names_of_peers(sockaddr: tuple[str, int], name: str) -> None:
+def test_peer_names(sockaddr: tuple[str, int], name: str) -> None:
     assert peer_name(sockaddr) == name
 
 
-def test_a_host_that_is_not_found() -> None:
+def test_unknown_host_is_an_error() -> None:
     with pytest.raises(ConfigError) as refused:
         look_up(parse_address("no.invalid", 80), "no.invalid", Place("a.conf", 3))
     assert str(refused.value) == 'host not found in upstream "no.invalid" in a.conf:3'
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
-def test_literals_are_not_looked_up(host: str) -> None:
+def test_addresses_are_not_resolved(host: str) -> None:
     found = look_up(parse_address(f"{host}:81", 80), host, Place("a.conf", 3))
     assert [sockaddr[:2] for _, sockaddr in found] == [(host.strip("[]"), 81)]
 
@@ -61,7 +61,7 @@ def upstreams(directory: Path, *targets: str, groups: str = "") -> list[Upstream
         ("http://group", "http://GROUP/x", True),
     ],
 )
-def test_the_same_address_is_one_upstream(
+def test_same_address_shares_one_upstream(
     tmp_path: Path, first: str, second: str, shared: bool
 ) -> None:
     group = "upstream group { server 127.0.0.1:1; }"
@@ -69,7 +69,7 @@ def test_the_same_address_is_one_upstream(
     assert (one is other) is shared
 
 
-def test_a_group(tmp_path: Path) -> None:
+def test_upstream_group_has_its_peers(tmp_path: Path) -> None:
     text = (
         "upstream Group { server 127.0.0.1:1 weight=3; server unix:/a.sock backup;"
         " server 127.0.0.1:2 down; }"
@@ -85,6 +85,6 @@ def test_a_group(tmp_path: Path) -> None:
     assert [peer.name for peer in group.backups] == ["unix:/a.sock"]
 
 
-def test_a_bare_address(tmp_path: Path) -> None:
+def test_address_without_group_is_an_upstream(tmp_path: Path) -> None:
     (upstream,) = upstreams(tmp_path, "http://127.0.0.1:81")
     assert (upstream.name, upstream.explicit, upstream.single) == ("127.0.0.1", False, True)

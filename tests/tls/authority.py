@@ -1,4 +1,4 @@
-"""A certificate authority for tests: P-256, made in a moment."""
+"""A certificate authority for tests, with P-256 keys because they are generated quickly."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def key_pem(key: KeyObject, passphrase: bytes | None = None) -> bytes:
 
 @dataclass(frozen=True)
 class Pair:
-    """A certificate with its key, and who issued it (None: itself)."""
+    """A certificate with its key and its issuer (None if self-signed)."""
 
     certificate: x509.Certificate
     key: KeyObject
@@ -56,7 +56,7 @@ def make(
     use_rsa: bool = False,
     bits: int = 2048,
 ) -> Pair:
-    """A certificate for the DNS names and addresses `names`."""
+    """Issue a certificate for the DNS names and addresses `names`."""
     key: KeyObject = (
         rsa.generate_private_key(65537, bits)
         if use_rsa

@@ -13,7 +13,7 @@ from .authority import Pair
 
 @dataclass(frozen=True)
 class Files:
-    """What most tests need, made once."""
+    """Certificates used by most tests, generated once."""
 
     folder: Path
     ca: Pair
@@ -23,9 +23,9 @@ class Files:
     leaf: CertificateSource
     """For w.test, issued by the CA."""
     deep: CertificateSource
-    """For w.test, issued by the intermediate, which is in the file."""
+    """For w.test, issued by the intermediate, which is included."""
     lonely: CertificateSource
-    """For w.test, issued by the intermediate, which is not in the file."""
+    """For w.test, issued by the intermediate, which is missing."""
     own: CertificateSource
     """For w.test, self-signed."""
     old: CertificateSource

@@ -1,16 +1,16 @@
-"""Makes the tables of `sniproxy/tls/words/` from OpenSSL releases as they are.
+"""Generate the tables of `sniproxy/tls/dialect_tables/` from real OpenSSL releases.
 
     python -m tests.tls.make_dialects 1.1.1=PYTHON 3.0=PYTHON 3.5=PYTHON
 
-from the top of the repository. Each PYTHON is an interpreter with that release inside:
+Run it from the top of the repository. Each PYTHON is an interpreter using that release:
 
     python -m venv V && V/bin/pip install cryptography==3.4.8 pyOpenSSL==21.0.0
 
-and so on with the packages of PACKAGES.
+and likewise with the other versions in PACKAGES.
 
-The same failures are provoked in each release and in the one that is linked here; the tables
-say which words, functions and queues differ. `--check` writes nothing, and tells whether the
-committed tables are what these releases say.
+The same failures are caused in each release and in the linked one; the tables contain the
+strings, functions and queues that differ. `--check` compares with the committed tables and
+writes nothing.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ PACKAGES = {
     "3.0": ("cryptography==39.0.2", "pyOpenSSL==23.0.0"),  # OpenSSL 3.0.8
     "3.5": ("cryptography==46.0.3", "pyOpenSSL==25.3.0"),  # OpenSSL 3.5.4
 }
-"""Where a release is found inside wheels."""
+"""Versions of the wheels that contain each release."""
 
 ROOT = Path(__file__).parents[2]
-WORDS = Path(dialects.__file__).with_name("words")
+TABLES = Path(dialects.__file__).with_name("dialect_tables")
 KEPT = (2, 3, 4, 5, 6, 8, 9, 10, 11, 13, 14, 15, 16, 20, 32, 34, 35, 36, 40, 41, 52, 57, 60)
-"""The libraries that nginx meets; 20 is SSL."""
+"""Libraries whose errors nginx meets; 20 is SSL."""
 
 UNPROVOKED = {
     111: "tls_process_finished",  # bad digest length
@@ -62,11 +62,11 @@ UNPROVOKED = {
     345: "tls_early_post_process_client_hello",  # scsv received when renegotiating
     377: "tls_post_process_client_hello",  # cert cb error
 }
-"""Where 1.1.1 finds what is not provoked here, by its sources."""
+"""Functions of errors that are not caused here, from the sources of 1.1.1."""
 
 Codes = tuple[int, ...]
 Place = str
-"""`upstream SSL_do_handshake`."""
+"""Side and operation: `upstream SSL_do_handshake`."""
 
 
 class Case(NamedTuple):
@@ -79,7 +79,7 @@ class Case(NamedTuple):
 
 
 def make_files(folder: Path) -> None:
-    """What the failures are provoked with."""
+    """Create the certificates that the failures need."""
     ca = authority.make(ca=True, common_name="Test CA")
     (folder / "ca.pem").write_bytes(authority.pem(ca.certificate))
     leaf = authority.make("w.test", issuer=ca)
@@ -112,7 +112,7 @@ def make_files(folder: Path) -> None:
 
 
 def ask(python: str, files: Path) -> dict[str, Any]:
-    """All that the OpenSSL of the interpreter `python` says."""
+    """Run the failures with the OpenSSL of the interpreter `python`."""
     command = [python, "-m", "tests.tls.provoking", str(files)]
     run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     return json.loads(run.stdout)  # type: ignore[no-any-return]
@@ -129,7 +129,7 @@ def _case(side: str, operation: str, queue: list[tuple[int, str]], header: str) 
 
 
 def words_of(said: dict[str, Any]) -> dict[str, Any]:
-    """The words alone, as a table has them."""
+    """The strings, as in a table."""
     return {
         "release": said["release"],
         "made with": said["made with"],
@@ -141,41 +141,41 @@ def words_of(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def make(said: dict[str, Any], native: dict[str, Any]) -> dict[str, Any]:
-    """The table of one release, beside the release that is linked."""
+    """The table of one release, compared with the linked release."""
     table = {**words_of(said), "beside": native["release"], "places": {}, "queues": {}}
-    pairs = list(failures_of_both(dialects.Release(table), said, native))
-    places = places_of(dialects.Release(table), pairs)
+    pairs = list(failures_of_both(dialects.ReleaseDialect(table), said, native))
+    places = places_of(dialects.ReleaseDialect(table), pairs)
     if said["functions"]:
         table["functions"] = functions_of(said, places)
         table["places"] = {f"{n}:{reason}": compact(p) for (n, reason), p in sorted(places.items())}
     table["queues"] = {
         hexadecimal(codes): {place: hexadecimal(told) for place, told in compact(by_place).items()}
-        for codes, by_place in sorted(queues_of(dialects.Release(table), pairs).items())
+        for codes, by_place in sorted(queues_of(dialects.ReleaseDialect(table), pairs).items())
         if any(by_place.values())
     }
     return table
 
 
 Pair = tuple[str, Case, Case]
-"""Name of a failure, what the linked library made of it, and what the release did."""
+"""Name of a failure, its result in the linked library and in the release."""
 
 
 def failures_of_both(
-    release: dialects.Release, said: dict[str, Any], native: dict[str, Any]
+    release: dialects.ReleaseDialect, said: dict[str, Any], native: dict[str, Any]
 ) -> Iterator[Pair]:
     linked = cases(native)
     for name, theirs in cases(said).items():
         ours = linked.get(name)
         if ours is None or theirs is None or ours.place != theirs.place:
-            continue  # what is a failure to one of them only has no words in common
-        if not (release.needs_header and dialects.is_too_long(ours.header)):
+            continue  # what fails in one of them only has no errors in common
+        if not (release.needs_record_header and dialects.is_too_long(ours.header)):
             yield name, ours, theirs
 
 
 def places_of(
-    release: dialects.Release, pairs: Iterable[Pair]
+    release: dialects.ReleaseDialect, pairs: Iterable[Pair]
 ) -> dict[tuple[int, int], dict[Place, int]]:
-    """The function that first raised an error, at each place that it was met."""
+    """The function that first raised an error, by side and operation."""
     places: dict[tuple[int, int], dict[Place, int]] = {}
     for _, ours, theirs in pairs:
         for code in theirs.codes:
@@ -186,9 +186,12 @@ def places_of(
     return places
 
 
-def queues_of(release: dialects.Release, pairs: Iterable[Pair]) -> dict[Codes, dict[Place, Codes]]:
-    """What the release queues for each queue of the linked library; () where words and
-    functions alone tell that."""
+def queues_of(
+    release: dialects.ReleaseDialect, pairs: Iterable[Pair]
+) -> dict[Codes, dict[Place, Codes]]:
+    """The queue of the release for each queue of the linked library; () if only strings and
+    functions differ.
+    """
     queues: dict[Codes, dict[Place, Codes]] = {}
     for name, ours, theirs in pairs:
         operation = ours.place.split()[1]
@@ -202,7 +205,7 @@ def queues_of(release: dialects.Release, pairs: Iterable[Pair]) -> dict[Codes, d
 def functions_of(
     said: dict[str, Any], places: dict[tuple[int, int], dict[Place, int]]
 ) -> dict[str, dict[str, str]]:
-    """All functions of the SSL library, and of others those that were met."""
+    """All functions of the SSL library, and those of other libraries that occurred."""
     met = {(n, function) for (n, _), by_place in places.items() for function in by_place.values()}
     return {
         library: {
@@ -214,7 +217,7 @@ def functions_of(
 
 
 def compact(by_place: dict[str, Any]) -> dict[str, Any]:
-    """What holds everywhere under "", then the places that differ."""
+    """Common entries under "", then the differences by side and operation."""
     usual = next(iter(by_place.values()))
     return {"": usual} | {place: what for place, what in by_place.items() if what != usual}
 
@@ -243,7 +246,7 @@ def main() -> None:
     releases = dict(argument.split("=", 1) for argument in arguments if argument != "--check")
     differ = []
     for name, text in tables(releases):
-        path = WORDS / f"{name}.json"
+        path = TABLES / f"{name}.json"
         if not check:
             path.write_text(text)
             print(f"{path.name}: {json.loads(text)['release']}")

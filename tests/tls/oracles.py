@@ -1,4 +1,4 @@
-"""The nginx programs that can be asked, each with the dialect of its OpenSSL."""
+"""The available nginx programs, with the dialects of their OpenSSL."""
 
 from __future__ import annotations
 
@@ -18,26 +18,29 @@ from sniproxy.tls.errors import Dialect
 from .real_nginx import NGINX
 
 AS_4_0 = ("0A000092 0A000139", "0A000096 0A000139", "0A00010B 0A000139", "0A0001BB 0A000139")
-"""Records that are too long, or of no TLS version, are told by 3.3 as by 4.0; 3.5 has its own
-way of putting it, `packet length too long`, for what is no TLS at all too."""
+"""Errors about records that are too long or have no TLS version, which 3.3 reports like 4.0;
+3.5 reports `packet length too long` for data that is not TLS, too.
+"""
 
 
 @cache
 def dialect_of_3_3() -> Dialect:
-    """3.5's words with the few errors that OpenSSL 3.3 queues otherwise."""
-    table = json.loads(files(dialects.__package__).joinpath("words", "3.5.json").read_bytes())
+    """3.5's dialect with the few errors that OpenSSL 3.3 queues differently."""
+    table = json.loads(
+        files(dialects.__package__).joinpath("dialect_tables", "3.5.json").read_bytes()
+    )
     queues = {codes: told for codes, told in table["queues"].items() if codes not in AS_4_0}
-    return dialects.Release({**table, "release": "OpenSSL 3.3", "queues": queues})
+    return dialects.ReleaseDialect({**table, "release": "OpenSSL 3.3", "queues": queues})
 
 
 @dataclass(frozen=True)
 class Oracle:
-    """One nginx: the wheel, or the one that the system has."""
+    """An nginx program: that of the wheel, or the system's."""
 
     name: str
     command: str | None
     same_levels: bool
-    """Whether its levels are those of nginx 1.31, which sniproxy follows."""
+    """Whether its log levels are those of nginx 1.31, which sniproxy follows."""
 
     @property
     def dialect(self) -> Dialect:
@@ -46,12 +49,12 @@ class Oracle:
             return dialect_of_3_3()
         for name in dialects.NAMES:
             if release.startswith(name):
-                return dialects.dialect_called(name)
+                return dialects.find_dialect(name)
         raise AssertionError(f"no dialect for OpenSSL {release} of {self.command}")
 
     @property
     def openssl(self) -> str:
-        """`3.0.19`: the release that the program runs with."""
+        """The release that the program uses, such as `3.0.19`."""
         assert self.command is not None
         run = subprocess.run([self.command, "-V"], capture_output=True, text=True, check=True)
         found = re.findall(r"(?:built|running) with OpenSSL (\S+)", run.stderr)

@@ -1,4 +1,4 @@
-"""Both ends of a connection in one process."""
+"""Both ends of a TLS connection in one process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sniproxy.tls.stream import TLSStream
 def tls_pair(
     server: SSL.Context, client: SSL.Context, **options: Any
 ) -> tuple[TLSStream, TLSStream]:
-    """Our client side and our upstream side, joined; `choose` goes to the former."""
+    """Connected client-side and upstream-side streams; `choose` is passed to the client side."""
     near, far = socket.socketpair()
     choose = options.pop("choose", None)
     return (
@@ -33,7 +33,7 @@ async def shake_hands(*streams: TLSStream, timeout: float = 5) -> None:
 async def connected(
     server: SSL.Context, client: SSL.Context, **options: Any
 ) -> tuple[TLSStream, TLSStream]:
-    """A pair after its handshake and one byte each way, so that tickets have arrived."""
+    """A pair after handshake and one byte in each direction, so that tickets have arrived."""
     pair = tls_pair(server, client, **options)
     await shake_hands(*pair)
     for sender, receiver in (pair, pair[::-1]):

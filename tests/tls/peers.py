@@ -1,4 +1,4 @@
-"""Peers that misbehave, on blocking sockets in threads, for our stream and nginx alike."""
+"""Misbehaving peers on blocking sockets in threads, for tests of both our stream and nginx."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 
 Behaviour = Callable[[socket.socket], None]
-"""What happens with an accepted connection; it is closed afterwards."""
+"""Handles an accepted connection, which is closed afterwards."""
 
 
 @contextlib.contextmanager
 def listening(behaviour: Behaviour) -> Iterator[int]:
-    """A server on a port of 127.0.0.1, which treats every connection so."""
+    """A server on a port of 127.0.0.1 that handles every connection with `behaviour`."""
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
 
@@ -48,7 +48,7 @@ def listening(behaviour: Behaviour) -> Iterator[int]:
 
 
 def drain(connection: socket.socket) -> None:
-    """Reads to the end: closing with unread bytes would send a reset."""
+    """Read to the end: closing a socket with unread data would send a reset."""
     while connection.recv(65536):
         pass
 
@@ -81,7 +81,7 @@ def silent(connection: socket.socket) -> None:
 
 
 def serves(context: ssl.SSLContext, answer: bytes = b"HTTP/1.0 200 OK\r\n\r\n") -> Behaviour:
-    """A TLS server that answers one request."""
+    """A TLS server that responds to one request."""
 
     def behaviour(connection: socket.socket) -> None:
         tls = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
@@ -97,5 +97,5 @@ def serves(context: ssl.SSLContext, answer: bytes = b"HTTP/1.0 200 OK\r\n\r\n") 
 
 
 def hello(data: bytes) -> bytes:
-    """`data` as a handshake record."""
+    """Wrap `data` in a handshake record."""
     return b"\x16\x03\x01" + len(data).to_bytes(2) + data

@@ -1,4 +1,4 @@
-"""The real nginx, as the oracle of this room: started for one configuration, its log read."""
+"""Start the real nginx for one configuration, and read its log."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ LINE = re.compile(r"[\d/]+ [\d:]+ \[(?P<level>\w+)\] \d+#\d+: \*\d+ (?P<text>.*)
 class LogLine:
     level: str
     text: str
-    """Without ` while …` and what follows it."""
+    """Without ` while …` and what follows."""
     action: str
 
 
 def lines(texts: Iterable[str]) -> list[LogLine]:
-    """Those of them that are about connections, of level info and above."""
+    """The lines about connections, of level info and above."""
     return [_line(match) for text in texts if (match := LINE.match(text))]
 
 
@@ -38,12 +38,12 @@ def _line(match: re.Match[str]) -> LogLine:
 
 
 def running(folder: Path, http: str, command: str | None = NGINX) -> AbstractContextManager[Served]:
-    """nginx with the `http {}` content given, as `tests.beside` has it."""
+    """Run nginx with the given `http {}` content, as in `tests.beside`."""
     return served(Command("nginx", (_installed(command),)), folder, _common(folder) + http)
 
 
 def refusal(folder: Path, http: str, command: str | None = NGINX) -> str:
-    """What `nginx -t` says of a configuration it refuses: the text after `[emerg] `."""
+    """The message after `[emerg] ` of `nginx -t` for an invalid configuration."""
     verdict = judge(folder, http, command)
     if verdict is None:
         raise AssertionError("nginx accepts it")
@@ -51,7 +51,7 @@ def refusal(folder: Path, http: str, command: str | None = NGINX) -> str:
 
 
 def judge(folder: Path, http: str, command: str | None = NGINX) -> str | None:
-    """The text of `nginx -t` after `[emerg] `; None where it accepts the configuration."""
+    """The message after `[emerg] ` of `nginx -t`; None if the configuration is valid."""
     run = subprocess.run(
         [*_command(folder, http, command), "-t"], capture_output=True, text=True, check=False
     )
@@ -79,7 +79,7 @@ def _installed(command: str | None) -> str:
 
 
 def _common(folder: Path) -> str:
-    """What keeps the system's nginx inside of `folder`."""
+    """Directives that keep the system's nginx inside `folder`."""
     temporary = "".join(
         f"{name}_temp_path {folder}/{name};\n"
         for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -91,5 +91,5 @@ _WORDS = re.compile(r"(error:[0-9A-F]{8}:[^:]*:[^:]*:)[^:)]*?(?=:| error:|\)$)")
 
 
 def same_codes(text: str) -> str:
-    """`text` without the reasons' words, which differ between OpenSSL releases."""
+    """`text` without reason strings, which differ between OpenSSL releases."""
     return _WORDS.sub(r"\1…", text)

@@ -1,4 +1,4 @@
-"""Every way a client can spoil a handshake: our failure beside the real nginx's log line."""
+"""All ways in which a client can break a handshake: log lines compared with the real nginx."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def resets(sock: socket.socket, files: Files) -> None:
 
 
 def python(name: str | None = "w.test", trust: bool = False, **settings: Any) -> Client:
-    """Python's ssl as a client; `trust` is whether it knows the CA."""
+    """A client using Python's ssl; `trust` is whether it knows the CA."""
 
     def client(sock: socket.socket, files: Files) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -180,7 +180,7 @@ def ours(case: Case, files: Files, dialect: Dialect) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_failure_is_told_as_nginx_tells_it(name: str, world: World, files: Files) -> None:
+def test_nginx_logs_the_same_failure(name: str, world: World, files: Files) -> None:
     case = CASES[name]
     level, text = theirs(case, world, world.ports[name], files)
     told_level, told = ours(case, files, world.oracle.dialect)

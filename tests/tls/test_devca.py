@@ -1,4 +1,4 @@
-"""The development CA: what it makes, how it is kept, what it does with names it dislikes."""
+"""The development CA: certificates, storage, unusual names."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> DevCA:
 @pytest.mark.parametrize(
     "name", ["7bu.top", "w" * 63 + ".7bu.top", ".".join(["x" * 60] * 4), "127.0.0.1", "::1"]
 )
-def test_browsers_can_take_it(name: str, ca: DevCA) -> None:
+def test_certificate_has_what_browsers_require(name: str, ca: DevCA) -> None:
     leaf = ca.issue([name]).certificate
     subject: x509.GeneralName = x509.DNSName(name)
     if name[:1] in "1:":
         subject = x509.IPAddress(ipaddress.ip_address(name))
-    # The rules of the CA/Browser Forum: SAN, key usages, key identifiers, path length.
+    # Rules of the CA/Browser Forum: SAN, key usages, key identifiers, path length.
     verifier = PolicyBuilder().store(Store([ca.certificate])).build_server_verifier(subject)  # type: ignore[arg-type]
     assert verifier.verify(leaf, []) == [leaf, ca.certificate]
     assert leaf.not_valid_after_utc - leaf.not_valid_before_utc <= datetime.timedelta(397)
 
 
-def test_a_wildcard(ca: DevCA) -> None:
+def test_wildcard_certificate(ca: DevCA) -> None:
     names = certificate_names(ca.issue(["7bu.top", "*.7bu.top"]).certificate)
     assert check_host(names, "a.7bu.top")
     assert check_host(names, "7bu.top")
     assert not check_host(names, "a.b.7bu.top")
 
 
-def test_it_is_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
+def test_ca_is_created_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
     state = tmp_path / "deep" / "state"
     first, second = DevCA.open(state), DevCA.open(state)
     assert first.certificate == second.certificate
@@ -66,7 +66,9 @@ def test_it_is_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
-def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variable_sets_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SNIPROXY_STATE", str(tmp_path / "mine"))
     assert DevCA.open().certificate_path == tmp_path / "mine" / "ca" / "ca.pem"
 
@@ -75,7 +77,7 @@ def _open(state: str) -> bytes:
     return DevCA.open(state).certificate.public_bytes(Encoding.DER)
 
 
-def test_two_processes_at_once_have_one_authority(tmp_path: Path) -> None:
+def test_concurrent_processes_share_one_ca(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     with context.Pool(2) as pool:
         found = pool.map(_open, [str(tmp_path / "state")] * 4, chunksize=1)
@@ -85,7 +87,7 @@ def test_two_processes_at_once_have_one_authority(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["ca.pem", "ca-key.pem"])
 @pytest.mark.parametrize("content", [b"", b"garbage", None])
-def test_damage_is_told(file: str, content: bytes | None, tmp_path: Path) -> None:
+def test_damaged_ca_is_an_error(file: str, content: bytes | None, tmp_path: Path) -> None:
     DevCA.open(tmp_path)
     path = tmp_path / "ca" / file
     path.unlink()
@@ -98,14 +100,14 @@ def test_damage_is_told(file: str, content: bytes | None, tmp_path: Path) -> Non
         assert str(refused.value).endswith("(2: No such file or directory)")
 
 
-def test_a_key_of_another_certificate_is_told(tmp_path: Path) -> None:
+def test_mismatched_key_is_an_error(tmp_path: Path) -> None:
     DevCA.open(tmp_path)
     (tmp_path / "ca" / "ca-key.pem").write_bytes(authority.key_pem(authority.make().key))
     with pytest.raises(ConfigError, match="the key is not the certificate's"):
         DevCA.open(tmp_path)
 
 
-def test_an_expired_authority_is_told(tmp_path: Path) -> None:
+def test_expired_ca_is_an_error(tmp_path: Path) -> None:
     DevCA.open(tmp_path)
     old = authority.make(
         ca=True, starts=authority.NOW - 9 * authority.DAY, ends=authority.NOW - authority.DAY
@@ -116,30 +118,26 @@ def test_an_expired_authority_is_told(tmp_path: Path) -> None:
         DevCA.open(tmp_path)
 
 
-def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+def test_file_instead_of_the_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "state").write_bytes(b"")
     with pytest.raises(ConfigError, match="cannot use the development CA"):
         DevCA.open(tmp_path / "state")
 
 
-def names_for(ca: DevCA, server_name: str | None, *default: str) -> tuple[str, ...]:
-    """The names on the certificate that a client is shown."""
+async def names_for(ca: DevCA, server_name: str | None, *default: str) -> tuple[str, ...]:
+    """The names on the certificate that a client receives."""
     context = ca.context(server_name, default)
-
-    async def main() -> tuple[str, ...]:
-        client = SSL.Context(SSL.TLS_METHOD)
-        pair = tls_pair(context, client)
-        async with trio.open_nursery() as nursery:
-            for stream in pair:
-                nursery.start_soon(stream.do_handshake, 5)
-        certificate = pair[1].peer_certificate
+    client = SSL.Context(SSL.TLS_METHOD)
+    pair = tls_pair(context, client)
+    async with trio.open_nursery() as nursery:
         for stream in pair:
-            stream.shutdown()
-        assert certificate is not None
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        return tuple(str(name.value) for name in names.value)
-
-    return trio.run(main)
+            nursery.start_soon(stream.do_handshake, 5)
+    certificate = pair[1].peer_certificate
+    for stream in pair:
+        stream.shutdown()
+    assert certificate is not None
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return tuple(str(name.value) for name in names.value)
 
 
 @pytest.mark.parametrize(
@@ -158,14 +156,14 @@ def names_for(ca: DevCA, server_name: str | None, *default: str) -> tuple[str, .
         ("b\xfccher.example", (), ("localhost",)),
     ],
 )
-def test_the_name_on_the_certificate(
+async def test_names_on_the_certificate(
     server_name: str | None, default: tuple[str, ...], expected: tuple[str, ...], ca: DevCA
 ) -> None:
-    assert names_for(ca, server_name, *default) == expected
+    assert await names_for(ca, server_name, *default) == expected
 
 
 @given(st.text(st.characters(max_codepoint=255), max_size=300) | st.from_regex(devca._DNS_NAME))
-def test_no_name_is_too_odd(text: str) -> None:
+def test_any_server_name_gets_a_certificate(text: str) -> None:
     name = host_name(text)
     if name is not None:
         x509.SubjectAlternativeName([devca._general_name(name)]).public_bytes()
@@ -173,7 +171,7 @@ def test_no_name_is_too_odd(text: str) -> None:
         assert len(name) <= 253
 
 
-def test_contexts_are_kept_up_to_a_number(ca: DevCA, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_cached_contexts_is_limited(ca: DevCA, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devca, "CONTEXTS", 3)
     monkeypatch.setattr(ca, "_contexts", type(ca._contexts)())
     first = ca.context("0.test", ciphers="HIGH")
@@ -186,7 +184,7 @@ def test_contexts_are_kept_up_to_a_number(ca: DevCA, monkeypatch: pytest.MonkeyP
     assert ca.context("0.test", ciphers="HIGH") is not first
 
 
-def test_python_trusts_it(ca: DevCA) -> None:
+async def test_strict_python_client_trusts_the_certificate(ca: DevCA) -> None:
     trusting = ssl.create_default_context(cafile=str(ca.certificate_path))
     trusting.verify_flags |= ssl.VERIFY_X509_STRICT
     near, far = socket.socketpair()
@@ -194,12 +192,9 @@ def test_python_trusts_it(ca: DevCA) -> None:
     def client() -> None:
         trusting.wrap_socket(far, server_hostname="7bu.top").close()
 
-    async def main() -> None:
-        thread = threading.Thread(target=client)
-        thread.start()
-        stream = TLSStream(near, Side.CLIENT, ca.context("7bu.top"))
-        await stream.do_handshake(5)
-        await trio.to_thread.run_sync(thread.join)
-        stream.shutdown()
-
-    trio.run(main)
+    thread = threading.Thread(target=client)
+    thread.start()
+    stream = TLSStream(near, Side.CLIENT, ca.context("7bu.top"))
+    await stream.do_handshake(5)
+    await trio.to_thread.run_sync(thread.join)
+    stream.shutdown()

@@ -1,4 +1,4 @@
-"""The words of each OpenSSL release: the lines of production logs, and the tables behind them."""
+"""Error strings of each OpenSSL release, as in production logs, and the tables behind them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 from OpenSSL import SSL
 
-from sniproxy.config.directives.process import DIALECTS
+from sniproxy.config.directives.main import DIALECTS
 from sniproxy.message import Level, Side
-from sniproxy.tls.dialects import LONGEST_RECORD, NAMES, Release, dialect_called, is_too_long
+from sniproxy.tls.dialects import MAX_RECORD, NAMES, ReleaseDialect, find_dialect, is_too_long
 from sniproxy.tls.errors import NATIVE, ORDINARY_REASONS, error_text, openssl_failure
 from sniproxy.tls.openssl import queued_error
 
@@ -21,20 +21,20 @@ SHAKING, READING, WRITING = "SSL_do_handshake", "SSL_read", "SSL_write"
 UP, DOWN = Side.UPSTREAM, Side.CLIENT
 
 FAILURES: list[tuple[Side, str, list[int], bytes, dict[str, str]]] = [
-    # The upstream speaks plain HTTP: the line that brought so many people here.
+    # The upstream speaks plain HTTP: the most frequently reported line.
     (UP, SHAKING, [0x0A00010B], HTTP, {
         "1.1.1": "error:1408F10B:SSL routines:ssl3_get_record:wrong version number",
         "3.0": "error:0A00010B:SSL routines::wrong version number",
         "3.5": "error:0A0000C6:SSL routines::packet length too long "
                "error:0A000139:SSL routines::record layer failure",
     }),
-    # … or garbage that does not look long.
+    # Garbage that does not look like a long record.
     (UP, SHAKING, [0x0A00010B], b"220 m", {
         "1.1.1": "error:1408F10B:SSL routines:ssl3_get_record:wrong version number",
         "3.0": "error:0A00010B:SSL routines::wrong version number",
         "3.5": "error:0A00010B:SSL routines::wrong version number",
     }),
-    # The upstream wants another SNI, or one at all.
+    # The upstream requires another SNI, or any.
     (UP, SHAKING, [0x0A000458], b"\x15\x03\x03\x00\x02", {
         "1.1.1": "error:14094458:SSL routines:ssl3_read_bytes:tlsv1 unrecognized name"
                  ":SSL alert number 112",
@@ -53,7 +53,7 @@ FAILURES: list[tuple[Side, str, list[int], bytes, dict[str, str]]] = [
         "3.0": "error:0A000438:SSL routines::tlsv1 alert internal error:SSL alert number 80",
         "3.5": "error:0A000438:SSL routines::tlsv1 alert internal error:SSL alert number 80",
     }),
-    # No version, no access, no trust in our certificate, none sent.
+    # Protocol version, access denied, untrusted certificate, missing certificate.
     (UP, SHAKING, [0x0A00042E], b"", {
         "1.1.1": "error:1409442E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version"
                  ":SSL alert number 70",
@@ -80,7 +80,7 @@ FAILURES: list[tuple[Side, str, list[int], bytes, dict[str, str]]] = [
         "3.5": "error:0A00045C:SSL routines::tlsv13 alert certificate required"
                ":SSL alert number 116",
     }),
-    # Records that break the rules, and broken ones.
+    # Records that violate the protocol.
     (UP, SHAKING, [0x0A000092, 0x0A000139], b"\x16\x03\x03\xff\xff", {
         "1.1.1": "error:1408F0C6:SSL routines:ssl3_get_record:packet length too long",
         "3.0": "error:0A0000C6:SSL routines::packet length too long",
@@ -102,7 +102,7 @@ FAILURES: list[tuple[Side, str, list[int], bytes, dict[str, str]]] = [
         "3.0": "error:0A0000F4:SSL routines::unexpected message",
         "3.5": "error:0A0000F4:SSL routines::unexpected message",
     }),
-    # What clients do.
+    # Failures caused by clients.
     (DOWN, SHAKING, [0x0A00006C], b"", {
         "1.1.1": "error:141CF06C:SSL routines:tls_parse_ctos_key_share:bad key share",
         "3.0": "error:0A00006C:SSL routines::bad key share",
@@ -132,29 +132,29 @@ FAILURES: list[tuple[Side, str, list[int], bytes, dict[str, str]]] = [
         "3.5": "error:0A000416:SSL routines::ssl/tls alert certificate unknown"
                ":SSL alert number 46",
     }),
-    # Of an alert that has no name a release tells the number alone.
+    # For an unknown alert a release prints only its number.
     (DOWN, SHAKING, [0x0A000461], b"", {
         "1.1.1": "error:14094461:SSL routines:ssl3_read_bytes:reason(1121):SSL alert number 121",
         "3.0": "error:0A000461:SSL routines::reason(1121):SSL alert number 121",
         "3.5": "error:0A000461:SSL routines::reason(1121):SSL alert number 121",
     }),
 ]  # fmt: skip
-"""Side, operation, what the linked library queues, the first record's header, the words.
+"""Side, operation, queue of the linked library, first record header, expected strings.
 
-The lines of 1.1.1 and 3.0 stand like this in the logs that people ask about.
+The lines of 1.1.1 and 3.0 are those found in public logs.
 """
 
 
 @pytest.mark.parametrize("name", RELEASES)
 @pytest.mark.parametrize(("side", "operation", "codes", "header", "told"), FAILURES)
-def test_failures_of_a_connection(
+def test_connection_failures_in_every_dialect(
     side: Side, operation: str, codes: list[int], header: bytes, told: dict[str, str], name: str
 ) -> None:
     failure = openssl_failure(
         f"{operation}() failed",
         side,
         [queued_error(code) for code in codes],
-        dialect=dialect_called(name),
+        dialect=find_dialect(name),
         header=header,
     )
     assert failure.text == f"{operation}() failed (SSL: {told[name]})"
@@ -203,12 +203,12 @@ STARTS: list[tuple[str, list[int], dict[int, str], dict[str, str]]] = [
 
 @pytest.mark.parametrize("name", RELEASES)
 @pytest.mark.parametrize(("operation", "codes", "data", "told"), STARTS)
-def test_failures_of_a_start(
+def test_startup_failures_in_every_dialect(
     operation: str, codes: list[int], data: dict[int, str], told: dict[str, str], name: str
 ) -> None:
     queue = [queued_error(code) for code in codes]
-    words = told.get(name, told["3.0"])  # 3.5 has changed nothing there
-    assert error_text(operation, queue, dialect_called(name), data) == f"{operation} (SSL: {words})"
+    words = told.get(name, told["3.0"])  # 3.5 is unchanged here
+    assert error_text(operation, queue, find_dialect(name), data) == f"{operation} (SSL: {words})"
 
 
 VERIFY = {
@@ -230,14 +230,14 @@ VERIFY = {
 
 
 @pytest.mark.parametrize("number", VERIFY)
-def test_verify_errors(number: int) -> None:
-    told = tuple(dialect_called(name).verify(number) for name in ("1.1.1", "3.0", "3.5"))
+def test_verify_errors_in_every_dialect(number: int) -> None:
+    told = tuple(find_dialect(name).verify(number) for name in ("1.1.1", "3.0", "3.5"))
     assert told == VERIFY[number]
 
 
-def test_a_verify_error_without_words() -> None:
+def test_unknown_verify_error() -> None:
     for name in NAMES:
-        assert dialect_called(name).verify(9999) == "unknown certificate verification error"
+        assert find_dialect(name).verify(9999) == "unknown certificate verification error"
 
 
 # --- the tables ---
@@ -250,22 +250,22 @@ UNKNOWN_TO = {
 }
 
 
-def release(name: str) -> Release:
-    found = dialect_called(name)
-    assert isinstance(found, Release)
+def release(name: str) -> ReleaseDialect:
+    found = find_dialect(name)
+    assert isinstance(found, ReleaseDialect)
     return found
 
 
 @pytest.mark.parametrize("name", RELEASES)
-def test_a_table_has_every_reason_that_decides_a_level(name: str) -> None:
+def test_tables_have_every_reason_that_determines_a_level(name: str) -> None:
     unknown = {n for n in ORDINARY_REASONS if not release(name).knows(20, n)}
     assert unknown == UNKNOWN_TO[name]
 
 
 @pytest.mark.parametrize("name", RELEASES)
-def test_a_table_is_made_beside_the_library_that_is_linked(name: str) -> None:
+def test_tables_were_generated_with_the_linked_library(name: str) -> None:
     linked = SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode()
-    assert minor(release(name).beside) == minor(linked), (
+    assert minor(release(name).reference) == minor(linked), (
         "OpenSSL has a new release: provoke the failures in it too (tests/tls/make_dialects.py)"
     )
     assert release(name).name.startswith(f"OpenSSL {name}")
@@ -275,33 +275,33 @@ def minor(version: str) -> Sequence[str]:
     return re.findall(r"OpenSSL (\d+\.\d+)", version)
 
 
-def test_native_is_the_library_itself() -> None:
-    assert dialect_called("native") is NATIVE
+def test_native_is_the_linked_library() -> None:
+    assert find_dialect("native") is NATIVE
 
 
-def test_the_directive_knows_every_dialect() -> None:
+def test_directive_accepts_every_dialect() -> None:
     assert DIALECTS == NAMES
 
 
 # --- rules ---
 
 
-def test_where_the_length_of_a_record_is_too_long_to_3_5() -> None:
-    longest = LONGEST_RECORD.to_bytes(2)
+def test_when_3_5_reports_a_packet_length_too_long() -> None:
+    longest = MAX_RECORD.to_bytes(2)
     assert not is_too_long(b"\x16\x03\x03" + longest)
-    assert is_too_long(b"\x16\x03\x03" + (LONGEST_RECORD + 1).to_bytes(2))
+    assert is_too_long(b"\x16\x03\x03" + (MAX_RECORD + 1).to_bytes(2))
     assert not is_too_long(b"")
-    assert [name for name in NAMES if dialect_called(name).needs_header] == ["3.5"]
+    assert [name for name in NAMES if find_dialect(name).needs_record_header] == ["3.5"]
 
 
-def test_an_error_nobody_has_provoked_is_found_where_most_are() -> None:
+def test_unobserved_error_uses_the_most_frequent_function() -> None:
     unheard_of = [queued_error(0x0A000073)]
-    text = error_text("SSL_read() failed", unheard_of, dialect_called("1.1.1"))
+    text = error_text("SSL_read() failed", unheard_of, find_dialect("1.1.1"))
     assert ":ssl3_read_bytes:bad packet length" in text
-    text = error_text("SSL_do_handshake() failed", unheard_of, dialect_called("1.1.1"))
+    text = error_text("SSL_do_handshake() failed", unheard_of, find_dialect("1.1.1"))
     assert ":state_machine:bad packet length" in text
 
 
-def test_nothing_queued_is_nothing_told() -> None:
+def test_empty_queue_has_no_errors() -> None:
     for name in NAMES:
-        assert error_text("f() failed", [], dialect_called(name)) == "f() failed"
+        assert error_text("f() failed", [], find_dialect(name)) == "f() failed"

@@ -1,4 +1,4 @@
-"""`ssl_error_dialect` set beside the file (`-g`): whole lines of the running product."""
+"""`ssl_error_dialect` set by `-g`: complete log lines of a running sniproxy."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("dialect", WORDS)
-def test_an_upstream_that_speaks_plain_http(dialect: str, tmp_path: Path) -> None:
+def test_plain_http_upstream(dialect: str, tmp_path: Path) -> None:
     with (
         peers.listening(peers.sends(PLAIN_HTTP)) as port,
         served(speaking(dialect), tmp_path, front(port)) as server,
@@ -64,7 +64,7 @@ def test_an_upstream_that_speaks_plain_http(dialect: str, tmp_path: Path) -> Non
         assert line_of(server) == handshaking(failed, port)
 
 
-def test_the_chain_of_an_upstream(files: Files, tmp_path: Path) -> None:
+def test_untrusted_upstream_chain(files: Files, tmp_path: Path) -> None:
     settings = f"proxy_ssl_verify on; proxy_ssl_trusted_certificate {files.ca_file};"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.own.certificate, files.own.key)
@@ -76,7 +76,7 @@ def test_the_chain_of_an_upstream(files: Files, tmp_path: Path) -> None:
         assert line_of(server) == handshaking(error, port)
 
 
-def test_a_client_that_refuses_our_certificate(files: Files, tmp_path: Path) -> None:
+def test_client_that_rejects_the_certificate(files: Files, tmp_path: Path) -> None:
     http = (
         "server { listen 127.0.0.1:@PORT@ ssl; "
         f"ssl_certificate {files.leaf.certificate}; ssl_certificate_key {files.leaf.key}; "
@@ -97,7 +97,7 @@ def test_a_client_that_refuses_our_certificate(files: Files, tmp_path: Path) -> 
     ) in line
 
 
-def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_certificate_file(tmp_path: Path) -> None:
     (tmp_path / "nginx.conf").write_text(
         "events {} http { server { listen 127.0.0.1:1 ssl; "
         "ssl_certificate /nonexistent/x.pem; ssl_certificate_key /nonexistent/x.key; } }"
@@ -114,7 +114,7 @@ def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
     ) in run.stderr
 
 
-def test_a_dialect_that_there_is_not(tmp_path: Path) -> None:
+def test_unknown_dialect_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "nginx.conf").write_text("events {}\nssl_error_dialect 0.9.8;\n")
     command = [*SNIPROXY.command, "-t", "-p", str(tmp_path), "-c", "nginx.conf"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The error queue as text, and nginx's levels."""
+"""The OpenSSL error queue as text, and nginx's levels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sniproxy.tls.errors import (
     socket_failure,
     timeout_failure,
 )
-from sniproxy.tls.openssl import FAILED, SYSCALL, QueuedError, library
+from sniproxy.tls.openssl import FAILED, SYSCALL, QueuedError, binding
 
 NAME_NEEDED = QueuedError(0x0A000458, "SSL routines", "tlsv1 unrecognized name")
 BAD_RECORD = QueuedError(0x0A000139, "SSL routines", "record layer failure")
@@ -46,7 +46,7 @@ NO_FILE = QueuedError(0x80000002, "system library", "No such file or directory")
         ),
     ],
 )
-def test_the_queue_as_text(queue: list[QueuedError], text: str) -> None:
+def test_error_queue_as_text(queue: list[QueuedError], text: str) -> None:
     assert error_text("f() failed", queue, data={0x80000002: "why"}) == text
 
 
@@ -71,12 +71,12 @@ def test_levels_of_tls_errors(
         assert failure.errno == (number or None)
 
 
-def test_an_errno_counts_only_for_a_system_call() -> None:
+def test_errno_counts_only_with_ssl_error_syscall() -> None:
     failure = openssl_failure("f() failed", Side.CLIENT, [NOT_MINE], ssl_error=FAILED, errno=11)
     assert failure.errno is None
 
 
-def test_an_errno_is_told_once() -> None:
+def test_errno_is_printed_once() -> None:
     queue = [QueuedError(0x80000000 | errno.EPIPE, "system library", "Broken pipe")]
     failure = openssl_failure(
         "f() failed", Side.CLIENT, queue, ssl_error=SYSCALL, errno=errno.EPIPE
@@ -91,37 +91,37 @@ def test_levels_of_socket_errors(number: int) -> None:
     assert socket_failure("recv() failed", Side.UPSTREAM, errno.EBADF).level is Level.ALERT
 
 
-def test_time_outs() -> None:
+def test_timeout_failures() -> None:
     assert timeout_failure(Side.UPSTREAM) == Failure(
         "upstream timed out", Level.ERROR, FailureClass.TIMEOUT, errno.ETIMEDOUT
     )
     assert timeout_failure(Side.CLIENT).message == "client timed out (110: Connection timed out)"
 
 
-def test_the_real_queue_is_emptied() -> None:
-    assert openssl.Pem.of(b"\n").certificate() is None
+def test_drain_error_queue_empties_the_queue() -> None:
+    assert openssl.Pem.from_bytes(b"\n").certificate() is None
     (queued,) = openssl.drain_error_queue()
     assert queued == QueuedError(0x0480006C, "PEM routines", "no start line")
     assert (queued.library_number, queued.reason_number) == (9, 108)
     assert openssl.drain_error_queue() == []
 
 
-def test_verify_words() -> None:
+def test_verify_error_text() -> None:
     assert NATIVE.verify(18) == "self-signed certificate"
 
 
-def test_all_that_is_called_is_checked_for() -> None:
-    room = Path(library.__file__).parent
+def test_every_symbol_used_is_checked() -> None:
+    room = Path(binding.__file__).parent
     source = "".join(file.read_text() for file in room.glob("*.py"))
-    assert set(re.findall(r"\blib\.([A-Za-z0-9_]+)", source)) == set(library.NEEDED.split())
-    assert library.missing_symbols(library.lib) == []
-    assert library.missing_symbols(object()) == library.NEEDED.split()
+    assert set(re.findall(r"\blib\.([A-Za-z0-9_]+)", source)) == set(binding.NEEDED.split())
+    assert binding.missing_symbols(binding.lib) == []
+    assert binding.missing_symbols(object()) == binding.NEEDED.split()
 
 
-def test_a_binding_that_lacks_something_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "NEEDED", "SSL_new SSL_levitate")
+def test_missing_symbol_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binding, "NEEDED", "SSL_new SSL_levitate")
     with pytest.raises(ImportError, match=r"pyOpenSSL .* lacks .* OpenSSL: SSL_levitate$"):
-        library.check_binding()
+        binding.check_binding()
 
 
 @pytest.mark.parametrize(
@@ -134,5 +134,5 @@ def test_a_binding_that_lacks_something_is_told(monkeypatch: pytest.MonkeyPatch)
         (b"", None),
     ],
 )
-def test_alpn(offered: bytes, chosen: bytes | None) -> None:
+def test_choose_alpn(offered: bytes, chosen: bytes | None) -> None:
     assert openssl.choose_alpn(offered) == chosen

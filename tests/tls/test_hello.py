@@ -1,4 +1,4 @@
-"""ClientHellos taken apart: made by Python's ssl, by our upstream side, and by nobody."""
+"""Parsing of ClientHellos: of Python's ssl, of our upstream side, and generated ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def parsed(data: bytes) -> ClientHello:
     return hello
 
 
-def test_what_python_offers() -> None:
+def test_hello_of_python() -> None:
     hello = parsed(HELLO)
     assert hello.legacy_version == 0x0303
     assert hello.server_name == b"w.test"
@@ -56,7 +56,7 @@ def test_what_python_offers() -> None:
     assert not hello.offers_session
 
 
-def test_tls_12_and_no_name() -> None:
+def test_tls_1_2_hello_without_server_name() -> None:
     hello = parsed(python_hello(None, maximum_version=ssl.TLSVersion.TLSv1_2))
     assert hello.server_name is None
     assert 0x0304 not in hello.supported_versions
@@ -64,8 +64,8 @@ def test_tls_12_and_no_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["W.test.", "a_b", "x" * 255, "b\xfc.test"])
-async def test_what_our_upstream_side_sends(name: str) -> None:
-    """The name goes out as it is, and no post-quantum share with it."""
+async def test_hello_of_the_upstream_side(name: str) -> None:
+    """The name is sent unchanged, and no post-quantum key share."""
     near, far = socket.socketpair()
     with near, far:
         stream = TLSStream(near, Side.UPSTREAM, upstream_context(), server_name=name)
@@ -81,14 +81,14 @@ async def test_what_our_upstream_side_sends(name: str) -> None:
     assert hello.alpn == ()
 
 
-def test_every_beginning_is_incomplete() -> None:
+def test_every_prefix_is_incomplete() -> None:
     for length in range(len(HELLO)):
         assert parse_client_hello(HELLO[:length]) is None
     assert parse_client_hello(HELLO + b"more") == parsed(HELLO)
 
 
 @given(st.lists(st.integers(1, len(HELLO) - 1), max_size=8))
-def test_records_do_not_matter(cuts: list[int]) -> None:
+def test_hello_may_be_split_into_records(cuts: list[int]) -> None:
     message = HELLO[5:]
     edges = [0, *sorted(set(cuts) - {0} & set(range(1, len(message)))), len(message)]
     pieces = [message[a:b] for a, b in itertools.pairwise(edges) if a < b]
@@ -110,13 +110,13 @@ def test_records_do_not_matter(cuts: list[int]) -> None:
         b"\x16\x03\x01\x00\x2b\x01\x00\x00\x27\x03\x03" + bytes(32) + b"\xff" + bytes(4),
     ],
 )
-def test_what_is_no_hello(data: bytes) -> None:
+def test_other_data_is_rejected(data: bytes) -> None:
     with pytest.raises(NotTLS):
         parse_client_hello(data)
 
 
 @given(st.binary(max_size=200), st.booleans())
-def test_nothing_else_is_raised(data: bytes, framed: bool) -> None:
+def test_any_bytes_raise_no_other_exception(data: bytes, framed: bool) -> None:
     if framed:
         message = b"\x01" + len(data).to_bytes(3) + data
         data = b"\x16\x03\x01" + len(message).to_bytes(2) + message
@@ -137,28 +137,28 @@ def _thorough(data: bytes) -> str | None:
 
 
 @pytest.mark.parametrize("name", ["w.test", None])
-def test_the_name_alone_is_found_too(name: str | None) -> None:
+def test_peeked_server_name(name: str | None) -> None:
     data = python_hello(name)
     assert peeked_server_name(data) == (name or "")
     assert peeked_server_name(data[:-1]) is None
 
 
 @given(st.integers(0, len(HELLO) - 1), st.binary(min_size=1, max_size=4))
-def test_the_name_alone_is_what_the_whole_parse_finds(position: int, damage: bytes) -> None:
-    """Unless the whole parse refuses the hello for something else."""
+def test_peeked_server_name_equals_the_parsed_one(position: int, damage: bytes) -> None:
+    """Unless the complete parser rejects the hello for another reason."""
     data = HELLO[:position] + damage + HELLO[position + len(damage) :]
     thorough = _outcome(_thorough, data)
     assert thorough is NotTLS or _outcome(peeked_server_name, data) == thorough
 
 
 @given(st.integers(5, len(HELLO) - 1), st.binary(min_size=1, max_size=4))
-def test_a_damaged_hello_is_parsed_or_refused(position: int, damage: bytes) -> None:
+def test_damaged_hello_is_parsed_or_rejected(position: int, damage: bytes) -> None:
     data = HELLO[:position] + damage + HELLO[position + len(damage) :]
     with contextlib.suppress(NotTLS):
         parse_client_hello(data)
 
 
-def test_an_upstream_name_that_openssl_refuses_is_not_sent() -> None:
+def test_server_name_rejected_by_openssl_is_not_sent() -> None:
     near, far = socket.socketpair()
     with near, far:
         with pytest.raises(Failed) as failed:

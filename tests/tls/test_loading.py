@@ -1,4 +1,4 @@
-"""What a certificate, key or list that does not load is called: our words beside `nginx -t`."""
+"""Certificates, keys and lists that cannot be loaded: messages compared with `nginx -t`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .real_nginx import judge, refusal
 
 @pytest.fixture(scope="module")
 def odd(files: Files) -> Path:
-    """A folder of files that do not hold what they should."""
+    """A directory of files with unexpected content."""
     folder = files.folder / "odd"
     folder.mkdir()
     good = Path(files.leaf.certificate).read_bytes()
@@ -42,13 +42,13 @@ def odd(files: Files) -> Path:
 
 @dataclass(frozen=True)
 class Server:
-    """An `ssl` server: its settings as ours and as nginx's; FILES is replaced in both."""
+    """An `ssl` server: its settings for sniproxy and nginx; FILES is replaced in both."""
 
     certificate: str = "FILES/leaf.crt"
     key: str = "FILES/leaf.key"
     password_file: str = ""
     settings: dict[str, str] = field(default_factory=dict)
-    """Names without `ssl_`."""
+    """Names without the prefix `ssl_`."""
     commands: tuple[Command, ...] = ()
 
     def nginx(self, path: Callable[[str], str]) -> str:
@@ -79,7 +79,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Location:
-    """The upstream side of a location."""
+    """The upstream settings of a location."""
 
     settings: dict[str, str]
     certificate: str = ""
@@ -194,18 +194,18 @@ ACCEPTED = (
 
 
 NEWER = {"trusted_certificate", "client_certificate", "verify_client", "crl", "groups"}
-"""Settings that nginx before 1.27 loads by other functions, or OpenSSL 3.0 refuses with more."""
+"""Settings that nginx before 1.27 loads differently, or OpenSSL 3.0 rejects with more errors."""
 
 
 def is_old(case: Server | Location) -> bool:
-    """Whether an older nginx refuses it in the same way."""
+    """Whether an older nginx reports the same error."""
     named = {*case.settings, *(name.lower() for name, _ in case.commands)}
     return not named & {*NEWER, "curves"}
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("case", REFUSED, ids=str)
-def test_what_does_not_load_is_refused_in_nginx_words(
+def test_load_errors_have_the_messages_of_nginx(
     case: Server | Location, files: Files, odd: Path, tmp_path: Path
 ) -> None:
     refused_as_by(WHEEL, case, files, tmp_path)
@@ -213,7 +213,7 @@ def test_what_does_not_load_is_refused_in_nginx_words(
 
 @pytest.mark.needs("nginx")
 @pytest.mark.parametrize("case", [case for case in REFUSED if is_old(case)], ids=str)
-def test_what_does_not_load_is_refused_as_by_the_nginx_that_is_installed(
+def test_installed_nginx_reports_the_same_load_errors(
     case: Server | Location, files: Files, odd: Path, tmp_path: Path
 ) -> None:
     refused_as_by(INSTALLED, case, files, tmp_path)
@@ -230,7 +230,7 @@ def refused_as_by(oracle: Oracle, case: Server | Location, files: Files, tmp_pat
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("command", ACCEPTED, ids=" ".join)
-def test_what_nginx_hands_to_openssl_is_done_here(command: Command, tmp_path: Path) -> None:
+def test_openssl_commands_are_applied(command: Command, tmp_path: Path) -> None:
     case = Location({}, commands=(command,))
     case.ours(str)
     assert judge(tmp_path, case.nginx(str)) is None
@@ -250,7 +250,9 @@ def test_what_nginx_hands_to_openssl_is_done_here(command: Command, tmp_path: Pa
         ),
     ],
 )
-def test_what_the_binding_has_no_way_to_do_is_refused_by_name(command: Command, words: str) -> None:
+def test_openssl_commands_without_binding_are_rejected_by_name(
+    command: Command, words: str
+) -> None:
     with pytest.raises(ConfigError) as refused:
         upstream_context(conf_commands=[command])
     assert str(refused.value) == words
@@ -258,7 +260,7 @@ def test_what_the_binding_has_no_way_to_do_is_refused_by_name(command: Command, 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("name", ["nonexistent", "long"])
-def test_a_password_file_that_does_not_read_is_told_with_its_place(
+def test_unreadable_password_file_is_an_error_with_its_line(
     name: str, files: Files, odd: Path, tmp_path: Path
 ) -> None:
     http = Server(password_file=str(odd / name)).nginx(
@@ -276,21 +278,19 @@ def test_passphrases_are_tried_in_turn(files: Files, odd: Path) -> None:
     server_context(certificates=[source])
 
 
-def test_no_passphrase_of_several_fits(files: Files, odd: Path) -> None:
-    # Some releases say it twice: their decoders try twice.
+def test_wrong_passphrases_are_an_error(files: Files, odd: Path) -> None:
+    # Some releases queue the error twice: their decoders try twice.
     source = CertificateSource(files.leaf.certificate, str(odd / "encrypted"), ("a", "b"))
     with pytest.raises(ConfigError, match=r"PKCS12 routines::.*:maybe wrong password"):
         server_context(certificates=[source])
 
 
-def test_an_encrypted_key_without_passphrase_is_refused_without_asking(
-    files: Files, odd: Path
-) -> None:
+def test_encrypted_key_without_passphrase_does_not_prompt(files: Files, odd: Path) -> None:
     source = CertificateSource(files.leaf.certificate, str(odd / "encrypted"))
     with pytest.raises(ConfigError, match=r"PEM_read_bio_PrivateKey\(\) failed .*bad password"):
         server_context(certificates=[source])
 
 
-def test_an_empty_password_file_holds_the_empty_passphrase(odd: Path) -> None:
+def test_empty_password_file_means_the_empty_passphrase(odd: Path) -> None:
     assert read_password_file(str(odd / "empty")) == ("",)
     assert read_password_file(str(odd / "wrong")) == ("wrong", "wronger")

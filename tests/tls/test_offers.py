@@ -1,11 +1,10 @@
-"""What a client offered, in names; sessions by their id."""
+"""The client's offers as text, and session IDs."""
 
 from __future__ import annotations
 
 import socket
 
 import pytest
-import trio
 
 from sniproxy.message import Side
 from sniproxy.tls.contexts import server_context, upstream_context
@@ -24,11 +23,11 @@ from .pairs import shake_hands
         (4588, "X25519MLKEM768"), (31, "brainpoolP256r1tls13"), (1, "sect163k1"),
     ],
 )  # fmt: skip
-def test_groups_have_openssls_short_names(number: int, name: str) -> None:
+def test_groups_are_named_as_in_openssl(number: int, name: str) -> None:
     assert GROUPS[number] == name
 
 
-def test_what_has_no_name_shows_its_number() -> None:
+def test_unknown_ids_are_shown_as_numbers() -> None:
     assert named([29, 0x0A0A, 0xFFFF], GROUPS.get) == "X25519:0x0a0a:0xffff"
     assert named([], GROUPS.get) == ""
 
@@ -51,8 +50,8 @@ async def hands_shaken(files: Files, *, keep_hello: bool, protocol: str) -> TLSS
 
 
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
-def test_the_hello_is_told_where_it_is_kept(files: Files, protocol: str) -> None:
-    server = trio.run(lambda: hands_shaken(files, keep_hello=True, protocol=protocol))
+async def test_offers_are_available_if_the_hello_is_kept(files: Files, protocol: str) -> None:
+    server = await hands_shaken(files, keep_hello=True, protocol=protocol)
     ciphers = server.offered_ciphers.split(":")
     assert ("ECDHE-ECDSA-AES128-GCM-SHA256" in ciphers) is (protocol == "TLSv1.2")
     assert server.offered_groups == "X25519:prime256v1:X448:secp521r1:secp384r1"
@@ -61,8 +60,8 @@ def test_the_hello_is_told_where_it_is_kept(files: Files, protocol: str) -> None
     server.close()
 
 
-def test_nothing_is_kept_that_nobody_asked_for(files: Files) -> None:
-    server = trio.run(lambda: hands_shaken(files, keep_hello=False, protocol="TLSv1.3"))
+async def test_offers_are_empty_unless_the_hello_is_kept(files: Files) -> None:
+    server = await hands_shaken(files, keep_hello=False, protocol="TLSv1.3")
     assert server.offered_ciphers == server.offered_groups == ""
     assert server.offered_signature_algorithms == ""
     server.close()

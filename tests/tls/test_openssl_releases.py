@@ -1,9 +1,9 @@
-"""Each failure provoked in the real OpenSSL releases, beside what the dialects say of it.
+"""All failures caused in real OpenSSL releases, compared with the dialects.
 
     pytest -m releases
 
-makes a virtual environment for each release (once: pytest's cache keeps them) and takes about
-a minute. Without `-m` these tests are left out.
+creates a virtual environment for each release (once: pytest's cache keeps them) and takes
+about a minute. Without `-m` these tests are deselected.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from sniproxy.message import Side
-from sniproxy.tls.dialects import Release, dialect_called
-from sniproxy.tls.errors import Where
+from sniproxy.tls.dialects import ReleaseDialect, find_dialect
+from sniproxy.tls.errors import ErrorContext
 
 from . import make_dialects
 from .make_dialects import PACKAGES, Case, cases
@@ -56,7 +56,7 @@ def said(request: pytest.FixtureRequest, files: Path, native: dict[str, Any]) ->
 
 
 def interpreter(folder: Path, packages: tuple[str, ...]) -> str:
-    """Python in a virtual environment that has `packages`."""
+    """Python in a virtual environment with `packages`."""
     python = folder / "bin" / "python"
     done = folder / "packages.json"
     if not done.exists():
@@ -66,15 +66,15 @@ def interpreter(folder: Path, packages: tuple[str, ...]) -> str:
     return str(python)
 
 
-def test_the_committed_table_is_what_the_release_says(said: Said) -> None:
+def test_committed_table_equals_the_generated_one(said: Said) -> None:
     made = json.loads(make_dialects.written(make_dialects.make(said.theirs, said.native)))
-    committed = json.loads((make_dialects.WORDS / f"{said.name}.json").read_text())
+    committed = json.loads((make_dialects.TABLES / f"{said.name}.json").read_text())
     assert made == committed
 
 
-def test_every_failure_is_told_as_the_release_tells_it(said: Said) -> None:
-    release = dialect_called(said.name)
-    assert isinstance(release, Release)
+def test_every_failure_is_formatted_as_by_the_release(said: Said) -> None:
+    release = find_dialect(said.name)
+    assert isinstance(release, ReleaseDialect)
     met: set[tuple[str, tuple[int, ...]]] = set()
     ours, theirs = cases(said.native), cases(said.theirs)
     for name, linked in ours.items():
@@ -82,24 +82,24 @@ def test_every_failure_is_told_as_the_release_tells_it(said: Said) -> None:
         if linked is None or real is None or name.startswith("damaged"):
             continue
         key = (linked.place, linked.codes)
-        # What the linked library does not tell apart is told as the first, the likeliest.
+        # Failures that the linked library does not distinguish are reported as the most likely one.
         if linked.place == real.place and key not in met:
             assert told(release, linked) == lines(release, real), name
         met.add(key)
     assert len(met) > 200
 
 
-def told(release: Release, case: Case) -> list[str]:
+def told(release: ReleaseDialect, case: Case) -> list[str]:
     """Code and reason of each error."""
     side, operation = case.place.split()
-    where = Where(operation, SIDES[side], case.header)
-    texts = [error.text.split(":") for error in release.tell(case.errors, where)]
+    where = ErrorContext(operation, SIDES[side], case.header)
+    texts = [error.text.split(":") for error in release.format_errors(case.errors, where)]
     return [f"{text[1]} {text[4]}" for text in texts]
 
 
-def lines(release: Release, case: Case) -> list[str]:
+def lines(release: ReleaseDialect, case: Case) -> list[str]:
     return [
-        # A reason without words is told as its number; words of errno are not OpenSSL's.
+        # Unknown reasons are printed as numbers; errno strings are not OpenSSL's.
         f"{code:08X} {error.reason or release.words(code)}"
         for code, error in zip(case.codes, case.errors, strict=True)
     ]

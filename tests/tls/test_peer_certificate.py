@@ -1,4 +1,4 @@
-"""A peer's certificate in nginx's texts, from DER that need not please anybody."""
+"""A peer's certificate in nginx's text formats, including malformed DER."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sniproxy.testing.certificates import Authority, Identity
-from sniproxy.tls.der import Field, NotDER, fields, first, object_name
+from sniproxy.tls.der import DERError, Field, fields, first, object_name
 from sniproxy.tls.peer_certificate import Attribute, PeerCertificate, oneline, rfc2253
 
 UTF8, PRINTABLE, IA5, BMP, UNIVERSAL, BOOLEAN = 12, 19, 22, 30, 28, 1
@@ -47,11 +47,11 @@ def attribute(tag: int, content: bytes, kind: str = "2.5.4.3") -> Attribute:
         (BOOLEAN, b"\xff", "CN=#0101FF"),
     ],
 )
-def test_rfc2253(tag: int, content: bytes, text: str) -> None:
+def test_rfc2253_names(tag: int, content: bytes, text: str) -> None:
     assert rfc2253([[attribute(tag, content)]], NAMES.get) == text
 
 
-def test_names_of_several_parts() -> None:
+def test_names_with_multivalued_components() -> None:
     name = [
         [attribute(PRINTABLE, b"one", "2.5.4.10")],
         [attribute(UTF8, b"a/b+c"), attribute(UTF8, b"x", "1.2.3")],
@@ -69,7 +69,7 @@ def test_names_of_several_parts() -> None:
         max_size=3,
     )
 )
-def test_names_as_openssl_prints_them(texts: list[str]) -> None:
+def test_openssl_prints_the_same_names(texts: list[str]) -> None:
     name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, text[:60]) for text in texts])
     identity = Authority.root("a root").issue(subject=name)
     command = ["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253"]
@@ -82,7 +82,7 @@ def certificate(identity: Identity) -> PeerCertificate:
     return PeerCertificate(identity.certificate.public_bytes(Encoding.DER))
 
 
-def test_a_whole_certificate() -> None:
+def test_all_texts_of_a_certificate() -> None:
     identity = Authority.root("a root").issue(common_name="client")
     seen, expected = certificate(identity), identity.certificate
     assert seen.pem == identity.certificate_pem().decode()
@@ -90,8 +90,8 @@ def test_a_whole_certificate() -> None:
     assert (seen.legacy_subject, seen.legacy_issuer) == ("/CN=client", "/CN=a root")
     assert int(seen.serial, 16) == expected.serial_number
     assert len(seen.serial) % 2 == 0
-    assert seen.begins == expected.not_valid_before_utc
-    assert seen.ends == expected.not_valid_after_utc
+    assert seen.not_before == expected.not_valid_before_utc
+    assert seen.not_after == expected.not_valid_after_utc
 
 
 def der(tag: int, *content: bytes) -> bytes:
@@ -103,7 +103,7 @@ def der(tag: int, *content: bytes) -> bytes:
 
 
 def crude(serial: bytes = b"\x01", begins: bytes = b"", ends: bytes = b"") -> PeerCertificate:
-    """A certificate of version 1, as far as anybody reads it."""
+    """A minimal certificate of version 1."""
     validity = der(0x30, begins or der(0x17, b"700101000000Z"), ends or der(0x17, b"700101000000Z"))
     inside = der(0x30, der(2, serial), der(0x30), der(0x30), validity, der(0x30))
     return PeerCertificate(der(0x30, inside))
@@ -113,7 +113,7 @@ def crude(serial: bytes = b"\x01", begins: bytes = b"", ends: bytes = b"") -> Pe
     ("content", "text"),
     [(b"\0", "00"), (b"\x01", "01"), (b"\0\xff", "FF"), (b"\x0a\xbc", "0ABC"), (b"\xff", "-01")],
 )
-def test_serials(content: bytes, text: str) -> None:
+def test_serial_numbers(content: bytes, text: str) -> None:
     assert crude(serial=content).serial == text
 
 
@@ -128,8 +128,10 @@ def test_serials(content: bytes, text: str) -> None:
         (0x17, b"200203005552-0100", (2020, 2, 3, 1, 55, 52)),
     ],
 )
-def test_times(tag: int, text: bytes, moment: tuple[int, int, int, int, int, int]) -> None:
-    assert crude(begins=der(tag, text)).begins == datetime.datetime(*moment, tzinfo=datetime.UTC)
+def test_validity_times(tag: int, text: bytes, moment: tuple[int, int, int, int, int, int]) -> None:
+    assert crude(begins=der(tag, text)).not_before == datetime.datetime(
+        *moment, tzinfo=datetime.UTC
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,16 +143,16 @@ def test_times(tag: int, text: bytes, moment: tuple[int, int, int, int, int, int
         (b"\x00", "0.0"),
     ],
 )
-def test_objects(content: bytes, name: str) -> None:
+def test_object_names(content: bytes, name: str) -> None:
     assert object_name(content) == name
 
 
 @given(st.binary(max_size=40))
-def test_any_bytes_are_fields_or_none(data: bytes) -> None:
+def test_any_bytes_are_fields_or_a_der_error(data: bytes) -> None:
     try:
         assert b"".join(field.encoded for field in fields(data)) == data
         first(data)
-    except NotDER:
+    except DERError:
         pass
 
 

@@ -1,11 +1,10 @@
-"""Verification as a fact asked for afterwards, and what a resumed session makes of it."""
+"""Certificate verification results, and how resumed sessions keep them."""
 
 from __future__ import annotations
 
 import socket
 
 import pytest
-import trio
 from OpenSSL import SSL
 
 from sniproxy.message import Side
@@ -36,43 +35,37 @@ def verifying(files: Files, protocol: str) -> SSL.Context:
         ("lonely", 21, "unable to verify the first certificate"),
     ],
 )
-def test_verification_never_fails_a_handshake(
+async def test_verification_never_fails_a_handshake(
     certificate: str, result: int, words: str, protocol: str, files: Files
 ) -> None:
     source: CertificateSource = getattr(files, certificate)
 
-    async def main() -> None:
-        near, far = await connected(
-            server_context(certificates=[source]), verifying(files, protocol)
-        )
-        assert (far.verify_result, far.verify_error()) == (result, words)
-        part(near, far)
-
-    trio.run(main)
+    near, far = await connected(server_context(certificates=[source]), verifying(files, protocol))
+    assert (far.verify_result, far.verify_error()) == (result, words)
+    part(near, far)
 
 
 @pytest.mark.parametrize("verify_client", ["on", "optional", "optional_no_ca"])
-def test_nor_does_a_client_certificate(verify_client: str, protocol: str, files: Files) -> None:
+async def test_client_certificate_never_fails_a_handshake(
+    verify_client: str, protocol: str, files: Files
+) -> None:
     server = server_context(
         certificates=[files.leaf], verify_client=verify_client, client_certificate=files.ca_file
     )
 
-    async def main() -> None:
-        for certificate, result in ((files.client, 0), (files.own, 18), (None, 0)):
-            client = upstream_context(protocols=[protocol], certificate=certificate)
-            near, far = await connected(server, client)
-            assert near.verify_result == result
-            assert (near.peer_certificate is None) is (certificate is None)
-            part(near, far)
-
-    trio.run(main)
+    for certificate, result in ((files.client, 0), (files.own, 18), (None, 0)):
+        client = upstream_context(protocols=[protocol], certificate=certificate)
+        near, far = await connected(server, client)
+        assert near.verify_result == result
+        assert (near.peer_certificate is None) is (certificate is None)
+        part(near, far)
 
 
 @pytest.mark.parametrize("certificate", ["leaf", "own"])
-def test_a_resumed_session_keeps_the_result_across_contexts(
+async def test_a_resumed_session_keeps_the_result_across_contexts(
     certificate: str, protocol: str, files: Files
 ) -> None:
-    """As nginx: the result travels with the session, to a location with another CA or none."""
+    """As in nginx, the result is stored in the session, also for a location with another CA."""
     source: CertificateSource = getattr(files, certificate)
     server = server_context(certificates=[source])
     first, second = verifying(files, protocol), upstream_context(protocols=[protocol])
@@ -80,69 +73,57 @@ def test_a_resumed_session_keeps_the_result_across_contexts(
         protocols=[protocol], verify=True, trusted_certificate=files.rsa.certificate
     )
 
-    async def main() -> None:
-        session = None
-        results = []
-        for context in (first, second, first, strict):
-            near, far = await connected(server, context, session=session)
-            results.append((far.resumed, far.verify_result))
-            assert far.handshake("").certificate_names == ("w.test",)
-            assert near.resumed is far.resumed
-            session = far.session
-            part(near, far)
-        expected = 0 if certificate == "leaf" else 18
-        assert results == [(False, expected)] + [(True, expected)] * 3
-        near, far = await connected(server, strict)
-        assert not far.resumed
-        assert far.verify_result
+    session = None
+    results = []
+    for context in (first, second, first, strict):
+        near, far = await connected(server, context, session=session)
+        results.append((far.resumed, far.verify_result))
+        assert far.handshake("").certificate_names == ("w.test",)
+        assert near.resumed is far.resumed
+        session = far.session
         part(near, far)
+    expected = 0 if certificate == "leaf" else 18
+    assert results == [(False, expected)] + [(True, expected)] * 3
+    near, far = await connected(server, strict)
+    assert not far.resumed
+    assert far.verify_result
+    part(near, far)
 
-    trio.run(main)
 
-
-def test_a_closed_connection_leaves_its_session_good(protocol: str, files: Files) -> None:
+async def test_session_remains_valid_after_an_unclean_close(protocol: str, files: Files) -> None:
     server, client = server_context(certificates=[files.leaf]), verifying(files, protocol)
 
-    async def main() -> None:
-        near, far = await connected(server, client)
-        session = far.session
-        near.close()
-        far.close()
-        del near, far
-        near, far = await connected(server, client, session=session)
-        assert far.resumed
-        part(near, far)
-
-    trio.run(main)
+    near, far = await connected(server, client)
+    session = far.session
+    near.close()
+    far.close()
+    del near, far
+    near, far = await connected(server, client, session=session)
+    assert far.resumed
+    part(near, far)
 
 
-def test_before_a_ticket_there_is_no_session_of_tls_1_3(files: Files) -> None:
-    async def main() -> None:
-        pair = tls_pair(server_context(certificates=[files.leaf]), verifying(files, "TLSv1.3"))
-        await shake_hands(*pair)
-        assert pair[1].session is None
-        part(*pair)
-
-    trio.run(main)
+async def test_tls_1_3_has_no_session_before_a_ticket(files: Files) -> None:
+    pair = tls_pair(server_context(certificates=[files.leaf]), verifying(files, "TLSv1.3"))
+    await shake_hands(*pair)
+    assert pair[1].session is None
+    part(*pair)
 
 
-def test_tickets_can_be_switched_off(protocol: str, files: Files) -> None:
+async def test_tickets_can_be_switched_off(protocol: str, files: Files) -> None:
     server = server_context(certificates=[files.leaf], session_tickets=False)
     client = verifying(files, protocol)
 
-    async def main() -> None:
-        near, far = await connected(server, client)
-        session = far.session
-        part(near, far)
-        near, far = await connected(server, client, session=session)
-        assert not far.resumed
-        part(near, far)
-
-    trio.run(main)
+    near, far = await connected(server, client)
+    session = far.session
+    part(near, far)
+    near, far = await connected(server, client, session=session)
+    assert not far.resumed
+    part(near, far)
 
 
-def test_sessions_are_for_the_same_certificates_and_authorities() -> None:
-    """nginx's session id context, which OpenSSL compares."""
+def test_sessions_are_bound_to_certificates_and_client_cas() -> None:
+    """OpenSSL compares nginx's session id context."""
     made = {
         _session_id_context(certificates, authorities)
         for certificates in ([b"a"], [b"b"], [b"a", b"b"])
@@ -152,7 +133,7 @@ def test_sessions_are_for_the_same_certificates_and_authorities() -> None:
     assert {len(one) for one in made} == {20}
 
 
-def test_a_session_is_not_needed_to_make_a_stream() -> None:
+def test_stream_without_session() -> None:
     near, far = socket.socketpair()
     with near, far:
         stream = TLSStream(near, Side.UPSTREAM, upstream_context())

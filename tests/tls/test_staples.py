@@ -43,7 +43,7 @@ def source(tmp_path: Path) -> CertificateSource:
 
 
 def shake(server_context: SSL.Context, *, asks: bool = True) -> list[bytes]:
-    """A handshake in memory; what the client was shown."""
+    """Perform a handshake in memory; returns the stapled response that the client received."""
     shown: list[bytes] = []
     client_context = SSL.Context(SSL.TLS_METHOD)
 
@@ -69,7 +69,7 @@ def shake(server_context: SSL.Context, *, asks: bool = True) -> list[bytes]:
     return shown
 
 
-def test_clients_that_ask_are_shown_it(source: CertificateSource, tmp_path: Path) -> None:
+def test_ocsp_response_is_stapled_on_request(source: CertificateSource, tmp_path: Path) -> None:
     file = tmp_path / "staple"
     context = server_context(certificates=[source], stapling_file=str(file))
     assert shake(context) == [file.read_bytes()]
@@ -79,7 +79,9 @@ def test_clients_that_ask_are_shown_it(source: CertificateSource, tmp_path: Path
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x30\x03\x0a\x01"])
-def test_what_is_no_response(source: CertificateSource, tmp_path: Path, content: bytes) -> None:
+def test_invalid_ocsp_response_is_an_error(
+    source: CertificateSource, tmp_path: Path, content: bytes
+) -> None:
     file = tmp_path / "other"
     file.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
@@ -87,9 +89,9 @@ def test_what_is_no_response(source: CertificateSource, tmp_path: Path, content:
     assert str(caught.value).startswith(f'd2i_OCSP_RESPONSE_bio("{file}") failed (')
 
 
-def test_a_refused_certificate_fails_the_handshake(source: CertificateSource) -> None:
+def test_set_no_certificate_fails_the_handshake(source: CertificateSource) -> None:
     context = server_context(certificates=[source])
-    openssl.refuse_certificate(context)
+    openssl.set_no_certificate(context)
     with pytest.raises(SSL.Error) as caught:
         shake(context)
     assert caught.value.args[0][-1][2] == "cert cb error"

@@ -1,4 +1,4 @@
-"""Every way an upstream can spoil a handshake: our failure beside the real nginx's log line."""
+"""All ways in which an upstream can break a handshake: log lines compared with the real nginx."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .real_nginx import lines, running
 @dataclass(frozen=True)
 class Case:
     behaviour: peers.Behaviour | None = None
-    """None: a server with `certificate` and the settings of a Python ssl context."""
+    """None: a server with `certificate` and the given settings of a Python ssl context."""
     certificate: str = "leaf"
     server: tuple[tuple[str, Any], ...] = ()
     proxy: tuple[tuple[str, str], ...] = ()
@@ -125,7 +125,7 @@ def world(
 
 
 def ours(case: Case, port: int, files: Files, dialect: Dialect) -> tuple[str, str] | None:
-    """Level and text of the line we would write; None if all is well up to the answer."""
+    """Level and text of sniproxy's log line; None if there was no failure."""
     settings: dict[str, Any] = {
         name: value.replace("FILES", str(files.folder)) for name, value in case.proxy
     }
@@ -165,7 +165,7 @@ def theirs(world: World, port: int) -> tuple[str, str] | None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_failure_is_told_as_nginx_tells_it(name: str, world: World, files: Files) -> None:
+def test_nginx_logs_the_same_failure(name: str, world: World, files: Files) -> None:
     port = world.ports[name]
     expected = theirs(world, port)
     told = ours(CASES[name], port, files, world.oracle.dialect)
@@ -173,7 +173,7 @@ def test_failure_is_told_as_nginx_tells_it(name: str, world: World, files: Files
 
 
 def _comparable(line: tuple[str, str] | None, oracle: Oracle) -> tuple[str, str] | None:
-    """Without the words that belong to the C library."""
+    """Without strings that depend on the C library."""
     if line is None:
         return None
     level, text = line

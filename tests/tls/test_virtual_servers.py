@@ -1,4 +1,4 @@
-"""The virtual server that an SNI chooses: before the library looks, or inside the handshake."""
+"""Selecting the virtual server by SNI, before or during OpenSSL's handshake."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from .conftest import Files
 async def meet(
     server: TLSStream, client: TLSStream, relay: tuple[socket.socket, socket.socket] | None
 ) -> tuple[Failure | None, Failure | None]:
-    """A handshake, perhaps over a slow relay, and one byte each way; both sides' failures."""
+    """Perform a handshake, optionally over a slow relay, and send one byte each way; returns the
+    failures of both sides.
+    """
     failures: dict[TLSStream, Failure] = {}
 
     async def side(stream: TLSStream, first: bool) -> None:
@@ -50,7 +52,7 @@ async def meet(
 
 
 async def _carry(source: socket.socket, target: socket.socket) -> None:
-    """Passes bytes on, the first hundred well before the rest."""
+    """Forward bytes, the first hundred well before the others."""
     first = True
     while True:
         await trio.lowlevel.wait_readable(source)
@@ -75,7 +77,7 @@ async def _carry(source: socket.socket, target: socket.socket) -> None:
 
 
 class Listener:
-    """A listener with virtual servers, whose clients' hellos come whole or in pieces."""
+    """A listener with virtual servers that receives ClientHellos whole or in pieces."""
 
     def __init__(self, whole: bool, default: SSL.Context, choose: Choose) -> None:
         self.whole = whole
@@ -115,7 +117,7 @@ def whole(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="module")
 def other(files: Files) -> SSL.Context:
-    """The server other.test."""
+    """The context of the server other.test."""
     pair = authority.make("other.test", issuer=files.ca)
     return server_context(certificates=[pair.write(files.folder, "other")])
 
@@ -126,7 +128,7 @@ def default(files: Files) -> SSL.Context:
 
 
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
-def test_each_name_has_its_certificate(
+def test_each_name_gets_its_certificate(
     protocol: str, whole: bool, default: SSL.Context, other: SSL.Context
 ) -> None:
     listener = Listener(whole, default, lambda name: other if name == "other.test" else default)
@@ -140,7 +142,7 @@ def test_each_name_has_its_certificate(
 
 
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
-def test_a_server_that_rejects(protocol: str, whole: bool, default: SSL.Context) -> None:
+def test_ssl_reject_handshake(protocol: str, whole: bool, default: SSL.Context) -> None:
     listener = Listener(whole, default, lambda name: REJECT if name == "no.test" else default)
     client_context = upstream_context(protocols=[protocol])
     server, _, told, seen = listener.visit(client_context, "no.test")
@@ -151,7 +153,7 @@ def test_a_server_that_rejects(protocol: str, whole: bool, default: SSL.Context)
     assert listener.visit(client_context, "w.test")[2:] == (None, None)
 
 
-def test_a_server_that_asks_for_a_certificate(
+def test_ssl_verify_client_of_the_named_server(
     whole: bool, files: Files, default: SSL.Context
 ) -> None:
     asking = server_context(
@@ -168,18 +170,18 @@ def test_a_server_that_asks_for_a_certificate(
     assert server.peer_certificate is None
 
 
-def test_a_server_with_its_own_protocols(files: Files, default: SSL.Context) -> None:
-    """As since nginx 1.27: the name chooses before the version is agreed on."""
+def test_ssl_protocols_of_the_named_server(files: Files, default: SSL.Context) -> None:
+    """As in nginx since 1.27: the name selects the server before the version is negotiated."""
     old = server_context(certificates=[files.leaf], protocols=["TLSv1.2"])
     listener = Listener(True, default, lambda name: old if name == "old.test" else default)
     assert listener.visit(upstream_context(), "old.test")[0].protocol == "TLSv1.2"
     assert listener.visit(upstream_context(), "w.test")[0].protocol == "TLSv1.3"
 
 
-def test_a_session_does_not_cross_servers(
+def test_sessions_are_not_resumed_under_another_server(
     whole: bool, files: Files, default: SSL.Context, other: SSL.Context
 ) -> None:
-    """Else a client's certificate, once accepted by one server, would be taken by the next."""
+    """Otherwise a client certificate accepted by one server would be accepted by the other."""
     listener = Listener(whole, default, lambda name: other if name == "other.test" else default)
     client_context = upstream_context()
     session = listener.visit(client_context, "w.test")[1].session
@@ -187,7 +189,7 @@ def test_a_session_does_not_cross_servers(
     assert listener.visit(client_context, "w.test", session)[0].resumed
     server, _, told, _ = listener.visit(client_context, "other.test", session)
     assert told is not None or not server.resumed
-    # What a late choice gave out is not taken for the default server either.
+    # A ticket issued after a late selection is not accepted by the default server either.
     session = listener.visit(client_context, "other.test")[1].session
     listener.whole = True
     server, *_ = listener.visit(client_context, "w.test", session)
@@ -195,8 +197,8 @@ def test_a_session_does_not_cross_servers(
 
 
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
-def test_what_one_server_has_verified_is_nothing_to_another(files: Files, protocol: str) -> None:
-    """Also where certificate and announced authorities are the same: nginx resumes it then."""
+def test_client_verification_is_not_shared_between_servers(files: Files, protocol: str) -> None:
+    """Even if certificates and announced CAs are the same, in which case nginx resumes it."""
     other = authority.make(ca=True, common_name="Other CA")
     bundle = files.folder / "other-ca.pem"
     bundle.write_bytes(authority.pem(other.certificate))
@@ -217,7 +219,7 @@ def test_what_one_server_has_verified_is_nothing_to_another(files: Files, protoc
     assert server.verify_result != 0
 
 
-def test_a_choice_that_fails_is_not_hidden(whole: bool, default: SSL.Context) -> None:
+def test_errors_while_selecting_a_server_propagate(whole: bool, default: SSL.Context) -> None:
     def choose(name: str | None) -> SSL.Context:
         raise LookupError(name)
 
@@ -226,10 +228,10 @@ def test_a_choice_that_fails_is_not_hidden(whole: bool, default: SSL.Context) ->
     assert raised.group_contains(LookupError, match="w.test")
 
 
-def test_a_hello_that_is_asked_for_again_chooses_once(
+def test_hello_retry_request_selects_the_server_once(
     whole: bool, files: Files, default: SSL.Context
 ) -> None:
-    """A HelloRetryRequest, for want of a share of the only group."""
+    """A HelloRetryRequest is needed because the client's only group has no key share."""
     picky = server_context(certificates=[files.leaf], groups="P-384")
     listener = Listener(whole, picky, lambda name: picky)
     server, _, *failures = listener.visit(upstream_context(), "w.test")
@@ -242,7 +244,7 @@ def test_a_hello_that_is_asked_for_again_chooses_once(
     ("prefer", "expected"),
     [(False, "ECDHE-ECDSA-AES128-GCM-SHA256"), (True, "ECDHE-ECDSA-AES256-GCM-SHA384")],
 )
-def test_whose_ciphers_are_preferred(
+def test_ssl_prefer_server_ciphers(
     prefer: bool, expected: str, files: Files, default: SSL.Context
 ) -> None:
     ciphers = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"]

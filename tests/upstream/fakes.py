@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import cast
 
-from sniproxy.logs.error import ConnectionLog, ErrorLog, Target
+from sniproxy.logs.error import ConnectionLog, ErrorLog, LogTarget
 from sniproxy.message import Failed, Failure, Level
 from sniproxy.tls.stream import SocketStream
 
@@ -51,5 +51,5 @@ class Lines:
         self.lines.append(line.partition("*7 ")[2].partition(", client")[0])
 
     def log(self) -> ConnectionLog:
-        target = Target(self, Level.DEBUG)
+        target = LogTarget(self, Level.DEBUG)
         return ConnectionLog(ErrorLog([target]), 7, "192.0.2.1", "0.0.0.0:80")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.config.directives.replacements import CookieFlags, Replacement
+from sniproxy.config.directives.proxy_rewrites import CookieFlags, Replacement
 from sniproxy.script import literal
 from sniproxy.upstream.header_rewrite import (
     CookieRules,

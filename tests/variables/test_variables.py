@@ -1,4 +1,4 @@
-"""Variables: what has a value, what has an empty one, and what has none, beside nginx."""
+"""Values of variables: present, empty or missing, compared with nginx."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def values(
         ((), None, None),
     ],
 )
-def test_cookies_end_at_semicolons(
+def test_cookie_values_end_at_semicolons(
     server: Server, cookies: tuple[str, ...], a: str | None, b: str | None
 ) -> None:
     seen = values(server, headers=tuple(("Cookie", cookie) for cookie in cookies))
@@ -61,7 +61,7 @@ def test_cookies_end_at_semicolons(
         ("a%3D1", "a", None),
     ],
 )
-def test_arguments(server: Server, args: str, name: str, value: str | None) -> None:
+def test_arg_variables(server: Server, args: str, name: str, value: str | None) -> None:
     assert values(server, f"/?{args}")[f"arg_{name}"] == value
 
 
@@ -80,11 +80,13 @@ def test_arguments(server: Server, args: str, name: str, value: str | None) -> N
         ("Bearer dXNlcjpwYXNz", None),
     ],
 )
-def test_basic_users(server: Server, authorization: str, user: str | None) -> None:
+def test_remote_user_from_basic_credentials(
+    server: Server, authorization: str, user: str | None
+) -> None:
     assert values(server, headers=(("Authorization", authorization),))["remote_user"] == user
 
 
-def test_empty_is_not_absent(server: Server) -> None:
+def test_empty_values_differ_from_missing_ones(server: Server) -> None:
     seen = values(server, headers=(("X-Empty", ""),))
     assert seen["http_x_empty"] == ""
     assert seen["http_x_absent"] is None
@@ -94,18 +96,18 @@ def test_empty_is_not_absent(server: Server) -> None:
     assert seen["upstream_addr"] is None
 
 
-def test_the_host_falls_back_to_the_servers_name(server: Server) -> None:
+def test_host_falls_back_to_the_server_name(server: Server) -> None:
     assert values(server)["host"] == "a.test"
 
 
-def test_fields_of_one_name_are_joined(server: Server) -> None:
+def test_repeated_fields_are_joined(server: Server) -> None:
     headers = (("X-A", "1"), ("x-a", "2"), ("Cookie", "a"), ("cookie", "b"))
     seen = values(server, headers=headers)
     assert seen["http_x_a"] == "1, 2"
     assert seen["http_cookie"] == "a; b"
 
 
-def test_every_try_has_its_place(server: Server) -> None:
+def test_upstream_variables_list_every_attempt(server: Server) -> None:
     tries = [UpstreamState("a:1", 0.0), UpstreamState("b:2", 0.0)]
     tries[0].status = 502
     tries[1].status, tries[1].response_time = 200, 0.5
@@ -115,7 +117,7 @@ def test_every_try_has_its_place(server: Server) -> None:
     assert value("upstream_response_time") == "-, 0.500"
 
 
-def test_captures_outlive_the_next_match_by_name_alone(server: Server) -> None:
+def test_only_named_captures_survive_the_next_match(server: Server) -> None:
     request_ = facts(request(), server)
     for pattern, text in ((r"(?P<Who>\w)(\d)", "a1"), (r"(\w+)|(x)", "zz")):
         match = re.match(pattern, text)
@@ -129,7 +131,7 @@ def test_captures_outlive_the_next_match_by_name_alone(server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ["host", "http_anything", "arg_", "sent_http_x", "1"])
-def test_what_a_configuration_may_use(name: str) -> None:
+def test_is_variable(name: str) -> None:
     assert is_variable(name)
     assert not is_variable(f"no_{name}")
 
@@ -239,15 +241,15 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("escape", ESCAPES)
-def test_access_lines_beside_nginx(both: Beside, escape: str) -> None:
+def test_nginx_writes_the_same_access_lines(both: Beside, escape: str) -> None:
     ours, nginxs = both.logs(f"{escape}.log", lines=len(REQUESTS))
     assert len(ours) == len(nginxs) == len(REQUESTS)
     for sent, our, nginx in zip(REQUESTS, ours, nginxs, strict=True):
         assert our.split("|") == nginx.split("|"), sent
 
 
-def test_every_variable_is_compared() -> None:
-    """Left out: what changes with every run or machine, and what only TLS has."""
+def test_every_variable_is_compared_with_nginx() -> None:
+    """Except for those that change with every run or machine, and those of TLS."""
     changing = {
         *("hostname", "pid", "msec", "time_local", "time_iso8601", "remote_port", "connection"),
         *("connection_time", "request_time", "upstream_connect_time", "upstream_header_time"),
@@ -257,7 +259,7 @@ def test_every_variable_is_compared() -> None:
     known = {
         row.name
         for module in (core, proxy, upstream)
-        for row in module.ROWS
+        for row in module.VARIABLES
         if "ssl_" not in row.name
     }
     assert known - changing <= {name.lower() for name in NAMES}

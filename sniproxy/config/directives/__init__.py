@@ -1,5 +1,6 @@
-"""The one table of directives: a row a directive, grouped by nginx module.
+"""All directives, one `Directive` object each, grouped by nginx module.
 
-A row says name, contexts, arguments, default, merge rule, status and what it is for. Both
-readers, `-T`, the documentation and the model read it here; `table` puts the rows together.
+A `Directive` has name, contexts, arity, default, merge rule, status and a one-line
+description. Both readers, `-T`, the documentation and the model use it; `registry` collects
+all of them.
 """

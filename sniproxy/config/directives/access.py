@@ -1,4 +1,4 @@
-"""nginx's access, auth_basic and auth_request modules, and what the core says of them all."""
+"""Directives of nginx's access, auth_basic and auth_request modules, and `satisfy`."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from ...script import Template, literal
 from ..cidr import Network, parse_network
 from .core import HSL
 from .core import MODULE as CORE
-from .kinds import compiled, one_of, time
-from .row import (
+from .directive import (
     LIMIT_EXCEPT,
     LOCATION,
     Args,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
     at_least,
+    directive,
     exactly,
-    ordered,
-    row,
+    sequence,
     settings,
 )
+from .slots import compiled, one_of, time
 
 ACCESS = "ngx_http_access_module"
 BASIC = "ngx_http_auth_basic_module"
@@ -32,14 +32,14 @@ HSLL = HSL | LIMIT_EXCEPT
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One `allow` or `deny`."""
+    """An `allow` or `deny`."""
 
     denies: bool
     network: Network | None
-    """None is everybody, or whoever comes over a UNIX socket."""
+    """None for `all` and `unix:`."""
     unix_only: bool = False
     exact: bool = True
-    """Whether nothing but zeros stands behind the network's mask."""
+    """Whether the host bits of the network were zero."""
 
 
 def rule(args: Args) -> Rule:
@@ -58,7 +58,7 @@ class AuthRequestSet:
     """`auth_request_set $NAME VALUE`."""
 
     name: str
-    """Lower-case, without the dollar."""
+    """Lower-case, without the dollar sign."""
     value: Template
 
 
@@ -74,46 +74,46 @@ def text(args: Args) -> Template:
 
 
 def auth_request(args: Args) -> str:
-    """A path; "" is `off`."""
+    """The URI of the subrequest; "" for `off`."""
     return "" if args.first == "off" else args.first
 
 
 @settings(ACCESS)
 class Access(Settings):
-    """Who may have what a location answers."""
+    """Access control of a location."""
 
-    rules: tuple[Rule, ...] = ordered(
+    rules: tuple[Rule, ...] = sequence(
         *(
-            Row(name, HSLL, exactly(1), rule, doc, ACCESS, repeat=Repeat.APPENDED)
+            Directive(name, HSLL, exactly(1), rule, doc, ACCESS, repeat=Repeat.APPENDED)
             for name, doc in (
-                ("allow", "let an address or a network in"),
-                ("deny", "keep an address or a network out"),
+                ("allow", "allow clients by address or network"),
+                ("deny", "deny clients by address or network"),
             )
         )
     )
-    satisfy: str = row(
-        HSL, one_of({"all": "all", "any": "any"}), "whether all checks of access count, or any",
+    satisfy: str = directive(
+        HSL, one_of({"all": "all", "any": "any"}), "whether all access checks must succeed, or any",
         default="all", module=CORE,
     )  # fmt: skip
-    auth_delay: float = row(
-        HSL, time, "seconds that a refused password is thought over", default="0", module=CORE
+    auth_delay: float = directive(
+        HSL, time, "delay before a 401 response", default="0", module=CORE
     )
-    auth_basic: Template | None = row(
-        HSLL, text, "what a password is asked for; `off` asks for none", module=BASIC
+    auth_basic: Template | None = directive(
+        HSLL, text, "realm of HTTP Basic authentication; `off` disables it", module=BASIC
     )
-    auth_basic_user_file: Template | None = row(
-        HSLL, text, "the file of names and passwords", module=BASIC
+    auth_basic_user_file: Template | None = directive(
+        HSLL, text, "file of user names and password hashes", module=BASIC
     )
-    auth_request: str = row(
-        HSL, auth_request, "a path whose answer lets a request in", module=REQUEST
+    auth_request: str = directive(
+        HSL, auth_request, "URI of a subrequest that decides about access", module=REQUEST
     )
-    auth_request_set: tuple[AuthRequestSet, ...] = row(
-        HSL, auth_request_set, "keep something of that answer in a variable",
+    auth_request_set: tuple[AuthRequestSet, ...] = directive(
+        HSL, auth_request_set, "set a variable from the auth_request response",
         arity=exactly(2), repeat=Repeat.APPENDED, module=REQUEST,
     )  # fmt: skip
 
     @property
-    def says_something(self) -> bool:
+    def is_restricted(self) -> bool:
         return bool(
             self.rules or self.auth_request or (self.auth_basic and self.auth_basic_user_file)
         )
@@ -126,7 +126,7 @@ METHODS = (
 
 
 def limit_except(args: Args) -> frozenset[str]:
-    """The methods that the block is not for; GET means HEAD too."""
+    """The methods that are not limited; GET includes HEAD."""
     methods = set()
     for word in args.words:
         if word.upper() not in METHODS:
@@ -137,7 +137,15 @@ def limit_except(args: Args) -> frozenset[str]:
     return frozenset(methods)
 
 
-ROWS = (
-    Row("limit_except", LOCATION, at_least(1), limit_except,
-        "settings for all methods but these", CORE, merge=Merge.OWN, opens=LIMIT_EXCEPT),
-)  # fmt: skip
+DIRECTIVES = (
+    Directive(
+        "limit_except",
+        LOCATION,
+        at_least(1),
+        limit_except,
+        "settings for all methods except these",
+        CORE,
+        merge=Merge.NOT_INHERITED,
+        opens_context=LIMIT_EXCEPT,
+    ),
+)

@@ -1,4 +1,4 @@
-"""nginx's http core module: servers, locations, and what concerns the client."""
+"""Directives of nginx's http core module: servers, locations, client connections."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from ...script import Template
 from ..addresses import Address, AddressError, parse_address
 from ..regex import RegexError, compile_regex
 from ..tree import Place
-from .kinds import (
-    buffers,
-    compiled,
-    flag,
-    number,
-    offset,
-    one_of,
-    parse_number,
-    parse_size,
-    parse_time,
-    present,
-    size,
-    some_of,
-    templates,
-    time,
-)
-from .resolver import ResolverSettings, resolver
-from .row import (
+from .directive import (
     HTTP,
     LOCATION,
     LOCATION_IF,
     MAIN,
     SERVER,
     Args,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
     at_least,
     between,
     block,
+    directive,
     exactly,
-    row,
     settings,
+)
+from .resolver import ResolverSettings, resolver
+from .slots import (
+    buffers,
+    compiled,
+    flag,
+    flag_present,
+    number,
+    offset,
+    one_of,
+    parse_number,
+    parse_size,
+    parse_time,
+    size,
+    some_of,
+    templates,
+    time,
 )
 
 MODULE = "ngx_http_core_module"
@@ -52,14 +52,14 @@ HSL = HTTP | SERVER | LOCATION
 
 
 NOT_ONLY, KEEP, CLEAN = range(3)
-"""The values of `client_body_in_file_only`."""
+"""Values of `client_body_in_file_only`: off, on, clean."""
 NEVER, IF_UNREAD, ALWAYS = range(3)
-"""The values of `lingering_close`."""
+"""Values of `lingering_close`: off, on, always."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """One `listen`."""
+    """A `listen`."""
 
     address: Address
     default_server: bool = False
@@ -68,7 +68,7 @@ class Listen:
     ipv6only: bool = True
     reuseport: bool = False
     socket_options: tuple[str, ...] = ()
-    """The parameters that belong to the socket, which may be said once an address."""
+    """Socket parameters, which may be given once per address."""
     place: Place = field(default=Place("", 0), compare=False)
 
 
@@ -95,7 +95,7 @@ def listen(args: Args) -> Listen:
         elif word in ("bind", "deferred"):
             options.append(word)
         elif word == "http2":
-            pass  # as the directive `http2` is: a client speaks HTTP/1.1 as well
+            pass  # As with the directive `http2`: HTTP/2 clients can speak HTTP/1.1 too.
         elif equals and key in _SOCKET_NUMBERS:
             amount = parse_number(text)
             if amount is None or (key == "backlog" and not amount):
@@ -143,7 +143,7 @@ def _check_so_keepalive(args: Args, text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ServerName:
-    """One name of a server, lower-cased; with `pattern` a regular expression."""
+    """A name of `server_name`, lower-case; `pattern` is set for a regular expression."""
 
     name: str
     pattern: re.Pattern[str] | None = None
@@ -172,10 +172,10 @@ def _server_name(args: Args, word: str) -> ServerName:
 
 @dataclass(frozen=True, slots=True)
 class LocationName:
-    """The modifier and the name of a location; with `pattern` for `~` and `~*`."""
+    """Modifier and name of a location; `pattern` is set for `~` and `~*`."""
 
     modifier: str
-    """`=`, `^~`, `~`, `~*`, `@` or ""."""
+    """`=`, `^~`, `~`, `~*`, `@`, or "" for a prefix location."""
     name: str
     pattern: re.Pattern[str] | None = None
 
@@ -203,20 +203,20 @@ def location(args: Args) -> LocationName:
 
 
 def keepalive_timeout(args: Args) -> tuple[float, float | None]:
-    """Seconds that an idle connection is kept, and what the Keep-Alive header says of it."""
-    kept = parse_time(args.first)
-    if kept is None:
+    """Idle timeout, and the timeout announced in the Keep-Alive header, in seconds."""
+    timeout = parse_time(args.first)
+    if timeout is None:
         args.fail_directive("invalid value")
     if len(args.words) == 1:
-        return kept, None
-    shown = parse_time(args.words[1], whole_seconds=True)
-    if shown is None:
+        return timeout, None
+    announced = parse_time(args.words[1], whole_seconds=True)
+    if announced is None:
         args.fail_directive("invalid value")
-    return kept, shown
+    return timeout, announced
 
 
 def temp_path(args: Args) -> tuple[str, tuple[int, ...]]:
-    """A folder, and the digits of up to three levels of folders below it."""
+    """Directory, and the lengths of up to three levels of subdirectory names."""
     folder, *words = args.words
     levels = [parse_number(word) or 0 for word in words]
     if not all(levels) or sum(level + 1 for level in levels) > 10 + len(levels):
@@ -226,33 +226,39 @@ def temp_path(args: Args) -> tuple[str, tuple[int, ...]]:
 
 @settings(MODULE)
 class CoreServer(Settings):
-    """What is settled once a server."""
+    """Server-level settings of the core module."""
 
-    listen: tuple[Listen, ...] = row(
-        SERVER, listen, "an address to answer on",
-        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.OWN,
+    listen: tuple[Listen, ...] = directive(
+        SERVER, listen, "address and port to listen on",
+        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    server_name: tuple[tuple[ServerName, ...], ...] = row(
-        SERVER, server_name, "the names that this server answers to",
-        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.OWN,
+    server_name: tuple[tuple[ServerName, ...], ...] = directive(
+        SERVER, server_name, "names of the virtual server",
+        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    client_header_timeout: float = row(
-        HS, time, "seconds for a handshake, and for a request head", default="60s"
+    client_header_timeout: float = directive(
+        HS, time, "timeout for the TLS handshake and for reading a request head", default="60s"
     )
-    client_header_buffer_size: int = row(
-        HS, size, "bytes of the first buffer for a request head", default="1k"
+    client_header_buffer_size: int = directive(
+        HS, size, "size of the first buffer for a request head", default="1k"
     )
-    large_client_header_buffers: tuple[int, int] = row(
-        HS, buffers, "further buffers for a request head", arity=exactly(2), default="4 8k"
+    large_client_header_buffers: tuple[int, int] = directive(
+        HS,
+        buffers,
+        "number and size of further buffers for a request head",
+        arity=exactly(2),
+        default="4 8k",
     )
-    ignore_invalid_headers: bool = row(
-        HS, flag, "whether header fields with odd names are dropped", default="on"
+    ignore_invalid_headers: bool = directive(
+        HS, flag, "ignore request header fields with invalid names", default="on"
     )
-    underscores_in_headers: bool = row(
-        HS, flag, "whether an underscore makes a field's name odd", default="off"
+    underscores_in_headers: bool = directive(
+        HS, flag, "allow underscores in header field names", default="off"
     )
-    merge_slashes: bool = row(HS, flag, "whether doubled slashes count as one", default="on")
-    max_headers: int = row(HS, number, "lines that a request head may have", default="1000")
+    merge_slashes: bool = directive(HS, flag, "merge adjacent slashes in the URI", default="on")
+    max_headers: int = directive(
+        HS, number, "maximum number of request header fields", default="1000"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,9 +267,9 @@ class ErrorPage:
 
     codes: tuple[int, ...]
     status: int | None
-    """What the client sees instead of the code; 0 is whatever answers, None keeps the code."""
+    """Status sent instead; 0 takes the status of the target, None keeps the original."""
     target: Template
-    """A path, `@name`, or anything else: a redirect."""
+    """A URI path, `@name`, or a URL to redirect to."""
 
 
 def error_page(args: Args) -> ErrorPage:
@@ -288,106 +294,113 @@ def error_page(args: Args) -> ErrorPage:
 
 @settings(MODULE)
 class CoreLocation(Settings):
-    """What each location may say about the client's side of an exchange."""
+    """Location-level settings of the core module."""
 
-    error_page: tuple[ErrorPage, ...] = row(
-        HSL | LOCATION_IF, error_page, "what answers in place of an error's page",
+    error_page: tuple[ErrorPage, ...] = directive(
+        HSL | LOCATION_IF, error_page, "URI or redirect that replaces the page of an error",
         arity=at_least(2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    recursive_error_pages: bool = row(
-        HSL, flag, "whether the error of an error's page has a page too", default="off"
+    recursive_error_pages: bool = directive(
+        HSL, flag, "apply error_page to errors of error pages", default="off"
     )
-    error_detail: bool = row(
-        HSL, flag, "whether the page of an upstream's failure tells why, to clients nearby",
-        default="off", ours=True,
+    error_detail: bool = directive(
+        HSL, flag, "explain upstream failures on the error page, for local clients",
+        default="off", extension=True,
     )  # fmt: skip
-    absolute_redirect: bool = row(
-        HSL, flag, "whether nginx's own redirects have scheme and host", default="on"
+    absolute_redirect: bool = directive(
+        HSL, flag, "send redirects with scheme and host", default="on"
     )
-    server_name_in_redirect: bool = row(
-        HSL, flag, "whether the host in them is the server's first name", default="off"
+    server_name_in_redirect: bool = directive(
+        HSL, flag, "use the first server_name in redirects", default="off"
     )
-    port_in_redirect: bool = row(HSL, flag, "whether the port is in them", default="on")
-    msie_padding: bool = row(
-        HSL, flag, "whether error pages are padded for some browsers", default="on"
-    )
-    internal: bool = row(
-        LOCATION, present, "answer internal redirects only",
-        arity=exactly(0), repeat=Repeat.REPLACED, merge=Merge.OWN,
+    port_in_redirect: bool = directive(HSL, flag, "include the port in redirects", default="on")
+    msie_padding: bool = directive(HSL, flag, "pad error pages for MSIE and Chrome", default="on")
+    internal: bool = directive(
+        LOCATION, flag_present, "allow internal requests only",
+        arity=exactly(0), repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
 
-    resolver: ResolverSettings | None = row(
-        HSL, resolver, "name servers for the hosts that variables name", arity=at_least(1)
+    resolver: ResolverSettings | None = directive(
+        HSL, resolver, "DNS servers for host names in variables", arity=at_least(1)
     )
-    resolver_timeout: float = row(
-        HSL, time, "seconds that a host may take to be looked up", default="30s"
-    )
+    resolver_timeout: float = directive(HSL, time, "DNS lookup timeout", default="30s")
 
-    client_max_body_size: int = row(
-        HSL, offset, "bytes that a request body may have; 0 is no limit", default="1m"
+    client_max_body_size: int = directive(
+        HSL, offset, "maximum request body size; 0 means unlimited", default="1m"
     )
-    client_body_buffer_size: int = row(
-        HSL, size, "bytes of a request body kept in memory", default="8k"
+    client_body_buffer_size: int = directive(
+        HSL, size, "size of the request body kept in memory", default="8k"
     )
-    client_body_in_file_only: int = row(
+    client_body_in_file_only: int = directive(
         HSL, one_of({"off": NOT_ONLY, "on": KEEP, "clean": CLEAN}),
-        "whether all request bodies go to files, to stay or not", default="off",
+        "save request bodies to files; `clean` removes them afterwards", default="off",
     )  # fmt: skip
-    client_body_temp_path: tuple[str, tuple[int, ...]] | None = row(
-        HSL, temp_path, "the folder of these files; else the system's own for such files",
+    client_body_temp_path: tuple[str, tuple[int, ...]] | None = directive(
+        HSL, temp_path, "directory for request body files; by default the system's",
         arity=between(1, 4),
     )  # fmt: skip
-    client_body_timeout: float = row(
-        HSL, time, "seconds between two reads of a request body", default="60s"
+    client_body_timeout: float = directive(
+        HSL, time, "timeout between two reads of a request body", default="60s"
     )
-    send_timeout: float = row(HSL, time, "seconds between two writes to the client", default="60s")
-    keepalive_timeout: tuple[float, float | None] = row(
-        HSL, keepalive_timeout, "seconds that an idle connection is kept",
+    send_timeout: float = directive(
+        HSL, time, "timeout between two writes to the client", default="60s"
+    )
+    keepalive_timeout: tuple[float, float | None] = directive(
+        HSL, keepalive_timeout, "timeout of idle keep-alive connections",
         arity=between(1, 2), default="75s",
     )  # fmt: skip
-    lingering_close: int = row(
+    lingering_close: int = directive(
         HSL, one_of({"off": NEVER, "on": IF_UNREAD, "always": ALWAYS}),
-        "whether what a client still sends is read before its connection is closed",
+        "read and discard client data before closing the connection",
         default="on",
     )  # fmt: skip
-    lingering_time: float = row(HSL, time, "seconds that this may take", default="30s")
-    lingering_timeout: float = row(HSL, time, "seconds between two reads of it", default="5s")
-    log_subrequest: bool = row(
-        HSL, flag, "whether subrequests have access lines of their own", default="off"
+    lingering_time: float = directive(HSL, time, "maximum time of a lingering close", default="30s")
+    lingering_timeout: float = directive(
+        HSL, time, "timeout between two reads in a lingering close", default="5s"
     )
-    chunked_transfer_encoding: bool = row(
-        HSL, flag, "whether answers of unknown length go in chunks", default="on"
+    log_subrequest: bool = directive(HSL, flag, "log subrequests in the access log", default="off")
+    chunked_transfer_encoding: bool = directive(
+        HSL, flag, "use chunked transfer encoding for responses of unknown length", default="on"
     )
-    reset_timedout_connection: bool = row(
-        HSL, flag, "whether a connection that has timed out is reset", default="off"
+    reset_timedout_connection: bool = directive(
+        HSL, flag, "reset connections that timed out", default="off"
     )
-    keepalive_time: float = row(
-        HSL, time, "seconds after which a connection is not kept any more", default="1h"
+    keepalive_time: float = directive(
+        HSL, time, "maximum age of a keep-alive connection", default="1h"
     )
-    keepalive_disable: frozenset[str] = row(
-        HSL, some_of("none", "msie6", "safari"), "browsers whose connections are not kept",
+    keepalive_disable: frozenset[str] = directive(
+        HSL, some_of("none", "msie6", "safari"), "browsers without keep-alive",
         arity=between(1, 2), default="msie6", repeat=Repeat.MERGED,
     )  # fmt: skip
-    keepalive_requests: int = row(
-        HSL, number, "requests that one connection may carry", default="1000"
+    keepalive_requests: int = directive(
+        HSL, number, "maximum number of requests per keep-alive connection", default="1000"
     )
-    early_hints: tuple[tuple[Template, ...], ...] = row(
-        HSL, templates, "pass 103 on where one of these is neither empty nor 0",
+    early_hints: tuple[tuple[Template, ...], ...] = directive(
+        HSL, templates, "forward 103 responses if a value is neither empty nor `0`",
         arity=at_least(1), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    server_tokens: str = row(
+    server_tokens: str = directive(
         HSL, one_of({"on": "on", "off": "off", "build": "build"}),
-        "whether the version is shown", default="on",
+        "show the version in the Server field and on error pages", default="on",
     )  # fmt: skip
 
     def page_for(self, status: int) -> ErrorPage | None:
-        """What `error_page` has for a status."""
+        """The `error_page` for `status`, or None."""
         return next((page for page in self.error_page if status in page.codes), None)
 
 
-ROWS = (
-    block("http", MAIN, HTTP, "the http servers", module="ngx_http_module", repeat=Repeat.REFUSED),
+DIRECTIVES = (
+    block("http", MAIN, HTTP, "the HTTP server", module="ngx_http_module", repeat=Repeat.REFUSED),
     block("server", HTTP, SERVER, "a virtual server", module=MODULE),
-    Row("location", SERVER | LOCATION, between(1, 2), location, "settings for a part of the URIs",
-        MODULE, repeat=Repeat.APPENDED, merge=Merge.OWN, opens=LOCATION),
-)  # fmt: skip
+    Directive(
+        "location",
+        SERVER | LOCATION,
+        between(1, 2),
+        location,
+        "settings for requests by URI",
+        MODULE,
+        repeat=Repeat.APPENDED,
+        merge=Merge.NOT_INHERITED,
+        opens_context=LOCATION,
+    ),
+)

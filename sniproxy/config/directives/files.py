@@ -1,4 +1,4 @@
-"""What nginx's core, index, try_files and autoindex modules are told of files."""
+"""File directives of nginx's core, index, try_files and autoindex modules."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 
 from ...script import Template, literal
 from .core import HSL, MODULE, LocationName
-from .kinds import compiled, flag, number, one_of, parse_number, string
-from .row import (
+from .directive import (
     LOCATION,
     LOCATION_IF,
     SERVER,
     TYPES,
     Args,
     Context,
-    Kind,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
+    Slot,
     at_least,
-    either,
+    directive,
     exactly,
-    row,
+    exclusive,
     settings,
 )
+from .slots import compiled, flag, number, one_of, parse_number, string
 
 INDEX_MODULE = "ngx_http_index_module"
 TRY_FILES_MODULE = "ngx_http_try_files_module"
 AUTOINDEX_MODULE = "ngx_http_autoindex_module"
 
 ALL_RANGES = 2**31 - 1
-"""`max_ranges` where nothing is said: then ranges that gain nothing are refused besides."""
+"""Default of `max_ranges`; only then are inefficient range sets rejected."""
 
 DEFAULT_TYPES: tuple[Mapping[str, str], ...] = (
     {"html": "text/html", "gif": "image/gif", "jpg": "image/jpeg"},
@@ -41,20 +41,20 @@ DEFAULT_TYPES: tuple[Mapping[str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """`root` or `alias`: where the files of a location lie."""
+    """`root` or `alias`."""
 
     directory: Template
-    """Without the slash at the end of a `root`; what is relative starts from the prefix."""
+    """Without the trailing slash of a `root`; relative paths start at the prefix."""
     replaced: int | None = 0
-    """How many characters of a path the directory stands for: none under `root`, those of the
-    location's name under `alias`. None where a regular expression found the location: the
-    `alias` is the whole name of the file then.
+    """Length of the URI prefix that the directory replaces: 0 for `root`, the length of the
+    location's name for `alias`. None in a regex location, where the `alias` is the complete file
+    name.
     """
     is_alias: bool = False
 
 
 TOP = Template("/", ())
-"""`root /`, which is no text in front of a path and yet not the prefix."""
+"""`root /`: an empty string here would mean the prefix."""
 
 
 def root(args: Args) -> Root:
@@ -65,7 +65,7 @@ def root(args: Args) -> Root:
 
 
 def alias(args: Args) -> Root:
-    location = args.inside
+    location = args.parent
     assert isinstance(location, LocationName)
     if location.modifier == "@":
         args.fail('the "alias" directive cannot be used inside the named location')
@@ -93,10 +93,10 @@ def index(args: Args) -> tuple[Template, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One file or, with a slash at the end, one directory of `try_files`."""
+    """A file or (with a trailing slash) directory argument of `try_files`."""
 
     name: Template
-    """Without that slash."""
+    """Without the trailing slash."""
     is_directory: bool
 
 
@@ -106,9 +106,9 @@ class TryFiles:
 
     candidates: tuple[Candidate, ...]
     fallback: Template
-    """A path, or `@name`."""
+    """A URI or `@name`."""
     status: int | None
-    """`=CODE` in place of a fallback."""
+    """`=CODE` instead of a fallback."""
 
 
 def try_files(args: Args) -> TryFiles:
@@ -124,57 +124,61 @@ def try_files(args: Args) -> TryFiles:
     return TryFiles(candidates, _template(args, fallback), status)
 
 
-def _root_row(name: str, contexts: Context, kind: Kind) -> Row:
-    return Row(name, contexts, exactly(1), kind, "the folder of a location's files", MODULE,
+def _root_row(name: str, contexts: Context, kind: Slot) -> Directive:
+    return Directive(name, contexts, exactly(1), kind, "directory of the files", MODULE,
                repeat=Repeat.REPLACED)  # fmt: skip
 
 
 @settings(MODULE)
 class Files(Settings):
-    """Which file answers a path, and how it is served."""
+    """Static file settings of a location."""
 
-    root: Root = either(
+    root: Root = exclusive(
         Root(literal("html")),
         _root_row("root", HSL | LOCATION_IF, root),
         _root_row("alias", LOCATION, alias),
     )
-    index: tuple[tuple[Template, ...], ...] = row(
-        HSL, index, "the files that stand for their folder",
+    index: tuple[tuple[Template, ...], ...] = directive(
+        HSL, index, "index files of directories",
         arity=at_least(1), default="index.html", repeat=Repeat.APPENDED, module=INDEX_MODULE,
     )  # fmt: skip
-    try_files: TryFiles | None = row(
-        SERVER | LOCATION, try_files, "files and folders to look for, and what answers without",
-        arity=at_least(2), merge=Merge.OWN, module=TRY_FILES_MODULE,
+    try_files: TryFiles | None = directive(
+        SERVER | LOCATION, try_files, "files to look for, and a fallback",
+        arity=at_least(2), merge=Merge.NOT_INHERITED, module=TRY_FILES_MODULE,
     )  # fmt: skip
-    types: tuple[Mapping[str, str], ...] = row(
-        HSL, lambda args: args.words, "media types by the endings of names",
-        arity=exactly(0), repeat=Repeat.APPENDED, opens=TYPES,
+    types: tuple[Mapping[str, str], ...] = directive(
+        HSL, lambda args: args.words, "media types by file name extension",
+        arity=exactly(0), repeat=Repeat.APPENDED, opens_context=TYPES,
     )  # fmt: skip
-    default_type: str = row(HSL, string, "the media type of other files", default="text/plain")
-    log_not_found: bool = row(HSL, flag, "whether missing files are logged", default="on")
-    etag: bool = row(HSL, flag, "whether files have an ETag", default="on")
-    if_modified_since: str = row(
+    default_type: str = directive(
+        HSL, string, "media type of files with other extensions", default="text/plain"
+    )
+    log_not_found: bool = directive(HSL, flag, "log files that are not found", default="on")
+    etag: bool = directive(HSL, flag, "send an ETag for files", default="on")
+    if_modified_since: str = directive(
         HSL, one_of({"off": "off", "exact": "exact", "before": "before"}),
-        "which times of a client's copy count as unmodified", default="exact",
+        "comparison of If-Modified-Since with the modification time", default="exact",
     )  # fmt: skip
-    autoindex: bool = row(
-        HSL, flag, "whether folders without index file are listed", default="off",
+    autoindex: bool = directive(
+        HSL, flag, "list directories that have no index file", default="off",
         module=AUTOINDEX_MODULE,
     )  # fmt: skip
-    autoindex_format: str = row(
+    autoindex_format: str = directive(
         HSL, one_of({"html": "html", "json": "json", "jsonp": "jsonp", "xml": "xml"}),
-        "what lists are written in", default="html", module=AUTOINDEX_MODULE,
+        "format of directory listings", default="html", module=AUTOINDEX_MODULE,
     )  # fmt: skip
-    autoindex_localtime: bool = row(
-        HSL, flag, "whether their times are local", default="off", module=AUTOINDEX_MODULE
+    autoindex_localtime: bool = directive(
+        HSL, flag, "show local times in directory listings", default="off", module=AUTOINDEX_MODULE
     )
-    autoindex_exact_size: bool = row(
-        HSL, flag, "whether their sizes are in bytes", default="on", module=AUTOINDEX_MODULE
+    autoindex_exact_size: bool = directive(
+        HSL, flag, "show exact sizes in directory listings", default="on", module=AUTOINDEX_MODULE
     )
-    max_ranges: int = row(HSL, number, "ranges that a request may ask for", default=str(ALL_RANGES))
+    max_ranges: int = directive(
+        HSL, number, "maximum number of ranges per request", default=str(ALL_RANGES)
+    )
 
     def media_type(self, path: str) -> str:
-        """The media type of a path by the ending of its name."""
+        """The media type for the file extension of `path`."""
         ending = name_ending(path)
         if ending:
             for table in self.types or DEFAULT_TYPES:
@@ -184,11 +188,11 @@ class Files(Settings):
 
 
 def name_ending(path: str) -> str:
-    """`html` of `/a/index.html`, lower-case; "" where the name has none or is nothing else."""
+    """File extension, lower-case: `html` for `/a/index.html`; "" if there is none."""
     name = path[path.rfind("/") + 1 :]
     dot = name.rfind(".")
-    # A name that begins with its only dot has no ending; nor is one looked for at the second
-    # character of a path.
+    # Dot files have no extension. nginx also ignores a dot that is the
+    # second character of the path.
     if dot <= 0 or len(path) - len(name) + dot < 2:
         return ""
     return name[dot + 1 :].lower()

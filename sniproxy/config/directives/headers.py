@@ -1,4 +1,4 @@
-"""nginx's headers module: fields that are added to answers, and how long these may be kept."""
+"""Directives of nginx's headers module: `add_header`, `add_trailer`, `expires`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from ...script import Template, literal
 from .core import HSL
-from .kinds import compiled, one_of, parse_time
-from .row import LOCATION_IF, Args, Repeat, Settings, between, row, settings
+from .directive import LOCATION_IF, Args, Repeat, Settings, between, directive, settings
+from .slots import compiled, one_of, parse_time
 
 MODULE = "ngx_http_headers_filter_module"
 ANYWHERE = HSL | LOCATION_IF
@@ -17,13 +17,13 @@ ANYWHERE = HSL | LOCATION_IF
 
 @dataclass(frozen=True, slots=True)
 class AddedField:
-    """One `add_header` or `add_trailer`."""
+    """An `add_header` or `add_trailer`."""
 
     name: str
     value: Template
-    """Nothing is added where it is empty."""
+    """An empty value adds nothing."""
     always: bool
-    """Whether whatever the status."""
+    """Whether it applies to all statuses."""
 
 
 def added_field(args: Args) -> AddedField:
@@ -33,48 +33,48 @@ def added_field(args: Args) -> AddedField:
     return AddedField(name, compiled(args, value) if value else literal(""), bool(rest))
 
 
-class Since(enum.Enum):
-    """What the time of `expires` counts from."""
+class ExpiresBase(enum.Enum):
+    """What an `expires` time is relative to."""
 
     OFF = enum.auto()
-    """Nothing is said."""
+    """No Expires field."""
     EPOCH = enum.auto()
-    """It is over already."""
+    """The epoch: already expired."""
     MAX = enum.auto()
-    """As long as possible."""
+    """The far future."""
     NOW = enum.auto()
     MODIFIED = enum.auto()
-    """The file's last change."""
+    """The file's modification time."""
     MIDNIGHT = enum.auto()
-    """The next time that it is so late."""
+    """The next time of day (`@15h30m`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expires:
-    """What `expires` says."""
+    """A parsed `expires`."""
 
-    since: Since
+    since: ExpiresBase
     seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class ExpiresOf:
-    """`expires` with variables: what they come to is read for each answer."""
+class VariableExpires:
+    """`expires` with variables, evaluated per response."""
 
     value: Template
     modified: bool
 
 
 class ExpiresError(Exception):
-    """The text says no time; `str()` is nginx's verdict."""
+    """Invalid `expires` value; `str()` is nginx's reason."""
 
 
-_WORDS = {"epoch": Since.EPOCH, "max": Since.MAX, "off": Since.OFF}
+_WORDS = {"epoch": ExpiresBase.EPOCH, "max": ExpiresBase.MAX, "off": ExpiresBase.OFF}
 _DAY = 86400
 
 
 def parse_expires(text: str, *, modified: bool = False) -> Expires:
-    """`epoch`, `max`, `off`, `30d`, `-1`, `@15h30m`; raises `ExpiresError`."""
+    """Parse `epoch`, `max`, `off`, `30d`, `-1`, `@15h30m`. Raises `ExpiresError`."""
     if not modified and text in _WORDS:
         return Expires(_WORDS[text])
     sign = text[:1]
@@ -86,17 +86,17 @@ def parse_expires(text: str, *, modified: bool = False) -> Expires:
         raise ExpiresError("invalid value")
     if daily and time > _DAY:
         raise ExpiresError("daily time value must be less than 24 hours")
-    since = Since.MIDNIGHT if daily else Since.MODIFIED if modified else Since.NOW
+    since = ExpiresBase.MIDNIGHT if daily else ExpiresBase.MODIFIED if modified else ExpiresBase.NOW
     return Expires(since, -int(time) if sign == "-" else int(time))
 
 
-def expires(args: Args) -> Expires | ExpiresOf:
+def expires(args: Args) -> Expires | VariableExpires:
     *word, text = args.words
     if word and word != ["modified"]:
         args.fail_directive("invalid value")
     template = compiled(args, text) if text else literal("")
     if not template.is_constant:
-        return ExpiresOf(template, bool(word))
+        return VariableExpires(template, bool(word))
     try:
         return parse_expires(text, modified=bool(word))
     except ExpiresError as error:
@@ -108,27 +108,29 @@ _INHERIT = one_of({"on": "on", "off": "off", "merge": "merge"})
 
 @settings(MODULE)
 class Headers(Settings):
-    """What is added to the answers of one location."""
+    """Header fields added to the responses of a location."""
 
-    expires: Expires | ExpiresOf | None = row(
-        ANYWHERE, expires, "how long an answer may be kept: Expires and Cache-Control",
+    expires: Expires | VariableExpires | None = directive(
+        ANYWHERE, expires, "set Expires and Cache-Control",
         arity=between(1, 2),
     )  # fmt: skip
-    add_header: tuple[AddedField, ...] = row(
-        ANYWHERE, added_field, "add a field to successful answers, or to all with `always`",
+    add_header: tuple[AddedField, ...] = directive(
+        ANYWHERE, added_field, "add a field to successful responses; with `always` to all",
         arity=between(2, 3), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    add_trailer: tuple[AddedField, ...] = row(
-        ANYWHERE, added_field, "the same behind the body",
+    add_trailer: tuple[AddedField, ...] = directive(
+        ANYWHERE, added_field, "add a trailer field",
         arity=between(2, 3), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    add_header_inherit: str = row(
-        ANYWHERE, _INHERIT, "what becomes of the fields of the level above", default="on"
+    add_header_inherit: str = directive(
+        ANYWHERE, _INHERIT, "inheritance of add_header from the enclosing level", default="on"
     )
-    add_trailer_inherit: str = row(ANYWHERE, _INHERIT, "the same behind the body", default="on")
+    add_trailer_inherit: str = directive(
+        ANYWHERE, _INHERIT, "inheritance of add_trailer from the enclosing level", default="on"
+    )
 
-    def below(self, level: Any) -> Self:
-        below = Settings.below(self, level)
+    def merge(self, level: Any) -> Self:
+        below = Settings.merge(self, level)
         return replace(
             below,
             add_header=_inherited(
@@ -140,16 +142,16 @@ class Headers(Settings):
         )
 
     @property
-    def says_something(self) -> bool:
+    def adds_fields(self) -> bool:
         return bool(self.add_header or self.add_trailer) or self.expires not in (
             None,
-            Expires(Since.OFF),
+            Expires(ExpiresBase.OFF),
         )
 
 
 def _inherited(
-    inherit: str, own: tuple[AddedField, ...], above: tuple[AddedField, ...]
+    inherit: str, current: tuple[AddedField, ...], above: tuple[AddedField, ...]
 ) -> tuple[AddedField, ...]:
     if inherit == "off":
-        return own
-    return (*own, *above) if inherit == "merge" or not own else own
+        return current
+    return (*current, *above) if inherit == "merge" or not current else current

@@ -1,4 +1,4 @@
-"""Error and access logs: nginx's core `error_log` and its http log module."""
+"""`error_log` and the directives of nginx's http log module."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from ...message import Level
 from ...script import Template, literal
 from ..addresses import Address, AddressError, parse_address
 from ..tree import Place
-from .kinds import compiled, parse_number, parse_size, parse_time
-from .row import (
+from .directive import (
     HTTP,
     LIMIT_EXCEPT,
     LOCATION,
@@ -20,14 +19,15 @@ from .row import (
     MAIN,
     SERVER,
     Args,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
     at_least,
-    row,
+    directive,
     settings,
 )
+from .slots import compiled, parse_number, parse_size, parse_time
 
 LOG = "ngx_http_log_module"
 FACILITIES = (
@@ -35,7 +35,7 @@ FACILITIES = (
     "ftp", "ntp", "audit", "alert", "cron", "local0", "local1", "local2", "local3", "local4",
     "local5", "local6", "local7",
 )  # fmt: skip
-"""Of syslog, by number."""
+"""syslog facilities by number."""
 GZIP_BUFFER = 65536
 LEVELS = {level.word: level for level in Level}
 DEBUG_LEVELS = tuple(
@@ -45,29 +45,29 @@ DEBUG_LEVELS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Syslog:
-    """`syslog:server=…`: where lines go as datagrams."""
+    """`syslog:server=…`: a log target that receives datagrams."""
 
     server: Address
     facility: str = "local7"
     severity: Level = Level.INFO
-    """Of access lines; those of errors have their own."""
+    """Of access log lines; error log lines have their own level."""
     tag: str = "nginx"
     nohostname: bool = False
     place: Place = field(default=Place("", 0), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorLog:
+class ErrorLogDirective:
     """One target of `error_log`."""
 
     target: str
-    """`stderr`, or a file's name relative to the prefix."""
+    """`stderr`, or a file name relative to the prefix."""
     level: Level
     syslog: Syslog | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class AccessLog:
+class AccessLogDirective:
     """One target of `access_log`."""
 
     file: Template
@@ -75,17 +75,17 @@ class AccessLog:
     condition: Template | None = None
     syslog: Syslog | None = None
     buffer: int | None = None
-    """Bytes that are gathered before they are written."""
+    """Buffer size in bytes."""
     flush: float | None = None
-    """Seconds after which they are in any case."""
+    """Seconds after which buffered lines are written at the latest."""
     gzip: int | None = None
-    """How hard they are packed."""
+    """Compression level."""
     place: Place = field(default=Place("", 0), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LogFormat:
-    """`log_format`: the name, the escape and the joined text."""
+    """`log_format`: name, escaping and concatenated text."""
 
     name: str
     escape: str
@@ -99,24 +99,24 @@ COMBINED = (
 
 
 _TAG = re.compile(r"[A-Za-z0-9_:;<=>?@\[\\\]^`]*")
-"""What nginx takes for alphanumeric, which is a little more."""
+"""Characters that nginx accepts as alphanumeric."""
 
 
 def syslog(args: Args) -> Syslog:
-    said: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for word in args.first.removeprefix("syslog:").split(","):
         key, equals, value = word.partition("=")
         if key in ("server", "facility", "severity", "tag") and equals:
-            if key in said:
+            if key in parameters:
                 args.fail(f'duplicate syslog "{key}"')
-            said[key] = _SYSLOG_VALUES[key](args, value)
+            parameters[key] = _SYSLOG_VALUES[key](args, value)
         elif word == "nohostname":
-            said[word] = True
+            parameters[word] = True
         else:
             args.fail(f'unknown syslog parameter "{word}"')
-    if "server" not in said:
+    if "server" not in parameters:
         args.fail("no syslog server specified")
-    return Syslog(place=args.place, **said)
+    return Syslog(place=args.place, **parameters)
 
 
 def _syslog_server(args: Args, text: str) -> Address:
@@ -154,7 +154,7 @@ _SYSLOG_VALUES: dict[str, Callable[[Args, str], Any]] = {
 }
 
 
-def error_log(args: Args) -> ErrorLog:
+def error_log(args: Args) -> ErrorLogDirective:
     target = args.first
     if target.startswith("memory:"):
         args.fail(f'"{target}" is not supported by sniproxy as a target of "error_log" yet')
@@ -169,11 +169,11 @@ def error_log(args: Args) -> ErrorLog:
             level = Level.DEBUG
         else:
             args.fail(f'invalid log level "{word}"')
-    return ErrorLog(target, level or Level.ERROR, to_syslog)
+    return ErrorLogDirective(target, level or Level.ERROR, to_syslog)
 
 
-def access_log(args: Args) -> AccessLog | None:
-    """None is `off`."""
+def access_log(args: Args) -> AccessLogDirective | None:
+    """None for `off`."""
     file, *words = args.words
     if file == "off":
         if words:
@@ -210,7 +210,7 @@ def access_log(args: Args) -> AccessLog | None:
         args.fail("buffered logs cannot have variables in name")
     if buffer and to_syslog:
         args.fail("logs to syslog cannot be buffered")
-    return AccessLog(
+    return AccessLogDirective(
         name,
         words[0] if words else "combined",
         condition,
@@ -241,20 +241,21 @@ def log_format(args: Args) -> LogFormat:
 
 @settings(LOG)
 class Log(Settings):
-    """The logs of one location."""
+    """The logs of a location."""
 
-    error_log: tuple[ErrorLog, ...] = row(
-        MAIN | HTTP | SERVER | LOCATION, error_log, "where errors are written, from which level on",
+    error_log: tuple[ErrorLogDirective, ...] = directive(
+        MAIN | HTTP | SERVER | LOCATION, error_log,
+        "file or syslog server, and the lowest level logged",
         arity=at_least(1), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    access_log: tuple[AccessLog | None, ...] = row(
+    access_log: tuple[AccessLogDirective | None, ...] = directive(
         HTTP | SERVER | LOCATION | LOCATION_IF | LIMIT_EXCEPT, access_log,
-        "where requests are written, in which format",
+        "file or syslog server, format, buffering and condition",
         arity=at_least(1), default="access.log combined", repeat=Repeat.APPENDED,
     )  # fmt: skip
 
 
-ROWS = (
-    Row("log_format", HTTP, at_least(2), log_format, "the text of an access line", LOG,
-        repeat=Repeat.APPENDED, merge=Merge.OWN),
+DIRECTIVES = (
+    Directive("log_format", HTTP, at_least(2), log_format, "format of access log lines", LOG,
+        repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""nginx's http proxy module: what goes to an upstream, and how."""
+"""Directives of nginx's http proxy module."""
 
 from __future__ import annotations
 
@@ -9,29 +9,7 @@ from typing import NamedTuple
 from ...script import Template, literal
 from ..addresses import Address, AddressError, parse_address
 from .core import temp_path
-from .kinds import (
-    buffers,
-    compiled,
-    flag,
-    number,
-    one_of,
-    parse_size,
-    size,
-    some_of,
-    string,
-    template,
-    time,
-)
-from .replacements import (
-    DEFAULT,
-    CookieFlags,
-    Replacement,
-    cookie_domain,
-    cookie_flags,
-    cookie_path,
-    redirect,
-)
-from .row import (
+from .directive import (
     HTTP,
     LIMIT_EXCEPT,
     LOCATION,
@@ -44,9 +22,31 @@ from .row import (
     Status,
     at_least,
     between,
+    directive,
     exactly,
-    row,
     settings,
+)
+from .proxy_rewrites import (
+    DEFAULT,
+    CookieFlags,
+    Replacement,
+    cookie_domain,
+    cookie_flags,
+    cookie_path,
+    redirect,
+)
+from .slots import (
+    buffers,
+    compiled,
+    flag,
+    number,
+    one_of,
+    parse_size,
+    size,
+    some_of,
+    string,
+    template,
+    time,
 )
 from .ssl import PROTOCOLS
 from .tls import (
@@ -62,11 +62,11 @@ HSL = HTTP | SERVER | LOCATION
 
 @dataclass(frozen=True, slots=True)
 class ProxyPass:
-    """Where `proxy_pass` leads: a fixed address, or (with `template`) one made a request."""
+    """The target of `proxy_pass`: a fixed address or (if `template` is set) one per request."""
 
     url: str
     scheme: str
-    """`http` or `https`; "" while it depends on variables."""
+    """`http` or `https`; "" if it depends on variables."""
     address: Address | None
     template: Template | None
     file: str
@@ -78,7 +78,7 @@ class ProxyPass:
 
     @property
     def proxy_host(self) -> str:
-        """`$proxy_host`: name or address, with a port that isn't the scheme's own."""
+        """`$proxy_host`: host, and port unless it is the scheme's default."""
         if self.address is None:
             return ""
         if self.address.is_unix:
@@ -122,7 +122,7 @@ def http_version(args: Args) -> int:
 
 @dataclass(frozen=True, slots=True)
 class SetHeader:
-    """`proxy_set_header NAME VALUE`; an empty value keeps the header away."""
+    """`proxy_set_header NAME VALUE`; an empty value removes the field."""
 
     name: str
     value: Template
@@ -133,10 +133,10 @@ def set_header(args: Args) -> SetHeader:
 
 
 class LocalAddress(NamedTuple):
-    """An address of ours, for connections to the upstream."""
+    """Local address for connections to the upstream."""
 
     text: str
-    """As it was written."""
+    """As written."""
     host: str
     port: int
     """0 for any."""
@@ -144,13 +144,13 @@ class LocalAddress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """`proxy_bind`: where connections to the upstream come from."""
+    """`proxy_bind`."""
 
     address: Template
 
 
 def local_address(text: str) -> LocalAddress | None:
-    """`192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`; None for anything else."""
+    """Parse an address with optional port (`[2001:db8::1]:80`); None if invalid."""
     host, port = text, ""
     if text.startswith("["):
         host, closed, rest = text[1:].partition("]")
@@ -182,7 +182,7 @@ def bind(args: Args) -> Bind | None:
 
 
 def size_template(args: Args) -> Template:
-    """A size that variables may tell (`ngx_http_set_complex_value_size_slot`)."""
+    """A size that may contain variables (`ngx_http_set_complex_value_size_slot`)."""
     text = template(args)
     if text.is_constant and parse_size(text.source) is None:
         args.fail_directive("invalid value")
@@ -202,186 +202,203 @@ NEXT_UPSTREAM = (
 
 @settings("ngx_http_proxy_module")
 class Proxy(Settings):
-    """The proxy settings of one location."""
+    """The proxy settings of a location."""
 
-    proxy_pass: ProxyPass | None = row(
-        LOCATION | LOCATION_IF | LIMIT_EXCEPT, proxy_pass, "hand requests to this server or group",
-        merge=Merge.OWN,
+    proxy_pass: ProxyPass | None = directive(
+        LOCATION | LOCATION_IF | LIMIT_EXCEPT, proxy_pass, "URL of the upstream server or group",
+        merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    proxy_set_header: tuple[SetHeader, ...] = row(
-        HSL, set_header, "a header of the request to the upstream",
+    proxy_set_header: tuple[SetHeader, ...] = directive(
+        HSL, set_header, "header field of requests to the upstream",
         arity=exactly(2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    proxy_http_version: int = row(
-        HSL, http_version, "the protocol spoken to the upstream", default="1.1"
+    proxy_http_version: int = directive(
+        HSL, http_version, "HTTP version of requests to the upstream", default="1.1"
     )
-    proxy_method: Template | None = row(HSL, template, "the method; default the client's")
-    proxy_set_body: Template | None = row(HSL, template, "a body in place of the client's")
-    proxy_pass_request_headers: bool = row(
-        HSL, flag, "whether the client's header fields go on", default="on"
+    proxy_method: Template | None = directive(
+        HSL, template, "request method; by default the client's"
     )
-    proxy_pass_request_body: bool = row(
-        HSL, flag, "whether the client's body goes on", default="on"
+    proxy_set_body: Template | None = directive(
+        HSL, template, "request body; by default the client's"
     )
-    proxy_request_buffering: bool = row(
-        HSL, flag, "whether a request's body is read whole before it goes on", default="on"
+    proxy_pass_request_headers: bool = directive(
+        HSL, flag, "pass the client's header fields to the upstream", default="on"
     )
-    proxy_ignore_client_abort: bool = row(
-        HSL, flag, "whether a request is finished for a client that has left", default="off"
+    proxy_pass_request_body: bool = directive(
+        HSL, flag, "pass the client's request body to the upstream", default="on"
     )
-    proxy_bind: Bind | None = row(
-        HSL, bind, "the local address of connections to the upstream", arity=between(1, 2)
+    proxy_request_buffering: bool = directive(
+        HSL, flag, "read the complete request body before connecting to the upstream", default="on"
     )
-    proxy_socket_keepalive: bool = row(
-        HSL, flag, "whether TCP probes idle connections to the upstream", default="off"
+    proxy_ignore_client_abort: bool = directive(
+        HSL, flag, "finish the upstream request if the client closes the connection", default="off"
     )
-    proxy_socket_rcvbuf: int | None = row(HSL, size, "bytes of the socket's receive buffer")
-    proxy_socket_sndbuf: int | None = row(HSL, size, "bytes of the socket's send buffer")
-    proxy_connect_timeout: float = row(
-        HSL, time, "seconds for the connection, and again for its handshake", default="60s"
+    proxy_bind: Bind | None = directive(
+        HSL, bind, "local address of connections to the upstream", arity=between(1, 2)
     )
-    proxy_send_timeout: float = row(
-        HSL, time, "seconds between two writes to the upstream", default="60s"
+    proxy_socket_keepalive: bool = directive(
+        HSL, flag, "enable TCP keepalive (SO_KEEPALIVE) on upstream connections", default="off"
     )
-    proxy_read_timeout: float = row(
-        HSL, time, "seconds between two reads from the upstream", default="60s"
+    proxy_socket_rcvbuf: int | None = directive(
+        HSL, size, "receive buffer size of upstream sockets"
     )
-    proxy_buffer_size: int = row(HSL, size, "bytes that a response head may take", default="4k")
-    proxy_buffering: bool = row(
-        HSL, flag, "whether a response is gathered in buffers; off passes on what comes at once",
+    proxy_socket_sndbuf: int | None = directive(HSL, size, "send buffer size of upstream sockets")
+    proxy_connect_timeout: float = directive(
+        HSL, time, "timeout for connecting, and separately for the TLS handshake", default="60s"
+    )
+    proxy_send_timeout: float = directive(
+        HSL, time, "timeout between two writes to the upstream", default="60s"
+    )
+    proxy_read_timeout: float = directive(
+        HSL, time, "timeout between two reads from the upstream", default="60s"
+    )
+    proxy_buffer_size: int = directive(HSL, size, "maximum size of a response head", default="4k")
+    proxy_buffering: bool = directive(
+        HSL, flag, "buffer responses; `off` forwards data as it arrives",
         default="on",
     )  # fmt: skip
-    proxy_buffers: tuple[int, int] = row(
-        HSL, buffers, "buffers for a response body: a piece goes on when it fills one of them. "
-        "Their number means nothing, since a slow client holds the upstream back",
+    proxy_buffers: tuple[int, int] = directive(
+        HSL, buffers,
+        "number and size of response buffers; data is forwarded when it fills one. The number "
+        "has no effect: a slow client slows the upstream down",
         arity=exactly(2), default="8 4k",
     )  # fmt: skip
-    proxy_busy_buffers_size: int | None = row(
-        HSL, size, "bytes of those that may wait for the client; here that is one buffer",
+    proxy_busy_buffers_size: int | None = directive(
+        HSL, size, "size of buffers being sent to the client; always one buffer",
         status=Status.NO_EFFECT,
     )  # fmt: skip
-    proxy_temp_file_write_size: int | None = row(
-        HSL, size, "bytes written to a temporary file at once; a response is never spooled here",
+    proxy_temp_file_write_size: int | None = directive(
+        HSL, size, "size of writes to temporary files; responses are never written to files",
         status=Status.NO_EFFECT,
     )  # fmt: skip
-    proxy_max_temp_file_size: int | None = row(
-        HSL, size, "bytes of a response that may go to a temporary file; none does here, a slow "
-        "client holds the upstream back instead",
+    proxy_max_temp_file_size: int | None = directive(
+        HSL, size,
+        "maximum size of a temporary file; responses are never written to files, a slow "
+        "client slows the upstream down instead",
         status=Status.NO_EFFECT,
     )  # fmt: skip
-    proxy_temp_path: tuple[str, tuple[int, ...]] | None = row(
-        HSL, temp_path, "the folder of these files, of which there are none here",
+    proxy_temp_path: tuple[str, tuple[int, ...]] | None = directive(
+        HSL, temp_path, "directory of temporary files for responses; there are none",
         arity=between(1, 4), status=Status.NO_EFFECT,
     )  # fmt: skip
-    proxy_limit_rate: Template | None = row(
-        HSL, size_template, "bytes a second that are read of a response; 0 is no limit"
+    proxy_limit_rate: Template | None = directive(
+        HSL, size_template, "bytes per second read from the upstream; 0 means unlimited"
     )
-    proxy_force_ranges: bool = row(
-        HSL, flag, "whether ranges are cut here, whatever the upstream says of them", default="off"
+    proxy_force_ranges: bool = directive(
+        HSL, flag, "serve byte ranges regardless of the upstream's Accept-Ranges", default="off"
     )
-    proxy_hide_header: tuple[str, ...] = row(
-        HSL, string, "a field of responses that is not passed on", repeat=Repeat.APPENDED
+    proxy_hide_header: tuple[str, ...] = directive(
+        HSL,
+        string,
+        "response header field that is not passed to the client",
+        repeat=Repeat.APPENDED,
     )
-    proxy_pass_header: tuple[str, ...] = row(
-        HSL, string, "a field that is passed on though it is hidden else", repeat=Repeat.APPENDED
+    proxy_pass_header: tuple[str, ...] = directive(
+        HSL,
+        string,
+        "response header field that is passed although hidden by default",
+        repeat=Repeat.APPENDED,
     )
-    proxy_ignore_headers: frozenset[str] = row(
-        HSL, some_of(*IGNORED_HEADERS), "fields of responses that are not obeyed",
+    proxy_ignore_headers: frozenset[str] = directive(
+        HSL, some_of(*IGNORED_HEADERS), "response header fields whose effect is disabled",
         arity=at_least(1), default="", repeat=Repeat.MERGED,
     )  # fmt: skip
-    proxy_redirect: tuple[Replacement | None, ...] = row(
-        HSL, redirect, "what becomes of Location and Refresh; by default the place here of what "
-        "proxy_pass leads to",
+    proxy_redirect: tuple[Replacement | None, ...] = directive(
+        HSL, redirect,
+        "rewrite Location and Refresh; by default the proxy_pass URL becomes the location's name",
         arity=between(1, 2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    proxy_cookie_domain: tuple[Replacement | None, ...] = row(
-        HSL, cookie_domain, "what becomes of the domain in a Set-Cookie",
+    proxy_cookie_domain: tuple[Replacement | None, ...] = directive(
+        HSL, cookie_domain, "rewrite the domain of Set-Cookie",
         arity=between(1, 2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    proxy_cookie_path: tuple[Replacement | None, ...] = row(
-        HSL, cookie_path, "what becomes of the path in a Set-Cookie",
+    proxy_cookie_path: tuple[Replacement | None, ...] = directive(
+        HSL, cookie_path, "rewrite the path of Set-Cookie",
         arity=between(1, 2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    proxy_cookie_flags: tuple[CookieFlags | None, ...] = row(
-        HSL, cookie_flags, "the flags that a Set-Cookie gets or loses",
+    proxy_cookie_flags: tuple[CookieFlags | None, ...] = directive(
+        HSL, cookie_flags, "set or remove flags of Set-Cookie",
         arity=between(1, 4), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    proxy_intercept_errors: bool = row(
-        HSL, flag, "whether error_page is for the upstream's errors too", default="off"
+    proxy_intercept_errors: bool = directive(
+        HSL, flag, "apply error_page to upstream responses", default="off"
     )
-    proxy_pass_trailers: bool = row(
-        HSL, flag, "whether the trailers of a chunked response go on", default="off"
+    proxy_pass_trailers: bool = directive(
+        HSL, flag, "pass trailers of chunked responses to the client", default="off"
     )
-    proxy_next_upstream: frozenset[str] = row(
-        HSL, some_of(*NEXT_UPSTREAM), "the failures that lead to the next peer",
+    proxy_next_upstream: frozenset[str] = directive(
+        HSL, some_of(*NEXT_UPSTREAM), "failures after which the next peer is tried",
         arity=at_least(1), default="error timeout", repeat=Repeat.MERGED,
     )  # fmt: skip
-    proxy_next_upstream_tries: int = row(
-        HSL, number, "peers tried at most; 0 is no limit", default="0"
+    proxy_next_upstream_tries: int = directive(
+        HSL, number, "maximum number of peers tried; 0 means unlimited", default="0"
     )
-    proxy_next_upstream_timeout: float = row(
-        HSL, time, "seconds in which a next peer may be tried; 0 is no limit", default="0"
+    proxy_next_upstream_timeout: float = directive(
+        HSL, time, "time limit for trying further peers; 0 means unlimited", default="0"
     )
-    proxy_ssl_server_name: bool = row(
-        HSL, flag, "whether the handshake names the server (SNI)", default="off"
+    proxy_ssl_server_name: bool = directive(
+        HSL, flag, "send the server name in the TLS handshake (SNI)", default="off"
     )
-    proxy_ssl_name: Template | None = row(
-        HSL, template, "the name for SNI and for the certificate check; default $proxy_host"
+    proxy_ssl_name: Template | None = directive(
+        HSL, template, "name for SNI and for verifying the certificate; by default $proxy_host"
     )
-    proxy_ssl_verify: bool = row(
-        HSL, flag, "whether the upstream's certificate is checked", default="off"
+    proxy_ssl_verify: bool = directive(
+        HSL, flag, "verify the upstream's certificate", default="off"
     )
-    proxy_ssl_verify_depth: int = row(
-        HSL, number, "intermediate certificates that a chain may have", default="1"
+    proxy_ssl_verify_depth: int = directive(
+        HSL, number, "maximum depth of the upstream's certificate chain", default="1"
     )
-    proxy_ssl_trusted_certificate: str | None = row(
-        HSL, string, "PEM file of the CAs that the upstream is checked against"
+    proxy_ssl_trusted_certificate: str | None = directive(
+        HSL, string, "PEM file of trusted CAs for verifying the upstream"
     )
-    proxy_ssl_certificate: Template | None = row(
-        HSL, template, "PEM file with our certificate for the upstream; empty is none"
+    proxy_ssl_certificate: Template | None = directive(
+        HSL, template, "PEM file with the client certificate; empty for none"
     )
-    proxy_ssl_certificate_key: Template | None = row(HSL, template, "PEM file with its key")
-    proxy_ssl_certificate_cache: CacheRules | None = row(
-        HSL, certificate_cache, "how long certificates named by variables stay as they were read",
+    proxy_ssl_certificate_key: Template | None = directive(
+        HSL, template, "PEM file with the client certificate's key"
+    )
+    proxy_ssl_certificate_cache: CacheRules | None = directive(
+        HSL, certificate_cache, "cache for certificates whose file names contain variables",
         arity=between(1, 3), default="off",
     )  # fmt: skip
-    proxy_ssl_password_file: PasswordFile | None = row(
-        HSL, password_file, "file of passphrases for the key, one a line, tried in turn"
+    proxy_ssl_password_file: PasswordFile | None = directive(
+        HSL, password_file, "file with passphrases for the private key, one per line"
     )
-    proxy_ssl_crl: str | None = row(
-        HSL, string, "PEM file of revocation lists; every certificate of a chain needs one"
+    proxy_ssl_crl: str | None = directive(
+        HSL, string, "PEM file of revocation lists; each certificate in the chain needs one"
     )
-    proxy_ssl_conf_command: tuple[tuple[str, str], ...] = row(
-        HSL, conf_command, "OpenSSL's own settings: Options, MinProtocol, MaxProtocol, "
-        "CipherString, Ciphersuites, Groups, Curves, SignatureAlgorithms",
+    proxy_ssl_conf_command: tuple[tuple[str, str], ...] = directive(
+        HSL, conf_command,
+        "OpenSSL configuration command: Options, MinProtocol, MaxProtocol, CipherString, "
+        "Ciphersuites, Groups, Curves or SignatureAlgorithms",
         arity=exactly(2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    proxy_ssl_key_log: str | None = row(
-        HSL, string, "file for the keys of the connections, in the SSLKEYLOGFILE format; nginx "
-        "has it in its commercial edition",
-        ours=True,
+    proxy_ssl_key_log: str | None = directive(
+        HSL, string,
+        "file for TLS secrets in SSLKEYLOGFILE format; in nginx a commercial feature",
+        extension=True,
     )  # fmt: skip
-    proxy_ssl_protocols: frozenset[str] = row(
-        HSL, some_of(*PROTOCOLS), "the protocols offered to the upstream",
+    proxy_ssl_protocols: frozenset[str] = directive(
+        HSL, some_of(*PROTOCOLS), "TLS protocol versions offered to the upstream",
         arity=at_least(1), default="TLSv1.2 TLSv1.3", repeat=Repeat.MERGED,
     )  # fmt: skip
-    proxy_ssl_ciphers: str = row(
-        HSL, string, "the cipher list for the upstream, in OpenSSL's language", default="DEFAULT"
+    proxy_ssl_ciphers: str = directive(
+        HSL, string, "ciphers offered to the upstream, in OpenSSL's format", default="DEFAULT"
     )
-    proxy_ssl_session_reuse: bool = row(
-        HSL, flag, "whether a session is offered to the same peer again", default="on"
+    proxy_ssl_session_reuse: bool = directive(
+        HSL, flag, "resume TLS sessions with the same peer", default="on"
     )
 
-    def placed(self, location: str) -> Proxy:
-        """The same in the location of this name, which is where redirects are sent by default."""
+    def bind_location(self, location: str) -> Proxy:
+        """Fill in the default `proxy_redirect`: the upstream URL becomes this location's name."""
         target = self.proxy_pass
         if target is None or target.address is None:
             return self
         if target.address.uri:
-            own = Replacement(literal(target.url), literal(location))
+            default = Replacement(literal(target.url), literal(location))
         else:
-            own = Replacement(literal(target.url + "/"), literal("/"))
-        said = self.proxy_redirect or (DEFAULT,)
+            default = Replacement(literal(target.url + "/"), literal("/"))
+        rules = self.proxy_redirect or (DEFAULT,)
         return replace(
-            self, proxy_redirect=tuple([own if rule is DEFAULT else rule for rule in said])
+            self, proxy_redirect=tuple([default if rule is DEFAULT else rule for rule in rules])
         )

@@ -1,4 +1,4 @@
-"""`resolver`: the name servers that are asked while requests wait."""
+"""`resolver`: the DNS servers for host names that are resolved at run time."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from ..addresses import Address, AddressError, parse_address
 from ..tree import Place
-from .kinds import parse_time
-from .row import Args
+from .directive import Args
+from .slots import parse_time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResolverSettings:
-    """One `resolver` directive; each has a memory of its own."""
+    """A `resolver`; each has its own cache."""
 
     servers: tuple[Address, ...]
     place: Place
     valid: float | None = None
-    """Seconds that an answer holds; None leaves it to its TTL."""
+    """Seconds to cache responses; None for the TTL of the response."""
     ipv4: bool = True
     ipv6: bool = True
 

@@ -1,4 +1,4 @@
-"""nginx's http rewrite module: what is decided before any handler, in the order it is written."""
+"""Directives of nginx's http rewrite module, executed in file order before any handler."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from ...script import Template, Variable, literal
 from ..regex import RegexError, compile_regex
-from .kinds import compiled, parse_number
-from .row import (
+from .directive import (
     LOCATION,
     LOCATION_IF,
     SERVER,
     SERVER_IF,
     Args,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
     at_least,
     between,
     exactly,
-    ordered,
+    sequence,
     settings,
 )
+from .slots import compiled, parse_number
 
 if TYPE_CHECKING:
     from ..model import Location
@@ -35,11 +35,11 @@ ANYWHERE = SERVER | LOCATION | SERVER_IF | LOCATION_IF
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """`return CODE [TEXT|URL]`; a URL alone is a 302."""
+    """`return CODE [TEXT|URL]`; a URL alone means 302."""
 
     status: int
     text: Template | None
-    """None where the built-in page is meant."""
+    """None for the built-in page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Set:
     """`set $NAME VALUE`."""
 
     name: str
-    """Lower-case, without the dollar."""
+    """Lower-case, without the dollar sign."""
     value: Template
 
 
@@ -62,38 +62,38 @@ class Substitution:
 
     pattern: re.Pattern[str]
     path: Template
-    """The replacement up to its first `?`; all of it for a redirect."""
+    """The replacement up to the first `?`; for a redirect all of it."""
     args: Template | None
-    """What stands behind that `?`."""
+    """The part after that `?`."""
     keeps_args: bool
-    """Whether the request's arguments are added: no `?` at the replacement's end."""
+    """Whether the request's arguments are appended (the replacement does not end in `?`)."""
     redirect: int | None
-    """The status of a redirect to the replacement."""
+    """Status of the redirect, None if it is none."""
     stops: bool
-    """Whether no statement follows (`last`, `break`, a redirect)."""
+    """Whether it ends the processing of statements (`last`, `break`, redirects)."""
     breaks: bool
-    """Whether the location stays (`break`)."""
+    """Whether no new location is searched (`break`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What stands in the parentheses of `if`."""
+    """The condition of an `if`."""
 
     operator: str
-    """"" for a value that is neither empty nor `0`; `=`, `~`, `~*`, `-f` …"""
+    """"" tests for neither empty nor `0`; else `=`, `~`, `~*`, `-f` …"""
     negated: bool
     value: Template
-    """The variable, or the name of a file."""
+    """The variable, or the file name."""
     operand: Template | None = None
     pattern: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class If:
-    """`if (CONDITION) { … }`: what stands inside is a location of its own."""
+    """`if (CONDITION) { … }`; the settings inside form a location of their own."""
 
     condition: Condition
-    inside: Location
+    location: Location
 
 
 Statement = Return | Set | Break | Substitution | If
@@ -144,12 +144,12 @@ def rewrite_statement(args: Args) -> Substitution:
         meaning["stops"] = True
     redirect = meaning.get("redirect")
     keeps_args = not replacement.endswith("?")
-    whole = compiled(args, replacement if keeps_args else replacement[:-1])
-    path, behind = (whole, None) if redirect else _split_at_question_mark(whole)
+    template = compiled(args, replacement if keeps_args else replacement[:-1])
+    path, args_template = (template, None) if redirect else _split_at_question_mark(template)
     return Substitution(
         compiled_pattern,
         path,
-        behind,
+        args_template,
         keeps_args,
         redirect,
         stops=meaning.get("stops", True),
@@ -157,15 +157,15 @@ def rewrite_statement(args: Args) -> Substitution:
     )
 
 
-def _split_at_question_mark(whole: Template) -> tuple[Template, Template | None]:
-    for position, part in enumerate(whole.parts):
+def _split_at_question_mark(template: Template) -> tuple[Template, Template | None]:
+    for position, part in enumerate(template.parts):
         if isinstance(part, Variable) or "?" not in part:
             continue
         before, _, after = part.partition("?")
-        left = (*whole.parts[:position], *((before,) if before else ()))
-        right = (*((after,) if after else ()), *whole.parts[position + 1 :])
-        return Template(whole.source, left), Template(whole.source, right)
-    return whole, None
+        left = (*template.parts[:position], *((before,) if before else ()))
+        right = (*((after,) if after else ()), *template.parts[position + 1 :])
+        return Template(template.source, left), Template(template.source, right)
+    return template, None
 
 
 def _pattern(args: Args, text: str, *, caseless: bool = False) -> re.Pattern[str]:
@@ -216,24 +216,26 @@ def _inside_parentheses(args: Args) -> list[str]:
     return words
 
 
-def _statement(name: str, kind: Any, doc: str, **rest: Any) -> Row:
-    return Row(name, rest.pop("contexts", ANYWHERE), rest.pop("arity"), kind, doc, MODULE,
-               repeat=Repeat.APPENDED, merge=Merge.OWN, **rest)  # fmt: skip
+def _statement(name: str, kind: Any, doc: str, **rest: Any) -> Directive:
+    return Directive(name, rest.pop("contexts", ANYWHERE), rest.pop("arity"), kind, doc, MODULE,
+               repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED, **rest)  # fmt: skip
 
 
 @settings(MODULE)
 class Rewrite(Settings):
-    """The rewrite directives of one level, as they are written."""
+    """The rewrite directives of a level in file order."""
 
-    statements: tuple[Statement, ...] = ordered(
-        _statement("return", return_statement, "answer at once with a status, a text or a redirect",
+    statements: tuple[Statement, ...] = sequence(
+        _statement("return", return_statement, "respond with a status, text or redirect",
                    arity=between(1, 2)),
-        _statement("set", set_statement, "give a variable a value", arity=exactly(2)),
-        _statement("break", lambda args: Break(), "end the statements here", arity=exactly(0)),
-        _statement("rewrite", rewrite_statement, "change the path that a pattern matches",
+        _statement("set", set_statement, "set a variable", arity=exactly(2)),
+        _statement("break", lambda args: Break(),
+                   "stop processing rewrite directives", arity=exactly(0)),
+        _statement("rewrite", rewrite_statement,
+                   "change the URI if it matches a regular expression",
                    arity=between(2, 3)),
-        _statement("if", condition, "statements and settings under a condition",
-                   arity=at_least(1), contexts=SERVER, opens=SERVER_IF),
-        _statement("if", condition, "statements and settings under a condition",
-                   arity=at_least(1), contexts=LOCATION, opens=LOCATION_IF),
+        _statement("if", condition, "conditional rewrite directives and settings",
+                   arity=at_least(1), contexts=SERVER, opens_context=SERVER_IF),
+        _statement("if", condition, "conditional rewrite directives and settings",
+                   arity=at_least(1), contexts=LOCATION, opens_context=LOCATION_IF),
     )  # fmt: skip

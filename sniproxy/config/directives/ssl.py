@@ -1,10 +1,9 @@
-"""nginx's http ssl module: TLS towards clients."""
+"""Directives of nginx's http ssl module: TLS towards clients."""
 
 from __future__ import annotations
 
 from ...script import Template, compile_template, literal
-from .kinds import flag, number, one_of, parse_number, parse_size, size, some_of, string, whole_time
-from .row import (
+from .directive import (
     HTTP,
     SERVER,
     Args,
@@ -13,22 +12,23 @@ from .row import (
     Status,
     at_least,
     between,
+    directive,
     exactly,
-    row,
     settings,
 )
+from .slots import flag, number, one_of, parse_number, parse_size, size, some_of, string, whole_time
 from .tls import CacheRules, PasswordFile, certificate_cache, conf_command, password_file
 
 PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 VERIFY = ("off", "on", "optional", "optional_no_ca")
 
-_LEAST_SHARED_CACHE = 8 * 4096
+_MIN_SHARED_CACHE = 8 * 4096
 
 
 def session_cache(args: Args) -> str:
-    """`off`, `none`, `builtin[:SIZE]`, `shared:NAME:SIZE`, or two of them.
+    """Parse `off`, `none`, `builtin[:SIZE]`, `shared:NAME:SIZE`, or two of them.
 
-    What it comes to here: `off`, `none`, or `builtin` for whatever keeps sessions.
+    Returns `off`, `none`, or `builtin` for any cache that stores sessions.
     """
     chosen = None
     for word in args.words:
@@ -54,7 +54,7 @@ def _is_shared(args: Args, word: str, what: str) -> bool:
     kind, _, rest = word.partition(":")
     name, colon, text = rest.partition(":")
     shared = parse_size(text) if kind == "shared" and name and colon else None
-    if shared is not None and shared < _LEAST_SHARED_CACHE:
+    if shared is not None and shared < _MIN_SHARED_CACHE:
         args.fail(f'{what} "{word}" is too small')
     return shared is not None
 
@@ -68,129 +68,142 @@ def ocsp(args: Args) -> str:
 
 @settings("ngx_http_ssl_module")
 class Ssl(Settings):
-    """The TLS settings of one server."""
+    """The TLS settings of a server."""
 
-    ssl_certificate: tuple[str, ...] = row(
+    ssl_certificate: tuple[str, ...] = directive(
         HTTP | SERVER, string,
-        'a PEM file with the certificate and its chain; "auto" (ours): a development certificate',
+        "PEM file with certificate and chain; `auto` (an extension): a development certificate",
         repeat=Repeat.APPENDED,
     )  # fmt: skip
-    ssl_certificate_key: tuple[str, ...] = row(
-        HTTP | SERVER, string, "the PEM file with the certificate's key", repeat=Repeat.APPENDED
+    ssl_certificate_key: tuple[str, ...] = directive(
+        HTTP | SERVER, string, "PEM file with the private key", repeat=Repeat.APPENDED
     )
-    ssl_certificate_cache: CacheRules | None = row(
-        HTTP | SERVER, certificate_cache, "for how long certificates named by variables are kept",
+    ssl_certificate_cache: CacheRules | None = directive(
+        HTTP | SERVER, certificate_cache,
+        "cache for certificates whose file names contain variables",
         arity=between(1, 3), default="off",
     )  # fmt: skip
-    ssl_password_file: PasswordFile | None = row(
-        HTTP | SERVER, password_file, "a file with passphrases for keys, one a line"
+    ssl_password_file: PasswordFile | None = directive(
+        HTTP | SERVER, password_file, "file with passphrases for private keys, one per line"
     )
-    ssl_protocols: frozenset[str] = row(
-        HTTP | SERVER, some_of(*PROTOCOLS), "the protocols offered to clients",
+    ssl_protocols: frozenset[str] = directive(
+        HTTP | SERVER, some_of(*PROTOCOLS), "enabled TLS protocol versions",
         arity=at_least(1), default="TLSv1.2 TLSv1.3", repeat=Repeat.MERGED,
     )  # fmt: skip
-    ssl_ciphers: str = row(
-        HTTP | SERVER, string, "the cipher list, in OpenSSL's language", default="HIGH:!aNULL:!MD5"
+    ssl_ciphers: str = directive(
+        HTTP | SERVER, string, "enabled ciphers, in OpenSSL's format", default="HIGH:!aNULL:!MD5"
     )
-    ssl_prefer_server_ciphers: bool = row(
-        HTTP | SERVER, flag, "whether our order of ciphers counts", default="off"
+    ssl_prefer_server_ciphers: bool = directive(
+        HTTP | SERVER, flag, "prefer the server's cipher order to the client's", default="off"
     )
-    ssl_ecdh_curve: str = row(HTTP | SERVER, string, "the groups for key exchange", default="auto")
-    ssl_dhparam: str | None = row(
-        HTTP | SERVER, string, "a PEM file with parameters for DHE ciphers"
+    ssl_ecdh_curve: str = directive(HTTP | SERVER, string, "key exchange groups", default="auto")
+    ssl_dhparam: str | None = directive(
+        HTTP | SERVER, string, "PEM file with DH parameters for DHE ciphers"
     )
-    ssl_conf_command: tuple[tuple[str, str], ...] = row(
-        HTTP | SERVER, conf_command, "a command of OpenSSL's own configuration language",
+    ssl_conf_command: tuple[tuple[str, str], ...] = directive(
+        HTTP | SERVER, conf_command, "OpenSSL configuration command (SSL_CONF_cmd)",
         arity=exactly(2), repeat=Repeat.APPENDED,
     )  # fmt: skip
-    ssl_verify_client: str = row(
+    ssl_verify_client: str = directive(
         HTTP | SERVER, one_of({name: name for name in VERIFY}),
-        "whether clients are asked for a certificate, and what is made of it", default="off",
+        "verification of client certificates", default="off",
     )  # fmt: skip
-    ssl_verify_depth: int = row(
-        HTTP | SERVER, number, "how long the chain of a client's certificate may be", default="1"
+    ssl_verify_depth: int = directive(
+        HTTP | SERVER, number, "maximum depth of the client certificate chain", default="1"
     )
-    ssl_client_certificate: str | None = row(
-        HTTP | SERVER, string, "the authorities that are trusted, and named to the client"
+    ssl_client_certificate: str | None = directive(
+        HTTP | SERVER, string, "PEM file of trusted CAs, whose names are sent to clients"
     )
-    ssl_trusted_certificate: str | None = row(
-        HTTP | SERVER, string, "authorities that are trusted, and not named to the client"
+    ssl_trusted_certificate: str | None = directive(
+        HTTP | SERVER, string, "PEM file of trusted CAs, whose names are not sent to clients"
     )
-    ssl_crl: str | None = row(
-        HTTP | SERVER, string, "a PEM file with lists of revoked certificates"
+    ssl_crl: str | None = directive(
+        HTTP | SERVER, string, "PEM file with certificate revocation lists"
     )
-    ssl_session_timeout: float = row(
-        HTTP | SERVER, whole_time, "seconds a session may be resumed", default="5m"
+    ssl_session_timeout: float = directive(
+        HTTP | SERVER, whole_time, "time during which a session can be resumed", default="5m"
     )
-    ssl_session_cache: str = row(
+    ssl_session_cache: str = directive(
         HTTP | SERVER, session_cache,
-        "whether sessions are kept beside tickets: in the process, as many as OpenSSL keeps",
+        "session cache; any cache is OpenSSL's built-in cache of the process",
         arity=between(1, 2), default="none", repeat=Repeat.REPLACED,
     )  # fmt: skip
-    ssl_session_tickets: bool = row(
-        HTTP | SERVER, flag, "whether sessions go to the client as tickets", default="on"
+    ssl_session_tickets: bool = directive(
+        HTTP | SERVER, flag, "enable session tickets", default="on"
     )
-    ssl_session_ticket_key: tuple[str, ...] = row(
+    ssl_session_ticket_key: tuple[str, ...] = directive(
         HTTP | SERVER, string,
-        "a key for tickets: its file is checked, but tickets have keys of their own",
+        "session ticket key file; it is checked, but random keys are used",
         repeat=Repeat.APPENDED, status=Status.NO_EFFECT,
     )  # fmt: skip
-    ssl_reject_handshake: bool = row(
-        HTTP | SERVER, flag, "refuse every handshake that comes to this server", default="off"
+    ssl_reject_handshake: bool = directive(
+        HTTP | SERVER, flag, "reject all TLS handshakes", default="off"
     )
-    ssl_stapling: bool = row(
+    ssl_stapling: bool = directive(
         HTTP | SERVER, flag,
-        "whether clients are shown the OCSP response of ssl_stapling_file; none is fetched",
+        "staple the OCSP response of ssl_stapling_file; responses are not fetched",
         default="off",
     )  # fmt: skip
-    ssl_stapling_file: str | None = row(
-        HTTP | SERVER, string, "a file with an OCSP response in DER"
+    ssl_stapling_file: str | None = directive(
+        HTTP | SERVER, string, "file with the OCSP response to staple, in DER"
     )
-    ssl_stapling_responder: str | None = row(
-        HTTP | SERVER, string, "the responder to ask: none is asked", status=Status.NO_EFFECT
+    ssl_stapling_responder: str | None = directive(
+        HTTP | SERVER,
+        string,
+        "URL of the OCSP responder; responders are never queried",
+        status=Status.NO_EFFECT,
     )
-    ssl_stapling_verify: bool = row(
-        HTTP | SERVER, flag, "whether fetched responses are verified: none is fetched",
+    ssl_stapling_verify: bool = directive(
+        HTTP | SERVER, flag, "verify fetched OCSP responses; responses are not fetched",
         default="off", status=Status.NO_EFFECT,
     )  # fmt: skip
-    ssl_ocsp: str = row(
-        HTTP | SERVER, ocsp, "whether responders are asked about clients: only `off`", default="off"
+    ssl_ocsp: str = directive(
+        HTTP | SERVER,
+        ocsp,
+        "check client certificates by OCSP; only `off` is supported",
+        default="off",
     )
-    ssl_ocsp_responder: str | None = row(
-        HTTP | SERVER, string, "the responder to ask: none is asked", status=Status.NO_EFFECT
+    ssl_ocsp_responder: str | None = directive(
+        HTTP | SERVER,
+        string,
+        "URL of the OCSP responder; responders are never queried",
+        status=Status.NO_EFFECT,
     )
-    ssl_ocsp_cache: str = row(
-        HTTP | SERVER, ocsp_cache, "where answers are kept: none is asked for", default="off",
+    ssl_ocsp_cache: str = directive(
+        HTTP | SERVER, ocsp_cache, "cache for OCSP responses; there are none", default="off",
         status=Status.NO_EFFECT,
     )  # fmt: skip
-    ssl_early_data: bool = row(
-        HTTP | SERVER, flag, "early data: it is never taken, clients send it again", default="off",
+    ssl_early_data: bool = directive(
+        HTTP | SERVER, flag,
+        "TLS 1.3 early data; never accepted, clients send it again", default="off",
         status=Status.NO_EFFECT,
     )  # fmt: skip
-    ssl_buffer_size: int = row(
-        HTTP | SERVER, size, "how much goes into one TLS record: as much as is there",
+    ssl_buffer_size: int = directive(
+        HTTP | SERVER, size,
+        "maximum TLS record size; records are as large as the data available",
         default="16k", status=Status.NO_EFFECT,
     )  # fmt: skip
-    ssl_certificate_compression: bool = row(
-        HTTP | SERVER, flag, "compressed certificates: they are sent as they are", default="off",
+    ssl_certificate_compression: bool = directive(
+        HTTP | SERVER, flag,
+        "certificate compression; certificates are sent uncompressed", default="off",
         status=Status.NO_EFFECT,
     )  # fmt: skip
-    ssl_ech_file: tuple[str, ...] = row(
-        HTTP | SERVER, string, "keys for encrypted hellos, which are not read",
+    ssl_ech_file: tuple[str, ...] = directive(
+        HTTP | SERVER, string, "keys for Encrypted Client Hello, which is not supported",
         repeat=Repeat.APPENDED, status=Status.NO_EFFECT,
     )  # fmt: skip
 
     @property
     def has_context(self) -> bool:
-        """Whether handshakes may come to this server."""
+        """Whether the server has a certificate or rejects handshakes."""
         return bool(self.ssl_certificate) or self.ssl_reject_handshake
 
     def pairs(self) -> list[tuple[Template, Template]]:
-        """Certificates and their keys. One variable in them makes templates of them all.
+        """The certificate and key templates; if any has a variable, all are treated as templates.
 
         Raises `ScriptError`.
         """
         keys = self.ssl_certificate_key
-        said = list(zip(self.ssl_certificate, keys, strict=False))
-        make = compile_template if any("$" in word for pair in said for word in pair) else literal
-        return [(make(certificate), make(key)) for certificate, key in said]
+        pairs = list(zip(self.ssl_certificate, keys, strict=False))
+        make = compile_template if any("$" in word for pair in pairs for word in pair) else literal
+        return [(make(certificate), make(key)) for certificate, key in pairs]

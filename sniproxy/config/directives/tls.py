@@ -1,16 +1,16 @@
-"""What the directives of both sides of TLS share: `ssl_…` and `proxy_ssl_…`."""
+"""Argument parsers shared by the `ssl_…` and `proxy_ssl_…` directives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .kinds import parse_number, parse_time
-from .row import Args
+from .directive import Args
+from .slots import parse_number, parse_time
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordFile:
-    """A file of passphrases, with the place that nginx names if it can not be read."""
+    """A file of passphrases; the location is named if the file cannot be read."""
 
     path: str
     file: str
@@ -23,7 +23,7 @@ def password_file(args: Args) -> PasswordFile:
 
 @dataclass(frozen=True, slots=True)
 class CacheRules:
-    """`ssl_certificate_cache max=N inactive=T valid=T`; times are in whole seconds."""
+    """`ssl_certificate_cache max=N inactive=T valid=T`; times in whole seconds."""
 
     maximum: int
     inactive: float = 10.0
@@ -31,7 +31,7 @@ class CacheRules:
 
 
 def certificate_cache(args: Args) -> CacheRules | None:
-    """None is `off`."""
+    """None for `off`."""
     maximum: int | None = None
     times: dict[str, float] = {}
     for word in args.words:
@@ -53,5 +53,5 @@ def certificate_cache(args: Args) -> CacheRules | None:
 
 
 def conf_command(args: Args) -> tuple[str, str]:
-    """Name and value, for OpenSSL to judge."""
+    """Name and value of an OpenSSL configuration command, not checked here."""
     return args.words[0], args.words[1]

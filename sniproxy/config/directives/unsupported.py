@@ -1,15 +1,14 @@
-"""nginx's directives that sniproxy does not know yet, or refuses: each by name, none ignored.
+"""nginx directives that sniproxy does not support: using one is an error.
 
-All of nginx 1.31's standard modules that have no row elsewhere. A row that begins to work moves
-to the settings class of its module.
+Lists all directives of nginx 1.31's standard modules that are not declared elsewhere. Once a
+directive is implemented it moves to the settings class of its module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .kinds import nothing
-from .row import (
+from .directive import (
     HTTP,
     LIMIT_EXCEPT,
     LOCATION,
@@ -20,33 +19,34 @@ from .row import (
     UPSTREAM,
     Arity,
     Context,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Status,
     at_least,
     between,
     exactly,
 )  # fmt: skip
+from .slots import ignore
 
 HS = HTTP | SERVER
 HSL = HTTP | SERVER | LOCATION
 
-# Module, status, what it is for or why not; then contexts, arguments, names (blocks with `{`).
+# Module, status, description or reason; then contexts, arity, names (blocks end in `{`).
 _Module = tuple[str, Status, str, tuple[tuple[Context, Arity, str], ...]]
 
 _TABLE: tuple[_Module, ...] = (
-    ("ngx_core_module", Status.REFUSED, "nginx's binary modules do not fit", (
+    ("ngx_core_module", Status.REFUSED, "nginx's binary modules cannot be loaded", (
         (MAIN, exactly(1), "load_module"),
     )),
-    ("ngx_openssl_module", Status.REFUSED, "OpenSSL has given up its engines", (
+    ("ngx_openssl_module", Status.REFUSED, "OpenSSL no longer supports engines", (
         (MAIN, exactly(1), "ssl_engine"),
     )),
-    ("ngx_http_addition_filter_module", Status.NOT_YET, "text around responses", (
+    ("ngx_http_addition_filter_module", Status.NOT_YET, "text added before and after responses", (
         (HSL, exactly(1), "add_before_body add_after_body"),
         (HSL, at_least(1), "addition_types"),
     )),
-    ("ngx_http_browser_module", Status.NOT_YET, "variables about browsers", (
+    ("ngx_http_browser_module", Status.NOT_YET, "variables about the client's browser", (
         (HSL, between(1, 2), "modern_browser"),
         (HSL, at_least(1), "ancient_browser"),
         (HSL, exactly(1), "modern_browser_value ancient_browser_value"),
@@ -92,7 +92,7 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_http_flv_module", Status.NOT_YET, "seeking in FLV files", (
         (LOCATION, exactly(0), "flv"),
     )),
-    ("ngx_http_geoip_module", Status.REFUSED, "the databases that it reads are no longer made", (
+    ("ngx_http_geoip_module", Status.REFUSED, "its database format is no longer maintained", (
         (HTTP, between(1, 2), "geoip_country geoip_org geoip_city"),
         (HTTP, exactly(1), "geoip_proxy geoip_proxy_recursive"),
     )),
@@ -111,25 +111,25 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, exactly(2), "grpc_set_header grpc_ssl_conf_command"),
         (HSL, between(1, 3), "grpc_ssl_certificate_cache"),
     )),
-    ("ngx_http_gunzip_filter_module", Status.NOT_YET, "unpacking for clients without gzip", (
+    ("ngx_http_gunzip_filter_module", Status.NOT_YET, "decompression for clients without gzip", (
         (HSL, exactly(1), "gunzip"),
         (HSL, exactly(2), "gunzip_buffers"),
     )),
-    ("ngx_http_gzip_static_module", Status.NOT_YET, "packed files", (
+    ("ngx_http_gzip_static_module", Status.NOT_YET, "precompressed files", (
         (HSL, exactly(1), "gzip_static"),
     )),
-    ("ngx_http_image_filter_module", Status.NOT_YET, "pictures", (
+    ("ngx_http_image_filter_module", Status.NOT_YET, "image processing", (
         (LOCATION, between(1, 3), "image_filter"),
         (HSL, exactly(1),
          "image_filter_jpeg_quality image_filter_webp_quality image_filter_sharpen "
          "image_filter_transparency image_filter_interlace image_filter_buffer"),
     )),
-    ("ngx_http_limit_conn_module", Status.NOT_YET, "limits of connections", (
+    ("ngx_http_limit_conn_module", Status.NOT_YET, "connection limits", (
         (HTTP, exactly(2), "limit_conn_zone"),
         (HSL, exactly(2), "limit_conn"),
         (HSL, exactly(1), "limit_conn_log_level limit_conn_status limit_conn_dry_run"),
     )),
-    ("ngx_http_limit_req_module", Status.NOT_YET, "limits of requests", (
+    ("ngx_http_limit_req_module", Status.NOT_YET, "request rate limits", (
         (HTTP, exactly(3), "limit_req_zone"),
         (HSL, between(1, 3), "limit_req"),
         (HSL, exactly(1), "limit_req_log_level limit_req_status limit_req_dry_run"),
@@ -143,14 +143,14 @@ _TABLE: tuple[_Module, ...] = (
          "memcached_next_upstream_timeout memcached_gzip_flag"),
         (HSL, at_least(1), "memcached_next_upstream"),
     )),
-    ("ngx_http_mirror_module", Status.NOT_YET, "mirrored requests", (
+    ("ngx_http_mirror_module", Status.NOT_YET, "request mirroring", (
         (HSL, exactly(1), "mirror mirror_request_body"),
     )),
     ("ngx_http_mp4_module", Status.NOT_YET, "seeking in MP4 files", (
         (LOCATION, exactly(0), "mp4"),
         (HSL, exactly(1), "mp4_buffer_size mp4_max_buffer_size mp4_start_key_frame"),
     )),
-    ("ngx_http_proxy_module", Status.NOT_YET, "what else may be said to a proxy", (
+    ("ngx_http_proxy_module", Status.NOT_YET, "other proxy settings, caching among them", (
         (HSL, exactly(1),
          "proxy_store "
          "proxy_cache proxy_cache_key proxy_cache_min_uses proxy_cache_max_range_offset "
@@ -168,7 +168,7 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_http_realip_module", Status.NOT_YET, "the client's address from a header", (
         (HSL, exactly(1), "set_real_ip_from real_ip_header real_ip_recursive"),
     )),
-    ("ngx_http_referer_module", Status.NOT_YET, "access by referer", (
+    ("ngx_http_referer_module", Status.NOT_YET, "access control by Referer", (
         (SERVER | LOCATION, at_least(1), "valid_referers"),
         (SERVER | LOCATION, exactly(1), "referer_hash_max_size referer_hash_bucket_size"),
     )),
@@ -194,10 +194,10 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, between(1, 4), "scgi_temp_path"),
         (HSL, between(2, 3), "scgi_param"),
     )),
-    ("ngx_http_secure_link_module", Status.NOT_YET, "access by signed links", (
+    ("ngx_http_secure_link_module", Status.NOT_YET, "access control by signed links", (
         (HSL, exactly(1), "secure_link secure_link_md5 secure_link_secret"),
     )),
-    ("ngx_http_slice_filter_module", Status.NOT_YET, "responses in slices", (
+    ("ngx_http_slice_filter_module", Status.NOT_YET, "sliced responses", (
         (HSL, exactly(1), "slice"),
     )),
     ("ngx_http_ssi_filter_module", Status.NOT_YET, "server side includes", (
@@ -207,10 +207,10 @@ _TABLE: tuple[_Module, ...] = (
          "ssi_last_modified"),
         (HSL, at_least(1), "ssi_types"),
     )),
-    ("ngx_http_stub_status_module", Status.NOT_YET, "a page of counters", (
+    ("ngx_http_stub_status_module", Status.NOT_YET, "status page", (
         (SERVER | LOCATION, between(0, 1), "stub_status"),
     )),
-    ("ngx_http_sub_filter_module", Status.NOT_YET, "replaced text in responses", (
+    ("ngx_http_sub_filter_module", Status.NOT_YET, "text replacement in responses", (
         (HSL, exactly(2), "sub_filter"),
         (HSL, at_least(1), "sub_filter_types"),
         (HSL, exactly(1), "sub_filter_once sub_filter_last_modified"),
@@ -224,13 +224,13 @@ _TABLE: tuple[_Module, ...] = (
          "tunnel_read_timeout tunnel_next_upstream_tries tunnel_next_upstream_timeout"),
         (HSL, at_least(1), "tunnel_next_upstream"),
     )),
-    ("ngx_http_upstream_least_time_module", Status.NOT_YET, "peers by time", (
+    ("ngx_http_upstream_least_time_module", Status.NOT_YET, "load balancing by response time", (
         (UPSTREAM, between(1, 2), "least_time"),
     )),
-    ("ngx_http_upstream_sticky_module", Status.NOT_YET, "peers by session", (
+    ("ngx_http_upstream_sticky_module", Status.NOT_YET, "session affinity", (
         (UPSTREAM, at_least(2), "sticky"),
     )),
-    ("ngx_http_userid_filter_module", Status.NOT_YET, "cookies that tell clients apart", (
+    ("ngx_http_userid_filter_module", Status.NOT_YET, "client identification cookies", (
         (HSL, exactly(1),
          "userid userid_service userid_name userid_domain userid_path userid_expires "
          "userid_p3p userid_mark"),
@@ -262,18 +262,18 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, between(1, 4), "uwsgi_temp_path"),
         (HSL, between(2, 3), "uwsgi_param"),
     )),
-    ("ngx_http_xslt_filter_module", Status.NOT_YET, "XML transformed", (
+    ("ngx_http_xslt_filter_module", Status.NOT_YET, "XSLT transformation", (
         (HSL, exactly(1), "xml_entities xml_external_entities xslt_last_modified"),
         (LOCATION, at_least(1), "xslt_stylesheet"),
         (HSL, exactly(2), "xslt_param xslt_string_param"),
         (HSL, at_least(1), "xslt_types"),
     )),
-    ("ngx_http_perl_module", Status.REFUSED, "there is no Perl in here", (
+    ("ngx_http_perl_module", Status.REFUSED, "embedded Perl is not possible", (
         (HTTP, exactly(1), "perl_modules perl_require"),
         (LOCATION | LIMIT_EXCEPT, exactly(1), "perl"),
         (HTTP, exactly(2), "perl_set"),
     )),
-    ("ngx_http_core_module", Status.NOT_YET, "files, limits, error pages, names looked up", (
+    ("ngx_http_core_module", Status.NOT_YET, "other core settings", (
         (HSL | LOCATION_IF, exactly(1), "limit_rate limit_rate_after post_action"),
         (HS, at_least(1), "client_body_early_read"),
         (HSL, between(1, 2), "disable_symlinks"),
@@ -291,8 +291,8 @@ _TABLE: tuple[_Module, ...] = (
     )),
 )  # fmt: skip
 
-# Names that stand in `mail {}` and `stream {}` alone, so are not allowed anywhere else.
-_INSIDE_OF_REFUSED = (
+# Names that are allowed only inside `mail {}` and `stream {}`.
+_MAIL_AND_STREAM_NAMES = (
     "auth_http auth_http_timeout auth_http_header auth_http_pass_client_cert protocol timeout "
     "max_errors imap_client_buffer imap_capabilities imap_auth pop3_capabilities pop3_auth "
     "proxy proxy_buffer proxy_timeout proxy_pass_error_message xclient proxy_smtp_auth "
@@ -304,18 +304,27 @@ _INSIDE_OF_REFUSED = (
 )
 
 
-def _rows() -> Iterator[Row]:
-    for module, status, doc, said in _TABLE:
-        for contexts, arity, names in said:
+def _directives() -> Iterator[Directive]:
+    for module, status, doc, entries in _TABLE:
+        for contexts, arity, names in entries:
             for name in names.split():
-                yield Row(
-                    name.rstrip("{"), contexts, arity, nothing, doc, module,
-                    repeat=Repeat.REPLACED, merge=Merge.OWN, status=status,
-                    opens=REFUSED if name.endswith("{") else None,
+                yield Directive(
+                    name.rstrip("{"), contexts, arity, ignore, doc, module,
+                    repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED, status=status,
+                    opens_context=REFUSED if name.endswith("{") else None,
                 )  # fmt: skip
-    for name in _INSIDE_OF_REFUSED.split():
-        yield Row(name, REFUSED, at_least(0), nothing, "mail, TCP and UDP proxies", "",
-                  repeat=Repeat.REPLACED, merge=Merge.OWN, status=Status.NOT_YET)  # fmt: skip
+    for name in _MAIL_AND_STREAM_NAMES.split():
+        yield Directive(
+            name,
+            REFUSED,
+            at_least(0),
+            ignore,
+            "mail, TCP and UDP proxies",
+            "",
+            repeat=Repeat.REPLACED,
+            merge=Merge.NOT_INHERITED,
+            status=Status.NOT_YET,
+        )
 
 
-ROWS = tuple(_rows())
+DIRECTIVES = tuple(_directives())

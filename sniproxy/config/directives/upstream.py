@@ -1,4 +1,4 @@
-"""nginx's http upstream module: `upstream NAME { server …; }`."""
+"""Directives of nginx's http upstream module and its balancing modules."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 
 from ...script import Template
 from ..addresses import Address, AddressError, parse_address
-from .kinds import compiled, number, parse_number, parse_size, parse_time, time
-from .resolver import ResolverSettings, resolver
-from .row import (
+from .directive import (
     HTTP,
     UPSTREAM,
     Args,
+    Directive,
     Merge,
     Repeat,
-    Row,
     Settings,
     Status,
     at_least,
     between,
     block,
+    directive,
     exactly,
-    ordered,
-    row,
+    sequence,
     settings,
 )
+from .resolver import ResolverSettings, resolver
+from .slots import compiled, number, parse_number, parse_size, parse_time, time
 
 MODULE = "ngx_http_upstream_module"
 KEEPALIVE = "ngx_http_upstream_keepalive_module"
@@ -34,7 +34,7 @@ KEEPALIVE = "ngx_http_upstream_keepalive_module"
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """One `server` of a group."""
+    """A `server` of an upstream group."""
 
     address: Address
     weight: int = 1
@@ -78,7 +78,7 @@ class Keepalive:
 
     connections: int
     local: bool = False
-    """Whether each location that uses the group keeps connections of its own."""
+    """Whether each location using the group has its own connection pool."""
 
 
 def keepalive(args: Args) -> Keepalive:
@@ -91,7 +91,7 @@ def keepalive(args: Args) -> Keepalive:
 
 
 class Method(enum.Enum):
-    """How a group chooses, where it isn't in turn."""
+    """Load-balancing methods other than round robin."""
 
     LEAST_CONN = "least_conn"
     IP_HASH = "ip_hash"
@@ -103,15 +103,15 @@ class Method(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Balancing:
-    """The balancing method of a group."""
+    """The load-balancing method of a group."""
 
     method: Method
     key: Template | None = None
-    """What `hash` looks at."""
+    """The key of `hash`."""
 
     @property
     def has_backups(self) -> bool:
-        """Whether a `server` below may be a backup."""
+        """Whether `backup` servers are allowed."""
         return self.method is Method.LEAST_CONN
 
 
@@ -139,16 +139,16 @@ def random(args: Args) -> Balancing:
     return Balancing(Method.RANDOM_TWO)
 
 
-def _method(name: str, kind: Any, doc: str, **rest: Any) -> Row:
-    return Row(name, UPSTREAM, rest["arity"], kind, doc, f"ngx_http_upstream_{name}_module",
-               repeat=Repeat.APPENDED, merge=Merge.OWN)  # fmt: skip
+def _method(name: str, kind: Any, doc: str, **rest: Any) -> Directive:
+    return Directive(name, UPSTREAM, rest["arity"], kind, doc, f"ngx_http_upstream_{name}_module",
+               repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED)  # fmt: skip
 
 
 _PAGE_SIZE = 4096
 
 
 def zone(args: Args) -> str:
-    """The name of a zone that the workers of nginx would share."""
+    """Name of a shared memory zone."""
     name = args.first
     if not name:
         args.fail(f'invalid zone name "{name}"')
@@ -163,54 +163,56 @@ def zone(args: Args) -> str:
 
 @settings(MODULE)
 class UpstreamGroup(Settings):
-    """The directives inside `upstream {}`."""
+    """Settings of an `upstream {}` block."""
 
-    server: tuple[PeerSettings, ...] = row(
-        UPSTREAM, upstream_server, "one peer of the group",
-        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.OWN,
+    server: tuple[PeerSettings, ...] = directive(
+        UPSTREAM, upstream_server, "a server of the group",
+        arity=at_least(1), repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    balancing: tuple[Balancing, ...] = ordered(
-        _method("least_conn", least_conn, "the peer with the fewest connections for its weight",
+    balancing: tuple[Balancing, ...] = sequence(
+        _method("least_conn", least_conn,
+                "choose the server with the fewest connections, by weight",
                 arity=exactly(0)),
-        _method("ip_hash", ip_hash, "the same peer for the same client network",
+        _method("ip_hash", ip_hash, "choose the server by the client's network",
                 arity=exactly(0)),
-        _method("hash", hash_key, "the same peer for the same key; `consistent` moves few keys "
-                "when a group changes", arity=between(1, 2)),
-        _method("random", random, "a peer by chance; `two` takes the less busy of two",
+        _method("hash", hash_key,
+                "choose the server by the hash of a key; `consistent` uses a hash ring",
+                arity=between(1, 2)),
+        _method("random", random, "choose a server at random; `two` takes the less busy of two",
                 arity=between(0, 2)),
     )  # fmt: skip
-    """The last one counts."""
-    zone: str | None = row(
-        UPSTREAM, zone, "memory that nginx's workers share", arity=between(1, 2),
-        repeat=Repeat.REPLACED, merge=Merge.OWN, status=Status.NO_EFFECT,
+    """The last one takes effect."""
+    zone: str | None = directive(
+        UPSTREAM, zone, "shared memory zone of the group", arity=between(1, 2),
+        repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
     )  # fmt: skip
-    resolver: ResolverSettings | None = row(
-        UPSTREAM, resolver, "name servers for servers with `resolve`, which are refused",
-        arity=at_least(1), merge=Merge.OWN, status=Status.NO_EFFECT,
+    resolver: ResolverSettings | None = directive(
+        UPSTREAM, resolver, "DNS servers for `server … resolve`, which is not supported",
+        arity=at_least(1), merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
     )  # fmt: skip
-    resolver_timeout: float | None = row(
-        UPSTREAM, time, "seconds that such a name may take",
-        merge=Merge.OWN, status=Status.NO_EFFECT,
+    resolver_timeout: float | None = directive(
+        UPSTREAM, time, "DNS lookup timeout for `server … resolve`",
+        merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
     )  # fmt: skip
-    keepalive: Keepalive = row(
-        UPSTREAM, keepalive, "idle connections that are kept", arity=between(1, 2),
-        module=KEEPALIVE, default="32 local", merge=Merge.OWN,
+    keepalive: Keepalive = directive(
+        UPSTREAM, keepalive, "maximum number of idle connections kept", arity=between(1, 2),
+        module=KEEPALIVE, default="32 local", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    keepalive_requests: int = row(
-        UPSTREAM, number, "requests that one kept connection may carry",
-        module=KEEPALIVE, default="1000", merge=Merge.OWN,
+    keepalive_requests: int = directive(
+        UPSTREAM, number, "maximum number of requests per kept connection",
+        module=KEEPALIVE, default="1000", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    keepalive_time: float = row(
-        UPSTREAM, time, "seconds that a kept connection may live in all",
-        module=KEEPALIVE, default="1h", merge=Merge.OWN,
+    keepalive_time: float = directive(
+        UPSTREAM, time, "maximum age of a kept connection",
+        module=KEEPALIVE, default="1h", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
-    keepalive_timeout: float = row(
-        UPSTREAM, time, "seconds that an idle connection is kept",
-        module=KEEPALIVE, default="60s", merge=Merge.OWN,
+    keepalive_timeout: float = directive(
+        UPSTREAM, time, "timeout of idle keep-alive connections",
+        module=KEEPALIVE, default="60s", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
 
 
-ROWS = (
-    block("upstream", HTTP, UPSTREAM, "a group of servers under one name", module=MODULE,
+DIRECTIVES = (
+    block("upstream", HTTP, UPSTREAM, "named group of servers", module=MODULE,
           arity=exactly(1)),
 )  # fmt: skip

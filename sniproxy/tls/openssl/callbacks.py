@@ -1,4 +1,4 @@
-"""What OpenSSL calls back for; the callbacks of cffi are kept alive by this module."""
+"""Callbacks from OpenSSL; this module keeps the cffi callbacks alive."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from .library import Ssl, ffi, lib
+from .binding import Ssl, ffi, lib
 
 ServerNameHook = Callable[[Ssl], "int | None"]
-"""Called inside the handshake of a server; None accepts, a number is the alert to refuse with."""
+"""Called during a server handshake; returns None to accept, or the number of an alert."""
 
 _hooks: dict[Any, ServerNameHook] = {}
 
 
-def watch_server_name(ssl: Ssl, hook: ServerNameHook) -> None:
-    """Has `hook` called when the hello of `ssl` is read (twice after a HelloRetryRequest)."""
+def set_servername_hook(ssl: Ssl, hook: ServerNameHook) -> None:
+    """Call `hook` when the ClientHello of `ssl` was read (twice after a HelloRetryRequest)."""
     _hooks[ssl] = hook
 
 
-def forget_server_name(ssl: Ssl) -> None:
+def clear_servername_hook(ssl: Ssl) -> None:
     _hooks.pop(ssl, None)
 
 
@@ -35,7 +35,7 @@ def _on_server_name(ssl: Ssl, alert: Any, _argument: Any) -> int:
 
 
 _ALPN = {name: ffi.new("unsigned char[]", name) for name in (b"http/1.1", b"http/1.0", b"http/0.9")}
-"""What the client side can speak, in the order of preference; OpenSSL is given this memory."""
+"""Supported protocols in order of preference; OpenSSL keeps pointers to this memory."""
 
 
 def _on_alpn(_ssl: Ssl, out: Any, out_size: Any, offer: Any, size: int, _argument: Any) -> int:
@@ -47,7 +47,7 @@ def _on_alpn(_ssl: Ssl, out: Any, out_size: Any, offer: Any, size: int, _argumen
 
 
 def choose_alpn(offered: bytes) -> bytes | None:
-    """The protocol to speak, of a list in wire format (RFC 7301); None if there is none."""
+    """Choose from a protocol list in wire format (RFC 7301); None if there is no match."""
     names = set()
     while offered:
         end = 1 + offered[0]
@@ -69,8 +69,8 @@ _accept_any_chain = ffi.callback("int (*)(int, X509_STORE_CTX *)", lambda ok, st
 _key_logs: weakref.WeakKeyDictionary[SSL.Context, Any] = weakref.WeakKeyDictionary()
 
 
-def log_keys(context: SSL.Context, write: Callable[[bytes], None]) -> None:
-    """Has `write` called with every line (without its end) of the NSS key log format."""
+def set_keylog_callback(context: SSL.Context, write: Callable[[bytes], None]) -> None:
+    """Call `write` with every line of the NSS key log format, without line feed."""
     callback = ffi.callback("void (*)(const SSL *, const char *)")(
         lambda _ssl, line: write(ffi.string(line))
     )
@@ -79,10 +79,10 @@ def log_keys(context: SSL.Context, write: Callable[[bytes], None]) -> None:
 
 
 _first_headers: dict[int, bytes] = {}
-"""Of the connections that are waited for with one: what their peer's first record begins with."""
+"""First received record header, by address of the connections that capture it."""
 
 RECORD_HEADER = 0x100
-"""SSL3_RT_HEADER, what the message callback calls the header of a record."""
+"""SSL3_RT_HEADER: content type of record headers in the message callback."""
 
 
 def _on_message(
@@ -103,39 +103,41 @@ def _address(ssl: Ssl) -> int:
     return int(ffi.cast("uintptr_t", ssl))
 
 
-def tell_headers(context: SSL.Context) -> None:
-    """Have the connections made of `context` from now on tell what their records begin with."""
+def enable_record_header_capture(context: SSL.Context) -> None:
+    """Enable capturing of record headers for future connections of `context`."""
     lib.SSL_CTX_set_msg_callback(context._context, _message_callback)
 
 
-def await_header(ssl: Ssl) -> None:
-    """Remember the first five bytes that the peer of `ssl` sends, until `take_header`."""
+def start_record_header_capture(ssl: Ssl) -> None:
+    """Capture the first five bytes received by `ssl`, until `pop_record_header`."""
     _first_headers[_address(ssl)] = b""
 
 
-def take_header(ssl: Ssl) -> bytes:
-    """The first bytes that came, five at the most; b"" if none did."""
+def pop_record_header(ssl: Ssl) -> bytes:
+    """Stop capturing; returns up to five bytes, b"" if none were received."""
     return _first_headers.pop(_address(ssl), b"")
 
 
-_requests_noted: weakref.WeakKeyDictionary[SSL.Context, Any] = weakref.WeakKeyDictionary()
+_certificate_request_callbacks: weakref.WeakKeyDictionary[SSL.Context, Any] = (
+    weakref.WeakKeyDictionary()
+)
 
 
-def note_certificate_request(context: SSL.Context, note: Callable[[], None]) -> None:
-    """Has `note` called whenever a server asks the connections of `context` for a certificate."""
+def on_certificate_request(context: SSL.Context, note: Callable[[], None]) -> None:
+    """Call `note` whenever a server requests a certificate from a connection of `context`."""
 
     def on_request(_ssl: Ssl, _argument: Any) -> int:
         note()
         return 1
 
     callback = ffi.callback("int (*)(SSL *, void *)", error=1)(on_request)
-    _requests_noted[context] = callback
+    _certificate_request_callbacks[context] = callback
     lib.SSL_CTX_set_cert_cb(context._context, callback, ffi.NULL)
 
 
 def _on_status(ssl: Ssl, handle: Any) -> int:
     response: bytes = ffi.from_handle(handle)
-    # OpenSSL frees it.
+    # freed by OpenSSL
     memory = lib.OPENSSL_malloc(len(response))
     ffi.memmove(memory, response, len(response))
     lib.SSL_set_tlsext_status_ocsp_resp(ssl, memory, len(response))
@@ -146,21 +148,21 @@ _status_callback = ffi.callback("int (*)(SSL *, void *)", _on_status, error=3)
 _no_certificate = ffi.callback("int (*)(SSL *, void *)", lambda ssl, argument: 0, error=0)
 
 
-def call_on_server_name(context: SSL.Context) -> None:
-    """Lets `server_name_hook` work for the connections of `context`."""
+def enable_servername_callback(context: SSL.Context) -> None:
+    """Enable `set_servername_hook` for the connections of `context`."""
     lib.SSL_CTX_set_tlsext_servername_callback(context._context, _server_name_callback)
 
 
-def select_http(context: SSL.Context) -> None:
-    """Connections of `context` answer ALPN with HTTP/1, or refuse with alert 120."""
+def set_alpn_http1(context: SSL.Context) -> None:
+    """Answer ALPN with HTTP/1.x, or reject with alert 120."""
     lib.SSL_CTX_set_alpn_select_cb(context._context, _alpn_callback, ffi.NULL)
 
 
 def switch_context(ssl: Ssl, context: SSL.Context) -> None:
-    """Certificates, options and verification of `context`, as nginx does inside the hello.
+    """Switch to the certificates, options and verification of `context` during the ClientHello.
 
-    Tickets stay those of the context that the connection began with, which could not tell
-    whose they are: so none are given.
+    Ticket keys remain those of the initial context, so a ticket could be resumed under another
+    virtual server; tickets are therefore disabled.
     """
     ctx = context._context
     lib.SSL_set_SSL_CTX(ssl, ctx)
@@ -169,10 +171,10 @@ def switch_context(ssl: Ssl, context: SSL.Context) -> None:
     lib.SSL_set_options(ssl, lib.SSL_CTX_get_options(ctx) | refused)
 
 
-def verify_and_go_on(context: SSL.Context, mode: int | None, depth: int) -> None:
-    """Verifies chains up to `depth`, keeps the last error, and never fails a handshake for it.
+def set_verify_record_only(context: SSL.Context, mode: int | None, depth: int) -> None:
+    """Verify chains up to `depth` and keep the last error, but never fail a handshake.
 
-    `mode` is SSL_VERIFY_*; None leaves it: a client checks the chain it is given even with
+    `mode` is SSL_VERIFY_*; None keeps the current mode. Clients verify the chain even with
     SSL_VERIFY_NONE.
     """
     ctx = context._context
@@ -182,14 +184,14 @@ def verify_and_go_on(context: SSL.Context, mode: int | None, depth: int) -> None
     lib.SSL_CTX_set_verify_depth(ctx, depth)
 
 
-def staple(context: SSL.Context, response: bytes) -> None:
-    """Has clients that ask for it shown `response`, an OCSP response for the certificate."""
+def set_ocsp_response(context: SSL.Context, response: bytes) -> None:
+    """Staple the OCSP response `response` for clients that request it."""
     handle = ffi.new_handle(response)
     setattr(context, "_staple", handle)  # noqa: B010 - lives as long as the context
     lib.SSL_CTX_set_tlsext_status_arg(context._context, handle)
     lib.SSL_CTX_set_tlsext_status_cb(context._context, _status_callback)
 
 
-def refuse_certificate(context: SSL.Context) -> None:
-    """Lets no handshake of `context` find a certificate: it fails with `cert cb error`."""
+def set_no_certificate(context: SSL.Context) -> None:
+    """Make all handshakes of `context` fail with `cert cb error`."""
     lib.SSL_CTX_set_cert_cb(context._context, _no_certificate, ffi.NULL)

@@ -7,7 +7,7 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from .library import OK, Session, Ssl, clear_error, ffi, lib, text
+from .binding import OK, Session, Ssl, clear_error, ffi, lib, text
 from .pem import x509_der
 
 # Module globals: an attribute of the cffi library object costs a dictionary look-up more.

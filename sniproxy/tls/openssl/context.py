@@ -1,10 +1,10 @@
-"""The settings of a context: each takes one, and says whether OpenSSL has it so."""
+"""Settings of an SSL_CTX; functions return whether OpenSSL accepted the value."""
 
 from __future__ import annotations
 
 from OpenSSL import SSL
 
-from .library import X509, DHParameters, PrivateKey, clear_error, ffi, lib
+from .binding import X509, DHParameters, PrivateKey, clear_error, ffi, lib
 
 
 def set_cipher_list(context: SSL.Context, ciphers: bytes) -> bool:
@@ -13,13 +13,13 @@ def set_cipher_list(context: SSL.Context, ciphers: bytes) -> bool:
 
 
 def set_groups(context: SSL.Context, groups: bytes) -> bool:
-    """False for an empty list too, which OpenSSL refuses before its release 4."""
+    """Set the groups; False for an empty list, as in OpenSSL before 4."""
     clear_error()
     return bool(groups and lib.SSL_CTX_set1_curves_list(context._context, groups) == 1)
 
 
 def set_ciphersuites(context: SSL.Context, suites: bytes) -> bool:
-    """Of TLS 1.3."""
+    """Set the TLS 1.3 cipher suites."""
     clear_error()
     return bool(lib.SSL_CTX_set_ciphersuites(context._context, suites) == 1)
 
@@ -29,19 +29,19 @@ def set_signature_algorithms(context: SSL.Context, algorithms: bytes) -> bool:
     return bool(lib.SSL_CTX_set1_sigalgs_list(context._context, algorithms) == 1)
 
 
-def set_least_protocol(context: SSL.Context, version: int) -> bool:
-    """`version` as in the record layer, 0x0303; 0 is no bound."""
+def set_min_proto_version(context: SSL.Context, version: int) -> bool:
+    """`version` is the wire value (0x0303); 0 means no bound."""
     clear_error()
     return bool(lib.SSL_CTX_set_min_proto_version(context._context, version) == 1)
 
 
-def set_most_protocol(context: SSL.Context, version: int) -> bool:
+def set_max_proto_version(context: SSL.Context, version: int) -> bool:
     clear_error()
     return bool(lib.SSL_CTX_set_max_proto_version(context._context, version) == 1)
 
 
 def options(context: SSL.Context) -> int:
-    """SSL_OP_*; there is no way to clear one."""
+    """SSL_OP_* bits; they cannot be cleared."""
     return int(lib.SSL_CTX_get_options(context._context))
 
 
@@ -49,8 +49,8 @@ def set_options(context: SSL.Context, bits: int) -> None:
     lib.SSL_CTX_set_options(context._context, bits)
 
 
-def share_trust(context: SSL.Context, other: SSL.Context) -> None:
-    """Lets `context` verify by the authorities and revocation lists of `other`."""
+def share_cert_store(context: SSL.Context, other: SSL.Context) -> None:
+    """Use the trust store of `other`: its CAs and revocation lists."""
     store = lib.SSL_CTX_get_cert_store(other._context)
     lib.X509_STORE_up_ref(store)
     lib.SSL_CTX_set_cert_store(context._context, store)
@@ -67,7 +67,7 @@ def use_certificate(context: SSL.Context, certificate: X509) -> bool:
 
 
 def use_chain_file(context: SSL.Context, path: bytes) -> bool:
-    """Certificate and chain of a PEM; the chain belongs to that certificate alone."""
+    """Use certificate and chain of a PEM file; the chain applies to that certificate only."""
     clear_error()
     return bool(lib.SSL_CTX_use_certificate_chain_file(context._context, path) == 1)
 
@@ -77,18 +77,18 @@ def use_private_key(context: SSL.Context, key: PrivateKey) -> bool:
     return bool(lib.SSL_CTX_use_PrivateKey(context._context, key) == 1)
 
 
-def trust(context: SSL.Context, certificate: X509) -> bool:
+def add_trusted(context: SSL.Context, certificate: X509) -> bool:
     store = lib.SSL_CTX_get_cert_store(context._context)
     return bool(lib.X509_STORE_add_cert(store, certificate) == 1)
 
 
-def ask_for_client_of(context: SSL.Context, certificate: X509) -> bool:
-    """Puts the subject of `certificate` on the list of authorities that clients are shown."""
+def add_client_ca(context: SSL.Context, certificate: X509) -> bool:
+    """Add the certificate's subject to the list of CAs sent to clients."""
     return bool(lib.SSL_CTX_add_client_CA(context._context, certificate) == 1)
 
 
 def add_crl(context: SSL.Context, der: bytes) -> bool:
-    """Adds a revocation list, and has every certificate of a chain checked against such lists."""
+    """Add a revocation list, and check every certificate of a chain against such lists."""
     clear_error()
     store = lib.SSL_CTX_get_cert_store(context._context)
     memory = ffi.from_buffer(der)

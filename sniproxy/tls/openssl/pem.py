@@ -1,15 +1,15 @@
-"""Certificates, keys and parameters out of PEM."""
+"""Read certificates, keys and parameters from PEM."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from .library import X509, DHParameters, PrivateKey, clear_error, ffi, lib
+from .binding import X509, DHParameters, PrivateKey, clear_error, ffi, lib
 
 
 class Pem:
-    """PEM text, read block by block; a None leaves the reason in the error queue."""
+    """PEM text, read block by block; after None the reason is in the error queue."""
 
     __slots__ = ("_bio", "_memory")
 
@@ -24,7 +24,7 @@ class Pem:
         return cls(bio) if bio else None
 
     @classmethod
-    def of(cls, data: bytes) -> Pem:
+    def from_bytes(cls, data: bytes) -> Pem:
         memory = ffi.from_buffer(data)
         return cls(lib.BIO_new_mem_buf(memory, len(data)), memory)
 
@@ -40,7 +40,7 @@ class Pem:
         return DHParameters(ffi.gc(found, lib.DH_free)) if found else None
 
     def private_key(self, passphrase: bytes | None) -> PrivateKey | None:
-        """The first private key; nobody is asked at a terminal for its passphrase."""
+        """The first private key; there is no interactive passphrase prompt."""
         clear_error()
         if passphrase is None:
             callback, secret = _no_passphrase, ffi.NULL
@@ -54,10 +54,10 @@ _no_passphrase = ffi.callback("int (*)(char *, int, int, void *)", lambda *_: -1
 
 
 def x509_der(certificate: X509) -> bytes:
-    return _written(lambda bio: lib.i2d_X509_bio(bio, certificate))
+    return _serialize(lambda bio: lib.i2d_X509_bio(bio, certificate))
 
 
-def _written(write_to: Callable[[Any], int]) -> bytes:
+def _serialize(write_to: Callable[[Any], int]) -> bytes:
     bio = ffi.gc(lib.BIO_new(lib.BIO_s_mem()), lib.BIO_free)
     write_to(bio)
     memory = ffi.new("char **")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sniproxy.config.directives.row import Status
-from sniproxy.config.directives.table import ROWS
+from sniproxy.config.directives.directive import Status
+from sniproxy.config.directives.registry import DIRECTIVES
 from tests.conformance.conftest import tables
 
 WITHOUT = {
@@ -24,10 +24,10 @@ def test_every_directive_has_a_scenario() -> None:
     said = set(played.replace(";", " ").replace("{", " ").split())
     wanted = {
         row.name
-        for row in ROWS
+        for row in DIRECTIVES
         if row.name.startswith(("proxy_ssl_", "ssl_"))
         and row.status is Status.WORKS
-        and not row.ours
+        and not row.extension
     }
     assert wanted - said - WITHOUT.keys() == set()
     assert not WITHOUT.keys() & said, "has a scenario by now"

@@ -1,22 +1,22 @@
-"""What the tables of nginx's map, geo and split_clients modules make of a request."""
+"""Evaluate the variables defined by `map`, `geo` and `split_clients`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ..config.cidr import IP, Network, parse_ip
-from ..config.directives.tables import Defined, Geo, Map, SplitClients
+from ..config.directives.maps import Geo, Map, MapVariable, SplitClients
 from ..facts import Facts
 from ..names import is_ipv4
 from ..script import Lookup
 from .murmur import murmur_hash2
 
 NOWHERE = IP(4, 0xFFFFFFFF)
-"""What stands for a client without an address: nginx's INADDR_NONE."""
+"""The address used for clients without one (nginx's INADDR_NONE)."""
 
 
-def defined_value(name: str, table: Defined, facts: Facts, values: Lookup) -> str:
-    """The value of `$name`; noted, so that it is worked out once a request."""
+def map_value(name: str, table: MapVariable, facts: Facts, values: Lookup) -> str:
+    """Compute the value of `$name`, and cache it for the request unless it is volatile."""
     match table:
         case Map():
             value, keep = _map(table, facts, values), not table.volatile
@@ -64,7 +64,7 @@ def _geo(table: Geo, facts: Facts, values: Lookup) -> str:
 
 
 def geo_value(table: Geo, address: IP) -> str:
-    """The value for an address: of the smallest network, or of the last range, that has it."""
+    """The value for an address: that of the matching range, else of the smallest network."""
     if table.ranges and address.version == 4:
         for first, last, value in table.ranges:
             if first <= address.number <= last:
@@ -78,8 +78,9 @@ def geo_value(table: Geo, address: IP) -> str:
 def forwarded_address(
     address: IP, fields: Sequence[str], proxies: Sequence[Network], *, recursive: bool
 ) -> IP:
-    """The address that X-Forwarded-For gives for a client at `address`, if that is one of
-    `proxies`; with `recursive` the last one that is none of them.
+    """The client address according to X-Forwarded-For, if `address` is a trusted proxy.
+
+    With `recursive`, the last address that is not a trusted proxy.
     """
     for field in reversed(fields):
         rest = field
@@ -105,7 +106,7 @@ def _last_word(text: str) -> tuple[str, str]:
 
 
 def parse_address_port(text: str) -> IP | None:
-    """An address with or without a port."""
+    """Parse an address with optional port; None if invalid."""
     host, colon, port = text.rpartition(":")
     if colon and port.isdigit() and (is_ipv4(host) or host.startswith("[")):
         text = host

@@ -1,4 +1,4 @@
-"""Who is told, and in which form."""
+"""`error_detail`: which clients get the explanation, and in which media type."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.handlers.detail import NOT_LOCAL, is_local, wanted, with_detail
+from sniproxy.handlers.error_detail import (
+    ERROR_DETAIL_REFUSED,
+    is_local,
+    negotiate_media_type,
+    with_detail,
+)
 from sniproxy.handlers.special import special_response
-from sniproxy.logs.error import ConnectionLog, ErrorLog, Target
+from sniproxy.logs.error import ConnectionLog, ErrorLog, LogTarget
 from sniproxy.message import Level
 from tests.configured import facts, request, servers
 
@@ -53,7 +58,7 @@ HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
         ("", False),
     ],
 )
-def test_who_is_local(address: str, local: bool) -> None:
+def test_is_local(address: str, local: bool) -> None:
     assert is_local(address) == local
 
 
@@ -85,8 +90,8 @@ def test_who_is_local(address: str, local: bool) -> None:
         (";,;;q=1,", TEXT),
     ],
 )
-def test_what_is_wanted(accept: str, form: str) -> None:
-    assert wanted(accept) == form
+def test_negotiate_media_type(accept: str, form: str) -> None:
+    assert negotiate_media_type(accept) == form
 
 
 class Lines:
@@ -98,10 +103,10 @@ class Lines:
 
 
 @pytest.mark.parametrize("status", [502, 504])
-def test_others_get_nginxs_page_and_the_log_says_so_once(tmp_path: Path, status: int) -> None:
+def test_remote_clients_get_the_page_of_nginx_and_one_log_line(tmp_path: Path, status: int) -> None:
     (server,) = servers(tmp_path, "server { error_detail on; }")
     sink = Lines()
-    log = ConnectionLog(ErrorLog([Target(sink, Level.WARN)]), 7, "192.0.2.1", "0.0.0.0:80")
+    log = ConnectionLog(ErrorLog([LogTarget(sink, Level.WARN)]), 7, "192.0.2.1", "0.0.0.0:80")
     log.action = "sending to client"
     asking = facts(request("/"), server)
     page = special_response(status, asking)
@@ -109,7 +114,7 @@ def test_others_get_nginxs_page_and_the_log_says_so_once(tmp_path: Path, status:
         assert with_detail(page, (LINE,), asking, log) is page
     (line,) = sink.written
     assert "[warn]" in line
-    assert f"*7 {NOT_LOCAL} while sending to client, client: 192.0.2.1, server:" in line
+    assert f"*7 {ERROR_DETAIL_REFUSED} while sending to client, client: 192.0.2.1, server:" in line
 
 
 @pytest.mark.parametrize(
@@ -120,7 +125,7 @@ def test_others_get_nginxs_page_and_the_log_says_so_once(tmp_path: Path, status:
         ((("Accept", "text/html;q=0.1"), ("accept", JSON)), JSON),
     ],
 )
-def test_a_page_keeps_all_but_its_body(
+def test_explained_page_keeps_status_and_headers(
     tmp_path: Path, headers: tuple[tuple[str, str], ...], content_type: str
 ) -> None:
     (server,) = servers(tmp_path, "server { error_detail on; server_tokens off; }")
@@ -136,8 +141,8 @@ def test_a_page_keeps_all_but_its_body(
     assert b"1.31" not in told.body
 
 
-def test_our_own_sides_failure_is_not_told(tmp_path: Path) -> None:
-    """Its lines may name keys."""
+def test_internal_errors_are_not_explained(tmp_path: Path) -> None:
+    """The log lines may name private key files."""
     (server,) = servers(tmp_path, "server { error_detail on; }")
     asking = facts(request("/"), server)
     asking.connection.client_address = "127.0.0.1"

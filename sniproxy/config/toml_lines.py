@@ -1,6 +1,6 @@
-"""On which line each key of a TOML text stands: the standard library's parser does not tell.
+"""Line numbers of the keys in a TOML text, which `tomllib` does not provide.
 
-The text has passed that parser, so this scanner may trust it: it only tells keys from values.
+The text has already been parsed by `tomllib`, so this scanner only tells keys from values.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
 
 @dataclass(slots=True)
 class Lines:
-    """A key's line, and those of the keys or list items below it."""
+    """Line of a key, and of the keys or list items inside its value."""
 
     line: int
-    below: dict[str | int, Lines] = field(default_factory=dict)
+    children: dict[str | int, Lines] = field(default_factory=dict)
     tables: int = 0
-    """How many `[[…]]` headers named it."""
+    """Number of `[[…]]` headers of this key."""
 
-    def at(self, key: str | int) -> Lines:
-        """The lines below `key`; where it has none of its own, those of its parent."""
-        return self.below.get(key) or Lines(self.line)
+    def child(self, key: str | int) -> Lines:
+        """The lines inside `key`; if unknown, those of this key."""
+        return self.children.get(key) or Lines(self.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class _Token:
 
 
 def key_lines(text: str) -> Lines:
-    """The lines of every key in `text`, a valid TOML document."""
+    """Find the lines of all keys in `text`, a valid TOML document."""
     scanner = _Scanner(text)
     scanner.document()
     return scanner.root
@@ -76,7 +76,7 @@ class _Scanner:
             self._next()
         table = self.root
         for key in self._key("]"):
-            # A list of tables stands for its last one.
+            # The path of a list of tables refers to its last table.
             table = _below(_last(table), key, line)
         if is_list:
             table.tables += 1
@@ -91,7 +91,7 @@ class _Scanner:
         self._value(table)
 
     def _key(self, end: str) -> Iterator[str]:
-        """The parts of a dotted key; goes on behind `end`."""
+        """Consume a dotted key up to and including `end`; yields its parts."""
         while True:
             token = self._next()
             if token.kind == "string":
@@ -120,7 +120,7 @@ class _Scanner:
         self._next()
 
     def _next(self) -> _Token:
-        """The token at hand; the one behind it comes to hand."""
+        """Return the current token and advance."""
         token = self._token
         self._token = next(self._tokens)
         return token
@@ -139,11 +139,11 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _last(table: Lines) -> Lines:
-    return table.below[table.tables - 1] if table.tables else table
+    return table.children[table.tables - 1] if table.tables else table
 
 
 def _below(lines: Lines, key: str | int, line: int) -> Lines:
-    return lines.below.setdefault(key, Lines(line))
+    return lines.children.setdefault(key, Lines(line))
 
 
 def _unquoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The kinds of arguments that many directives share, each with nginx's words of refusal."""
+"""Slots, the argument parsers that many directives share, with nginx's error messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...script import ScriptError, Template, compile_template
-from .row import Args, Kind
+from .directive import Args, Slot
 
 MAX_INT = 2**63 - 1
 
@@ -23,7 +23,7 @@ def flag(args: Args) -> bool:
 
 
 def parse_number(text: str) -> int | None:
-    """nginx's `ngx_atoi`: decimal digits alone; None for anything else."""
+    """nginx's `ngx_atoi`: decimal digits only; None for anything else."""
     if not text.isascii() or not text.isdigit():
         return None
     value = int(text[:20])
@@ -37,8 +37,8 @@ def number(args: Args) -> int:
     return value
 
 
-def within(least: int, most: int) -> Kind:
-    """A number between two others."""
+def within(least: int, most: int) -> Slot:
+    """A number within a range."""
 
     def kind(args: Args) -> int:
         value = number(args)
@@ -50,12 +50,12 @@ def within(least: int, most: int) -> Kind:
 
 
 def parse_size(text: str) -> int | None:
-    """`10`, `8k`, `1m`: bytes; None where nginx refuses the text."""
+    """Parse `10`, `8k`, `1m` to bytes; None if invalid."""
     return _scaled(text, {"k": 1024, "m": 1024**2})
 
 
 def parse_offset(text: str) -> int | None:
-    """Like `parse_size`, with `g` too (`client_max_body_size`)."""
+    """Like `parse_size`, but allows `g` (`client_max_body_size`)."""
     return _scaled(text, {"k": 1024, "m": 1024**2, "g": 1024**3})
 
 
@@ -81,7 +81,7 @@ def offset(args: Args) -> int:
     return value
 
 
-# Milliseconds of each unit, in the order nginx wants them in: none twice, none out of turn.
+# Milliseconds per unit, in the order that nginx requires; each at most once.
 _UNITS = {
     "y": 31_536_000_000,
     "M": 2_592_000_000,
@@ -97,14 +97,14 @@ _TIME_PART = re.compile(r"([0-9]*)(ms|[yMwdhms ]|$) *|(.)", re.DOTALL)
 
 
 def parse_time(text: str, *, whole_seconds: bool = False) -> float | None:
-    """`1h 30m`, `200ms`, `60`: seconds; None where nginx refuses the text.
+    """Parse `1h 30m`, `200ms`, `60` to seconds; None if invalid.
 
-    `whole_seconds` is nginx's `is_sec`: then `ms` is refused, else years and months are.
+    `whole_seconds` is nginx's `is_sec`: `ms` is invalid then, otherwise years and months are.
     """
     total = 0
     turn = -1 if whole_seconds else _TURN["M"]
     for digits, unit, wrong in _TIME_PART.findall(text):
-        # A number without a unit is seconds: at the end always, before a blank in its turn.
+        # Without a unit it is seconds: always allowed at the end, before a blank only in order.
         needed = _TURN.get(unit.strip() or "s", 0)
         if wrong or (unit and needed <= turn) or (unit == "ms" and whole_seconds):
             return None
@@ -117,7 +117,7 @@ def parse_time(text: str, *, whole_seconds: bool = False) -> float | None:
 
 
 def time(args: Args) -> float:
-    """Seconds, to the millisecond (nginx's `msec` slots)."""
+    """Seconds with milliseconds (nginx's `msec` slot)."""
     value = parse_time(args.first)
     if value is None:
         args.fail_directive("invalid value")
@@ -125,7 +125,7 @@ def time(args: Args) -> float:
 
 
 def whole_time(args: Args) -> float:
-    """Whole seconds (nginx's `sec` slots)."""
+    """Whole seconds (nginx's `sec` slot)."""
     value = parse_time(args.first, whole_seconds=True)
     if value is None:
         args.fail_directive("invalid value")
@@ -133,7 +133,7 @@ def whole_time(args: Args) -> float:
 
 
 def buffers(args: Args) -> tuple[int, int]:
-    """A number of buffers and the bytes of each."""
+    """Number of buffers and size of each in bytes."""
     count = parse_number(args.words[0])
     each = parse_size(args.words[1])
     if not count or not each:
@@ -164,8 +164,8 @@ def compiled(args: Args, text: str) -> Template:
         args.fail(str(error))
 
 
-def one_of(values: Mapping[str, Any]) -> Kind:
-    """One word of a list, in any case."""
+def one_of(values: Mapping[str, Any]) -> Slot:
+    """One of the given words, case-insensitive."""
 
     def kind(args: Args) -> Any:
         value = args.first.lower()
@@ -176,8 +176,8 @@ def one_of(values: Mapping[str, Any]) -> Kind:
     return kind
 
 
-def some_of(*values: str) -> Kind:
-    """Any words of a list, in any case, as a frozen set of the list's spelling."""
+def some_of(*values: str) -> Slot:
+    """Any of the given words, case-insensitive, as a frozenset."""
     spelling = {value.lower(): value for value in values}
 
     def kind(args: Args) -> frozenset[str]:
@@ -191,15 +191,15 @@ def some_of(*values: str) -> Kind:
     return kind
 
 
-def or_off(kind: Kind) -> Kind:
-    """`off`, which is None, or what `kind` takes."""
+def or_off(kind: Slot) -> Slot:
+    """None for `off`, else the value of `slot`."""
     return lambda args: None if args.first == "off" else kind(args)
 
 
-def present(args: Args) -> bool:
-    """That it stands there."""
+def flag_present(args: Args) -> bool:
+    """For directives without arguments: True."""
     return True
 
 
-def nothing(args: Args) -> None:
-    """For directives whose arguments mean nothing here."""
+def ignore(args: Args) -> None:
+    """Ignore the arguments."""

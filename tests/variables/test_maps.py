@@ -1,4 +1,4 @@
-"""Tables and what they make of addresses, names and hashes: laws."""
+"""Properties of `map`, `geo`, `split_clients` and of the address parsing behind them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sniproxy.config.cidr import Network, parse_ip, parse_network
 from sniproxy.config.wildcards import WildcardNames, wildcard_kind
+from sniproxy.variables.maps import forwarded_address, parse_address_port
 from sniproxy.variables.murmur import murmur_hash2
-from sniproxy.variables.tables import forwarded_address, parse_address_port
 
 LABELS = st.sampled_from(["a", "b", "test"])
 NAMES = st.lists(LABELS, min_size=1, max_size=4).map(".".join)
@@ -21,17 +21,17 @@ NAMES = st.lists(LABELS, min_size=1, max_size=4).map(".".join)
     ("data", "value"),
     [(b"", 0), (b"a", 0x92685F5E), (b"abcd", 0x26873021), (b"hello, world", 0x4B4C9D80)],
 )
-def test_murmur_hashes(data: bytes, value: int) -> None:
+def test_murmur_hash_known_values(data: bytes, value: int) -> None:
     assert murmur_hash2(data) == value
 
 
 @given(st.ip_addresses(), st.data())
-def test_networks_have_their_addresses(
+def test_network_contains_its_addresses(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address, data: st.DataObject
 ) -> None:
     bits = data.draw(st.integers(0, address.max_prefixlen))
     parsed = parse_network(f"{address}/{bits}")
-    if str(address) == "255.255.255.255":  # nginx takes it for no address
+    if str(address) == "255.255.255.255":  # for nginx this is not an address
         assert parsed is None
         return
     assert parsed is not None
@@ -48,7 +48,7 @@ def test_networks_have_their_addresses(
 @pytest.mark.parametrize(
     "text", ["", "1.2.3", "1.2.3.4/", "1.2.3.4/33", "::1/129", "a", "unix:", "1.2.3.4/x", "::1%1"]
 )
-def test_no_networks(text: str) -> None:
+def test_invalid_networks_are_rejected(text: str) -> None:
     assert parse_network(text) is None
 
 
@@ -58,7 +58,7 @@ def test_no_networks(text: str) -> None:
     ),
     NAMES,
 )
-def test_the_longest_wildcard_counts(names: dict[str, int], name: str) -> None:
+def test_longest_wildcard_matches(names: dict[str, int], name: str) -> None:
     table: WildcardNames[int] = WildcardNames()
     for key, value in names.items():
         assert wildcard_kind(key) is not None
@@ -90,12 +90,12 @@ def test_the_longest_wildcard_counts(names: dict[str, int], name: str) -> None:
         ("", None),
     ],
 )
-def test_addresses_with_ports(text: str, address: str | None) -> None:
+def test_addresses_with_ports_are_parsed(text: str, address: str | None) -> None:
     assert parse_address_port(text) == (None if address is None else parse_ip(address))
 
 
 @given(st.lists(st.ip_addresses(v=4).map(str), max_size=4))
-def test_who_is_no_proxy_is_believed_nothing(fields: list[str]) -> None:
+def test_x_forwarded_for_ignored_from_untrusted_client(fields: list[str]) -> None:
     client = parse_ip("192.0.2.1")
     assert client is not None
     assert forwarded_address(client, fields, (), recursive=True) == client

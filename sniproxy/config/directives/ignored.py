@@ -1,15 +1,35 @@
-"""nginx's directives that are accepted, checked, and mean nothing here.
+"""nginx directives that are parsed and checked but have no effect.
 
-They tune nginx's own machinery (buffers in shared memory, sendfile, hash tables), or offer what
-a client can do without (gzip, HTTP/2). What decides who gets an answer, or which, never stands
-here: that is refused in `unsupported` until it works.
+They tune nginx's implementation (shared memory, sendfile, hash tables) or enable optional
+features (gzip, HTTP/2). A directive that influences which response a client gets must not be
+listed here; it belongs into `unsupported` until it works.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .kinds import (
+from .directive import (
+    EVENTS,
+    HTTP,
+    LOCATION,
+    LOCATION_IF,
+    MAIN,
+    SERVER,
+    SERVER_IF,
+    Args,
+    Arity,
+    Context,
+    Directive,
+    Merge,
+    Repeat,
+    Slot,
+    Status,
+    at_least,
+    between,
+    exactly,
+)  # fmt: skip
+from .slots import (
     buffers,
     flag,
     number,
@@ -24,26 +44,6 @@ from .kinds import (
     whole_time,
     within,
     words,
-)  # fmt: skip
-from .row import (
-    EVENTS,
-    HTTP,
-    LOCATION,
-    LOCATION_IF,
-    MAIN,
-    SERVER,
-    SERVER_IF,
-    Args,
-    Arity,
-    Context,
-    Kind,
-    Merge,
-    Repeat,
-    Row,
-    Status,
-    at_least,
-    between,
-    exactly,
 )  # fmt: skip
 
 HS = HTTP | SERVER
@@ -73,8 +73,8 @@ def worker_priority(args: Args) -> str:
 _OBSOLETE_HTTP2 = "http2_recv_timeout http2_idle_timeout http2_max_requests http2_max_field_size \
 http2_max_header_size http2_max_concurrent_pushes"
 
-# Module, contexts, kind, arity, whether it may be repeated, names.
-_Said = tuple[str, Context, Kind, Arity, Repeat, str]
+# Module, contexts, slot, arity, whether it may be repeated, names.
+_Entry = tuple[str, Context, Slot, Arity, Repeat, str]
 _ONCE, _AGAIN = Repeat.REFUSED, Repeat.REPLACED
 
 _CORE = "ngx_core_module"
@@ -84,7 +84,7 @@ _GZIP = "ngx_http_gzip_filter_module"
 _PROXY = "ngx_http_proxy_module"
 _V2 = "ngx_http_v2_module"
 
-_TABLE: tuple[_Said, ...] = (
+_TABLE: tuple[_Entry, ...] = (
     (_CORE, MAIN, time, ONE, _ONCE, "timer_resolution"),
     (_CORE, MAIN, string, ONE, _ONCE, "lock_file working_directory"),
     (_CORE, MAIN, worker_priority, ONE, _ONCE, "worker_priority"),
@@ -150,12 +150,21 @@ _TABLE: tuple[_Said, ...] = (
 )  # fmt: skip
 
 
-def _rows() -> Iterator[Row]:
-    doc = "a matter of nginx's own machinery"
+def _directives() -> Iterator[Directive]:
+    doc = "concerns nginx's implementation only"
     for module, contexts, kind, arity, repeat, names in _TABLE:
         for name in names.split():
-            yield Row(name, contexts, arity, kind, doc, module,
-                      repeat=repeat, merge=Merge.OWN, status=Status.NO_EFFECT)  # fmt: skip
+            yield Directive(
+                name,
+                contexts,
+                arity,
+                kind,
+                doc,
+                module,
+                repeat=repeat,
+                merge=Merge.NOT_INHERITED,
+                status=Status.NO_EFFECT,
+            )
 
 
-ROWS = tuple(_rows())
+DIRECTIVES = tuple(_directives())

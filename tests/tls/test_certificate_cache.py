@@ -1,4 +1,4 @@
-"""Contexts by certificate: what is kept, for how long, and what makes one anew."""
+"""The certificate cache: eviction, validity, reloading."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from OpenSSL import SSL
 
 from sniproxy.config.directives.tls import CacheRules
 from sniproxy.message import ConfigError
-from sniproxy.tls.certificate_contexts import (
-    MOST_UNCACHED,
+from sniproxy.tls.certificate_cache import (
+    MAX_UNCACHED,
     NO_CACHE,
-    CertificateContexts,
+    CertificateCache,
 )
 from sniproxy.tls.certificates import CertificateSource
 from sniproxy.tls.contexts import upstream_context
@@ -22,12 +22,12 @@ from .conftest import Files
 
 
 class Counting:
-    """`CertificateContexts` that make real contexts, with a clock to be set and a count."""
+    """A `CertificateCache` of real contexts with a settable clock and a counter."""
 
     def __init__(self, rules: CacheRules) -> None:
         self.now = 0.0
         self.made = 0
-        self.contexts = CertificateContexts(self.make, rules, lambda: self.now)
+        self.contexts = CertificateCache(self.make, rules, lambda: self.now)
 
     def make(self, source: CertificateSource) -> SSL.Context:
         self.made += 1
@@ -51,14 +51,14 @@ def inline(source: CertificateSource) -> CertificateSource:
     )
 
 
-def test_one_context_serves_a_certificate_that_stays(files: Files) -> None:
+def test_unchanged_certificate_uses_one_context(files: Files) -> None:
     contexts = Counting(NO_CACHE)
     for source in (files.leaf, inline(files.leaf)):
         assert contexts(source) is contexts(source, 1e6)
     assert contexts.made == 2
 
 
-def test_without_a_cache_a_changed_file_counts_at_once(files: Files, tmp_path: Path) -> None:
+def test_changed_file_is_reloaded_at_once_without_cache(files: Files, tmp_path: Path) -> None:
     contexts = Counting(NO_CACHE)
     source = copied(files.leaf, tmp_path)
     first = contexts(source)
@@ -70,7 +70,7 @@ def test_without_a_cache_a_changed_file_counts_at_once(files: Files, tmp_path: P
     assert len(contexts.contexts) == 0
 
 
-def test_with_a_cache_it_counts_when_the_time_is_over(files: Files, tmp_path: Path) -> None:
+def test_changed_file_is_reloaded_after_the_valid_time(files: Files, tmp_path: Path) -> None:
     contexts = Counting(CacheRules(4, valid=60))
     source = copied(files.leaf, tmp_path)
     first = contexts(source)
@@ -81,7 +81,7 @@ def test_with_a_cache_it_counts_when_the_time_is_over(files: Files, tmp_path: Pa
     assert contexts(source, 200) is second
 
 
-def test_the_least_recently_used_makes_room(files: Files, tmp_path: Path) -> None:
+def test_least_recently_used_context_is_evicted(files: Files, tmp_path: Path) -> None:
     contexts = Counting(CacheRules(2, inactive=100))
     one, two, three = (copied(files.leaf, tmp_path, name) for name in ("1", "2", "3"))
     first = contexts(one)
@@ -94,7 +94,7 @@ def test_the_least_recently_used_makes_room(files: Files, tmp_path: Path) -> Non
     assert (contexts.made, len(contexts.contexts)) == (4, 2)
 
 
-def test_what_nobody_asks_for_goes(files: Files, tmp_path: Path) -> None:
+def test_inactive_context_is_evicted(files: Files, tmp_path: Path) -> None:
     contexts = Counting(CacheRules(9, inactive=10))
     one, two = (copied(files.leaf, tmp_path, name) for name in ("1", "2"))
     contexts(one)
@@ -102,7 +102,7 @@ def test_what_nobody_asks_for_goes(files: Files, tmp_path: Path) -> None:
     assert len(contexts.contexts) == 1
 
 
-def test_a_certificate_that_does_not_load_is_not_kept() -> None:
+def test_load_errors_are_not_cached() -> None:
     contexts = Counting(NO_CACHE)
     for _ in range(2):
         with pytest.raises(ConfigError, match="cannot load certificate"):
@@ -110,8 +110,8 @@ def test_a_certificate_that_does_not_load_is_not_kept() -> None:
     assert (contexts.made, len(contexts.contexts)) == (2, 0)
 
 
-def test_there_is_a_bound_without_a_cache_too() -> None:
-    contexts = CertificateContexts(lambda source: upstream_context())
-    for number in range(MOST_UNCACHED + 5):
+def test_number_of_contexts_is_limited_without_cache() -> None:
+    contexts = CertificateCache(lambda source: upstream_context())
+    for number in range(MAX_UNCACHED + 5):
         contexts.context(CertificateSource(f"data:{number}", "data:"))
-    assert len(contexts) == MOST_UNCACHED
+    assert len(contexts) == MAX_UNCACHED

@@ -1,4 +1,4 @@
-"""The page of a failure: its three forms, and names that somebody else has chosen."""
+"""The page of `error_detail` in its three media types, and escaping of hostile names."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.handlers import explained
-from sniproxy.handlers.explained import Detail
+from sniproxy.handlers import error_detail
+from sniproxy.handlers.error_detail import FailureDetail
 from sniproxy.http.pages import error_page
 from sniproxy.knowledge import Group, as_value, explain, told
 
@@ -33,15 +33,17 @@ def line(message: str, upstream: str = "https://192.0.2.9:443", server: str = "a
 
 
 def html(*lines: str) -> str:
-    return explained.html(PAGE, Detail.of(lines)).decode("ascii")
+    return error_detail.html_page(PAGE, FailureDetail.from_log_lines(lines)).decode("ascii")
 
 
 def text(*lines: str) -> str:
-    return explained.text("502 Bad Gateway", "nginx", Detail.of(lines)).decode()
+    return error_detail.text_page(
+        "502 Bad Gateway", "nginx", FailureDetail.from_log_lines(lines)
+    ).decode()
 
 
 def block(page: str) -> ElementTree.Element:
-    """What stands behind nginx's own lines."""
+    """What follows nginx's own page."""
     start, end = page.index('<div class="detail">'), page.index("</body>")
     return ElementTree.fromstring(page[start:end])
 
@@ -51,23 +53,25 @@ def texts(page: str, tag: str, kind: str = "") -> list[str]:
     return ["".join(e.itertext()) for e in found if not kind or e.get("class") == kind]
 
 
-def test_text_is_that_of_explain() -> None:
+def test_text_page_is_the_output_of_explain() -> None:
     explanation = explain(line(NO_SNI))
     assert explanation is not None
     assert text(line(NO_SNI)) == f"502 Bad Gateway\nnginx\n\n{told(Group.of(explanation))}"
 
 
-def test_json_is_that_of_explain() -> None:
+def test_json_page_is_the_output_of_explain() -> None:
     explanation = explain(line(NO_SNI))
     assert explanation is not None
-    assert json.loads(explained.json(504, Detail.of([line(NO_SNI)]))) == {
+    assert json.loads(
+        error_detail.json_page(504, FailureDetail.from_log_lines([line(NO_SNI)]))
+    ) == {
         "status": 504,
         "lines": [line(NO_SNI)],
         "groups": [as_value(Group.of(explanation))],
     }
 
 
-def test_html_has_nginxs_page_and_all_that_is_to_be_known() -> None:
+def test_html_page_has_the_page_of_nginx_and_the_explanation() -> None:
     page = html(line(NO_SNI))
     own = re.sub(r'<style>.*</style>\n|<div class="detail">.*</div>\n', "", page, flags=re.S)
     assert own.encode() == PAGE
@@ -81,9 +85,9 @@ def test_html_has_nginxs_page_and_all_that_is_to_be_known() -> None:
     assert "works in curl: a.test" in "".join(texts(page, "p"))
 
 
-def test_the_rest_of_the_page_is_left_as_it_is() -> None:
+def test_html_page_keeps_the_page_of_nginx_unchanged() -> None:
     padded = error_page(502, user_agent="MSIE 7.0")
-    page = explained.html(padded, Detail.of([line(NO_SNI)]))
+    page = error_detail.html_page(padded, FailureDetail.from_log_lines([line(NO_SNI)]))
     assert page.endswith(padded[padded.index(b"</body>") :])
 
 
@@ -98,17 +102,17 @@ def test_the_rest_of_the_page_is_left_as_it_is() -> None:
         ([NO_LIVE], ["no-live-upstreams"]),
     ],
 )
-def test_several_tries(lines: list[str], signs: list[str]) -> None:
+def test_failures_of_several_peers(lines: list[str], signs: list[str]) -> None:
     whole = [line(one, f"https://192.0.2.{i}:443") for i, one in enumerate(lines)]
-    detail = Detail.of(whole)
+    detail = FailureDetail.from_log_lines(whole)
     assert [group.sign.name for group in detail.groups] == signs
     assert detail.lines == tuple(whole)
     said = text(*whole)
     if len(lines) > 1 or not signs:
         assert "\n".join(whole) in said
-    assert (explained.NOTHING_KNOWN in said) == (not signs)
+    assert (error_detail.NO_EXPLANATION in said) == (not signs)
     assert "\n".join(texts(html(*whole), "pre", "log")) == "\n".join(whole)
-    assert json.loads(explained.json(502, detail))["lines"] == whole
+    assert json.loads(error_detail.json_page(502, detail))["lines"] == whole
 
 
 HOSTILE = [
@@ -138,13 +142,13 @@ MISMATCH = 'upstream SSL certificate does not match "{}" while SSL handshaking t
     ],
     ids=["name", "server", "upstream", "unknown", "uri"],
 )
-def test_hostile_names(name: str, made: object) -> None:
+def test_names_with_markup_are_escaped(name: str, made: object) -> None:
     assert callable(made)
     is_harmless(made(name))
 
 
 @given(st.text(st.characters(max_codepoint=255)))
-def test_any_name(name: str) -> None:
+def test_any_name_is_escaped(name: str) -> None:
     is_harmless(line(MISMATCH.format(name)))
 
 
@@ -156,7 +160,7 @@ def is_harmless(hostile: str) -> None:
     assert {name for e in block(page).iter() for name in e.attrib} <= {"class", "open"}
     assert page.count("</body>") == page.count("</head>") == 1
     plain = text(hostile)
-    value = explained.json(502, Detail.of([hostile])).decode("ascii")
+    value = error_detail.json_page(502, FailureDetail.from_log_lines([hostile])).decode("ascii")
     for form in (page.replace("\r\n", "\n"), plain, value):
         assert all(one.isprintable() or one == "\n" for one in form)
     assert all(one.isprintable() for one in json.loads(value)["lines"][0])

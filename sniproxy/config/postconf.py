@@ -1,21 +1,22 @@
-"""What nginx looks at once `http {}` is read, in nginx's order: module by module, server by server.
+"""Checks of the complete `http {}` block, in nginx's order (its postconfiguration handlers).
 
-Errors that need the world (a certificate that does not load, a host that is not found) stand
-between these in nginx's order; `site` finds them later.
+nginx goes module by module and server by server. Errors that need files or DNS (a certificate
+that cannot be loaded, a host that is not found) come between these in nginx; `sniproxy.site`
+finds them later.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from ..message import ConfigError
 from ..script import ScriptError
-from .checks import ListenedAddress, ParseChecks
 from .directives.core import CoreServer
 from .directives.proxy import Proxy
 from .directives.ssl import Ssl
-from .model import Http, Location, Server
+from .model import Http, Location, Server, iter_locations
+from .parse_checks import ListenedAddress, ParseChecks
 from .reader import Block
 from .shared_sessions import shared_sessions
 from .tree import Place
@@ -23,12 +24,12 @@ from .wildcards import wildcard_kind
 
 IsVariable = Callable[[str], bool]
 
-# nginx's connection_pool_size on 64 bits.
+# nginx's default connection_pool_size on 64-bit systems.
 _CONNECTION_POOL_SIZE = 512
 
 
 def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVariable) -> None:
-    """Raise `ConfigError` for the first thing that is wrong with `http`."""
+    """Raise `ConfigError` for the first error in `http`."""
     for server in http.servers:
         _check_buffers(server.core, block.end)
     for group in http.groups.values():
@@ -37,7 +38,7 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     for server in http.servers:
         _check_keys(server.ssl, block.end, checks)
     for server in http.servers:
-        for location in walk(server.outside):
+        for location in iter_locations(server.outside):
             _check_proxy_buffers(location.proxy, block.end)
             _check_proxy_ssl(location.proxy)
     for server in http.servers:
@@ -47,18 +48,9 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     for address in checks.addresses.values():
         if len(address.servers) > 1 or _has_captures(address.default_server):
             _check_names(address, checks)
-    locations = (location for server in http.servers for location in walk(server.outside))
+    locations = (location for server in http.servers for location in iter_locations(server.outside))
     for advice in shared_sessions(locations, http.groups):
         checks.warn(advice.text, advice.place)
-
-
-def walk(location: Location) -> Iterator[Location]:
-    """`location`, and what is nested in it, in file order."""
-    waiting = [location]
-    while waiting:
-        current = waiting.pop()
-        yield current
-        waiting.extend(reversed((*current.conditional, *current.locations)))
 
 
 def _check_buffers(core: CoreServer, end: Place) -> None:
@@ -86,7 +78,7 @@ def _check_proxy_buffers(proxy: Proxy, end: Place) -> None:
     count, each = proxy.proxy_buffers
     largest = max(proxy.proxy_buffer_size, each)
     busy = proxy.proxy_busy_buffers_size
-    at_once = proxy.proxy_temp_file_write_size
+    write_size = proxy.proxy_temp_file_write_size
     temporary = proxy.proxy_max_temp_file_size
     at_least_one = (
         'must be equal to or greater than the maximum of the value of "proxy_buffer_size" and '
@@ -103,7 +95,7 @@ def _check_proxy_buffers(proxy: Proxy, end: Place) -> None:
             '"proxy_busy_buffers_size" must be less than the size of all "proxy_buffers" minus '
             "one buffer"
         )
-    if at_once is not None and at_once < largest:
+    if write_size is not None and write_size < largest:
         raise end.error(f'"proxy_temp_file_write_size" {at_least_one}')
     if temporary and temporary < largest:
         raise end.error(
@@ -126,7 +118,7 @@ def _check_proxy_ssl(proxy: Proxy) -> None:
 
 
 def _check_duplicate_locations(outside: Location) -> None:
-    # Only where nginx grows a tree of names: not inside regular expressions and named ones.
+    # nginx checks only levels for which it builds a location tree: not inside regex or named ones.
     levels = [outside]
     for level in levels:
         levels.extend(one for one in level.locations if one.name.modifier in ("", "=", "^~"))
@@ -143,7 +135,7 @@ def _check_duplicate_locations(outside: Location) -> None:
 
 
 def _tree_order(location: Location) -> str:
-    # A slash sorts before every other byte.
+    # In nginx's tree a slash sorts before every other byte.
     return location.name.name.replace("/", "\0")
 
 
@@ -176,21 +168,21 @@ def _check_variables(checks: ParseChecks, is_variable: IsVariable) -> None:
 
 def _has_captures(server: Block) -> bool:
     names = server.values.get("server_name", ())
-    return any(name.pattern and name.pattern.groups for said in names for name in said)
+    return any(name.pattern and name.pattern.groups for one in names for name in one)
 
 
 def _check_names(address: ListenedAddress, checks: ParseChecks) -> None:
-    """Names that two servers of an address share, or that are none."""
+    """Warn of names shared by two servers of an address; raise for invalid wildcards."""
     seen: set[tuple[str, str]] = set()
     for server in address.servers:
-        said = server.values.get("server_name", ())
-        names = [name.name for names in said for name in names if name.pattern is None]
-        for name in names if said else [""]:
+        directives = server.values.get("server_name", ())
+        names = [name.name for names in directives for name in names if name.pattern is None]
+        for name in names if directives else [""]:
             key = wildcard_kind(name)
             if key is None:
                 raise ConfigError(f'invalid server name or wildcard "{name}" on {address.text}')
             kind, stem = key
-            # ".c" is "c" and "*.c" at once; of the two it takes what is free, in this order.
+            # ".c" means both "c" and "*.c"; nginx registers whichever is free, in this order.
             for taken in (("exact", stem), ("head", stem)) if kind == "dotted" else (key,):
                 if taken in seen:
                     checks.warn(f'conflicting server name "{name}" on {address.text}, ignored')

@@ -1,4 +1,4 @@
-"""A line of an error log, taken apart again: what tests and explanations ask about."""
+"""Parse error log lines, for tests and for explaining failures."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _CONTEXT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ErrorRecord:
-    """One line of an error log; what the line does not have is None."""
+    """A parsed error log line; parts that it lacks are None."""
 
     line: str
-    """The whole line, without its line feed."""
+    """The line without its line feed."""
     time: str
     """`2024/07/15 17:14:08`, local time."""
     level: Level
     pid: int
     connection: int | None
     message: str
-    """Up to ` while …` and `, client: …`."""
+    """The message without ` while …`, `, client: …` and what follows."""
     action: str | None = None
     client: str | None = None
     server: str | None = None
@@ -50,8 +50,8 @@ class ErrorRecord:
 _LEVELS = {level.word: level for level in Level}
 
 
-def error_record(line: str) -> ErrorRecord | None:
-    """The record of a line; None if it is not one of nginx's."""
+def parse_error_line(line: str) -> ErrorRecord | None:
+    """Parse a line; None if it is not an nginx error log line."""
     line = line.rstrip("\n")
     match = _LINE.fullmatch(line)
     if match is None or match["level"] not in _LEVELS:

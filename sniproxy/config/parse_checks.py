@@ -1,7 +1,7 @@
-"""What nginx looks at across statements while it reads: each rule where its directive stands.
+"""Checks across statements that nginx makes while it parses.
 
-Every check here fails at the place of the statement that breaks the rule; what can only be
-judged when a whole `http {}` is known is `final`'s.
+Each check fails at the statement that violates it. What can be judged only when the whole
+`http {}` is known is checked in `postconf`.
 """
 
 from __future__ import annotations
@@ -16,36 +16,38 @@ from ..script import Template, compile_template
 from .addresses import Address
 from .directives.access import AuthRequestSet, Rule
 from .directives.core import Listen, LocationName, ServerName
+from .directives.directive import LIMIT_EXCEPT, LOCATION, LOCATION_IF, TABLE, Args, Directive
 from .directives.files import Root
-from .directives.log import COMBINED, AccessLog, LogFormat
+from .directives.log import COMBINED, AccessLogDirective, LogFormat
+from .directives.maps import MapVariable
 from .directives.proxy import ProxyPass
-from .directives.replacements import DEFAULT, CookieFlags, Replacement
+from .directives.proxy_rewrites import DEFAULT, CookieFlags, Replacement
 from .directives.rewrite import Condition, Set, Substitution
-from .directives.row import LIMIT_EXCEPT, LOCATION, LOCATION_IF, TABLE, Args, Row
-from .directives.tables import Defined
 from .directives.upstream import Balancing, PeerSettings
-from .fixed import check_definition
 from .reader import Block
 from .tree import Place, Statement
 
+DefinitionError = Callable[[str], str | None]
+"""Why the configuration may not define a variable (lower-case name), or None if it may."""
+
 DEFAULT_PORT = 80 if not hasattr(os, "getuid") or os.getuid() == 0 else 8000
-"""Where a server without `listen` answers: only root may bind port 80."""
+"""Port of a server without `listen`: binding port 80 requires root."""
 
 
 @dataclass(slots=True, eq=False)
 class ListenedAddress:
-    """One address and port with the servers on it."""
+    """An address and port with the servers that listen on it."""
 
     text: str
-    """As messages show it: `127.0.0.1:80`."""
+    """As in messages: `127.0.0.1:80`."""
     wildcard: bool
     servers: list[Block] = field(default_factory=list)
     marked_default: Block | None = None
-    """The one with `default_server`."""
+    """The server with `default_server`."""
     options: bool = False
     """Whether socket options were given."""
     ssl: bool = False
-    # nginx's bookkeeping behind "protocol options redefined".
+    # nginx's state for the warning "protocol options redefined".
     protocol: bool | None = None
     protocol_changed: bool = False
 
@@ -56,7 +58,7 @@ class ListenedAddress:
 
 @dataclass(slots=True)
 class _Upstream:
-    """A group, or the server that a `proxy_pass` names without one."""
+    """An upstream group, or the implicit one of a `proxy_pass`."""
 
     name: str
     place: Place
@@ -66,42 +68,45 @@ class _Upstream:
 
 
 class ParseChecks:
-    """Follows one reading; implements `reader.Checks`."""
+    """The checks of one configuration; implements `reader.Checks`."""
 
-    def __init__(self, http_read: Callable[[Block, ParseChecks], None]) -> None:
+    def __init__(
+        self, http_read: Callable[[Block, ParseChecks], None], definition_error: DefinitionError
+    ) -> None:
         """`http_read` is called at the end of `http {}`."""
         self._http_read = http_read
+        self._definition_error = definition_error
         self.warnings: list[str] = []
         self.addresses: dict[tuple[str, int], ListenedAddress] = {}
         self.log_formats = {
             "combined": LogFormat("combined", "default", compile_template(COMBINED))
         }
         self.variables: dict[str, None] = {}
-        """The variables that were used, lower-cased, in the order of their appearance."""
+        """Lower-case names of the variables used, in order of appearance."""
         self.captures: set[str] = set()
-        """Names that the configuration defines itself: by `set`, and in regular expressions."""
-        self.defined: dict[str, Defined] = {}
-        """What the tables define, by lower-cased name: `map`, `geo`, `split_clients`."""
+        """Names that the configuration defines: by `set`, `map` and named captures."""
+        self.map_variables: dict[str, MapVariable] = {}
+        """Variables defined by `map`, `geo` and `split_clients`, by lower-case name."""
         self._upstreams: dict[str, _Upstream] = {}
 
-    def said(self, row: Row, value: Any, args: Args, inside: Block) -> None:
+    def on_directive(self, row: Directive, value: Any, args: Args, inside: Block) -> None:
         self._note_variables(value)
-        check = _SAID.get(row.name)
+        check = _DIRECTIVE_CHECKS.get(row.name)
         if check is not None:
             check(self, value, args, inside)
 
-    def opened(self, block: Block, inside: Block) -> None:
+    def on_block_open(self, block: Block, inside: Block) -> None:
         self._note_variables(block.value)
         if block.context is TABLE:
             self._note_variables((block.value.source,))
-            self._define(block.value.name, block.place)
+            self._declare_variable(block.value.name, block.place)
         elif block.row.name == "location":
             _check_nesting(block, inside)
         elif block.row.name == "upstream":
             name = block.value[0]
             self._add_upstream(_Upstream(name, block.place, True, 0, False), block.place)
 
-    def closed(self, block: Block, inside: Block) -> None:
+    def on_block_close(self, block: Block, inside: Block) -> None:
         name = block.row.name
         if name == "server" and "listen" not in block.values:
             listen = Listen(Address(f"*:{DEFAULT_PORT}", "*", DEFAULT_PORT), place=block.place)
@@ -110,12 +115,12 @@ class ParseChecks:
         elif name == "upstream" and not block.values.get("server"):
             raise block.end.error("no servers are inside upstream")
         elif block.context is TABLE:
-            self.defined[block.value.name] = block.value.finish(block.end)
+            self.map_variables[block.value.name] = block.value.finish(block.end)
         elif name == "http":
             self._http_read(block, self)
 
-    def entry(self, statement: Statement, block: Block, inside: Block) -> None:
-        """A line of a table; in `types {}` a media type, and the endings of names that have it."""
+    def on_entry(self, statement: Statement, block: Block, inside: Block) -> None:
+        """Process a line of `types {}` (media type and extensions), `map {}` and similar blocks."""
         if block.context is TABLE:
             args = Args(statement.name, statement.args, statement.place)
             self._note_variables(block.value.entry(args, self.warn))
@@ -132,8 +137,10 @@ class ParseChecks:
                 )
             table[ending] = statement.name
 
-    def _define(self, name: str, place: Place) -> None:
-        check_definition(name, place)
+    def _declare_variable(self, name: str, place: Place) -> None:
+        error = self._definition_error(name)
+        if error is not None:
+            raise place.error(error)
         self.captures.add(name)
 
     def warn(self, message: str, place: Place | None = None) -> None:
@@ -234,7 +241,7 @@ class ParseChecks:
             )
 
     def _add_upstream(self, new: _Upstream, place: Place) -> None:
-        """One `upstream {}` a name, none where its name was used with a port."""
+        """Allow one `upstream {}` per name, and none whose name is used with a port elsewhere."""
         first = self._upstreams.setdefault(new.name.lower(), new)
         if first is new:
             return
@@ -258,9 +265,9 @@ class ParseChecks:
     def _replacement(
         self, value: Replacement | CookieFlags | None, args: Args, inside: Block
     ) -> None:
-        """`off` stands alone, and `default` behind the `proxy_pass` that it goes by."""
-        said = inside.values.get(args.name, ())
-        if said and (value is None or None in said):
+        """`off` must be the only one, and `default` requires an earlier `proxy_pass`."""
+        earlier = inside.values.get(args.name, ())
+        if earlier and (value is None or None in earlier):
             args.fail_directive("is duplicate")
         if value is not DEFAULT:
             return
@@ -278,8 +285,8 @@ class ParseChecks:
         if not rule.exact:
             self.warn(f"low address bits of {args.first} are meaningless", args.place)
 
-    def _defined(self, said: AuthRequestSet | Set, args: Args, inside: Block) -> None:
-        self._define(said.name, args.place)
+    def _variable_defined(self, earlier: AuthRequestSet | Set, args: Args, inside: Block) -> None:
+        self._declare_variable(earlier.name, args.place)
 
     # logs
 
@@ -288,7 +295,7 @@ class ParseChecks:
             args.fail(f'duplicate "log_format" name "{log_format.name}"')
         self.log_formats[log_format.name] = log_format
 
-    def _access_log(self, log: AccessLog | None, args: Args, inside: Block) -> None:
+    def _access_log(self, log: AccessLogDirective | None, args: Args, inside: Block) -> None:
         if log is None or log.format in self.log_formats:
             return
         for name, log_format in self.log_formats.items():
@@ -298,7 +305,7 @@ class ParseChecks:
         args.fail(f'unknown log format "{log.format}"')
 
 
-_SAID: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = {
+_DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = {
     "root": ParseChecks._root,
     "alias": ParseChecks._root,
     "index": ParseChecks._index,
@@ -316,15 +323,15 @@ _SAID: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = {
     "proxy_cookie_flags": ParseChecks._replacement,
     "allow": ParseChecks._rule,
     "deny": ParseChecks._rule,
-    "auth_request_set": ParseChecks._defined,
-    "set": ParseChecks._defined,
+    "auth_request_set": ParseChecks._variable_defined,
+    "set": ParseChecks._variable_defined,
     "log_format": ParseChecks._log_format,
     "access_log": ParseChecks._access_log,
 }
 
 
 def address_text(address: Address, port: int) -> str:
-    """An address of `listen` as nginx shows it; a host name stays one."""
+    """The address of a `listen` as nginx prints it; host names are not resolved."""
     if address.is_unix:
         return address.host
     host = "0.0.0.0" if address.host in ("*", "") else address.host.lower()
@@ -332,7 +339,7 @@ def address_text(address: Address, port: int) -> str:
 
 
 def templates_in(value: Any) -> Iterator[Template]:
-    """Every string with variables in a directive's value."""
+    """All templates in the value of a directive."""
     if isinstance(value, Template):
         yield value
     elif isinstance(value, tuple):
@@ -344,7 +351,7 @@ def templates_in(value: Any) -> Iterator[Template]:
 
 
 def _protocol_redefined(known: ListenedAddress, ssl: bool, options: bool) -> bool:
-    """Whether nginx warns of a `listen` with or without `ssl` for an address that it knows."""
+    """Whether nginx warns that a `listen` changes the protocol of a known address."""
     before = known.ssl
     if ssl and not before:
         warn = (known.options and not options) or known.protocol_changed
@@ -361,7 +368,7 @@ def _protocol_redefined(known: ListenedAddress, ssl: bool, options: bool) -> boo
 
 
 def _check_nesting(block: Block, inside: Block) -> None:
-    """The rules for a location inside another."""
+    """Check a location nested in another location."""
     if inside.context is not LOCATION:
         return
     inner, outer = block.value, inside.value

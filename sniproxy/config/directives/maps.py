@@ -1,4 +1,4 @@
-"""nginx's map, geo and split_clients modules: variables that a table of lines defines."""
+"""`map`, `geo` and `split_clients`: variables whose values are looked up in a table."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..cidr import IP, Network, parse_ip, parse_network
 from ..regex import RegexError, compile_regex
 from ..tree import Place
 from ..wildcards import WildcardNames, wildcard_kind
-from .kinds import compiled, number
-from .row import HTTP, TABLE, Args, Merge, Repeat, Row, Status, between, exactly
+from .directive import HTTP, TABLE, Args, Directive, Merge, Repeat, Status, between, exactly
+from .slots import compiled, number
 
 MAP = "ngx_http_map_module"
 GEO = "ngx_http_geo_module"
@@ -30,13 +30,13 @@ class Map:
     source: Template
     default: Template
     names: WildcardNames[Template]
-    """By value, lower-case."""
+    """Values by lower-case key."""
     patterns: tuple[tuple[re.Pattern[str], Template], ...]
-    """Tried in file order where no name fits; an empty value is not."""
+    """Tried in file order if no name matches; not for an empty key."""
     hostnames: bool
-    """Whether a dot at the end of the value is left out."""
+    """Whether keys are host names: wildcards match, a trailing dot is ignored."""
     volatile: bool
-    """Whether it is worked out at each use."""
+    """Whether the value is computed at each use instead of once per request."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,16 +44,16 @@ class Geo:
     """`geo [$ADDRESS] $NAME { … }`."""
 
     source: Template | None
-    """What holds the address; None is the client's."""
+    """Text that holds the address; None for the client's address."""
     networks: Mapping[int, Mapping[tuple[int, int], str]]
-    """By version, then mask (the longest first) and address."""
+    """Values by IP version, then mask (longest first) and network address."""
     ranges: tuple[tuple[int, int, str], ...]
-    """First address, last address, value; the later of two that overlap counts. IPv4 alone."""
+    """First and last address, and value (IPv4 only); the first range that matches is used."""
     default: str
     proxies: tuple[Network, ...]
-    """Clients that are believed in X-Forwarded-For."""
+    """Trusted proxies, whose X-Forwarded-For is used."""
     recursive: bool
-    """Whether the addresses in there are such clients in turn."""
+    """Whether trusted proxies in X-Forwarded-For are skipped too."""
     volatile: bool
 
 
@@ -63,37 +63,37 @@ class SplitClients:
 
     source: Template
     parts: tuple[tuple[int | None, str], ...]
-    """Up to which hash (exclusive) a value counts; None is the rest."""
+    """Upper bound of the hash (exclusive; None for the rest) and value."""
 
 
-Defined = Map | Geo | SplitClients
-"""What gives a variable its value, worked out when it is first asked for."""
+MapVariable = Map | Geo | SplitClients
+"""Defines a variable; evaluated on first use."""
 
 
 class Warn(Protocol):
     def __call__(self, message: str, place: Place) -> None: ...
 
 
-class Draft(Protocol):
-    """A table that is being read."""
+class VariableBuilder(Protocol):
+    """Collects the lines of a `map {}`, `geo {}` or `split_clients {}` block."""
 
     name: str
-    """Of the variable, lower-case."""
+    """The variable's name, lower-case."""
 
     source: Template | None
-    """What the table is asked with."""
+    """The text to look up."""
     includes: bool
-    """Whether `include` is one of its lines."""
+    """Whether the block may contain `include`."""
 
     def entry(self, args: Args, warn: Warn) -> tuple[Any, ...]:
-        """Take one line: `args.name` and what follows it. Raises `ConfigError`.
+        """Add a line: `args.name` and the words that follow it. Raises `ConfigError`.
 
-        What is returned may hold variables and their names.
+        The result contains the templates and patterns of the line.
         """
         ...
 
-    def finish(self, end: Place) -> Defined:
-        """The whole table. Raises `ConfigError`."""
+    def finish(self, end: Place) -> MapVariable:
+        """Complete the table. Raises `ConfigError`."""
         ...
 
 
@@ -103,8 +103,8 @@ def variable_name(args: Args, word: str) -> str:
     return word[1:].lower()
 
 
-class MapDraft:
-    """A `map` that is being read."""
+class MapBuilder:
+    """Builds a `Map`."""
 
     includes = True
 
@@ -171,8 +171,8 @@ def _pattern(args: Args, text: str) -> re.Pattern[str]:
         args.fail(str(error))
 
 
-class GeoDraft:
-    """A `geo` that is being read."""
+class GeoBuilder:
+    """Builds a `Geo`."""
 
     includes = True
 
@@ -212,8 +212,8 @@ class GeoDraft:
             if self._of(network).pop((network.mask, network.address), None) is None:
                 warn(f'no network "{value}" to delete', args.place)
             return
-        wanted = _EVERYTHING if key == "default" else (_network(args, key, warn),)
-        for network in wanted:
+        networks = _EVERYTHING if key == "default" else (_network(args, key, warn),)
+        for network in networks:
             table, place = self._of(network), (network.mask, network.address)
             if place in table:
                 warn(
@@ -297,8 +297,8 @@ _PERCENT = re.compile(r"([0-9]*)(?:\.([0-9]{0,2}))?%")
 _WHOLE = 10_000
 
 
-class SplitDraft:
-    """A `split_clients` that is being read."""
+class SplitClientsBuilder:
+    """Builds a `SplitClients`."""
 
     includes = False
 
@@ -339,16 +339,51 @@ def _too_much(end: Place) -> ConfigError:
     return end.error("percent total is greater than 100%")
 
 
-ROWS = (
-    Row("map", HTTP, exactly(2), MapDraft, "a variable by a table of values", MAP,
-        repeat=Repeat.APPENDED, merge=Merge.OWN, opens=TABLE),
-    Row("geo", HTTP, between(1, 2), GeoDraft, "a variable by the client's address", GEO,
-        repeat=Repeat.APPENDED, merge=Merge.OWN, opens=TABLE),
-    Row("split_clients", HTTP, exactly(2), SplitDraft, "a variable by shares of clients", SPLIT,
-        repeat=Repeat.APPENDED, merge=Merge.OWN, opens=TABLE),
+DIRECTIVES = (
+    Directive(
+        "map",
+        HTTP,
+        exactly(2),
+        MapBuilder,
+        "variable that depends on the value of another",
+        MAP,
+        repeat=Repeat.APPENDED,
+        merge=Merge.NOT_INHERITED,
+        opens_context=TABLE,
+    ),
+    Directive(
+        "geo",
+        HTTP,
+        between(1, 2),
+        GeoBuilder,
+        "variable that depends on the client's address",
+        GEO,
+        repeat=Repeat.APPENDED,
+        merge=Merge.NOT_INHERITED,
+        opens_context=TABLE,
+    ),
+    Directive(
+        "split_clients",
+        HTTP,
+        exactly(2),
+        SplitClientsBuilder,
+        "variable whose values are split by percentage",
+        SPLIT,
+        repeat=Repeat.APPENDED,
+        merge=Merge.NOT_INHERITED,
+        opens_context=TABLE,
+    ),
     *(
-        Row(name, HTTP, exactly(1), number, "a matter of nginx's own machinery", MAP,
-            merge=Merge.OWN, status=Status.NO_EFFECT)
+        Directive(
+            name,
+            HTTP,
+            exactly(1),
+            number,
+            "concerns nginx's implementation only",
+            MAP,
+            merge=Merge.NOT_INHERITED,
+            status=Status.NO_EFFECT,
+        )
         for name in ("map_hash_max_size", "map_hash_bucket_size")
     ),
-)  # fmt: skip
+)

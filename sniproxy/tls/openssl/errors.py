@@ -1,16 +1,16 @@
-"""The error queue."""
+"""OpenSSL's error queue."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-from .library import lib, text
+from .binding import lib, text
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedError:
-    """One entry of the error queue, oldest first in a queue."""
+    """An entry of the error queue."""
 
     code: int
     """Packed: `library << 23 | reason`; a system error is `0x80000000 | errno`."""
@@ -31,7 +31,7 @@ class QueuedError:
 
 
 def drain_error_queue() -> list[QueuedError]:
-    """All errors of this thread, oldest first; the queue is empty afterwards."""
+    """Remove and return all errors of this thread, oldest first."""
     queue = []
     while code := lib.ERR_get_error():
         queue.append(queued_error(code))
@@ -39,7 +39,7 @@ def drain_error_queue() -> list[QueuedError]:
 
 
 def queued_error(code: int) -> QueuedError:
-    """The error with this packed code, in the library's words."""
+    """The error with this packed code, with its strings."""
     library = text(lib.ERR_lib_error_string(code)) or f"lib({code >> 23 & 0xFF})"
     if code & 0x80000000:
         return QueuedError(code, library, os.strerror(code & 0x7FFFFFFF))
@@ -48,5 +48,5 @@ def queued_error(code: int) -> QueuedError:
 
 
 def verify_error_text(result: int) -> str:
-    """The library's words for an X509_V_ERR_* code."""
+    """The text for an X509_V_ERR_* code."""
     return text(lib.X509_verify_cert_error_string(result))

@@ -1,4 +1,4 @@
-"""The binding: what is taken from it, its constants, and the types of what it owns."""
+"""The cffi binding: symbols used, constants, and types of owned objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ffi: Any = _util.ffi
 lib: Any = _util.lib
 
 Ssl = NewType("Ssl", object)
-"""An owned `SSL *`: freed with its last reference."""
+"""An owned `SSL *`, freed with its last reference."""
 Session = NewType("Session", object)
 """An owned `SSL_SESSION *`."""
 X509 = NewType("X509", object)
@@ -45,7 +45,7 @@ TLSEXT_NAMETYPE_host_name X509_CRL_free X509_STORE_add_cert X509_STORE_add_crl
 X509_STORE_set_flags X509_STORE_up_ref X509_V_FLAG_CRL_CHECK X509_V_FLAG_CRL_CHECK_ALL X509_free
 X509_verify_cert_error_string d2i_X509_CRL_bio i2d_SSL_SESSION i2d_X509_bio sk_X509_num
 """
-"""All that this room takes from the library."""
+"""All symbols that this package uses."""
 
 
 def missing_symbols(library: object) -> list[str]:
@@ -74,7 +74,7 @@ SYSCALL: int = lib.SSL_ERROR_SYSCALL
 ZERO_RETURN: int = lib.SSL_ERROR_ZERO_RETURN
 
 MODE_NO_AUTO_CHAIN = 0x8
-"""SSL_MODE_NO_AUTO_CHAIN: intermediates come from the certificate file alone."""
+"""SSL_MODE_NO_AUTO_CHAIN: send intermediates from the certificate file only."""
 
 AD_INTERNAL_ERROR = 80
 AD_UNRECOGNIZED_NAME = 112
@@ -83,7 +83,7 @@ LIB_SSL = 20
 
 
 def text(pointer: Any) -> str:
-    """A string of C's, "" where there is none."""
+    """Decode a C string; "" for NULL."""
     return ffi.string(pointer).decode("latin-1") if pointer else ""
 
 

@@ -1,8 +1,7 @@
-"""What the proxy writes over in header fields of its upstream: redirects, cookies.
+"""Rewriting of upstream header fields: `proxy_redirect` and `proxy_cookie_*`.
 
-`proxy_redirect`, `proxy_cookie_domain`, `proxy_cookie_path` and `proxy_cookie_flags` share a
-form: `off`, or a pattern (text with variables, or a regular expression) and what it becomes.
-A statement is a `Replacement`, a `CookieFlags`, or None for `off`.
+All share a form: `off`, or a pattern (text with variables, or a regular expression) and a
+replacement. A statement becomes a `Replacement`, a `CookieFlags`, or None for `off`.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from dataclasses import dataclass
 
 from ...script import Template, literal
 from ..regex import RegexError, compile_regex
-from .kinds import compiled
-from .row import Args
+from .directive import Args
+from .slots import compiled
 
 Pattern = Template | re.Pattern[str]
 
@@ -27,7 +26,7 @@ class Replacement:
 
 
 DEFAULT = Replacement(literal("default"), literal("default"))
-"""`proxy_redirect default`, until the location is known that it stands in."""
+"""`proxy_redirect default`; replaced as soon as the location is known."""
 
 
 @dataclass(frozen=True, slots=True)

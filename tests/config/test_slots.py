@@ -1,4 +1,4 @@
-"""Numbers, sizes and times as nginx reads them."""
+"""Parsing of numbers, sizes and times."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.config.directives.kinds import parse_number, parse_offset, parse_size, parse_time
+from sniproxy.config.directives.slots import parse_number, parse_offset, parse_size, parse_time
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from sniproxy.config.directives.kinds import parse_number, parse_offset, parse_s
         ("99999999999999999999", None, None), ("1  ", 1, 1), ("1s ", 1, 1),
     ],
 )  # fmt: skip
-def test_times(text: str, seconds: float | None, whole: float | None) -> None:
+def test_parse_time(text: str, seconds: float | None, whole: float | None) -> None:
     assert parse_time(text) == seconds
     if text != "9223372036854775807":
         assert parse_time(text, whole_seconds=True) == whole
@@ -38,19 +38,19 @@ def test_times(text: str, seconds: float | None, whole: float | None) -> None:
         ("\xb2", None, None),
     ],
 )  # fmt: skip
-def test_sizes(text: str, size: int | None, offset: int | None) -> None:
+def test_parse_size_and_offset(text: str, size: int | None, offset: int | None) -> None:
     assert parse_size(text) == size
     assert parse_offset(text) == offset
 
 
 @given(st.text(st.characters(max_codepoint=255)))
-def test_anything(text: str) -> None:
+def test_any_text_parses_or_is_none(text: str) -> None:
     for value in (parse_number(text), parse_size(text), parse_offset(text), parse_time(text)):
         assert value is None or value >= 0
 
 
 @given(st.integers(0, 2**40), st.sampled_from(["", "k", "m"]))
-def test_size_of_a_number(number: int, unit: str) -> None:
+def test_size_is_number_times_unit(number: int, unit: str) -> None:
     assert parse_size(f"{number}{unit}") == number * {"": 1, "k": 1024, "m": 1024**2}[unit]
 
 

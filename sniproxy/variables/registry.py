@@ -1,0 +1,92 @@
+"""The registry of all variables, and the lookup that templates use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from ..facts import Facts
+from ..script import Lookup
+from . import core, files, proxy, ssl, upstream
+from .maps import map_value
+from .variable import Variable
+
+# Variables of nginx modules that sniproxy lacks, and fields that are variables of their own in
+# nginx. None of them may be redefined.
+_RESERVED_NAMES = """
+    date_gmt date_local fastcgi_script_name gzip_ratio http2 http_cookie http_referer
+    http_user_agent http_via http_x_forwarded_for limit_conn_status limit_req_status
+    proxy_internal_body_length realip_remote_addr realip_remote_port secure_link
+    sent_http_cache_control sent_http_content_length sent_http_content_type sent_http_keep_alive
+    sent_http_last_modified sent_http_link sent_http_location sent_http_transfer_encoding uid_got
+    upstream_cache_status
+"""
+RESERVED = frozenset(_RESERVED_NAMES.split())
+
+VARIABLES: tuple[Variable, ...] = (
+    *core.VARIABLES,
+    *files.file_variables(lambda facts: lookup(facts)),
+    *proxy.VARIABLES,
+    *(replace(variable, changeable=True) for variable in ssl.VARIABLES),
+    *upstream.VARIABLES,
+)
+BY_NAME: dict[str, Callable[[Facts], str | None]] = {
+    variable.name: variable.value for variable in VARIABLES
+}
+_NOT_CHANGEABLE = frozenset(variable.name for variable in VARIABLES if not variable.changeable)
+# nginx allows all changeable variables to be redefined; sniproxy supports `set $args` only.
+_ASSIGNABLE = frozenset({"args"})
+PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
+    *core.PREFIXES,
+    *upstream.PREFIXES,
+)
+
+
+def is_variable(name: str) -> bool:
+    """Whether a configuration may use `$name`."""
+    return name in BY_NAME or name.isdigit() or any(name.startswith(p) for p, _ in PREFIXES)
+
+
+def definition_error(name: str) -> str | None:
+    """Why a configuration may not define `$name` (lower-case), or None if it may."""
+    if name in RESERVED or name in _NOT_CHANGEABLE:
+        return f'the duplicate "{name}" variable'
+    if name == "limit_rate" or (name in BY_NAME and name not in _ASSIGNABLE):
+        return f'sniproxy cannot change the "{name}" variable yet'
+    return None
+
+
+def getter(name: str) -> Callable[[Facts], str | None]:
+    """The function that evaluates one variable: for formats that are rendered often."""
+    return BY_NAME.get(name) or core.request_header_getter(name, _value) or partial(_by_name, name)
+
+
+def _by_name(name: str, facts: Facts) -> str | None:
+    return _value(facts, name)
+
+
+def lookup(facts: Facts) -> Lookup:
+    """The function that evaluates variables for one request."""
+    # Not a closure: one that refers to itself would keep `facts` alive until garbage collection.
+    return partial(_value, facts)
+
+
+def _value(facts: Facts, name: str) -> str | None:
+    of = BY_NAME.get(name)
+    if of is not None:
+        return of(facts)
+    if name in facts.variables:
+        return facts.variables[name]
+    table = facts.server.map_variables.get(name)
+    if table is not None:
+        return map_value(name, table, facts, lookup(facts))
+    for prefix, of_suffix in PREFIXES:
+        if name.startswith(prefix):
+            return of_suffix(facts, name[len(prefix) :])
+    return _capture(facts, int(name)) if name.isdigit() else None
+
+
+def _capture(facts: Facts, group: int) -> str | None:
+    match = facts.captures
+    return match[group] if match is not None and group <= match.re.groups else None
