@@ -40,9 +40,7 @@ class Finding:
 
 
 def lint(
-    spots: Sequence[Spot],
-    authorities: str,
-    proven: Mapping[Spot, Proxy] = MappingProxyType({}),
+    spots: Sequence[Spot], authorities: str, proven: Mapping[Spot, Proxy] = MappingProxyType({})
 ) -> list[Finding]:
     """What is wrong with `spots`, which are those of TLS.
 
