@@ -227,8 +227,8 @@ class _Table:
             case [Statement(args=args, opens_block=False), FileEnd()]:
                 return args
         raise self._place(lines).error(
-            f'invalid value "{_text(value)}" of "{directive.name}": quotes do not match, or '
-            "something stands outside of them that ends a directive"
+            f'invalid value "{_text(value)}" of "{directive.name}": unbalanced quotes, or '
+            "an unquoted character that ends a directive"
         )
 
     def _wrong_type(
