@@ -19,7 +19,7 @@ from .directives.proxy import Proxy
 from .directives.rewrite import If, Rewrite
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
-from .model import Config, Group, Http, LimitExcept, Location, Server
+from .model import Config, Http, LimitExcept, Location, Server, UpstreamBlock
 from .parse_checks import DefinitionError, ParseChecks
 from .postconf import IsVariable, check_http
 from .reader import Block, Reader, items_of
@@ -147,7 +147,7 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
             for block in http.named("server")
         ),
         groups={
-            block.value[0].lower(): Group(
+            block.value[0].lower(): UpstreamBlock(
                 block.value[0], UpstreamGroup.resolve(block.values), block.place
             )
             for block in http.named("upstream")

@@ -97,7 +97,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Group:
+class UpstreamBlock:
     """An `upstream NAME {}` block."""
 
     name: str
@@ -110,7 +110,7 @@ class Http:
     """The `http {}` block."""
 
     servers: tuple[Server, ...]
-    groups: Mapping[str, Group]
+    groups: Mapping[str, UpstreamBlock]
     """By lower-case name."""
     log_formats: Mapping[str, LogFormat]
     variables: frozenset[str] = frozenset()

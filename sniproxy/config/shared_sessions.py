@@ -45,8 +45,8 @@ def shared_sessions(
             yield ConfigWarning(
                 f"{_describe(other)} and {_describe(location)} share the TLS sessions of"
                 f' "{target.proxy_host}" and differ in {" and ".join(differing)}:'
-                " a resumed session keeps the certificate and the verdict of the first one"
-                ' (cure: "proxy_ssl_session_reuse off")',
+                " a resumed session keeps the certificate and the verification result of its"
+                ' original handshake (fix: "proxy_ssl_session_reuse off")',
                 Place(target.file, target.line),
             )
 

@@ -5,7 +5,7 @@ A word may be quoted as a whole. A backslash escapes the next byte, and `${` doe
 block. `#` starts a comment only where a word may start.
 
 nginx reads through a buffer of 4096 bytes, which limits the length of words and comments:
-`_Reader.check_length`.
+`_Tokenizer.check_length`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read_statements(text: str, file: str) -> Iterator[Item]:
 
     `file` is the name for messages; `COMMAND_LINE` stands for the text of `-g`.
     """
-    return _Reader(text, file).items()
+    return _Tokenizer(text, file).items()
 
 
 def decode_word(raw: str) -> str:
@@ -50,7 +50,7 @@ def decode_word(raw: str) -> str:
     return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), raw)
 
 
-class _Reader:
+class _Tokenizer:
     def __init__(self, text: str, file: str) -> None:
         self.text = text
         self.file = file

@@ -35,11 +35,11 @@ _ACCEPT_OFF = frozenset({"access_log", "server_tokens", "ssl_session_cache", "di
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _TOMLStatement:
     """A statement and, for a block, the statements inside."""
 
     statement: Statement
-    inside: Iterator[_Entry] | None = None
+    inside: Iterator[_TOMLStatement] | None = None
 
 
 def read_toml(text: str, file: str, context: Context = MAIN) -> Iterator[Item]:
@@ -96,7 +96,7 @@ class _Table:
         self._context = context
         self._lines = lines
 
-    def read(self, inside: dict[str, Any]) -> Iterator[_Entry]:
+    def read(self, inside: dict[str, Any]) -> Iterator[_TOMLStatement]:
         if self._context in (TYPES, TABLE):
             yield from self._entries(inside)
             return
@@ -111,16 +111,16 @@ class _Table:
                 # Unsupported whatever its value, so the value need not be understood.
                 args = ("",) * directive.arity.least
                 place = self._place(self._lines.child(key))
-                yield _Entry(
+                yield _TOMLStatement(
                     Statement(directive.name, args, place, directive.opens_context is not None)
                 )
             elif directive.opens_context is None:
                 for words, lines in self._statements(directive, value, self._lines.child(key)):
-                    yield _Entry(Statement(directive.name, words, self._place(lines)))
+                    yield _TOMLStatement(Statement(directive.name, words, self._place(lines)))
             else:
                 yield from self._blocks(directive, value, self._lines.child(key))
 
-    def _entries(self, inside: dict[str, Any]) -> Iterator[_Entry]:
+    def _entries(self, inside: dict[str, Any]) -> Iterator[_TOMLStatement]:
         """Entries of `types`, `map` and similar blocks: extensions as a list or string; for
         variables the value, `true` if there is none.
         """
@@ -137,7 +137,7 @@ class _Table:
                     f'invalid type of "{_text(key)}": {found} instead of a string or a list'
                 )
             args = tuple([_text(word) for word in words])
-            yield _Entry(Statement(_text(key), args, self._place(lines)))
+            yield _TOMLStatement(Statement(_text(key), args, self._place(lines)))
 
     def _place(self, lines: Lines) -> Place:
         return Place(self._file, lines.line)
@@ -154,7 +154,7 @@ class _Table:
             raise place.error(f'"{name}" directive is not allowed here')
         raise place.error(f'unknown directive "{name}"{_hint(name, self._context)}')
 
-    def _blocks(self, directive: Directive, value: Any, lines: Lines) -> Iterator[_Entry]:
+    def _blocks(self, directive: Directive, value: Any, lines: Lines) -> Iterator[_TOMLStatement]:
         """The blocks of one key: a table, a list of tables, or tables by name."""
         if not directive.arity.least:
             items = value if isinstance(value, list) else [value]
@@ -171,12 +171,14 @@ class _Table:
 
     def _block(
         self, directive: Directive, words: tuple[str, ...], value: Any, lines: Lines
-    ) -> _Entry:
+    ) -> _TOMLStatement:
         if not isinstance(value, dict):
             raise self._wrong_type(directive, value, "a table", lines)
         assert directive.opens_context is not None
         statement = Statement(directive.name, words, self._place(lines), opens_block=True)
-        return _Entry(statement, _Table(self._file, directive.opens_context, lines).read(value))
+        return _TOMLStatement(
+            statement, _Table(self._file, directive.opens_context, lines).read(value)
+        )
 
     def _statements(
         self, directive: Directive, value: Any, lines: Lines
@@ -225,8 +227,8 @@ class _Table:
             case [Statement(args=args, opens_block=False), FileEnd()]:
                 return args
         raise self._place(lines).error(
-            f'invalid value "{_text(value)}" of "{directive.name}": quotes do not match, or '
-            "something stands outside of them that ends a directive"
+            f'invalid value "{_text(value)}" of "{directive.name}": unbalanced quotes, or '
+            "an unquoted character that ends a directive"
         )
 
     def _wrong_type(

@@ -181,7 +181,7 @@ def match_rule(rules: Sequence[Rule], client: str) -> Rule | None:
 def set_auth_variables(
     directives: Sequence[AuthRequestSet], subrequest_facts: Facts, facts: Facts
 ) -> None:
-    """Set the `auth_request_set` variables from the subrequest `asked`."""
+    """Set the `auth_request_set` variables from the state of the subrequest."""
     values = lookup(subrequest_facts)
     for one in directives:
         facts.variables[one.name] = one.value.render(values)

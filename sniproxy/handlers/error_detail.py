@@ -29,10 +29,7 @@ from ..message import Level, Response
 STATUSES = frozenset((502, 504))
 """Not 500: its log lines may name private key files."""
 
-ERROR_DETAIL_REFUSED = (
-    '"error_detail" tells nothing to a client that is neither on a loopback nor on a private'
-    " address"
-)
+ERROR_DETAIL_REFUSED = '"error_detail" is limited to clients with loopback or private addresses'
 
 
 def _networks(*texts: str) -> tuple[Network, ...]:
@@ -125,7 +122,7 @@ def with_detail(
 
 _CODE = re.compile("`([^`]+)`")
 
-NO_EXPLANATION = "No cause of this is known. The line stands in the error log, too."
+NO_EXPLANATION = "No known cause matches this log line."
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ..config.directives.core import CoreLocation
 from ..config.directives.proxy import ProxyPass
 from ..config.directives.resolver import ResolverSettings
 from ..config.directives.upstream import PeerSettings
-from ..config.model import Group
+from ..config.model import UpstreamBlock
 from ..config.tree import Place
 from ..message import ConfigError
 from ..upstream.balancing import selector_factory
@@ -28,7 +28,7 @@ class Upstreams:
 
     def __init__(
         self,
-        groups: Mapping[str, Group],
+        groups: Mapping[str, UpstreamBlock],
         next_connection_id: Callable[[], int],
         idle_monitor: IdleMonitor,
     ) -> None:
@@ -76,11 +76,11 @@ class Upstreams:
         return tuple(self._resolvers.values())
 
     def _resolver(self, settings: ResolverSettings) -> Resolver:
-        from ..upstream.resolver import NameServer, Resolver
+        from ..upstream.resolver import DNSServer, Resolver
 
         if settings not in self._resolvers:
             servers = [
-                NameServer(family, sockaddr, peer_name(sockaddr))
+                DNSServer(family, sockaddr, peer_name(sockaddr))
                 for server in settings.servers
                 for family, sockaddr in look_up(server, server.url, settings.place, "resolver")
             ]
@@ -89,7 +89,7 @@ class Upstreams:
 
 
 def _group(
-    group: Group, next_connection_id: Callable[[], int], idle_monitor: IdleMonitor
+    group: UpstreamBlock, next_connection_id: Callable[[], int], idle_monitor: IdleMonitor
 ) -> Upstream:
     peers: list[Peer] = []
     backups: list[Peer] = []

@@ -88,23 +88,23 @@ class PeerCertificate:
     def _validity(self) -> list[datetime]:
         return [_time(field) for field in self._fields[3]]
 
-    def _name(self, position: int) -> list[list[Attribute]]:
+    def _name(self, position: int) -> list[list[NameAttribute]]:
         return [[_attribute(field) for field in names] for names in self._fields[position]]
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class NameAttribute:
     """An attribute of a name: its type and encoded value."""
 
     kind: str
     value: Field
 
 
-def _attribute(field: Field) -> Attribute:
+def _attribute(field: Field) -> NameAttribute:
     parts = list(field)
     if len(parts) != 2 or parts[0].tag != OBJECT:
         raise DERError("a name without its parts")
-    return Attribute(object_name(parts[0].content), parts[1])
+    return NameAttribute(object_name(parts[0].content), parts[1])
 
 
 def _time(field: Field) -> datetime:
@@ -123,7 +123,7 @@ def _time(field: Field) -> datetime:
 # --- names ----------------------------------------------------------------------------------
 
 
-def rfc2253(name: Sequence[Sequence[Attribute]], short_name: ShortName) -> str:
+def rfc2253(name: Sequence[Sequence[NameAttribute]], short_name: ShortName) -> str:
     """Format a name: last component first, `,` between components, `+` within one."""
     return ",".join(
         "+".join(_rfc2253_attribute(attribute, short_name) for attribute in reversed(part))
@@ -131,7 +131,7 @@ def rfc2253(name: Sequence[Sequence[Attribute]], short_name: ShortName) -> str:
     )
 
 
-def _rfc2253_attribute(attribute: Attribute, short_name: ShortName) -> str:
+def _rfc2253_attribute(attribute: NameAttribute, short_name: ShortName) -> str:
     known = short_name(attribute.kind)
     value = attribute.value
     characters = None if known is None else _characters(value)
@@ -173,7 +173,7 @@ def _escaped_byte(character: str, first: bool, last: bool) -> str:
     return character
 
 
-def oneline(name: Sequence[Sequence[Attribute]], short_name: ShortName) -> str:
+def oneline(name: Sequence[Sequence[NameAttribute]], short_name: ShortName) -> str:
     """Format a name: components in order, each preceded by `/`, `+` within one."""
     return "".join(
         "/"

@@ -159,7 +159,7 @@ class ResolverQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class NameServer:
+class DNSServer:
     """The address of a name server."""
 
     family: int
@@ -192,7 +192,7 @@ class Resolver:
     def __init__(
         self,
         settings: ResolverSettings,
-        servers: Sequence[NameServer],
+        servers: Sequence[DNSServer],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -302,7 +302,7 @@ class Resolver:
         nursery.cancel_scope.cancel()
 
     async def _send_queries(
-        self, inflight: _InflightQuery, server: NameServer, nursery: trio.Nursery
+        self, inflight: _InflightQuery, server: DNSServer, nursery: trio.Nursery
     ) -> bool:
         """Send what is unanswered to `server`; False if sending failed."""
         query = inflight.query
@@ -332,7 +332,7 @@ class Resolver:
     async def _receive_udp(
         self,
         inflight: _InflightQuery,
-        server: NameServer,
+        server: DNSServer,
         sock: trio.socket.SocketType,
         nursery: trio.Nursery,
     ) -> None:
@@ -350,7 +350,7 @@ class Resolver:
     async def _query_over_tcp(
         self,
         inflight: _InflightQuery,
-        server: NameServer,
+        server: DNSServer,
         record_type: RecordType,
         nursery: trio.Nursery,
     ) -> None:
@@ -402,7 +402,7 @@ class Resolver:
             inflight.done.set()
         return query.over_tcp - before
 
-    def _log_failure(self, call: str, error: OSError, server: NameServer) -> None:
+    def _log_failure(self, call: str, error: OSError, server: DNSServer) -> None:
         number = error.errno or errno.EIO
         text = f"{call} ({number}: {os.strerror(number)}) while resolving, resolver: {server.name}"
         self.log.write(Level.ERROR, text)

@@ -25,7 +25,7 @@ def differing(one: str, other: str, to: tuple[str, str] = ("127.0.0.1", "127.0.0
     (warning,) = warnings
     before, _, rest = warning.partition(" and differ in ")
     assert before.startswith('location "/one" and location "= /other" share the TLS sessions of "')
-    assert warning.endswith(' (cure: "proxy_ssl_session_reuse off") in FILE:4')
+    assert warning.endswith(' (fix: "proxy_ssl_session_reuse off") in FILE:4')
     return rest.partition(":")[0]
 
 

@@ -172,8 +172,8 @@ def test_value_forms_become_statements(text: str, expected: str) -> None:
         ),
         (
             "user = 'a; b'",
-            'invalid value "a; b" of "user": quotes do not match, or something stands outside of '
-            "them that ends a directive in site.toml:1",
+            'invalid value "a; b" of "user": unbalanced quotes, or an unquoted '
+            "character that ends a directive in site.toml:1",
         ),
         ("user = 'a b c'", 'invalid number of arguments in "user" directive in site.toml:1'),
         ("daemon = [true, true]", '"daemon" directive is duplicate in site.toml:1'),

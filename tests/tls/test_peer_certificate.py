@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from sniproxy.testing.certificates import Authority, Identity
 from sniproxy.tls.der import DERError, Field, fields, first, object_name
-from sniproxy.tls.peer_certificate import Attribute, PeerCertificate, oneline, rfc2253
+from sniproxy.tls.peer_certificate import NameAttribute, PeerCertificate, oneline, rfc2253
 
 UTF8, PRINTABLE, IA5, BMP, UNIVERSAL, BOOLEAN = 12, 19, 22, 30, 28, 1
 NAMES = {"2.5.4.3": "CN", "2.5.4.10": "O"}
 
 
-def attribute(tag: int, content: bytes, kind: str = "2.5.4.3") -> Attribute:
-    return Attribute(kind, Field(tag, content, bytes((tag, len(content))) + content))
+def attribute(tag: int, content: bytes, kind: str = "2.5.4.3") -> NameAttribute:
+    return NameAttribute(kind, Field(tag, content, bytes((tag, len(content))) + content))
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ from sniproxy.upstream.resolver import (
     rotate,
 )
 from sniproxy.upstream.resolver import (
-    NameServer as Server,
+    DNSServer as Server,
 )
 
 # --- messages ---
