@@ -15,15 +15,15 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 
-from ..knowledge.groups import CONSEQUENCE, Group, Groups
-from ..knowledge.telling import as_value, summary, told
+from ..explain.groups import NO_LIVE_UPSTREAMS, ErrorGroup, ErrorGroups
+from ..explain.render import render_text, summary, to_dict
 
 CHUNK = 1 << 18
-LONGEST_LINE = 1 << 16
+MAX_LINE = 1 << 16
 """Bytes; a longer line is taken in pieces."""
-PATIENCE = 0.5
+IDLE_FLUSH = 0.5
 """Seconds after which a line that may go on is taken as it is, when nothing follows."""
-EXPLAINED, NOTHING_KNOWN, UNREADABLE = 0, 1, 2
+EXPLAINED, UNRECOGNIZED, UNREADABLE = 0, 1, 2
 
 
 def main(words: Sequence[str]) -> int:
@@ -64,71 +64,81 @@ def main(words: Sequence[str]) -> int:
 def _explain(number: int, *, as_json: bool) -> int:
     is_file = stat.S_ISREG(os.fstat(number).st_mode)
     live = not is_file and not as_json
-    groups = Groups()
-    progress = Progress(os.fstat(number).st_size if is_file else 0)
+    groups = ErrorGroups()
+    progress = FileProgress(os.fstat(number).st_size if is_file else 0)
     if os.isatty(number):
         print("Paste lines of an error log, then Ctrl-D.", file=sys.stderr)
     try:
-        for lines, size in read_lines(number, waits=not is_file):
+        for lines, size in read_lines(number, interactive=not is_file):
             new = [group for line in lines for group in groups.feed(line)]
             if not size:
                 new += groups.flush()
             progress.show(size, groups)
             if live:
-                _tell(new)
+                _print_groups(new)
     except KeyboardInterrupt:
         pass
     last = groups.flush()
     progress.clear()
     if as_json:
-        print(json.dumps([as_value(group) for group in _by_weight(groups)], indent=2))
+        print(json.dumps([to_dict(group) for group in _by_count(groups)], indent=2))
     elif live:
-        _tell(last)
+        _print_groups(last)
         if groups.explained > 1:
-            print("=== In all\n" + "\n".join(map(summary, _by_weight(groups))))
+            print("=== In all\n" + "\n".join(map(summary, _by_count(groups))))
     else:
-        _tell(_by_weight(groups))
+        _print_groups(_by_count(groups))
     sys.stdout.flush()
     if groups.unknown or not groups.explained:
         known = f"{groups.explained} explained in {len(groups)} groups"
         print(f"{groups.lines} lines: {known}, {groups.unknown} not known.", file=sys.stderr)
-    return EXPLAINED if groups.explained else NOTHING_KNOWN
+    return EXPLAINED if groups.explained else UNRECOGNIZED
 
 
-def _tell(groups: Sequence[Group]) -> None:
+def _print_groups(groups: Sequence[ErrorGroup]) -> None:
     for group in groups:
-        print(told(group), flush=True)
+        print(render_text(group), flush=True)
 
 
-def _by_weight(groups: Groups) -> list[Group]:
+def _by_count(groups: ErrorGroups) -> list[ErrorGroup]:
     """What happened most comes first; what is only a consequence, last."""
-    return sorted(groups, key=lambda group: (group.sign.name == CONSEQUENCE, -group.count))
+    return sorted(
+        groups, key=lambda group: (group.signature.name == NO_LIVE_UPSTREAMS, -group.count)
+    )
 
 
-def read_lines(number: int, *, waits: bool) -> Iterator[tuple[list[str], int]]:
+def read_lines(number: int, *, interactive: bool) -> Iterator[tuple[list[str], int]]:
     """The lines of a file descriptor as they come, and how many bytes they took.
 
     With `waits`, an empty list and 0 stand for a pause. Memory is bounded, whatever comes.
     """
     rest = b""
     while True:
-        if waits and os.name == "posix" and not select.select([number], [], [], PATIENCE)[0]:
+        if (
+            interactive
+            and os.name == "posix"
+            and not select.select([number], [], [], IDLE_FLUSH)[0]
+        ):
             lines, rest = ([rest.decode("latin-1")] if rest else []), b""
             yield lines, 0
             select.select([number], [], [])
         data = os.read(number, CHUNK)
         if not data:
             break
-        *whole, rest = (rest + data).split(b"\n")
-        if len(rest) > LONGEST_LINE:
-            whole.append(rest)
+        *complete, rest = (rest + data).split(b"\n")
+        if len(rest) > MAX_LINE:
+            complete.append(rest)
             rest = b""
-        yield [line.decode("latin-1") for line in whole], len(data)
+        yield [line.decode("latin-1") for line in complete], len(data)
     if rest:
         yield [rest.decode("latin-1")], len(rest)
 
 
-class Progress:
+def _is_readable(number: int, timeout: float) -> bool:
+    return bool(select.select([number], [], [], timeout)[0])
+
+
+class FileProgress:
     """How far a file is read, on a terminal alone."""
 
     def __init__(self, size: int) -> None:
@@ -137,15 +147,15 @@ class Progress:
         self._shown = -1
         self._on = bool(size) and sys.stderr.isatty()
 
-    def show(self, size: int, groups: Groups) -> None:
+    def show(self, size: int, groups: ErrorGroups) -> None:
         if not self._on:
             return
         self._done += size
         percent = min(100, self._done * 100 // self._size)
         if percent != self._shown:
             self._shown = percent
-            said = f"\r{percent:3} %  {groups.lines} lines, {len(groups)} groups"
-            print(said, end="", file=sys.stderr, flush=True)
+            text = f"\r{percent:3} %  {groups.lines} lines, {len(groups)} groups"
+            print(text, end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         if self._shown >= 0:

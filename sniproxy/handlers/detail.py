@@ -86,7 +86,7 @@ def with_detail(
 ) -> Response:
     """nginx's own `page` of a failed upstream, with what is known of the failure's `lines`.
 
-    It holds these lines and what `knowledge` has for them, nothing else of the request, the
+    It holds these lines and what `explain` has for them, nothing else of the request, the
     configuration or the upstream. Status and headers stay, but for Content-Type and -Length. A
     client that is not near gets `page`, and the log tells so once a connection.
     """

@@ -1,9 +1,9 @@
 """What is known of a failure as a page: HTML, text, JSON. Pure: lines of a log in, bytes out.
 
 In it are the lines, as the error log has them (with the request line and its query, and the
-referrer), and what `knowledge` says of them; nothing of the request or of the configuration
+referrer), and what `explain` says of them; nothing of the request or of the configuration
 comes here. Names in lines are chosen by others: whatever would move a terminal is shown by its
-number (`knowledge.shown`), and HTML is escaped.
+number (`explain.escape_control`), and HTML is escaped.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from ..knowledge import Group, Groups, as_value, shown, told
-from ..knowledge.groups import CONSEQUENCE
-from ..knowledge.telling import MOST_TOLD, about
+from ..explain import ErrorGroup, ErrorGroups, escape_control, render_text, to_dict
+from ..explain.groups import NO_LIVE_UPSTREAMS
+from ..explain.render import MAX_DETAILED, subject
 
 _CODE = re.compile("`([^`]+)`")
 
@@ -30,19 +30,21 @@ class Detail:
 
     lines: tuple[str, ...]
     """The one that decided is the last."""
-    groups: tuple[Group, ...]
+    groups: tuple[ErrorGroup, ...]
     """One of each meaning, the one that decided first; what is only a consequence comes last."""
 
     @classmethod
     def of(cls, lines: Sequence[str]) -> Detail:
-        found = Groups()
+        found = ErrorGroups()
         for line in lines:
             found.feed(line)
             found.flush()  # none goes on in the next
-        by_sign: dict[str, Group] = {}
+        by_sign: dict[str, ErrorGroup] = {}
         for group in reversed(list(found)):
-            by_sign.setdefault(group.sign.name, group)
-        groups = sorted(by_sign.values(), key=lambda group: group.sign.name == CONSEQUENCE)
+            by_sign.setdefault(group.signature.name, group)
+        groups = sorted(
+            by_sign.values(), key=lambda group: group.signature.name == NO_LIVE_UPSTREAMS
+        )
         return cls(tuple(lines), tuple(groups))
 
 
@@ -53,8 +55,8 @@ def text(status: str, server: str, detail: Detail) -> bytes:
     """
     parts = [f"{status}\n{server}\n"]
     if len(detail.lines) > 1 or not detail.groups:
-        parts.append("".join(f"{shown(line)}\n" for line in detail.lines))
-    parts += map(told, detail.groups)
+        parts.append("".join(f"{escape_control(line)}\n" for line in detail.lines))
+    parts += map(render_text, detail.groups)
     if not detail.groups:
         parts.append(f"{NOTHING_KNOWN}\n")
     return "\n".join(parts).encode()
@@ -64,8 +66,8 @@ def json(status: int, detail: Detail) -> bytes:
     """`{"status": 502, "lines": […], "groups": […]}`; groups as in `sniproxy explain --json`."""
     value = {
         "status": status,
-        "lines": [shown(line) for line in detail.lines],
-        "groups": [as_value(group) for group in detail.groups],
+        "lines": [escape_control(line) for line in detail.lines],
+        "groups": [to_dict(group) for group in detail.groups],
     }
     return (json_module.dumps(value, indent=2) + "\n").encode("ascii")
 
@@ -101,15 +103,15 @@ def html(page: bytes, detail: Detail) -> bytes:
 
 
 def _block(detail: Detail) -> Iterator[str]:
-    log = _pre("log", [shown(line) for line in detail.lines])
+    log = _pre("log", [escape_control(line) for line in detail.lines])
     yield '<div class="detail">'
     if not detail.groups:
         yield log
         yield _p(NOTHING_KNOWN)
     for number, group in enumerate(detail.groups):
-        value = as_value(group)
+        value = to_dict(group)
         yield f"<h2>{escape(value['details'][0]['title'])}</h2>"
-        yield f"<p><small>{escape(about(group))}</small></p>"
+        yield f"<p><small>{escape(subject(group))}</small></p>"
         if number == 0:
             yield log
         yield from _group(value)
@@ -120,18 +122,18 @@ def _group(value: Mapping[str, Any]) -> Iterator[str]:
     causes = value["details"]
     yield _p(value["meaning"])
     yield "<h3>Likely causes</h3>"
-    for number, cause in enumerate(causes[:MOST_TOLD], 1):
+    for number, cause in enumerate(causes[:MAX_DETAILED], 1):
         yield '<details open="">' if number == 1 else "<details>"
         yield f"<summary>{number}. {escape(cause['title'])}</summary>"
         yield from _cause(cause)
         yield "</details>"
-    if others := causes[MOST_TOLD:]:
+    if others := causes[MAX_DETAILED:]:
         yield _p(f"Less likely: {'; '.join(cause['title'] for cause in others)}.")
     if value["hint"]:
         yield _p(value["hint"])
-    if value["tell_apart"]:
+    if value["distinguish"]:
         yield "<h3>To tell them apart</h3>"
-        yield _p(value["tell_apart"])
+        yield _p(value["distinguish"])
     yield "<h3>Proof</h3>"
     yield _pre("command", causes[0]["proof"])
     if causes[0]["misconception"]:
@@ -144,10 +146,10 @@ def _cause(cause: Mapping[str, Any]) -> Iterator[str]:
     for way in cause["likely"]:
         yield f"<li>{escape(way)}</li>"
     yield "</ul>"
-    for cure in cause["cures"]:
+    for cure in cause["fixes"]:
         when = f"Or, {cure['when']}" if cure["optional"] else _capitalized(cure["when"])
-        if cure["say"]:
-            yield _p(f"{when}: {cure['say']}")
+        if cure["instruction"]:
+            yield _p(f"{when}: {cure['instruction']}")
             continue
         kind = cure["context"] if cure["kind"] == "directive" else cure["kind"]
         yield f"<p>{escape(when)} <small>({escape(kind)})</small></p>"

@@ -56,7 +56,7 @@ def test_for_machines(sniproxy: Sniproxy, log: Path) -> None:
     assert (refused["count"], refused["first"]) == (2, "2024/07/15 17:14:09")
     assert alert["causes"][:2] == ["sni-missing", "sni-wrong-name"]
     assert alert["upstream"] == "https://192.0.2.9:443"
-    assert alert["details"][0]["cures"][0]["directives"] == ["proxy_ssl_server_name on;"]
+    assert alert["details"][0]["fixes"][0]["directives"] == ["proxy_ssl_server_name on;"]
 
 
 @pytest.mark.parametrize(

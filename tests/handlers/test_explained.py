@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sniproxy.explain import ErrorGroup, explain, render_text, to_dict
 from sniproxy.handlers import explained
 from sniproxy.handlers.explained import Detail
 from sniproxy.http.pages import error_page
-from sniproxy.knowledge import Group, as_value, explain, told
 
 PAGE = error_page(502)
 NO_SNI = (
@@ -54,7 +54,9 @@ def texts(page: str, tag: str, kind: str = "") -> list[str]:
 def test_text_is_that_of_explain() -> None:
     explanation = explain(line(NO_SNI))
     assert explanation is not None
-    assert text(line(NO_SNI)) == f"502 Bad Gateway\nnginx\n\n{told(Group.of(explanation))}"
+    assert (
+        text(line(NO_SNI)) == f"502 Bad Gateway\nnginx\n\n{render_text(ErrorGroup.of(explanation))}"
+    )
 
 
 def test_json_is_that_of_explain() -> None:
@@ -63,7 +65,7 @@ def test_json_is_that_of_explain() -> None:
     assert json.loads(explained.json(504, Detail.of([line(NO_SNI)]))) == {
         "status": 504,
         "lines": [line(NO_SNI)],
-        "groups": [as_value(Group.of(explanation))],
+        "groups": [to_dict(ErrorGroup.of(explanation))],
     }
 
 
@@ -101,7 +103,7 @@ def test_the_rest_of_the_page_is_left_as_it_is() -> None:
 def test_several_tries(lines: list[str], signs: list[str]) -> None:
     whole = [line(one, f"https://192.0.2.{i}:443") for i, one in enumerate(lines)]
     detail = Detail.of(whole)
-    assert [group.sign.name for group in detail.groups] == signs
+    assert [group.signature.name for group in detail.groups] == signs
     assert detail.lines == tuple(whole)
     said = text(*whole)
     if len(lines) > 1 or not signs:

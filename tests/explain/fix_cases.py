@@ -10,8 +10,8 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sniproxy.knowledge import Explanation
-from sniproxy.knowledge.telling import filled
+from sniproxy.explain import Explanation
+from sniproxy.explain.render import fill
 from sniproxy.testing.zoo import Move, Peer, Upstream, animals
 from sniproxy.testing.zoo.behaviour import Ending, Question, answer
 
@@ -51,14 +51,14 @@ class Row:
     client: Client | None = None
     known: Mapping[str, str] = field(default_factory=dict)
     """What stands for the placeholders; files are those of the wardrobe."""
-    cures: tuple[int, ...] = ()
+    fixes: tuple[int, ...] = ()
     """Which of the cause's cures; () is all that are not optional."""
     group: bool = False
     """proxy_pass leads to an upstream block called `backend`."""
-    cured: int = 200
+    fixed: int = 200
 
     @property
-    def cures_server(self) -> bool:
+    def fixes_server(self) -> bool:
         """Whether the directives go beside the location instead of into it."""
         return self.client is not None
 
@@ -107,25 +107,25 @@ ROWS = [
         ("proxy_ssl_server_name on", "proxy_ssl_name $host"),
         known=EDGE,
     ),
-    Row("plain", "plain-http-upstream", animals.PLAIN, (IMPATIENT,), cures=(0,)),
+    Row("plain", "plain-http-upstream", animals.PLAIN, (IMPATIENT,), fixes=(0,)),
     Row(
         "http-to-tls",
         "http-to-tls-upstream",
         animals.GOOD,
         proxy_pass="http://ADDRESS",
         known=EDGE,
-        cures=(0,),
+        fixes=(0,),
     ),
     Row("version-1.3", "protocol-version", animals.GOOD_13, ("proxy_ssl_protocols TLSv1.2",)),
     Row("version-1.2", "protocol-version", animals.GOOD_12, ("proxy_ssl_protocols TLSv1.3",)),
-    Row("version-1.0", "protocol-version", animals.OLD, cures=(1,)),
+    Row("version-1.0", "protocol-version", animals.OLD, fixes=(1,)),
     Row(
         "cipher",
         "cipher-mismatch",
         animals.ONE_CIPHER,
         ("proxy_ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256",),
     ),
-    Row("weak-dh", "weak-dh", animals.WEAK_DH, cures=(1,)),
+    Row("weak-dh", "weak-dh", animals.WEAK_DH, fixes=(1,)),
     Row("client-1.2", "client-certificate-needed", animals.WANTS_CLIENT_12, known=CLIENT),
     Row("client-1.3", "client-certificate-needed", animals.WANTS_CLIENT_13, known=CLIENT),
     Row(
@@ -172,8 +172,8 @@ ROWS = [
         (VERIFY, NAMED, ROOT, "proxy_ssl_crl old.crl"),
         known={"crl": "none-revoked.crl"},
     ),
-    Row("header", "header-too-big", CHATTY, cures=(0,)),
-    Row("slow", "timeout", SLOW, ("proxy_read_timeout 60ms",), cures=(0,)),
+    Row("header", "header-too-big", CHATTY, fixes=(0,)),
+    Row("slow", "timeout", SLOW, ("proxy_read_timeout 60ms",), fixes=(0,)),
     Row("connection", "keepalive", UPGRADES, ("proxy_set_header Connection upgrade",)),
     Row(
         "no-nameserver",
@@ -188,7 +188,7 @@ ROWS = [
         location=("set $backend localhost",),
         proxy_pass="https://$backend:PORT",
         known={"name": "localhost:PORT"},
-        cures=(1,),
+        fixes=(1,),
     ),
     Row(
         "no-url",
@@ -230,10 +230,10 @@ ROWS = [
         client=Client(),
         known={"certificate": "front.pem", "key": "front.key"},
     ),
-    Row("client-plain", "client-plain-http", server=FRONT, client=Client(plain=True), cured=301),
+    Row("client-plain", "client-plain-http", server=FRONT, client=Client(plain=True), fixed=301),
 ]
 
-START = [
+STARTUP = [
     Row(
         "no-authorities",
         "verify-not-configured",
@@ -292,7 +292,7 @@ START = [
         "host-not-found-at-start",
         proxy_pass="https://none-such.invalid",
         known={"resolver": "127.0.0.1:DNS", "name": "known.test:PORT"},
-        cures=(0,),
+        fixes=(0,),
     ),
 ]
 
@@ -332,15 +332,15 @@ def key(statement: str) -> tuple[str, ...]:
     return tuple(words[:2]) if several else (words[0],)
 
 
-def cures(row: Row, explanation: Explanation) -> list[str]:
+def fixes(row: Row, explanation: Explanation) -> list[str]:
     """The directives that are printed for the row's cause, its values filled in."""
     cause = next(one for one in explanation.causes if one.name == row.cause)
     known = dict(row.known)
     if explanation.upstream is not None:
         known["address"] = explanation.upstream.address
-    chosen = cause.cures_for(explanation.side)
-    if row.cures:
-        chosen = tuple(chosen[number] for number in row.cures)
+    chosen = cause.fixes_for(explanation.side)
+    if row.fixes:
+        chosen = tuple(chosen[number] for number in row.fixes)
     else:
         chosen = tuple(one for one in chosen if not one.optional)
-    return [filled(directive, known) for one in chosen for directive in one.directives]
+    return [fill(directive, known) for one in chosen for directive in one.directives]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.knowledge.cases import MUTATIONS, Case, cases, read
+from tests.explain.cases import MUTATIONS, Case, cases, read
 
 CASES = cases()
 IDS = [f"{number}-{case.cause}" for number, case in enumerate(CASES)]
@@ -14,7 +14,7 @@ IDS = [f"{number}-{case.cause}" for number, case in enumerate(CASES)]
 def test_side_and_cause(case: Case) -> None:
     explanation = read(case.line)
     assert explanation is not None
-    assert case.is_right(explanation), (explanation.side, explanation.sign.cause_names)
+    assert case.is_right(explanation), (explanation.side, explanation.signature.cause_names)
 
 
 @pytest.mark.parametrize("kind", MUTATIONS)
@@ -25,7 +25,7 @@ def test_in_other_clothes(kind: str) -> None:
             tried += 1
             explanation = read(line)
             if not case.is_right(explanation):
-                said = explanation and (explanation.side, *explanation.sign.cause_names[:2])
+                said = explanation and (explanation.side, *explanation.signature.cause_names[:2])
                 wrong.append(f"{case.side} {case.cause}, {name}: {said}\n    {line}")
     print(f"{kind}: {tried - len(wrong)} of {tried} right")
     assert tried > len(CASES) // 2

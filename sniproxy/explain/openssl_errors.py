@@ -13,9 +13,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .fields import CLIENT, UPSTREAM
+from .log_fields import CLIENT, UPSTREAM
 
-FIRST_ALERT = 1000
+ALERT_BASE = 1000
 """An alert that was received is the reason 1000 + its number."""
 
 _CODE = re.compile(r"error:([0-9A-Fa-f]{8})(?![0-9A-Fa-f])")
@@ -31,13 +31,13 @@ _VERIFY = re.compile(r"verify error: ?\((\d+):")
 _LIBRARIES = (20, 9, 11)
 _SSL, _BORING_SSL = 20, 16
 
-_AS_SERVER = re.compile(
+_SERVER_FUNCTIONS = re.compile(
     r"get_client|client_hello|ctos|bytes_to_cipher_list|choose_sigalg|choose_server_version|"
     r"construct_server|construct_stoc|process_client|process_cke|accept|collect_extensions|"
     r"check_for_downgrade",
     re.IGNORECASE,
 )
-_AS_CLIENT = re.compile(
+_CLIENT_FUNCTIONS = re.compile(
     r"get_serv|server_hello|server_certificate|server_done|process_server|parse_stoc|"
     r"construct_client|construct_ctos|choose_client_version|get_key_exchange|process_ske|"
     r"process_key_exchange|get_certificate_request|process_certificate_request|connect|"
@@ -49,12 +49,12 @@ _FUNCTION_NUMBERS = {
     **dict.fromkeys((119, 141, 144, 145, 146, 366, 367, 369, 607), UPSTREAM),
 }
 """The same by number, for lines of 1.0 and 1.1 that are cut behind it."""
-_WE_CONSTRUCT = re.compile(r"construct_(client|ctos|server|stoc)", re.IGNORECASE)
+_CONSTRUCT_FUNCTIONS = re.compile(r"construct_(client|ctos|server|stoc)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What is known of OpenSSL's vocabulary (the tables at the end of `causes.toml`)."""
+class OpenSSLVocabulary:
+    """What is known of OpenSSL's vocabulary (the tables at the end of `catalog.toml`)."""
 
     reasons: Mapping[tuple[int, int], str]
     """By library and number."""
@@ -62,12 +62,12 @@ class Words:
     verify: Mapping[str, int]
     known: frozenset[str]
     """The reasons of all signs."""
-    loose: tuple[str, ...]
+    bare_reasons: tuple[str, ...]
     """Those that are recognised without what OpenSSL writes around them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class OpenSSLErrors:
     """What OpenSSL says in a line."""
 
     reasons: frozenset[str] = frozenset()
@@ -77,86 +77,96 @@ class Told:
     """As far as OpenSSL's functions give it away: those of a server speak to clients."""
 
 
-NOTHING = Told()
+NO_ERRORS = OpenSSLErrors()
 
 
-def told(head: str, words: Words) -> Told:
+def parse_openssl_errors(head: str, vocabulary: OpenSSLVocabulary) -> OpenSSLErrors:
     """What OpenSSL says in `head`."""
     if "SSL" not in head and "routines" not in head and "error:" not in head:
-        return NOTHING
+        return NO_ERRORS
     reasons: set[str] = set()
     alerts: set[int] = set()
-    codes, worded = _CODE.findall(head), _REASON.findall(head)
-    for _, reason in worded:
-        _by_words(reason, words, reasons, alerts)
+    codes, reason_texts = _CODE.findall(head), _REASON.findall(head)
+    for _, reason in reason_texts:
+        _add_reason_text(reason, vocabulary, reasons, alerts)
     for code in codes:
-        _by_number(int(code, 16), words, reasons, alerts, is_cut=len(worded) < len(codes))
+        _add_error_code(
+            int(code, 16), vocabulary, reasons, alerts, is_cut=len(reason_texts) < len(codes)
+        )
     functions = " ".join(_FUNCTION.findall(head))
-    alerts.update(int(n) - FIRST_ALERT for n in _NUMBERED_REASON.findall(head) if int(n) > 999)
+    alerts.update(int(n) - ALERT_BASE for n in _NUMBERED_REASON.findall(head) if int(n) > 999)
     if not alerts:
         alerts.update(int(number) for number in _ALERT_NUMBER.findall(head))
     if not reasons and not alerts:
-        _loosely(head, words, reasons, alerts)
-    return Told(
-        frozenset(reasons), frozenset(alerts), _verify(head, words), _side(codes, functions)
+        _match_bare_text(head, vocabulary, reasons, alerts)
+    return OpenSSLErrors(
+        frozenset(reasons), frozenset(alerts), _verify(head, vocabulary), _side(codes, functions)
     )
 
 
-def _by_number(
-    code: int, words: Words, reasons: set[str], alerts: set[int], *, is_cut: bool
+def _add_error_code(
+    code: int, vocabulary: OpenSSLVocabulary, reasons: set[str], alerts: set[int], *, is_cut: bool
 ) -> None:
     library, number = code >> 23, code & 0x7FFFFF
     if library not in _LIBRARIES:
         library, number = code >> 24, code & 0xFFF
-    if library in (_SSL, _BORING_SSL) and FIRST_ALERT <= number < FIRST_ALERT + 256:
-        alerts.add(number - FIRST_ALERT)
-    elif is_cut and (reason := words.reasons.get((library, number))) is not None:
+    if library in (_SSL, _BORING_SSL) and ALERT_BASE <= number < ALERT_BASE + 256:
+        alerts.add(number - ALERT_BASE)
+    elif is_cut and (reason := vocabulary.reasons.get((library, number))) is not None:
         reasons.add(reason)
 
 
-def _by_words(reason: str, words: Words, reasons: set[str], alerts: set[int]) -> None:
+def _add_reason_text(
+    reason: str, vocabulary: OpenSSLVocabulary, reasons: set[str], alerts: set[int]
+) -> None:
     reason = reason.strip().lower().replace("_", " ")
     if reason.endswith(" error"):
         reasons.add(reason.removesuffix(" error"))
-    number = _alert(reason, words)
+    number = _alert(reason, vocabulary)
     if number is not None:
         alerts.add(number)
     elif not _UNKNOWN_REASON.match(reason):
         reasons.add(reason)
 
 
-def _alert(reason: str, words: Words) -> int | None:
+def _alert(reason: str, vocabulary: OpenSSLVocabulary) -> int | None:
     match = _ALERT_WORDS.match(reason)
-    return None if match is None else words.alerts.get(match[1].strip())
+    return None if match is None else vocabulary.alerts.get(match[1].strip())
 
 
-def _loosely(head: str, words: Words, reasons: set[str], alerts: set[int]) -> None:
+def _match_bare_text(
+    head: str, vocabulary: OpenSSLVocabulary, reasons: set[str], alerts: set[int]
+) -> None:
     """From words alone, where the line is cut before or inside them."""
     lower = head.lower()
-    reasons.update(reason for reason in words.loose if reason in lower)
+    reasons.update(reason for reason in vocabulary.bare_reasons if reason in lower)
     for match in _ALERT_WORDS.finditer(lower):
-        said = match[1].strip()
-        whole = [number for text, number in words.alerts.items() if said.startswith(text)]
-        begun = [number for text, number in words.alerts.items() if text.startswith(said)]
-        alerts.update(whole or (begun if len(begun) == 1 else ()))
+        fragment = match[1].strip()
+        complete = [
+            number for text, number in vocabulary.alerts.items() if fragment.startswith(text)
+        ]
+        partial = [
+            number for text, number in vocabulary.alerts.items() if text.startswith(fragment)
+        ]
+        alerts.update(complete or (partial if len(partial) == 1 else ()))
 
 
-def _verify(head: str, words: Words) -> int | None:
+def _verify(head: str, vocabulary: OpenSSLVocabulary) -> int | None:
     if "verify error" not in head:
         return None
     if (match := _VERIFY.search(head)) is not None:
         return int(match[1])
     lower = head.lower().replace("self signed", "self-signed")
-    found = [text for text in words.verify if text in lower]
-    return words.verify[max(found, key=len)] if found else None
+    found = [text for text in vocabulary.verify if text in lower]
+    return vocabulary.verify[max(found, key=len)] if found else None
 
 
 def _side(codes: Sequence[str], functions: str) -> str | None:
-    if (made := _WE_CONSTRUCT.search(functions)) is not None:
+    if (made := _CONSTRUCT_FUNCTIONS.search(functions)) is not None:
         return UPSTREAM if made[1].lower() in ("client", "ctos") else CLIENT
-    if _AS_SERVER.search(functions):
+    if _SERVER_FUNCTIONS.search(functions):
         return CLIENT
-    if _AS_CLIENT.search(functions):
+    if _CLIENT_FUNCTIONS.search(functions):
         return UPSTREAM
     numbers = (int(code, 16) for code in codes)
     sides = {_FUNCTION_NUMBERS.get(n >> 12 & 0xFFF) for n in numbers if n >> 24 == _SSL}

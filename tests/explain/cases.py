@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sniproxy.knowledge import Explanation, explain
+from sniproxy.explain import Explanation, explain
 
 SEVERAL = (
     {"verify-chain", "verify-depth"},
@@ -34,7 +34,7 @@ class Case:
             return False
         if self.confirmed == "none":
             return True
-        names = explanation.sign.cause_names
+        names = explanation.signature.cause_names
         shared = any({self.cause, names[0]} <= causes for causes in SEVERAL)
         return self.cause in names[: 2 if shared else 1]
 

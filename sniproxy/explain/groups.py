@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .catalogue import Cause, Sign, catalogue
-from .explaining import Explainer, Explanation
-from .fields import UPSTREAM
-from .records import Reader, Record
+from .catalog import Cause, Signature, catalog
+from .log_fields import UPSTREAM
+from .log_reader import LogReader, LogRecord
+from .matcher import Explainer, Explanation
 
-MOST_GROUPS = 256
+MAX_GROUPS = 256
 """Beyond so many groups, lines are counted by their causes alone."""
-LONGEST_EXAMPLE = 2_048
-LONGEST_NAME = 256
+MAX_EXAMPLE = 2_048
+MAX_NAME = 256
 
 
 @dataclass(slots=True, eq=False)
-class Group:
+class ErrorGroup:
     """Lines that mean the same, about the same upstream and name."""
 
     side: str
-    sign: Sign
+    signature: Signature
     upstream: str
     """`https://203.0.113.240:443`; "" if the lines name none, or several are counted as one."""
     address: str
@@ -36,17 +36,17 @@ class Group:
     first: str | None = None
     """Earliest time; None where no line has one."""
     last: str | None = None
-    after: list[Group] = field(default_factory=list)
+    preceded_by: list[ErrorGroup] = field(default_factory=list)
     """What a line that is a consequence is likely a consequence of: groups met before it."""
 
     @property
     def causes(self) -> tuple[Cause, ...]:
-        return self.sign.causes
+        return self.signature.causes
 
     @classmethod
-    def of(cls, explanation: Explanation) -> Group:
+    def of(cls, explanation: Explanation) -> ErrorGroup:
         """The group of one line (as `told` and `as_value` take it)."""
-        group = group_of(explanation)
+        group = empty_group(explanation)
         group.add(explanation.record.time)
         return group
 
@@ -59,21 +59,21 @@ class Group:
                 self.last = time
 
 
-def group_of(explanation: Explanation) -> Group:
+def empty_group(explanation: Explanation) -> ErrorGroup:
     """A group that is to hold this line, and still counts none."""
     upstream = explanation.upstream
-    return Group(
+    return ErrorGroup(
         side=explanation.side,
-        sign=explanation.sign,
-        upstream=str(upstream)[:LONGEST_NAME] if upstream else "",
-        address=upstream.address[:LONGEST_NAME] if upstream else "",
-        name=explanation.name[:LONGEST_NAME],
-        server=explanation.server[:LONGEST_NAME],
-        line=explanation.record.text[:LONGEST_EXAMPLE],
+        signature=explanation.signature,
+        upstream=str(upstream)[:MAX_NAME] if upstream else "",
+        address=upstream.address[:MAX_NAME] if upstream else "",
+        name=explanation.name[:MAX_NAME],
+        server=explanation.server[:MAX_NAME],
+        line=explanation.record.text[:MAX_EXAMPLE],
     )
 
 
-class Groups:
+class ErrorGroups:
     """Feed it lines; it keeps the groups in the order in which they were first met."""
 
     def __init__(self) -> None:
@@ -82,17 +82,17 @@ class Groups:
         self.explained = 0
         self.unknown = 0
         """Records that no sign fits."""
-        self._groups: dict[tuple[object, ...], Group] = {}
-        self._explainer = Explainer(catalogue())
-        self._reader = Reader(self._explainer.judge)
+        self._groups: dict[tuple[object, ...], ErrorGroup] = {}
+        self._explainer = Explainer(catalog())
+        self._reader = LogReader(self._explainer.score)
 
-    def __iter__(self) -> Iterator[Group]:
+    def __iter__(self) -> Iterator[ErrorGroup]:
         return iter(self._groups.values())
 
     def __len__(self) -> int:
         return len(self._groups)
 
-    def feed(self, line: str) -> list[Group]:
+    def feed(self, line: str) -> list[ErrorGroup]:
         """Take a line (latin-1, without its line feed); the groups that are new with it."""
         self.lines += 1
         new = []
@@ -101,53 +101,54 @@ class Groups:
                 new.append(group)
         return new
 
-    def flush(self) -> list[Group]:
+    def flush(self) -> list[ErrorGroup]:
         """Take what was held back; the groups that are new with it."""
         added = (self._add(record) for record in self._reader.flush())
         return [group for group in added if group is not None]
 
-    def _add(self, record: Record) -> Group | None:
+    def _add(self, record: LogRecord) -> ErrorGroup | None:
         explanation = self._explainer.explain(record)
         if explanation is None:
             self.unknown += 1
             return None
         self.explained += 1
-        sign, upstream = explanation.sign, explanation.upstream
-        kind = (sign.name, explanation.side)
-        key: tuple[object, ...] = (*kind, upstream, explanation.name[:LONGEST_NAME])
+        signature, upstream = explanation.signature, explanation.upstream
+        kind = (signature.name, explanation.side)
+        key: tuple[object, ...] = (*kind, upstream, explanation.name[:MAX_NAME])
         group = self._groups.get(key)
         if group is not None:
             group.add(record.time)
             return None
-        merged = len(self._groups) >= MOST_GROUPS
+        merged = len(self._groups) >= MAX_GROUPS
         if merged:
             key = kind
             if (group := self._groups.get(key)) is not None:
                 group.add(record.time)
                 return None
-        group = self._groups[key] = self._made(explanation, merged)
+        group = self._groups[key] = self._new_group(explanation, merged)
         group.add(record.time)
         return group
 
-    def _made(self, explanation: Explanation, merged: bool) -> Group:
-        group = group_of(explanation)
+    def _new_group(self, explanation: Explanation, merged: bool) -> ErrorGroup:
+        group = empty_group(explanation)
         if merged:
             group.upstream = group.address = group.name = ""
             group.merged = True
-        if group.sign.name == CONSEQUENCE:
-            group.after = self._before(group)
+        if group.signature.name == NO_LIVE_UPSTREAMS:
+            group.preceded_by = self._recent_failures(group)
         return group
 
-    def _before(self, consequence: Group) -> list[Group]:
+    def _recent_failures(self, consequence: ErrorGroup) -> list[ErrorGroup]:
         """The failures of upstreams met so far, those of the same server if there are any."""
         failed = [
             group
             for group in self
-            if group.side == UPSTREAM and group.sign.name not in (CONSEQUENCE, "buffered")
+            if group.side == UPSTREAM
+            and group.signature.name not in (NO_LIVE_UPSTREAMS, "buffered")
         ]
         same = [group for group in failed if group.server == consequence.server]
         return (same or failed)[-3:]
 
 
-CONSEQUENCE = "no-live-upstreams"
+NO_LIVE_UPSTREAMS = "no-live-upstreams"
 """The sign of lines that are a consequence of those before them."""

@@ -7,30 +7,30 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 
-from .fields import CLIENT, START, UPSTREAM, head_of, phase_of, quoted, side_of_phase
-from .openssl import Told, Words, told
-from .records import Record
+from .log_fields import CLIENT, STARTUP, UPSTREAM, head_of, phase_of, quoted, side_of_phase
+from .log_reader import LogRecord
+from .openssl_errors import OpenSSLErrors, OpenSSLVocabulary, parse_openssl_errors
 
-LONGEST_ADDRESS = 64
+MAX_ADDRESS = 64
 _ERRNO = re.compile(r"\((\d+): ")
 _ADDRESS = re.compile(r"\[?[0-9a-f.:x]*[.:][0-9a-f.:x]*\]?(?::\d+)?$")
 _URL = re.compile(r"upstream: \W*([a-z]+)\W*://([^/\s\"',]*)")
 _STREAM = re.compile(r"unix:[^\s:]+|[\w.-]+:\d+|\[[0-9a-f:]+\]:\d+")
 _IN_FILE = re.compile(r" in [^\s:]+:\d+$")
-_OF_THE_START = re.compile(
+_STARTUP_TEXT = re.compile(
     r"SSL_CTX_|cannot load |X509_check_private_key|PEM_read_bio|bind\(\) to "
 )
 _HANDSHAKE = re.compile(r"SSL_do_handshake\(\)|peer closed connection|timed out")
-_OF_THE_UPSTREAM = ("upstream ", "an upstream ", "lua ssl ", "js http fetch ")
-_OF_THE_CLIENT = ("client prematurely closed", "that client", "ignoring stale global SSL error")
-_OF_EITHER = re.compile(
+_UPSTREAM_PREFIXES = ("upstream ", "an upstream ", "lua ssl ", "js http fetch ")
+_CLIENT_TEXTS = ("client prematurely closed", "that client", "ignoring stale global SSL error")
+_EITHER_SIDE = re.compile(
     r"SSL_|peer closed connection in SSL|(?:recv|send|readv|writev|WSARecv|WSASend)\(\) failed"
 )
 """A client's are logged at info, an upstream's as errors."""
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
+class UpstreamAddress:
     """An upstream's address as the line has it."""
 
     scheme: str
@@ -51,23 +51,23 @@ class Upstream:
         return f"{self.authority}:{443 if self.scheme in ('https', 'grpcs') else 80}"
 
 
-def upstream_of(text: str, start: int = 0) -> Upstream | None:
+def parse_upstream(text: str, start: int = 0) -> UpstreamAddress | None:
     """The upstream that a line names."""
     url = quoted(text, "upstream", start)
     scheme, mark, rest = url.partition("://")
     if mark and scheme.isalpha():
         if rest.startswith("unix:"):
-            return Upstream(scheme, rest.partition(":/")[0] if rest.count(":") > 1 else rest)
+            return UpstreamAddress(scheme, rest.partition(":/")[0] if rest.count(":") > 1 else rest)
         authority = rest.partition("/")[0]
-        return Upstream(scheme, authority) if authority else None
+        return UpstreamAddress(scheme, authority) if authority else None
     if _STREAM.fullmatch(url):
-        return Upstream("", url)
+        return UpstreamAddress("", url)
     match = _URL.search(text, start)
-    return Upstream(match[1], match[2]) if match and match[2] else None
+    return UpstreamAddress(match[1], match[2]) if match and match[2] else None
 
 
 @lru_cache(maxsize=4_096)
-def is_front_door(upstream: Upstream) -> bool:
+def is_public_https(upstream: UpstreamAddress) -> bool:
     """Whether it is a public address on the port of https: a site or CDN of many names."""
     host, _, port = upstream.address.rpartition(":")
     if upstream.scheme != "https" or port != "443":
@@ -78,16 +78,16 @@ def is_front_door(upstream: Upstream) -> bool:
         return False
 
 
-def asked_by_address(text: str, start: int = 0) -> bool:
+def host_is_address(text: str, start: int = 0) -> bool:
     """Whether the client's Host was an address."""
     host = quoted(text, "host", start)
-    if not host or len(host) > LONGEST_ADDRESS:
+    if not host or len(host) > MAX_ADDRESS:
         return False
     return _ADDRESS.match(host) is not None and any(one.isdigit() for one in host)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class LineFeatures:
     """All that signs look at."""
 
     head: str
@@ -95,49 +95,59 @@ class Facts:
     phase: str
     side: str | None
     """None: the line does not say."""
-    openssl: Told
+    openssl: OpenSSLErrors
     errno: int | None
     scheme: str
     port: str
-    asked_by_address: bool
-    to_front_door: bool
+    host_is_address: bool
+    to_public_https: bool
 
 
-def facts_of(record: Record, words: Words, upstream: Upstream | None, by_address: bool) -> Facts:
+def extract_features(
+    record: LogRecord,
+    vocabulary: OpenSSLVocabulary,
+    upstream: UpstreamAddress | None,
+    host_is_address: bool,
+) -> LineFeatures:
     """The facts of a record; `upstream` and `by_address` are those of its fields."""
     head = head_of(record.text)
     phase = phase_of(head)
     is_cut = len(head) == len(record.text)
-    said = told(head, words)
-    side = side_of(record, head, phase, is_cut, said, upstream)
+    errors = parse_openssl_errors(head, vocabulary)
+    side = detect_side(record, head, phase, is_cut, errors, upstream)
     errno = _ERRNO.findall(head)
-    return Facts(
+    return LineFeatures(
         head=head,
         level=record.level,
         phase=phase,
         side=side,
-        openssl=said,
+        openssl=errors,
         errno=int(errno[-1]) if errno and len(errno[-1]) < 6 else None,
         scheme=upstream.scheme if upstream else "",
         port=upstream.address.rpartition(":")[2] if upstream else "",
-        asked_by_address=by_address,
-        to_front_door=upstream is not None and is_front_door(upstream),
+        host_is_address=host_is_address,
+        to_public_https=upstream is not None and is_public_https(upstream),
     )
 
 
-def side_of(
-    record: Record, head: str, phase: str, is_cut: bool, said: Told, upstream: Upstream | None
+def detect_side(
+    record: LogRecord,
+    head: str,
+    phase: str,
+    is_cut: bool,
+    errors: OpenSSLErrors,
+    upstream: UpstreamAddress | None,
 ) -> str | None:
     """Whose connection the line is about; the surest evidence first."""
     message = head.rpartition(" while ")[0] if phase else head
     level = record.level
     if level == "emerg" or (not phase and _IN_FILE.search(head)):
-        return START
-    if level is None and not phase and _OF_THE_START.search(message):
-        return START
-    if message.startswith("client ") or any(words in message for words in _OF_THE_CLIENT):
+        return STARTUP
+    if level is None and not phase and _STARTUP_TEXT.search(message):
+        return STARTUP
+    if message.startswith("client ") or any(vocabulary in message for vocabulary in _CLIENT_TEXTS):
         return CLIENT
-    if "upstream SSL" in message or message.startswith(_OF_THE_UPSTREAM):
+    if "upstream SSL" in message or message.startswith(_UPSTREAM_PREFIXES):
         return UPSTREAM
     if phase:
         side = side_of_phase(phase, is_cut=is_cut)
@@ -150,8 +160,8 @@ def side_of(
             return side
     if upstream is not None:
         return UPSTREAM
-    if said.side is not None:
-        return said.side
-    if _OF_EITHER.search(message):
+    if errors.side is not None:
+        return errors.side
+    if _EITHER_SIDE.search(message):
         return {"info": CLIENT, "error": UPSTREAM}.get(level or "")
     return None

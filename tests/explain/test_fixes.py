@@ -15,22 +15,22 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from sniproxy.knowledge import explain
+from sniproxy.explain import explain
 from sniproxy.testing.certificates import Authority
 from sniproxy.testing.zoo import Peer, wear
 from sniproxy.testing.zoo.thread import ThreadZoo, zoo_in_thread
 from tests.beside import Served, served
-from tests.knowledge.curing import (
+from tests.explain.fix_cases import (
     ROWS,
     SITE,
-    START,
+    STARTUP,
     Client,
     Row,
     applied,
-    cures,
+    fixes,
     server,
 )
-from tests.knowledge.nameserver import nameserver
+from tests.explain.nameserver import nameserver
 from tests.nginx import NGINX
 from tests.programs import OURS, Ended, Program
 
@@ -49,12 +49,12 @@ class Outcome:
     lines: tuple[str, ...]
     directives: list[str] | None
     """What is printed for the row's cause; None if no line has that cause."""
-    cured: int = 0
+    fixed: int = 0
 
 
 @pytest.fixture(scope="module")
 def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("cures")
+    directory = tmp_path_factory.mktemp("fixes")
     wear(directory)
     root = Authority.root("Weak Root")
     weak = root.issue("front.test", key=rsa.generate_private_key(65537, 1024))
@@ -92,12 +92,12 @@ def outcomes(
             status = ask(running.ports[str(number)], row.client, wardrobe)
             begun[row.name] = outcome(row, status, logged(running, row))
     good = zoo.house("good")
-    for row in START:
+    for row in STARTUP:
         begun[row.name] = outcome(
             row, 0, rooms.refused(server(0, row, good, dns, row.statements())).splitlines()
         )
-    rows = [*zip(ROWS, peers, strict=True), *((row, good) for row in START)]
-    return dict(cured(rooms, rows, dns, begun, wardrobe))
+    rows = [*zip(ROWS, peers, strict=True), *((row, good) for row in STARTUP)]
+    return dict(fixed(rooms, rows, dns, begun, wardrobe))
 
 
 class Rooms:
@@ -127,7 +127,7 @@ class Rooms:
         return str(refusal.value)
 
 
-def cured(
+def fixed(
     rooms: Rooms,
     rows: list[tuple[Row, Peer]],
     dns: int,
@@ -138,7 +138,7 @@ def cured(
     for number, (row, peer) in enumerate(rows):
         directives = begun[row.name].directives or []
         location, beside = row.statements()
-        if row.cures_server:
+        if row.fixes_server:
             beside = applied(beside, directives)
         else:
             location = applied(location, directives)
@@ -147,7 +147,7 @@ def cured(
         for number, (row, _) in enumerate(rows):
             before = begun[row.name]
             status = ask(running.ports[str(number)], row.client, wardrobe)
-            yield row.name, replace(before, cured=status)
+            yield row.name, replace(before, fixed=status)
 
 
 def logged(running: Served, row: Row) -> list[str]:
@@ -165,7 +165,7 @@ def logged(running: Served, row: Row) -> list[str]:
 def has_cause(row: Row) -> Callable[[str], bool]:
     def has(line: str) -> bool:
         explanation = explain(line)
-        return explanation is not None and row.cause in explanation.sign.cause_names
+        return explanation is not None and row.cause in explanation.signature.cause_names
 
     return has
 
@@ -173,7 +173,7 @@ def has_cause(row: Row) -> Callable[[str], bool]:
 def outcome(row: Row, status: int, lines: list[str]) -> Outcome:
     line = next(filter(has_cause(row), lines), None)
     explanation = None if line is None else explain(line)
-    directives = None if explanation is None else cures(row, explanation)
+    directives = None if explanation is None else fixes(row, explanation)
     return Outcome(status, tuple(lines), directives)
 
 
@@ -208,9 +208,9 @@ def client_context(client: Client, wardrobe: Path) -> ssl.SSLContext:
     return context
 
 
-@pytest.mark.parametrize("row", [*ROWS, *START], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [*ROWS, *STARTUP], ids=lambda row: row.name)
 def test_what_is_printed_cures_it(outcomes: Mapping[str, Outcome], row: Row) -> None:
     came = outcomes[row.name]
-    assert came.failed != row.cured, "it was not ill"
+    assert came.failed != row.fixed, "it was not ill"
     assert came.directives, (row.cause, came.lines)
-    assert came.cured == row.cured, (came.directives, came.lines)
+    assert came.fixed == row.fixed, (came.directives, came.lines)

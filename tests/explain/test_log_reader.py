@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.knowledge.records import LONGEST, Reader, Record, completeness, records
+from sniproxy.explain.log_reader import MAX_LINE, LogReader, LogRecord, completeness, records
 
 TIME = "2024/07/15 17:14:08"
 TEXT = (
@@ -17,21 +17,21 @@ TEXT = (
     'upstream: "https://192.0.2.9:443/", host: "a.test"'
 )
 LINE = f"{TIME} [error] 245105#0: *1324376 {TEXT}"
-RECORD = Record(TEXT, TIME, "error")
+RECORD = LogRecord(TEXT, TIME, "error")
 OTHER_TEXT = (
     'no live upstreams while connecting to upstream, client: 192.0.2.2, server: b.test, request: "'
     'GET / HTTP/1.1", upstream: "http://backend/", host: "b.test"'
 )
 OTHER = f"{TIME[:-1]}9 [crit] 1#1: *2 {OTHER_TEXT}"
-OTHER_RECORD = Record(OTHER_TEXT, f"{TIME[:-1]}9", "crit")
+OTHER_RECORD = LogRecord(OTHER_TEXT, f"{TIME[:-1]}9", "crit")
 
 
-def sense(record: Record) -> int:
+def completeness_score(record: LogRecord) -> int:
     return completeness(record.text)
 
 
-def read(*lines: str) -> list[Record]:
-    return list(records("\n".join(lines), sense))
+def read(*lines: str) -> list[LogRecord]:
+    return list(records("\n".join(lines), completeness_score))
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def read(*lines: str) -> list[Record]:
         (json.dumps({"log": f"{LINE}\n", "stream": "stderr"}), RECORD),
         (f"x {json.dumps({'msg': LINE, 'level': 'info'})}", RECORD),
         (LINE.replace('"', '\\"'), RECORD),
-        ("nginx: [emerg] no servers", Record("no servers", None, "emerg")),
-        ("[error] 8#8: *3 no servers", Record("no servers", None, "error")),
-        (f"{TIME} [error] no servers", Record("no servers", TIME, "error")),
-        ("peer closed connection", Record("peer closed connection")),
+        ("nginx: [emerg] no servers", LogRecord("no servers", None, "emerg")),
+        ("[error] 8#8: *3 no servers", LogRecord("no servers", None, "error")),
+        (f"{TIME} [error] no servers", LogRecord("no servers", TIME, "error")),
+        ("peer closed connection", LogRecord("peer closed connection")),
     ],
 )
-def test_one_line(line: str, record: Record) -> None:
+def test_one_line(line: str, record: LogRecord) -> None:
     assert read(line) == [record]
 
 
@@ -86,7 +86,7 @@ def test_wrapped_often(width: int) -> None:
 
 def test_a_line_in_another() -> None:
     cut = LINE.index(", request")
-    head = Record(RECORD.text[: RECORD.text.index(", request")], TIME, "error")
+    head = LogRecord(RECORD.text[: RECORD.text.index(", request")], TIME, "error")
     rest = LINE[cut:].lstrip()
     assert read(LINE[:cut] + OTHER, rest)[:2] == [head, OTHER_RECORD]
 
@@ -94,19 +94,19 @@ def test_a_line_in_another() -> None:
 def test_what_follows_is_not_swallowed() -> None:
     assert read(LINE, "Traceback (most recent call last):")[0] == RECORD
     cut = f"{TIME} [error] 1#1: *2 upstream timed out (110: Conn"
-    assert read(cut, LINE) == [Record("upstream timed out (110: Conn", TIME, "error"), RECORD]
+    assert read(cut, LINE) == [LogRecord("upstream timed out (110: Conn", TIME, "error"), RECORD]
 
 
 def test_nothing_is_held_back_for_ever() -> None:
-    reader = Reader(sense)
+    reader = LogReader(completeness_score)
     assert list(reader.feed(LINE)) == [RECORD]
     assert list(reader.feed(LINE[:-3])) == []
-    assert list(reader.flush()) == [Record(TEXT[:-3], TIME, "error")]
+    assert list(reader.flush()) == [LogRecord(TEXT[:-3], TIME, "error")]
     assert list(reader.flush()) == []
 
 
 def test_a_long_line_is_taken_in_pieces() -> None:
-    found = read("\0" * (LONGEST * 3) + LINE)
+    found = read("\0" * (MAX_LINE * 3) + LINE)
     assert found[-1] == RECORD
     assert len(found) <= 5
 
@@ -119,4 +119,4 @@ def test_anything_can_be_read(lines: list[str]) -> None:
 @pytest.mark.parametrize("byte", ["\x85", "\x1c", "\x0c", "\x0b"])
 def test_only_a_line_feed_ends_a_line(byte: str) -> None:
     text = TEXT.replace("GET / ", f"GET /\xc3{byte} ")
-    assert read(LINE.replace(TEXT, text)) == [Record(text, TIME, "error")]
+    assert read(LINE.replace(TEXT, text)) == [LogRecord(text, TIME, "error")]

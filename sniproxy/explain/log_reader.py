@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from .fields import FIELD, head_of, is_phase, phase_of
+from .log_fields import FIELD, head_of, is_phase, phase_of
 
-LONGEST = 65_536
+MAX_LINE = 65_536
 """Characters of one line that are looked at at once; a longer one is looked at in pieces."""
-LONGEST_JOINED = 8_192
-MOST_PIECES = 40
+MAX_JOINED = 8_192
+MAX_PIECES = 40
 
 _TIME = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ")
 _TIME_LENGTH = len("2024/07/15 17:14:08 ")
@@ -25,7 +25,7 @@ _LEVEL = re.compile(
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _ACCESS = re.compile(r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:")
-_BEGINNING = re.compile(
+_MESSAGE_START = re.compile(
     r"[\s>*`-]*(?:\w*\] )?(?:\d+#\d+: )?(?:\*?\d+ )?"
     r"(?:SSL_\w+\(|upstream |peer closed|connect\(\)|recv\(\)|no live |no resolver |"
     r"cannot load |nginx: |host not found|client |js |\d{4}[-/]\d\d[-/]\d\d|\{)"
@@ -35,7 +35,7 @@ _MESSAGES = ("log", "message", "msg", "MESSAGE", "textPayload", "line")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class LogRecord:
     """What nginx wrote: `text` begins with the message."""
 
     text: str
@@ -44,7 +44,7 @@ class Record:
     level: str | None = None
 
 
-class Reader:
+class LogReader:
     """Physical lines in, records out: puts wrapped lines together and takes others apart.
 
     A line that may go on in the next one is held back until that has come; `flush` ends the
@@ -52,108 +52,108 @@ class Reader:
     make the most.
     """
 
-    def __init__(self, judge: Callable[[Record], int]) -> None:
-        self._judge = judge
-        self._held: Record | None = None
-        self._more: list[str] = []
+    def __init__(self, score: Callable[[LogRecord], int]) -> None:
+        self._judge = score
+        self._pending: LogRecord | None = None
+        self._continuation: list[str] = []
 
-    def feed(self, line: str) -> Iterator[Record]:
+    def feed(self, line: str) -> Iterator[LogRecord]:
         """The records that are complete now; `line` is without its line feed."""
-        if line[4:5] == "/" and line[19:21] == " [" and self._held is None:
+        if line[4:5] == "/" and line[19:21] == " [" and self._pending is None:
             # The way of nearly every line of a log: nothing before it, nothing held back.
             level = _LEVEL.match(line, 20)
             if level is not None and _TIME.match(line) and line.find(" [", level.end()) < 0:
                 text = line[level.end() :]
-                record = Record(text, line[:19], level[1])
-                if not may_go_on(record):
+                record = LogRecord(text, line[:19], level[1])
+                if not may_continue(record):
                     yield record
                     return
                 if '\\"' not in text:
-                    self._held = record
+                    self._pending = record
                     return
-        for start in range(0, max(len(line), 1), LONGEST):
-            for record in split(line[start : start + LONGEST]):
+        for start in range(0, max(len(line), 1), MAX_LINE):
+            for record in split(line[start : start + MAX_LINE]):
                 yield from self._place(record)
 
-    def flush(self) -> Iterator[Record]:
+    def flush(self) -> Iterator[LogRecord]:
         """What was held back."""
-        held, more = self._held, self._more
-        self._held, self._more = None, []
-        if held is None:
+        pending, pieces = self._pending, self._continuation
+        self._pending, self._continuation = None, []
+        if pending is None:
             return
-        best = held
-        if more:
-            least = self._judge(held) + (not is_cut(held.text))
-            ways = [(self._judge(way), way) for way in _joined(held, more)]
-            most = max(sense for sense, _ in ways)
-            if most >= least:
-                best = next(way for sense, way in ways if sense == most)
+        best = pending
+        if pieces:
+            separate_score = self._judge(pending) + (not is_cut(pending.text))
+            joins = [(self._judge(join), join) for join in _joined(pending, pieces)]
+            best_score = max(score for score, _ in joins)
+            if best_score >= separate_score:
+                best = next(join for score, join in joins if score == best_score)
         yield best
-        if best is held:
-            for piece in more:
-                yield Record(piece)
+        if best is pending:
+            for piece in pieces:
+                yield LogRecord(piece)
 
-    def _place(self, record: Record) -> Iterator[Record]:
-        if self._held is not None and not self._held.text:
+    def _place(self, record: LogRecord) -> Iterator[LogRecord]:
+        if self._pending is not None and not self._pending.text:
             # A line that was wrapped behind its time or number.
-            held = self._held
+            pending = self._pending
             record = replace(
-                record, time=record.time or held.time, level=record.level or held.level
+                record, time=record.time or pending.time, level=record.level or pending.level
             )
-            self._held = None
-        if self._goes_on(record):
-            self._more.append(record.text)
+            self._pending = None
+        if self._continues(record):
+            self._continuation.append(record.text)
             return
         yield from self.flush()
-        if may_go_on(record):
-            self._held = record
+        if may_continue(record):
+            self._pending = record
         else:
             yield record
 
-    def _goes_on(self, record: Record) -> bool:
-        if self._held is None or record.time is not None or record.level is not None:
+    def _continues(self, record: LogRecord) -> bool:
+        if self._pending is None or record.time is not None or record.level is not None:
             return False
-        size = len(self._held.text) + sum(map(len, self._more)) + len(record.text)
+        size = len(self._pending.text) + sum(map(len, self._continuation)) + len(record.text)
         return (
-            size <= LONGEST_JOINED
-            and len(self._more) < MOST_PIECES
-            and not _BEGINNING.match(record.text)
+            size <= MAX_JOINED
+            and len(self._continuation) < MAX_PIECES
+            and not _MESSAGE_START.match(record.text)
         )
 
 
-def records(text: str, judge: Callable[[Record], int]) -> Iterator[Record]:
+def records(text: str, score: Callable[[LogRecord], int]) -> Iterator[LogRecord]:
     """The records of one text: a line, or several of which some were wrapped."""
-    reader = Reader(judge)
+    reader = LogReader(score)
     # Not by `splitlines`, for which a byte of a UTF-8 letter may end a line.
     for line in text.removesuffix("\n").split("\n"):
         yield from reader.feed(line.removesuffix("\r"))
     yield from reader.flush()
 
 
-def split(line: str) -> Iterator[Record]:
+def split(line: str) -> Iterator[LogRecord]:
     """The records of one physical line: usually one, none if it cannot be nginx's."""
     line = plain(line)
     if not line.strip():
         return
-    begins = [match for match in _LEVEL.finditer(line) if _begins_record(line, match)]
+    begins = [match for match in _LEVEL.finditer(line) if _starts_record(line, match)]
     first = _LEVEL.search(line)
     if first is None or (begins and begins[0].start() < first.start()):
         first = begins[0] if begins else None
     if first is None:
         if _TIME.fullmatch(line.strip() + " "):
-            yield Record("", line.strip())
+            yield LogRecord("", line.strip())
         elif not _ACCESS.search(line):
-            yield Record(line)
+            yield LogRecord(line)
         return
     starts = [first, *(match for match in begins if match.start() > first.start())]
     before = line[: _start(line, first)]
     if FIELD.search(before) or "SSL_" in before:
         # The other half of a line that was written into.
-        yield Record(before.strip())
+        yield LogRecord(before.strip())
     ends = [_start(line, match) for match in starts[1:]] + [len(line)]
     for match, end in zip(starts, ends, strict=True):
         time = line[_start(line, match) : match.start()].strip() or None
-        yield Record(line[match.end() : end], time, match[1])
+        yield LogRecord(line[match.end() : end], time, match[1])
 
 
 def plain(line: str) -> str:
@@ -161,7 +161,7 @@ def plain(line: str) -> str:
     if "\x1b" in line:
         line = _ESCAPES.sub("", line)
     if '\\"' in line or line.lstrip()[:1] == "{":
-        line = _out_of_json(line)
+        line = _extract_from_json(line)
     return line.replace("\t", " ").rstrip("\r\n")
 
 
@@ -172,7 +172,7 @@ def is_cut(text: str) -> bool:
     )
 
 
-def may_go_on(record: Record) -> bool:
+def may_continue(record: LogRecord) -> bool:
     """Whether the next line may belong to this one."""
     text = record.text
     if ', host: "' in text:
@@ -183,7 +183,7 @@ def may_go_on(record: Record) -> bool:
     # A message without fields is a whole one, or was wrapped before them.
     if record.level is not None or " while " in text or is_cut(text):
         return True
-    return _BEGINNING.match(text) is not None
+    return _MESSAGE_START.match(text) is not None
 
 
 def completeness(text: str) -> int:
@@ -194,23 +194,23 @@ def completeness(text: str) -> int:
     return 2 * parts + (not is_cut(text))
 
 
-def _joined(held: Record, more: list[str]) -> Iterator[Record]:
+def _joined(pending: LogRecord, pieces: list[str]) -> Iterator[LogRecord]:
     """The ways in which the pieces may belong together."""
-    pieces = [held.text, *more]
-    yield replace(held, text="".join(pieces))
-    yield replace(held, text=" ".join(piece.strip() for piece in pieces))
+    pieces = [pending.text, *pieces]
+    yield replace(pending, text="".join(pieces))
+    yield replace(pending, text=" ".join(piece.strip() for piece in pieces))
 
 
-def _begins_record(line: str, level: re.Match[str]) -> bool:
+def _starts_record(line: str, level: re.Match[str]) -> bool:
     """Whether time and level stand there, as at the beginning of a line."""
     return _TIME.fullmatch(line[max(level.start() - _TIME_LENGTH, 0) : level.start()]) is not None
 
 
 def _start(line: str, level: re.Match[str]) -> int:
-    return level.start() - (_TIME_LENGTH if _begins_record(line, level) else 0)
+    return level.start() - (_TIME_LENGTH if _starts_record(line, level) else 0)
 
 
-def _out_of_json(line: str) -> str:
+def _extract_from_json(line: str) -> str:
     start = line.find("{")
     if start >= 0:
         try:

@@ -1,4 +1,4 @@
-"""The catalogue of causes and signs, read from `causes.toml` once."""
+"""The catalogue of causes and signs, read from `catalog.toml` once."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from .fields import UPSTREAM
-from .openssl import Words
+from .log_fields import UPSTREAM
+from .openssl_errors import OpenSSLVocabulary
 
 SHORT_REASON = 8
 """Characters; so short a reason (`EC lib`) says too little where nothing stands around it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cure:
+class Fix:
     """What to do: directives to paste, or a sentence where there are none."""
 
     when: str
     directives: tuple[str, ...] = ()
-    say: str = ""
+    instruction: str = ""
     optional: bool = False
     """Only in the case that `when` names; the others belong together."""
     side: str = ""
@@ -39,32 +39,32 @@ class Cure:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why nginx could not do it, and what mends it; see the top of `causes.toml`."""
+    """Why nginx could not do it, and what mends it; see the top of `catalog.toml`."""
 
     name: str
     title: str
     sides: tuple[str, ...]
     explains: str
     likely: tuple[str, ...]
-    cures: tuple[Cure, ...]
+    fixes: tuple[Fix, ...]
     proof: tuple[str, ...]
     misconception: str
     source: str
 
-    def cures_for(self, side: str) -> tuple[Cure, ...]:
+    def fixes_for(self, side: str) -> tuple[Fix, ...]:
         """The cures for a line about `side`."""
-        return tuple(cure for cure in self.cures if cure.is_for(side))
+        return tuple(fix for fix in self.fixes if fix.is_for(side))
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class Signature:
     """A kind of line, with the causes it is known to have, the likeliest first."""
 
     name: str
     side: str
     meaning: str
     causes: tuple[Cause, ...]
-    tell_apart: str = ""
+    distinguish: str = ""
     text: tuple[str, ...] = ()
     reasons: frozenset[str] = frozenset()
     alerts: frozenset[int] = frozenset()
@@ -75,8 +75,8 @@ class Sign:
     with_: tuple[str, ...] = ()
     schemes: frozenset[str] = frozenset()
     ports: tuple[str, ...] = ()
-    asked_by_address: bool = False
-    to_front_door: bool = False
+    host_is_address: bool = False
+    to_public_https: bool = False
 
     @property
     def cause_names(self) -> tuple[str, ...]:
@@ -84,46 +84,46 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalog:
     causes: Mapping[str, Cause]
-    signs: tuple[Sign, ...]
+    signatures: tuple[Signature, ...]
     """In their order: a line has the first that fits it."""
-    words: Words
+    vocabulary: OpenSSLVocabulary
 
 
 @cache
-def catalogue() -> Catalogue:
+def catalog() -> Catalog:
     """All that is known."""
-    table = tomllib.loads(files(__package__).joinpath("causes.toml").read_text("utf-8"))
+    table = tomllib.loads(files(__package__).joinpath("catalog.toml").read_text("utf-8"))
     causes = {entry["name"]: _cause(entry) for entry in table["cause"]}
-    signs = tuple(_sign(entry, causes) for entry in table["sign"])
-    return Catalogue(causes, signs, _words(table, signs))
+    signatures = tuple(_signature(entry, causes) for entry in table["signature"])
+    return Catalog(causes, signatures, _vocabulary(table, signatures))
 
 
 def _cause(entry: Mapping[str, Any]) -> Cause:
-    cures = tuple(
-        Cure(**{**cure, "directives": tuple(cure.get("directives", ()))}) for cure in entry["cures"]
+    fixes = tuple(
+        Fix(**{**fix, "directives": tuple(fix.get("directives", ()))}) for fix in entry["fixes"]
     )
     lists = {key: tuple(entry[key]) for key in ("sides", "likely", "proof")}
-    return Cause(**{**entry, **lists, "cures": cures})
+    return Cause(**{**entry, **lists, "fixes": fixes})
 
 
-def _sign(entry: Mapping[str, Any], causes: Mapping[str, Cause]) -> Sign:
-    made = dict(entry)
-    made["causes"] = tuple(causes[name] for name in entry["causes"])
-    made["with_"] = tuple(made.pop("with", ()))
+def _signature(entry: Mapping[str, Any], causes: Mapping[str, Cause]) -> Signature:
+    fields = dict(entry)
+    fields["causes"] = tuple(causes[name] for name in entry["causes"])
+    fields["with_"] = tuple(fields.pop("with", ()))
     for key in ("text", "during", "ports"):
-        made[key] = tuple(entry.get(key, ()))
+        fields[key] = tuple(entry.get(key, ()))
     for key in ("reasons", "alerts", "verify", "levels", "errno", "schemes"):
-        made[key] = frozenset(entry.get(key, ()))
-    return Sign(**made)
+        fields[key] = frozenset(entry.get(key, ()))
+    return Signature(**fields)
 
 
-def _words(table: Mapping[str, Any], signs: tuple[Sign, ...]) -> Words:
+def _vocabulary(table: Mapping[str, Any], signatures: tuple[Signature, ...]) -> OpenSSLVocabulary:
     reasons = {}
     for key, reason in table["numbers"].items():
         library, number = map(int, key.split(":"))
         reasons[library, number] = reason
-    known = frozenset(reason for sign in signs for reason in sign.reasons)
-    loose = tuple(sorted(reason for reason in known if len(reason) > SHORT_REASON))
-    return Words(reasons, table["alerts"], table["verify"], known, loose)
+    known = frozenset(reason for signature in signatures for reason in signature.reasons)
+    bare_reasons = tuple(sorted(reason for reason in known if len(reason) > SHORT_REASON))
+    return OpenSSLVocabulary(reasons, table["alerts"], table["verify"], known, bare_reasons)

@@ -6,7 +6,7 @@ import re
 
 UPSTREAM = "upstream"
 CLIENT = "client"
-START = "start"
+STARTUP = "startup"
 
 FIELD = re.compile(r", (?:client|server|request|subrequest|upstream|host|referrer): ")
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.knowledge import Group, Groups, explain, shown, told
-from sniproxy.knowledge.groups import LONGEST_EXAMPLE, MOST_GROUPS
-from sniproxy.knowledge.telling import as_value, summary
+from sniproxy.explain import ErrorGroup, ErrorGroups, escape_control, explain, render_text
+from sniproxy.explain.groups import MAX_EXAMPLE, MAX_GROUPS
+from sniproxy.explain.render import summary, to_dict
 
 REFUSED = "connect() failed (111: Connection refused) while connecting to upstream"
 NO_SNI = (
@@ -29,8 +29,8 @@ def line(
     )
 
 
-def grouped(*lines: str) -> Groups:
-    groups = Groups()
+def grouped(*lines: str) -> ErrorGroups:
+    groups = ErrorGroups()
     for one in lines:
         groups.feed(one)
     groups.flush()
@@ -78,7 +78,7 @@ def test_upstreams_and_names_are_told_apart() -> None:
 
 
 def test_new_groups_are_handed_out_once() -> None:
-    groups = Groups()
+    groups = ErrorGroups()
     assert [group.count for group in groups.feed(line(REFUSED))] == [1]
     assert groups.feed(line(REFUSED)) == []
 
@@ -92,23 +92,23 @@ def test_a_consequence_points_to_what_was_before_it() -> None:
             line(REFUSED),
         )
     )
-    assert groups[2].after == [groups[1]]
-    assert "sni-missing" in told(groups[2])
-    assert as_value(groups[2])["before"][0]["causes"][0] == "sni-missing"
+    assert groups[2].preceded_by == [groups[1]]
+    assert "sni-missing" in render_text(groups[2])
+    assert to_dict(groups[2])["preceded_by"][0]["causes"][0] == "sni-missing"
 
 
 def test_too_many_are_counted_as_one() -> None:
-    many = MOST_GROUPS + 50
+    many = MAX_GROUPS + 50
     groups = grouped(*(line(REFUSED, upstream=f"http://h{n}:80") for n in range(many)))
-    assert len(groups) == MOST_GROUPS + 1
+    assert len(groups) == MAX_GROUPS + 1
     *_, last = groups
     assert (last.merged, last.count, last.upstream) == (True, 50, "")
     assert sum(group.count for group in groups) == many
-    assert "several" in told(last)
+    assert "several" in render_text(last)
 
 
 def test_memory_does_not_grow() -> None:
-    groups = Groups()
+    groups = ErrorGroups()
 
     def feed(start: int) -> int:
         tracemalloc.start()
@@ -123,7 +123,7 @@ def test_memory_does_not_grow() -> None:
     assert feed(10_000) < 3_000_000
     groups.feed("x" * 1_000_000)
     groups.feed(line(NO_SNI) + "y" * 1_000_000)
-    assert all(len(group.line) <= LONGEST_EXAMPLE for group in groups)
+    assert all(len(group.line) <= MAX_EXAMPLE for group in groups)
 
 
 # --- what is told ---
@@ -132,10 +132,10 @@ def test_memory_does_not_grow() -> None:
 def test_nothing_moves_the_terminal() -> None:
     evil = "\x1b[2J\x9b1m\x07\r\b\xff"
     (group,) = grouped(line(NO_SNI, server=f"a{evil}", upstream=f"https://h{evil}:1"))
-    for text in (told(group), summary(group)):
+    for text in (render_text(group), summary(group)):
         assert all(one.isprintable() or one == "\n" for one in text)
-    assert "\\x1B" not in str(as_value(group)["details"])
-    assert "{" not in told(group).replace("%{", "")
+    assert "\\x1B" not in str(to_dict(group)["details"])
+    assert "{" not in render_text(group).replace("%{", "")
 
 
 @pytest.mark.parametrize(
@@ -150,26 +150,26 @@ def test_nothing_moves_the_terminal() -> None:
     ],
 )
 def test_shown(text: str, seen: str) -> None:
-    assert shown(text) == seen
+    assert escape_control(text) == seen
 
 
 def test_the_address_is_filled_in_only_if_it_is_one() -> None:
     (group,) = grouped(line(NO_SNI))
-    assert "openssl s_client -connect 192.0.2.9:443 -servername NAME" in told(group)
+    assert "openssl s_client -connect 192.0.2.9:443 -servername NAME" in render_text(group)
     (group,) = grouped(line(NO_SNI, upstream="https://$(reboot);:443"))
-    assert "reboot" not in "".join(as_value(group)["details"][0]["proof"])
+    assert "reboot" not in "".join(to_dict(group)["details"][0]["proof"])
 
 
 @given(st.binary(max_size=80), st.integers(0, 300))
 def test_whatever_a_line_has_it_can_be_told(noise: bytes, at: int) -> None:
     text = line(NO_SNI)
     for group in grouped(text[:at] + noise.decode("latin-1") + text[at:]):
-        assert all(one.isprintable() or one == "\n" for one in told(group))
+        assert all(one.isprintable() or one == "\n" for one in render_text(group))
 
 
 def test_one_line_can_be_told_as_a_group() -> None:
     explanation = explain(line(NO_SNI))
     assert explanation is not None
-    group = Group.of(explanation)
+    group = ErrorGroup.of(explanation)
     assert (group.count, group.first) == (1, "2024/07/15 17:14:08")
-    assert told(group) == told(*grouped(line(NO_SNI)))
+    assert render_text(group) == render_text(*grouped(line(NO_SNI)))

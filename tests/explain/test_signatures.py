@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.knowledge import Explanation, catalogue, explain
+from sniproxy.explain import Explanation, catalog, explain
 
 with Path(__file__).with_name("lines.toml").open("rb") as file:
     LINES = tomllib.load(file)
@@ -30,7 +30,7 @@ WORDS = {
 def first(explanation: Explanation | None) -> tuple[str, str]:
     if explanation is None:
         return "", ""
-    return explanation.side, explanation.sign.cause_names[0]
+    return explanation.side, explanation.signature.cause_names[0]
 
 
 @pytest.mark.parametrize(("cause", "text"), LINES["upstream"])
@@ -47,8 +47,8 @@ def test_of_clients(cause: str, level: str, text: str) -> None:
 
 @pytest.mark.parametrize(("cause", "text"), LINES["start"])
 def test_of_the_start(cause: str, text: str) -> None:
-    assert first(explain(f"nginx: [emerg] {text}")) == ("start", cause)
-    assert first(explain(f"2024/07/15 17:14:08 [emerg] 1#1: {text}")) == ("start", cause)
+    assert first(explain(f"nginx: [emerg] {text}")) == ("startup", cause)
+    assert first(explain(f"2024/07/15 17:14:08 [emerg] 1#1: {text}")) == ("startup", cause)
 
 
 @pytest.mark.parametrize(("side", "cause", "line"), LINES["whole"])
@@ -73,7 +73,7 @@ def handshake_failed(release: str, number: int) -> str:
 
 
 REUSED = {(20, 294): "ocsp callback failure", (20, 365): "peer does not accept heartbeats"}
-ALERTS = sorted(catalogue().words.alerts.values())
+ALERTS = sorted(catalog().vocabulary.alerts.values())
 SNI_FIRST = {40: "sni-missing", 80: "sni-missing", 112: "sni-missing"}
 
 
@@ -90,8 +90,8 @@ def test_alerts(release: str, number: int) -> None:
         assert upstream is not None
         assert client is not None
         assert (upstream.side, client.side) == ("upstream", "client")
-        assert number in upstream.sign.alerts
-        assert number in client.sign.alerts
+        assert number in upstream.signature.alerts
+        assert number in client.signature.alerts
         if number in SNI_FIRST:
             assert first(upstream)[1] == SNI_FIRST[number]
 
@@ -106,7 +106,7 @@ def test_verification_errors(release: str) -> None:
         explanation = explain(line)
         assert explanation is not None
         assert explanation.side == "upstream"
-        assert int(number) in explanation.sign.verify, number
+        assert int(number) in explanation.signature.verify, number
         assert explain(line.replace(f"({number}:", "(")) is not None
 
 
@@ -114,9 +114,9 @@ def test_verification_errors(release: str) -> None:
 def test_numbers_are_those_of_the_releases(release: str) -> None:
     """A reason has one number in all releases that have it, few have others with it."""
     reasons = WORDS[release]["reasons"]
-    for (library, number), words in catalogue().words.reasons.items():
-        told = reasons.get(str(library), {}).get(str(number))
-        assert told is None or told.lower() in (words, REUSED.get((library, number)))
+    for (library, number), words in catalog().vocabulary.reasons.items():
+        text = reasons.get(str(library), {}).get(str(number))
+        assert text is None or text.lower() in (words, REUSED.get((library, number)))
 
 
 # --- what one text may be ---
@@ -131,9 +131,9 @@ def test_the_line_of_the_readme() -> None:
     )
     assert explanation is not None
     assert explanation.side == "upstream"
-    assert explanation.sign.cause_names[:2] == ("plain-http-upstream", "sni-missing")
-    assert "15 03" in explanation.sign.tell_apart
-    assert "HTTP" in explanation.sign.tell_apart
+    assert explanation.signature.cause_names[:2] == ("plain-http-upstream", "sni-missing")
+    assert "15 03" in explanation.signature.distinguish
+    assert "HTTP" in explanation.signature.distinguish
     assert str(explanation.upstream) == "https://211.101.237.240:443"
     assert explanation.server == "7bu.top"
 
@@ -154,4 +154,4 @@ def test_what_else_alert_40_may_be(upstream: str, host: str, second: str) -> Non
         f'upstream: "{upstream}", host: "{host}"'
     )
     assert explanation is not None
-    assert explanation.sign.cause_names[:2] == ("sni-missing", second)
+    assert explanation.signature.cause_names[:2] == ("sni-missing", second)

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from sniproxy import config
-from sniproxy.knowledge import Cause, Sign, catalogue
-from sniproxy.knowledge.telling import filled
+from sniproxy.explain import Cause, Signature, catalog
+from sniproxy.explain.render import fill
 from sniproxy.testing.zoo import Upstream, animals
-from tests.knowledge.cases import cases, read
-from tests.knowledge.curing import ROWS, START
+from tests.explain.cases import cases, read
+from tests.explain.fix_cases import ROWS, STARTUP
 
-CAUSES = list(catalogue().causes.values())
-SIGNS = catalogue().signs
-SIDES = {"upstream", "client", "start"}
+CAUSES = list(catalog().causes.values())
+SIGNATURES = catalog().signatures
+SIDES = {"upstream", "client", "startup"}
 PLACEHOLDER = re.compile(r"(?<!%)\{(\w+)\}")
 KNOWN = {"name", "address", "ca", "certificate", "key", "crl", "group", "resolver", "front"}
 
@@ -29,25 +29,25 @@ def test_a_cause_says_all_it_has_to(cause: Cause) -> None:
     assert cause.explains.endswith((".", ")"))
     assert cause.likely
     assert cause.source
-    assert all(cause.cures_for(side) for side in cause.sides)
-    for cure in cause.cures:
-        assert bool(cure.say) != bool(cure.directives)
-    texts = [*cause.proof, *(text for cure in cause.cures for text in cure.directives)]
+    assert all(cause.fixes_for(side) for side in cause.sides)
+    for fix in cause.fixes:
+        assert bool(fix.instruction) != bool(fix.directives)
+    texts = [*cause.proof, *(text for fix in cause.fixes for text in fix.directives)]
     assert {name for text in texts for name in PLACEHOLDER.findall(text)} <= KNOWN
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
 def test_directives_are_nginx_s(cause: Cause, tmp_path: Path) -> None:
     """Each is one that may stand where the cure says."""
-    for cure in cause.cures:
-        if not cure.directives or cure.kind != "directive":
+    for fix in cause.fixes:
+        if not fix.directives or fix.kind != "directive":
             continue
-        text = " ".join(filled(one, SAMPLE) for one in cure.directives)
+        text = " ".join(fill(one, SAMPLE) for one in fix.directives)
         if "grpc" in text or "fastcgi" in text:
             continue  # directives of modules that sniproxy does not have
-        context = "server" if cure.side in ("client", "start") else cure.context
+        context = "server" if fix.side in ("client", "startup") else fix.context
         file = tmp_path / "nginx.conf"
-        file.write_text(CONTEXTS[cure.context if cure.context == "main" else context] % text)
+        file.write_text(CONTEXTS[fix.context if fix.context == "main" else context] % text)
         config.load(str(file))
 
 
@@ -60,25 +60,33 @@ CONTEXTS = {
 }
 
 
-@pytest.mark.parametrize("sign", SIGNS, ids=lambda sign: sign.name)
-def test_a_sign_is_sound(sign: Sign) -> None:
-    assert sign.side in SIDES
-    assert sign.meaning.endswith((".", ")"))
-    assert sign.causes
-    assert sign.text or sign.reasons or sign.alerts or sign.verify or sign.levels
-    assert all(sign.side in cause.sides for cause in sign.causes), "a cause of another side"
-    assert set(PLACEHOLDER.findall(sign.tell_apart)) <= KNOWN
-    assert all(reason == reason.lower() for reason in sign.reasons)
+@pytest.mark.parametrize("signature", SIGNATURES, ids=lambda signature: signature.name)
+def test_a_sign_is_sound(signature: Signature) -> None:
+    assert signature.side in SIDES
+    assert signature.meaning.endswith((".", ")"))
+    assert signature.causes
+    assert (
+        signature.text
+        or signature.reasons
+        or signature.alerts
+        or signature.verify
+        or signature.levels
+    )
+    assert all(signature.side in cause.sides for cause in signature.causes), (
+        "a cause of another side"
+    )
+    assert set(PLACEHOLDER.findall(signature.distinguish)) <= KNOWN
+    assert all(reason == reason.lower() for reason in signature.reasons)
 
 
 def test_names_are_names_of_one() -> None:
-    assert len({sign.name for sign in SIGNS}) == len(SIGNS)
-    told = {cause.name for sign in SIGNS for cause in sign.causes}
-    assert told == set(catalogue().causes), "a cause that no line has"
+    assert len({signature.name for signature in SIGNATURES}) == len(SIGNATURES)
+    used = {cause.name for signature in SIGNATURES for cause in signature.causes}
+    assert used == set(catalog().causes), "a cause that no line has"
 
 
 def test_all_that_people_met_is_there() -> None:
-    assert {case.cause for case in cases()} <= set(catalogue().causes)
+    assert {case.cause for case in cases()} <= set(catalog().causes)
 
 
 SIDE_BY_SIDE = {
@@ -116,7 +124,7 @@ def test_the_zoo_s_lines_are_known(animal: Upstream) -> None:
     assert explanation is not None
     assert explanation.side == "upstream"
     if animal.name in SIDE_BY_SIDE:
-        assert explanation.sign.cause_names[0] == SIDE_BY_SIDE[animal.name]
+        assert explanation.signature.cause_names[0] == SIDE_BY_SIDE[animal.name]
 
 
 NOT_PROVOKED = {
@@ -161,7 +169,7 @@ NOT_PROVOKED = {
 
 
 def test_each_cause_is_provoked_or_it_is_said_why_not() -> None:
-    provoked = {row.cause for row in (*ROWS, *START)}
+    provoked = {row.cause for row in (*ROWS, *STARTUP)}
     excused = set().union(*NOT_PROVOKED.values())
     assert not provoked & excused
-    assert provoked | excused == set(catalogue().causes)
+    assert provoked | excused == set(catalog().causes)
