@@ -11,16 +11,16 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ..diagnose.probe import Patience
-from ..diagnose.report import as_data, dumped, printable, text
-from ..diagnose.upstream import CannotAsk, Wish, diagnose
+from ..diagnose.probe import Timeouts
+from ..diagnose.report import dump_json, printable, text, to_dict
+from ..diagnose.url import DiagnoseError, URLOptions, diagnose
 from . import diagnose_file
 from .progress import clear_progress, live_progress
 
 USAGE = 2
 
 
-def main(words: Sequence[str], patience: Patience = Patience()) -> int:  # noqa: B008 - frozen
+def main(words: Sequence[str], timeouts: Timeouts = Timeouts()) -> int:  # noqa: B008 - frozen
     """Run the command; returns the exit status."""
     parser = _parser()
     options = parser.parse_args(words)
@@ -34,9 +34,9 @@ def main(words: Sequence[str], patience: Patience = Patience()) -> int:  # noqa:
         parser.error("--cert and --key go together")
     try:
         if options.file is not None:
-            return diagnose_file.run(options, patience)
-        return _url(options, patience)
-    except CannotAsk as error:
+            return diagnose_file.run(options, timeouts)
+        return _url(options, timeouts)
+    except DiagnoseError as error:
         print(f"sniproxy diagnose: {printable(str(error))}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
@@ -67,8 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _url(options: argparse.Namespace, patience: Patience) -> int:
-    wish = Wish(
+def _url(options: argparse.Namespace, timeouts: Timeouts) -> int:
+    wanted = URLOptions(
         options.url,
         name=options.name,
         host=options.host,
@@ -77,16 +77,16 @@ def _url(options: argparse.Namespace, patience: Patience) -> int:
             None if options.cert is None else (_existing(options.cert), _existing(options.key))
         ),
         resolve=options.resolve,
-        may_ask=not options.no_request,
+        send_request=not options.no_request,
     )
     try:
-        question, attempts, found = diagnose(wish, patience, live_progress())
+        spec, attempts, found = diagnose(wanted, timeouts, live_progress())
     finally:
         clear_progress()
     if options.json:
-        print(dumped(as_data(question, attempts, found)))
+        print(dump_json(to_dict(spec, attempts, found)))
     else:
-        for line in text(question, attempts, found, options.format):
+        for line in text(spec, attempts, found, options.format):
             print(line)
     return found.status
 
@@ -99,4 +99,4 @@ def _existing(path: str | None) -> str:
         with open(path, "rb"):
             return os.path.abspath(path)
     except OSError as error:
-        raise CannotAsk(f'"{path}" can not be read: {error.strerror}', USAGE) from None
+        raise DiagnoseError(f'"{path}" can not be read: {error.strerror}', USAGE) from None

@@ -5,32 +5,32 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from ..diagnose.configured import FileReport, FileWish, diagnose_file, keep_backup_and_write
+from ..diagnose.config_file import FileOptions, FileReport, diagnose_file, write_with_backup
 from ..diagnose.lint import Finding
-from ..diagnose.probe import Patience
-from ..diagnose.report import as_data, dumped, printable, table
-from ..diagnose.upstream import CannotAsk
+from ..diagnose.probe import Timeouts
+from ..diagnose.report import dump_json, printable, table, to_dict
+from ..diagnose.url import DiagnoseError
 from .progress import clear_progress, live_progress
 
 
-def run(options: argparse.Namespace, patience: Patience) -> int:
+def run(options: argparse.Namespace, timeouts: Timeouts) -> int:
     """Returns the exit status; raises `CannotAsk`."""
     certificate = None if options.cert is None else (options.cert, options.key)
-    wish = FileWish(
+    wanted = FileOptions(
         options.file,
         options.location,
         options.offline,
         options.host,
         certificate,
-        may_ask=not options.no_request,
+        send_request=not options.no_request,
     )
     try:
-        report = diagnose_file(wish, patience, live_progress())
+        report = diagnose_file(wanted, timeouts, live_progress())
     finally:
         clear_progress()
-    written = _fix(report) if options.fix and not report.by_hand else []
+    written = _fix(report) if options.fix and not report.manual_edits else []
     if options.json:
-        print(dumped(_data(report, written)))
+        print(dump_json(_data(report, written)))
     else:
         for line in _lines(report, written):
             print(line)
@@ -42,31 +42,31 @@ def _fix(report: FileReport) -> list[tuple[str, str]]:
     written = []
     for file, text in report.after.items():
         try:
-            written.append((file, keep_backup_and_write(file, text)))
+            written.append((file, write_with_backup(file, text)))
         except OSError as error:
-            raise CannotAsk(f"{file} can not be written: {error.strerror}", 4) from None
+            raise DiagnoseError(f"{file} can not be written: {error.strerror}", 4) from None
     return written
 
 
 def _lines(report: FileReport, written: list[tuple[str, str]]) -> Iterator[str]:
-    for tried in report.tried:
-        place = tried.spot.node.place
-        yield printable(f"{tried.spot.label}: proxy_pass {tried.spot.target.url} ({place})")
-        yield from (f"  {line}" for line in table(tried.question, tried.attempts))
+    for probed in report.probed:
+        place = probed.site.node.place
+        yield printable(f"{probed.site.label}: proxy_pass {probed.site.target.url} ({place})")
+        yield from (f"  {line}" for line in table(probed.spec, probed.attempts))
         yield ""
     for finding in report.findings:
         yield printable(f"{finding.place}: [{_kind(finding)}] {finding.text} ({finding.rule})")
-    for note in report.passed_over:
+    for note in report.skipped:
         yield printable(f"passed over: {note}")
-    for words in report.by_hand:
+    for words in report.manual_edits:
         yield printable(f"by hand: {words}")
     if report.diff:
         yield ""
         yield from map(shown, report.diff)
     for file, backup in written:
         yield printable(f"written: {file} (before: {backup})")
-    if not (report.findings or report.tried):
-        yield printable(f"{report.file}: {report.spots} proxy_pass to https, nothing to change")
+    if not (report.findings or report.probed):
+        yield printable(f"{report.file}: {report.sites} proxy_pass to https, nothing to change")
 
 
 def _kind(finding: Finding) -> str:
@@ -98,12 +98,12 @@ def _data(report: FileReport, written: list[tuple[str, str]]) -> dict[str, objec
         ],
         "upstreams": [
             {
-                "location": tried.spot.label,
-                **as_data(tried.question, tried.attempts, tried.verdict),
+                "location": probed.site.label,
+                **to_dict(probed.spec, probed.attempts, probed.conclusion),
             }
-            for tried in report.tried
+            for probed in report.probed
         ],
-        "by_hand": report.by_hand,
+        "manual_edits": report.manual_edits,
         "diff": "\n".join(map(shown, report.diff)),
         "written": dict(written),
     }

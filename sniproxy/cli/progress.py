@@ -5,19 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from ..diagnose.attempts import Question, Setting
-from ..diagnose.report import printable, setting_words
+from ..diagnose.model import ProbeSpec, Setting
+from ..diagnose.report import describe_setting, printable
 
 
-def live_progress() -> Callable[[Question, Setting, int], None]:
+def live_progress() -> Callable[[ProbeSpec, Setting, int], None]:
     """Tells on a terminal what is tried."""
 
-    def tell(question: Question, setting: Setting, count: int) -> None:
-        words = printable(setting_words(question, setting))
+    def tell(spec: ProbeSpec, setting: Setting, count: int) -> None:
+        words = printable(describe_setting(spec, setting))
         sys.stderr.write(f"\r\x1b[K{count + 1}: {words} …"[:100])
         sys.stderr.flush()
 
-    return tell if sys.stderr.isatty() else lambda question, setting, count: None
+    return tell if sys.stderr.isatty() else lambda spec, setting, count: None
 
 
 def clear_progress() -> None:

@@ -52,7 +52,7 @@ def upstream_names(config: Config, host: str | None = None) -> list[UpstreamName
     for server, location, target in found:
         if location.proxy.proxy_ssl_session_reuse:
             sharing.setdefault(_upstream_key(target), []).append(_label(server, location))
-    return [_described(http, *entry, sharing, host) for entry in found]
+    return [_describe(http, *entry, sharing, host) for entry in found]
 
 
 def _tls_locations(http: Http) -> Iterator[tuple[Server, Location, ProxyPass]]:
@@ -78,7 +78,7 @@ def _label(server: Server, location: Location) -> str:
     return f"{server.name or '_'} {name or '(server)'}"
 
 
-def _described(
+def _describe(
     http: Http,
     server: Server,
     location: Location,

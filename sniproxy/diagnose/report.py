@@ -9,13 +9,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .attempts import Attempt, Question, Result, Setting
+from .conclusion import Conclusion
 from .directives import Directive, Syntax, changes
-from .verdict import Verdict
+from .model import Attempt, ProbeSpec, Result, Setting
 
-LONGEST = 120
+MAX_CELL = 120
 """Characters of one cell."""
-MOST_NAMES = 3
+MAX_NAMES = 3
 
 
 def printable(text: str) -> str:
@@ -25,27 +25,27 @@ def printable(text: str) -> str:
     )
 
 
-def cut(text: str, most: int = LONGEST) -> str:
+def cut(text: str, most: int = MAX_CELL) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def setting_words(question: Question, setting: Setting) -> str:
+def describe_setting(spec: ProbeSpec, setting: Setting) -> str:
     """A setting in a few words: `SNI upstream.test, verified, depth 2`."""
-    proxy, base = setting.proxy, question.base
+    proxy, base = setting.proxy, spec.base
     if setting.plain:
         return "plain HTTP"
-    name = question.name(proxy)
+    name = spec.name(proxy)
     parts = [f"SNI {name}" if proxy.proxy_ssl_server_name else "no SNI"]
     if proxy.proxy_ssl_verify:
         parts.append(f"verified, depth {proxy.proxy_ssl_verify_depth}")
     said = {directive.name: directive for directive in changes(base, proxy)}
-    for directive, words in _ALSO.items():
+    for directive, words in _SETTING_LABELS.items():
         if directive in said:
             parts.append(words or " ".join(said[directive].args))
     return ", ".join(parts)
 
 
-_ALSO = {
+_SETTING_LABELS = {
     "proxy_ssl_protocols": "",
     "proxy_ssl_ciphers": "",
     "proxy_ssl_conf_command": "legacy servers allowed",
@@ -55,23 +55,23 @@ _ALSO = {
 """What else a setting may change, and what it is called."""
 
 
-def names_words(names: Sequence[str]) -> str:
-    shown = " ".join(cut(printable(name), 40) for name in names[:MOST_NAMES])
-    return shown + (f" +{len(names) - MOST_NAMES}" if len(names) > MOST_NAMES else "")
+def format_names(names: Sequence[str]) -> str:
+    shown = " ".join(cut(printable(name), 40) for name in names[:MAX_NAMES])
+    return shown + (f" +{len(names) - MAX_NAMES}" if len(names) > MAX_NAMES else "")
 
 
 HEADINGS = ("#", "SETTING", "ADDRESS", "RESULT", "CERTIFICATE", "PROTOCOL", "TIME")
 
 
-def table(question: Question, attempts: Sequence[Attempt]) -> Iterator[str]:
+def table(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Iterator[str]:
     """The attempts beneath each other, below each the line that nginx would log."""
     rows = [
         (
             str(number),
-            cut(printable(setting_words(question, attempt.setting)), 72),
+            cut(printable(describe_setting(spec, attempt.setting)), 72),
             printable(attempt.address),
-            attempt.word,
-            names_words(attempt.names) or "-",
+            attempt.label,
+            format_names(attempt.names) or "-",
             attempt.protocol or "-",
             f"{attempt.seconds:.2f}s",
         )
@@ -86,17 +86,17 @@ def table(question: Question, attempts: Sequence[Attempt]) -> Iterator[str]:
             yield f"   nginx logs: {cut(printable(attempts[index - 1].line), 200)}"
 
 
-def block(found: Verdict, syntax: Syntax) -> Iterator[str]:
+def block(found: Conclusion, syntax: Syntax) -> Iterator[str]:
     """The directives to paste, the reasons in comments."""
     said = [Directive("proxy_pass", (found.url,)), *found.directives]
-    yield from commented(said, syntax)
+    yield from with_comments(said, syntax)
     if found.advice:
         yield ""
         yield "# To check the certificate too (tried, it passes):"
-        yield from (f"# {line}" for line in commented(list(found.advice), syntax))
+        yield from (f"# {line}" for line in with_comments(list(found.advice), syntax))
 
 
-def commented(directives: Sequence[Directive], syntax: Syntax) -> Iterator[str]:
+def with_comments(directives: Sequence[Directive], syntax: Syntax) -> Iterator[str]:
     lines = [directive.text(syntax) for directive in directives]
     width = max(map(len, lines), default=0)
     for directive, line in zip(directives, lines, strict=True):
@@ -104,10 +104,10 @@ def commented(directives: Sequence[Directive], syntax: Syntax) -> Iterator[str]:
 
 
 def text(
-    question: Question, attempts: Sequence[Attempt], found: Verdict, syntax: Syntax
+    spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion, syntax: Syntax
 ) -> Iterator[str]:
     """The whole answer, line by line."""
-    yield from table(question, attempts)
+    yield from table(spec, attempts)
     yield ""
     yield printable(" ".join(found.sentences))
     if found.directives or found.advice or found.status == 3:
@@ -115,7 +115,7 @@ def text(
         yield from block(found, syntax)
 
 
-def as_data(question: Question, attempts: Sequence[Attempt], found: Verdict) -> dict[str, Any]:
+def to_dict(spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion) -> dict[str, Any]:
     """The whole answer for machines."""
     return {
         "status": found.status,
@@ -124,7 +124,7 @@ def as_data(question: Question, attempts: Sequence[Attempt], found: Verdict) -> 
         "proxy_pass": found.url or None,
         "directives": [_directive(directive) for directive in found.directives],
         "advice": [_directive(directive) for directive in found.advice],
-        "attempts": [_attempt(question, attempt) for attempt in attempts],
+        "attempts": [_attempt(spec, attempt) for attempt in attempts],
     }
 
 
@@ -138,16 +138,16 @@ def _directive(directive: Directive) -> dict[str, Any]:
     }
 
 
-def _attempt(question: Question, attempt: Attempt) -> dict[str, Any]:
-    answered = attempt.result is Result.ANSWERED
+def _attempt(spec: ProbeSpec, attempt: Attempt) -> dict[str, Any]:
+    answered = attempt.result is Result.RESPONSE
     return {
-        "setting": setting_words(question, attempt.setting),
+        "setting": describe_setting(spec, attempt.setting),
         "address": attempt.address,
         "server_name": attempt.sent,
-        "result": attempt.word,
+        "result": attempt.label,
         "line": attempt.line or None,
         "alert": attempt.alert,
-        "certificate_requested": attempt.asked,
+        "certificate_requested": attempt.certificate_requested,
         "certificate_names": list(attempt.names),
         "protocol": attempt.protocol or None,
         "verify_result": attempt.verify_result,
@@ -156,6 +156,6 @@ def _attempt(question: Question, attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def dumped(data: object) -> str:
+def dump_json(data: object) -> str:
     """JSON in ASCII, which no terminal obeys."""
     return json.dumps(data, indent=2)

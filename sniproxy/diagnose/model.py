@@ -22,7 +22,7 @@ class Stage(enum.IntEnum):
     CONNECT = 1
     HELLO = 2
     CERTIFICATE = 3
-    ANSWER = 4
+    RESPONSE = 4
     DONE = 5
 
 
@@ -34,21 +34,21 @@ class Result(enum.Enum):
     PLAIN_HTTP = ("plain HTTP", Stage.HELLO)
     NOT_TLS = ("not TLS", Stage.HELLO)
     CLOSED = ("closed", Stage.HELLO)
-    SILENT = ("silent", Stage.HELLO)
-    REFUSED_HERE = ("refused by us", Stage.HELLO)
+    NO_SERVER_HELLO = ("silent", Stage.HELLO)
+    LOCAL_TLS_ERROR = ("refused by us", Stage.HELLO)
     UNTRUSTED = ("not trusted", Stage.CERTIFICATE)
-    MISNAMED = ("other name", Stage.CERTIFICATE)
-    WANTS_CERTIFICATE = ("wants a certificate", Stage.ANSWER)
-    NO_ANSWER = ("no answer", Stage.ANSWER)
-    MUTE = ("mute", Stage.ANSWER)
-    TOO_BIG = ("too big header", Stage.ANSWER)
-    NOT_HTTP = ("not HTTP", Stage.ANSWER)
-    ANSWERED = ("answered", Stage.DONE)
-    SHAKEN = ("handshake done", Stage.DONE)
-    UNPREPARED = ("not possible here", Stage.CONNECT)
+    NAME_MISMATCH = ("other name", Stage.CERTIFICATE)
+    CERTIFICATE_REQUIRED = ("wants a certificate", Stage.RESPONSE)
+    CLOSED_WITHOUT_RESPONSE = ("no answer", Stage.RESPONSE)
+    NO_RESPONSE = ("mute", Stage.RESPONSE)
+    HEADER_TOO_BIG = ("too big header", Stage.RESPONSE)
+    NOT_HTTP = ("not HTTP", Stage.RESPONSE)
+    RESPONSE = ("answered", Stage.DONE)
+    HANDSHAKE_OK = ("handshake done", Stage.DONE)
+    SETUP_ERROR = ("not possible here", Stage.CONNECT)
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         return self.value[0]
 
     @property
@@ -66,7 +66,7 @@ class Setting:
     address: int = 0
     """Which of the upstream's addresses."""
 
-    def saying(self, **directives: object) -> Setting:
+    def with_directives(self, **directives: object) -> Setting:
         """The same with these directives too."""
         return replace(self, proxy=replace(self.proxy, **directives))  # type: ignore[arg-type]
 
@@ -86,7 +86,7 @@ class Attempt:
     """The number of a fatal alert that came."""
     reason: str = ""
     """OpenSSL's word for what went wrong: `dh key too small`."""
-    asked: bool = False
+    certificate_requested: bool = False
     """Whether the upstream has asked for our certificate."""
     names: tuple[str, ...] = ()
     """Of its certificate."""
@@ -102,17 +102,17 @@ class Attempt:
     seconds: float = 0.0
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         """The result in a word."""
-        if self.result is Result.ANSWERED:
+        if self.result is Result.RESPONSE:
             return f"{self.status}"
         if self.result is Result.ALERT and self.alert is not None:
             return f"alert {self.alert}"
-        return self.result.word
+        return self.result.label
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ProbeSpec:
     """What is to be found out about one `proxy_pass`."""
 
     base: Proxy
@@ -123,17 +123,17 @@ class Question:
     """Names that the upstream may know itself by, best first; variables are allowed."""
     host_header: str = ""
     """The Host that goes with a name that isn't that of `proxy_pass`; "" leaves it alone."""
-    insists: bool = False
+    require_verify: bool = False
     """Whether the certificate has to be verified, although `base` does not."""
     authorities: str = ""
     """The file of authorities to verify with; "" for none."""
     certificate: tuple[str, str] | None = None
     """Files of our certificate and key."""
-    may_ask: bool = True
+    send_request: bool = True
     """Whether a request may be sent."""
     addresses: tuple[str, ...] = ("",)
     """The upstream's, in nginx's order, without ports."""
-    thorough: bool = True
+    explore: bool = True
     """Whether to find out more than whether it works: verification, the other family."""
     values: Callable[[str], str | None] = lambda name: None
     """What variables are worth."""
@@ -155,46 +155,48 @@ def is_name(text: str) -> bool:
 
 # --- changes of settings -----------------------------------------------------------------
 
-EVERY_PROTOCOL = frozenset({"TLSv1", "TLSv1.1", *PROTOCOLS})
-EVERY_CIPHER = "ALL:@SECLEVEL=0"
+ALL_PROTOCOLS = frozenset({"TLSv1", "TLSv1.1", *PROTOCOLS})
+ALL_CIPHERS = "ALL:@SECLEVEL=0"
 WEAK_CIPHERS = "DEFAULT:@SECLEVEL=0"
 LEGACY = ("Options", "UnsafeLegacyServerConnect")
-DEEPEST = 9
-BIG_HEAD = 65536
+MAX_VERIFY_DEPTH = 9
+LARGE_BUFFER = 65536
 
 
-def naming(question: Question, setting: Setting, name: str) -> Setting:
+def with_sni(spec: ProbeSpec, setting: Setting, name: str) -> Setting:
     """Send `name`: by the default where that is the same."""
     own = compile_template(name)
-    is_default = question.value(name) == without_port(question.host)
-    named = setting.saying(proxy_ssl_server_name=True, proxy_ssl_name=None if is_default else own)
-    return named if is_default or not question.host_header else hosting(question, named)
+    is_default = spec.value(name) == without_port(spec.host)
+    named = setting.with_directives(
+        proxy_ssl_server_name=True, proxy_ssl_name=None if is_default else own
+    )
+    return named if is_default or not spec.host_header else with_host(spec, named)
 
 
-def hosting(question: Question, setting: Setting) -> Setting:
+def with_host(spec: ProbeSpec, setting: Setting) -> Setting:
     """Send the Host that goes with the name."""
     kept = tuple(h for h in setting.proxy.proxy_set_header if h.name.lower() != "host")
-    return setting.saying(
-        proxy_set_header=(*kept, SetHeader("Host", literal(question.host_header)))
+    return setting.with_directives(
+        proxy_set_header=(*kept, SetHeader("Host", literal(spec.host_header)))
     )
 
 
-def verifying(question: Question, setting: Setting, depth: int = 1) -> Setting:
-    return setting.saying(
+def with_verify(spec: ProbeSpec, setting: Setting, depth: int = 1) -> Setting:
+    return setting.with_directives(
         proxy_ssl_verify=True,
         proxy_ssl_verify_depth=depth,
-        proxy_ssl_trusted_certificate=question.authorities,
+        proxy_ssl_trusted_certificate=spec.authorities,
     )
 
 
-def permitting(setting: Setting) -> Setting:
+def permissive(setting: Setting) -> Setting:
     """Every protocol and cipher that the library has."""
-    return setting.saying(
-        proxy_ssl_protocols=EVERY_PROTOCOL,
-        proxy_ssl_ciphers=EVERY_CIPHER,
+    return setting.with_directives(
+        proxy_ssl_protocols=ALL_PROTOCOLS,
+        proxy_ssl_ciphers=ALL_CIPHERS,
         proxy_ssl_conf_command=(*setting.proxy.proxy_ssl_conf_command, LEGACY),
     )
 
 
 def is_permissive(setting: Setting) -> bool:
-    return setting.proxy.proxy_ssl_ciphers == EVERY_CIPHER
+    return setting.proxy.proxy_ssl_ciphers == ALL_CIPHERS

@@ -12,17 +12,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..config.reader import find_files, items_of
-from ..config.tree import BlockEnd, Item, Place, Statement
 from ..message import ConfigError
+from .reader import find_files, items_of
+from .tree import BlockEnd, Item, Place, Statement
 
 
 @dataclass(slots=True, eq=False)
-class Node:
+class StatementNode:
     """A statement, with those inside if it opens a block."""
 
     statement: Statement
-    inside: list[Node] = field(default_factory=list)
+    inside: list[StatementNode] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -36,24 +36,24 @@ class Node:
     def place(self) -> Place:
         return self.statement.place
 
-    def named(self, name: str) -> Iterator[Node]:
+    def named(self, name: str) -> Iterator[StatementNode]:
         """The statements called so in here, in file order."""
         return (node for node in self.inside if node.name == name)
 
 
 @dataclass(slots=True)
-class Reading:
+class ParsedConfig:
     """A whole configuration."""
 
     file: str
     texts: dict[str, str]
     """Every file that was read, one character a byte."""
-    root: Node
-    passed_over: list[str]
+    root: StatementNode
+    skipped: list[str]
     """What could not be looked at."""
 
 
-def read_leniently(file: str, instead: Mapping[str, str] | None = None) -> Reading:
+def parse_lenient(file: str, instead: Mapping[str, str] | None = None) -> ParsedConfig:
     """Read `file` and what it includes; `instead` has texts that take the place of files'.
 
     Raises `ConfigError` for a file that can not be split into statements, or not be read.
@@ -65,34 +65,36 @@ class _Reading:
     def __init__(self, file: str, texts: dict[str, str]) -> None:
         self.folder = os.path.dirname(file)
         self.given = texts
-        self.reading = Reading(file, {}, Node(Statement("main", (), Place(file, 0))), [])
+        self.parsed = ParsedConfig(
+            file, {}, StatementNode(Statement("main", (), Place(file, 0))), []
+        )
 
-    def read(self) -> Reading:
-        file = self.reading.file
-        open_blocks = [self.reading.root]
+    def read(self) -> ParsedConfig:
+        file = self.parsed.file
+        open_blocks = [self.parsed.root]
         sources = [(file, self.items(file), 1)]
         while sources:
             name, items, depth = sources[-1]
             item = next(items, None)
             if isinstance(item, Statement):
-                node = Node(item)
+                node = StatementNode(item)
                 open_blocks[-1].inside.append(node)
                 if item.opens_block:
                     open_blocks.append(node)
                 elif item.name == "include" and len(item.args) == 1:
-                    for found in reversed(self.included(item, [entry[0] for entry in sources])):
-                        sources.append((found, self.items(found), len(open_blocks)))
+                    for path in reversed(self.included(item, [entry[0] for entry in sources])):
+                        sources.append((path, self.items(path), len(open_blocks)))
             elif isinstance(item, BlockEnd):
                 if len(open_blocks) == depth:
                     raise item.place.error('unexpected "}"')
                 open_blocks.pop()
             else:
                 if len(open_blocks) > depth:
-                    raise Place(name, self.reading.texts[name].count("\n") + 1).error(
+                    raise Place(name, self.parsed.texts[name].count("\n") + 1).error(
                         'unexpected end of file, expecting "}"'
                     )
                 sources.pop()
-        return self.reading
+        return self.parsed
 
     def items(self, file: str) -> Iterator[Item]:
         text = self.given.get(file)
@@ -102,9 +104,9 @@ class _Reading:
                     text = opened.read().decode("latin-1")
             except OSError as error:
                 raise ConfigError(f'open() "{file}" failed', errno=error.errno) from None
-        self.reading.texts[file] = text
+        self.parsed.texts[file] = text
         toml = file.endswith(".toml")
-        return items_of(text if toml else without_lua(text), file)
+        return items_of(text if toml else blank_lua_blocks(text), file)
 
     def included(self, statement: Statement, around: list[str]) -> list[str]:
         mask = os.path.join(self.folder, statement.args[0])
@@ -115,7 +117,7 @@ class _Reading:
             if file in self.given or os.access(file.encode("latin-1"), os.R_OK):
                 files.append(file)
             else:
-                self.reading.passed_over.append(f"{statement.place}: {file} can not be read")
+                self.parsed.skipped.append(f"{statement.place}: {file} can not be read")
         return files
 
 
@@ -123,7 +125,7 @@ _LUA = re.compile(r"^[ \t]*\w+_by_lua_block\b[^\n{;]*\{", re.MULTILINE)
 _LUA_TOKEN = re.compile(r"""--[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[{}]""")
 
 
-def without_lua(text: str) -> str:
+def blank_lua_blocks(text: str) -> str:
     """`text` with blanks for what is inside `…_by_lua_block {}`, which is another language."""
     done = 0
     parts = []

@@ -15,11 +15,11 @@ from ..message import Request
 AGENT = ("User-Agent", "sniproxy-diagnose")
 
 
-def pretended(
+def make_context(
     proxy: Proxy, name: LocationName, path: str, host: str, server_name: str = ""
 ) -> Facts:
     """The facts of a GET for `path`, as a client of ours would send it to `host`."""
-    server = bare_server()
+    server = default_server()
     location = replace(server.outside, name=name, proxy=proxy)
     plain, _, args = path.partition("?")
     fields = (("Host", host), AGENT, ("Accept", "*/*"), ("Connection", "close"))
@@ -31,7 +31,7 @@ def pretended(
 
 
 @functools.cache
-def bare_server() -> Server:
+def default_server() -> Server:
     """A server with nginx's defaults."""
     http = parse("events {} http { server {} }").http
     assert http is not None

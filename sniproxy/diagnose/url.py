@@ -20,10 +20,10 @@ from ..names import without_port
 from ..site.paths import Paths
 from ..site.upstreams import look_up
 from ..upstream.peers import Peer, peer_name
-from .attempts import Attempt, Question, Setting, is_name
-from .pretend import pretended
-from .probe import Patience, Probe, investigate
-from .verdict import CANNOT, Verdict, verdict
+from .conclusion import CANNOT_WORK, Conclusion, draw_conclusion
+from .model import Attempt, ProbeSpec, Setting, is_name
+from .probe import Probe, Timeouts, investigate
+from .synthetic import make_context
 
 SYSTEM_STORES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -33,10 +33,10 @@ SYSTEM_STORES = (
 )
 """Where systems keep the authorities that they trust: Debian, Fedora, openSUSE, Alpine and BSD."""
 
-Progress = Callable[[Question, Setting, int], None]
+ProgressCallback = Callable[[ProbeSpec, Setting, int], None]
 
 
-class CannotAsk(Exception):
+class DiagnoseError(Exception):
     """There is nobody to ask; `status` is the exit status."""
 
     def __init__(self, words: str, status: int) -> None:
@@ -45,7 +45,7 @@ class CannotAsk(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class URLOptions:
     """The command line."""
 
     url: str
@@ -54,7 +54,7 @@ class Wish:
     authorities: str = ""
     certificate: tuple[str, str] | None = None
     resolve: str | None = None
-    may_ask: bool = True
+    send_request: bool = True
 
 
 def system_store() -> str:
@@ -63,97 +63,103 @@ def system_store() -> str:
 
 
 def diagnose(
-    wish: Wish, patience: Patience, progress: Progress
-) -> tuple[Question, list[Attempt], Verdict]:
+    options: URLOptions, timeouts: Timeouts, progress: ProgressCallback
+) -> tuple[ProbeSpec, list[Attempt], Conclusion]:
     """Raises `CannotAsk`."""
-    target, path = _target(wish)
+    target, path = _target(options)
     # Ctrl-C is for the waits: elsewhere it could strike between a task and its start.
     return trio.run(
-        _diagnose, wish, target, path, patience, progress,
+        _diagnose, options, target, path, timeouts, progress,
         restrict_keyboard_interrupt_to_checkpoints=True,
     )  # fmt: skip
 
 
-def _target(wish: Wish) -> tuple[ProxyPass, str]:
+def _target(options: URLOptions) -> tuple[ProxyPass, str]:
     """What `proxy_pass` would say, and the path to ask for."""
-    for text in (wish.url, wish.name or "", wish.host or "", wish.resolve or ""):
+    for text in (options.url, options.name or "", options.host or "", options.resolve or ""):
         if not text.isprintable() or not text.isascii() or " " in text or '"' in text:
-            raise CannotAsk(f"{text!r} holds what no name or URL may hold", 2)
+            raise DiagnoseError(f"{text!r} holds what no name or URL may hold", 2)
     try:
-        parts = urlsplit(wish.url)
+        parts = urlsplit(options.url)
         if parts.scheme.lower() != "https" or not parts.netloc or "@" in parts.netloc:
             raise ValueError
         parts.port  # noqa: B018 - raises
     except ValueError:
-        raise CannotAsk(f"{wish.url!r} is no https:// URL", 2) from None
+        raise DiagnoseError(f"{options.url!r} is no https:// URL", 2) from None
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     place = parts.netloc
-    if wish.resolve is not None:
-        host = f"[{wish.resolve}]" if ":" in wish.resolve.strip("[]") else wish.resolve
+    if options.resolve is not None:
+        host = f"[{options.resolve}]" if ":" in options.resolve.strip("[]") else options.resolve
         host = host.replace("[[", "[").replace("]]", "]")
         place = f"{host}:{parts.port}" if parts.port is not None else host
     try:
         address = parse_address(place, 443)
     except AddressError as error:
-        raise CannotAsk(f"{error} in {place!r}", 2) from None
+        raise DiagnoseError(f"{error} in {place!r}", 2) from None
     return ProxyPass(f"https://{place}", "https", address, None, "", 0), path
 
 
 async def _diagnose(
-    wish: Wish, target: ProxyPass, path: str, patience: Patience, progress: Progress
-) -> tuple[Question, list[Attempt], Verdict]:
+    options: URLOptions,
+    target: ProxyPass,
+    path: str,
+    timeouts: Timeouts,
+    progress: ProgressCallback,
+) -> tuple[ProbeSpec, list[Attempt], Conclusion]:
     address = target.address
     assert address is not None
-    deadline = trio.current_time() + patience.whole
-    peers = await find_peers(PeerSettings(address), patience)
-    question = _question(wish, target, peers)
-    facts = pretended(Proxy.resolve(), LocationName("", "/"), path, _own_host(wish))
+    deadline = trio.current_time() + timeouts.whole
+    peers = await find_peers(PeerSettings(address), timeouts)
+    spec = _question(options, target, peers)
+    facts = make_context(Proxy.resolve(), LocationName("", "/"), path, _url_host(options))
     facts.proxy_host = target.proxy_host
-    probe = Probe(question, target, peers, facts, Paths("", os.getcwd()), patience)
-    attempts = await investigate(probe, deadline, lambda s, n: progress(question, s, n))
+    probe = Probe(spec, target, peers, facts, Paths("", os.getcwd()), timeouts)
+    attempts = await investigate(probe, deadline, lambda s, n: progress(spec, s, n))
     if not attempts:
-        raise CannotAsk("nothing was heard in time", CANNOT)
-    return question, attempts, verdict(question, target, attempts)
+        raise DiagnoseError("nothing was heard in time", CANNOT_WORK)
+    return spec, attempts, draw_conclusion(spec, target, attempts)
 
 
-def _own_host(wish: Wish) -> str:
-    return urlsplit(wish.url).netloc
+def _url_host(options: URLOptions) -> str:
+    return urlsplit(options.url).netloc
 
 
-def _question(wish: Wish, target: ProxyPass, peers: Sequence[Peer]) -> Question:
+def _question(options: URLOptions, target: ProxyPass, peers: Sequence[Peer]) -> ProbeSpec:
     assert target.address is not None
     host = target.address.host
-    asked = without_port(_own_host(wish))
-    names = [name for name in (wish.name, asked, wish.host) if name and is_name(name)]
-    header = wish.host or (names[0] if names and names[0] != host else "")
-    return Question(
+    asked = without_port(_url_host(options))
+    names = [name for name in (options.name, asked, options.host) if name and is_name(name)]
+    header = options.host or (names[0] if names and names[0] != host else "")
+    return ProbeSpec(
         base=Proxy.resolve(),
         host=host,
         names=tuple(dict.fromkeys(names)),
         host_header=header,
-        insists=bool(wish.authorities),
-        authorities=wish.authorities or system_store(),
-        certificate=wish.certificate,
-        may_ask=wish.may_ask,
+        require_verify=bool(options.authorities),
+        authorities=options.authorities or system_store(),
+        certificate=options.certificate,
+        send_request=options.send_request,
         addresses=tuple(peer.sockaddr[0] for peer in peers),
     )
 
 
-async def find_peers(settings: PeerSettings, patience: Patience) -> list[Peer]:
+async def find_peers(settings: PeerSettings, timeouts: Timeouts) -> list[Peer]:
     """The addresses of a host, as nginx would try them; raises `CannotAsk`."""
     address = settings.address
     if address.is_unix:
         path = address.host[len("unix:") :]
         return [Peer(socket.AF_UNIX, path, address.host, settings)]
     try:
-        with trio.fail_after(patience.look_up):
+        with trio.fail_after(timeouts.look_up):
             found = await trio.to_thread.run_sync(_look_up, address, abandon_on_cancel=True)
     except trio.TooSlowError:
-        raise CannotAsk(f"nobody could say in time where {address.host} is", CANNOT) from None
+        raise DiagnoseError(
+            f"nobody could say in time where {address.host} is", CANNOT_WORK
+        ) from None
     except ConfigError as error:
-        raise CannotAsk(
+        raise DiagnoseError(
             f"{error.message}: nginx would not start; check the name, and who answers DNS here",
-            CANNOT,
+            CANNOT_WORK,
         ) from None
     return [Peer(family, name, peer_name(name), settings) for family, name in found]
 

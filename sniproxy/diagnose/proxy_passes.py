@@ -14,20 +14,20 @@ from ..config.addresses import Address, AddressError, parse_address
 from ..config.directives.core import MODIFIERS, LocationName
 from ..config.directives.proxy import Proxy, ProxyPass
 from ..config.directives.row import Args, Repeat, Row
+from ..config.lenient import ParsedConfig, StatementNode
 from ..message import ConfigError
 from ..names import without_port
-from .attempts import is_name
-from .reading import Node, Reading
+from .model import is_name
 
 ROWS: Mapping[str, Row] = {row.name: row for row in Proxy.ROWS}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Group:
+class UpstreamGroup:
     """An `upstream {}`."""
 
     name: str
-    node: Node
+    node: StatementNode
     peers: tuple[Address, ...]
 
     @property
@@ -39,23 +39,23 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Spot:
+class ProxyPassSite:
     """One `proxy_pass`."""
 
-    node: Node
-    blocks: tuple[Node, ...]
+    node: StatementNode
+    blocks: tuple[StatementNode, ...]
     """Around it, the innermost last."""
     target: ProxyPass
     proxy: Proxy
     """The settings in force."""
-    group: Group | None
+    group: UpstreamGroup | None
 
     @property
-    def block(self) -> Node:
+    def block(self) -> StatementNode:
         return self.blocks[-1]
 
     @property
-    def server(self) -> Node | None:
+    def server(self) -> StatementNode | None:
         return next((block for block in self.blocks if block.name == "server"), None)
 
     @property
@@ -139,26 +139,28 @@ def _split(name: str) -> tuple[str, str]:
     return "", name
 
 
-def find_spots(reading: Reading) -> list[Spot]:
+def find_proxy_passes(parsed: ParsedConfig) -> list[ProxyPassSite]:
     """All `proxy_pass`es of `http {}`, in file order."""
-    found: list[Spot] = []
-    for http in reading.root.named("http"):
-        groups = {group.name.lower(): group for group in _groups(http, reading)}
-        waiting: list[tuple[tuple[Node, ...], Proxy]] = [((http,), _below(None, http, reading))]
+    found: list[ProxyPassSite] = []
+    for http in parsed.root.named("http"):
+        groups = {group.name.lower(): group for group in _groups(http, parsed)}
+        waiting: list[tuple[tuple[StatementNode, ...], Proxy]] = [
+            ((http,), _resolve(None, http, parsed))
+        ]
         while waiting:
             blocks, proxy = waiting.pop()
             said = list(blocks[-1].named("proxy_pass"))
             if said and proxy.proxy_pass is not None:
                 target = proxy.proxy_pass
                 host = "" if target.address is None else target.address.host.lower()
-                found.append(Spot(said[-1], blocks, target, proxy, groups.get(host)))
+                found.append(ProxyPassSite(said[-1], blocks, target, proxy, groups.get(host)))
             inner = [
                 node
                 for node in blocks[-1].inside
                 if node.statement.opens_block and node.name in _LEVELS
             ]
             waiting.extend(
-                ((*blocks, node), _below(proxy, node, reading)) for node in reversed(inner)
+                ((*blocks, node), _resolve(proxy, node, parsed)) for node in reversed(inner)
             )
     return found
 
@@ -166,19 +168,19 @@ def find_spots(reading: Reading) -> list[Spot]:
 _LEVELS = frozenset({"server", "location", "if", "limit_except"})
 
 
-def _groups(http: Node, reading: Reading) -> Iterator[Group]:
+def _groups(http: StatementNode, parsed: ParsedConfig) -> Iterator[UpstreamGroup]:
     for node in http.named("upstream"):
         peers = []
         for server in node.named("server"):
             try:
                 peers.append(parse_address(server.args[0] if server.args else "", 80))
             except AddressError as error:
-                reading.passed_over.append(f"{server.place}: {error}")
+                parsed.skipped.append(f"{server.place}: {error}")
         if node.args:
-            yield Group(node.args[0], node, tuple(peers))
+            yield UpstreamGroup(node.args[0], node, tuple(peers))
 
 
-def _below(around: Proxy | None, block: Node, reading: Reading) -> Proxy:
+def _resolve(around: Proxy | None, block: StatementNode, parsed: ParsedConfig) -> Proxy:
     """The settings in a block, inside one with the settings `around`."""
     values: dict[str, Any] = {}
     for node in block.inside:
@@ -190,7 +192,7 @@ def _below(around: Proxy | None, block: Node, reading: Reading) -> Proxy:
                 raise node.place.error(f'invalid number of arguments in "{node.name}" directive')
             value = row.kind(Args(row.name, node.args, node.place))
         except ConfigError as error:
-            reading.passed_over.append(str(error))
+            parsed.skipped.append(str(error))
             continue
         _keep(values, row, value)
     return Proxy.resolve(values) if around is None else around.below(values)
@@ -205,9 +207,9 @@ def _keep(values: dict[str, Any], row: Row, value: Any) -> None:
         values[row.key] = value
 
 
-def tls_spots(spots: Sequence[Spot]) -> list[Spot]:
+def tls_proxy_passes(sites: Sequence[ProxyPassSite]) -> list[ProxyPassSite]:
     """Those that lead to `https`, or may."""
-    return [spot for spot in spots if spot.target.tls or may_be_tls(spot.target)]
+    return [site for site in sites if site.target.tls or may_be_tls(site.target)]
 
 
 def may_be_tls(target: ProxyPass) -> bool:

@@ -10,11 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..config.directives.proxy import ProxyPass
-from .attempts import Attempt, Question, Result, Setting, is_name
 from .directives import Directive, changes
-from .plan import DOUBTFUL, best, fallback, furthest_first, says_wrong_port, wants_certificate
+from .model import Attempt, ProbeSpec, Result, Setting, is_name
+from .strategy import (
+    AMBIGUOUS_STATUSES,
+    best,
+    fallback,
+    furthest_first,
+    says_wrong_port,
+    wants_certificate,
+)
 
-WORKS, WORKS_WITH, CANNOT = 0, 3, 4
+WORKS, WORKS_WITH, CANNOT_WORK = 0, 3, 4
 """Exit statuses."""
 
 ALERTS = {
@@ -38,7 +45,7 @@ ALERTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Conclusion:
     """The answer."""
 
     status: int
@@ -50,41 +57,44 @@ class Verdict:
     """What `proxy_pass` has to say."""
     advice: tuple[Directive, ...] = ()
     """What it could say too: it was tried, and passes."""
-    followed: Attempt | None = None
+    chosen: Attempt | None = None
     """The attempt that had the directives."""
 
 
-def verdict(question: Question, target: ProxyPass, attempts: Sequence[Attempt]) -> Verdict:
+def draw_conclusion(spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attempt]) -> Conclusion:
     """What follows from `attempts`, of which there is at least one."""
-    followed = best(question, attempts) or fallback(question, attempts)
-    if followed is None:
-        return _plain_unasked(question, target, attempts) or _refused(question, attempts)
-    base, setting = attempts[0], followed.setting
+    chosen = best(spec, attempts) or fallback(spec, attempts)
+    if chosen is None:
+        return _plain_http_without_request(spec, target, attempts) or _cannot_work(spec, attempts)
+    base, setting = attempts[0], chosen.setting
     url = plain_url(target.url) if setting.plain else target.url
-    said = tuple(_explained(question, base, followed))
-    advice = tuple(_advice(question, attempts, setting))
+    said = tuple(_with_reasons(spec, base, chosen))
+    advice = tuple(_advice(spec, attempts, setting))
     if not (setting.plain or said):
-        return Verdict(WORKS, _works(question, attempts, followed), "", (), url, advice, followed)
-    return Verdict(
+        return Conclusion(WORKS, _works(spec, attempts, chosen), "", (), url, advice, chosen)
+    return Conclusion(
         WORKS_WITH,
-        (f"{_met(question, base)}.", _helped(question, followed)),
-        cause_of(question, base, followed),
+        (f"{_describe_failure(spec, base)}.", _describe_fix(spec, chosen)),
+        cause_of(spec, base, chosen),
         said,
         url,
         advice,
-        followed,
+        chosen,
     )
 
 
-def _plain_unasked(
-    question: Question, target: ProxyPass, attempts: Sequence[Attempt]
-) -> Verdict | None:
+def _plain_http_without_request(
+    spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attempt]
+) -> Conclusion | None:
     """Where no request may be sent, the bytes that came first have to do."""
-    if question.may_ask or attempts[0].result is not Result.PLAIN_HTTP:
+    if spec.send_request or attempts[0].result is not Result.PLAIN_HTTP:
         return None
-    return Verdict(
+    return Conclusion(
         WORKS_WITH,
-        (f"{_met(question, attempts[0])}.", "It speaks plain HTTP on this port: http:// is right."),
+        (
+            f"{_describe_failure(spec, attempts[0])}.",
+            "It speaks plain HTTP on this port: http:// is right.",
+        ),
         "plain-http-upstream",
         url=plain_url(target.url),
     )
@@ -98,10 +108,10 @@ def plain_url(url: str) -> str:
 # --- it works --------------------------------------------------------------------------------
 
 
-def _works(question: Question, attempts: Sequence[Attempt], found: Attempt) -> tuple[str, ...]:
-    how = "nginx's defaults" if _is_bare(question) else "the location as it is"
+def _works(spec: ProbeSpec, attempts: Sequence[Attempt], found: Attempt) -> tuple[str, ...]:
+    how = "nginx's defaults" if _is_default(spec) else "the location as it is"
     first = f"{found.address} works with {how}: {describe(found)}."
-    if found.status in DOUBTFUL and found.result is Result.ANSWERED:
+    if found.status in AMBIGUOUS_STATUSES and found.result is Result.RESPONSE:
         return (
             first,
             f"No name, host or certificate that was tried gives anything but {found.status}: "
@@ -114,14 +124,14 @@ def _works(question: Question, attempts: Sequence[Attempt], found: Attempt) -> t
         if attempt.setting.proxy.proxy_ssl_verify and attempt.result is Result.UNTRUSTED:
             return (first, "Its certificate is not verified by default, and would not pass: "
                     f"{_verify_words(attempt)}.")  # fmt: skip
-        if attempt.setting.proxy.proxy_ssl_verify and attempt.result is Result.MISNAMED:
+        if attempt.setting.proxy.proxy_ssl_verify and attempt.result is Result.NAME_MISMATCH:
             return (first, "Its certificate is not verified by default, and is for "
                     f"{_names(attempt)}.")  # fmt: skip
     return (first, "Nothing has to be changed.")
 
 
-def _is_bare(question: Question) -> bool:
-    return question.thorough
+def _is_default(spec: ProbeSpec) -> bool:
+    return spec.explore
 
 
 def _other_family(attempts: Sequence[Attempt], found: Attempt) -> str:
@@ -138,9 +148,9 @@ def _other_family(attempts: Sequence[Attempt], found: Attempt) -> str:
 # --- it works with directives ----------------------------------------------------------------
 
 
-def _met(question: Question, base: Attempt) -> str:
-    how = "With nginx's defaults" if _is_bare(question) else "As the location is"
-    unverified = question.insists and base.result in (Result.ANSWERED, Result.SHAKEN)
+def _describe_failure(spec: ProbeSpec, base: Attempt) -> str:
+    how = "With nginx's defaults" if _is_default(spec) else "As the location is"
+    unverified = spec.require_verify and base.result in (Result.RESPONSE, Result.HANDSHAKE_OK)
     return f"{how} {describe(base)}" + (", its certificate unverified" if unverified else "")
 
 
@@ -161,21 +171,21 @@ _DESCRIPTIONS: dict[Result, Callable[[Attempt], str]] = {
     Result.PLAIN_HTTP: lambda a: "the upstream answers the handshake with plain HTTP",
     Result.NOT_TLS: lambda a: "the upstream answers the handshake with bytes that are not TLS",
     Result.CLOSED: lambda a: "the upstream closes the connection in the handshake",
-    Result.SILENT: lambda a: "the upstream says nothing to the handshake",
-    Result.REFUSED_HERE: lambda a: f"OpenSSL here refuses the upstream: {a.reason}",
+    Result.NO_SERVER_HELLO: lambda a: "the upstream says nothing to the handshake",
+    Result.LOCAL_TLS_ERROR: lambda a: f"OpenSSL here refuses the upstream: {a.reason}",
     Result.UNTRUSTED: lambda a: f"the certificate is not trusted: {_verify_words(a)}",
-    Result.MISNAMED: lambda a: f"the certificate is for another name: {_names(a)}",
-    Result.WANTS_CERTIFICATE: lambda a: (
+    Result.NAME_MISMATCH: lambda a: f"the certificate is for another name: {_names(a)}",
+    Result.CERTIFICATE_REQUIRED: lambda a: (
         "the upstream refuses after the handshake, for lack of a certificate of ours: alert "
         f"{a.alert} ({ALERTS.get(a.alert or -1, '')})"
     ),
-    Result.NO_ANSWER: lambda a: "the upstream closes instead of answering",
-    Result.MUTE: lambda a: "the upstream reads the request and says nothing",
-    Result.TOO_BIG: lambda a: "the header of the answer is larger than proxy_buffer_size",
+    Result.CLOSED_WITHOUT_RESPONSE: lambda a: "the upstream closes instead of answering",
+    Result.NO_RESPONSE: lambda a: "the upstream reads the request and says nothing",
+    Result.HEADER_TOO_BIG: lambda a: "the header of the answer is larger than proxy_buffer_size",
     Result.NOT_HTTP: lambda a: "the upstream's answer is not HTTP",
-    Result.ANSWERED: lambda a: f"the upstream answers {a.status}",
-    Result.SHAKEN: lambda a: f"the handshake succeeds ({a.protocol})",
-    Result.UNPREPARED: lambda a: f"no handshake can be prepared: {a.line}",
+    Result.RESPONSE: lambda a: f"the upstream answers {a.status}",
+    Result.HANDSHAKE_OK: lambda a: f"the handshake succeeds ({a.protocol})",
+    Result.SETUP_ERROR: lambda a: f"no handshake can be prepared: {a.line}",
 }
 
 
@@ -190,19 +200,19 @@ def _names(attempt: Attempt) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _helped(question: Question, followed: Attempt) -> str:
-    setting = followed.setting
+def _describe_fix(spec: ProbeSpec, chosen: Attempt) -> str:
+    setting = chosen.setting
     if setting.plain:
-        return f"It speaks plain HTTP on this port, so http:// is right: {describe(followed)}."
+        return f"It speaks plain HTTP on this port, so http:// is right: {describe(chosen)}."
     verified = ", its certificate verified" if setting.proxy.proxy_ssl_verify else ""
-    what = "directives" if _is_bare(question) else "changes"
-    return f"With the {what} below {describe(followed)}{verified}."
+    what = "directives" if _is_default(spec) else "changes"
+    return f"With the {what} below {describe(chosen)}{verified}."
 
 
-def cause_of(question: Question, base: Attempt, followed: Attempt) -> str:
+def cause_of(spec: ProbeSpec, base: Attempt, chosen: Attempt) -> str:
     """The cause, from what helped."""
-    before, after = question.base, followed.setting.proxy
-    if followed.setting.plain:
+    before, after = spec.base, chosen.setting.proxy
+    if chosen.setting.plain:
         return "plain-http-upstream"
     if before.proxy_ssl_certificate != after.proxy_ssl_certificate:
         return "client-certificate-needed"
@@ -212,38 +222,38 @@ def cause_of(question: Question, base: Attempt, followed: Attempt) -> str:
         return "weak-dh" if "dh key" in base.reason else "cipher-mismatch"
     if before.proxy_ssl_conf_command != after.proxy_ssl_conf_command:
         return "legacy-renegotiation"
-    if base.result is Result.TOO_BIG:
+    if base.result is Result.HEADER_TOO_BIG:
         return "header-too-big"
     if base.result is Result.UNTRUSTED:
         return "verify-depth"
     if before.proxy_ssl_server_name != after.proxy_ssl_server_name:
-        missing = base.result is not Result.ANSWERED or base.status in DOUBTFUL
+        missing = base.result is not Result.RESPONSE or base.status in AMBIGUOUS_STATUSES
         return "sni-missing" if missing else "verify-not-configured"
     if before.proxy_ssl_verify != after.proxy_ssl_verify:
         return "verify-not-configured"
-    if base.result is Result.MISNAMED:
+    if base.result is Result.NAME_MISMATCH:
         return "name-mismatch"
     return "sni-wrong-name"
 
 
-def _explained(question: Question, base: Attempt, followed: Attempt) -> list[Directive]:
-    if followed.setting.plain:
+def _with_reasons(spec: ProbeSpec, base: Attempt, chosen: Attempt) -> list[Directive]:
+    if chosen.setting.plain:
         return []
     return [
-        replace(directive, reason=reason_for(directive, question, base, followed))
-        for directive in changes(question.base, followed.setting.proxy)
+        replace(directive, reason=reason_for(directive, spec, base, chosen))
+        for directive in changes(spec.base, chosen.setting.proxy)
     ]
 
 
-def reason_for(directive: Directive, question: Question, base: Attempt, followed: Attempt) -> str:
+def reason_for(directive: Directive, spec: ProbeSpec, base: Attempt, chosen: Attempt) -> str:
     """Why a directive is there, in a line."""
     match directive.name:
         case "proxy_ssl_server_name":
-            failed = base.result is not Result.ANSWERED or base.status in DOUBTFUL
-            got = f": {base.word} without" if failed and base.sent is None else ""
+            failed = base.result is not Result.RESPONSE or base.status in AMBIGUOUS_STATUSES
+            got = f": {base.label} without" if failed and base.sent is None else ""
             return f"send SNI, which nginx does not by default{got}"
         case "proxy_ssl_name":
-            instead = question.host if is_name(question.host) else "an address, which is no name"
+            instead = spec.host if is_name(spec.host) else "an address, which is no name"
             return f"the name to send and to verify; by default {instead}"
         case "proxy_set_header":
             return "the site that is asked for; SNI alone does not choose it"
@@ -252,15 +262,15 @@ def reason_for(directive: Directive, question: Question, base: Attempt, followed
         case "proxy_ssl_trusted_certificate":
             return "against these authorities"
         case "proxy_ssl_verify_depth":
-            return f"the chain has {followed.intermediates} intermediates, the default allows 1"
+            return f"the chain has {chosen.intermediates} intermediates, the default allows 1"
         case "proxy_ssl_certificate" | "proxy_ssl_certificate_key":
             return "the upstream asks for a certificate of ours"
         case "proxy_ssl_protocols":
-            return f"the upstream speaks {followed.protocol or 'an older version'}"
+            return f"the upstream speaks {chosen.protocol or 'an older version'}"
         case "proxy_ssl_ciphers":
-            if followed.protocol in ("TLSv1", "TLSv1.1"):
-                return f"OpenSSL 3 has {followed.protocol} on its lowest security level alone"
-            return f"the upstream's keys or ciphers are weak ({base.reason or base.word})"
+            if chosen.protocol in ("TLSv1", "TLSv1.1"):
+                return f"OpenSSL 3 has {chosen.protocol} on its lowest security level alone"
+            return f"the upstream's keys or ciphers are weak ({base.reason or base.label})"
         case "proxy_ssl_conf_command":
             return "the upstream knows no secure renegotiation"
         case "proxy_buffer_size" | "proxy_buffers":
@@ -268,7 +278,7 @@ def reason_for(directive: Directive, question: Question, base: Attempt, followed
     return ""
 
 
-def _advice(question: Question, attempts: Sequence[Attempt], setting: Setting) -> list[Directive]:
+def _advice(spec: ProbeSpec, attempts: Sequence[Attempt], setting: Setting) -> list[Directive]:
     """Verification, where an attempt with it passed."""
     if setting.proxy.proxy_ssl_verify or setting.plain:
         return []
@@ -276,32 +286,32 @@ def _advice(question: Question, attempts: Sequence[Attempt], setting: Setting) -
         attempt
         for attempt in attempts
         if attempt.setting.proxy.proxy_ssl_verify
-        and attempt.result in (Result.ANSWERED, Result.SHAKEN)
+        and attempt.result in (Result.RESPONSE, Result.HANDSHAKE_OK)
         and attempt.setting.proxy.proxy_ssl_verify_depth <= max(attempt.intermediates or 1, 1)
     ]
     if not passed:
         return []
-    chosen = passed[-1]
+    passing = passed[-1]
     return [
-        replace(directive, reason=reason_for(directive, question, attempts[0], chosen))
-        for directive in changes(setting.proxy, chosen.setting.proxy)
+        replace(directive, reason=reason_for(directive, spec, attempts[0], passing))
+        for directive in changes(setting.proxy, passing.setting.proxy)
     ]
 
 
 # --- it can not work -------------------------------------------------------------------------
 
 
-def _refused(question: Question, attempts: Sequence[Attempt]) -> Verdict:
+def _cannot_work(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Conclusion:
     order = furthest_first(attempts)
     strict = [attempt for attempt in order if attempt.setting.proxy.proxy_ssl_verify]
-    furthest = strict[0] if question.insists and strict else order[0]
+    furthest = strict[0] if spec.require_verify and strict else order[0]
     wanting = next((a for a in reversed(attempts) if wants_certificate(a)), None)
-    if wanting is not None and question.certificate is None:
-        return Verdict(
-            CANNOT,
+    if wanting is not None and spec.certificate is None:
+        return Conclusion(
+            CANNOT_WORK,
             (
                 "The upstream asks for a certificate of ours and ends the connection without: "
-                f"{wanting.word}.",
+                f"{wanting.label}.",
                 "Say --cert FILE --key FILE with what its owner gave you "
                 "(proxy_ssl_certificate, proxy_ssl_certificate_key).",
             ),
@@ -309,11 +319,11 @@ def _refused(question: Question, attempts: Sequence[Attempt]) -> Verdict:
         )
     tried = sorted({a.sent for a in attempts if a.sent is not None})
     first = f"{describe(furthest)[:1].upper()}{describe(furthest)[1:]}."
-    second, cause = _hopeless(question, furthest, tried)
-    return Verdict(CANNOT, (first, second), cause)
+    second, cause = _no_fix(spec, furthest, tried)
+    return Conclusion(CANNOT_WORK, (first, second), cause)
 
 
-def _hopeless(question: Question, furthest: Attempt, tried: Sequence[str]) -> tuple[str, str]:
+def _no_fix(spec: ProbeSpec, furthest: Attempt, tried: Sequence[str]) -> tuple[str, str]:
     """What to do where no setting helps, and the cause."""
     names = ", ".join(tried)
     match furthest.result:
@@ -322,14 +332,14 @@ def _hopeless(question: Question, furthest: Attempt, tried: Sequence[str]) -> tu
                 "No TLS setting matters before: check address, port and firewall.",
                 "connect-failed",
             )
-        case Result.UNPREPARED:
+        case Result.SETUP_ERROR:
             return (
                 "The files or settings named have to be mended first.",
                 "upstream-certificate-load",
             )
         case Result.UNTRUSTED:
             return _UNTRUSTED.get(furthest.verify_result, _NO_AUTHORITY)
-        case Result.MISNAMED:
+        case Result.NAME_MISMATCH:
             return (
                 f"If that is the server that you mean, say --name {furthest.names[0]} "
                 "(proxy_ssl_name); if not, this is not the server."
@@ -339,22 +349,22 @@ def _hopeless(question: Question, furthest: Attempt, tried: Sequence[str]) -> tu
             )
         case Result.PLAIN_HTTP | Result.NOT_TLS:
             return "This port does not speak TLS: another port, or http://.", "plain-http-upstream"
-        case Result.TOO_BIG | Result.NOT_HTTP:
+        case Result.HEADER_TOO_BIG | Result.NOT_HTTP:
             return (
                 "What answers there is no HTTP/1 server that nginx could use.",
                 "not-http1-upstream",
             )
-        case Result.NO_ANSWER | Result.MUTE:
-            cause = "timeout" if furthest.result is Result.MUTE else "upstream-closed"
+        case Result.CLOSED_WITHOUT_RESPONSE | Result.NO_RESPONSE:
+            cause = "timeout" if furthest.result is Result.NO_RESPONSE else "upstream-closed"
             return "TLS is fine; the application behind it has to be looked at.", cause
-        case Result.ANSWERED:
+        case Result.RESPONSE:
             if says_wrong_port(furthest):
                 return "The port speaks TLS, and refuses this handshake.", "handshake-refused"
             return (
                 f"No name that was tried changes that ({names or 'none is known'}).",
                 "sni-wrong-name",
             )
-        case Result.REFUSED_HERE:
+        case Result.LOCAL_TLS_ERROR:
             return (
                 "No setting of nginx accepts that: the upstream has to be mended.",
                 "handshake-refused",
