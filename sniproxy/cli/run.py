@@ -25,6 +25,7 @@ from .options import Options, UsageError, parse_options
 from .process import PidFile, daemonize, serve_until_signal
 
 DEFAULT_CONF = "nginx.conf"
+MISSING_CONF = "name a configuration with -c FILE, or see the commands: sniproxy --help"
 
 
 def main(words: Sequence[str]) -> int:
@@ -36,10 +37,16 @@ def main(words: Sequence[str]) -> int:
     except UsageError as error:
         _say(str(error))
         return 1
+    if options.help:
+        print(version.help_text(), end="")
+        return 0
+    if options.version:
+        print(version.version_text(), end="")
+        return 0
     if options.show_version:
         sys.stderr.write(version.version_text())
         if options.show_help:
-            sys.stderr.write("\n" + version.USAGE)
+            sys.stderr.write("\n" + version.help_text())
         if options.show_configure:
             sys.stderr.write(version.configure_text())
         if not options.test:
@@ -66,9 +73,17 @@ class _Run:
                 return self._main(closed_at_last)
             except ConfigError as error:
                 self._tell(error.level, str(error))
+                if self._is_default_missing():
+                    _say(MISSING_CONF)
         if self.options.test:
             _say(f"configuration file {self.conf_file} test failed")
         return 1
+
+    def _is_default_missing(self) -> bool:
+        """Whether no file was given, and the default one does not exist."""
+        options = self.options
+        is_default = options.conf_file is None and options.prefix is None and not options.test
+        return is_default and not os.path.exists(self.conf_file)
 
     def _open_early_log(self, closed_at_last: ExitStack) -> None:
         if self.options.error_log in (None, "stderr"):

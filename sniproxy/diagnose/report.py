@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..terminal import columns, escape_control
 from .conclusion import Conclusion
 from .directives import Directive, Syntax, changes
 from .model import Attempt, ProbeSpec, Result, Setting
@@ -16,13 +17,6 @@ from .model import Attempt, ProbeSpec, Result, Setting
 MAX_CELL = 120
 """Characters of one cell."""
 MAX_NAMES = 3
-
-
-def printable(text: str) -> str:
-    """`text` without anything that a terminal would obey."""
-    return "".join(
-        character if " " <= character <= "~" else f"\\x{ord(character):02x}" for character in text
-    )
 
 
 def cut(text: str, most: int = MAX_CELL) -> str:
@@ -56,7 +50,7 @@ _SETTING_LABELS = {
 
 
 def format_names(names: Sequence[str]) -> str:
-    shown = " ".join(cut(printable(name), 40) for name in names[:MAX_NAMES])
+    shown = " ".join(cut(escape_control(name), 40) for name in names[:MAX_NAMES])
     return shown + (f" +{len(names) - MAX_NAMES}" if len(names) > MAX_NAMES else "")
 
 
@@ -68,8 +62,8 @@ def table(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Iterator[str]:
     rows = [
         (
             str(number),
-            cut(printable(describe_setting(spec, attempt.setting)), 72),
-            printable(attempt.address),
+            cut(escape_control(describe_setting(spec, attempt.setting)), 72),
+            escape_control(attempt.address),
             attempt.label,
             format_names(attempt.names) or "-",
             attempt.protocol or "-",
@@ -77,13 +71,10 @@ def table(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Iterator[str]:
         )
         for number, attempt in enumerate(attempts, 1)
     ]
-    everything = [HEADINGS, *rows]
-    widths = [max(len(row[column]) for row in everything) for column in range(len(HEADINGS))]
-    for index, row in enumerate(everything):
-        cells = zip(row, widths, strict=True)
-        yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
+    for index, line in enumerate(columns([HEADINGS, *rows])):
+        yield line
         if index and attempts[index - 1].line:
-            yield f"   nginx logs: {cut(printable(attempts[index - 1].line), 200)}"
+            yield f"   nginx logs: {cut(escape_control(attempts[index - 1].line), 200)}"
 
 
 def block(found: Conclusion, syntax: Syntax) -> Iterator[str]:
@@ -109,7 +100,7 @@ def text(
     """The whole answer, line by line."""
     yield from table(spec, attempts)
     yield ""
-    yield printable(" ".join(found.sentences))
+    yield escape_control(" ".join(found.sentences))
     if found.directives or found.advice or found.status == 3:
         yield ""
         yield from block(found, syntax)

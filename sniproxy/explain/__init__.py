@@ -9,7 +9,7 @@ them escapes them (`shown`).
 from .catalog import Cause, Fix, Signature, catalog
 from .groups import ErrorGroup, ErrorGroups
 from .matcher import Explanation, explain
-from .render import escape_control, render_text, to_dict
+from .render import render_text, to_dict
 
 __all__ = [
     "Cause",
@@ -19,7 +19,6 @@ __all__ = [
     "Fix",
     "Signature",
     "catalog",
-    "escape_control",
     "explain",
     "render_text",
     "to_dict",

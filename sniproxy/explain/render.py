@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..terminal import escape_control
 from .catalog import Cause, Fix
 from .groups import NO_LIVE_UPSTREAMS, ErrorGroup
 from .log_fields import UPSTREAM
@@ -40,17 +40,6 @@ _SHELL_DEFAULTS = {
     "front": "HOST:443",
 }
 """The same in commands, where < and > have a meaning of their own."""
-
-
-def escape_control(text: str) -> str:
-    """Text of a log (latin-1, a byte a character) without anything that moves a terminal."""
-    with contextlib.suppress(UnicodeError):
-        text = text.encode("latin-1").decode("utf-8")
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    return f"\\x{ord(char):02X}" if ord(char) < 256 else f"\\u{ord(char):04X}"
 
 
 def fill(text: str, values: Mapping[str, str], *, command: bool = False) -> str:

@@ -3,7 +3,7 @@
 In it are the lines, as the error log has them (with the request line and its query, and the
 referrer), and what `explain` says of them; nothing of the request or of the configuration
 comes here. Names in lines are chosen by others: whatever would move a terminal is shown by its
-number (`explain.escape_control`), and HTML is escaped.
+number (`terminal.escape_control`), and HTML is escaped.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from ..explain import ErrorGroup, ErrorGroups, escape_control, render_text, to_dict
+from ..explain import ErrorGroup, ErrorGroups, render_text, to_dict
 from ..explain.groups import NO_LIVE_UPSTREAMS
 from ..explain.render import MAX_DETAILED, subject
+from ..terminal import escape_control
 
 _CODE = re.compile("`([^`]+)`")
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..explain import escape_control
 from ..message import Handshake, Header, Side
 from ..names import NOT_VERIFIED
+from ..terminal import escape_control
 from .record import (
     Answer,
     Asked,

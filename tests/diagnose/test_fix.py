@@ -157,7 +157,7 @@ def test_shared_snippets_are_left_to_people(tmp_path: Path, diagnose: Diagnose) 
     file = tmp_path / "nginx.conf"
     file.write_text(f"events {{}} http {{ server {{ {locations} }} }}")
     said = diagnose("-c", str(file), "--offline", "--fix")
-    assert (said.status, "by hand: " in said.text) == (4, True)
+    assert (said.status, "manual edit needed: " in said.text) == (4, True)
     assert (tmp_path / "tls.conf").read_text() == "proxy_ssl_server_name off;\n"
     assert not list(tmp_path.glob("*.bak"))
 

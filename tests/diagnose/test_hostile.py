@@ -17,7 +17,8 @@ import pytest
 
 from sniproxy.diagnose.model import Attempt, Result, Setting
 from sniproxy.diagnose.probe import Timeouts
-from sniproxy.diagnose.report import format_names, printable, table
+from sniproxy.diagnose.report import format_names, table
+from sniproxy.terminal import escape_control
 from sniproxy.testing.certificates import Authority
 from sniproxy.testing.zoo import Upstream, animals
 from sniproxy.testing.zoo.behaviour import Move, Refusal
@@ -66,7 +67,7 @@ def test_escapes_in_a_certificate(diagnose: Diagnose, tmp_path: Path) -> None:
         for more in ((), ("--json",), ("--ca", str(tmp_path / "evil.pem"), "--name", "a.test")):
             said = diagnose(f"https://127.0.0.1:{port}/", *more)
             assert not ESCAPE.search(said.text)
-            assert "x1b" in said.text or "u001b" in said.text
+            assert "x1B" in said.text or "u001b" in said.text
 
 
 def test_endless_certificates(diagnose: Diagnose) -> None:
@@ -227,7 +228,7 @@ def test_what_is_printed_has_an_end() -> None:
 
 
 def test_printable_is_plain() -> None:
-    assert printable("a\x1b[2J\xe9\n") == "a\\x1b[2J\\xe9\\x0a"
+    assert escape_control("a\x1b[2J\xe9\n") == "a\\x1B[2J\xe9\\x0A"
 
 
 def test_a_terminal_sees_what_is_tried(

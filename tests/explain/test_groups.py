@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.explain import ErrorGroup, ErrorGroups, escape_control, explain, render_text
+from sniproxy.explain import ErrorGroup, ErrorGroups, explain, render_text
 from sniproxy.explain.groups import MAX_EXAMPLE, MAX_GROUPS
 from sniproxy.explain.render import summary, to_dict
+from sniproxy.terminal import escape_control
 
 REFUSED = "connect() failed (111: Connection refused) while connecting to upstream"
 NO_SNI = (
