@@ -1,8 +1,7 @@
-"""A configuration read leniently: statements with their places, whatever they are called.
+"""Read a configuration leniently: statements with their places, whatever their names.
 
-The house's own readers split the text; nothing is checked against the table, so that files of
-nginx's with modules and directives that we do not run can be looked at too. What does not make
-sense by itself is passed over. Pure but for the files.
+Nothing is checked against the directive table, so configurations of nginx with modules and
+directives that sniproxy lacks can be examined. What cannot be read is skipped.
 """
 
 from __future__ import annotations
@@ -12,14 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..message import ConfigError
-from .reader import find_files, items_of
-from .tree import BlockEnd, Item, Place, Statement
+from .reader import TreeReader, find_files, items_of
+from .tree import Item, Place, Statement
 
 
 @dataclass(slots=True, eq=False)
 class StatementNode:
-    """A statement, with those inside if it opens a block."""
+    """A statement, with the nested statements if it opens a block."""
 
     statement: Statement
     inside: list[StatementNode] = field(default_factory=list)
@@ -37,88 +35,70 @@ class StatementNode:
         return self.statement.place
 
     def named(self, name: str) -> Iterator[StatementNode]:
-        """The statements called so in here, in file order."""
+        """The directly nested statements with this name, in file order."""
         return (node for node in self.inside if node.name == name)
 
 
 @dataclass(slots=True)
 class ParsedConfig:
-    """A whole configuration."""
+    """A configuration as a tree of statements."""
 
     file: str
     texts: dict[str, str]
-    """Every file that was read, one character a byte."""
+    """The text of each file read, one character per byte."""
     root: StatementNode
     skipped: list[str]
-    """What could not be looked at."""
+    """Messages about what could not be read."""
 
 
-def parse_lenient(file: str, instead: Mapping[str, str] | None = None) -> ParsedConfig:
-    """Read `file` and what it includes; `instead` has texts that take the place of files'.
+def parse_lenient(file: str, replacements: Mapping[str, str] | None = None) -> ParsedConfig:
+    """Read `file` and the files it includes; `replacements` are texts used instead of files'.
 
-    Raises `ConfigError` for a file that can not be split into statements, or not be read.
+    Raises `ConfigError` for a file that cannot be split into statements, and if `file` itself
+    cannot be read.
     """
-    return _Reading(file, dict(instead or {})).read()
+    reader = LenientReader(file, replacements or {})
+    reader.read(file, reader.items(file))
+    return ParsedConfig(file, reader.texts, reader.root, reader.skipped)
 
 
-class _Reading:
-    def __init__(self, file: str, texts: dict[str, str]) -> None:
-        self.folder = os.path.dirname(file)
-        self.given = texts
-        self.parsed = ParsedConfig(
-            file, {}, StatementNode(Statement("main", (), Place(file, 0))), []
-        )
+class LenientReader(TreeReader[StatementNode]):
+    """The lenient reader; unreadable included files are skipped."""
 
-    def read(self) -> ParsedConfig:
-        file = self.parsed.file
-        open_blocks = [self.parsed.root]
-        sources = [(file, self.items(file), 1)]
-        while sources:
-            name, items, depth = sources[-1]
-            item = next(items, None)
-            if isinstance(item, Statement):
-                node = StatementNode(item)
-                open_blocks[-1].inside.append(node)
-                if item.opens_block:
-                    open_blocks.append(node)
-                elif item.name == "include" and len(item.args) == 1:
-                    for path in reversed(self.included(item, [entry[0] for entry in sources])):
-                        sources.append((path, self.items(path), len(open_blocks)))
-            elif isinstance(item, BlockEnd):
-                if len(open_blocks) == depth:
-                    raise item.place.error('unexpected "}"')
-                open_blocks.pop()
-            else:
-                if len(open_blocks) > depth:
-                    raise Place(name, self.parsed.texts[name].count("\n") + 1).error(
-                        'unexpected end of file, expecting "}"'
-                    )
-                sources.pop()
-        return self.parsed
+    def __init__(self, file: str, replacements: Mapping[str, str]) -> None:
+        root = StatementNode(Statement("main", (), Place(file, 0)))
+        super().__init__(root, os.path.dirname(file))
+        self.skipped: list[str] = []
+        self._replacements = replacements
 
-    def items(self, file: str) -> Iterator[Item]:
-        text = self.given.get(file)
-        if text is None:
-            try:
-                with open(file.encode("latin-1"), "rb") as opened:
-                    text = opened.read().decode("latin-1")
-            except OSError as error:
-                raise ConfigError(f'open() "{file}" failed', errno=error.errno) from None
-        self.parsed.texts[file] = text
-        toml = file.endswith(".toml")
-        return items_of(text if toml else blank_lua_blocks(text), file)
+    def load(self, file: str, place: Place | None = None) -> str:
+        if file in self._replacements:
+            self.texts[file] = self._replacements[file]
+        return super().load(file, place)
 
-    def included(self, statement: Statement, around: list[str]) -> list[str]:
-        mask = os.path.join(self.folder, statement.args[0])
+    def items(self, file: str, place: Place | None = None) -> Iterator[Item]:
+        """The items of `file`, without the contents of Lua blocks."""
+        text = self.load(file, place)
+        return items_of(text if file.endswith(".toml") else blank_lua_blocks(text), file)
+
+    _items = items
+
+    def _statement(self, statement: Statement) -> None:
+        node = StatementNode(statement)
+        self._open[-1].inside.append(node)
+        if statement.opens_block:
+            self._open.append(node)
+        elif statement.name == "include" and len(statement.args) == 1:
+            self._include(statement.args[0], statement.place)
+
+    def _include(self, mask: str, place: Place) -> None:
         files = []
-        for file in find_files(mask):
-            if file in around:
-                raise statement.place.error(f'"{file}" includes itself')
-            if file in self.given or os.access(file.encode("latin-1"), os.R_OK):
+        for file in find_files(os.path.join(self._conf_prefix, mask)):
+            if file in self._replacements or os.access(file.encode("latin-1"), os.R_OK):
                 files.append(file)
             else:
-                self.parsed.skipped.append(f"{statement.place}: {file} can not be read")
-        return files
+                self.skipped.append(f"{place}: {file} cannot be read")
+        self._enter(files[::-1], place)
 
 
 _LUA = re.compile(r"^[ \t]*\w+_by_lua_block\b[^\n{;]*\{", re.MULTILINE)
@@ -126,7 +106,7 @@ _LUA_TOKEN = re.compile(r"""--[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[{}
 
 
 def blank_lua_blocks(text: str) -> str:
-    """`text` with blanks for what is inside `…_by_lua_block {}`, which is another language."""
+    """Replace the contents of `…_by_lua_block {}`, which are not nginx's syntax, by blanks."""
     done = 0
     parts = []
     for opening in _LUA.finditer(text):
@@ -139,7 +119,7 @@ def blank_lua_blocks(text: str) -> str:
 
 
 def _lua_end(text: str, start: int) -> int:
-    """The offset of the brace that closes a block."""
+    """The offset of the brace that closes the block whose contents begin at `start`."""
     depth = 1
     for token in _LUA_TOKEN.finditer(text, start):
         depth += {"{": 1, "}": -1}.get(token[0], 0)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from ..config.directives.proxy import Proxy, ProxyPass
 from ..config.final import walk
 from ..config.model import Config, Http, Location, Server
-from ..facts import Connection, Facts
-from ..message import Request
 from ..names import verified, why_not_sent, without_port
 from ..variables import lookup
+from .proxy_passes import may_be_tls
+from .synthetic import context_in
 
 NOT_SENT = "not sent"
 
@@ -59,12 +59,8 @@ def _tls_locations(http: Http) -> Iterator[tuple[Server, Location, ProxyPass]]:
     for server in http.servers:
         for location in walk(server.outside):
             target = location.proxy.proxy_pass
-            if target is not None and (target.tls or _may_be_tls(target)):
+            if target is not None and (target.tls or may_be_tls(target)):
                 yield server, location, target
-
-
-def _may_be_tls(target: ProxyPass) -> bool:
-    return target.template is not None and not target.url.lower().startswith("http://")
 
 
 def _upstream_key(target: ProxyPass) -> str:
@@ -116,10 +112,7 @@ def _name_text(proxy: Proxy, target: ProxyPass) -> str:
 
 
 def _evaluated(server: Server, location: Location, target: ProxyPass, host: str) -> str:
-    name = host.lower().partition(":")[0].rstrip(".")
-    request = Request("GET / HTTP/1.1", "GET", "/", "/", "", 11, (("Host", host),), name)
-    connection = Connection(1, "127.0.0.1", 0, "127.0.0.1", 443)
-    facts = Facts(connection, request, server, location, "/", "", "GET")
+    facts = context_in(server, location, "/", host)
     facts.proxy_host = target.proxy_host
     template = location.proxy.proxy_ssl_name or target.template
     assert template is not None

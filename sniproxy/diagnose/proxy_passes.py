@@ -13,8 +13,9 @@ from typing import Any
 from ..config.addresses import Address, AddressError, parse_address
 from ..config.directives.core import MODIFIERS, LocationName
 from ..config.directives.proxy import Proxy, ProxyPass
-from ..config.directives.row import Args, Repeat, Row
+from ..config.directives.row import Args, Row
 from ..config.lenient import ParsedConfig, StatementNode
+from ..config.reader import freeze_values, store_value
 from ..message import ConfigError
 from ..names import without_port
 from .model import is_name
@@ -194,17 +195,9 @@ def _resolve(around: Proxy | None, block: StatementNode, parsed: ParsedConfig) -
         except ConfigError as error:
             parsed.skipped.append(str(error))
             continue
-        _keep(values, row, value)
+        store_value(values, row, value)
+    freeze_values(values)
     return Proxy.resolve(values) if around is None else around.below(values)
-
-
-def _keep(values: dict[str, Any], row: Row, value: Any) -> None:
-    if row.repeat is Repeat.APPENDED:
-        values[row.key] = (*values.get(row.key, ()), value)
-    elif row.repeat is Repeat.MERGED:
-        values[row.key] = values.get(row.key, frozenset()) | value
-    else:
-        values[row.key] = value
 
 
 def tls_proxy_passes(sites: Sequence[ProxyPassSite]) -> list[ProxyPassSite]:
