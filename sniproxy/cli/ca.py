@@ -76,9 +76,9 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _issue(ca: DevCA, wanted: Sequence[str], directory: Path) -> int:
+def _issue(ca: DevCA, texts: Sequence[str], directory: Path) -> int:
     names = []
-    for text in wanted:
+    for text in texts:
         name = host_name(text)
         if name is None:
             print(f'sniproxy: "{text}" is neither a DNS name nor an address', file=sys.stderr)
@@ -106,8 +106,8 @@ def _key_pem(leaf: LoadedCertificate) -> bytes:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    # A file of its own, whose mode holds from the first byte on: a key is never readable by
-    # others for a moment, whatever was there before.
+    # A new file, created with its final mode: the key is never readable by others, not even
+    # for a moment.
     path.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with os.fdopen(os.open(path, flags, mode), "wb") as file:

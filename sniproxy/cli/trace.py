@@ -23,7 +23,7 @@ from .parsers import command_parser
 
 LIMIT = 60.0
 """Timeout of the request, in seconds."""
-ANSWERED, FAILED, WRONG = 0, 1, 2
+OK, FAILED, USAGE = 0, 1, 2
 INTERRUPTED = 130
 
 
@@ -31,18 +31,18 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     options = command_parser("trace").parse_args(arguments)
     try:
-        asked = question(options.url, options.method, tuple(options.headers), options.sni)
-        answers = _traced(options.file, asked)
+        request = question(options.url, options.method, tuple(options.headers), options.sni)
+        answers = _trace(options.file, request)
     except ConfigError as error:
         print(f"sniproxy: [{error.level.word}] {error}", file=sys.stderr)
-        return WRONG
+        return USAGE
     except CannotAsk as error:
         print_text(f"sniproxy: {error}", sys.stderr)
-        return WRONG
+        return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
     if answers.given_up:
-        print(f"sniproxy: no answer within {LIMIT:g} s", file=sys.stderr)
+        print(f"sniproxy: no response within {LIMIT:g} s", file=sys.stderr)
     trace = answers.trace
     if trace is None:
         print("sniproxy: the request was aborted", file=sys.stderr)
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         print_tree(trace)
     answer = trace.answer
     answered = answer is not None and answer.head is not None and answer.status < 500
-    return ANSWERED if answered else FAILED
+    return OK if answered else FAILED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,8 +85,8 @@ def _header(text: str) -> Header:
     return name, value.strip()
 
 
-def _traced(file: str, asked: Question) -> Answers:
-    """Raises `ConfigError` and `CannotAsk`."""
+def _trace(file: str, request: Question) -> Answers:
+    """Send the request through the configuration. Raises `ConfigError` and `CannotAsk`."""
     loaded = config.load(file, is_variable=is_variable)
     prepared = prepare(loaded, Paths("", os.path.dirname(file)))
     for warning in (*loaded.warnings, *prepared.warnings):
@@ -96,8 +96,10 @@ def _traced(file: str, asked: Question) -> Answers:
     site = prepared.open(observers=[watch.observer], sinks=SilentSinks())
     try:
         watch.attach(site, alone=True)
-        # Otherwise Ctrl-C between a task's creation and its start leaves a "never awaited" warning.
-        trio.run(ask, site, asked, answers, LIMIT, restrict_keyboard_interrupt_to_checkpoints=True)
+        # Otherwise Ctrl-C between a task's creation and its start leaves a warning.
+        trio.run(
+            ask, site, request, answers, LIMIT, restrict_keyboard_interrupt_to_checkpoints=True
+        )
         return answers
     except BaseExceptionGroup as group:
         if group.subgroup(KeyboardInterrupt) is not None:

@@ -1,7 +1,7 @@
-"""What the attempts mean: does it work, with which directives, or why not (pure).
+"""Draw a conclusion from the attempts: it works, works with directives, or why it cannot (pure).
 
-Two sentences: what nginx meets, and what follows from it. The causes are called as in
-`knowledge`.
+A conclusion has two sentences: what happens, and what to do. Causes are named as in
+`explain/catalog.toml`.
 """
 
 from __future__ import annotations
@@ -46,37 +46,37 @@ ALERTS = {
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The answer."""
+    """The result of a diagnosis."""
 
     status: int
     sentences: tuple[str, ...]
     cause: str = ""
     directives: tuple[Directive, ...] = ()
-    """What the location has to say, behind `proxy_pass`."""
+    """The directives that the location needs besides `proxy_pass`."""
     url: str = ""
-    """What `proxy_pass` has to say."""
+    """The URL for `proxy_pass`."""
     advice: tuple[Directive, ...] = ()
-    """What it could say too: it was tried, and passes."""
+    """Further directives that were tested and work."""
     chosen: Attempt | None = None
-    """The attempt that had the directives."""
+    """The attempt made with these directives."""
 
 
 def draw_conclusion(spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attempt]) -> Conclusion:
-    """What follows from `attempts`, of which there is at least one."""
+    """The conclusion from `attempts`, which must not be empty."""
     chosen = best(spec, attempts) or fallback(spec, attempts)
     if chosen is None:
         return _plain_http_without_request(spec, target, attempts) or _cannot_work(spec, attempts)
     base, setting = attempts[0], chosen.setting
     url = plain_url(target.url) if setting.plain else target.url
-    said = tuple(_with_reasons(spec, base, chosen))
+    directives = tuple(_with_reasons(spec, base, chosen))
     advice = tuple(_advice(spec, attempts, setting))
-    if not (setting.plain or said):
+    if not (setting.plain or directives):
         return Conclusion(WORKS, _works(spec, attempts, chosen), "", (), url, advice, chosen)
     return Conclusion(
         WORKS_WITH,
         (f"{_describe_failure(spec, base)}.", _describe_fix(spec, chosen)),
         cause_of(spec, base, chosen),
-        said,
+        directives,
         url,
         advice,
         chosen,
@@ -86,14 +86,14 @@ def draw_conclusion(spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attem
 def _plain_http_without_request(
     spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attempt]
 ) -> Conclusion | None:
-    """Where no request may be sent, the bytes that came first have to do."""
+    """Without a request, the first bytes have to show that the port speaks plain HTTP."""
     if spec.send_request or attempts[0].result is not Result.PLAIN_HTTP:
         return None
     return Conclusion(
         WORKS_WITH,
         (
             f"{_describe_failure(spec, attempts[0])}.",
-            "It speaks plain HTTP on this port: http:// is right.",
+            "The port speaks plain HTTP: use http://.",
         ),
         "plain-http-upstream",
         url=plain_url(target.url),
@@ -101,7 +101,7 @@ def _plain_http_without_request(
 
 
 def plain_url(url: str) -> str:
-    """`https://…` with `http://` in place."""
+    """Replace `https://` by `http://`."""
     return "http" + url[5:] if url[:8].lower() == "https://" else url
 
 
@@ -115,7 +115,7 @@ def _works(spec: ProbeSpec, attempts: Sequence[Attempt], found: Attempt) -> tupl
         return (
             first,
             f"No name, host or certificate that was tried gives anything but {found.status}: "
-            "that is the application's own answer.",
+            "that is the application's own response.",
         )
     other = _other_family(attempts, found)
     if other:
@@ -139,8 +139,8 @@ def _other_family(attempts: Sequence[Attempt], found: Attempt) -> str:
         other = attempt.setting.address != found.setting.address
         if other and attempt.result is Result.UNREACHABLE:
             return (
-                f"Its other address {attempt.address} can not be reached from here: nginx "
-                "takes all addresses in turn, logs a line for this one and goes on."
+                f"Its other address {attempt.address} cannot be reached from here: nginx "
+                "tries all addresses in turn, and logs an error for this one."
             )
     return ""
 
@@ -155,7 +155,7 @@ def _describe_failure(spec: ProbeSpec, base: Attempt) -> str:
 
 
 def describe(attempt: Attempt) -> str:
-    """What came of an attempt, as a clause."""
+    """The outcome of an attempt, as a clause."""
     return _DESCRIPTIONS[attempt.result](attempt)
 
 
@@ -171,21 +171,21 @@ _DESCRIPTIONS: dict[Result, Callable[[Attempt], str]] = {
     Result.PLAIN_HTTP: lambda a: "the upstream answers the handshake with plain HTTP",
     Result.NOT_TLS: lambda a: "the upstream answers the handshake with bytes that are not TLS",
     Result.CLOSED: lambda a: "the upstream closes the connection in the handshake",
-    Result.NO_SERVER_HELLO: lambda a: "the upstream says nothing to the handshake",
-    Result.LOCAL_TLS_ERROR: lambda a: f"OpenSSL here refuses the upstream: {a.reason}",
+    Result.NO_SERVER_HELLO: lambda a: "the upstream does not respond to the ClientHello",
+    Result.LOCAL_TLS_ERROR: lambda a: f"the local OpenSSL rejects the upstream: {a.reason}",
     Result.UNTRUSTED: lambda a: f"the certificate is not trusted: {_verify_words(a)}",
     Result.NAME_MISMATCH: lambda a: f"the certificate is for another name: {_names(a)}",
     Result.CERTIFICATE_REQUIRED: lambda a: (
-        "the upstream refuses after the handshake, for lack of a certificate of ours: alert "
+        "the upstream requires a client certificate, and rejects the connection: alert "
         f"{a.alert} ({ALERTS.get(a.alert or -1, '')})"
     ),
-    Result.CLOSED_WITHOUT_RESPONSE: lambda a: "the upstream closes instead of answering",
-    Result.NO_RESPONSE: lambda a: "the upstream reads the request and says nothing",
-    Result.HEADER_TOO_BIG: lambda a: "the header of the answer is larger than proxy_buffer_size",
-    Result.NOT_HTTP: lambda a: "the upstream's answer is not HTTP",
-    Result.RESPONSE: lambda a: f"the upstream answers {a.status}",
+    Result.CLOSED_WITHOUT_RESPONSE: lambda a: "the upstream closes without a response",
+    Result.NO_RESPONSE: lambda a: "the upstream reads the request and sends no response",
+    Result.HEADER_TOO_BIG: lambda a: "the response header is larger than proxy_buffer_size",
+    Result.NOT_HTTP: lambda a: "the response is not HTTP",
+    Result.RESPONSE: lambda a: f"the upstream responds with {a.status}",
     Result.HANDSHAKE_OK: lambda a: f"the handshake succeeds ({a.protocol})",
-    Result.SETUP_ERROR: lambda a: f"no handshake can be prepared: {a.line}",
+    Result.SETUP_ERROR: lambda a: f"the TLS settings cannot be loaded: {a.line}",
 }
 
 
@@ -195,22 +195,22 @@ def _verify_words(attempt: Attempt) -> str:
 
 
 def _names(attempt: Attempt) -> str:
-    shown = ", ".join(attempt.names[:3]) or "nobody"
+    listed = ", ".join(attempt.names[:3]) or "no name"
     more = len(attempt.names) - 3
-    return f"{shown} and {more} more" if more > 0 else shown
+    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def _describe_fix(spec: ProbeSpec, chosen: Attempt) -> str:
     setting = chosen.setting
     if setting.plain:
-        return f"It speaks plain HTTP on this port, so http:// is right: {describe(chosen)}."
+        return f"The port speaks plain HTTP, so use http://: {describe(chosen)}."
     verified = ", its certificate verified" if setting.proxy.proxy_ssl_verify else ""
     what = "directives" if _is_default(spec) else "changes"
     return f"With the {what} below {describe(chosen)}{verified}."
 
 
 def cause_of(spec: ProbeSpec, base: Attempt, chosen: Attempt) -> str:
-    """The cause, from what helped."""
+    """The name of the cause, from the settings that fixed it."""
     before, after = spec.base, chosen.setting.proxy
     if chosen.setting.plain:
         return "plain-http-upstream"
@@ -246,17 +246,17 @@ def _with_reasons(spec: ProbeSpec, base: Attempt, chosen: Attempt) -> list[Direc
 
 
 def reason_for(directive: Directive, spec: ProbeSpec, base: Attempt, chosen: Attempt) -> str:
-    """Why a directive is there, in a line."""
+    """The reason for a directive, as a comment of one line."""
     match directive.name:
         case "proxy_ssl_server_name":
             failed = base.result is not Result.RESPONSE or base.status in AMBIGUOUS_STATUSES
-            got = f": {base.label} without" if failed and base.sent is None else ""
+            got = f": {base.label} without" if failed and base.sni is None else ""
             return f"send SNI, which nginx does not by default{got}"
         case "proxy_ssl_name":
-            instead = spec.host if is_name(spec.host) else "an address, which is no name"
-            return f"the name to send and to verify; by default {instead}"
+            instead = spec.host if is_name(spec.host) else "an address, not a name"
+            return f"the name to send and verify; the default is {instead}"
         case "proxy_set_header":
-            return "the site that is asked for; SNI alone does not choose it"
+            return "selects the site; SNI alone does not"
         case "proxy_ssl_verify":
             return "check the upstream's certificate"
         case "proxy_ssl_trusted_certificate":
@@ -264,22 +264,22 @@ def reason_for(directive: Directive, spec: ProbeSpec, base: Attempt, chosen: Att
         case "proxy_ssl_verify_depth":
             return f"the chain has {chosen.intermediates} intermediates, the default allows 1"
         case "proxy_ssl_certificate" | "proxy_ssl_certificate_key":
-            return "the upstream asks for a certificate of ours"
+            return "the upstream requests a client certificate"
         case "proxy_ssl_protocols":
             return f"the upstream speaks {chosen.protocol or 'an older version'}"
         case "proxy_ssl_ciphers":
             if chosen.protocol in ("TLSv1", "TLSv1.1"):
-                return f"OpenSSL 3 has {chosen.protocol} on its lowest security level alone"
+                return f"OpenSSL 3 allows {chosen.protocol} only at security level 0"
             return f"the upstream's keys or ciphers are weak ({base.reason or base.label})"
         case "proxy_ssl_conf_command":
-            return "the upstream knows no secure renegotiation"
+            return "the upstream lacks secure renegotiation (RFC 5746)"
         case "proxy_buffer_size" | "proxy_buffers":
-            return "the header of its answers is larger than the default of 4k"
+            return "its response headers exceed the default of 4k"
     return ""
 
 
 def _advice(spec: ProbeSpec, attempts: Sequence[Attempt], setting: Setting) -> list[Directive]:
-    """Verification, where an attempt with it passed."""
+    """Directives for verification, if an attempt with them succeeded."""
     if setting.proxy.proxy_ssl_verify or setting.plain:
         return []
     passed = [
@@ -298,7 +298,7 @@ def _advice(spec: ProbeSpec, attempts: Sequence[Attempt], setting: Setting) -> l
     ]
 
 
-# --- it can not work -------------------------------------------------------------------------
+# --- it cannot work -------------------------------------------------------------------------
 
 
 def _cannot_work(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Conclusion:
@@ -310,96 +310,99 @@ def _cannot_work(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Conclusion:
         return Conclusion(
             CANNOT_WORK,
             (
-                "The upstream asks for a certificate of ours and ends the connection without: "
+                "The upstream requires a client certificate and closes the connection without one: "
                 f"{wanting.label}.",
-                "Say --cert FILE --key FILE with what its owner gave you "
+                "Use --cert FILE --key FILE with those issued for you by its operator "
                 "(proxy_ssl_certificate, proxy_ssl_certificate_key).",
             ),
             "client-certificate-needed",
         )
-    tried = sorted({a.sent for a in attempts if a.sent is not None})
+    tried = sorted({a.sni for a in attempts if a.sni is not None})
     first = f"{describe(furthest)[:1].upper()}{describe(furthest)[1:]}."
     second, cause = _no_fix(spec, furthest, tried)
     return Conclusion(CANNOT_WORK, (first, second), cause)
 
 
 def _no_fix(spec: ProbeSpec, furthest: Attempt, tried: Sequence[str]) -> tuple[str, str]:
-    """What to do where no setting helps, and the cause."""
+    """What to do if no setting helps, and the name of the cause."""
     names = ", ".join(tried)
     match furthest.result:
         case Result.UNREACHABLE:
             return (
-                "No TLS setting matters before: check address, port and firewall.",
+                "TLS does not matter yet: check the address, port and firewall.",
                 "connect-failed",
             )
         case Result.SETUP_ERROR:
             return (
-                "The files or settings named have to be mended first.",
+                "Fix the files or settings named first.",
                 "upstream-certificate-load",
             )
         case Result.UNTRUSTED:
             return _UNTRUSTED.get(furthest.verify_result, _NO_AUTHORITY)
         case Result.NAME_MISMATCH:
             return (
-                f"If that is the server that you mean, say --name {furthest.names[0]} "
-                "(proxy_ssl_name); if not, this is not the server."
+                f"If this is the server you mean, use --name {furthest.names[0]} "
+                "(proxy_ssl_name); otherwise the address is wrong."
                 if furthest.names
                 else "A certificate without names matches nothing: the upstream needs another.",
                 "name-mismatch",
             )
         case Result.PLAIN_HTTP | Result.NOT_TLS:
-            return "This port does not speak TLS: another port, or http://.", "plain-http-upstream"
+            return (
+                "This port does not speak TLS: use another port, or http://.",
+                "plain-http-upstream",
+            )
         case Result.HEADER_TOO_BIG | Result.NOT_HTTP:
             return (
-                "What answers there is no HTTP/1 server that nginx could use.",
+                "The upstream is not an HTTP/1 server that nginx can use.",
                 "not-http1-upstream",
             )
         case Result.CLOSED_WITHOUT_RESPONSE | Result.NO_RESPONSE:
             cause = "timeout" if furthest.result is Result.NO_RESPONSE else "upstream-closed"
-            return "TLS is fine; the application behind it has to be looked at.", cause
+            return "TLS works; check the application behind it.", cause
         case Result.RESPONSE:
             if says_wrong_port(furthest):
-                return "The port speaks TLS, and refuses this handshake.", "handshake-refused"
+                return "The port speaks TLS, but rejects this handshake.", "handshake-refused"
             return (
-                f"No name that was tried changes that ({names or 'none is known'}).",
+                f"None of the names that were tried changes that ({names or 'none is known'}).",
                 "sni-wrong-name",
             )
         case Result.LOCAL_TLS_ERROR:
             return (
-                "No setting of nginx accepts that: the upstream has to be mended.",
+                "nginx has no setting that accepts this: the upstream has to be fixed.",
                 "handshake-refused",
             )
     if not tried:
         return (
-            "Many servers do so when a handshake names nobody, and an address is no name: say "
-            "--name NAME for the site that is meant.",
+            "Many servers do so without SNI, and an address cannot be sent as SNI: use "
+            "--name NAME with the name of the site.",
             "sni-missing",
         )
     return (
-        f"No name ({names}), protocol or cipher changes that, nor does plain HTTP: its own log "
-        "has to tell.",
+        f"No name ({names}), protocol or cipher changes that, nor does plain HTTP: check the "
+        "upstream's own log.",
         "handshake-refused" if furthest.result is Result.ALERT else "handshake-closed",
     )
 
 
 _NO_AUTHORITY = (
-    "The authority that signed it is not among those trusted: say --ca FILE with that one "
+    "The CA that signed it is not trusted: use --ca FILE with its certificate "
     "(proxy_ssl_trusted_certificate).",
     "verify-chain",
 )
 _UNTRUSTED = {
     9: ("It is not valid yet: check the clocks.", "verify-expired"),
-    10: ("It has to be renewed at the upstream.", "verify-expired"),
+    10: ("It has to be renewed on the upstream.", "verify-expired"),
     18: (
-        "It certifies itself: trust exactly this certificate with --ca FILE "
-        "(proxy_ssl_trusted_certificate), or give the upstream one of an authority.",
+        "It is self-signed: trust exactly this certificate with --ca FILE "
+        "(proxy_ssl_trusted_certificate), or give the upstream one signed by a CA.",
         "verify-chain",
     ),
     21: (
-        "Either its authority is not among those trusted, or the upstream forgets to send its "
-        "intermediate certificate: mend the chain there, or say --ca FILE with the authority.",
+        "Either its CA is not trusted, or the upstream does not send its intermediate "
+        "certificate: fix the chain there, or use --ca FILE with the CA.",
         "verify-chain",
     ),
     23: ("It is revoked.", "verify-revoked"),
 }
-"""By X509_V_*: what to do, and the cause."""
+"""What to do, and the name of the cause, by X509_V_* result."""

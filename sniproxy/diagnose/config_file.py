@@ -1,4 +1,4 @@
-"""A configuration file: what is wrong with its TLS upstreams, and the text that mends it."""
+"""Diagnose the TLS upstreams of a configuration file, and compute the edits that fix it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ProgressCallback = Callable[[ProbeSpec, Setting, int], None]
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """The command line."""
+    """The options of `sniproxy diagnose -c FILE`."""
 
     file: str
     location: str | None = None
@@ -53,7 +53,7 @@ class FileOptions:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What connecting has shown of one `proxy_pass`."""
+    """The attempts for one `proxy_pass`, and the conclusion from them."""
 
     site: ProxyPassSite
     spec: ProbeSpec
@@ -63,18 +63,18 @@ class ProbeResult:
 
 @dataclass(slots=True)
 class FileReport:
-    """The answer about a file."""
+    """The result of diagnosing a file."""
 
     file: str
     findings: list[Finding] = field(default_factory=list)
     probed: list[ProbeResult] = field(default_factory=list)
     sites: int = 0
-    """How many `proxy_pass`es were looked at."""
+    """The number of `proxy_pass` directives examined."""
     before: Mapping[str, str] = field(default_factory=dict)
     after: dict[str, str] = field(default_factory=dict)
-    """The texts that change."""
+    """The changed texts by file name."""
     manual_edits: list[str] = field(default_factory=list)
-    """What has to be written by people."""
+    """Descriptions of the changes that have to be made manually."""
     skipped: list[str] = field(default_factory=list)
 
     @property
@@ -83,7 +83,7 @@ class FileReport:
 
     @property
     def status(self) -> int:
-        """The exit status: `CANNOT` where something fails that no change here cures."""
+        """The exit status: `CANNOT_WORK` if a finding has no fix."""
         unfixed = [
             finding
             for finding in self.findings
@@ -97,7 +97,7 @@ class FileReport:
 def diagnose_file(
     options: FileOptions, timeouts: Timeouts, progress: ProgressCallback
 ) -> FileReport:
-    """Read, connect unless `offline`, and work out the changes; raises `CannotAsk`."""
+    """Read the file, connect unless `offline`, compute the edits. Raises `DiagnoseError`."""
     try:
         parsed = parse_lenient(options.file)
         sites = _chosen(parsed, options)
@@ -175,7 +175,7 @@ def _refuses_to_start(proxy: Proxy) -> bool:
 async def _probe(
     options: FileOptions, site: ProxyPassSite, timeouts: Timeouts, progress: ProgressCallback
 ) -> ProbeResult:
-    deadline = trio.current_time() + timeouts.whole
+    deadline = trio.current_time() + timeouts.total
     peers = await _peers(site, timeouts)
     host = options.host or site.server_name or "localhost"
     location = site.location
@@ -200,12 +200,12 @@ async def _probe(
     except ScriptError as error:
         raise DiagnoseError(str(error), CANNOT_WORK) from None
     if not attempts:
-        raise DiagnoseError("nothing was heard in time", CANNOT_WORK)
+        raise DiagnoseError("no attempt finished before the deadline", CANNOT_WORK)
     return ProbeResult(site, spec, attempts, draw_conclusion(spec, site.target, attempts))
 
 
 async def _peers(site: ProxyPassSite, timeouts: Timeouts) -> list[Peer]:
-    """All addresses of the upstream."""
+    """All peers of the upstream."""
     assert site.target.address is not None
     addresses = [site.target.address] if site.group is None else list(site.group.peers)
     peers: list[Peer] = []
@@ -217,7 +217,7 @@ async def _peers(site: ProxyPassSite, timeouts: Timeouts) -> list[Peer]:
 
 
 def _findings(probed: ProbeResult) -> Iterator[Finding]:
-    """What connecting has shown, as findings."""
+    """The findings from the attempts."""
     site, conclusion = probed.site, probed.conclusion
     text = f"{site.label}: {' '.join(conclusion.sentences)}"
     made = Finding(conclusion.cause or "works", site.node.place, text, site)
@@ -262,7 +262,7 @@ def _apply_edits(report: FileReport, edits: Sequence[Edit]) -> dict[str, str]:
 def _write(
     sites: Sequence[ProxyPassSite], report: FileReport, parsed: ParsedConfig
 ) -> dict[str, str]:
-    """The texts with every wish of the findings in them."""
+    """The files with the edits of all findings applied."""
     wanted: dict[ProxyPassSite, Proxy] = {}
     edits: list[Edit] = []
     for finding in report.findings:
@@ -297,33 +297,33 @@ def _check(
     parsed: ParsedConfig,
     changed: Mapping[str, str],
 ) -> None:
-    """Whether the new texts say what they should: an edit that does anything else is none."""
+    """Raise `ManualEditError` unless the new texts mean exactly what was intended."""
     if not changed:
         return
     before = find_proxy_passes(parsed)
     try:
         again = find_proxy_passes(parse_lenient(parsed.file, {**parsed.texts, **changed}))
     except ConfigError as error:
-        raise ManualEditError(f"the changed file would not be read: {error}") from None
+        raise ManualEditError(f"the changed file would be invalid: {error}") from None
     if len(again) != len(before):
-        raise ManualEditError(f"{parsed.file}: the changed file would say something else")
+        raise ManualEditError(f"{parsed.file}: the edit would change other directives")
     for old, new in zip(before, again, strict=True):
         meant = next((p for s, p in wanted.items() if s.node.statement == old.node.statement), None)
         expected = meant if meant is not None else old.proxy
         if not _same(expected, new.proxy):
-            raise ManualEditError(f"{old.node.place}: the changed file would say something else")
+            raise ManualEditError(f"{old.node.place}: the edit would change other directives")
 
 
 def _same(one: Proxy, other: Proxy) -> bool:
-    """Whether two settings are the same, wherever they stand."""
+    """Whether two settings are equal, apart from those that depend on their place."""
     aside = replace(one, proxy_pass=None, proxy_redirect=())
     return aside == replace(other, proxy_pass=None, proxy_redirect=())
 
 
 def write_with_backup(file: str, text: str) -> str:
-    """Write `text` in one step, the old file being kept; returns the backup's name.
+    """Replace a file atomically after copying it to a backup; returns the backup's name.
 
-    A link stays one: its target is written. Raises `OSError`.
+    If it is a symbolic link, its target is replaced. Raises `OSError`.
     """
     path = os.path.realpath(file.encode("latin-1")).decode("latin-1")
     number = 0

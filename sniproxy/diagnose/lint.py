@@ -1,7 +1,7 @@
-"""What the text of a configuration shows without connecting to anybody (pure).
+"""Find mistakes in the TLS settings of a configuration without connecting (pure).
 
-Each rule is a mistake that people made and asked about. A finding may come with the settings,
-or the name of a directive, that cure it.
+Each rule is a mistake that people made and asked about. A finding may carry its fix: settings,
+a URL, or the right name of a directive.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from .synthetic import default_server
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to say about a place."""
+    """A finding about one directive."""
 
     rule: str
     place: Place
     text: str
     site: ProxyPassSite | None = None
     wanted: Proxy | None = None
-    """The settings that cure it."""
+    """The settings that fix it."""
     url: str = ""
-    """What `proxy_pass` has to say instead."""
+    """The URL for `proxy_pass` that fixes it."""
     rename: tuple[StatementNode, str] | None = None
-    """A directive with the name that it should have."""
+    """A directive and the name it should have."""
     advice: bool = False
-    """Nothing that fails."""
+    """Whether it is advice only: nothing fails."""
 
 
 def lint(
@@ -44,11 +44,11 @@ def lint(
     authorities: str,
     proven: Mapping[ProxyPassSite, Proxy] = MappingProxyType({}),
 ) -> list[Finding]:
-    """What is wrong with `spots`, which are those of TLS.
+    """Check the TLS `proxy_pass` directives `sites`.
 
-    `authorities` is the system's store, for a proposal. `proven` are settings with which a
-    connection was made: what they lack is advice. The last finding of a spot with settings has
-    those that cure all before it too.
+    `authorities` is the CA file to propose. `proven` has the settings with which a connection
+    succeeded: findings about these are advice. The `wanted` settings of a site's last finding
+    include those of its earlier ones.
     """
     found: list[Finding] = []
     wanted = dict(proven)
@@ -81,36 +81,36 @@ def _missing_sni(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding
     if proxy.proxy_ssl_server_name:
         return None if is_usable else _unusable_name(site, proxy)
     if proxy.proxy_ssl_name is not None:
-        said = (
-            f"proxy_ssl_name {proxy.proxy_ssl_name.source} alone sends nothing: SNI needs "
+        text = (
+            f"proxy_ssl_name {proxy.proxy_ssl_name.source} alone sends no SNI: that needs "
             "proxy_ssl_server_name on"
         )
     else:
-        said = f"proxy_pass {site.target.url} sends no SNI: proxy_ssl_server_name is off by default"
+        text = f"proxy_pass {site.target.url} sends no SNI: proxy_ssl_server_name is off by default"
     if is_usable:
-        return _finding("sni-missing", site, said, replace(proxy, proxy_ssl_server_name=True))
+        return _finding("sni-missing", site, text, replace(proxy, proxy_ssl_server_name=True))
     name = site.better_name()
     if name is None:
         why = f'"{default}" is the name of a group' if site.group else f"{default} is an address"
-        return _finding("sni-missing", site, f"{said}; {why}, so it needs proxy_ssl_name too")
+        return _finding("sni-missing", site, f"{text}; {why}, so it needs proxy_ssl_name too")
     return _finding(
         "sni-missing",
         site,
-        f"{said}; the name would be {name}",
+        f"{text}; the name would be {name}",
         replace(proxy, proxy_ssl_server_name=True, proxy_ssl_name=compile_template(name)),
     )
 
 
 def _unusable_name(site: ProxyPassSite, proxy: Proxy) -> Finding:
-    """`proxy_ssl_server_name on` where the default is no name of the upstream's."""
+    """`proxy_ssl_server_name on`, but the default name is not a name of the upstream."""
     default, name = site.default_name, site.better_name()
     wanted = None
     if name is not None:
         wanted = replace(proxy, proxy_ssl_name=compile_template(name))
     if site.group is not None:
-        text = f'the name sent is that of the group, "{default}": say proxy_ssl_name'
+        text = f'the name sent is that of the group, "{default}": set proxy_ssl_name'
         return _finding("name-of-group", site, text, wanted)
-    text = f"nothing is sent, since {default} is an address: say proxy_ssl_name"
+    text = f"nothing is sent, since {default} is an address: set proxy_ssl_name"
     return _finding("sni-missing", site, text, wanted)
 
 
@@ -119,7 +119,7 @@ def _hosts(group: UpstreamGroup) -> set[str]:
 
 
 def _group_verified(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding | None:
-    """A certificate that has to be one for the name of a group."""
+    """Verification of a name that no certificate of the upstream can have."""
     if not proxy.proxy_ssl_verify or proxy.proxy_ssl_name is not None:
         return None
     if site.group is not None and site.group.name.lower() not in _hosts(site.group):
@@ -130,7 +130,7 @@ def _group_verified(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Find
         return None
     name = site.better_name()
     wanted = None if name is None else replace(proxy, proxy_ssl_name=compile_template(name))
-    return _finding("name-mismatch", site, f"{text}: say proxy_ssl_name", wanted)
+    return _finding("name-mismatch", site, f"{text}: set proxy_ssl_name", wanted)
 
 
 def _missing_trusted_certificate(
@@ -146,11 +146,11 @@ def _missing_trusted_certificate(
 
 
 def _default_depth(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding | None:
-    if not proxy.proxy_ssl_verify or site.says("proxy_ssl_verify_depth"):
+    if not proxy.proxy_ssl_verify or site.has_directive("proxy_ssl_verify_depth"):
         return None
     text = (
         "proxy_ssl_verify_depth is 1 by default: a chain with two intermediates, or a "
-        "cross-signed root, fails as error 20; without --offline it is tried"
+        "cross-signed root, fails as error 20; without --offline this is tested"
     )
     return replace(_finding("verify-depth", site, text), advice=True)
 
@@ -185,18 +185,18 @@ def _finding(rule: str, site: ProxyPassSite, text: str, wanted: Proxy | None = N
     return Finding(rule, site.node.place, text, site, wanted)
 
 
-# --- the wrong side --------------------------------------------------------------------------
+# --- client directives used for upstreams ----------------------------------------------------
 
 NONEXISTENT_DIRECTIVES = frozenset(
     {"ssl_server_name", "ssl_name", "ssl_verify", "ssl_session_reuse"}
 )
-"""Directives that do not exist, unless with `proxy_` before them."""
+"""Directives that exist only with the prefix `proxy_`."""
 CLIENT_TRUST_DIRECTIVES = ("ssl_verify_client", "ssl_stapling", "ssl_ocsp")
-"""What `ssl_trusted_certificate` is for."""
+"""Directives that use `ssl_trusted_certificate`."""
 
 
 def misplaced_client_directives(sites: Sequence[ProxyPassSite]) -> Iterator[Finding]:
-    """Directives for clients that are meant for upstreams; to be mended before the rest."""
+    """Client directives that are meant for upstreams; they are fixed before the other rules run."""
     seen: set[StatementNode] = set()
     for site in sites:
         for block in site.blocks:
@@ -218,10 +218,10 @@ def _is_meant_for_upstream(node: StatementNode, block: StatementNode, site: Prox
     if not _listens_with_tls(block):
         return True
     unused = not any(
-        said.args != ("off",)
+        trust.args != ("off",)
         for around in site.blocks
         for name in CLIENT_TRUST_DIRECTIVES
-        for said in around.named(name)
+        for trust in around.named(name)
     )
     return (
         node.name == "ssl_trusted_certificate"
@@ -242,7 +242,7 @@ def _misplaced(node: StatementNode, block: StatementNode) -> Finding:
     if node.name in NONEXISTENT_DIRECTIVES:
         text = f'there is no directive "{node.name}": it is {wanted}'
     elif block.name == "server":
-        text = f"{node.name} is for clients, which do not come by TLS here: it is {wanted}"
+        text = f"{node.name} is for clients, but not used here: for upstreams it is {wanted}"
         if _listens_with_tls(block):
             text = f"{node.name} is for clients, and nothing uses it: for upstreams it is {wanted}"
     else:
@@ -257,7 +257,7 @@ def _misplaced(node: StatementNode, block: StatementNode) -> Finding:
 def _shared_sessions(
     sites: Sequence[ProxyPassSite], wanted: dict[ProxyPassSite, Proxy]
 ) -> Iterator[Finding]:
-    """Each location against the first one with the same upstream."""
+    """Compare each location with the first one that has the same upstream."""
     first: dict[tuple[str, int], ProxyPassSite] = {}
     outside = default_server().outside
     for site in sites:
@@ -284,14 +284,14 @@ def _shared_sessions(
 def _shared_connections(
     sites: Sequence[ProxyPassSite], wanted: dict[ProxyPassSite, Proxy]
 ) -> Iterator[Finding]:
-    """Locations that use each other's kept connections, whatever those were verified for."""
+    """Locations that share idle connections, but differ in name or verification."""
     for group, own in itertools.groupby(
         sorted((s for s in sites if s.group), key=_group_name), key=_group_name
     ):
         members = list(own)
         node = members[0].group.node if members[0].group else None
-        said = [] if node is None else list(node.named("keepalive"))
-        if not said or "local" in said[-1].args or said[-1].args[:1] == ("0",):
+        keepalive = [] if node is None else list(node.named("keepalive"))
+        if not keepalive or "local" in keepalive[-1].args or keepalive[-1].args[:1] == ("0",):
             continue
         first = _identity(wanted.get(members[0], members[0].proxy))
         for site in members[1:]:
@@ -299,9 +299,9 @@ def _shared_connections(
                 yield _finding(
                     "shared-connections",
                     site,
-                    f'{members[0].label} and {site.label} share the kept connections of "{group}" '
+                    f'{members[0].label} and {site.label} share the idle connections of "{group}" '
                     "and differ in name or verification: a connection that was opened for one "
-                    "answers for the other (cure: a group for each, or keepalive N local)",
+                    "is used for the other (fix: a group for each, or keepalive N local)",
                 )
                 break
 
@@ -311,7 +311,7 @@ def _group_name(site: ProxyPassSite) -> str:
 
 
 def _identity(proxy: Proxy) -> tuple[object, ...]:
-    """What a connection is opened with."""
+    """The settings that an established connection depends on."""
     return (
         proxy.proxy_ssl_server_name,
         proxy.proxy_ssl_name,

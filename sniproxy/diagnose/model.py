@@ -1,7 +1,7 @@
-"""What is asked of an upstream, and what came of it: the values between planning and connecting.
+"""The values that strategy, probe and conclusion exchange (pure).
 
-A `Setting` is what one location would say, as the proxy module's own settings; an `Attempt` is
-one connection made with them. Pure: whoever decides (`plan`, `verdict`) sees these alone.
+A `ProbeSpec` describes one `proxy_pass` to diagnose, a `Setting` the proxy directives of one
+attempt, an `Attempt` the outcome of one connection made with them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..tls.contexts import PROTOCOLS
 
 
 class Stage(enum.IntEnum):
-    """How far a connection came."""
+    """The phase that a connection reached."""
 
     CONNECT = 1
     HELLO = 2
@@ -27,25 +27,25 @@ class Stage(enum.IntEnum):
 
 
 class Result(enum.Enum):
-    """What came of one attempt: a word for the table, and how far it came."""
+    """The outcome of an attempt: its label in tables, and the phase reached."""
 
     UNREACHABLE = ("unreachable", Stage.CONNECT)
     ALERT = ("alert", Stage.HELLO)
     PLAIN_HTTP = ("plain HTTP", Stage.HELLO)
     NOT_TLS = ("not TLS", Stage.HELLO)
     CLOSED = ("closed", Stage.HELLO)
-    NO_SERVER_HELLO = ("silent", Stage.HELLO)
-    LOCAL_TLS_ERROR = ("refused by us", Stage.HELLO)
+    NO_SERVER_HELLO = ("no ServerHello", Stage.HELLO)
+    LOCAL_TLS_ERROR = ("TLS error here", Stage.HELLO)
     UNTRUSTED = ("not trusted", Stage.CERTIFICATE)
-    NAME_MISMATCH = ("other name", Stage.CERTIFICATE)
-    CERTIFICATE_REQUIRED = ("wants a certificate", Stage.RESPONSE)
-    CLOSED_WITHOUT_RESPONSE = ("no answer", Stage.RESPONSE)
-    NO_RESPONSE = ("mute", Stage.RESPONSE)
-    HEADER_TOO_BIG = ("too big header", Stage.RESPONSE)
+    NAME_MISMATCH = ("name mismatch", Stage.CERTIFICATE)
+    CERTIFICATE_REQUIRED = ("wants certificate", Stage.RESPONSE)
+    CLOSED_WITHOUT_RESPONSE = ("closed early", Stage.RESPONSE)
+    NO_RESPONSE = ("no response", Stage.RESPONSE)
+    HEADER_TOO_BIG = ("header too big", Stage.RESPONSE)
     NOT_HTTP = ("not HTTP", Stage.RESPONSE)
-    RESPONSE = ("answered", Stage.DONE)
+    RESPONSE = ("response", Stage.DONE)
     HANDSHAKE_OK = ("handshake done", Stage.DONE)
-    SETUP_ERROR = ("not possible here", Stage.CONNECT)
+    SETUP_ERROR = ("setup error", Stage.CONNECT)
 
     @property
     def label(self) -> str:
@@ -58,52 +58,52 @@ class Result(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a location would say to get through."""
+    """The proxy settings of one attempt."""
 
     proxy: Proxy
     plain: bool = False
-    """`http://` in place of `https://`."""
+    """Whether to connect with `http://` instead of `https://`."""
     address: int = 0
-    """Which of the upstream's addresses."""
+    """Index into `ProbeSpec.addresses`."""
 
     def with_directives(self, **directives: object) -> Setting:
-        """The same with these directives too."""
+        """A copy with these directives changed."""
         return replace(self, proxy=replace(self.proxy, **directives))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One connection."""
+    """The outcome of one connection attempt."""
 
     setting: Setting
     result: Result
     line: str = ""
-    """What nginx would log, up to `, client:`; "" if all is well."""
+    """The message that nginx would log, up to `, client:`; "" on success."""
     address: str = ""
-    sent: str | None = None
-    """The SNI."""
+    sni: str | None = None
+    """The SNI sent; None if none was."""
     alert: int | None = None
-    """The number of a fatal alert that came."""
+    """Number of the fatal alert received."""
     reason: str = ""
-    """OpenSSL's word for what went wrong: `dh key too small`."""
+    """OpenSSL's reason string, such as `dh key too small`."""
     certificate_requested: bool = False
-    """Whether the upstream has asked for our certificate."""
+    """Whether the upstream sent a CertificateRequest."""
     names: tuple[str, ...] = ()
-    """Of its certificate."""
+    """The DNS names of the upstream's certificate."""
     protocol: str = ""
     verify_result: int = 0
     """X509_V_*."""
     intermediates: int | None = None
-    """In the chain that was verified; None where none was built up to a root."""
+    """Number of intermediates in the verified chain; None if no chain to a root was built."""
     status: int | None = None
-    """Of the HTTP answer."""
-    answer: str = ""
-    """The beginning of its body."""
+    """Status of the HTTP response."""
+    body: str = ""
+    """The beginning of the response body."""
     seconds: float = 0.0
 
     @property
     def label(self) -> str:
-        """The result in a word."""
+        """The result as one table cell."""
         if self.result is Result.RESPONSE:
             return f"{self.status}"
         if self.result is Result.ALERT and self.alert is not None:
@@ -113,43 +113,43 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class ProbeSpec:
-    """What is to be found out about one `proxy_pass`."""
+    """What to find out about one `proxy_pass`."""
 
     base: Proxy
-    """The location as it is; for a URL alone nginx's defaults."""
+    """The settings of the location; nginx's defaults if only a URL is diagnosed."""
     host: str
-    """The host of `proxy_pass`, or the group's name: what SNI starts from without a word."""
+    """The host of `proxy_pass`, or the `upstream` block's name: the default `proxy_ssl_name`."""
     names: tuple[str, ...] = ()
-    """Names that the upstream may know itself by, best first; variables are allowed."""
+    """Candidate names of the upstream, best first; they may contain variables."""
     host_header: str = ""
-    """The Host that goes with a name that isn't that of `proxy_pass`; "" leaves it alone."""
+    """The Host to send with a name other than `proxy_pass`'s; "" leaves Host unchanged."""
     require_verify: bool = False
-    """Whether the certificate has to be verified, although `base` does not."""
+    """Whether the certificate must be verified even if `base` does not."""
     authorities: str = ""
-    """The file of authorities to verify with; "" for none."""
+    """Path of the CA file to verify with; "" for none."""
     certificate: tuple[str, str] | None = None
-    """Files of our certificate and key."""
+    """Paths of the client certificate and its key."""
     send_request: bool = True
-    """Whether a request may be sent."""
+    """Whether to send a request after the handshake."""
     addresses: tuple[str, ...] = ("",)
-    """The upstream's, in nginx's order, without ports."""
+    """The upstream's addresses without ports, in nginx's order."""
     explore: bool = True
-    """Whether to find out more than whether it works: verification, the other family."""
+    """Whether to explore more than whether it works: verification, the other address family."""
     values: Callable[[str], str | None] = lambda name: None
-    """What variables are worth."""
+    """Looks up the value of a variable."""
 
     def name(self, proxy: Proxy) -> str:
-        """What SNI and verification start from (`proxy_ssl_name`)."""
-        said = proxy.proxy_ssl_name
-        return without_port(self.host if said is None else said.render(self.values))
+        """The name for SNI and verification (`proxy_ssl_name`), evaluated, without a port."""
+        template = proxy.proxy_ssl_name
+        return without_port(self.host if template is None else template.render(self.values))
 
     def value(self, text: str) -> str:
-        """A text with its variables filled in."""
+        """Evaluate the variables in `text`; without a port."""
         return without_port(compile_template(text).render(self.values))
 
 
 def is_name(text: str) -> bool:
-    """Whether SNI can carry it."""
+    """Whether `text` is a DNS name, which SNI can carry: no address, no UNIX socket."""
     return bool(text) and not text.startswith(("[", "unix:")) and not is_ipv4(text)
 
 
@@ -164,7 +164,7 @@ LARGE_BUFFER = 65536
 
 
 def with_sni(spec: ProbeSpec, setting: Setting, name: str) -> Setting:
-    """Send `name`: by the default where that is the same."""
+    """Send `name` as SNI; `proxy_ssl_name` is omitted if the default is the same."""
     own = compile_template(name)
     is_default = spec.value(name) == without_port(spec.host)
     named = setting.with_directives(
@@ -174,10 +174,10 @@ def with_sni(spec: ProbeSpec, setting: Setting, name: str) -> Setting:
 
 
 def with_host(spec: ProbeSpec, setting: Setting) -> Setting:
-    """Send the Host that goes with the name."""
-    kept = tuple(h for h in setting.proxy.proxy_set_header if h.name.lower() != "host")
+    """Send the Host header that goes with the name."""
+    other_headers = tuple(h for h in setting.proxy.proxy_set_header if h.name.lower() != "host")
     return setting.with_directives(
-        proxy_set_header=(*kept, SetHeader("Host", literal(spec.host_header)))
+        proxy_set_header=(*other_headers, SetHeader("Host", literal(spec.host_header)))
     )
 
 
@@ -190,7 +190,7 @@ def with_verify(spec: ProbeSpec, setting: Setting, depth: int = 1) -> Setting:
 
 
 def permissive(setting: Setting) -> Setting:
-    """Every protocol and cipher that the library has."""
+    """Allow every protocol and cipher of the OpenSSL library."""
     return setting.with_directives(
         proxy_ssl_protocols=ALL_PROTOCOLS,
         proxy_ssl_ciphers=ALL_CIPHERS,

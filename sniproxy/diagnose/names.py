@@ -1,7 +1,7 @@
-"""What would be sent: for each `https` `proxy_pass`, the SNI, the name verified, who shares it.
+"""For each `https` `proxy_pass`: the SNI, the verified name, and which locations share sessions.
 
-Pure: nothing is looked up and no socket is opened. Names that depend on a request are shown as
-they are written, or for the host that is asked about.
+Pure: no DNS lookups, no sockets. Names that depend on the request are shown as written, or
+evaluated for a given Host.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ class UpstreamNames:
     line: int
     url: str
     peers: tuple[str, ...]
-    """As the configuration writes them."""
+    """As written in the configuration."""
     name: str
-    """What SNI and the check start from, evaluated as far as possible, without its port."""
+    """The name that SNI and verification are derived from, without its port."""
     server_name: str
-    """The SNI, or `not sent` with the reason."""
+    """The SNI, or `not sent` and the reason."""
     verified: str
-    """The name that the certificate is checked for, with the CA and the depth; `not verified`."""
+    """The name that is verified, with CA file and depth; or `not verified`."""
     shares: tuple[str, ...]
-    """The other locations whose TLS sessions this one may resume."""
+    """Labels of the other locations whose TLS sessions it may resume."""
 
 
 def upstream_names(config: Config, host: str | None = None) -> list[UpstreamNames]:
     """Every `https` `proxy_pass` of `config`, in file order.
 
-    With `host` names that depend on the request are those of `GET /` for that host.
+    With `host`, names that depend on the request are evaluated for `GET /` with that Host.
     """
     http = config.http or Http((), {}, {})
     found = list(_tls_locations(http))
@@ -121,7 +121,7 @@ def _evaluated(server: Server, location: Location, target: ProxyPass, host: str)
 
 
 def _server_name(proxy: Proxy, name: str, depends: bool) -> str:
-    # What depends on a request is taken for a name.
+    # A value that depends on the request is assumed to be a DNS name.
     known = "$" if depends else name
     reason = why_not_sent(known, proxy_ssl_server_name=proxy.proxy_ssl_server_name)
     return f"{NOT_SENT}: {reason}" if reason else name

@@ -1,7 +1,7 @@
-"""Changes to a configuration as edits of its text: nothing else of a file is touched (pure).
+"""Edits of a configuration's text that change directives and nothing else (pure).
 
-nginx.conf is spliced by the offsets of its statements, TOML by its lines. What can not be
-written without guessing is left to people.
+nginx.conf is edited at the offsets of its statements, TOML by lines. `ManualEditError` is
+raised for edits that would need guessing.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from .directives import Directive, changes, toml_key, toml_line, toml_text, toml
 from .proxy_passes import ProxyPassSite
 
 KEYED_DIRECTIVES = frozenset({"proxy_set_header", "proxy_ssl_conf_command"})
-"""Directives that are said several times, each time of something else."""
+"""Repeatable directives, keyed by their first argument."""
 
 
 class ManualEditError(Exception):
-    """This has to be written by people; `str()` is what."""
+    """An edit has to be made manually; `str()` describes it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edit:
-    """`text` in place of what stands from `start` to `end`, offsets in the file's text."""
+    """Replace the text between two offsets of a file by `text`."""
 
     file: str
     start: int
@@ -37,7 +37,7 @@ class Edit:
 
 
 def edits_for(site: ProxyPassSite, wanted: Proxy, texts: Mapping[str, str]) -> list[Edit]:
-    """The edits that make the settings at `spot` those `wanted`; raises `ByHand`."""
+    """The edits that give `site` the settings `wanted`. Raises `ManualEditError`."""
     directives = list(changes(site.proxy, wanted))
     file = site.node.place.file
     if file.endswith(".toml"):
@@ -46,7 +46,7 @@ def edits_for(site: ProxyPassSite, wanted: Proxy, texts: Mapping[str, str]) -> l
 
 
 def rename_edit(node: StatementNode, name: str, texts: Mapping[str, str]) -> Edit:
-    """Another name for a directive; raises `ByHand`."""
+    """Rename a directive. Raises `ManualEditError`."""
     file, text = node.place.file, texts[node.place.file]
     if file.endswith(".toml"):
         start, end = _line(text, node.place.line)
@@ -63,7 +63,7 @@ def rename_edit(node: StatementNode, name: str, texts: Mapping[str, str]) -> Edi
 
 
 def url_edit(site: ProxyPassSite, url: str, texts: Mapping[str, str]) -> Edit:
-    """Another scheme for `proxy_pass`; raises `ByHand`."""
+    """Change the URL of `proxy_pass`. Raises `ManualEditError`."""
     file, text = site.node.place.file, texts[site.node.place.file]
     if file.endswith(".toml"):
         start, end = _line(text, site.node.place.line)
@@ -104,7 +104,7 @@ def _replace_edit(node: StatementNode, directive: Directive) -> Edit:
 
 
 def _insert_edit(file: str, text: str, after: StatementNode, lines: Sequence[str]) -> Edit:
-    """New statements on lines of their own behind a statement, where it has one too."""
+    """Insert statements after a statement; on lines of their own if that one is on its own line."""
     statement = after.statement
     line_start = text.rfind("\n", 0, statement.start) + 1
     indentation = text[line_start : statement.start]
@@ -139,12 +139,12 @@ def _toml_edits(site: ProxyPassSite, directives: Sequence[Directive], text: str)
             yield _toml_replace_edit(file, text, here[-1], directive)
         else:
             new.append(toml_line(directive))
-    for name, said in pairs.items():
+    for name, added in pairs.items():
         here = list(site.block.named(name))
         if not here:
-            inside = ", ".join(f"{toml_key(d.args[0])} = {toml_text(d.args[1])}" for d in said)
+            inside = ", ".join(f"{toml_key(d.args[0])} = {toml_text(d.args[1])}" for d in added)
             new.append(f"{name} = {{ {inside} }}")
-        for directive in said if here else ():
+        for directive in added if here else ():
             if not any(node.args == directive.args for node in here):
                 yield _toml_pair_edit(file, text, here, directive)
     if new:
@@ -152,7 +152,7 @@ def _toml_edits(site: ProxyPassSite, directives: Sequence[Directive], text: str)
 
 
 def _line(text: str, number: int) -> tuple[int, int]:
-    """From where to where a line goes, without its end."""
+    """The offsets of the beginning and end of a line, without its line ending."""
     start = 0
     for _ in range(number - 1):
         start = text.index("\n", start) + 1
@@ -173,7 +173,7 @@ def _toml_replace_edit(file: str, text: str, node: StatementNode, directive: Dir
 def _toml_pair_edit(
     file: str, text: str, here: Sequence[StatementNode], directive: Directive
 ) -> Edit:
-    """A pair in the inline table, or in the `[…]` table, that has such pairs already."""
+    """Set a key in the inline table, or the `[…]` table, that the directive has already."""
     value = toml_text(directive.args[1])
     for node in here:
         if node.args[:1] == directive.args[:1]:
@@ -206,18 +206,18 @@ def _toml_insert_edit(file: str, text: str, after: StatementNode, lines: Sequenc
     return Edit(file, end, end, added)
 
 
-# --- all together ----------------------------------------------------------------------------
+# --- applying ----------------------------------------------------------------------------
 
 
 def apply_edits(texts: Mapping[str, str], edits: Sequence[Edit]) -> dict[str, str]:
-    """The texts that change, changed; raises `ByHand` where two edits get in each other's way."""
+    """The changed texts. Raises `ManualEditError` if two edits overlap."""
     changed: dict[str, str] = {}
     for file in dict.fromkeys(edit.file for edit in edits):
         own = sorted({edit for edit in edits if edit.file == file})
         for one, other in itertools.pairwise(own):
             if other.start < one.end or other.start == one.start:
                 line = texts[file].count("\n", 0, other.start) + 1
-                raise ManualEditError(f"{file}:{line}: two places want different things there")
+                raise ManualEditError(f"{file}:{line}: conflicting changes of one directive")
         text = texts[file]
         for edit in reversed(own):
             text = text[: edit.start] + edit.text + text[edit.end :]
@@ -226,7 +226,7 @@ def apply_edits(texts: Mapping[str, str], edits: Sequence[Edit]) -> dict[str, st
 
 
 def _lines(text: str) -> list[str]:
-    """Each with its end. Not by `splitlines`, for which a byte of a UTF-8 letter may be one."""
+    """Split into lines; not by `splitlines`, which would split at bytes of UTF-8 characters."""
     return io.StringIO(text).readlines()
 
 

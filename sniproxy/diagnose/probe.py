@@ -1,7 +1,7 @@
-"""One connection to an upstream, made by the house's own connector, and what it came to.
+"""Probe an upstream: make one connection with the proxy's own connector, and classify it.
 
-The only module of this room that opens sockets. It never sends a body, and no request where it
-may not; it reads no more than a response head. Every `Failed` ends here as an `Attempt`.
+The only module of this package that opens sockets. It never sends a body, sends a request only
+if allowed to, and reads little more than the response head. Each `Failed` becomes an `Attempt`.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ SENDING = "sending request to upstream"
 READING = "reading response header from upstream"
 
 DIALECT = "3.0"
-"""The OpenSSL whose words lines are told in: that of most nginx in use."""
+"""The OpenSSL release whose error strings are used in log lines: the most common with nginx."""
 MAX_BODY = 512
 ALERT_WAIT = 0.3
-"""Seconds in which a TLS 1.3 server refuses our certificate, where no request is sent."""
+"""Seconds to wait for the alert by which a TLS 1.3 server rejects our certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds."""
+    """Timeouts of the steps of a diagnosis, in seconds."""
 
-    look_up: float = 4.0
+    lookup: float = 4.0
     connect: float = 2.5
     handshake: float = 2.5
-    answer: float = 3.0
-    whole: float = 10.0
+    response: float = 3.0
+    total: float = 10.0
 
 
 class _RecordingDialect:
-    """A dialect that keeps what it is told: the errors, and the bytes that came first."""
+    """A dialect that records the OpenSSL errors passed to it and the first bytes received."""
 
     needs_header = True
 
@@ -83,7 +83,7 @@ class _RecordingDialect:
 
     @property
     def missing_first_bytes(self) -> bool:
-        """Whether errors came of bytes that nobody has seen: they overtook the look at them."""
+        """Whether OpenSSL failed on received bytes that were not recorded."""
         return bool(self.queue) and self.alert is None and not self.first
 
     @property
@@ -93,7 +93,7 @@ class _RecordingDialect:
 
 @dataclass(slots=True)
 class _AttemptState:
-    """One attempt while it is made."""
+    """The state of an attempt in progress."""
 
     dialect: _RecordingDialect
     action: str = CONNECTING
@@ -104,7 +104,7 @@ class _AttemptState:
 
 
 class Probe:
-    """Makes the attempts at one `proxy_pass`."""
+    """Makes the connection attempts for one `proxy_pass`."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Probe:
         paths: Paths,
         timeouts: Timeouts = Timeouts(),
     ) -> None:
-        """`facts` are those of the request that is sent; relative names of files are `paths`'."""
+        """`facts` is the context of the request to send; `paths` resolves relative file names."""
         self.spec = spec
         self.target = target
         self.peers = peers
@@ -125,7 +125,7 @@ class Probe:
         self._paths = paths
 
     async def attempt(self, setting: Setting) -> Attempt:
-        """Make one; raises nothing but trio's own."""
+        """Make one attempt; failures are its result, only trio's errors are raised."""
         began = trio.current_time()
         state = _AttemptState(_RecordingDialect(dialect_called(DIALECT)))
         peer = self.peers[setting.address]
@@ -150,7 +150,7 @@ class Probe:
             result,
             line,
             address=peer.name,
-            sent=state.sent,
+            sni=state.sent,
             alert=state.dialect.alert,
             reason=state.dialect.reason,
             certificate_requested=state.certificate_requested,
@@ -177,7 +177,7 @@ class Probe:
         return await self._request(stream, setting, state)
 
     def _tls(self, setting: Setting, state: _AttemptState) -> UpstreamTLS:
-        """Raises `ConfigError` where a file does not load."""
+        """Raises `ConfigError` if a file cannot be loaded."""
         proxy = setting.proxy
         contexts = TLSContexts(self._paths, dialect=state.dialect)
         context, named = contexts.for_upstream(proxy)
@@ -198,7 +198,7 @@ class Probe:
         )
 
     async def _first_bytes(self, peer: Peer, server_name: str | None) -> bytes:
-        """What the upstream says first to a hello: another connection, which never goes on."""
+        """The upstream's first bytes after a ClientHello, from another connection."""
         self.connections += 1
         try:
             stream = await connect(peer, self.timeouts.connect)
@@ -207,13 +207,13 @@ class Probe:
         try:
             await stream.send_all(_hello(server_name), self.timeouts.handshake)
             return await stream.receive_some(self.timeouts.handshake, 5)
-        except (Failed, ValueError):  # the standard library is choosy about names
+        except (Failed, ValueError):  # ssl rejects some names
             return b""
         finally:
             stream.close()
 
     async def _await_alert(self, stream: SocketStream, state: _AttemptState) -> Result:
-        """Where nothing is to be asked: does the upstream refuse us by itself?"""
+        """Without a request: wait briefly for an alert if a certificate was requested."""
         if not state.certificate_requested:
             return Result.HANDSHAKE_OK
         state.action = READING
@@ -237,12 +237,12 @@ class Probe:
         uri = upstream_uri(facts.location, self.target, facts)
         head = RequestFields.of(proxy).head(facts, "GET", uri, lookup(facts), None)
         state.action = SENDING
-        await stream.send_all(head, self.timeouts.answer)
+        await stream.send_all(head, self.timeouts.response)
         state.action = READING
         buffer = bytearray()
-        with trio.move_on_after(self.timeouts.answer) as timer:
+        with trio.move_on_after(self.timeouts.response) as timer:
             while True:
-                data = await stream.receive_some(self.timeouts.answer)
+                data = await stream.receive_some(self.timeouts.response)
                 if not data:
                     raise Failed(_CLOSED_EARLY)
                 buffer += data
@@ -257,11 +257,11 @@ class Probe:
             raise Failed(_TIMED_OUT)
         rest = bytes(buffer[parsed.length :])
         if setting.plain and not rest:
-            # Whether a 400 is about plain HTTP on a TLS port is said there.
+            # The body says whether a 400 is about plain HTTP on a TLS port.
             with contextlib.suppress(Failed):
                 rest = await stream.receive_some(ALERT_WAIT)
         state.facts["status"] = parsed.head.status
-        state.facts["answer"] = rest[:MAX_BODY].decode("latin-1")
+        state.facts["body"] = rest[:MAX_BODY].decode("latin-1")
         return Result.RESPONSE
 
 
@@ -270,7 +270,7 @@ _TIMED_OUT = Failure("upstream timed out", kind=FailureClass.TIMEOUT, errno=110)
 
 
 def _handshake_info(stream: TLSStream) -> dict[str, object]:
-    """What the handshake has shown, as far as it came."""
+    """The fields of `Attempt` known from the handshake."""
     if not stream.established:
         return {}
     certificate = stream.peer_certificate
@@ -285,7 +285,7 @@ def _handshake_info(stream: TLSStream) -> dict[str, object]:
 
 
 def _hello(server_name: str | None) -> bytes:
-    """A ClientHello."""
+    """A ClientHello made by the standard library."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -313,7 +313,7 @@ def _result(state: _AttemptState, failure: Failure) -> Result:
 
 
 _RECORDS = range(20, 25)
-"""The types that a TLS record may have."""
+"""The content types of TLS records."""
 
 
 def _handshake_result(state: _AttemptState, failure: Failure) -> Result:
@@ -338,11 +338,11 @@ def _handshake_result(state: _AttemptState, failure: Failure) -> Result:
 
 
 ProgressCallback = Callable[[Setting, int], None]
-"""Is told of every attempt before it is made, with how many there were."""
+"""Called before each attempt with its setting and the number of attempts so far."""
 
 
 async def investigate(probe: Probe, deadline: float, progress: ProgressCallback) -> list[Attempt]:
-    """All attempts that are worth making until `deadline`, in trio's time."""
+    """Make all attempts that the strategy proposes, until `deadline` (trio's clock)."""
     attempts: list[Attempt] = []
     with trio.CancelScope(deadline=deadline):
         while probe.connections < MAX_CONNECTIONS:

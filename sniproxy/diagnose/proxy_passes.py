@@ -1,7 +1,7 @@
-"""Every `proxy_pass` of a configuration with the settings in force there (pure).
+"""Find the `proxy_pass` directives of a configuration, with the settings in effect there (pure).
 
-nginx's levels, `http`, `server`, `location` and `if`, merged by the rows of the proxy module:
-the same that serves requests, but for statements that it would refuse, which are passed over.
+The levels `http`, `server`, `location` and `if` are merged by the directive table of the proxy
+module, as when serving requests; invalid directives are skipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROWS: Mapping[str, Row] = {row.name: row for row in Proxy.ROWS}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UpstreamGroup:
-    """An `upstream {}`."""
+    """An `upstream {}` block."""
 
     name: str
     node: StatementNode
@@ -33,7 +33,7 @@ class UpstreamGroup:
 
     @property
     def host(self) -> str | None:
-        """The one name that all its peers are called by; None where there is none."""
+        """The host name of all its servers; None if they differ or are addresses."""
         hosts = {peer.host.lower() for peer in self.peers}
         host = next(iter(hosts)) if len(hosts) == 1 else ""
         return host if is_name(host) else None
@@ -41,14 +41,14 @@ class UpstreamGroup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProxyPassSite:
-    """One `proxy_pass`."""
+    """A `proxy_pass` directive and its surroundings."""
 
     node: StatementNode
     blocks: tuple[StatementNode, ...]
-    """Around it, the innermost last."""
+    """The enclosing blocks, the innermost last."""
     target: ProxyPass
     proxy: Proxy
-    """The settings in force."""
+    """The proxy settings in effect."""
     group: UpstreamGroup | None
 
     @property
@@ -61,7 +61,7 @@ class ProxyPassSite:
 
     @property
     def server_name(self) -> str:
-        """The first name of its server, as a client could ask for it."""
+        """The first name of its server that a client could request; "" if there is none."""
         names = [] if self.server is None else [n for s in self.server.named("server_name")
                                                 for n in s.args]  # fmt: skip
         plain = [name for name in names if name and not name.startswith("~") and name != "_"]
@@ -85,29 +85,29 @@ class ProxyPassSite:
         words = " ".join(filter(None, (location.modifier.strip("@"), location.name)))
         return f"{self.server_name or 'server'} location {words}"
 
-    def says(self, name: str) -> bool:
-        """Whether it, or a level around it, says the directive."""
+    def has_directive(self, name: str) -> bool:
+        """Whether the directive is set at its level or an enclosing one."""
         return any(True for block in self.blocks for _ in block.named(name))
 
     @property
     def default_name(self) -> str:
-        """What SNI and verification start from without `proxy_ssl_name`; "" by variables."""
+        """The default of `proxy_ssl_name`; "" if the URL contains variables."""
         return "" if self.target.address is None else self.target.address.host
 
     @property
     def host_header(self) -> str | None:
-        """What is said about Host."""
+        """The value of `proxy_set_header Host`, if set."""
         for header in self.proxy.proxy_set_header:
             if header.name.lower() == "host":
                 return header.value.source
         return None
 
     def names(self) -> tuple[str, ...]:
-        """Names that the upstream may know itself by, the likeliest first."""
+        """Candidate names of the upstream, the most likely first."""
         found: list[str] = []
-        said = self.proxy.proxy_ssl_name
-        if said is not None:
-            found.append(said.source)
+        template = self.proxy.proxy_ssl_name
+        if template is not None:
+            found.append(template.source)
         if self.group is None:
             found.append(self.default_name)
         else:
@@ -119,7 +119,7 @@ class ProxyPassSite:
         return tuple(dict.fromkeys(usable))
 
     def better_name(self) -> str | None:
-        """The name to say where the default is none, or the group's."""
+        """A name for `proxy_ssl_name`, if the default is an address or the name of a group."""
         if self.group is not None:
             if self.group.host is not None:
                 return self.group.host
@@ -133,7 +133,7 @@ class ProxyPassSite:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """A location's modifier that is written without a blank: `~^/a`, `=/a`, `@name`."""
+    """Split off a modifier written without a space: `~^/a`, `=/a`, `@name`."""
     for modifier in (*MODIFIERS, "@"):
         if name.startswith(modifier) and len(name) > len(modifier):
             return modifier, name if modifier == "@" else name[len(modifier) :]
@@ -141,26 +141,26 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def find_proxy_passes(parsed: ParsedConfig) -> list[ProxyPassSite]:
-    """All `proxy_pass`es of `http {}`, in file order."""
+    """All `proxy_pass` directives in `http {}`, in file order."""
     found: list[ProxyPassSite] = []
     for http in parsed.root.named("http"):
         groups = {group.name.lower(): group for group in _groups(http, parsed)}
-        waiting: list[tuple[tuple[StatementNode, ...], Proxy]] = [
+        pending: list[tuple[tuple[StatementNode, ...], Proxy]] = [
             ((http,), _resolve(None, http, parsed))
         ]
-        while waiting:
-            blocks, proxy = waiting.pop()
-            said = list(blocks[-1].named("proxy_pass"))
-            if said and proxy.proxy_pass is not None:
+        while pending:
+            blocks, proxy = pending.pop()
+            directives = list(blocks[-1].named("proxy_pass"))
+            if directives and proxy.proxy_pass is not None:
                 target = proxy.proxy_pass
                 host = "" if target.address is None else target.address.host.lower()
-                found.append(ProxyPassSite(said[-1], blocks, target, proxy, groups.get(host)))
+                found.append(ProxyPassSite(directives[-1], blocks, target, proxy, groups.get(host)))
             inner = [
                 node
                 for node in blocks[-1].inside
                 if node.statement.opens_block and node.name in _LEVELS
             ]
-            waiting.extend(
+            pending.extend(
                 ((*blocks, node), _resolve(proxy, node, parsed)) for node in reversed(inner)
             )
     return found
@@ -182,7 +182,7 @@ def _groups(http: StatementNode, parsed: ParsedConfig) -> Iterator[UpstreamGroup
 
 
 def _resolve(around: Proxy | None, block: StatementNode, parsed: ParsedConfig) -> Proxy:
-    """The settings in a block, inside one with the settings `around`."""
+    """The settings of a block nested in one with the settings `around`."""
     values: dict[str, Any] = {}
     for node in block.inside:
         row = ROWS.get(node.name)
@@ -201,10 +201,10 @@ def _resolve(around: Proxy | None, block: StatementNode, parsed: ParsedConfig) -
 
 
 def tls_proxy_passes(sites: Sequence[ProxyPassSite]) -> list[ProxyPassSite]:
-    """Those that lead to `https`, or may."""
+    """Those that use `https`, or may depending on variables."""
     return [site for site in sites if site.target.tls or may_be_tls(site.target)]
 
 
 def may_be_tls(target: ProxyPass) -> bool:
-    """Of one with variables: whether it does not say `http://`."""
+    """Whether the URL contains variables and does not begin with `http://`."""
     return target.template is not None and not target.url.lower().startswith("http://")

@@ -1,6 +1,6 @@
-"""A verdict for people and for machines.
+"""Render attempts and conclusions as text and as JSON values.
 
-Nothing of an upstream's is printed raw: a certificate can hold names that steer a terminal.
+Text from the upstream is escaped: a certificate may contain terminal control sequences.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .directives import Directive, Syntax, changes
 from .model import Attempt, ProbeSpec, Result, Setting
 
 MAX_CELL = 120
-"""Characters of one cell."""
+"""Maximum number of characters of a table cell."""
 MAX_NAMES = 3
 
 
@@ -24,7 +24,7 @@ def cut(text: str, most: int = MAX_CELL) -> str:
 
 
 def describe_setting(spec: ProbeSpec, setting: Setting) -> str:
-    """A setting in a few words: `SNI upstream.test, verified, depth 2`."""
+    """A short description of a setting: `SNI upstream.test, verified, depth 2`."""
     proxy, base = setting.proxy, spec.base
     if setting.plain:
         return "plain HTTP"
@@ -32,10 +32,10 @@ def describe_setting(spec: ProbeSpec, setting: Setting) -> str:
     parts = [f"SNI {name}" if proxy.proxy_ssl_server_name else "no SNI"]
     if proxy.proxy_ssl_verify:
         parts.append(f"verified, depth {proxy.proxy_ssl_verify_depth}")
-    said = {directive.name: directive for directive in changes(base, proxy)}
+    changed = {directive.name: directive for directive in changes(base, proxy)}
     for directive, words in _SETTING_LABELS.items():
-        if directive in said:
-            parts.append(words or " ".join(said[directive].args))
+        if directive in changed:
+            parts.append(words or " ".join(changed[directive].args))
     return ", ".join(parts)
 
 
@@ -46,19 +46,19 @@ _SETTING_LABELS = {
     "proxy_ssl_certificate": "our certificate",
     "proxy_buffer_size": "larger buffer",
 }
-"""What else a setting may change, and what it is called."""
+"""Labels of other directives that settings change; "" prints their arguments."""
 
 
 def format_names(names: Sequence[str]) -> str:
-    shown = " ".join(cut(escape_control(name), 40) for name in names[:MAX_NAMES])
-    return shown + (f" +{len(names) - MAX_NAMES}" if len(names) > MAX_NAMES else "")
+    listed = " ".join(cut(escape_control(name), 40) for name in names[:MAX_NAMES])
+    return listed + (f" +{len(names) - MAX_NAMES}" if len(names) > MAX_NAMES else "")
 
 
 HEADINGS = ("#", "SETTING", "ADDRESS", "RESULT", "CERTIFICATE", "PROTOCOL", "TIME")
 
 
 def table(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Iterator[str]:
-    """The attempts beneath each other, below each the line that nginx would log."""
+    """A table of the attempts, with the line that nginx would log below each failed one."""
     rows = [
         (
             str(number),
@@ -78,9 +78,9 @@ def table(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Iterator[str]:
 
 
 def block(found: Conclusion, syntax: Syntax) -> Iterator[str]:
-    """The directives to paste, the reasons in comments."""
-    said = [Directive("proxy_pass", (found.url,)), *found.directives]
-    yield from with_comments(said, syntax)
+    """The directives to paste, with their reasons as comments."""
+    directives = [Directive("proxy_pass", (found.url,)), *found.directives]
+    yield from with_comments(directives, syntax)
     if found.advice:
         yield ""
         yield "# To check the certificate too (tried, it passes):"
@@ -97,7 +97,7 @@ def with_comments(directives: Sequence[Directive], syntax: Syntax) -> Iterator[s
 def text(
     spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion, syntax: Syntax
 ) -> Iterator[str]:
-    """The whole answer, line by line."""
+    """The complete report, line by line."""
     yield from table(spec, attempts)
     yield ""
     yield escape_control(" ".join(found.sentences))
@@ -107,7 +107,7 @@ def text(
 
 
 def to_dict(spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion) -> dict[str, Any]:
-    """The whole answer for machines."""
+    """The complete report as a JSON value."""
     return {
         "status": found.status,
         "cause": found.cause or None,
@@ -134,7 +134,7 @@ def _attempt(spec: ProbeSpec, attempt: Attempt) -> dict[str, Any]:
     return {
         "setting": describe_setting(spec, attempt.setting),
         "address": attempt.address,
-        "server_name": attempt.sent,
+        "server_name": attempt.sni,
         "result": attempt.label,
         "line": attempt.line or None,
         "alert": attempt.alert,
@@ -148,5 +148,5 @@ def _attempt(spec: ProbeSpec, attempt: Attempt) -> dict[str, Any]:
 
 
 def dump_json(data: object) -> str:
-    """JSON in ASCII, which no terminal obeys."""
+    """JSON in ASCII, without control characters."""
     return json.dumps(data, indent=2)

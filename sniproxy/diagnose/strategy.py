@@ -1,9 +1,9 @@
-"""Which attempt comes next (pure).
+"""Choose the settings of the next attempt (pure).
 
-The first attempt is the location as it is. What came of it says what may help: each `Result`
-has its repairs, the likeliest first, as people who asked about it were helped. A repair changes
-the settings of one attempt; those of the attempt that came furthest go first. Once one has got
-through, what is left is to make it smaller, and to see what else is worth saying.
+The first attempt uses the location's own settings. Each `Result` has candidate fixes, the most
+likely first, in the order that helped people who reported such failures. A fix changes the
+settings of an earlier attempt; attempts that reached a later phase come first. After a success,
+the settings are reduced to what is needed, and further advice is tested.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from .model import (
 )
 
 MAX_CONNECTIONS = 12
-"""Connections, whatever happens."""
+"""Limit of connections for one diagnosis."""
 
 AMBIGUOUS_STATUSES = frozenset({400, 403, 404, 421, 495, 496, 500, 502, 503, 504, 525, 526, 530})
-"""Answers that a front also gives when it does not know which site is meant."""
+"""Statuses that front ends also send when they do not know which site is meant."""
 TLS_ERROR_STATUSES = frozenset({421, 495, 496})
-"""Those of them that are about TLS itself."""
+"""Those of them that concern TLS itself."""
 
 CERTIFICATE_ALERTS = frozenset({40, 41, 42, 43, 46, 48, 116})
-"""What servers say after a handshake about our certificate, or its lack."""
+"""Alerts by which servers reject our certificate, or its absence, after the handshake."""
 
 
 def next_setting(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Setting | None:
-    """What to try now; None where all is known that can be."""
+    """The setting to try next; None if nothing is left to try."""
     if not attempts:
         return Setting(spec.base)
     tried = [attempt.setting for attempt in attempts]
@@ -55,11 +55,11 @@ def next_setting(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Setting | None
     return next((setting for setting in candidates if setting not in tried), None)
 
 
-# --- judging ---------------------------------------------------------------------------------
+# --- evaluation ---------------------------------------------------------------------------------
 
 
 def gets_through(spec: ProbeSpec, attempt: Attempt) -> bool:
-    """Whether a location with its settings would do what is wanted."""
+    """Whether a location with the attempt's settings would work as required."""
     verified = attempt.setting.proxy.proxy_ssl_verify or not spec.require_verify
     if attempt.result is Result.HANDSHAKE_OK:
         return verified
@@ -69,12 +69,12 @@ def gets_through(spec: ProbeSpec, attempt: Attempt) -> bool:
 
 
 def says_wrong_port(attempt: Attempt) -> bool:
-    """Whether a TLS port has answered plain HTTP in HTTP, as many servers do."""
-    return attempt.setting.plain and attempt.status == 400 and "https" in attempt.answer.lower()
+    """Whether a TLS port rejected plain HTTP with a 400 response, as many servers do."""
+    return attempt.setting.plain and attempt.status == 400 and "https" in attempt.body.lower()
 
 
 def wants_certificate(attempt: Attempt) -> bool:
-    """Whether it failed for lack of our certificate, as far as one attempt can tell."""
+    """Whether it probably failed because no client certificate was sent."""
     if not attempt.certificate_requested or attempt.setting.proxy.proxy_ssl_certificate is not None:
         return False
     failed = attempt.result in (Result.ALERT, Result.CLOSED, Result.CLOSED_WITHOUT_RESPONSE)
@@ -83,30 +83,30 @@ def wants_certificate(attempt: Attempt) -> bool:
 
 
 def is_clear(spec: ProbeSpec, attempt: Attempt) -> bool:
-    """Whether it gets through with an answer that leaves no doubt."""
+    """Whether it works, with a status that is not ambiguous."""
     return gets_through(spec, attempt) and attempt.status not in AMBIGUOUS_STATUSES
 
 
 def best(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Attempt | None:
-    """The attempt to follow: clear, and with the least to write."""
+    """The unambiguously successful attempt with the lowest cost."""
     clear = [attempt for attempt in attempts if is_clear(spec, attempt)]
     return min(clear, key=lambda attempt: cost(spec, attempt.setting), default=None)
 
 
 def fallback(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Attempt | None:
-    """Where none is clear: one that gets through all the same, with the least to write."""
+    """The successful attempt with the lowest cost, ambiguous statuses included."""
     through = [attempt for attempt in attempts if gets_through(spec, attempt)]
     return min(through, key=lambda attempt: cost(spec, attempt.setting), default=None)
 
 
 def cost(spec: ProbeSpec, setting: Setting) -> tuple[int, ...]:
-    """What a setting asks of whoever writes it."""
+    """The cost of a setting, as a sort key: intrusive changes first, then how many they are."""
     changed = sum(1 for _ in changes(spec.base, setting.proxy))
     depth = setting.proxy.proxy_ssl_verify_depth
     return (setting.plain, is_permissive(setting), changed, depth, setting.address)
 
 
-# --- what may help ---------------------------------------------------------------------------
+# --- candidate fixes ---------------------------------------------------------------------------
 
 SettingGenerator = Callable[[ProbeSpec, Sequence[Attempt], Attempt], Iterator[Setting]]
 
@@ -118,7 +118,7 @@ def _candidate_fixes(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Iterator[S
 
 
 def furthest_first(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Those over TLS by how far they came, of equals the later one; then those without."""
+    """TLS attempts first, furthest phase first, ties newest first; then plain HTTP attempts."""
 
     def key(numbered: tuple[int, Attempt]) -> tuple[bool, int, int]:
         number, attempt = numbered
@@ -135,7 +135,7 @@ def _try_addresses(
 
 
 def _addresses(spec: ProbeSpec) -> list[int]:
-    """The addresses to try: the first of each family, or all of a configuration's."""
+    """Indices of the addresses to try: one of each family, or all if from a configuration."""
     if not spec.explore:
         return list(range(len(spec.addresses)))
     first: dict[bool, int] = {}
@@ -187,7 +187,7 @@ def _try_permissive(
 
 
 def _is_about_names(attempt: Attempt) -> bool:
-    """Whether no protocol or cipher can help: unrecognized_name is said of names alone."""
+    """Whether the alert is unrecognized_name, which no protocol or cipher can change."""
     return attempt.alert == 112
 
 
@@ -222,7 +222,7 @@ def _try_larger_buffer(
 def _try_verification(
     spec: ProbeSpec, attempts: Sequence[Attempt], attempt: Attempt
 ) -> Iterator[Setting]:
-    """For whoever insists, once it goes without."""
+    """Verify the certificate if required, once it works without."""
     setting = attempt.setting
     if not spec.require_verify or setting.plain or setting.proxy.proxy_ssl_verify:
         return
@@ -234,7 +234,7 @@ def _try_verification(
 def _try_other_site(
     spec: ProbeSpec, attempts: Sequence[Attempt], attempt: Attempt
 ) -> Iterator[Setting]:
-    """An answer that may be that of another site."""
+    """Other names and hosts, if the response may be that of another site."""
     yield from _try_verification(spec, attempts, attempt)
     if attempt.status in AMBIGUOUS_STATUSES:
         yield from _try_certificate_if_requested(spec, attempts, attempt)
@@ -276,7 +276,7 @@ FIXES: dict[Result, tuple[SettingGenerator, ...]] = {
 
 
 def with_client_cert(spec: ProbeSpec, setting: Setting) -> Setting:
-    """Show our certificate."""
+    """Send the client certificate."""
     assert spec.certificate is not None
     certificate, key = spec.certificate
     return setting.with_directives(
@@ -284,7 +284,7 @@ def with_client_cert(spec: ProbeSpec, setting: Setting) -> Setting:
     )
 
 
-# --- once one gets through -------------------------------------------------------------------
+# --- refinements -------------------------------------------------------------------
 
 
 def _refinements(spec: ProbeSpec, attempts: Sequence[Attempt], found: Attempt) -> Iterator[Setting]:
@@ -301,7 +301,7 @@ def _refinements(spec: ProbeSpec, attempts: Sequence[Attempt], found: Attempt) -
 
 
 def _narrow(spec: ProbeSpec, found: Attempt) -> Iterator[Setting]:
-    """Less than everything: the protocol that was chosen, the weak ciphers, both, one option."""
+    """Reduce a permissive setting: only the negotiated protocol, weak ciphers or legacy option."""
     base = spec.base
     protocols = base.proxy_ssl_protocols | ({found.protocol} & ALL_PROTOCOLS)
     if found.setting.proxy.proxy_ssl_protocols == TLS12:
@@ -321,7 +321,7 @@ def _narrow(spec: ProbeSpec, found: Attempt) -> Iterator[Setting]:
 def _try_optional_verification(
     spec: ProbeSpec, attempts: Sequence[Attempt], setting: Setting
 ) -> Iterator[Setting]:
-    """Whether the certificate could be verified too."""
+    """Test whether the certificate could be verified too."""
     if setting.proxy.proxy_ssl_server_name:
         named = setting
     else:
@@ -340,4 +340,4 @@ def _try_optional_verification(
 
 
 CHAIN_TOO_LONG_RESULTS = frozenset({2, 20, 22})
-"""What a chain that is longer than `proxy_ssl_verify_depth` looks like too."""
+"""X509_V_* results that a chain longer than `proxy_ssl_verify_depth` may cause too."""

@@ -1,4 +1,4 @@
-"""One URL: from what the command line says to the question, and to the answer."""
+"""Diagnose one `https://` URL."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ SYSTEM_STORES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-"""Where systems keep the authorities that they trust: Debian, Fedora, openSUSE, Alpine and BSD."""
+"""CA bundles of operating systems: Debian, Fedora, openSUSE, Alpine and BSD."""
 
 ProgressCallback = Callable[[ProbeSpec, Setting, int], None]
 
 
 class DiagnoseError(Exception):
-    """There is nobody to ask; `status` is the exit status."""
+    """The diagnosis cannot be made; `status` is the exit status of the command."""
 
     def __init__(self, words: str, status: int) -> None:
         super().__init__(words)
@@ -46,7 +46,7 @@ class DiagnoseError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class URLOptions:
-    """The command line."""
+    """The options of `sniproxy diagnose URL`."""
 
     url: str
     name: str | None = None
@@ -58,16 +58,16 @@ class URLOptions:
 
 
 def system_store() -> str:
-    """The file of the system's authorities, "" where none is found."""
+    """Path of the system's CA bundle; "" if none is found."""
     return next((path for path in SYSTEM_STORES if os.path.exists(path)), "")
 
 
 def diagnose(
     options: URLOptions, timeouts: Timeouts, progress: ProgressCallback
 ) -> tuple[ProbeSpec, list[Attempt], Conclusion]:
-    """Raises `CannotAsk`."""
+    """Probe the URL and draw a conclusion. Raises `DiagnoseError`."""
     target, path = _target(options)
-    # Ctrl-C is for the waits: elsewhere it could strike between a task and its start.
+    # Otherwise Ctrl-C between a task's creation and its start leaves a warning.
     return trio.run(
         _diagnose, options, target, path, timeouts, progress,
         restrict_keyboard_interrupt_to_checkpoints=True,
@@ -75,17 +75,17 @@ def diagnose(
 
 
 def _target(options: URLOptions) -> tuple[ProxyPass, str]:
-    """What `proxy_pass` would say, and the path to ask for."""
+    """The equivalent `proxy_pass`, and the path to request."""
     for text in (options.url, options.name or "", options.host or "", options.resolve or ""):
         if not text.isprintable() or not text.isascii() or " " in text or '"' in text:
-            raise DiagnoseError(f"{text!r} holds what no name or URL may hold", 2)
+            raise DiagnoseError(f"{text!r} contains characters not allowed in names or URLs", 2)
     try:
         parts = urlsplit(options.url)
         if parts.scheme.lower() != "https" or not parts.netloc or "@" in parts.netloc:
             raise ValueError
         parts.port  # noqa: B018 - raises
     except ValueError:
-        raise DiagnoseError(f"{options.url!r} is no https:// URL", 2) from None
+        raise DiagnoseError(f"{options.url!r} is not an https:// URL", 2) from None
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     place = parts.netloc
     if options.resolve is not None:
@@ -108,7 +108,7 @@ async def _diagnose(
 ) -> tuple[ProbeSpec, list[Attempt], Conclusion]:
     address = target.address
     assert address is not None
-    deadline = trio.current_time() + timeouts.whole
+    deadline = trio.current_time() + timeouts.total
     peers = await find_peers(PeerSettings(address), timeouts)
     spec = _question(options, target, peers)
     facts = make_context(Proxy.resolve(), LocationName("", "/"), path, _url_host(options))
@@ -116,7 +116,7 @@ async def _diagnose(
     probe = Probe(spec, target, peers, facts, Paths("", os.getcwd()), timeouts)
     attempts = await investigate(probe, deadline, lambda s, n: progress(spec, s, n))
     if not attempts:
-        raise DiagnoseError("nothing was heard in time", CANNOT_WORK)
+        raise DiagnoseError("no attempt finished before the deadline", CANNOT_WORK)
     return spec, attempts, draw_conclusion(spec, target, attempts)
 
 
@@ -127,8 +127,8 @@ def _url_host(options: URLOptions) -> str:
 def _question(options: URLOptions, target: ProxyPass, peers: Sequence[Peer]) -> ProbeSpec:
     assert target.address is not None
     host = target.address.host
-    asked = without_port(_url_host(options))
-    names = [name for name in (options.name, asked, options.host) if name and is_name(name)]
+    url_name = without_port(_url_host(options))
+    names = [name for name in (options.name, url_name, options.host) if name and is_name(name)]
     header = options.host or (names[0] if names and names[0] != host else "")
     return ProbeSpec(
         base=Proxy.resolve(),
@@ -144,21 +144,19 @@ def _question(options: URLOptions, target: ProxyPass, peers: Sequence[Peer]) -> 
 
 
 async def find_peers(settings: PeerSettings, timeouts: Timeouts) -> list[Peer]:
-    """The addresses of a host, as nginx would try them; raises `CannotAsk`."""
+    """Resolve a host to peers in the order that nginx tries them. Raises `DiagnoseError`."""
     address = settings.address
     if address.is_unix:
         path = address.host[len("unix:") :]
         return [Peer(socket.AF_UNIX, path, address.host, settings)]
     try:
-        with trio.fail_after(timeouts.look_up):
+        with trio.fail_after(timeouts.lookup):
             found = await trio.to_thread.run_sync(_look_up, address, abandon_on_cancel=True)
     except trio.TooSlowError:
-        raise DiagnoseError(
-            f"nobody could say in time where {address.host} is", CANNOT_WORK
-        ) from None
+        raise DiagnoseError(f"DNS lookup of {address.host} timed out", CANNOT_WORK) from None
     except ConfigError as error:
         raise DiagnoseError(
-            f"{error.message}: nginx would not start; check the name, and who answers DNS here",
+            f"{error.message}: nginx would not start; check the name and the DNS servers",
             CANNOT_WORK,
         ) from None
     return [Peer(family, name, peer_name(name), settings) for family, name in found]

@@ -1,9 +1,8 @@
-"""What a line of nginx's error log means: which side it is about, the causes, the cures.
+"""Explain lines of nginx's error log: the side they concern, their causes, and the fixes.
 
-The rule inside: knowledge is data (`catalog.toml`), and the code only reads lines. A line that
-no sign fits is not explained, and what a line does not say is not guessed. Nothing here
-touches a file or a socket, and texts that come from a log are told as they are: who shows
-them escapes them (`shown`).
+The knowledge is data (`catalog.toml`); the code parses lines and matches them against it. A line
+that matches no signature is not explained, and nothing is guessed that a line does not say. The
+package is pure. Text from logs is returned unchanged by `explain`, and escaped by `render`.
 """
 
 from .catalog import Cause, Fix, Signature, catalog

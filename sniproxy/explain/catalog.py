@@ -1,4 +1,4 @@
-"""The catalogue of causes and signs, read from `catalog.toml` once."""
+"""The catalog of causes and signatures, loaded from `catalog.toml` once."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from .log_fields import UPSTREAM
 from .openssl_errors import OpenSSLVocabulary
 
 SHORT_REASON = 8
-"""Characters; so short a reason (`EC lib`) says too little where nothing stands around it."""
+"""Reasons of at most so many characters (`EC lib`) are not matched without their context."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """What to do: directives to paste, or a sentence where there are none."""
+    """A fix: directives to paste, or an instruction if there are none."""
 
     when: str
     directives: tuple[str, ...] = ()
     instruction: str = ""
     optional: bool = False
-    """Only in the case that `when` names; the others belong together."""
+    """Whether it applies only if `when` does; the others are applied together."""
     side: str = ""
-    """`upstream`: for lines about that side only; `client` and `start`: for both of these, which
-    are about our own settings; "" for all."""
+    """`upstream` for lines about that side only; `client` or `startup` for lines about either of
+    these, since both concern our own settings; "" for all."""
     context: str = "location"
-    """Where the directives go: location, server, upstream or main."""
+    """The context of the directives: location, server, upstream or main."""
     kind: str = "directive"
-    """`annotation` is one of kubernetes, not a directive."""
+    """`directive`, or `annotation` for one of Kubernetes."""
 
     def is_for(self, side: str) -> bool:
         return not self.side or (self.side == UPSTREAM) == (side == UPSTREAM)
@@ -39,7 +39,7 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why nginx could not do it, and what mends it; see the top of `catalog.toml`."""
+    """A cause of failures, and its fixes; the fields are described in `catalog.toml`."""
 
     name: str
     title: str
@@ -52,13 +52,13 @@ class Cause:
     source: str
 
     def fixes_for(self, side: str) -> tuple[Fix, ...]:
-        """The cures for a line about `side`."""
+        """The fixes for a line about `side`."""
         return tuple(fix for fix in self.fixes if fix.is_for(side))
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A kind of line, with the causes it is known to have, the likeliest first."""
+    """A kind of log line, with its known causes, the most likely first."""
 
     name: str
     side: str
@@ -87,13 +87,13 @@ class Signature:
 class Catalog:
     causes: Mapping[str, Cause]
     signatures: tuple[Signature, ...]
-    """In their order: a line has the first that fits it."""
+    """In order of precedence: the first match wins."""
     vocabulary: OpenSSLVocabulary
 
 
 @cache
 def catalog() -> Catalog:
-    """All that is known."""
+    """Load the catalog."""
     table = tomllib.loads(files(__package__).joinpath("catalog.toml").read_text("utf-8"))
     causes = {entry["name"]: _cause(entry) for entry in table["cause"]}
     signatures = tuple(_signature(entry, causes) for entry in table["signature"])

@@ -1,4 +1,4 @@
-"""A record → its facts: what decides which sign it has."""
+"""Extract from a log record the features that signatures match on."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _CLIENT_TEXTS = ("client prematurely closed", "that client", "ignoring stale glo
 _EITHER_SIDE = re.compile(
     r"SSL_|peer closed connection in SSL|(?:recv|send|readv|writev|WSARecv|WSASend)\(\) failed"
 )
-"""A client's are logged at info, an upstream's as errors."""
+"""Messages about either side: a client's are logged at info, an upstream's at error."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamAddress:
-    """An upstream's address as the line has it."""
+    """The upstream as written in a log line."""
 
     scheme: str
     authority: str
@@ -42,7 +42,7 @@ class UpstreamAddress:
 
     @property
     def address(self) -> str:
-        """host:port, with the scheme's port where the line has none."""
+        """host:port, with the scheme's default port if the line has none."""
         host, colon, port = self.authority.rpartition(":")
         if colon and port.isdigit() and (":" not in host or host.endswith("]")):
             return self.authority
@@ -52,7 +52,7 @@ class UpstreamAddress:
 
 
 def parse_upstream(text: str, start: int = 0) -> UpstreamAddress | None:
-    """The upstream that a line names."""
+    """The upstream in a log line, searched from `start`."""
     url = quoted(text, "upstream", start)
     scheme, mark, rest = url.partition("://")
     if mark and scheme.isalpha():
@@ -68,7 +68,7 @@ def parse_upstream(text: str, start: int = 0) -> UpstreamAddress | None:
 
 @lru_cache(maxsize=4_096)
 def is_public_https(upstream: UpstreamAddress) -> bool:
-    """Whether it is a public address on the port of https: a site or CDN of many names."""
+    """Whether it is a public address on port 443: probably a site or CDN with many names."""
     host, _, port = upstream.address.rpartition(":")
     if upstream.scheme != "https" or port != "443":
         return False
@@ -79,7 +79,7 @@ def is_public_https(upstream: UpstreamAddress) -> bool:
 
 
 def host_is_address(text: str, start: int = 0) -> bool:
-    """Whether the client's Host was an address."""
+    """Whether the client's Host was an IP address."""
     host = quoted(text, "host", start)
     if not host or len(host) > MAX_ADDRESS:
         return False
@@ -88,13 +88,13 @@ def host_is_address(text: str, start: int = 0) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LineFeatures:
-    """All that signs look at."""
+    """The features of a log line that signatures match on."""
 
     head: str
     level: str | None
     phase: str
     side: str | None
-    """None: the line does not say."""
+    """The side concerned; None if unknown."""
     openssl: OpenSSLErrors
     errno: int | None
     scheme: str
@@ -109,7 +109,7 @@ def extract_features(
     upstream: UpstreamAddress | None,
     host_is_address: bool,
 ) -> LineFeatures:
-    """The facts of a record; `upstream` and `by_address` are those of its fields."""
+    """Extract the features; `upstream` and `host_is_address` come from the record's fields."""
     head = head_of(record.text)
     phase = phase_of(head)
     is_cut = len(head) == len(record.text)
@@ -138,7 +138,7 @@ def detect_side(
     errors: OpenSSLErrors,
     upstream: UpstreamAddress | None,
 ) -> str | None:
-    """Whose connection the line is about; the surest evidence first."""
+    """The side that a record concerns, by the most reliable evidence available."""
     message = head.rpartition(" while ")[0] if phase else head
     level = record.level
     if level == "emerg" or (not phase and _IN_FILE.search(head)):
@@ -151,8 +151,8 @@ def detect_side(
         return UPSTREAM
     if phase:
         side = side_of_phase(phase, is_cut=is_cut)
-        # A client's ordinary failure is logged at info: an error is an upstream's, and the line
-        # was cut before it said so.
+        # Failed handshakes of clients are logged at info: this one is an upstream's, and the
+        # line was truncated before "to upstream".
         is_error = level == "error" and _HANDSHAKE.search(message)
         if is_cut and phase == "SSL handshaking" and is_error:
             return UPSTREAM

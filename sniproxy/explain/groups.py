@@ -1,4 +1,4 @@
-"""Explanations counted: by cause, upstream and name, in constant memory."""
+"""Count explained lines by cause, upstream and name, in constant memory."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from .log_reader import LogReader, LogRecord
 from .matcher import Explainer, Explanation
 
 MAX_GROUPS = 256
-"""Beyond so many groups, lines are counted by their causes alone."""
+"""With more groups, further lines are grouped by their causes only."""
 MAX_EXAMPLE = 2_048
 MAX_NAME = 256
 
 
 @dataclass(slots=True, eq=False)
 class ErrorGroup:
-    """Lines that mean the same, about the same upstream and name."""
+    """Log lines with the same meaning, upstream and name."""
 
     side: str
     signature: Signature
     upstream: str
-    """`https://203.0.113.240:443`; "" if the lines name none, or several are counted as one."""
+    """`https://203.0.113.240:443`; "" if the lines name none, or if `merged`."""
     address: str
-    """Its host:port."""
+    """The upstream's host:port."""
     name: str
     server: str
     line: str
-    """The first of the lines, from the message on."""
+    """The first of the lines, without time and level."""
     merged: bool = False
-    """Several upstreams or names, which were too many to be told apart."""
+    """Whether it covers several upstreams or names, because there were too many groups."""
     count: int = 0
     first: str | None = None
-    """Earliest time; None where no line has one."""
+    """The earliest time; None if no line has one."""
     last: str | None = None
     preceded_by: list[ErrorGroup] = field(default_factory=list)
-    """What a line that is a consequence is likely a consequence of: groups met before it."""
+    """For a secondary error: earlier groups that probably led to it."""
 
     @property
     def causes(self) -> tuple[Cause, ...]:
@@ -45,7 +45,7 @@ class ErrorGroup:
 
     @classmethod
     def of(cls, explanation: Explanation) -> ErrorGroup:
-        """The group of one line (as `told` and `as_value` take it)."""
+        """The group of a single line."""
         group = empty_group(explanation)
         group.add(explanation.record.time)
         return group
@@ -60,7 +60,7 @@ class ErrorGroup:
 
 
 def empty_group(explanation: Explanation) -> ErrorGroup:
-    """A group that is to hold this line, and still counts none."""
+    """A new group for this line, with a count of 0."""
     upstream = explanation.upstream
     return ErrorGroup(
         side=explanation.side,
@@ -74,14 +74,14 @@ def empty_group(explanation: Explanation) -> ErrorGroup:
 
 
 class ErrorGroups:
-    """Feed it lines; it keeps the groups in the order in which they were first met."""
+    """Groups the lines that it is fed; iterates over the groups in order of first appearance."""
 
     def __init__(self) -> None:
         self.lines = 0
-        """Physical lines."""
+        """The number of physical lines."""
         self.explained = 0
         self.unknown = 0
-        """Records that no sign fits."""
+        """The number of records that match no signature."""
         self._groups: dict[tuple[object, ...], ErrorGroup] = {}
         self._explainer = Explainer(catalog())
         self._reader = LogReader(self._explainer.score)
@@ -93,7 +93,7 @@ class ErrorGroups:
         return len(self._groups)
 
     def feed(self, line: str) -> list[ErrorGroup]:
-        """Take a line (latin-1, without its line feed); the groups that are new with it."""
+        """Add a line (latin-1, without its newline); returns the groups that it created."""
         self.lines += 1
         new = []
         for record in self._reader.feed(line):
@@ -102,7 +102,7 @@ class ErrorGroups:
         return new
 
     def flush(self) -> list[ErrorGroup]:
-        """Take what was held back; the groups that are new with it."""
+        """Add the pending lines; returns the groups that they created."""
         added = (self._add(record) for record in self._reader.flush())
         return [group for group in added if group is not None]
 
@@ -139,7 +139,7 @@ class ErrorGroups:
         return group
 
     def _recent_failures(self, consequence: ErrorGroup) -> list[ErrorGroup]:
-        """The failures of upstreams met so far, those of the same server if there are any."""
+        """The last failures of upstreams so far, preferably those of the same server."""
         failed = [
             group
             for group in self
@@ -151,4 +151,4 @@ class ErrorGroups:
 
 
 NO_LIVE_UPSTREAMS = "no-live-upstreams"
-"""The sign of lines that are a consequence of those before them."""
+"""Name of the signature of secondary errors: all servers were already marked failed."""

@@ -1,4 +1,4 @@
-"""The parts of what nginx wrote: message and phase before the fields, then the fields."""
+"""Parse the parts of a log line: the message, its phase (`while ...`), and the fields."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ PHASES = {
         "sending client greeting line",
     ),
 }
-"""The phases (`while …`) by the side whose connection they are about."""
+"""The phases (`while ...`), by the side that they concern."""
 
 _SIDES = {phase: side for side, phases in PHASES.items() for phase in phases}
 _LONGEST_FIRST = sorted(_SIDES, key=len, reverse=True)
 
 
 def head_of(text: str) -> str:
-    """The message and its phase: what stands before `, client: …`."""
+    """The message and its phase: the text before `, client: ...`."""
     end = text.find(", client: ")
     if end < 0:
         match = FIELD.search(text)
@@ -66,7 +66,7 @@ def head_of(text: str) -> str:
 
 
 def phase_of(head: str) -> str:
-    """What follows the last `while`, "" if nothing does."""
+    """The text after the last `while`; "" if there is none."""
     return head.rpartition(" while ")[2].rstrip(" .,") if " while " in head else ""
 
 
@@ -75,7 +75,7 @@ def is_phase(phase: str) -> bool:
 
 
 def side_of_phase(phase: str, *, is_cut: bool) -> str | None:
-    """The side a phase is about; one that is cut off has the side of all that begin like it."""
+    """The side of a phase; a truncated one has the side common to all phases it may be."""
     if phase in _SIDES:
         return _SIDES[phase]
     if is_cut and phase:
@@ -91,7 +91,7 @@ def side_of_phase(phase: str, *, is_cut: bool) -> str | None:
 
 
 def quoted(text: str, field: str, start: int = 0) -> str:
-    """The value of a field in quotes (`upstream`, `host`), "" if it is not there."""
+    """The value of a quoted field (`upstream`, `host`); "" if it is missing."""
     begin = text.find(f', {field}: "', start)
     if begin < 0:
         return ""
@@ -101,7 +101,7 @@ def quoted(text: str, field: str, start: int = 0) -> str:
 
 
 def plain_field(text: str, field: str, start: int = 0) -> str:
-    """The value of a field without quotes (`client`, `server`)."""
+    """The value of an unquoted field (`client`, `server`); "" if it is missing."""
     begin = text.find(f", {field}: ", start)
     if begin < 0:
         return ""

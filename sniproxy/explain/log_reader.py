@@ -1,7 +1,7 @@
-"""Lines as people have them → records: the part that nginx wrote, with time and level.
+"""Read log lines as people have them into records: nginx's message with time and level.
 
-Before it may stand whatever docker, syslog, kubernetes, journald, grep or a mail have put there;
-the line may be cut at either end, wrapped, have another one in its middle, or be JSON's string.
+A line may have a prefix by docker, syslog, Kubernetes, journald, grep or a mail program; it may be
+truncated at either end, wrapped, interrupted by another line, or be a JSON string.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from .log_fields import FIELD, head_of, is_phase, phase_of
 
 MAX_LINE = 65_536
-"""Characters of one line that are looked at at once; a longer one is looked at in pieces."""
+"""Characters; longer lines are processed in pieces."""
 MAX_JOINED = 8_192
 MAX_PIECES = 40
 
@@ -31,25 +31,24 @@ _MESSAGE_START = re.compile(
     r"cannot load |nginx: |host not found|client |js |\d{4}[-/]\d\d[-/]\d\d|\{)"
 )
 _MESSAGES = ("log", "message", "msg", "MESSAGE", "textPayload", "line")
-"""Where loggers that write JSON keep the line."""
+"""The keys under which JSON loggers store the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """What nginx wrote: `text` begins with the message."""
+    """A log record; `text` begins with the message."""
 
     text: str
     time: str | None = None
-    """`2024/07/15 17:14:08`; None where the line has none any more."""
+    """`2024/07/15 17:14:08`; None if the line lacks it."""
     level: str | None = None
 
 
 class LogReader:
-    """Physical lines in, records out: puts wrapped lines together and takes others apart.
+    """Turns physical lines into records: joins wrapped lines and splits interleaved ones.
 
-    A line that may go on in the next one is held back until that has come; `flush` ends the
-    waiting. `judge` says how much sense a text makes, so that pieces are put together as they
-    make the most.
+    A line that may continue is pending until the next one arrives, or until `flush`. `score`
+    rates a record; wrapped lines are joined in the way that scores highest.
     """
 
     def __init__(self, score: Callable[[LogRecord], int]) -> None:
@@ -58,9 +57,9 @@ class LogReader:
         self._continuation: list[str] = []
 
     def feed(self, line: str) -> Iterator[LogRecord]:
-        """The records that are complete now; `line` is without its line feed."""
+        """Add a line (without its newline); yields the records that are complete now."""
         if line[4:5] == "/" and line[19:21] == " [" and self._pending is None:
-            # The way of nearly every line of a log: nothing before it, nothing held back.
+            # Fast path for nearly every line of a log: no prefix, nothing pending.
             level = _LEVEL.match(line, 20)
             if level is not None and _TIME.match(line) and line.find(" [", level.end()) < 0:
                 text = line[level.end() :]
@@ -76,7 +75,7 @@ class LogReader:
                 yield from self._place(record)
 
     def flush(self) -> Iterator[LogRecord]:
-        """What was held back."""
+        """Yield the pending records."""
         pending, pieces = self._pending, self._continuation
         self._pending, self._continuation = None, []
         if pending is None:
@@ -95,7 +94,7 @@ class LogReader:
 
     def _place(self, record: LogRecord) -> Iterator[LogRecord]:
         if self._pending is not None and not self._pending.text:
-            # A line that was wrapped behind its time or number.
+            # A line that was wrapped after its time or connection number.
             pending = self._pending
             record = replace(
                 record, time=record.time or pending.time, level=record.level or pending.level
@@ -122,16 +121,16 @@ class LogReader:
 
 
 def records(text: str, score: Callable[[LogRecord], int]) -> Iterator[LogRecord]:
-    """The records of one text: a line, or several of which some were wrapped."""
+    """The records of a text of one or several lines."""
     reader = LogReader(score)
-    # Not by `splitlines`, for which a byte of a UTF-8 letter may end a line.
+    # Not by `splitlines`, which would split at bytes of UTF-8 characters.
     for line in text.removesuffix("\n").split("\n"):
         yield from reader.feed(line.removesuffix("\r"))
     yield from reader.flush()
 
 
 def split(line: str) -> Iterator[LogRecord]:
-    """The records of one physical line: usually one, none if it cannot be nginx's."""
+    """The records of a physical line: usually one, none if it cannot be nginx's."""
     line = plain(line)
     if not line.strip():
         return
@@ -148,7 +147,7 @@ def split(line: str) -> Iterator[LogRecord]:
     starts = [first, *(match for match in begins if match.start() > first.start())]
     before = line[: _start(line, first)]
     if FIELD.search(before) or "SSL_" in before:
-        # The other half of a line that was written into.
+        # The rest of a line that another one interrupted.
         yield LogRecord(before.strip())
     ends = [_start(line, match) for match in starts[1:]] + [len(line)]
     for match, end in zip(starts, ends, strict=True):
@@ -157,7 +156,7 @@ def split(line: str) -> Iterator[LogRecord]:
 
 
 def plain(line: str) -> str:
-    """`line` without terminal escapes, and out of JSON if it is in it."""
+    """Strip terminal escapes, and extract the line from JSON."""
     if "\x1b" in line:
         line = _ESCAPES.sub("", line)
     if '\\"' in line or line.lstrip()[:1] == "{":
@@ -166,28 +165,28 @@ def plain(line: str) -> str:
 
 
 def is_cut(text: str) -> bool:
-    """Whether the text breaks off: behind a blank, inside quotes or brackets."""
+    """Whether the text is truncated: after a space, inside quotes or parentheses."""
     return (
         text[-1:] in (" ", ",", "") or text.count('"') % 2 == 1 or text.count("(") > text.count(")")
     )
 
 
 def may_continue(record: LogRecord) -> bool:
-    """Whether the next line may belong to this one."""
+    """Whether the next line may be a continuation of this one."""
     text = record.text
     if ', host: "' in text:
-        # The last field but one, and that one is rare.
+        # The last field except for the rare `referrer`.
         return text[-1:] != '"' or text[-2:-1] == "\\" or text.count('"') % 2 == 1
     if ", client: " in text:
         return True
-    # A message without fields is a whole one, or was wrapped before them.
+    # A message without fields is complete, or was wrapped before them.
     if record.level is not None or " while " in text or is_cut(text):
         return True
     return _MESSAGE_START.match(text) is not None
 
 
 def completeness(text: str) -> int:
-    """How many of the parts that nginx and OpenSSL write are there, whole."""
+    """Score how many parts that nginx and OpenSSL write are present and complete."""
     phase = phase_of(head_of(text))
     parts = len(FIELD.findall(text)) + text.count("error:")
     parts += is_phase(phase) * (1 + ("upstream" in phase))
@@ -195,14 +194,14 @@ def completeness(text: str) -> int:
 
 
 def _joined(pending: LogRecord, pieces: list[str]) -> Iterator[LogRecord]:
-    """The ways in which the pieces may belong together."""
+    """The possible ways to join the pieces."""
     pieces = [pending.text, *pieces]
     yield replace(pending, text="".join(pieces))
     yield replace(pending, text=" ".join(piece.strip() for piece in pieces))
 
 
 def _starts_record(line: str, level: re.Match[str]) -> bool:
-    """Whether time and level stand there, as at the beginning of a line."""
+    """Whether the level is preceded by a time, as at the beginning of a line."""
     return _TIME.fullmatch(line[max(level.start() - _TIME_LENGTH, 0) : level.start()]) is not None
 
 

@@ -1,4 +1,4 @@
-"""A record → what it means: the first sign that fits, with its causes."""
+"""Match log records against the catalog: the first matching signature explains a record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .openssl_errors import parse_openssl_errors
 
 CACHE_SIZE = 4_096
 MAX_CACHED_LENGTH = 1_024
-"""So many different messages, up to this length, are remembered with their signs."""
+"""The cache holds the matches of so many messages, each up to this length."""
 
 _NAMES = (
     re.compile(r'does not match (?:host )?"([^"]*)'),
@@ -36,27 +36,27 @@ _QUOTED = re.compile(r'"([^"]+)')
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a message means, whatever the fields behind it say."""
+    """The signature that matches a message, independent of the fields after it."""
 
     signature: Signature
     side: str
     name: str
-    """The name or file that the message is about; "" if it has none."""
+    """The host name or file in the message; "" if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What one line means."""
+    """The explanation of a log record."""
 
     record: LogRecord
     match: Match
     upstream: UpstreamAddress | None
     server: str
-    """nginx's field: the server's name, or the address it listens on."""
+    """The field `server:`, a server name or listening address."""
 
     @property
     def side(self) -> str:
-        """`upstream`, `client` or `start` (nginx's own files)."""
+        """The side concerned: `upstream`, `client`, or `startup` (nginx's own files)."""
         return self.match.side
 
     @property
@@ -65,19 +65,19 @@ class Explanation:
 
     @property
     def causes(self) -> tuple[Cause, ...]:
-        """The likeliest first."""
+        """The causes, most likely first."""
         return self.match.signature.causes
 
     @property
     def name(self) -> str:
-        """What the line is about, beside the upstream: a name or file, else the server."""
+        """The name or file in the message, else the server."""
         return self.match.name or self.server
 
 
 def explain(line: str, /) -> Explanation | None:
-    """What a line of an error log means; None if it is none that is known.
+    """Explain a line of an error log; None if it is not recognized.
 
-    `line` may have something before nginx's time, be cut, or be wrapped into several.
+    `line` may have a prefix before nginx's time, be truncated, or be wrapped into several lines.
     """
     explainer = _explainer()
     found = (explainer.explain(record) for record in records(line, explainer.score))
@@ -91,12 +91,12 @@ def _explainer() -> Explainer:
 
 @dataclass(slots=True)
 class Explainer:
-    """Explains records, and remembers what it made of each message: logs repeat themselves."""
+    """Explains log records. Matches are cached, since logs are repetitive."""
 
     catalog: Catalog
     _cache: dict[tuple[object, ...], Match | None] = field(default_factory=dict)
     _keywords: tuple[str, ...] = ()
-    """A message without any of these has no sign: most of a log is told apart by them."""
+    """A message without any of these matches no signature; a fast filter for most of a log."""
 
     def __post_init__(self) -> None:
         words = {
@@ -107,7 +107,7 @@ class Explainer:
         )
 
     def explain(self, record: LogRecord) -> Explanation | None:
-        """What a record means, None if it is not known."""
+        """Explain a record; None if it is not recognized."""
         text = record.text
         head = head_of(text)
         end = len(head)
@@ -118,7 +118,7 @@ class Explainer:
         return Explanation(record, match, upstream, plain_field(text, "server", end))
 
     def score(self, record: LogRecord) -> int:
-        """How much sense a record makes: that of its text, and more if it is known."""
+        """Score how complete and recognizable a record is, to choose how lines are joined."""
         score = completeness(record.text)
         if (explanation := self.explain(record)) is not None:
             score += 2 if explanation.signature.levels else 4
@@ -158,7 +158,7 @@ class Explainer:
 
 
 def fits(signature: Signature, features: LineFeatures) -> bool:
-    """Whether a line with these facts has the sign."""
+    """Whether a record with these features matches the signature."""
     if features.side is not None and features.side != signature.side:
         return False
     errors = features.openssl
@@ -181,7 +181,7 @@ def fits(signature: Signature, features: LineFeatures) -> bool:
 
 
 def _any_in(words: Sequence[str], text: str) -> bool:
-    # A loop, since this is where most of the time goes: any() takes half as much again.
+    # A loop, since most of the time is spent here: any() takes 50 % longer.
     for word in words:  # noqa: SIM110
         if word in text:
             return True
@@ -189,7 +189,7 @@ def _any_in(words: Sequence[str], text: str) -> bool:
 
 
 def name_in(head: str, side: str) -> str:
-    """The name that a message is about, or at the start the file."""
+    """The host name in a message, or the file in one of the startup; "" if there is none."""
     for pattern in _NAMES:
         if (match := pattern.search(head)) is not None:
             return match[1]

@@ -1,10 +1,10 @@
-"""OpenSSL's errors inside a line, as any release from 1.0 on (and its relatives) writes them.
+"""Parse OpenSSL errors in log lines, as written by all releases since 1.0 and its forks.
 
     1.0, 1.1   error:1408F10B:SSL routines:ssl3_get_record:wrong version number
     3, 4       error:0A00010B:SSL routines::wrong version number
     BoringSSL  error:10000410:SSL routines:OPENSSL_internal:SSLV3_ALERT_HANDSHAKE_FAILURE
 
-A number is worth more than words: it survives where the line is cut, and does not change.
+Numbers are preferred to text: they do not change, and often survive truncation.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from .log_fields import CLIENT, UPSTREAM
 
 ALERT_BASE = 1000
-"""An alert that was received is the reason 1000 + its number."""
+"""The reason code of a received alert is 1000 + its number."""
 
 _CODE = re.compile(r"error:([0-9A-Fa-f]{8})(?![0-9A-Fa-f])")
 _REASON = re.compile(r"routines:([^:]*):([^:()]+?)(?: error$|(?= error:)|[:)])")
-"""A whole one: what is cut off in the middle of it is told by its number."""
+"""A complete reason; a truncated one is identified by its number."""
 _FUNCTION = re.compile(r"routines:([^:)]+)")
 _UNKNOWN_REASON = re.compile(r"^reason\((\d+)\)")
 _NUMBERED_REASON = re.compile(r":reason\((\d+)\)")
@@ -48,40 +48,40 @@ _FUNCTION_NUMBERS = {
     **dict.fromkeys((118, 138, 139, 161, 378, 381, 521), CLIENT),
     **dict.fromkeys((119, 141, 144, 145, 146, 366, 367, 369, 607), UPSTREAM),
 }
-"""The same by number, for lines of 1.0 and 1.1 that are cut behind it."""
+"""Function codes, for lines of 1.0 and 1.1 that are truncated after the code."""
 _CONSTRUCT_FUNCTIONS = re.compile(r"construct_(client|ctos|server|stoc)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSSLVocabulary:
-    """What is known of OpenSSL's vocabulary (the tables at the end of `catalog.toml`)."""
+    """OpenSSL's error codes and texts (the tables at the end of `catalog.toml`)."""
 
     reasons: Mapping[tuple[int, int], str]
-    """By library and number."""
+    """Reason texts by library and reason number."""
     alerts: Mapping[str, int]
     verify: Mapping[str, int]
     known: frozenset[str]
-    """The reasons of all signs."""
+    """The reasons used in signatures."""
     bare_reasons: tuple[str, ...]
-    """Those that are recognised without what OpenSSL writes around them."""
+    """Reasons that are matched without OpenSSL's surrounding text."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSSLErrors:
-    """What OpenSSL says in a line."""
+    """The OpenSSL errors in a log line."""
 
     reasons: frozenset[str] = frozenset()
     alerts: frozenset[int] = frozenset()
     verify: int | None = None
     side: str | None = None
-    """As far as OpenSSL's functions give it away: those of a server speak to clients."""
+    """The side, if OpenSSL's function names reveal whether it acted as server or client."""
 
 
 NO_ERRORS = OpenSSLErrors()
 
 
 def parse_openssl_errors(head: str, vocabulary: OpenSSLVocabulary) -> OpenSSLErrors:
-    """What OpenSSL says in `head`."""
+    """Parse the OpenSSL errors in `head`."""
     if "SSL" not in head and "routines" not in head and "error:" not in head:
         return NO_ERRORS
     reasons: set[str] = set()
@@ -137,7 +137,7 @@ def _alert(reason: str, vocabulary: OpenSSLVocabulary) -> int | None:
 def _match_bare_text(
     head: str, vocabulary: OpenSSLVocabulary, reasons: set[str], alerts: set[int]
 ) -> None:
-    """From words alone, where the line is cut before or inside them."""
+    """Match texts without their context, if the line is truncated before or inside them."""
     lower = head.lower()
     reasons.update(reason for reason in vocabulary.bare_reasons if reason in lower)
     for match in _ALERT_WORDS.finditer(lower):

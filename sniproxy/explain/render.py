@@ -1,4 +1,4 @@
-"""Explanations as text for people, and as values for machines."""
+"""Render explanations as text, and as JSON values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .log_fields import UPSTREAM
 
 WIDTH = 96
 MAX_DETAILED = 3
-"""So many causes are told in full; the others are only named."""
+"""Maximum number of causes printed in full; the others are only named."""
 _PLACEHOLDER = re.compile(r"\{(name|address|ca|certificate|key|crl|group|resolver|front)\}")
 _TEXT_DEFAULTS = {
     "name": "<the upstream's name>",
@@ -27,7 +27,7 @@ _TEXT_DEFAULTS = {
     "resolver": "<dns server>",
     "front": "<our address:port>",
 }
-"""What stands in a text for what is not known."""
+"""Placeholders' texts if their value is unknown."""
 _SHELL_DEFAULTS = {
     "name": "NAME",
     "address": "HOST:PORT",
@@ -39,32 +39,32 @@ _SHELL_DEFAULTS = {
     "resolver": "DNS",
     "front": "HOST:443",
 }
-"""The same in commands, where < and > have a meaning of their own."""
+"""The same in shell commands, where < and > are special."""
 
 
 def fill(text: str, values: Mapping[str, str], *, command: bool = False) -> str:
-    """`text` with its placeholders replaced: by what is known, else by what it stands for."""
+    """Replace the placeholders in `text` by their values, or by descriptions of them."""
     others = _SHELL_DEFAULTS if command else _TEXT_DEFAULTS
     return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or others[match[1]], text)
 
 
 def placeholders(group: ErrorGroup) -> dict[str, str]:
-    """What a group's lines say of the placeholders; only what is an address or name."""
+    """The values of placeholders known from a group's lines, if they are valid."""
     values: dict[str, str] = {}
     if group.signature.name == NO_LIVE_UPSTREAMS:
-        return values  # the address is a group's name
+        return values  # the address is the name of an upstream block
     if re.fullmatch(r"[\w.:\[\]-]+", group.address) and not group.address.startswith("unix"):
         values["address"] = group.address
     return values
 
 
 def render_text(group: ErrorGroup) -> str:
-    """A group as people read it; ends with a line feed."""
+    """The explanation of a group as text; ends with a newline."""
     return "\n".join(_render(group)) + "\n"
 
 
 def summary(group: ErrorGroup) -> str:
-    """A group in a line."""
+    """A group in one line."""
     times = "" if group.first is None else f"  {group.first} to {group.last}"
     if group.first == group.last:
         times = "" if group.first is None else f"  {group.first}"
@@ -72,13 +72,13 @@ def summary(group: ErrorGroup) -> str:
 
 
 def subject(group: ErrorGroup) -> str:
-    """Whose connection it is about, in words."""
+    """The subject of a group: the side, upstream and name."""
     sides = {"upstream": "the upstream", "client": "clients", "startup": "the start of nginx"}
     text = sides[group.side]
     if group.upstream:
         text += f" {escape_control(group.upstream)}"
     if group.merged:
-        text += " (several, told as one)"
+        text += " (several)"
     if group.name:
         text += f", {escape_control(group.name)}"
     return text
@@ -97,7 +97,7 @@ def _render(group: ErrorGroup) -> Iterator[str]:
     yield from _wrapped(fill(group.signature.meaning, values), "  ")
     for before in group.preceded_by:
         yield from _wrapped(
-            f"Before it: {before.count} × {before.causes[0].name} ({subject(before)}).", "  -> "
+            f"Preceded by: {before.count} × {before.causes[0].name} ({subject(before)}).", "  -> "
         )
     several = len(group.causes) > 1
     for number, cause in enumerate(group.causes[:MAX_DETAILED], 1):
@@ -114,10 +114,10 @@ def _render(group: ErrorGroup) -> Iterator[str]:
     if group.signature.distinguish:
         yield ""
         yield from _wrapped(
-            fill(group.signature.distinguish, values, command=True), "  Tell them apart: ", "    "
+            fill(group.signature.distinguish, values, command=True), "  How to tell which: ", "    "
         )
     yield ""
-    yield "  Proof:"
+    yield "  To confirm:"
     for command in group.causes[0].proof:
         yield f"    {fill(command, values, command=True)}"
     if group.causes[0].misconception:
@@ -125,7 +125,7 @@ def _render(group: ErrorGroup) -> Iterator[str]:
 
 
 def _hint(group: ErrorGroup) -> str:
-    """Which name may be the upstream's; "" without an idea."""
+    """A suggestion for the upstream's name; "" if there is none."""
     if group.side != UPSTREAM or not _is_name(group.server):
         return ""
     return (
@@ -135,7 +135,7 @@ def _hint(group: ErrorGroup) -> str:
 
 
 def _is_name(server: str) -> bool:
-    """Whether nginx's `server:` is a DNS name, which the upstream may have as well."""
+    """Whether the `server:` field is a DNS name, which may be the upstream's too."""
     return re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", server) is not None
 
 
@@ -169,7 +169,7 @@ def _wrapped(text: str, first: str, rest: str | None = None) -> Iterator[str]:
 
 
 def to_dict(group: ErrorGroup) -> dict[str, Any]:
-    """A group for machines (JSON)."""
+    """A group as a JSON value."""
     values = placeholders(group)
     return {
         "side": group.side,

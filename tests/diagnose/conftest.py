@@ -16,7 +16,7 @@ from sniproxy.diagnose.probe import Timeouts
 from sniproxy.in_thread import in_thread
 from sniproxy.testing.zoo import Peer, Upstream, open_zoo, wear
 
-HASTY = Timeouts(connect=1.0, handshake=0.3, answer=0.3)
+HASTY = Timeouts(connect=1.0, handshake=0.3, response=0.3)
 """For upstreams on this machine."""
 
 

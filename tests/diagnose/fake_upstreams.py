@@ -51,7 +51,7 @@ def response(setting: Setting, status: int = 200, **more: Any) -> Attempt:
 
 def always(result: Result, **more: Any) -> FakeUpstream:
     def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
-        return Attempt(setting, result, sent=sent(spec, setting), line="a line", **more)
+        return Attempt(setting, result, sni=sent(spec, setting), line="a line", **more)
 
     return respond
 
@@ -60,7 +60,7 @@ def wants_name(name: str, otherwise: Result, **more: Any) -> FakeUpstream:
     def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
         if sent(spec, setting) == name:
             return verified(spec, setting, {name})
-        return Attempt(setting, otherwise, sent=sent(spec, setting), line="a line", **more)
+        return Attempt(setting, otherwise, sni=sent(spec, setting), line="a line", **more)
 
     return respond
 
@@ -70,7 +70,7 @@ def verified(
 ) -> Attempt:
     """An upstream with a certificate for `names` below so many intermediates."""
     proxy = setting.proxy
-    shown: dict[str, Any] = {"names": tuple(names), "sent": sent(spec, setting)}
+    shown: dict[str, Any] = {"names": tuple(names), "sni": sent(spec, setting)}
     if not proxy.proxy_ssl_verify:
         return response(setting, **shown, **more)
     if proxy.proxy_ssl_verify_depth < intermediates:
@@ -116,6 +116,6 @@ def misdirecting(name: str, status: int) -> FakeUpstream:
 
     def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
         right = sent(spec, setting) == name
-        return response(setting, 200 if right else status, sent=sent(spec, setting))
+        return response(setting, 200 if right else status, sni=sent(spec, setting))
 
     return respond

@@ -202,7 +202,7 @@ def test_a_wrong_port_is_not_plain_http() -> None:
     def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
         if setting.plain:
             text = "The plain HTTP request was sent to HTTPS port"
-            return fake_upstreams.response(setting, 400, answer=text)
+            return fake_upstreams.response(setting, 400, body=text)
         return Attempt(setting, Result.CLOSED, line="a line")
 
     assert investigated(make_spec(), respond)[1].status == CANNOT_WORK
@@ -218,7 +218,7 @@ def test_the_other_family_is_told_of() -> None:
     attempts, found = investigated(spec, respond)
     assert [attempt.setting.address for attempt in attempts] == [0, 2]
     assert found.status == WORKS
-    assert "[::1]:443 can not be reached" in found.sentences[1]
+    assert "[::1]:443 cannot be reached" in found.sentences[1]
 
 
 def test_without_requests_the_first_bytes_decide() -> None:
