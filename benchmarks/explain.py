@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sniproxy.cli.explain import read_lines
-from sniproxy.knowledge import Groups
+from sniproxy.explain import ErrorGroups
 
 AIM = 50_000
 """Lines a second."""
@@ -87,10 +87,10 @@ KINDS: dict[str, Callable[[random.Random], str]] = {
 
 def lines_a_second(file: Path) -> tuple[int, float]:
     """How many lines a file has, and the CPU seconds that reading it took."""
-    groups = Groups()
+    groups = ErrorGroups()
     began = time.process_time()
     with file.open("rb") as log:
-        for lines, _ in read_lines(log.fileno(), waits=False):
+        for lines, _ in read_lines(log.fileno(), interactive=False):
             for line in lines:
                 groups.feed(line)
     groups.flush()

@@ -1,4 +1,4 @@
-"""What a start on a terminal says: the addresses, and a curl command for each location."""
+"""The banner printed at start on a terminal: addresses, and a curl command for each location."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..version import SNIPROXY_VERSION
 
 
 def banner(site: Site) -> str:
-    """Several lines, without the last line feed."""
+    """The banner's lines, without a final newline."""
     lines = [f"sniproxy {SNIPROXY_VERSION}, configuration {site.config.file}"]
     for listener in site.running.listeners:
         lines.append(f"  listening on {'https' if listener.ssl else 'http'}://{listener.text}")
@@ -29,7 +29,7 @@ def _commands(listener: Listener) -> Iterator[str]:
 
 
 def _reachable_as(listener: Listener, server: Server) -> tuple[str, str]:
-    """How curl names the server, and what it must be told to find it."""
+    """The host and port for a curl URL of the server, and the `--resolve` option it needs."""
     address, _, port = listener.text.rpartition(":")
     address = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(address, address)
     name = server.name

@@ -1,6 +1,6 @@
-"""`sniproxy ca`: where the development CA is, how to trust it, certificates from it.
+"""`sniproxy ca`: show how to trust the development CA, and issue certificates from it.
 
-Nothing is ever installed: the commands are printed for the user to run.
+Nothing is installed: the commands to do so are printed for the user to run.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from ..message import ConfigError
 from ..tls.certificates import LoadedCertificate
 from ..tls.devca import DevCA, host_name
+from .parsers import command_parser
 
 TRUST = """\
 The development CA of sniproxy signs the certificates of `ssl_certificate auto`.
@@ -24,7 +25,7 @@ The development CA of sniproxy signs the certificates of `ssl_certificate auto`.
   fingerprint   SHA-256 {fingerprint}
   valid until   {until:%Y-%m-%d}
 
-It is trusted by nobody until you say so:
+Nothing trusts it until you install it:
 
   curl          curl --cacert {path} https://127.0.0.1:8443/
   Python        ssl.create_default_context(cafile="{path}")
@@ -34,18 +35,23 @@ It is trusted by nobody until you say so:
                 sudo update-ca-certificates
   macOS         security add-trusted-cert -k ~/Library/Keychains/login.keychain-db {path}
 
-Keep {key} to yourself: who has it can be anybody to whoever trusts the CA.
+Keep {key} to yourself: anyone who has it can impersonate any host
+to clients that trust this CA.
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="sniproxy ca", description=__doc__.partition("\n")[0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action")
-    issue = actions.add_parser("issue", help="write a certificate and its key for some names")
+    issue = actions.add_parser("issue", help="write a certificate for these names, and its key")
     issue.add_argument("names", nargs="+", metavar="NAME", help="a DNS name or an address")
-    issue.add_argument("-d", "--directory", default=".", help="where to write (default: here)")
-    options = parser.parse_args(words)
+    issue.add_argument(
+        "-d", "--directory", default=".", help="folder to write to (default: the current one)"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status."""
+    options = command_parser("ca").parse_args(arguments)
     try:
         ca = DevCA.open()
         if options.action == "issue":
@@ -70,9 +76,9 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _issue(ca: DevCA, wanted: Sequence[str], directory: Path) -> int:
+def _issue(ca: DevCA, texts: Sequence[str], directory: Path) -> int:
     names = []
-    for text in wanted:
+    for text in texts:
         name = host_name(text)
         if name is None:
             print(f'sniproxy: "{text}" is neither a DNS name nor an address', file=sys.stderr)
@@ -100,8 +106,8 @@ def _key_pem(leaf: LoadedCertificate) -> bytes:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    # A file of its own, whose mode holds from the first byte on: a key is never readable by
-    # others for a moment, whatever was there before.
+    # A new file, created with its final mode: the key is never readable by others, not even
+    # for a moment.
     path.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with os.fdopen(os.open(path, flags, mode), "wb") as file:

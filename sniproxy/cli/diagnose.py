@@ -1,7 +1,6 @@
-"""`sniproxy diagnose`: connect as nginx would, find out why it fails, print what to write.
+"""`sniproxy diagnose`: find out why a TLS upstream fails, and print the directives that fix it.
 
-exit status: 0 it works as it is (a URL: with nginx's defaults), 3 it works with the directives
-printed, 4 it can not work, 2 the command line or the configuration can not be read.
+It connects as nginx would: to one URL, or to each `https` upstream of a configuration.
 """
 
 from __future__ import annotations
@@ -11,64 +10,73 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ..diagnose.probe import Patience
-from ..diagnose.report import as_data, dumped, printable, text
-from ..diagnose.upstream import CannotAsk, Wish, diagnose
+from ..diagnose.probe import Timeouts
+from ..diagnose.report import dump_json, text, to_dict
+from ..diagnose.url import DiagnoseError, URLOptions, diagnose
+from ..terminal import escape_control
 from . import diagnose_file
-from .progress import clear_progress, live_progress
+from .parsers import command_parser
+from .terminal import clear_progress, live_progress
 
 USAGE = 2
 
 
-def main(words: Sequence[str], patience: Patience = Patience()) -> int:  # noqa: B008 - frozen
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("url", nargs="?", metavar="URL", help="the upstream: https://HOST[:PORT][/PATH]")
+    add("--name", help="the upstream's host name, to send as SNI and to verify")
+    add("--host", help="the Host header (default: the name)")
+    add("--ca", metavar="FILE", help="require a certificate signed by a CA in this PEM file")
+    add("--cert", metavar="FILE", help="PEM file of the client certificate for the upstream")
+    add("--key", metavar="FILE", help="PEM file of its private key")
+    add("--resolve", metavar="ADDR", help="connect to this address; HOST stays the name")
+    add("--no-request", action="store_true", help="do the TLS handshake only, send no request")
+    add(
+        "--format",
+        choices=("nginx", "toml"),
+        default="nginx",
+        help="syntax of the printed directives",
+    )
+    add("--json", action="store_true", help="print JSON")
+    add("-c", dest="file", metavar="FILE", help="diagnose each https proxy_pass of this file")
+    add("--location", metavar="NAME", help="with -c: diagnose only this location")
+    add(
+        "--offline",
+        action="store_true",
+        help="with -c: do not connect; check the configuration text only",
+    )
+    add("--fix", action="store_true", help="with -c: write the changes, keeping a backup")
+    parser.epilog = (
+        "exit status: 0 it works as it is (a URL: with nginx's defaults), 3 it works with the\n"
+        "printed directives, 4 it cannot work, 2 invalid arguments or configuration"
+    )
+
+
+def main(arguments: Sequence[str], timeouts: Timeouts = Timeouts()) -> int:  # noqa: B008 - frozen
     """Run the command; returns the exit status."""
-    parser = _parser()
-    options = parser.parse_args(words)
+    parser = command_parser("diagnose")
+    options = parser.parse_args(arguments)
     if (options.url is None) == (options.file is None):
-        parser.error("say a URL, or -c FILE")
+        parser.error("one of URL or -c FILE is required")
     if options.file is not None and (options.name or options.ca or options.resolve):
-        parser.error("--name, --ca and --resolve are for a URL: a file says them itself")
+        parser.error("--name, --ca and --resolve cannot be used with -c FILE")
     if options.url is not None and (options.location or options.offline or options.fix):
-        parser.error("--location, --offline and --fix are for -c FILE")
+        parser.error("--location, --offline and --fix require -c FILE")
     if (options.cert is None) != (options.key is None):
-        parser.error("--cert and --key go together")
+        parser.error("--cert and --key must be given together")
     try:
         if options.file is not None:
-            return diagnose_file.run(options, patience)
-        return _url(options, patience)
-    except CannotAsk as error:
-        print(f"sniproxy diagnose: {printable(str(error))}", file=sys.stderr)
+            return diagnose_file.run(options, timeouts)
+        return _url(options, timeouts)
+    except DiagnoseError as error:
+        print(f"sniproxy diagnose: {escape_control(str(error))}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sniproxy diagnose",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("url", nargs="?", metavar="https://HOST[:PORT][/PATH]")
-    add = parser.add_argument
-    add("--name", help="the name that the upstream knows itself by (SNI, certificate)")
-    add("--host", help="the Host header; by default the name")
-    add("--ca", help="PEM file of authorities: insist on a certificate that they signed")
-    add("--cert", help="PEM file with our certificate for the upstream")
-    add("--key", help="PEM file with its key")
-    add("--resolve", metavar="ADDR", help="connect to this address; HOST stays the name")
-    add("--no-request", action="store_true", help="shake hands and send no request")
-    add("--format", choices=("nginx", "toml"), default="nginx", help="of the directives")
-    add("--json", action="store_true", help="for machines")
-    add("-c", dest="file", metavar="FILE", help="diagnose every https proxy_pass of a file")
-    add("--location", help="only the location with this name")
-    add("--offline", action="store_true", help="connect to nobody: what the text alone shows")
-    add("--fix", action="store_true", help="write the changes, keeping a backup")
-    return parser
-
-
-def _url(options: argparse.Namespace, patience: Patience) -> int:
-    wish = Wish(
+def _url(options: argparse.Namespace, timeouts: Timeouts) -> int:
+    wanted = URLOptions(
         options.url,
         name=options.name,
         host=options.host,
@@ -77,26 +85,26 @@ def _url(options: argparse.Namespace, patience: Patience) -> int:
             None if options.cert is None else (_existing(options.cert), _existing(options.key))
         ),
         resolve=options.resolve,
-        may_ask=not options.no_request,
+        send_request=not options.no_request,
     )
     try:
-        question, attempts, found = diagnose(wish, patience, live_progress())
+        spec, attempts, found = diagnose(wanted, timeouts, live_progress())
     finally:
         clear_progress()
     if options.json:
-        print(dumped(as_data(question, attempts, found)))
+        print(dump_json(to_dict(spec, attempts, found)))
     else:
-        for line in text(question, attempts, found, options.format):
+        for line in text(spec, attempts, found, options.format):
             print(line)
     return found.status
 
 
 def _existing(path: str | None) -> str:
-    """The absolute name of a file that is to be read; "" for None."""
+    """The absolute path of a readable file; "" for None. Raises `DiagnoseError`."""
     if path is None:
         return ""
     try:
         with open(path, "rb"):
             return os.path.abspath(path)
     except OSError as error:
-        raise CannotAsk(f'"{path}" can not be read: {error.strerror}', USAGE) from None
+        raise DiagnoseError(f'"{path}" cannot be read: {error.strerror}', USAGE) from None

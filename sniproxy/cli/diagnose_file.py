@@ -1,36 +1,37 @@
-"""`sniproxy diagnose -c FILE`: every TLS upstream of a file, and the diff that mends it."""
+"""`sniproxy diagnose -c FILE`: check each TLS upstream, and print a diff that fixes it."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
 
-from ..diagnose.configured import FileReport, FileWish, diagnose_file, keep_backup_and_write
+from ..diagnose.config_file import FileOptions, FileReport, diagnose_file, write_with_backup
 from ..diagnose.lint import Finding
-from ..diagnose.probe import Patience
-from ..diagnose.report import as_data, dumped, printable, table
-from ..diagnose.upstream import CannotAsk
-from .progress import clear_progress, live_progress
+from ..diagnose.probe import Timeouts
+from ..diagnose.report import dump_json, table, to_dict
+from ..diagnose.url import DiagnoseError
+from ..terminal import escape_control
+from .terminal import clear_progress, live_progress
 
 
-def run(options: argparse.Namespace, patience: Patience) -> int:
-    """Returns the exit status; raises `CannotAsk`."""
+def run(options: argparse.Namespace, timeouts: Timeouts) -> int:
+    """Run the command; returns the exit status. Raises `DiagnoseError`."""
     certificate = None if options.cert is None else (options.cert, options.key)
-    wish = FileWish(
+    wanted = FileOptions(
         options.file,
         options.location,
         options.offline,
         options.host,
         certificate,
-        may_ask=not options.no_request,
+        send_request=not options.no_request,
     )
     try:
-        report = diagnose_file(wish, patience, live_progress())
+        report = diagnose_file(wanted, timeouts, live_progress())
     finally:
         clear_progress()
-    written = _fix(report) if options.fix and not report.by_hand else []
+    written = _fix(report) if options.fix and not report.manual_edits else []
     if options.json:
-        print(dumped(_data(report, written)))
+        print(dump_json(_data(report, written)))
     else:
         for line in _lines(report, written):
             print(line)
@@ -38,48 +39,48 @@ def run(options: argparse.Namespace, patience: Patience) -> int:
 
 
 def _fix(report: FileReport) -> list[tuple[str, str]]:
-    """The files that were written, with their backups; raises `CannotAsk`."""
+    """Write the changed files; returns each with its backup. Raises `DiagnoseError`."""
     written = []
     for file, text in report.after.items():
         try:
-            written.append((file, keep_backup_and_write(file, text)))
+            written.append((file, write_with_backup(file, text)))
         except OSError as error:
-            raise CannotAsk(f"{file} can not be written: {error.strerror}", 4) from None
+            raise DiagnoseError(f"{file} cannot be written: {error.strerror}", 4) from None
     return written
 
 
 def _lines(report: FileReport, written: list[tuple[str, str]]) -> Iterator[str]:
-    for tried in report.tried:
-        place = tried.spot.node.place
-        yield printable(f"{tried.spot.label}: proxy_pass {tried.spot.target.url} ({place})")
-        yield from (f"  {line}" for line in table(tried.question, tried.attempts))
+    for probed in report.probed:
+        place = probed.site.node.place
+        yield escape_control(f"{probed.site.label}: proxy_pass {probed.site.target.url} ({place})")
+        yield from (f"  {line}" for line in table(probed.spec, probed.attempts))
         yield ""
     for finding in report.findings:
-        yield printable(f"{finding.place}: [{_kind(finding)}] {finding.text} ({finding.rule})")
-    for note in report.passed_over:
-        yield printable(f"passed over: {note}")
-    for words in report.by_hand:
-        yield printable(f"by hand: {words}")
+        yield escape_control(f"{finding.place}: [{_kind(finding)}] {finding.text} ({finding.rule})")
+    for note in report.skipped:
+        yield escape_control(f"skipped: {note}")
+    for words in report.manual_edits:
+        yield escape_control(f"manual edit needed: {words}")
     if report.diff:
         yield ""
-        yield from map(shown, report.diff)
+        yield from map(_escape_line, report.diff)
     for file, backup in written:
-        yield printable(f"written: {file} (before: {backup})")
-    if not (report.findings or report.tried):
-        yield printable(f"{report.file}: {report.spots} proxy_pass to https, nothing to change")
+        yield escape_control(f"written: {file} (backup: {backup})")
+    if not (report.findings or report.probed):
+        yield escape_control(
+            f"{report.file}: {report.sites} https proxy_pass directives, nothing to change"
+        )
 
 
 def _kind(finding: Finding) -> str:
     if finding.advice:
         return "advice"
-    cured = finding.wanted is not None or finding.rename is not None or finding.url
-    return "change" if cured else "problem"
+    has_fix = finding.wanted is not None or finding.rename is not None or finding.url
+    return "change" if has_fix else "problem"
 
 
-def shown(line: str) -> str:
-    """A line of a file: UTF-8 as it is, nothing that a terminal would obey."""
-    text = line.encode("latin-1", "replace").decode("utf-8", "replace")
-    return "".join(c if c.isprintable() or c == "\t" else f"\\x{ord(c):02x}" for c in text)
+def _escape_line(line: str) -> str:
+    return escape_control(line, keep="\t")
 
 
 def _data(report: FileReport, written: list[tuple[str, str]]) -> dict[str, object]:
@@ -98,12 +99,12 @@ def _data(report: FileReport, written: list[tuple[str, str]]) -> dict[str, objec
         ],
         "upstreams": [
             {
-                "location": tried.spot.label,
-                **as_data(tried.question, tried.attempts, tried.verdict),
+                "location": probed.site.label,
+                **to_dict(probed.spec, probed.attempts, probed.conclusion),
             }
-            for tried in report.tried
+            for probed in report.probed
         ],
-        "by_hand": report.by_hand,
-        "diff": "\n".join(map(shown, report.diff)),
+        "manual_edits": report.manual_edits,
+        "diff": "\n".join(map(_escape_line, report.diff)),
         "written": dict(written),
     }

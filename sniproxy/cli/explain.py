@@ -1,8 +1,8 @@
-"""`sniproxy explain [FILE|-]`: what the lines of an error log mean, and what mends it.
+"""`sniproxy explain [FILE|-]`: explain the lines of an error log, and how to fix their causes.
 
-A file is read to its end and told by what happened most; from a pipe or a terminal, each new
-thing is told when its first line comes (`tail -f error.log | sniproxy explain`), and the
-totals at the end.
+A file is read completely, then its groups of lines are printed, the most frequent first. From a
+pipe or a terminal (`tail -f error.log | sniproxy explain`) each group is printed when its first
+line arrives, and a summary at the end.
 """
 
 from __future__ import annotations
@@ -15,33 +15,32 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 
-from ..knowledge.groups import CONSEQUENCE, Group, Groups
-from ..knowledge.telling import as_value, summary, told
+from ..explain.groups import NO_LIVE_UPSTREAMS, ErrorGroup, ErrorGroups
+from ..explain.render import render_text, summary, to_dict
+from .parsers import command_parser
 
 CHUNK = 1 << 18
-LONGEST_LINE = 1 << 16
-"""Bytes; a longer line is taken in pieces."""
-PATIENCE = 0.5
-"""Seconds after which a line that may go on is taken as it is, when nothing follows."""
-EXPLAINED, NOTHING_KNOWN, UNREADABLE = 0, 1, 2
+MAX_ERROR_LINE = 1 << 16
+"""Bytes; a longer line is split."""
+IDLE_FLUSH = 0.5
+"""Seconds without input after which a line that may continue is taken as complete."""
+EXPLAINED, UNRECOGNIZED, UNREADABLE = 0, 1, 2
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the command; returns the exit status: 1 if no line is known, 2 if the file cannot be
-    read.
-    """
-    parser = argparse.ArgumentParser(
-        prog="sniproxy explain",
-        description=__doc__.partition("\n")[0],
-        epilog="exit status: 0 something is explained, 1 no line is known, 2 unreadable or usage",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", default="-", help="an error log; - is standard input")
-    parser.add_argument("--json", action="store_true", help="a list of groups, for machines")
-    options = parser.parse_args(words)
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal in another encoding gets escapes, not an error.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    parser.add_argument("--json", action="store_true", help="print the groups of lines as JSON")
+    parser.epilog = (
+        "exit status: 0 a line was explained, 1 none was recognized, 2 unreadable file or usage"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status.
+
+    It is 0 if a line was explained, 1 if none was recognized, 2 if the file cannot be read.
+    """
+    options = command_parser("explain").parse_args(arguments)
     try:
         number = 0 if options.file == "-" else os.open(options.file, os.O_RDONLY)
     except OSError as error:
@@ -50,7 +49,7 @@ def main(words: Sequence[str]) -> int:
     try:
         return _explain(number, as_json=options.json)
     except BrokenPipeError:
-        # Whoever read our answer has seen enough; Python would complain about it at its end.
+        # The reader has closed the pipe; without this, Python reports an error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXPLAINED
     except OSError as error:
@@ -64,72 +63,83 @@ def main(words: Sequence[str]) -> int:
 def _explain(number: int, *, as_json: bool) -> int:
     is_file = stat.S_ISREG(os.fstat(number).st_mode)
     live = not is_file and not as_json
-    groups = Groups()
-    progress = Progress(os.fstat(number).st_size if is_file else 0)
+    groups = ErrorGroups()
+    progress = FileProgress(os.fstat(number).st_size if is_file else 0)
     if os.isatty(number):
         print("Paste lines of an error log, then Ctrl-D.", file=sys.stderr)
     try:
-        for lines, size in read_lines(number, waits=not is_file):
+        for lines, size in read_lines(number, interactive=not is_file):
             new = [group for line in lines for group in groups.feed(line)]
             if not size:
                 new += groups.flush()
             progress.show(size, groups)
             if live:
-                _tell(new)
+                _print_groups(new)
     except KeyboardInterrupt:
         pass
     last = groups.flush()
     progress.clear()
     if as_json:
-        print(json.dumps([as_value(group) for group in _by_weight(groups)], indent=2))
+        print(json.dumps([to_dict(group) for group in _by_count(groups)], indent=2))
     elif live:
-        _tell(last)
+        _print_groups(last)
         if groups.explained > 1:
-            print("=== In all\n" + "\n".join(map(summary, _by_weight(groups))))
+            print("=== Summary\n" + "\n".join(map(summary, _by_count(groups))))
     else:
-        _tell(_by_weight(groups))
+        _print_groups(_by_count(groups))
     sys.stdout.flush()
     if groups.unknown or not groups.explained:
-        known = f"{groups.explained} explained in {len(groups)} groups"
-        print(f"{groups.lines} lines: {known}, {groups.unknown} not known.", file=sys.stderr)
-    return EXPLAINED if groups.explained else NOTHING_KNOWN
+        explained = f"{groups.explained} explained in {len(groups)} groups"
+        print(f"{groups.lines} lines: {explained}, {groups.unknown} unrecognized.", file=sys.stderr)
+    return EXPLAINED if groups.explained else UNRECOGNIZED
 
 
-def _tell(groups: Sequence[Group]) -> None:
+def _print_groups(groups: Sequence[ErrorGroup]) -> None:
     for group in groups:
-        print(told(group), flush=True)
+        print(render_text(group), flush=True)
 
 
-def _by_weight(groups: Groups) -> list[Group]:
-    """What happened most comes first; what is only a consequence, last."""
-    return sorted(groups, key=lambda group: (group.sign.name == CONSEQUENCE, -group.count))
+def _by_count(groups: ErrorGroups) -> list[ErrorGroup]:
+    """By number of lines, descending; secondary errors last."""
+    return sorted(
+        groups, key=lambda group: (group.signature.name == NO_LIVE_UPSTREAMS, -group.count)
+    )
 
 
-def read_lines(number: int, *, waits: bool) -> Iterator[tuple[list[str], int]]:
-    """The lines of a file descriptor as they come, and how many bytes they took.
+def read_lines(number: int, *, interactive: bool) -> Iterator[tuple[list[str], int]]:
+    """Iterate over the lines of a file descriptor as they arrive, with the bytes read for them.
 
-    With `waits`, an empty list and 0 stand for a pause. Memory is bounded, whatever comes.
+    If `interactive`, `([], 0)` or a last incomplete line with 0 marks a pause in the input.
+    Memory is bounded, whatever the input.
     """
     rest = b""
     while True:
-        if waits and os.name == "posix" and not select.select([number], [], [], PATIENCE)[0]:
+        if (
+            interactive
+            and os.name == "posix"
+            and not select.select([number], [], [], IDLE_FLUSH)[0]
+        ):
             lines, rest = ([rest.decode("latin-1")] if rest else []), b""
             yield lines, 0
             select.select([number], [], [])
         data = os.read(number, CHUNK)
         if not data:
             break
-        *whole, rest = (rest + data).split(b"\n")
-        if len(rest) > LONGEST_LINE:
-            whole.append(rest)
+        *complete, rest = (rest + data).split(b"\n")
+        if len(rest) > MAX_ERROR_LINE:
+            complete.append(rest)
             rest = b""
-        yield [line.decode("latin-1") for line in whole], len(data)
+        yield [line.decode("latin-1") for line in complete], len(data)
     if rest:
         yield [rest.decode("latin-1")], len(rest)
 
 
-class Progress:
-    """How far a file is read, on a terminal alone."""
+def _is_readable(number: int, timeout: float) -> bool:
+    return bool(select.select([number], [], [], timeout)[0])
+
+
+class FileProgress:
+    """Shows how much of a file has been read, if stderr is a terminal."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -137,15 +147,15 @@ class Progress:
         self._shown = -1
         self._on = bool(size) and sys.stderr.isatty()
 
-    def show(self, size: int, groups: Groups) -> None:
+    def show(self, size: int, groups: ErrorGroups) -> None:
         if not self._on:
             return
         self._done += size
         percent = min(100, self._done * 100 // self._size)
         if percent != self._shown:
             self._shown = percent
-            said = f"\r{percent:3} %  {groups.lines} lines, {len(groups)} groups"
-            print(said, end="", file=sys.stderr, flush=True)
+            text = f"\r{percent:3} %  {groups.lines} lines, {len(groups)} groups"
+            print(text, end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         if self._shown >= 0:

@@ -1,4 +1,4 @@
-"""`sniproxy names FILE`: what SNI would be sent, what would be verified, location by location."""
+"""`sniproxy names FILE`: show the SNI sent and the name verified, for each TLS location."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from collections.abc import Sequence
 from .. import config
 from ..diagnose.names import UpstreamNames, upstream_names
 from ..message import ConfigError
+from ..terminal import columns
 from ..variables import definition_error, is_variable
+from .parsers import command_parser
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="sniproxy names", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="nginx.conf, or TOML")
-    parser.add_argument("--host", help="evaluate variables as for a request to this host")
-    parser.add_argument("--json", action="store_true", help="for machines")
-    options = parser.parse_args(words)
+    parser.add_argument("--host", help="evaluate variables for a request to this host")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status."""
+    options = command_parser("names").parse_args(arguments)
     try:
         loaded = config.load(
             options.file, is_variable=is_variable, definition_error=definition_error
@@ -42,13 +46,8 @@ HEADINGS = ("LOCATION", "PROXY_PASS", "PEERS", "SNI", "VERIFIED", "SHARES SESSIO
 
 
 def table(found: Sequence[UpstreamNames]) -> str:
-    """The answers beneath each other, each column as wide as it must be."""
-    rows = [HEADINGS, *(_cells(entry) for entry in found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    """A row for each location."""
+    return "\n".join(columns([HEADINGS, *(_cells(entry) for entry in found)]))
 
 
 def _cells(names: UpstreamNames) -> tuple[str, ...]:

@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from . import COMMANDS
 
 
 class UsageError(Exception):
-    """The words are not nginx's; `str()` is its message."""
+    """The command line is invalid; `str()` is nginx's message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option as help, completion and man page describe it."""
+
+    flags: tuple[str, ...]
+    help: str
+    metavar: str = ""
+    """The name of its value; "" if it has none."""
+
+
+OPTIONS = (
+    Option(("-?", "-h", "--help"), "show this help and exit"),
+    Option(("-v", "--version"), "show version and exit"),
+    Option(("-V",), "show version and configure options then exit"),
+    Option(("-t",), "test configuration and exit"),
+    Option(("-T",), "test configuration, dump it and exit"),
+    Option(("-q",), "suppress non-error messages during configuration testing"),
+    Option(("-p",), "set prefix path (default: the current folder)", "prefix"),
+    Option(("-e",), "set error log file (default: stderr)", "filename"),
+    Option(("-c",), "set configuration file (default: nginx.conf)", "filename"),
+    Option(("-g",), "set global directives out of configuration file", "directives"),
+    Option(("--trace",), "print the steps of each request as a tree"),
+)
+"""The options of `sniproxy` without a command; the words are nginx's where the option is."""
 
 
 @dataclass(slots=True)
 class Options:
-    """What was asked for."""
+    """The parsed options."""
 
+    help: bool = False
+    """`--help`: print the help to standard output."""
+    version: bool = False
+    """`--version`: print the version to standard output."""
     show_version: bool = False
     show_configure: bool = False
     show_help: bool = False
@@ -38,8 +70,8 @@ _FLAGS: dict[str, tuple[str, ...]] = {
     "q": ("quiet",),
 }
 
-TRACE = "--trace"
-"""Ours: nginx has no option with two dashes."""
+_LONG = {"--help": "help", "--version": "version", "--trace": "trace"}
+"""Our own options: nginx has none with two dashes."""
 
 _VALUES = {
     "p": ("prefix", "directory name"),
@@ -50,28 +82,41 @@ _VALUES = {
 }
 
 
-def parse_options(words: Sequence[str]) -> Options:
-    """Read the words behind the program's name; raises `UsageError`.
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    from .parsers import suggestion  # argparse is not needed to start a server
 
-    Letters may be joined (`-tq`); a value is the rest of its word or the next word.
+    return suggestion(word, known)
+
+
+def parse_options(words: Sequence[str]) -> Options:
+    """Parse the arguments; raises `UsageError`.
+
+    As in nginx, letters may be joined (`-tq`), and a value is the rest of its argument or the
+    next argument.
     """
     options = Options()
     rest = list(words)
     while rest:
         word = rest.pop(0)
         if not word.startswith("-"):
+            if hint := _suggestion(word, COMMANDS):
+                raise UsageError(f'unknown command "{word}"{hint}')
             raise UsageError(f'invalid option: "{word}"')
-        options.trace = options.trace or word == TRACE
-        letters = "" if word == TRACE else word[1:]
+        if word in _LONG:
+            setattr(options, _LONG[word], True)
+            continue
+        if word.startswith("--") and (hint := _suggestion(word, _LONG)):
+            raise UsageError(f'unknown option "{word}"{hint}')
+        letters = word[1:]
         while letters:
             letter, letters = letters[0], letters[1:]
             if letter in _FLAGS:
                 for name in _FLAGS[letter]:
                     setattr(options, name, True)
             elif letter in _VALUES:
-                name, wanted = _VALUES[letter]
+                name, required = _VALUES[letter]
                 if not letters and not rest:
-                    raise UsageError(f'option "-{letter}" requires {wanted}')
+                    raise UsageError(f'option "-{letter}" requires {required}')
                 setattr(options, name, letters or rest.pop(0))
                 letters = ""
             else:

@@ -1,4 +1,4 @@
-"""The process around the loop: signals, the pid file, the background."""
+"""Process control: signals, the pid file, and running in the background."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..server import Server
 from ..site import Site
 from ..site.listeners import Binding
 
-FAST = (signal.SIGTERM, signal.SIGINT)
+FAST_SHUTDOWN = (signal.SIGTERM, signal.SIGINT)
 
 
 async def serve_until_signal(
@@ -29,20 +29,20 @@ async def serve_until_signal(
     pid_file: PidFile,
     started: Callable[[], None],
 ) -> None:
-    """Serve until TERM or INT (at once) or QUIT (gracefully); USR1 opens the logs again.
+    """Serve until TERM or INT (at once) or QUIT (gracefully); USR1 reopens the logs.
 
-    `started` is called when it is about to. Raises `ConfigError` if the pid file can not be
-    written; whoever finds it may send signals.
+    `started` is called just before. Signals are handled from before the pid file is written.
+    Raises `ConfigError` if it cannot be written.
     """
     server = Server(site, sockets)
-    handled = (*FAST, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
+    handled = (*FAST_SHUTDOWN, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
     with trio.open_signal_receiver(*handled) as signals, pid_file:
         started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_run, server, nursery.cancel_scope)
             async for number in signals:
                 name = signal.Signals(number).name
-                if number in FAST:
+                if number in FAST_SHUTDOWN:
                     site.error_log.write(
                         Level.NOTICE, f"signal {number} ({name}) received, exiting"
                     )
@@ -62,23 +62,23 @@ async def serve_until_signal(
                     )
 
 
-async def _run(server: Server, whole: trio.CancelScope) -> None:
+async def _run(server: Server, cancel_scope: trio.CancelScope) -> None:
     await server.run()
-    whole.cancel()
+    cancel_scope.cancel()
 
 
 class PidFile:
-    """The file that holds our process id while we serve (`pid`)."""
+    """The file with our process ID, which exists while we serve (directive `pid`)."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def check(self) -> None:
-        """What `-t` wants to know: raises `ConfigError` where it could not be written."""
-        known = os.path.exists(self.path)
+        """Raise `ConfigError` if the file could not be written; for `-t`."""
+        existed = os.path.exists(self.path)
         with self._open("a"):
             pass
-        if not known:
+        if not existed:
             os.unlink(self.path)
 
     def __enter__(self) -> PidFile:
@@ -104,9 +104,9 @@ class PidFile:
 
 
 def daemonize(log: ErrorLog) -> None:
-    """Go on in the background, as `daemon on` wants; the caller's process ends.
+    """Continue in the background (`daemon on`); the parent process exits.
 
-    What would be written to stderr goes to the error log, unless stderr is that log.
+    Output to stderr is redirected to the error log, unless that is stderr.
     """
     sys.stdout.flush()
     if os.fork():

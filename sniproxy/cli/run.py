@@ -1,4 +1,4 @@
-"""`sniproxy -c FILE`: read, test, serve."""
+"""`sniproxy -c FILE`: load a configuration, then test it or serve it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import trio
 
 from .. import config
-from ..config.directives.log import ErrorLogDirective as ErrorLogSaid
+from ..config.directives.log import ErrorLogDirective
 from ..config.model import Config
 from ..logs.error import ErrorLog, LogTarget
 from ..logs.sinks import Sinks, StderrSink
@@ -25,6 +25,7 @@ from .options import Options, UsageError, parse_options
 from .process import PidFile, daemonize, serve_until_signal
 
 DEFAULT_CONF = "nginx.conf"
+MISSING_CONF = "name a configuration with -c FILE, or see the commands: sniproxy --help"
 
 
 def main(words: Sequence[str]) -> int:
@@ -34,12 +35,18 @@ def main(words: Sequence[str]) -> int:
         if options.signal is not None:
             raise UsageError('option "-s" is not supported by sniproxy yet: send a signal instead')
     except UsageError as error:
-        _say(str(error))
+        _print_error(str(error))
         return 1
+    if options.help:
+        print(version.help_text(), end="")
+        return 0
+    if options.version:
+        print(version.version_text(), end="")
+        return 0
     if options.show_version:
         sys.stderr.write(version.version_text())
         if options.show_help:
-            sys.stderr.write("\n" + version.USAGE)
+            sys.stderr.write("\n" + version.help_text())
         if options.show_configure:
             sys.stderr.write(version.configure_text())
         if not options.test:
@@ -48,7 +55,7 @@ def main(words: Sequence[str]) -> int:
 
 
 class _Run:
-    """One start with one configuration."""
+    """One run with one configuration."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -57,32 +64,40 @@ class _Run:
         self.conf_file = os.path.join(prefix, name)
         self.paths = Paths(prefix, os.path.dirname(self.conf_file))
         self.log = ErrorLog([])
-        """Where errors go beside stderr: the file of `-e`, then the configuration's own log."""
+        """The log for errors besides stderr: the file of `-e`, later the configuration's."""
 
     def main(self) -> int:
-        with ExitStack() as closed_at_last:
-            self._open_early_log(closed_at_last)
+        with ExitStack() as stack:
+            self._open_early_log(stack)
             try:
-                return self._main(closed_at_last)
+                return self._main(stack)
             except ConfigError as error:
-                self._tell(error.level, str(error))
+                self._report(error.level, str(error))
+                if self._is_default_missing():
+                    _print_error(MISSING_CONF)
         if self.options.test:
-            _say(f"configuration file {self.conf_file} test failed")
+            _print_error(f"configuration file {self.conf_file} test failed")
         return 1
 
-    def _open_early_log(self, closed_at_last: ExitStack) -> None:
+    def _is_default_missing(self) -> bool:
+        """Whether no file was given, and the default one does not exist."""
+        options = self.options
+        is_default = options.conf_file is None and options.prefix is None and not options.test
+        return is_default and not os.path.exists(self.conf_file)
+
+    def _open_early_log(self, stack: ExitStack) -> None:
         if self.options.error_log in (None, "stderr"):
             return
         sinks = Sinks()
-        closed_at_last.callback(sinks.close)
+        stack.callback(sinks.close)
         try:
             sink = sinks.file(self.paths.in_prefix(str(self.options.error_log)))
         except ConfigError as error:
-            _say(f"[alert] could not open error log file: {error}")
+            _print_error(f"[alert] could not open error log file: {error}")
         else:
             self.log = ErrorLog([LogTarget(sink, Level.NOTICE)])
 
-    def _main(self, closed_at_last: ExitStack) -> int:
+    def _main(self, stack: ExitStack) -> int:
         loaded = config.load(
             self.conf_file,
             prefix=self.paths.prefix,
@@ -91,28 +106,28 @@ class _Run:
             definition_error=definition_error,
         )
         for warning in loaded.warnings:
-            self._tell(Level.WARN, warning)
+            self._report(Level.WARN, warning)
         prepared = prepare(loaded, self.paths)
         for warning in prepared.warnings:
-            self._tell(Level.WARN, warning)
+            self._report(Level.WARN, warning)
         pid_file = PidFile(self.paths.in_prefix(loaded.main.pid))
         if self.options.test:
-            self._say_unless_quiet(f"the configuration file {self.conf_file} syntax is ok")
+            self._print_unless_quiet(f"the configuration file {self.conf_file} syntax is ok")
             pid_file.check()
         site = self._open(prepared)
-        closed_at_last.callback(site.close)
+        stack.callback(site.close)
         self.log = site.error_log
         if self.options.test:
             return self._test(loaded, site)
-        sockets = site.bind(lambda error: self._tell(error.level, str(error)))
-        closed_at_last.callback(close_all, sockets)
+        sockets = site.bind(lambda error: self._report(error.level, str(error)))
+        stack.callback(close_all, sockets)
         if loaded.main.daemon:
             daemonize(self.log)
-        trio.run(serve_until_signal, site, sockets, pid_file, lambda: _greet(site))
+        trio.run(serve_until_signal, site, sockets, pid_file, lambda: _print_banner(site))
         return 0
 
     def _open(self, prepared: Prepared) -> Site:
-        default = (ErrorLogSaid(self.options.error_log or "stderr", Level.ERROR),)
+        default = (ErrorLogDirective(self.options.error_log or "stderr", Level.ERROR),)
         if not self.options.trace or self.options.test:
             return prepared.open(default_error_log=default)
         from ..trace.printing import print_tree
@@ -123,27 +138,27 @@ class _Run:
 
     def _test(self, loaded: Config, site: Site) -> int:
         site.try_binding()
-        self._say_unless_quiet(f"configuration file {self.conf_file} test is successful")
+        self._print_unless_quiet(f"configuration file {self.conf_file} test is successful")
         if self.options.dump:
             for name, text in loaded.sources:
                 sys.stdout.write(f"# configuration file {name}:\n{text}\n")
         return 0
 
-    def _tell(self, level: Level, text: str) -> None:
-        """Tell of trouble at the start: on stderr, and in the log as far as there is one."""
+    def _report(self, level: Level, text: str) -> None:
+        """Report a problem at start: on stderr, and in the log if there is one."""
         self.log.write(level, text)
         if not self.log.is_on_stderr:
-            _say(f"[{level.word}] {text}")
+            _print_error(f"[{level.word}] {text}")
 
-    def _say_unless_quiet(self, text: str) -> None:
+    def _print_unless_quiet(self, text: str) -> None:
         if not self.options.quiet:
-            _say(text)
+            _print_error(text)
 
 
-def _greet(site: Site) -> None:
+def _print_banner(site: Site) -> None:
     if sys.stdout.isatty():
         print(banner(site), flush=True)
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     StderrSink().write(f"sniproxy: {text}\n")

@@ -1,4 +1,4 @@
-"""`sniproxy trace -c FILE URL`: one request's way through a configuration, as a tree."""
+"""`sniproxy trace -c FILE URL`: send a request through a configuration and show each step."""
 
 from __future__ import annotations
 
@@ -19,32 +19,33 @@ from ..trace import Watch, as_data
 from ..trace.asking import Answers, CannotAsk, Question, ask, question
 from ..trace.printing import print_text, print_tree
 from ..variables import is_variable
+from .parsers import command_parser
 
 LIMIT = 60.0
-"""Seconds for the whole request."""
-ANSWERED, FAILED, WRONG = 0, 1, 2
+"""Timeout of the request, in seconds."""
+OK, FAILED, USAGE = 0, 1, 2
 INTERRUPTED = 130
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
-    options = _parser().parse_args(words)
+    options = command_parser("trace").parse_args(arguments)
     try:
-        asked = question(options.url, options.method, tuple(options.headers), options.sni)
-        answers = _traced(options.file, asked)
+        request = question(options.url, options.method, tuple(options.headers), options.sni)
+        answers = _trace(options.file, request)
     except ConfigError as error:
         print(f"sniproxy: [{error.level.word}] {error}", file=sys.stderr)
-        return WRONG
+        return USAGE
     except CannotAsk as error:
         print_text(f"sniproxy: {error}", sys.stderr)
-        return WRONG
+        return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
     if answers.given_up:
-        print(f"sniproxy: no answer within {LIMIT:g} s", file=sys.stderr)
+        print(f"sniproxy: no response within {LIMIT:g} s", file=sys.stderr)
     trace = answers.trace
     if trace is None:
-        print("sniproxy: the request has not come to its end", file=sys.stderr)
+        print("sniproxy: the request was aborted", file=sys.stderr)
         return FAILED
     if options.json:
         print_text(json.dumps(as_data(trace), indent=2))
@@ -52,38 +53,40 @@ def main(words: Sequence[str]) -> int:
         print_tree(trace)
     answer = trace.answer
     answered = answer is not None and answer.head is not None and answer.status < 500
-    return ANSWERED if answered else FAILED
+    return OK if answered else FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sniproxy trace",
-        description="Send one request through a configuration, in this process, and show its way.",
-        epilog="exit status: 0 an answer below 500, 1 any other end, 2 configuration or usage",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("-c", dest="file", required=True, metavar="FILE", help="nginx.conf, or TOML")
+    add("url", metavar="URL", help="the URL to request; its port selects the listener")
+    add(
+        "-H",
+        dest="headers",
+        action="append",
+        type=_header,
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="add a header field, or replace a default one",
     )
-    parser.add_argument(
-        "-c", dest="file", required=True, metavar="FILE", help="nginx.conf, or TOML"
+    add("-X", dest="method", default="GET", metavar="METHOD", help="request method (default: GET)")
+    add("--sni", metavar="NAME", help="SNI to send (default: the URL's host); '' sends none")
+    add("--json", action="store_true", help="print JSON")
+    parser.epilog = (
+        "exit status: 0 a status below 500, 1 any other outcome, 2 invalid arguments or\n"
+        "configuration"
     )
-    parser.add_argument("url", metavar="URL", help="its port says which listener is asked")
-    parser.add_argument(
-        "-H", dest="headers", action="append", type=_header, default=[], metavar="'NAME: VALUE'",
-        help="a header field; instead of the one that is sent by itself",
-    )  # fmt: skip
-    parser.add_argument("-X", dest="method", default="GET", metavar="METHOD")
-    parser.add_argument("--sni", metavar="NAME", help="another SNI than the URL's host; '' is none")
-    parser.add_argument("--json", action="store_true", help="for machines")
-    return parser
 
 
 def _header(text: str) -> Header:
     name, colon, value = text.encode("utf-8", "surrogateescape").decode("latin-1").partition(":")
     if not colon or not name:
-        raise argparse.ArgumentTypeError("a header field is 'NAME: VALUE'")
+        raise argparse.ArgumentTypeError("a header field must be 'NAME: VALUE'")
     return name, value.strip()
 
 
-def _traced(file: str, asked: Question) -> Answers:
-    """Raises `ConfigError` and `CannotAsk`."""
+def _trace(file: str, request: Question) -> Answers:
+    """Send the request through the configuration. Raises `ConfigError` and `CannotAsk`."""
     loaded = config.load(file, is_variable=is_variable)
     prepared = prepare(loaded, Paths("", os.path.dirname(file)))
     for warning in (*loaded.warnings, *prepared.warnings):
@@ -92,8 +95,10 @@ def _traced(file: str, asked: Question) -> Answers:
     observer = Watch(answers.told, prepared.paths)
     site = prepared.open(observer=observer, sinks=NullSinks())
     try:
-        # Elsewhere Ctrl-C could strike between a task and its start, which Python would tell of.
-        trio.run(ask, site, asked, answers, LIMIT, restrict_keyboard_interrupt_to_checkpoints=True)
+        # Otherwise Ctrl-C between a task's creation and its start leaves a warning.
+        trio.run(
+            ask, site, request, answers, LIMIT, restrict_keyboard_interrupt_to_checkpoints=True
+        )
         return answers
     except BaseExceptionGroup as group:
         if group.subgroup(KeyboardInterrupt) is not None:

@@ -1,4 +1,4 @@
-"""What `-v`, `-V` and `-h` print, for people and for tools that look for nginx."""
+"""The texts of `-v`, `-V` and `-h`; tools that detect nginx parse the first two."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from OpenSSL import SSL
 from ..config.directives.directive import Status
 from ..config.directives.registry import DIRECTIVES
 from ..version import NGINX_VERSION, SNIPROXY_VERSION
+from . import COMMANDS
+from .options import OPTIONS
 
 DEFAULT_MODULES = (
     "charset", "gzip", "ssi", "userid", "access", "auth_basic", "mirror", "autoindex", "geo", "map",
@@ -15,29 +17,24 @@ DEFAULT_MODULES = (
     "upstream_least_conn", "upstream_random", "upstream_keepalive", "upstream_zone",
     "upstream_sticky",
 )  # fmt: skip
-"""What nginx has unless it is built `--without-http_…_module`."""
+"""The HTTP modules that nginx is built with unless `--without-http_…_module` is given."""
 
 USAGE = """\
 Usage: sniproxy [-?hvVtTq] [-p prefix]
                 [-e filename] [-c filename] [-g directives] [--trace]
-       sniproxy ca [issue NAME...]
-       sniproxy names FILE [--host HOST] [--json]
-       sniproxy trace -c FILE URL [-H 'NAME: VALUE']... [-X METHOD] [--sni NAME] [--json]
-       sniproxy zoo NAME... | --all | --list [--port PORT] [--certificates DIR]
-
-Options:
-  -?,-h         : this help
-  -v            : show version and exit
-  -V            : show version and configure options then exit
-  -t            : test configuration and exit
-  -T            : test configuration, dump it and exit
-  -q            : suppress non-error messages during configuration testing
-  -p prefix     : set prefix path (default: the current folder)
-  -e filename   : set error log file (default: stderr)
-  -c filename   : set configuration file (default: nginx.conf)
-  -g directives : set global directives out of configuration file
-  --trace       : show every request's way, as a tree on standard output
+       sniproxy COMMAND [ARGUMENT]...
+       sniproxy help COMMAND
 """
+
+
+def help_text() -> str:
+    """The usage, and every command and option with a line about it."""
+    commands = "".join(f"  {name:13} : {summary}\n" for name, summary in COMMANDS.items())
+    options = ""
+    for option in OPTIONS:
+        flags = ",".join(option.flags) + (f" {option.metavar}" if option.metavar else "")
+        options += f"  {flags:13} : {option.help}\n"
+    return f"{USAGE}\nCommands:\n{commands}\nOptions:\n{options}"
 
 
 def version_text() -> str:
@@ -46,8 +43,8 @@ def version_text() -> str:
 
 def configure_text() -> str:
     library = SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()
-    there = {row.module for row in DIRECTIVES if row.status is Status.WORKS}
-    missing = [name for name in DEFAULT_MODULES if f"ngx_http_{name}_module" not in there]
+    working = {row.module for row in DIRECTIVES if row.status is Status.WORKS}
+    missing = [name for name in DEFAULT_MODULES if f"ngx_http_{name}_module" not in working]
     arguments = ["--with-http_ssl_module"]
     arguments += [f"--without-http_{name}_module" for name in missing]
     return (

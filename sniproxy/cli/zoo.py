@@ -19,13 +19,12 @@ import trio
 from ..testing.zoo import Peer, Upstream, Visit, Zoo, open_zoo
 from ..testing.zoo.animals import ALL
 from ..testing.zoo.wardrobe import wardrobe
+from .parsers import command_parser
 
 ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="sniproxy zoo", description=__doc__.partition("\n")[0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="an upstream; see --list")
     parser.add_argument("--all", action="store_true", help="every one, with a table of the ports")
     parser.add_argument("--list", action="store_true", help="what there is, and what nginx logs")
@@ -37,6 +36,11 @@ def main(words: Sequence[str]) -> int:
         metavar="DIR",
         help="where the certificates are, made if there are none (default: anew for each run)",
     )
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; returns the exit status."""
+    parser = command_parser("zoo")
     options = parser.parse_args(words)
     if options.list:
         return tell_all()

@@ -1,9 +1,11 @@
-"""Statements → a tree of blocks, each statement checked against the table as it arrives.
+"""Build a tree of blocks from statements, checking each against the directive table.
 
-nginx reports the first error in file order, whatever its kind. So this is one loop over the
-items of either reader, and whoever knows more than a row does (`checks`) is told of every
-statement and of every block's two ends while they pass. Nothing recurses: blocks and included
-files are two stacks.
+nginx reports the first error in file order, whatever its kind. So there is one loop over the
+items of all files, and `Checks`, which see more than one statement, are called for each
+statement and for the beginning and end of each block. Open blocks and included files are kept
+on two stacks instead of by recursion, so that their nesting is not limited.
+
+`TreeReader` is the loop, `Reader` the strict reader; `lenient` reads what it does not know too.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from ..message import ConfigError, Level
 from .directives import registry
@@ -40,17 +42,17 @@ ROOT = Directive(
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """A block with what it says; filled while it is read."""
+    """A block and its directives; filled while it is read."""
 
     row: Directive
     value: Any
-    """What the row made of the arguments behind the block's name."""
+    """The block's arguments, as parsed by its row."""
     place: Place
-    """Of the `{`."""
+    """The place of the `{`."""
     end: Place
-    """Of the `}`."""
+    """The place of the `}`."""
     values: dict[str, Any] = field(default_factory=dict)
-    """By directive; where it may be repeated, a list while the block is read, then a tuple."""
+    """Values by directive. Repeatable ones are a list while the block is read, then a tuple."""
     blocks: list[Block] = field(default_factory=list)
 
     @property
@@ -59,12 +61,12 @@ class Block:
         return self.row.opens_context
 
     def named(self, name: str) -> Iterator[Block]:
-        """The blocks called `name` in here, in file order."""
+        """The directly nested blocks with this name, in file order."""
         return (block for block in self.blocks if block.row.name == name)
 
 
 class Checks(Protocol):
-    """What is looked at while the configuration is read, beyond a statement's own row."""
+    """Checks of a configuration that involve more than a statement's own row."""
 
     def on_directive(self, row: Directive, value: Any, args: Args, inside: Block) -> None: ...
     def on_block_open(self, block: Block, inside: Block) -> None: ...
@@ -79,28 +81,32 @@ class _Source:
     file: str
     items: Iterator[Item]
     depth: int
-    """How many blocks were open around it."""
+    """The number of blocks that were open when the file was entered."""
     waiting: list[str] = field(default_factory=list)
-    """What else the same `include` means, the next one last."""
+    """Remaining files matched by the same `include`, in reverse order."""
     place: Place | None = None
-    """Of that `include`."""
+    """The place of that `include`."""
 
 
-class Reader:
-    """Reads items into `root`; several main files, as `-g` and the configuration are, add up."""
+B = TypeVar("B")
 
-    def __init__(self, checks: Checks, conf_prefix: str = "", *, any_port: bool = False) -> None:
-        self.any_port = any_port
-        self.root = Block(ROOT, (), Place("", 0), Place("", 0))
+
+class TreeReader(Generic[B]):
+    """Reads a file, and the files that it includes, into a tree of blocks of type `B`.
+
+    Several main files add up: `-g` is read before the configuration.
+    """
+
+    def __init__(self, root: B, conf_prefix: str = "") -> None:
+        self.root = root
         self.texts: dict[str, str] = {}
-        """Every file that was read with its text, in the order of their opening."""
-        self._checks = checks
+        """The text of each file read, one character per byte, in the order of opening."""
         self._conf_prefix = conf_prefix
-        self._open = [self.root]
+        self._open = [root]
         self._sources: list[_Source] = []
 
     def read(self, file: str, items: Iterator[Item]) -> None:
-        """Read `items` to their end; raises `ConfigError` for the first that is wrong."""
+        """Read all `items`; raises `ConfigError` for the first invalid one."""
         self._sources.append(_Source(file, items, len(self._open)))
         while self._sources:
             source = self._sources[-1]
@@ -110,20 +116,59 @@ class Reader:
             elif isinstance(item, BlockEnd):
                 if len(self._open) == source.depth:
                     raise item.place.error('unexpected "}"')
-                self._close(item.place)
+                self._closed(self._open.pop(), item.place)
             else:
                 self._end_of_file(item, source)
 
     def load(self, file: str, place: Place | None = None) -> str:
-        """The text of `file`, kept for `-T`."""
+        """The text of `file`, included at `place`; kept for `-T`. Raises `ConfigError`."""
         text = self.texts.get(file)
         if text is None:
             text = self.texts[file] = _read_text(file, place)
         return text
 
+    def _statement(self, statement: Statement) -> None:
+        raise NotImplementedError
+
+    def _closed(self, block: B, place: Place) -> None:
+        """Called for each block that has been read, at the place of its `}`."""
+
+    def _items(self, file: str, place: Place | None) -> Iterator[Item]:
+        """The items of an included file."""
+        return items_of(self.load(file, place), file)
+
+    def _include(self, mask: str, place: Place) -> None:
+        files = find_files(os.path.join(self._conf_prefix, c_string(mask)))
+        self._enter(files[::-1], place)
+
+    def _enter(self, files: list[str], place: Place | None) -> None:
+        """Continue with the last of `files`, and with the others when it has been read."""
+        if not files:
+            return
+        file = files.pop()
+        if any(file == source.file for source in self._sources):
+            raise (place or Place(file, 0)).error(f'"{file}" includes itself')
+        items = self._items(file, place)
+        self._sources.append(_Source(file, items, len(self._open), files, place))
+
+    def _end_of_file(self, item: FileEnd, source: _Source) -> None:
+        if len(self._open) > source.depth:
+            raise item.place.error('unexpected end of file, expecting "}"')
+        self._sources.pop()
+        self._enter(source.waiting, source.place)
+
+
+class Reader(TreeReader[Block]):
+    """The strict reader: refuses what nginx refuses, with nginx's messages."""
+
+    def __init__(self, checks: Checks, conf_prefix: str = "", *, any_port: bool = False) -> None:
+        super().__init__(Block(ROOT, (), Place("", 0), Place("", 0)), conf_prefix)
+        self.any_port = any_port
+        self._checks = checks
+
     def finish(self) -> Block:
-        """The whole tree, closed."""
-        _freeze(self.root)
+        """Complete the tree and return its root."""
+        freeze_values(self.root.values)
         return self.root
 
     def _statement(self, statement: Statement) -> None:
@@ -151,14 +196,14 @@ class Reader:
         value = row.slot(args)
         if row.opens_context is None:
             self._checks.on_directive(row, value, args, inside)
-            _keep(inside.values, row, value)
+            store_value(inside.values, row, value)
             return
         block = Block(row, value, place, place)
         self._checks.on_block_open(block, inside)
         if row.repeat is Repeat.REFUSED:
             inside.values[row.key] = value
         elif row.field:
-            _keep(inside.values, row, block.values if block.context is TYPES else block)
+            store_value(inside.values, row, block.values if block.context is TYPES else block)
         inside.blocks.append(block)
         self._open.append(block)
 
@@ -174,7 +219,7 @@ class Reader:
         raise place.error(f'unknown directive "{name}"')
 
     def _entry(self, statement: Statement) -> None:
-        """A line of `types {}` or of another table, which is no directive."""
+        """An entry of `types {}` or of another table; not a directive."""
         if statement.opens_block:
             raise statement.place.error('unexpected "{"')
         inside = self._open[-1]
@@ -186,44 +231,26 @@ class Reader:
                 raise statement.place.error('invalid number of arguments in "include" directive')
         self._checks.on_entry(statement, inside, self._open[-2])
 
-    def _include(self, mask: str, place: Place) -> None:
-        files = find_files(os.path.join(self._conf_prefix, c_string(mask)))
-        self._enter(files[::-1], place)
+    def _items(self, file: str, place: Place | None) -> Iterator[Item]:
+        return items_of(self.load(file, place), file, self._open[-1].context)
 
-    def _enter(self, files: list[str], place: Place | None) -> None:
-        """Go on with the last of `files`, and with the others once it is read."""
-        if not files:
-            return
-        file = files.pop()
-        if any(file == source.file for source in self._sources):
-            raise (place or Place(file, 0)).error(f'"{file}" includes itself')
-        items = items_of(self.load(file, place), file, self._open[-1].context)
-        self._sources.append(_Source(file, items, len(self._open), files, place))
-
-    def _close(self, place: Place) -> None:
-        block = self._open.pop()
+    def _closed(self, block: Block, place: Place) -> None:
         block.end = place
-        _freeze(block)
+        freeze_values(block.values)
         self._checks.on_block_close(block, self._open[-1])
-
-    def _end_of_file(self, item: FileEnd, source: _Source) -> None:
-        if len(self._open) > source.depth:
-            raise item.place.error('unexpected end of file, expecting "}"')
-        self._sources.pop()
-        self._enter(source.waiting, source.place)
 
 
 def items_of(
     text: str, file: str, context: Context = MAIN, *, toml: bool | None = None
 ) -> Iterator[Item]:
-    """The items of a file that stands in `context`; `*.toml` is TOML, unless `toml` says it."""
+    """The items of a file read in `context`; TOML if named `*.toml`, unless `toml` is given."""
     if file.endswith(".toml") if toml is None else toml:
         return read_toml(text, file, context)
     return read_statements(text, file)
 
 
 def find_files(mask: str) -> list[str]:
-    """The files that an `include` means: the name itself, or what a mask matches, sorted."""
+    """The files matched by an `include`, sorted; a name without wildcards matches itself."""
     if not re.search(r"[*?\[]", mask):
         return [mask]
     return [file.decode("latin-1") for file in sorted(glob.glob(mask.encode("latin-1")))]
@@ -232,8 +259,8 @@ def find_files(mask: str) -> list[str]:
 def _read_text(file: str, place: Place | None) -> str:
     operation = "open()"
     try:
-        # Unbuffered and without O_NONBLOCK a pipe would be waited for. As many bytes are read
-        # as fstat tells, which is none for a pipe: nginx has it so.
+        # O_NONBLOCK, since opening a pipe would wait for a writer. As in nginx, as many bytes are
+        # read as fstat reports: none for a pipe.
         descriptor = os.open(file.encode("latin-1"), os.O_RDONLY | os.O_NONBLOCK)
         operation = "pread()"
         try:
@@ -256,7 +283,8 @@ def _read_all(descriptor: int, size: int) -> bytes:
     return bytes(text)
 
 
-def _keep(values: dict[str, Any], row: Directive, value: Any) -> None:
+def store_value(values: dict[str, Any], row: Directive, value: Any) -> None:
+    """Add a directive's value to those of its block, as the row's `repeat` says."""
     if row.repeat is Repeat.APPENDED:
         values.setdefault(row.key, []).append(value)
     elif row.repeat is Repeat.MERGED:
@@ -265,10 +293,11 @@ def _keep(values: dict[str, Any], row: Directive, value: Any) -> None:
         values[row.key] = value
 
 
-def _freeze(block: Block) -> None:
-    for name, value in block.values.items():
+def freeze_values(values: dict[str, Any]) -> None:
+    """Make tuples of the lists in `values`, when the block has been read."""
+    for name, value in values.items():
         if isinstance(value, list):
-            block.values[name] = tuple(value)
+            values[name] = tuple(value)
 
 
 def _refuse(row: Directive, place: Place) -> NoReturn:

@@ -1,9 +1,9 @@
-"""What would nginx do, and why did it fail: questions about a configuration and its upstreams.
+"""Diagnosis of TLS upstreams: what nginx would do with one, why it fails, and what fixes it.
 
-On top of the house, beside `cli` and `testing`: it reads the same table, model and rules that
-serve requests, so that an answer here is what the proxy does.
+It uses the directive table, the model and the connector that serve requests, so that its
+results are what the proxy does.
 
-    Question ─► plan ─► Setting ─► probe ─► Attempt ─► plan … ─► verdict ─► directives, patch
+    ProbeSpec -> strategy -> Setting -> probe -> Attempt -> strategy ... -> conclusion -> patch
 
-Only `probe` connects, with the connector that serves requests; only `configured` writes files.
+Only `probe` connects, and only `config_file` writes files; the other modules are pure.
 """

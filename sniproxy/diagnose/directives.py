@@ -1,7 +1,7 @@
-"""Settings as the text that says them: what a location has to add, in nginx.conf or in TOML.
+"""Render settings as directives of nginx.conf or TOML (pure).
 
-Pure. A directive is found by comparing settings with those that the location has already, so
-whatever was tried can be written down.
+The directives to add are found by comparing the wanted settings with the location's present
+ones, so any setting that was tried can be rendered.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ Syntax = Literal["nginx", "toml"]
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """One statement, with the reason for it."""
+    """A directive, with the reason for it."""
 
     name: str
     args: tuple[str, ...]
     reason: str = ""
 
     def text(self, syntax: Syntax) -> str:
-        """Without the reason: `proxy_ssl_server_name on;`."""
+        """The directive as text, without the reason: `proxy_ssl_server_name on;`."""
         return toml_line(self) if syntax == "toml" else nginx_line(self)
 
 
 def changes(base: Proxy, wanted: Proxy) -> Iterator[Directive]:
-    """What has to be said so that `base` becomes `wanted`, in the order of the module's table.
+    """The directives that turn `base` into `wanted`, in the order of the directive table.
 
-    A name that is to be nginx's own again is said in full: there is no word for a default.
+    The default of `proxy_ssl_name` is written as `$proxy_host`.
     """
     for row in Proxy.DIRECTIVES:
         before, after = getattr(base, row.field), getattr(wanted, row.field)
@@ -42,7 +42,7 @@ def changes(base: Proxy, wanted: Proxy) -> Iterator[Directive]:
         if row.name == "proxy_ssl_name" and after is None:
             after = "$proxy_host"
         if row.name in ("proxy_set_header", "proxy_ssl_conf_command"):
-            # A level that says one of them loses all those of the level above it.
+            # A level that has one of them inherits none from the level above.
             for item in after:
                 yield Directive(row.name, _pair(item))
         else:
@@ -72,7 +72,7 @@ _BARE = re.compile(r"""[^\s;{}"'\\#$][^\s;{}"'\\]*|\$[A-Za-z0-9_][^\s;{}"'\\]*""
 
 
 def nginx_word(text: str) -> str:
-    """A word of nginx.conf, quoted where it must be."""
+    """An argument in nginx.conf syntax, quoted if necessary."""
     if _BARE.fullmatch(text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -84,8 +84,8 @@ def nginx_line(directive: Directive) -> str:
 
 def toml_text(text: str) -> str:
     """A TOML string; `text` has one character a byte."""
-    shown = text.encode("latin-1", "replace").decode("utf-8", "replace")
-    escaped = "".join(_toml_character(character) for character in shown)
+    decoded = text.encode("latin-1", "replace").decode("utf-8", "replace")
+    escaped = "".join(_toml_character(character) for character in decoded)
     return f'"{escaped}"'
 
 
@@ -98,7 +98,7 @@ def _toml_character(character: str) -> str:
 
 
 def toml_line(directive: Directive) -> str:
-    """`name = value`; pairs are a table of one."""
+    """`name = value`; for directives with a key, an inline table with one entry."""
     name, args = directive.name, directive.args
     if name in ("proxy_set_header", "proxy_ssl_conf_command"):
         return f"{name} = {{ {toml_key(args[0])} = {toml_text(args[1])} }}"

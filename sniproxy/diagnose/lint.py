@@ -1,7 +1,7 @@
-"""What the text of a configuration shows without connecting to anybody (pure).
+"""Find mistakes in the TLS settings of a configuration without connecting (pure).
 
-Each rule is a mistake that people made and asked about. A finding may come with the settings,
-or the name of a directive, that cure it.
+Each rule is a mistake that people made and asked about. A finding may carry its fix: settings,
+a URL, or the right name of a directive.
 """
 
 from __future__ import annotations
@@ -12,192 +12,204 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ..config.directives.proxy import Proxy
+from ..config.lenient import StatementNode
 from ..config.shared_sessions import shared_sessions
 from ..config.tree import Place
 from ..script import compile_template
-from .attempts import is_name
-from .pretend import bare_server
-from .reading import Node
-from .spots import ROWS, Group, Spot
+from .model import is_name
+from .proxy_passes import ROWS, ProxyPassSite, UpstreamGroup
+from .synthetic import default_server
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to say about a place."""
+    """A finding about one directive."""
 
     rule: str
     place: Place
     text: str
-    spot: Spot | None = None
+    site: ProxyPassSite | None = None
     wanted: Proxy | None = None
-    """The settings that cure it."""
+    """The settings that fix it."""
     url: str = ""
-    """What `proxy_pass` has to say instead."""
-    rename: tuple[Node, str] | None = None
-    """A directive with the name that it should have."""
+    """The URL for `proxy_pass` that fixes it."""
+    rename: tuple[StatementNode, str] | None = None
+    """A directive and the name it should have."""
     advice: bool = False
-    """Nothing that fails."""
+    """Whether it is advice only: nothing fails."""
 
 
 def lint(
-    spots: Sequence[Spot], authorities: str, proven: Mapping[Spot, Proxy] = MappingProxyType({})
+    sites: Sequence[ProxyPassSite],
+    authorities: str,
+    proven: Mapping[ProxyPassSite, Proxy] = MappingProxyType({}),
 ) -> list[Finding]:
-    """What is wrong with `spots`, which are those of TLS.
+    """Check the TLS `proxy_pass` directives `sites`.
 
-    `authorities` is the system's store, for a proposal. `proven` are settings with which a
-    connection was made: what they lack is advice. The last finding of a spot with settings has
-    those that cure all before it too.
+    `authorities` is the CA file to propose. `proven` has the settings with which a connection
+    succeeded: findings about these are advice. The `wanted` settings of a site's last finding
+    include those of its earlier ones.
     """
     found: list[Finding] = []
     wanted = dict(proven)
-    for spot in spots:
+    for site in sites:
         for rule in RULES:
-            finding = rule(spot, wanted.get(spot, spot.proxy), authorities)
-            if finding is None or (finding.advice and spot in proven):
+            finding = rule(site, wanted.get(site, site.proxy), authorities)
+            if finding is None or (finding.advice and site in proven):
                 continue
-            if spot in proven:
+            if site in proven:
                 finding = replace(finding, wanted=None, advice=True)
             found.append(finding)
-            wanted[spot] = finding.wanted or wanted.get(spot, spot.proxy)
-    found += _sharing_sessions(spots, wanted)
-    found += _sharing_connections(spots, wanted)
+            wanted[site] = finding.wanted or wanted.get(site, site.proxy)
+    found += _shared_sessions(sites, wanted)
+    found += _shared_connections(sites, wanted)
     return found
 
 
 # --- one location ----------------------------------------------------------------------------
 
 
-def _missing_sni(spot: Spot, proxy: Proxy, authorities: str) -> Finding | None:
-    if spot.default_name.startswith("unix:") and proxy.proxy_ssl_name is None:
+def _missing_sni(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding | None:
+    if site.default_name.startswith("unix:") and proxy.proxy_ssl_name is None:
         return None
-    default = spot.default_name
+    default = site.default_name
     is_usable = proxy.proxy_ssl_name is not None or (
-        (spot.group is None or spot.group.name.lower() in _hosts(spot.group)) and is_name(default)
+        (site.group is None or site.group.name.lower() in _hosts(site.group)) and is_name(default)
     )
-    if spot.target.template is not None:
+    if site.target.template is not None:
         is_usable = True
     if proxy.proxy_ssl_server_name:
-        return None if is_usable else _useless_name(spot, proxy)
+        return None if is_usable else _unusable_name(site, proxy)
     if proxy.proxy_ssl_name is not None:
-        said = (
-            f"proxy_ssl_name {proxy.proxy_ssl_name.source} alone sends nothing: SNI needs "
+        text = (
+            f"proxy_ssl_name {proxy.proxy_ssl_name.source} alone sends no SNI: that needs "
             "proxy_ssl_server_name on"
         )
     else:
-        said = f"proxy_pass {spot.target.url} sends no SNI: proxy_ssl_server_name is off by default"
+        text = f"proxy_pass {site.target.url} sends no SNI: proxy_ssl_server_name is off by default"
     if is_usable:
-        return _finding("sni-missing", spot, said, replace(proxy, proxy_ssl_server_name=True))
-    name = spot.better_name()
+        return _finding("sni-missing", site, text, replace(proxy, proxy_ssl_server_name=True))
+    name = site.better_name()
     if name is None:
-        why = f'"{default}" is the name of a group' if spot.group else f"{default} is an address"
-        return _finding("sni-missing", spot, f"{said}; {why}, so it needs proxy_ssl_name too")
+        why = f'"{default}" is the name of a group' if site.group else f"{default} is an address"
+        return _finding("sni-missing", site, f"{text}; {why}, so it needs proxy_ssl_name too")
     return _finding(
         "sni-missing",
-        spot,
-        f"{said}; the name would be {name}",
+        site,
+        f"{text}; the name would be {name}",
         replace(proxy, proxy_ssl_server_name=True, proxy_ssl_name=compile_template(name)),
     )
 
 
-def _useless_name(spot: Spot, proxy: Proxy) -> Finding:
-    """`proxy_ssl_server_name on` where the default is no name of the upstream's."""
-    default, name = spot.default_name, spot.better_name()
+def _unusable_name(site: ProxyPassSite, proxy: Proxy) -> Finding:
+    """`proxy_ssl_server_name on`, but the default name is not a name of the upstream."""
+    default, name = site.default_name, site.better_name()
     wanted = None
     if name is not None:
         wanted = replace(proxy, proxy_ssl_name=compile_template(name))
-    if spot.group is not None:
-        text = f'the name sent is that of the group, "{default}": say proxy_ssl_name'
-        return _finding("name-of-group", spot, text, wanted)
-    text = f"nothing is sent, since {default} is an address: say proxy_ssl_name"
-    return _finding("sni-missing", spot, text, wanted)
+    if site.group is not None:
+        text = f'the name sent is that of the group, "{default}": set proxy_ssl_name'
+        return _finding("name-of-group", site, text, wanted)
+    text = f"nothing is sent, since {default} is an address: set proxy_ssl_name"
+    return _finding("sni-missing", site, text, wanted)
 
 
-def _hosts(group: Group) -> set[str]:
+def _hosts(group: UpstreamGroup) -> set[str]:
     return {peer.host.lower() for peer in group.peers}
 
 
-def _group_verified(spot: Spot, proxy: Proxy, authorities: str) -> Finding | None:
-    """A certificate that has to be one for the name of a group."""
+def _group_verified(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding | None:
+    """Verification of a name that no certificate of the upstream can have."""
     if not proxy.proxy_ssl_verify or proxy.proxy_ssl_name is not None:
         return None
-    if spot.group is not None and spot.group.name.lower() not in _hosts(spot.group):
-        text = f'the certificate would have to be for "{spot.group.name}", the name of the group'
-    elif spot.default_name and not is_name(spot.default_name):
-        text = f"the certificate would have to name {spot.default_name} as a DNS name"
+    if site.group is not None and site.group.name.lower() not in _hosts(site.group):
+        text = f'the certificate would have to be for "{site.group.name}", the name of the group'
+    elif site.default_name and not is_name(site.default_name):
+        text = f"the certificate would have to name {site.default_name} as a DNS name"
     else:
         return None
-    name = spot.better_name()
+    name = site.better_name()
     wanted = None if name is None else replace(proxy, proxy_ssl_name=compile_template(name))
-    return _finding("name-mismatch", spot, f"{text}: say proxy_ssl_name", wanted)
+    return _finding("name-mismatch", site, f"{text}: set proxy_ssl_name", wanted)
 
 
-def _no_authorities(spot: Spot, proxy: Proxy, authorities: str) -> Finding | None:
+def _missing_trusted_certificate(
+    site: ProxyPassSite, proxy: Proxy, authorities: str
+) -> Finding | None:
     if not proxy.proxy_ssl_verify or proxy.proxy_ssl_trusted_certificate:
         return None
     wanted = None
     if authorities:
         wanted = replace(proxy, proxy_ssl_trusted_certificate=authorities)
     text = "proxy_ssl_verify without proxy_ssl_trusted_certificate: nginx does not start"
-    return _finding("verify-not-configured", spot, text, wanted)
+    return _finding("verify-not-configured", site, text, wanted)
 
 
-def _no_depth(spot: Spot, proxy: Proxy, authorities: str) -> Finding | None:
-    if not proxy.proxy_ssl_verify or spot.says("proxy_ssl_verify_depth"):
+def _default_depth(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding | None:
+    if not proxy.proxy_ssl_verify or site.has_directive("proxy_ssl_verify_depth"):
         return None
     text = (
         "proxy_ssl_verify_depth is 1 by default: a chain with two intermediates, or a "
-        "cross-signed root, fails as error 20; without --offline it is tried"
+        "cross-signed root, fails as error 20; without --offline this is tested"
     )
-    return replace(_finding("verify-depth", spot, text), advice=True)
+    return replace(_finding("verify-depth", site, text), advice=True)
 
 
-def _wrong_port(spot: Spot, proxy: Proxy, authorities: str) -> Finding | None:
-    address = spot.target.address
-    if address is None or not spot.target.tls:
+def _wrong_port(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding | None:
+    address = site.target.address
+    if address is None or not site.target.tls:
         return None
-    if spot.group is None:
+    if site.group is None:
         if address.port != 80:
             return None
-        text = f"{spot.target.url} is TLS to the port of HTTP"
-        return _finding("plain-http-upstream", spot, text)
-    portless = [peer.url for peer in spot.group.peers if peer.port == 80]
+        text = f"{site.target.url} is TLS to the port of HTTP"
+        return _finding("plain-http-upstream", site, text)
+    portless = [peer.url for peer in site.group.peers if peer.port == 80]
     if not portless:
         return None
-    text = f'{portless[0]} of the group "{spot.group.name}" has port 80 unless it says :443'
-    return _finding("plain-http-upstream", spot, text)
+    text = f'{portless[0]} of the group "{site.group.name}" has port 80 unless it says :443'
+    return _finding("plain-http-upstream", site, text)
 
 
-Rule = Callable[[Spot, Proxy, str], Finding | None]
-RULES: tuple[Rule, ...] = (_missing_sni, _group_verified, _no_authorities, _no_depth, _wrong_port)
+Rule = Callable[[ProxyPassSite, Proxy, str], Finding | None]
+RULES: tuple[Rule, ...] = (
+    _missing_sni,
+    _group_verified,
+    _missing_trusted_certificate,
+    _default_depth,
+    _wrong_port,
+)
 
 
-def _finding(rule: str, spot: Spot, text: str, wanted: Proxy | None = None) -> Finding:
-    return Finding(rule, spot.node.place, text, spot, wanted)
+def _finding(rule: str, site: ProxyPassSite, text: str, wanted: Proxy | None = None) -> Finding:
+    return Finding(rule, site.node.place, text, site, wanted)
 
 
-# --- the wrong side --------------------------------------------------------------------------
+# --- client directives used for upstreams ----------------------------------------------------
 
-NOWHERE = frozenset({"ssl_server_name", "ssl_name", "ssl_verify", "ssl_session_reuse"})
-"""Directives that do not exist, unless with `proxy_` before them."""
-CLIENTS_TRUST = ("ssl_verify_client", "ssl_stapling", "ssl_ocsp")
-"""What `ssl_trusted_certificate` is for."""
+NONEXISTENT_DIRECTIVES = frozenset(
+    {"ssl_server_name", "ssl_name", "ssl_verify", "ssl_session_reuse"}
+)
+"""Directives that exist only with the prefix `proxy_`."""
+CLIENT_TRUST_DIRECTIVES = ("ssl_verify_client", "ssl_stapling", "ssl_ocsp")
+"""Directives that use `ssl_trusted_certificate`."""
 
 
-def wrong_sides(spots: Sequence[Spot]) -> Iterator[Finding]:
-    """Directives for clients that are meant for upstreams; to be mended before the rest."""
-    seen: set[Node] = set()
-    for spot in spots:
-        for block in spot.blocks:
+def misplaced_client_directives(sites: Sequence[ProxyPassSite]) -> Iterator[Finding]:
+    """Client directives that are meant for upstreams; they are fixed before the other rules run."""
+    seen: set[StatementNode] = set()
+    for site in sites:
+        for block in site.blocks:
             if block in seen or block.name == "http":
                 continue
             seen.add(block)
             for node in block.inside:
-                if _is_meant_for_upstream(node, block, spot):
-                    yield _other_side(node, block)
+                if _is_meant_for_upstream(node, block, site):
+                    yield _misplaced(node, block)
 
 
-def _is_meant_for_upstream(node: Node, block: Node, spot: Spot) -> bool:
-    if node.name in NOWHERE:
+def _is_meant_for_upstream(node: StatementNode, block: StatementNode, site: ProxyPassSite) -> bool:
+    if node.name in NONEXISTENT_DIRECTIVES:
         return True
     if f"proxy_{node.name}" not in ROWS or not node.name.startswith("ssl_"):
         return False
@@ -206,31 +218,31 @@ def _is_meant_for_upstream(node: Node, block: Node, spot: Spot) -> bool:
     if not _listens_with_tls(block):
         return True
     unused = not any(
-        said.args != ("off",)
-        for around in spot.blocks
-        for name in CLIENTS_TRUST
-        for said in around.named(name)
+        trust.args != ("off",)
+        for around in site.blocks
+        for name in CLIENT_TRUST_DIRECTIVES
+        for trust in around.named(name)
     )
     return (
         node.name == "ssl_trusted_certificate"
         and unused
-        and spot.proxy.proxy_ssl_verify
-        and not spot.proxy.proxy_ssl_trusted_certificate
+        and site.proxy.proxy_ssl_verify
+        and not site.proxy.proxy_ssl_trusted_certificate
     )
 
 
-def _listens_with_tls(server: Node) -> bool:
+def _listens_with_tls(server: StatementNode) -> bool:
     switched = any(node.args == ("on",) for node in server.named("ssl"))
     words = itertools.chain.from_iterable(node.args[1:] for node in server.named("listen"))
     return switched or not {"ssl", "quic"}.isdisjoint(words)
 
 
-def _other_side(node: Node, block: Node) -> Finding:
+def _misplaced(node: StatementNode, block: StatementNode) -> Finding:
     wanted = f"proxy_{node.name}"
-    if node.name in NOWHERE:
+    if node.name in NONEXISTENT_DIRECTIVES:
         text = f'there is no directive "{node.name}": it is {wanted}'
     elif block.name == "server":
-        text = f"{node.name} is for clients, which do not come by TLS here: it is {wanted}"
+        text = f"{node.name} is for clients, but not used here: for upstreams it is {wanted}"
         if _listens_with_tls(block):
             text = f"{node.name} is for clients, and nothing uses it: for upstreams it is {wanted}"
     else:
@@ -242,60 +254,64 @@ def _other_side(node: Node, block: Node) -> Finding:
 # --- several locations -----------------------------------------------------------------------
 
 
-def _sharing_sessions(spots: Sequence[Spot], wanted: dict[Spot, Proxy]) -> Iterator[Finding]:
-    """Each location against the first one with the same upstream."""
-    first: dict[tuple[str, int], Spot] = {}
-    outside = bare_server().outside
-    for spot in spots:
-        address = spot.target.address
-        proxy = wanted.get(spot, spot.proxy)
+def _shared_sessions(
+    sites: Sequence[ProxyPassSite], wanted: dict[ProxyPassSite, Proxy]
+) -> Iterator[Finding]:
+    """Compare each location with the first one that has the same upstream."""
+    first: dict[tuple[str, int], ProxyPassSite] = {}
+    outside = default_server().outside
+    for site in sites:
+        address = site.target.address
+        proxy = wanted.get(site, site.proxy)
         if address is None or not proxy.proxy_ssl_session_reuse:
             continue
-        key = (address.host.lower(), 0 if spot.group else address.port)
-        other = first.setdefault(key, spot)
-        groups = [spot.group.name.lower()] if spot.group else []
+        key = (address.host.lower(), 0 if site.group else address.port)
+        other = first.setdefault(key, site)
+        groups = [site.group.name.lower()] if site.group else []
         pair = [
             replace(outside, name=one.location, proxy=wanted.get(one, one.proxy))
-            for one in (other, spot)
+            for one in (other, site)
         ]
         for advice in shared_sessions(pair, groups):
             yield _finding(
                 "shared-sessions",
-                spot,
+                site,
                 advice.text.partition(" (cure: ")[0],
                 replace(proxy, proxy_ssl_session_reuse=False),
             )
 
 
-def _sharing_connections(spots: Sequence[Spot], wanted: dict[Spot, Proxy]) -> Iterator[Finding]:
-    """Locations that use each other's kept connections, whatever those were verified for."""
+def _shared_connections(
+    sites: Sequence[ProxyPassSite], wanted: dict[ProxyPassSite, Proxy]
+) -> Iterator[Finding]:
+    """Locations that share idle connections, but differ in name or verification."""
     for group, own in itertools.groupby(
-        sorted((s for s in spots if s.group), key=_group_name), key=_group_name
+        sorted((s for s in sites if s.group), key=_group_name), key=_group_name
     ):
         members = list(own)
         node = members[0].group.node if members[0].group else None
-        said = [] if node is None else list(node.named("keepalive"))
-        if not said or "local" in said[-1].args or said[-1].args[:1] == ("0",):
+        keepalive = [] if node is None else list(node.named("keepalive"))
+        if not keepalive or "local" in keepalive[-1].args or keepalive[-1].args[:1] == ("0",):
             continue
         first = _identity(wanted.get(members[0], members[0].proxy))
-        for spot in members[1:]:
-            if _identity(wanted.get(spot, spot.proxy)) != first:
+        for site in members[1:]:
+            if _identity(wanted.get(site, site.proxy)) != first:
                 yield _finding(
                     "shared-connections",
-                    spot,
-                    f'{members[0].label} and {spot.label} share the kept connections of "{group}" '
+                    site,
+                    f'{members[0].label} and {site.label} share the idle connections of "{group}" '
                     "and differ in name or verification: a connection that was opened for one "
-                    "answers for the other (cure: a group for each, or keepalive N local)",
+                    "is used for the other (fix: a group for each, or keepalive N local)",
                 )
                 break
 
 
-def _group_name(spot: Spot) -> str:
-    return "" if spot.group is None else spot.group.name
+def _group_name(site: ProxyPassSite) -> str:
+    return "" if site.group is None else site.group.name
 
 
 def _identity(proxy: Proxy) -> tuple[object, ...]:
-    """What a connection is opened with."""
+    """The settings that an established connection depends on."""
     return (
         proxy.proxy_ssl_server_name,
         proxy.proxy_ssl_name,

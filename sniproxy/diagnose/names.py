@@ -1,7 +1,7 @@
-"""What would be sent: for each `https` `proxy_pass`, the SNI, the name verified, who shares it.
+"""For each `https` `proxy_pass`: the SNI, the verified name, and which locations share sessions.
 
-Pure: nothing is looked up and no socket is opened. Names that depend on a request are shown as
-they are written, or for the host that is asked about.
+Pure: no DNS lookups, no sockets. Names that depend on the request are shown as written, or
+evaluated for a given Host.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from ..config.directives.proxy import Proxy, ProxyPass
 from ..config.model import Config, Http, Location, Server, iter_locations
-from ..facts import Connection, Facts
-from ..message import Request
 from ..names import verified, why_not_sent, without_port
 from ..variables import lookup
+from .proxy_passes import may_be_tls
+from .synthetic import context_in
 
 NOT_SENT = "not sent"
 
@@ -29,21 +29,21 @@ class UpstreamNames:
     line: int
     url: str
     peers: tuple[str, ...]
-    """As the configuration writes them."""
+    """As written in the configuration."""
     name: str
-    """What SNI and the check start from, evaluated as far as possible, without its port."""
+    """The name that SNI and verification are derived from, without its port."""
     server_name: str
-    """The SNI, or `not sent` with the reason."""
+    """The SNI, or `not sent` and the reason."""
     verified: str
-    """The name that the certificate is checked for, with the CA and the depth; `not verified`."""
+    """The name that is verified, with CA file and depth; or `not verified`."""
     shares: tuple[str, ...]
-    """The other locations whose TLS sessions this one may resume."""
+    """Labels of the other locations whose TLS sessions it may resume."""
 
 
 def upstream_names(config: Config, host: str | None = None) -> list[UpstreamNames]:
     """Every `https` `proxy_pass` of `config`, in file order.
 
-    With `host` names that depend on the request are those of `GET /` for that host.
+    With `host`, names that depend on the request are evaluated for `GET /` with that Host.
     """
     http = config.http or Http((), {}, {})
     found = list(_tls_locations(http))
@@ -51,19 +51,15 @@ def upstream_names(config: Config, host: str | None = None) -> list[UpstreamName
     for server, location, target in found:
         if location.proxy.proxy_ssl_session_reuse:
             sharing.setdefault(_upstream_key(target), []).append(_label(server, location))
-    return [_described(http, *entry, sharing, host) for entry in found]
+    return [_describe(http, *entry, sharing, host) for entry in found]
 
 
 def _tls_locations(http: Http) -> Iterator[tuple[Server, Location, ProxyPass]]:
     for server in http.servers:
         for location in iter_locations(server.outside):
             target = location.proxy.proxy_pass
-            if target is not None and (target.tls or _may_be_tls(target)):
+            if target is not None and (target.tls or may_be_tls(target)):
                 yield server, location, target
-
-
-def _may_be_tls(target: ProxyPass) -> bool:
-    return target.template is not None and not target.url.lower().startswith("http://")
 
 
 def _upstream_key(target: ProxyPass) -> str:
@@ -77,7 +73,7 @@ def _label(server: Server, location: Location) -> str:
     return f"{server.name or '_'} {name or '(server)'}"
 
 
-def _described(
+def _describe(
     http: Http,
     server: Server,
     location: Location,
@@ -115,10 +111,7 @@ def _name_text(proxy: Proxy, target: ProxyPass) -> str:
 
 
 def _evaluated(server: Server, location: Location, target: ProxyPass, host: str) -> str:
-    name = host.lower().partition(":")[0].rstrip(".")
-    request = Request("GET / HTTP/1.1", "GET", "/", "/", "", 11, (("Host", host),), name)
-    connection = Connection(1, "127.0.0.1", 0, "127.0.0.1", 443)
-    facts = Facts(connection, request, server, location, "/", "", "GET")
+    facts = context_in(server, location, "/", host)
     facts.proxy_host = target.proxy_host
     template = location.proxy.proxy_ssl_name or target.template
     assert template is not None
@@ -127,7 +120,7 @@ def _evaluated(server: Server, location: Location, target: ProxyPass, host: str)
 
 
 def _server_name(proxy: Proxy, name: str, depends: bool) -> str:
-    # What depends on a request is taken for a name.
+    # A value that depends on the request is assumed to be a DNS name.
     known = "$" if depends else name
     reason = why_not_sent(known, proxy_ssl_server_name=proxy.proxy_ssl_server_name)
     return f"{NOT_SENT}: {reason}" if reason else name

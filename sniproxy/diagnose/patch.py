@@ -1,7 +1,7 @@
-"""Changes to a configuration as edits of its text: nothing else of a file is touched (pure).
+"""Edits of a configuration's text that change directives and nothing else (pure).
 
-nginx.conf is spliced by the offsets of its statements, TOML by its lines. What can not be
-written without guessing is left to people.
+nginx.conf is edited at the offsets of its statements, TOML by lines. `ManualEditError` is
+raised for edits that would need guessing.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..config.directives.proxy import Proxy
+from ..config.lenient import StatementNode
 from .directives import Directive, changes, toml_key, toml_line, toml_text, toml_value
-from .reading import Node
-from .spots import Spot
+from .proxy_passes import ProxyPassSite
 
-PAIRS = frozenset({"proxy_set_header", "proxy_ssl_conf_command"})
-"""Directives that are said several times, each time of something else."""
+KEYED_DIRECTIVES = frozenset({"proxy_set_header", "proxy_ssl_conf_command"})
+"""Repeatable directives, keyed by their first argument."""
 
 
-class ByHand(Exception):
-    """This has to be written by people; `str()` is what."""
+class ManualEditError(Exception):
+    """An edit has to be made manually; `str()` describes it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edit:
-    """`text` in place of what stands from `start` to `end`, offsets in the file's text."""
+    """Replace the text between two offsets of a file by `text`."""
 
     file: str
     start: int
@@ -36,75 +36,75 @@ class Edit:
     text: str
 
 
-def said_at(spot: Spot, wanted: Proxy, texts: Mapping[str, str]) -> list[Edit]:
-    """The edits that make the settings at `spot` those `wanted`; raises `ByHand`."""
-    directives = list(changes(spot.proxy, wanted))
-    file = spot.node.place.file
+def edits_for(site: ProxyPassSite, wanted: Proxy, texts: Mapping[str, str]) -> list[Edit]:
+    """The edits that give `site` the settings `wanted`. Raises `ManualEditError`."""
+    directives = list(changes(site.proxy, wanted))
+    file = site.node.place.file
     if file.endswith(".toml"):
-        return list(_toml_edits(spot, directives, texts[file]))
-    return list(_nginx_edits(spot, directives, texts))
+        return list(_toml_edits(site, directives, texts[file]))
+    return list(_nginx_edits(site, directives, texts))
 
 
-def renamed(node: Node, name: str, texts: Mapping[str, str]) -> Edit:
-    """Another name for a directive; raises `ByHand`."""
+def rename_edit(node: StatementNode, name: str, texts: Mapping[str, str]) -> Edit:
+    """Rename a directive. Raises `ManualEditError`."""
     file, text = node.place.file, texts[node.place.file]
     if file.endswith(".toml"):
         start, end = _line(text, node.place.line)
         found = re.search(rf"(?<![\w-]){re.escape(node.name)}(?=\"?\s*=)", text[start:end])
         if found is None:
-            raise ByHand(f"{node.place}: {name} instead of {node.name}")
+            raise ManualEditError(f"{node.place}: {name} instead of {node.name}")
         return Edit(file, start + found.start(), start + found.end(), name)
     start = node.statement.start
     quoted = text[start] in "\"'"
     length = len(node.name) + 2 * quoted
     if text[start : start + length].strip("\"'") != node.name:
-        raise ByHand(f"{node.place}: {name} instead of {node.name}")
+        raise ManualEditError(f"{node.place}: {name} instead of {node.name}")
     return Edit(file, start, start + length, name)
 
 
-def url_replaced(spot: Spot, url: str, texts: Mapping[str, str]) -> Edit:
-    """Another scheme for `proxy_pass`; raises `ByHand`."""
-    file, text = spot.node.place.file, texts[spot.node.place.file]
+def url_edit(site: ProxyPassSite, url: str, texts: Mapping[str, str]) -> Edit:
+    """Change the URL of `proxy_pass`. Raises `ManualEditError`."""
+    file, text = site.node.place.file, texts[site.node.place.file]
     if file.endswith(".toml"):
-        start, end = _line(text, spot.node.place.line)
+        start, end = _line(text, site.node.place.line)
     else:
-        start, end = spot.node.statement.start, spot.node.statement.end
-    offset = text.find(spot.target.url, start, end)
+        start, end = site.node.statement.start, site.node.statement.end
+    offset = text.find(site.target.url, start, end)
     if offset < 0:
-        raise ByHand(f"{spot.node.place}: proxy_pass {url}")
-    return Edit(file, offset, offset + len(spot.target.url), url)
+        raise ManualEditError(f"{site.node.place}: proxy_pass {url}")
+    return Edit(file, offset, offset + len(site.target.url), url)
 
 
 # --- nginx.conf ------------------------------------------------------------------------------
 
 
 def _nginx_edits(
-    spot: Spot, directives: Sequence[Directive], texts: Mapping[str, str]
+    site: ProxyPassSite, directives: Sequence[Directive], texts: Mapping[str, str]
 ) -> Iterator[Edit]:
     new: list[str] = []
     for directive in directives:
-        here = list(spot.block.named(directive.name))
-        if directive.name in PAIRS:
+        here = list(site.block.named(directive.name))
+        if directive.name in KEYED_DIRECTIVES:
             same = [node for node in here if node.args[:1] == directive.args[:1]]
             if any(node.args == directive.args for node in same):
                 continue
             here = same
         if here:
-            yield _restated(here[-1], directive)
+            yield _replace_edit(here[-1], directive)
         else:
             new.append(directive.text("nginx"))
     if new:
-        file = spot.node.place.file
-        yield _inserted(file, texts[file], spot.node, new)
+        file = site.node.place.file
+        yield _insert_edit(file, texts[file], site.node, new)
 
 
-def _restated(node: Node, directive: Directive) -> Edit:
+def _replace_edit(node: StatementNode, directive: Directive) -> Edit:
     statement = node.statement
     return Edit(node.place.file, statement.start, statement.end, directive.text("nginx"))
 
 
-def _inserted(file: str, text: str, after: Node, lines: Sequence[str]) -> Edit:
-    """New statements on lines of their own behind a statement, where it has one too."""
+def _insert_edit(file: str, text: str, after: StatementNode, lines: Sequence[str]) -> Edit:
+    """Insert statements after a statement; on lines of their own if that one is on its own line."""
     statement = after.statement
     line_start = text.rfind("\n", 0, statement.start) + 1
     indentation = text[line_start : statement.start]
@@ -125,34 +125,34 @@ _TOML_STRING = r"""(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 _TOML_SIMPLE = rf"(?:{_TOML_STRING}|true|false|[0-9]+)"
 
 
-def _toml_edits(spot: Spot, directives: Sequence[Directive], text: str) -> Iterator[Edit]:
-    file = spot.node.place.file
+def _toml_edits(site: ProxyPassSite, directives: Sequence[Directive], text: str) -> Iterator[Edit]:
+    file = site.node.place.file
     new: list[str] = []
     pairs: dict[str, list[Directive]] = {}
     for directive in directives:
-        here = list(spot.block.named(directive.name))
+        here = list(site.block.named(directive.name))
         if any(node.place.file != file for node in here):
-            raise ByHand(f"{here[-1].place}: {directive.text('nginx')}")
-        if directive.name in PAIRS:
+            raise ManualEditError(f"{here[-1].place}: {directive.text('nginx')}")
+        if directive.name in KEYED_DIRECTIVES:
             pairs.setdefault(directive.name, []).append(directive)
         elif here:
-            yield _toml_restated(file, text, here[-1], directive)
+            yield _toml_replace_edit(file, text, here[-1], directive)
         else:
             new.append(toml_line(directive))
-    for name, said in pairs.items():
-        here = list(spot.block.named(name))
+    for name, added in pairs.items():
+        here = list(site.block.named(name))
         if not here:
-            inside = ", ".join(f"{toml_key(d.args[0])} = {toml_text(d.args[1])}" for d in said)
+            inside = ", ".join(f"{toml_key(d.args[0])} = {toml_text(d.args[1])}" for d in added)
             new.append(f"{name} = {{ {inside} }}")
-        for directive in said if here else ():
+        for directive in added if here else ():
             if not any(node.args == directive.args for node in here):
-                yield _toml_pair(file, text, here, directive)
+                yield _toml_pair_edit(file, text, here, directive)
     if new:
-        yield _toml_inserted(file, text, spot.node, new)
+        yield _toml_insert_edit(file, text, site.node, new)
 
 
 def _line(text: str, number: int) -> tuple[int, int]:
-    """From where to where a line goes, without its end."""
+    """The offsets of the beginning and end of a line, without its line ending."""
     start = 0
     for _ in range(number - 1):
         start = text.index("\n", start) + 1
@@ -161,17 +161,19 @@ def _line(text: str, number: int) -> tuple[int, int]:
     return start, end - (text[end - 1 : end] == "\r")
 
 
-def _toml_restated(file: str, text: str, node: Node, directive: Directive) -> Edit:
+def _toml_replace_edit(file: str, text: str, node: StatementNode, directive: Directive) -> Edit:
     start, end = _line(text, node.place.line)
     found = re.search(rf"(?<![\w-]){directive.name}\"?\s*=\s*({_TOML_SIMPLE})", text[start:end])
     if found is None:
-        raise ByHand(f"{node.place}: {toml_line(directive)}")
+        raise ManualEditError(f"{node.place}: {toml_line(directive)}")
     value = toml_value(directive.name, directive.args)
     return Edit(file, start + found.start(1), start + found.end(1), value)
 
 
-def _toml_pair(file: str, text: str, here: Sequence[Node], directive: Directive) -> Edit:
-    """A pair in the inline table, or in the `[…]` table, that has such pairs already."""
+def _toml_pair_edit(
+    file: str, text: str, here: Sequence[StatementNode], directive: Directive
+) -> Edit:
+    """Set a key in the inline table, or the `[…]` table, that the directive has already."""
     value = toml_text(directive.args[1])
     for node in here:
         if node.args[:1] == directive.args[:1]:
@@ -183,18 +185,18 @@ def _toml_pair(file: str, text: str, here: Sequence[Node], directive: Directive)
     start, end = _line(text, here[-1].place.line)
     found = re.search(rf"{directive.name}\"?\s*=\s*\{{.*(\s*)\}}\s*(?:\#.*)?$", text[start:end])
     if found is None:
-        raise ByHand(f"{here[-1].place}: {toml_line(directive)}")
+        raise ManualEditError(f"{here[-1].place}: {toml_line(directive)}")
     at = start + text[start:end].rindex("}")
     while text[at - 1] == " ":
         at -= 1
     return Edit(file, at, at, f", {toml_key(directive.args[0])} = {value}")
 
 
-def _toml_inserted(file: str, text: str, after: Node, lines: Sequence[str]) -> Edit:
+def _toml_insert_edit(file: str, text: str, after: StatementNode, lines: Sequence[str]) -> Edit:
     start, end = _line(text, after.place.line)
     found = re.search(rf"(?<![\w-])\"?proxy_pass\"?\s*=\s*({_TOML_STRING})", text[start:end])
     if found is None:
-        raise ByHand(f"{after.place}: {'; '.join(lines)}")
+        raise ManualEditError(f"{after.place}: {'; '.join(lines)}")
     before = text[start : start + found.start()]
     if "{" in before:
         at = start + found.end()
@@ -204,18 +206,18 @@ def _toml_inserted(file: str, text: str, after: Node, lines: Sequence[str]) -> E
     return Edit(file, end, end, added)
 
 
-# --- all together ----------------------------------------------------------------------------
+# --- applying ----------------------------------------------------------------------------
 
 
-def edited(texts: Mapping[str, str], edits: Sequence[Edit]) -> dict[str, str]:
-    """The texts that change, changed; raises `ByHand` where two edits get in each other's way."""
+def apply_edits(texts: Mapping[str, str], edits: Sequence[Edit]) -> dict[str, str]:
+    """The changed texts. Raises `ManualEditError` if two edits overlap."""
     changed: dict[str, str] = {}
     for file in dict.fromkeys(edit.file for edit in edits):
         own = sorted({edit for edit in edits if edit.file == file})
         for one, other in itertools.pairwise(own):
             if other.start < one.end or other.start == one.start:
                 line = texts[file].count("\n", 0, other.start) + 1
-                raise ByHand(f"{file}:{line}: two places want different things there")
+                raise ManualEditError(f"{file}:{line}: conflicting changes of one directive")
         text = texts[file]
         for edit in reversed(own):
             text = text[: edit.start] + edit.text + text[edit.end :]
@@ -224,11 +226,11 @@ def edited(texts: Mapping[str, str], edits: Sequence[Edit]) -> dict[str, str]:
 
 
 def _lines(text: str) -> list[str]:
-    """Each with its end. Not by `splitlines`, for which a byte of a UTF-8 letter may be one."""
+    """Split into lines; not by `splitlines`, which would split at bytes of UTF-8 characters."""
     return io.StringIO(text).readlines()
 
 
-def unified(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+def unified_diff(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
     """The lines of a unified diff."""
     for file, text in after.items():
         yield from (

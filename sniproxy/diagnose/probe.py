@@ -1,7 +1,7 @@
-"""One connection to an upstream, made by the house's own connector, and what it came to.
+"""Probe an upstream: make one connection with the proxy's own connector, and classify it.
 
-The only module of this room that opens sockets. It never sends a body, and no request where it
-may not; it reads no more than a response head. Every `Failed` ends here as an `Attempt`.
+The only module of this package that opens sockets. It never sends a body, sends a request only
+if allowed to, and reads little more than the response head. Each `Failed` becomes an `Attempt`.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ from ..upstream.connector import UpstreamTLS, connect, verify
 from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
 from ..upstream.selector import Peer
 from ..variables import lookup
-from .attempts import Attempt, Question, Result, Setting
-from .plan import CERTIFICATE_ALERTS, MOST, next_setting
+from .model import Attempt, ProbeSpec, Result, Setting
+from .strategy import CERTIFICATE_ALERTS, MAX_CONNECTIONS, next_setting
 
 CONNECTING = "connecting to upstream"
 HANDSHAKING = "SSL handshaking to upstream"
 SENDING = "sending request to upstream"
 READING = "reading response header from upstream"
 
-WORDS = "3.0"
-"""The OpenSSL whose words lines are told in: that of most nginx in use."""
-ENOUGH_OF_BODY = 512
-TICKET_PAUSE = 0.3
-"""Seconds in which a TLS 1.3 server refuses our certificate, where no request is sent."""
+DIALECT = "3.0"
+"""The OpenSSL release whose error strings are used in log lines: the most common with nginx."""
+MAX_BODY = 512
+ALERT_WAIT = 0.3
+"""Seconds to wait for the alert by which a TLS 1.3 server rejects our certificate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds."""
+class Timeouts:
+    """Timeouts of the steps of a diagnosis, in seconds."""
 
-    look_up: float = 4.0
+    lookup: float = 4.0
     connect: float = 2.5
     handshake: float = 2.5
-    answer: float = 3.0
-    whole: float = 10.0
+    response: float = 3.0
+    total: float = 10.0
 
 
-class _Listening:
-    """A dialect that keeps what it is told: the errors, and the bytes that came first."""
+class _RecordingDialect:
+    """A dialect that records the OpenSSL errors passed to it and the first bytes received."""
 
     needs_record_header = True
 
@@ -84,8 +84,8 @@ class _Listening:
         return None
 
     @property
-    def is_puzzled(self) -> bool:
-        """Whether errors came of bytes that nobody has seen: they overtook the look at them."""
+    def missing_first_bytes(self) -> bool:
+        """Whether OpenSSL failed on received bytes that were not recorded."""
         return bool(self.queue) and self.alert is None and not self.first
 
     @property
@@ -94,155 +94,157 @@ class _Listening:
 
 
 @dataclass(slots=True)
-class _Trial:
-    """One attempt while it is made."""
+class _AttemptState:
+    """The state of an attempt in progress."""
 
-    listening: _Listening
+    dialect: _RecordingDialect
     action: str = CONNECTING
     stream: SocketStream | None = None
-    asked: bool = False
+    certificate_requested: bool = False
     sent: str | None = None
     facts: dict[str, object] = field(default_factory=dict)
 
 
 class Probe:
-    """Makes the attempts at one `proxy_pass`."""
+    """Makes the connection attempts for one `proxy_pass`."""
 
     def __init__(
         self,
-        question: Question,
+        spec: ProbeSpec,
         target: ProxyPass,
         peers: Sequence[Peer],
         facts: Facts,
         paths: Paths,
-        patience: Patience = Patience(),
+        timeouts: Timeouts = Timeouts(),
     ) -> None:
-        """`facts` are those of the request that is sent; relative names of files are `paths`'."""
-        self.question = question
+        """`facts` is the context of the request to send; `paths` resolves relative file names."""
+        self.spec = spec
         self.target = target
         self.peers = peers
-        self.patience = patience
+        self.timeouts = timeouts
         self.connections = 0
         self._facts = facts
         self._paths = paths
 
     async def attempt(self, setting: Setting) -> Attempt:
-        """Make one; raises nothing but trio's own."""
+        """Make one attempt; failures are its result, only trio's errors are raised."""
         began = trio.current_time()
-        trial = _Trial(_Listening(find_dialect(WORDS)))
+        state = _AttemptState(_RecordingDialect(find_dialect(DIALECT)))
         peer = self.peers[setting.address]
         self.connections += 1
         try:
-            result = await self._made(setting, peer, trial)
+            result = await self._connect(setting, peer, state)
             line = ""
         except Failed as failed:
-            if trial.action == HANDSHAKING and trial.listening.is_puzzled:
-                trial.listening.first = await self._first_bytes(peer, trial.sent)
-            result = _result(trial, failed.failure)
-            line = f"{failed.failure.message} while {trial.action}"
+            if state.action == HANDSHAKING and state.dialect.missing_first_bytes:
+                state.dialect.first = await self._first_bytes(peer, state.sent)
+            result = _result(state, failed.failure)
+            line = f"{failed.failure.message} while {state.action}"
         except NotHTTP as error:
-            result, line = Result.NOT_HTTP, f"{error.text} while {trial.action}"
+            result, line = Result.NOT_HTTP, f"{error.text} while {state.action}"
         except ConfigError as error:
-            result, line = Result.UNPREPARED, str(error)
+            result, line = Result.SETUP_ERROR, str(error)
         finally:
-            if trial.stream is not None:
-                trial.stream.close()
+            if state.stream is not None:
+                state.stream.close()
         made = Attempt(
             setting,
             result,
             line,
             address=peer.name,
-            sent=trial.sent,
-            alert=trial.listening.alert,
-            reason=trial.listening.reason,
-            asked=trial.asked,
+            sni=state.sent,
+            alert=state.dialect.alert,
+            reason=state.dialect.reason,
+            certificate_requested=state.certificate_requested,
             seconds=trio.current_time() - began,
         )
-        return replace(made, **trial.facts)  # type: ignore[arg-type]
+        return replace(made, **state.facts)  # type: ignore[arg-type]
 
-    async def _made(self, setting: Setting, peer: Peer, trial: _Trial) -> Result:
-        patience, proxy = self.patience, setting.proxy
-        tls = None if setting.plain else self._tls(setting, trial)
-        trial.stream = stream = await connect(peer, patience.connect, proxy)
+    async def _connect(self, setting: Setting, peer: Peer, state: _AttemptState) -> Result:
+        timeouts, proxy = self.timeouts, setting.proxy
+        tls = None if setting.plain else self._tls(setting, state)
+        state.stream = stream = await connect(peer, timeouts.connect, proxy)
         if tls is not None:
-            trial.action = HANDSHAKING
-            trial.stream = stream = secured = tls.stream(stream, peer)
-            trial.sent = secured.server_name
+            state.action = HANDSHAKING
+            state.stream = stream = secured = tls.stream(stream, peer)
+            state.sent = secured.server_name
             try:
-                await secured.do_handshake(patience.handshake)
+                await secured.do_handshake(timeouts.handshake)
             finally:
-                trial.facts.update(_seen(secured))
+                state.facts.update(_handshake_info(secured))
             if proxy.proxy_ssl_verify:
                 verify(secured, tls.name)
-        if not self.question.may_ask:
-            return await self._listened(stream, trial)
-        return await self._asked(stream, setting, trial)
+        if not self.spec.send_request:
+            return await self._await_alert(stream, state)
+        return await self._request(stream, setting, state)
 
-    def _tls(self, setting: Setting, trial: _Trial) -> UpstreamTLS:
-        """Raises `ConfigError` where a file does not load."""
+    def _tls(self, setting: Setting, state: _AttemptState) -> UpstreamTLS:
+        """Raises `ConfigError` if a file cannot be loaded."""
         proxy = setting.proxy
-        contexts = TLSContexts(self._paths, dialect=trial.listening)
+        contexts = TLSContexts(self._paths, dialect=state.dialect)
         context, named = contexts.for_upstream(proxy)
         if named is not None:
             context = named.context(lookup(self._facts)) or context
 
         def note() -> None:
-            trial.asked = True
+            state.certificate_requested = True
 
         openssl.on_certificate_request(context, note)
         return UpstreamTLS(
             context,
-            self.question.name(proxy),
+            self.spec.name(proxy),
             server_name=proxy.proxy_ssl_server_name,
             verify=proxy.proxy_ssl_verify,
             session_reuse=False,
-            dialect=trial.listening,
+            dialect=state.dialect,
         )
 
     async def _first_bytes(self, peer: Peer, server_name: str | None) -> bytes:
-        """What the upstream says first to a hello: another connection, which never goes on."""
+        """The upstream's first bytes after a ClientHello, from another connection."""
         self.connections += 1
         try:
-            stream = await connect(peer, self.patience.connect)
+            stream = await connect(peer, self.timeouts.connect)
         except Failed:
             return b""
         try:
-            await stream.send_all(_hello(server_name), self.patience.handshake)
-            return await stream.receive_some(self.patience.handshake, 5)
-        except (Failed, ValueError):  # the standard library is choosy about names
+            await stream.send_all(_hello(server_name), self.timeouts.handshake)
+            return await stream.receive_some(self.timeouts.handshake, 5)
+        except (Failed, ValueError):  # ssl rejects some names
             return b""
         finally:
             stream.close()
 
-    async def _listened(self, stream: SocketStream, trial: _Trial) -> Result:
-        """Where nothing is to be asked: does the upstream refuse us by itself?"""
-        if not trial.asked:
-            return Result.SHAKEN
-        trial.action = READING
+    async def _await_alert(self, stream: SocketStream, state: _AttemptState) -> Result:
+        """Without a request: wait briefly for an alert if a certificate was requested."""
+        if not state.certificate_requested:
+            return Result.HANDSHAKE_OK
+        state.action = READING
         try:
-            data = await stream.receive_some(TICKET_PAUSE)
+            data = await stream.receive_some(ALERT_WAIT)
         except Failed as failed:
             if failed.failure.kind is FailureClass.TIMEOUT:
-                return Result.SHAKEN
+                return Result.HANDSHAKE_OK
             raise
         if not data:
             raise Failed(_CLOSED_EARLY)
-        return Result.SHAKEN
+        return Result.HANDSHAKE_OK
 
-    async def _asked(self, stream: SocketStream, setting: Setting, trial: _Trial) -> Result:
+    async def _request(
+        self, stream: SocketStream, setting: Setting, state: _AttemptState
+    ) -> Result:
         proxy = setting.proxy
         facts = self._facts
         facts.proxy_host = self.target.proxy_host
         facts.location = replace(facts.location, proxy=proxy)
         uri = upstream_uri(facts.location, self.target, facts)
         head = RequestHeaderBuilder(proxy).build(facts, "GET", uri, None)
-        trial.action = SENDING
-        await stream.send_all(head, self.patience.answer)
-        trial.action = READING
+        state.action = SENDING
+        await stream.send_all(head, self.timeouts.response)
+        state.action = READING
         buffer = bytearray()
-        with trio.move_on_after(self.patience.answer) as timer:
+        with trio.move_on_after(self.timeouts.response) as timer:
             while True:
-                data = await stream.receive_some(self.patience.answer)
+                data = await stream.receive_some(self.timeouts.response)
                 if not data:
                     raise Failed(_CLOSED_EARLY)
                 buffer += data
@@ -257,20 +259,20 @@ class Probe:
             raise Failed(_TIMED_OUT)
         rest = bytes(buffer[parsed.length :])
         if setting.plain and not rest:
-            # Whether a 400 is about plain HTTP on a TLS port is said there.
+            # The body says whether a 400 is about plain HTTP on a TLS port.
             with contextlib.suppress(Failed):
-                rest = await stream.receive_some(TICKET_PAUSE)
-        trial.facts["status"] = parsed.head.status
-        trial.facts["answer"] = rest[:ENOUGH_OF_BODY].decode("latin-1")
-        return Result.ANSWERED
+                rest = await stream.receive_some(ALERT_WAIT)
+        state.facts["status"] = parsed.head.status
+        state.facts["body"] = rest[:MAX_BODY].decode("latin-1")
+        return Result.RESPONSE
 
 
 _CLOSED_EARLY = Failure("upstream prematurely closed connection")
 _TIMED_OUT = Failure("upstream timed out", kind=FailureClass.TIMEOUT, errno=110)
 
 
-def _seen(stream: TLSStream) -> dict[str, object]:
-    """What the handshake has shown, as far as it came."""
+def _handshake_info(stream: TLSStream) -> dict[str, object]:
+    """The fields of `Attempt` known from the handshake."""
     if not stream.established:
         return {}
     certificate = stream.peer_certificate
@@ -285,7 +287,7 @@ def _seen(stream: TLSStream) -> dict[str, object]:
 
 
 def _hello(server_name: str | None) -> bytes:
-    """A ClientHello."""
+    """A ClientHello made by the standard library."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -296,57 +298,57 @@ def _hello(server_name: str | None) -> bytes:
     return sent.read()
 
 
-def _result(trial: _Trial, failure: Failure) -> Result:
-    if trial.action == CONNECTING:
+def _result(state: _AttemptState, failure: Failure) -> Result:
+    if state.action == CONNECTING:
         return Result.UNREACHABLE
-    if trial.action == HANDSHAKING:
-        return _handshake_result(trial, failure)
+    if state.action == HANDSHAKING:
+        return _handshake_result(state, failure)
     if "too big header" in failure.text:
-        return Result.TOO_BIG
+        return Result.HEADER_TOO_BIG
     if failure.kind is FailureClass.INVALID_HEADER:
         return Result.NOT_HTTP
-    if trial.listening.alert in CERTIFICATE_ALERTS:
-        return Result.WANTS_CERTIFICATE
+    if state.dialect.alert in CERTIFICATE_ALERTS:
+        return Result.CERTIFICATE_REQUIRED
     if failure.kind is FailureClass.TIMEOUT:
-        return Result.MUTE
-    return Result.NO_ANSWER
+        return Result.NO_RESPONSE
+    return Result.CLOSED_WITHOUT_RESPONSE
 
 
 _RECORDS = range(20, 25)
-"""The types that a TLS record may have."""
+"""The content types of TLS records."""
 
 
-def _handshake_result(trial: _Trial, failure: Failure) -> Result:
-    first = trial.listening.first
+def _handshake_result(state: _AttemptState, failure: Failure) -> Result:
+    first = state.dialect.first
     if "certificate verify error" in failure.text:
         return Result.UNTRUSTED
     if "certificate does not match" in failure.text:
-        return Result.MISNAMED
+        return Result.NAME_MISMATCH
     if failure.kind is FailureClass.INTERNAL:
-        return Result.UNPREPARED
+        return Result.SETUP_ERROR
     if failure.kind is FailureClass.TIMEOUT:
-        return Result.SILENT
-    if not trial.listening.queue:
+        return Result.NO_SERVER_HELLO
+    if not state.dialect.queue:
         return Result.CLOSED
-    if trial.listening.alert is not None or first.startswith(b"\x15\x03"):
+    if state.dialect.alert is not None or first.startswith(b"\x15\x03"):
         return Result.ALERT
     if first.startswith(b"HTTP"):
         return Result.PLAIN_HTTP
     if first and first[0] not in _RECORDS:
         return Result.NOT_TLS
-    return Result.REFUSED_HERE
+    return Result.LOCAL_TLS_ERROR
 
 
-Progress = Callable[[Setting, int], None]
-"""Is told of every attempt before it is made, with how many there were."""
+ProgressCallback = Callable[[Setting, int], None]
+"""Called before each attempt with its setting and the number of attempts so far."""
 
 
-async def investigate(probe: Probe, deadline: float, progress: Progress) -> list[Attempt]:
-    """All attempts that are worth making until `deadline`, in trio's time."""
+async def investigate(probe: Probe, deadline: float, progress: ProgressCallback) -> list[Attempt]:
+    """Make all attempts that the strategy proposes, until `deadline` (trio's clock)."""
     attempts: list[Attempt] = []
     with trio.CancelScope(deadline=deadline):
-        while probe.connections < MOST:
-            setting = next_setting(probe.question, attempts)
+        while probe.connections < MAX_CONNECTIONS:
+            setting = next_setting(probe.spec, attempts)
             if setting is None:
                 break
             progress(setting, len(attempts))

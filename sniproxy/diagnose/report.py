@@ -1,6 +1,6 @@
-"""A verdict for people and for machines.
+"""Render attempts and conclusions as text and as JSON values.
 
-Nothing of an upstream's is printed raw: a certificate can hold names that steer a terminal.
+Text from the upstream is escaped: a certificate may contain terminal control sequences.
 """
 
 from __future__ import annotations
@@ -9,94 +9,85 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .attempts import Attempt, Question, Result, Setting
+from ..terminal import columns, escape_control
+from .conclusion import Conclusion
 from .directives import Directive, Syntax, changes
-from .verdict import Verdict
+from .model import Attempt, ProbeSpec, Result, Setting
 
-LONGEST = 120
-"""Characters of one cell."""
-MOST_NAMES = 3
-
-
-def printable(text: str) -> str:
-    """`text` without anything that a terminal would obey."""
-    return "".join(
-        character if " " <= character <= "~" else f"\\x{ord(character):02x}" for character in text
-    )
+MAX_CELL = 120
+"""Maximum number of characters of a table cell."""
+MAX_NAMES = 3
 
 
-def cut(text: str, most: int = LONGEST) -> str:
+def cut(text: str, most: int = MAX_CELL) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def setting_words(question: Question, setting: Setting) -> str:
-    """A setting in a few words: `SNI upstream.test, verified, depth 2`."""
-    proxy, base = setting.proxy, question.base
+def describe_setting(spec: ProbeSpec, setting: Setting) -> str:
+    """A short description of a setting: `SNI upstream.test, verified, depth 2`."""
+    proxy, base = setting.proxy, spec.base
     if setting.plain:
         return "plain HTTP"
-    name = question.name(proxy)
+    name = spec.name(proxy)
     parts = [f"SNI {name}" if proxy.proxy_ssl_server_name else "no SNI"]
     if proxy.proxy_ssl_verify:
         parts.append(f"verified, depth {proxy.proxy_ssl_verify_depth}")
-    said = {directive.name: directive for directive in changes(base, proxy)}
-    for directive, words in _ALSO.items():
-        if directive in said:
-            parts.append(words or " ".join(said[directive].args))
+    changed = {directive.name: directive for directive in changes(base, proxy)}
+    for directive, words in _SETTING_LABELS.items():
+        if directive in changed:
+            parts.append(words or " ".join(changed[directive].args))
     return ", ".join(parts)
 
 
-_ALSO = {
+_SETTING_LABELS = {
     "proxy_ssl_protocols": "",
     "proxy_ssl_ciphers": "",
     "proxy_ssl_conf_command": "legacy servers allowed",
     "proxy_ssl_certificate": "our certificate",
     "proxy_buffer_size": "larger buffer",
 }
-"""What else a setting may change, and what it is called."""
+"""Labels of other directives that settings change; "" prints their arguments."""
 
 
-def names_words(names: Sequence[str]) -> str:
-    shown = " ".join(cut(printable(name), 40) for name in names[:MOST_NAMES])
-    return shown + (f" +{len(names) - MOST_NAMES}" if len(names) > MOST_NAMES else "")
+def format_names(names: Sequence[str]) -> str:
+    listed = " ".join(cut(escape_control(name), 40) for name in names[:MAX_NAMES])
+    return listed + (f" +{len(names) - MAX_NAMES}" if len(names) > MAX_NAMES else "")
 
 
 HEADINGS = ("#", "SETTING", "ADDRESS", "RESULT", "CERTIFICATE", "PROTOCOL", "TIME")
 
 
-def table(question: Question, attempts: Sequence[Attempt]) -> Iterator[str]:
-    """The attempts beneath each other, below each the line that nginx would log."""
+def table(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Iterator[str]:
+    """A table of the attempts, with the line that nginx would log below each failed one."""
     rows = [
         (
             str(number),
-            cut(printable(setting_words(question, attempt.setting)), 72),
-            printable(attempt.address),
-            attempt.word,
-            names_words(attempt.names) or "-",
+            cut(escape_control(describe_setting(spec, attempt.setting)), 72),
+            escape_control(attempt.address),
+            attempt.label,
+            format_names(attempt.names) or "-",
             attempt.protocol or "-",
             f"{attempt.seconds:.2f}s",
         )
         for number, attempt in enumerate(attempts, 1)
     ]
-    everything = [HEADINGS, *rows]
-    widths = [max(len(row[column]) for row in everything) for column in range(len(HEADINGS))]
-    for index, row in enumerate(everything):
-        cells = zip(row, widths, strict=True)
-        yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
+    for index, line in enumerate(columns([HEADINGS, *rows])):
+        yield line
         if index and attempts[index - 1].line:
-            yield f"   nginx logs: {cut(printable(attempts[index - 1].line), 200)}"
+            yield f"   nginx logs: {cut(escape_control(attempts[index - 1].line), 200)}"
 
 
-def block(found: Verdict, syntax: Syntax) -> Iterator[str]:
-    """The directives to paste, the reasons in comments."""
-    said = [Directive("proxy_pass", (found.url,)), *found.directives]
-    yield from commented(said, syntax)
+def block(found: Conclusion, syntax: Syntax) -> Iterator[str]:
+    """The directives to paste, with their reasons as comments."""
+    directives = [Directive("proxy_pass", (found.url,)), *found.directives]
+    yield from with_comments(directives, syntax)
     if found.advice:
         yield ""
         yield "# To check the certificate too (tried, it passes):"
-        yield from (f"# {line}" for line in commented(list(found.advice), syntax))
+        yield from (f"# {line}" for line in with_comments(list(found.advice), syntax))
 
 
-def commented(directives: Sequence[Directive], syntax: Syntax) -> Iterator[str]:
+def with_comments(directives: Sequence[Directive], syntax: Syntax) -> Iterator[str]:
     lines = [directive.text(syntax) for directive in directives]
     width = max(map(len, lines), default=0)
     for directive, line in zip(directives, lines, strict=True):
@@ -104,19 +95,19 @@ def commented(directives: Sequence[Directive], syntax: Syntax) -> Iterator[str]:
 
 
 def text(
-    question: Question, attempts: Sequence[Attempt], found: Verdict, syntax: Syntax
+    spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion, syntax: Syntax
 ) -> Iterator[str]:
-    """The whole answer, line by line."""
-    yield from table(question, attempts)
+    """The complete report, line by line."""
+    yield from table(spec, attempts)
     yield ""
-    yield printable(" ".join(found.sentences))
+    yield escape_control(" ".join(found.sentences))
     if found.directives or found.advice or found.status == 3:
         yield ""
         yield from block(found, syntax)
 
 
-def as_data(question: Question, attempts: Sequence[Attempt], found: Verdict) -> dict[str, Any]:
-    """The whole answer for machines."""
+def to_dict(spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion) -> dict[str, Any]:
+    """The complete report as a JSON value."""
     return {
         "status": found.status,
         "cause": found.cause or None,
@@ -124,7 +115,7 @@ def as_data(question: Question, attempts: Sequence[Attempt], found: Verdict) -> 
         "proxy_pass": found.url or None,
         "directives": [_directive(directive) for directive in found.directives],
         "advice": [_directive(directive) for directive in found.advice],
-        "attempts": [_attempt(question, attempt) for attempt in attempts],
+        "attempts": [_attempt(spec, attempt) for attempt in attempts],
     }
 
 
@@ -138,16 +129,16 @@ def _directive(directive: Directive) -> dict[str, Any]:
     }
 
 
-def _attempt(question: Question, attempt: Attempt) -> dict[str, Any]:
-    answered = attempt.result is Result.ANSWERED
+def _attempt(spec: ProbeSpec, attempt: Attempt) -> dict[str, Any]:
+    answered = attempt.result is Result.RESPONSE
     return {
-        "setting": setting_words(question, attempt.setting),
+        "setting": describe_setting(spec, attempt.setting),
         "address": attempt.address,
-        "server_name": attempt.sent,
-        "result": attempt.word,
+        "server_name": attempt.sni,
+        "result": attempt.label,
         "line": attempt.line or None,
         "alert": attempt.alert,
-        "certificate_requested": attempt.asked,
+        "certificate_requested": attempt.certificate_requested,
         "certificate_names": list(attempt.names),
         "protocol": attempt.protocol or None,
         "verify_result": attempt.verify_result,
@@ -156,6 +147,6 @@ def _attempt(question: Question, attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def dumped(data: object) -> str:
-    """JSON in ASCII, which no terminal obeys."""
+def dump_json(data: object) -> str:
+    """JSON in ASCII, without control characters."""
     return json.dumps(data, indent=2)

@@ -18,13 +18,14 @@ from html import escape
 from typing import Any
 
 from ..config.cidr import Network, parse_ip, parse_network
+from ..explain import ErrorGroup, ErrorGroups, render_text, to_dict
+from ..explain.groups import NO_LIVE_UPSTREAMS
+from ..explain.render import MAX_DETAILED, subject
 from ..facts import Facts
 from ..http import pages
-from ..knowledge import Group, Groups, as_value, shown, told
-from ..knowledge.groups import CONSEQUENCE
-from ..knowledge.telling import MOST_TOLD, about
 from ..logs.error import ConnectionLog
 from ..message import Level, Response
+from ..terminal import escape_control
 
 STATUSES = frozenset((502, 504))
 """Not 500: its log lines may name private key files."""
@@ -131,19 +132,21 @@ class FailureDetail:
 
     lines: tuple[str, ...]
     """The last line is the failure that determined the status."""
-    groups: tuple[Group, ...]
+    groups: tuple[ErrorGroup, ...]
     """One group per meaning, beginning with the last line; mere consequences come last."""
 
     @classmethod
     def from_log_lines(cls, lines: Sequence[str]) -> FailureDetail:
-        found = Groups()
+        found = ErrorGroups()
         for line in lines:
             found.feed(line)
             found.flush()  # lines are complete records
-        by_sign: dict[str, Group] = {}
+        by_sign: dict[str, ErrorGroup] = {}
         for group in reversed(list(found)):
-            by_sign.setdefault(group.sign.name, group)
-        groups = sorted(by_sign.values(), key=lambda group: group.sign.name == CONSEQUENCE)
+            by_sign.setdefault(group.signature.name, group)
+        groups = sorted(
+            by_sign.values(), key=lambda group: group.signature.name == NO_LIVE_UPSTREAMS
+        )
         return cls(tuple(lines), tuple(groups))
 
 
@@ -154,8 +157,8 @@ def text_page(status: str, server: str, detail: FailureDetail) -> bytes:
     """
     parts = [f"{status}\n{server}\n"]
     if len(detail.lines) > 1 or not detail.groups:
-        parts.append("".join(f"{shown(line)}\n" for line in detail.lines))
-    parts += map(told, detail.groups)
+        parts.append("".join(f"{escape_control(line)}\n" for line in detail.lines))
+    parts += map(render_text, detail.groups)
     if not detail.groups:
         parts.append(f"{NO_EXPLANATION}\n")
     return "\n".join(parts).encode()
@@ -165,8 +168,8 @@ def json_page(status: int, detail: FailureDetail) -> bytes:
     """`{"status": 502, "lines": […], "groups": […]}`; groups as in `sniproxy explain --json`."""
     value = {
         "status": status,
-        "lines": [shown(line) for line in detail.lines],
-        "groups": [as_value(group) for group in detail.groups],
+        "lines": [escape_control(line) for line in detail.lines],
+        "groups": [to_dict(group) for group in detail.groups],
     }
     return (json.dumps(value, indent=2) + "\n").encode("ascii")
 
@@ -202,15 +205,15 @@ def html_page(page: bytes, detail: FailureDetail) -> bytes:
 
 
 def _block(detail: FailureDetail) -> Iterator[str]:
-    log = _pre("log", [shown(line) for line in detail.lines])
+    log = _pre("log", [escape_control(line) for line in detail.lines])
     yield '<div class="detail">'
     if not detail.groups:
         yield log
         yield _p(NO_EXPLANATION)
     for number, group in enumerate(detail.groups):
-        value = as_value(group)
+        value = to_dict(group)
         yield f"<h2>{escape(value['details'][0]['title'])}</h2>"
-        yield f"<p><small>{escape(about(group))}</small></p>"
+        yield f"<p><small>{escape(subject(group))}</small></p>"
         if number == 0:
             yield log
         yield from _group(value)
@@ -221,18 +224,18 @@ def _group(value: Mapping[str, Any]) -> Iterator[str]:
     causes = value["details"]
     yield _p(value["meaning"])
     yield "<h3>Likely causes</h3>"
-    for number, cause in enumerate(causes[:MOST_TOLD], 1):
+    for number, cause in enumerate(causes[:MAX_DETAILED], 1):
         yield '<details open="">' if number == 1 else "<details>"
         yield f"<summary>{number}. {escape(cause['title'])}</summary>"
         yield from _cause(cause)
         yield "</details>"
-    if others := causes[MOST_TOLD:]:
+    if others := causes[MAX_DETAILED:]:
         yield _p(f"Less likely: {'; '.join(cause['title'] for cause in others)}.")
     if value["hint"]:
         yield _p(value["hint"])
-    if value["tell_apart"]:
+    if value["distinguish"]:
         yield "<h3>To tell them apart</h3>"
-        yield _p(value["tell_apart"])
+        yield _p(value["distinguish"])
     yield "<h3>Proof</h3>"
     yield _pre("command", causes[0]["proof"])
     if causes[0]["misconception"]:
@@ -245,9 +248,9 @@ def _cause(cause: Mapping[str, Any]) -> Iterator[str]:
     for way in cause["likely"]:
         yield f"<li>{escape(way)}</li>"
     yield "</ul>"
-    for cure in cause["cures"]:
+    for cure in cause["fixes"]:
         when = f"Or, {cure['when']}" if cure["optional"] else _capitalize(cure["when"])
-        if cure["say"]:
+        if cure["instruction"]:
             yield _p(f"{when}: {cure['say']}")
             continue
         kind = cure["context"] if cure["kind"] == "directive" else cure["kind"]

@@ -172,16 +172,16 @@ def report_failures(request: pytest.FixtureRequest, serve: Serve) -> None:
 
 def told_of(proxy: RunningProxy) -> Iterator[tuple[str, str]]:
     """Heading and text: the last lines of the error log, and what is known of them."""
-    from ..knowledge import Groups, told
+    from ..explain import ErrorGroups, render_text
 
     records = proxy.error_log
     lines = [record.line for record in records[-MOST_LINES:]]
     if len(records) > MOST_LINES:
         lines.insert(0, f"({len(records) - MOST_LINES} lines before these)")
     yield f"sniproxy error log of {', '.join(proxy.urls)}", "\n".join(lines)
-    groups = Groups()
+    groups = ErrorGroups()
     for line in lines:
         groups.feed(line)
     groups.flush()
     if groups:
-        yield "sniproxy explain", "\n".join(map(told, groups))
+        yield "sniproxy explain", "\n".join(map(render_text, groups))

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..knowledge import shown
 from ..message import Handshake, Header, Side
 from ..names import NOT_VERIFIED
+from ..terminal import escape_control
 from .record import (
     Answer,
     Asked,
@@ -68,7 +68,7 @@ def drawn(root: Node, encoding: str | None) -> Iterator[str]:
     waiting = [(root, "", "")]
     while waiting:
         current, before, below = waiting.pop()
-        yield before + _fitting(shown(current.text), encoding)
+        yield before + _fitting(escape_control(current.text), encoding)
         follows, last, goes_on, ended = branches
         for number, one in enumerate(reversed(current.below)):
             branch, further = (follows, goes_on) if number else (last, ended)

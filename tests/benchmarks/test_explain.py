@@ -7,7 +7,7 @@ import random
 import pytest
 
 from benchmarks.explain import AIM, KINDS, main
-from sniproxy.knowledge import explain
+from sniproxy.explain import explain
 
 
 def test_it_counts(capsys: pytest.CaptureFixture[str]) -> None:

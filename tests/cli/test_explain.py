@@ -46,7 +46,7 @@ def test_a_file(sniproxy: Sniproxy, log: Path) -> None:
     assert "2 lines, 2024/07/15 17:14:09" in said.stdout
     assert "proxy_ssl_server_name on;" in said.stdout
     assert "openssl s_client -connect 192.0.2.9:443" in said.stdout
-    assert said.lines == ["4 lines: 3 explained in 2 groups, 1 not known."]
+    assert said.lines == ["4 lines: 3 explained in 2 groups, 1 unrecognized."]
 
 
 def test_for_machines(sniproxy: Sniproxy, log: Path) -> None:
@@ -56,14 +56,14 @@ def test_for_machines(sniproxy: Sniproxy, log: Path) -> None:
     assert (refused["count"], refused["first"]) == (2, "2024/07/15 17:14:09")
     assert alert["causes"][:2] == ["sni-missing", "sni-wrong-name"]
     assert alert["upstream"] == "https://192.0.2.9:443"
-    assert alert["details"][0]["cures"][0]["directives"] == ["proxy_ssl_server_name on;"]
+    assert alert["details"][0]["fixes"][0]["directives"] == ["proxy_ssl_server_name on;"]
 
 
 @pytest.mark.parametrize(
     ("text", "status", "words"),
     [
-        ("", 1, "0 lines: 0 explained in 0 groups, 0 not known."),
-        (f"{OTHER}\n", 1, "1 lines: 0 explained in 0 groups, 1 not known."),
+        ("", 1, "0 lines: 0 explained in 0 groups, 0 unrecognized."),
+        (f"{OTHER}\n", 1, "1 lines: 0 explained in 0 groups, 1 unrecognized."),
     ],
 )
 def test_nothing_known(
@@ -138,7 +138,7 @@ def test_tail_f(following: subprocess.Popen[str], end: str) -> None:
         rest, complaints = following.communicate(timeout=10)
     else:
         rest, complaints = following.communicate(timeout=10)
-    assert "=== In all" in rest
+    assert "=== Summary" in rest
     assert "2 × sni-missing" in rest
     assert "1 × connect-failed" in rest
     assert (following.returncode, complaints) == (0, "")

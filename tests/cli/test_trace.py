@@ -169,7 +169,7 @@ def test_an_upstream_that_takes_too_long(
     done = sniproxy("trace", "-c", "nginx.conf", "http://a/")
     assert done.status == 1
     assert "-> 499 in" in done.stdout
-    assert done.stderr == "no answer within 0.2 s\n"
+    assert done.stderr == "no response within 0.2 s\n"
 
 
 def test_a_process_with_trace(tmp_path: Path) -> None:

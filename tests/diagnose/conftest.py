@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from sniproxy.cli.diagnose import main
-from sniproxy.diagnose.probe import Patience
+from sniproxy.diagnose.probe import Timeouts
 from sniproxy.in_thread import in_thread
 from sniproxy.testing.zoo import Peer, Upstream, open_zoo, wear
 
-HASTY = Patience(connect=1.0, handshake=0.3, answer=0.3)
+HASTY = Timeouts(connect=1.0, handshake=0.3, response=0.3)
 """For upstreams on this machine."""
 
 
@@ -48,7 +48,7 @@ def housed(wardrobe: Path) -> Housed:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CommandOutput:
     """What the command said."""
 
     status: int
@@ -66,20 +66,20 @@ class Said:
         return [line for line in lines if not line.startswith("#")]
 
 
-Diagnose = Callable[..., Said]
+Diagnose = Callable[..., CommandOutput]
 
 
 @pytest.fixture
 def diagnose(capsys: pytest.CaptureFixture[str]) -> Diagnose:
     """`diagnose(word, …)` runs the command."""
 
-    def run(*words: str, patience: Patience = HASTY) -> Said:
+    def run(*words: str, timeouts: Timeouts = HASTY) -> CommandOutput:
         capsys.readouterr()
         try:
-            status = main(words, patience)
+            status = main(words, timeouts)
         except SystemExit as exit_:
             status = int(exit_.code or 0)
-        said = capsys.readouterr()
-        return Said(status, said.out, said.err)
+        captured = capsys.readouterr()
+        return CommandOutput(status, captured.out, captured.err)
 
     return run

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import sniproxy
-from sniproxy.knowledge import catalogue
+from sniproxy.explain import catalog
 from sniproxy.testing.zoo import TLS, Move, Upstream, animals
 from sniproxy.testing.zoo.behaviour import Ending, answer
 from tests.beside import get, served
@@ -170,8 +170,8 @@ def test_the_directives_cure_nginx(
         assert got.status == case.answer, location
 
 
-def test_causes_are_those_of_the_catalogue() -> None:
-    assert {case.cause for case in [*CURED, *HOPELESS]} - {""} <= set(catalogue().causes)
+def test_causes_are_those_of_the_catalog() -> None:
+    assert {case.cause for case in [*CURED, *HOPELESS]} - {""} <= set(catalog().causes)
 
 
 def pasted(directives: list[str], port: int) -> str:

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sniproxy
-from sniproxy.diagnose.configured import FileWish, diagnose_file
-from sniproxy.diagnose.patch import unified
-from sniproxy.diagnose.probe import Patience
-from sniproxy.diagnose.reading import read_leniently, without_lua
-from sniproxy.diagnose.spots import find_spots
+from sniproxy.config.lenient import blank_lua_blocks, parse_lenient
+from sniproxy.diagnose.config_file import FileOptions, diagnose_file
+from sniproxy.diagnose.patch import unified_diff
+from sniproxy.diagnose.probe import Timeouts
+from sniproxy.diagnose.proxy_passes import find_proxy_passes
 from sniproxy.testing.zoo import animals
 from tests.beside import get, served
 from tests.diagnose.conftest import Diagnose, Housed
@@ -134,7 +134,7 @@ def test_what_is_right_stays(tmp_path: Path, diagnose: Diagnose, before: str, af
 
 def test_a_letter_does_not_end_a_line_of_a_diff() -> None:
     before, after = "# \xc3\x85\na 1;\n", "# \xc3\x85\na 2;\n"
-    changed = [line for line in unified({"f": before}, {"f": after}) if line[:1] in "+-"]
+    changed = [line for line in unified_diff({"f": before}, {"f": after}) if line[:1] in "+-"]
     assert changed == ["--- a/f", "+++ b/f", "-a 1;", "+a 2;"]
 
 
@@ -157,7 +157,7 @@ def test_shared_snippets_are_left_to_people(tmp_path: Path, diagnose: Diagnose) 
     file = tmp_path / "nginx.conf"
     file.write_text(f"events {{}} http {{ server {{ {locations} }} }}")
     said = diagnose("-c", str(file), "--offline", "--fix")
-    assert (said.status, "by hand: " in said.text) == (4, True)
+    assert (said.status, "manual edit needed: " in said.text) == (4, True)
     assert (tmp_path / "tls.conf").read_text() == "proxy_ssl_server_name off;\n"
     assert not list(tmp_path.glob("*.bak"))
 
@@ -206,7 +206,7 @@ def test_toml_that_is_wrong(tmp_path: Path, diagnose: Diagnose) -> None:
 @given(st.text(alphabet="ab{}\"'-\n ;\\", max_size=60))
 def test_lua_keeps_its_length(code: str) -> None:
     text = f"x {{\n  content_by_lua_block {{{code}}}\n y z;\n}}"
-    blanked = without_lua(text)
+    blanked = blank_lua_blocks(text)
     assert len(blanked) == len(text)
     assert blanked.count("\n") == text.count("\n")
 
@@ -224,11 +224,11 @@ def test_any_layout_is_kept(
     inside = "".join(before) + f" proxy_pass {url};" + "".join(behind)
     text = f"events {{}} http {{ server {{ location / {{ {inside} \n}} }} }}"
     file.write_bytes(text.encode())
-    report = diagnose_file(FileWish(str(file), offline=True), Patience(), lambda *_: None)
+    report = diagnose_file(FileOptions(str(file), offline=True), Timeouts(), lambda *_: None)
     new = report.after[str(file)]
     assert "".join(new.replace("proxy_ssl_server_name on;", "").split()) == "".join(text.split())
-    (spot,) = find_spots(read_leniently(str(file), {str(file): new}))
-    assert spot.proxy.proxy_ssl_server_name
+    (site,) = find_proxy_passes(parse_lenient(str(file), {str(file): new}))
+    assert site.proxy.proxy_ssl_server_name
 
 
 CONFIGURATION = """\

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.diagnose.attempts import Attempt, Result, Setting
-from sniproxy.diagnose.probe import Patience
-from sniproxy.diagnose.report import names_words, printable, table
+from sniproxy.diagnose.model import Attempt, Result, Setting
+from sniproxy.diagnose.probe import Timeouts
+from sniproxy.diagnose.report import format_names, table
+from sniproxy.terminal import escape_control
 from sniproxy.testing.certificates import Authority
 from sniproxy.testing.zoo import Upstream, animals
 from sniproxy.testing.zoo.behaviour import Move, Refusal
 from tests.diagnose.conftest import HASTY, Diagnose, Housed
-from tests.diagnose.worlds import question
+from tests.diagnose.fake_upstreams import make_spec
 
 ESCAPE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -66,7 +67,7 @@ def test_escapes_in_a_certificate(diagnose: Diagnose, tmp_path: Path) -> None:
         for more in ((), ("--json",), ("--ca", str(tmp_path / "evil.pem"), "--name", "a.test")):
             said = diagnose(f"https://127.0.0.1:{port}/", *more)
             assert not ESCAPE.search(said.text)
-            assert "x1b" in said.text or "u001b" in said.text
+            assert "x1B" in said.text or "u001b" in said.text
 
 
 def test_endless_certificates(diagnose: Diagnose) -> None:
@@ -106,7 +107,7 @@ def test_an_endless_header(diagnose: Diagnose) -> None:
 
 def test_a_tarpit_has_its_time(diagnose: Diagnose) -> None:
     """A byte now and then does not make the whole last longer."""
-    patience = Patience(connect=0.3, handshake=5.0, answer=5.0, whole=0.6)
+    timeouts = Timeouts(connect=0.3, handshake=5.0, response=5.0, total=0.6)
 
     def play(client: socket.socket) -> None:
         client.recv(4096)
@@ -120,10 +121,10 @@ def test_a_tarpit_has_its_time(diagnose: Diagnose) -> None:
 
     with serving(play) as port:
         began = time.monotonic()
-        said = diagnose(f"https://127.0.0.1:{port}/", patience=patience)
+        said = diagnose(f"https://127.0.0.1:{port}/", timeouts=timeouts)
         assert time.monotonic() - began < 2
     assert said.status == 4
-    assert "in time" in said.errors
+    assert "before the deadline" in said.errors
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 7, 4096])
@@ -215,15 +216,19 @@ def test_names_go_out_as_they_are_written(housed: Housed, diagnose: Diagnose) ->
 
 def test_what_is_printed_has_an_end() -> None:
     attempt = Attempt(
-        Setting(question().base), Result.ANSWERED, "l" * 9999, names=("n" * 9999,) * 999, status=200
+        Setting(make_spec().base),
+        Result.RESPONSE,
+        "l" * 9999,
+        names=("n" * 9999,) * 999,
+        status=200,
     )
-    lines = list(table(question(), [attempt]))
+    lines = list(table(make_spec(), [attempt]))
     assert max(map(len, lines)) < 400
-    assert names_words(attempt.names).endswith("+996")
+    assert format_names(attempt.names).endswith("+996")
 
 
 def test_printable_is_plain() -> None:
-    assert printable("a\x1b[2J\xe9\n") == "a\\x1b[2J\\xe9\\x0a"
+    assert escape_control("a\x1b[2J\xe9\n") == "a\\x1B[2J\xe9\\x0A"
 
 
 def test_a_terminal_sees_what_is_tried(
@@ -240,5 +245,5 @@ def test_a_terminal_sees_what_is_tried(
 
 
 def test_defaults_stay_below_ten_seconds() -> None:
-    assert Patience().whole <= 10
-    assert HASTY.whole <= 10
+    assert Timeouts().total <= 10
+    assert HASTY.total <= 10

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.diagnose.configured import FileWish, diagnose_file
-from sniproxy.diagnose.probe import Patience
+from sniproxy.diagnose.config_file import FileOptions, diagnose_file
+from sniproxy.diagnose.probe import Timeouts
 from tests.diagnose.conftest import Diagnose
 
-WISH = Patience()
+WISH = Timeouts()
 
 
 def linted(directory: Path, http: str) -> tuple[list[tuple[str, bool]], str]:
     """The rules that found something, whether as advice, and the changed text."""
     file = directory / "nginx.conf"
     file.write_text(f"events {{}}\nhttp {{\n{http}\n}}\n")
-    report = diagnose_file(FileWish(str(file), offline=True), WISH, lambda *_: None)
-    assert not report.by_hand
+    report = diagnose_file(FileOptions(str(file), offline=True), WISH, lambda *_: None)
+    assert not report.manual_edits
     found = [(finding.rule, finding.advice) for finding in report.findings]
     return found, report.after.get(str(file), "")
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sniproxy.explain import ErrorGroup, explain, render_text, to_dict
 from sniproxy.handlers import error_detail
 from sniproxy.handlers.error_detail import FailureDetail
 from sniproxy.http.pages import error_page
-from sniproxy.knowledge import Group, as_value, explain, told
 
 PAGE = error_page(502)
 NO_SNI = (
@@ -56,7 +56,9 @@ def texts(page: str, tag: str, kind: str = "") -> list[str]:
 def test_text_page_is_the_output_of_explain() -> None:
     explanation = explain(line(NO_SNI))
     assert explanation is not None
-    assert text(line(NO_SNI)) == f"502 Bad Gateway\nnginx\n\n{told(Group.of(explanation))}"
+    assert (
+        text(line(NO_SNI)) == f"502 Bad Gateway\nnginx\n\n{render_text(ErrorGroup.of(explanation))}"
+    )
 
 
 def test_json_page_is_the_output_of_explain() -> None:
@@ -67,7 +69,7 @@ def test_json_page_is_the_output_of_explain() -> None:
     ) == {
         "status": 504,
         "lines": [line(NO_SNI)],
-        "groups": [as_value(Group.of(explanation))],
+        "groups": [to_dict(ErrorGroup.of(explanation))],
     }
 
 
@@ -105,7 +107,7 @@ def test_html_page_keeps_the_page_of_nginx_unchanged() -> None:
 def test_failures_of_several_peers(lines: list[str], signs: list[str]) -> None:
     whole = [line(one, f"https://192.0.2.{i}:443") for i, one in enumerate(lines)]
     detail = FailureDetail.from_log_lines(whole)
-    assert [group.sign.name for group in detail.groups] == signs
+    assert [group.signature.name for group in detail.groups] == signs
     assert detail.lines == tuple(whole)
     said = text(*whole)
     if len(lines) > 1 or not signs:

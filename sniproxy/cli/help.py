@@ -1,0 +1,33 @@
+"""`sniproxy help [COMMAND]`: the help of the whole command line, or of one command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from . import COMMANDS
+from .parsers import command_parser, suggestion
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("command", nargs="?", metavar="COMMAND", choices=list(COMMANDS))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status: 1 if there is no such command."""
+    parser = command_parser("help")
+    if len(arguments) == 1 and not arguments[0].startswith("-"):
+        name = arguments[0]
+        if name not in COMMANDS:
+            print(
+                f'sniproxy: unknown command "{name}"{suggestion(name, COMMANDS)}', file=sys.stderr
+            )
+            return 1
+        command_parser(name).print_help()
+        return 0
+    parser.parse_args(arguments)
+    from .version import help_text
+
+    print(help_text(), end="")
+    return 0

@@ -1,0 +1,342 @@
+"""Diagnose the TLS upstreams of a configuration file, and compute the edits that fix it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import trio
+
+from ..config.directives.proxy import Proxy
+from ..config.directives.upstream import PeerSettings
+from ..config.lenient import ParsedConfig, parse_lenient
+from ..message import ConfigError
+from ..script import ScriptError
+from ..site.paths import Paths
+from ..upstream.selector import Peer
+from ..variables import lookup
+from .conclusion import CANNOT_WORK, WORKS, WORKS_WITH, Conclusion, draw_conclusion
+from .lint import Finding, lint, misplaced_client_directives
+from .model import Attempt, ProbeSpec, Result, Setting
+from .patch import (
+    Edit,
+    ManualEditError,
+    apply_edits,
+    edits_for,
+    rename_edit,
+    unified_diff,
+    url_edit,
+)
+from .probe import Probe, Timeouts, investigate
+from .proxy_passes import ProxyPassSite, find_proxy_passes, tls_proxy_passes
+from .synthetic import make_context
+from .url import DiagnoseError, find_peers, system_store
+
+ProgressCallback = Callable[[ProbeSpec, Setting, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """The options of `sniproxy diagnose -c FILE`."""
+
+    file: str
+    location: str | None = None
+    offline: bool = False
+    host: str | None = None
+    certificate: tuple[str, str] | None = None
+    send_request: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """The attempts for one `proxy_pass`, and the conclusion from them."""
+
+    site: ProxyPassSite
+    spec: ProbeSpec
+    attempts: list[Attempt]
+    conclusion: Conclusion
+
+
+@dataclass(slots=True)
+class FileReport:
+    """The result of diagnosing a file."""
+
+    file: str
+    findings: list[Finding] = field(default_factory=list)
+    probed: list[ProbeResult] = field(default_factory=list)
+    sites: int = 0
+    """The number of `proxy_pass` directives examined."""
+    before: Mapping[str, str] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)
+    """The changed texts by file name."""
+    manual_edits: list[str] = field(default_factory=list)
+    """Descriptions of the changes that have to be made manually."""
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def diff(self) -> list[str]:
+        return list(unified_diff(self.before, self.after))
+
+    @property
+    def status(self) -> int:
+        """The exit status: `CANNOT_WORK` if a finding has no fix."""
+        unfixed = [
+            finding
+            for finding in self.findings
+            if not (finding.advice or finding.wanted or finding.rename or finding.url)
+        ]
+        if unfixed or self.manual_edits:
+            return CANNOT_WORK
+        return WORKS_WITH if self.after else WORKS
+
+
+def diagnose_file(
+    options: FileOptions, timeouts: Timeouts, progress: ProgressCallback
+) -> FileReport:
+    """Read the file, connect unless `offline`, compute the edits. Raises `DiagnoseError`."""
+    try:
+        parsed = parse_lenient(options.file)
+        sites = _chosen(parsed, options)
+    except ConfigError as error:
+        raise DiagnoseError(str(error), 2) from None
+    report = FileReport(options.file, before=parsed.texts)
+    renames = list(misplaced_client_directives(sites))
+    report.findings += renames
+    texts = {**parsed.texts, **_apply_edits(report, list(_rename_edits(renames, parsed, report)))}
+    parsed = parse_lenient(options.file, texts)
+    sites = _chosen(parsed, options)
+    report.sites = len(sites)
+    report.skipped = list(dict.fromkeys(parsed.skipped))
+    proven: dict[ProxyPassSite, Proxy] = {}
+    if not options.offline:
+        trio.run(
+            _probe_all, options, sites, report, proven, timeouts, progress,
+            restrict_keyboard_interrupt_to_checkpoints=True,
+        )  # fmt: skip
+    plain = {finding.site for finding in report.findings if finding.url}
+    report.findings += lint([s for s in sites if s not in plain], system_store(), proven)
+    changed = _write(sites, report, parsed)
+    report.after = {
+        file: text for file, text in {**texts, **changed}.items() if text != report.before.get(file)
+    }
+    return report
+
+
+def _chosen(parsed: ParsedConfig, options: FileOptions) -> list[ProxyPassSite]:
+    sites = tls_proxy_passes(find_proxy_passes(parsed))
+    if options.location is None:
+        return sites
+    chosen = [
+        site
+        for site in sites
+        if options.location
+        in (site.location.name, f"{site.location.modifier} {site.location.name}")
+    ]
+    if not chosen:
+        raise DiagnoseError(f"no location {options.location} with a proxy_pass to https", 2)
+    return chosen
+
+
+# --- connecting ------------------------------------------------------------------------------
+
+
+async def _probe_all(
+    options: FileOptions,
+    sites: Sequence[ProxyPassSite],
+    report: FileReport,
+    proven: dict[ProxyPassSite, Proxy],
+    timeouts: Timeouts,
+    progress: ProgressCallback,
+) -> None:
+    for site in sites:
+        if site.target.address is None or _refuses_to_start(site.proxy):
+            continue
+        try:
+            probed = await _probe(options, site, timeouts, progress)
+        except DiagnoseError as error:
+            finding = Finding("connect-failed", site.node.place, f"{site.label}: {error}", site)
+            report.findings.append(finding)
+            continue
+        report.probed.append(probed)
+        report.findings += _findings(probed)
+        chosen = probed.conclusion.chosen
+        if chosen is not None and not chosen.setting.plain:
+            proven[site] = chosen.setting.proxy
+
+
+def _refuses_to_start(proxy: Proxy) -> bool:
+    return proxy.proxy_ssl_verify and not proxy.proxy_ssl_trusted_certificate
+
+
+async def _probe(
+    options: FileOptions, site: ProxyPassSite, timeouts: Timeouts, progress: ProgressCallback
+) -> ProbeResult:
+    deadline = trio.current_time() + timeouts.total
+    peers = await _peers(site, timeouts)
+    host = options.host or site.server_name or "localhost"
+    location = site.location
+    path = location.name if location.modifier in ("", "=", "^~") else "/"
+    facts = make_context(site.proxy, location, path, host)
+    facts.proxy_host = site.target.proxy_host
+    values = lookup(facts)
+    spec = ProbeSpec(
+        base=site.proxy,
+        host=site.default_name,
+        names=site.names(),
+        certificate=options.certificate,
+        send_request=options.send_request,
+        addresses=tuple(peer.name for peer in peers),
+        explore=False,
+        values=values,
+    )
+    folder = os.path.dirname(os.path.abspath(options.file))
+    probe = Probe(spec, site.target, peers, facts, Paths(folder, folder), timeouts)
+    try:
+        attempts = await investigate(probe, deadline, lambda s, n: progress(spec, s, n))
+    except ScriptError as error:
+        raise DiagnoseError(str(error), CANNOT_WORK) from None
+    if not attempts:
+        raise DiagnoseError("no attempt finished before the deadline", CANNOT_WORK)
+    return ProbeResult(site, spec, attempts, draw_conclusion(spec, site.target, attempts))
+
+
+async def _peers(site: ProxyPassSite, timeouts: Timeouts) -> list[Peer]:
+    """All peers of the upstream."""
+    assert site.target.address is not None
+    addresses = [site.target.address] if site.group is None else list(site.group.peers)
+    peers: list[Peer] = []
+    for address in addresses:
+        peers += await find_peers(PeerSettings(address), timeouts)
+    if not peers:
+        raise DiagnoseError("the group has no servers", CANNOT_WORK)
+    return peers
+
+
+def _findings(probed: ProbeResult) -> Iterator[Finding]:
+    """The findings from the attempts."""
+    site, conclusion = probed.site, probed.conclusion
+    text = f"{site.label}: {' '.join(conclusion.sentences)}"
+    made = Finding(conclusion.cause or "works", site.node.place, text, site)
+    chosen = conclusion.chosen
+    if conclusion.status == CANNOT_WORK or chosen is None:
+        yield made
+        return
+    if conclusion.status == WORKS_WITH:
+        if chosen.setting.plain:
+            yield replace(made, url=conclusion.url)
+        else:
+            yield replace(made, wanted=chosen.setting.proxy)
+    for attempt in probed.attempts:
+        same = replace(attempt.setting, address=0) == replace(chosen.setting, address=0)
+        if same and attempt.result not in (Result.RESPONSE, Result.HANDSHAKE_OK):
+            text = f"{site.label}: the peer {attempt.address} fails: {attempt.line}"
+            yield Finding("connect-failed", site.node.place, text, site)
+
+
+# --- writing ---------------------------------------------------------------------------------
+
+
+def _rename_edits(
+    findings: Sequence[Finding], parsed: ParsedConfig, report: FileReport
+) -> Iterator[Edit]:
+    for finding in findings:
+        if finding.rename is not None:
+            try:
+                yield rename_edit(*finding.rename, parsed.texts)
+            except ManualEditError as error:
+                report.manual_edits.append(str(error))
+
+
+def _apply_edits(report: FileReport, edits: Sequence[Edit]) -> dict[str, str]:
+    try:
+        return apply_edits(report.before, edits)
+    except ManualEditError as error:
+        report.manual_edits.append(str(error))
+        return {}
+
+
+def _write(
+    sites: Sequence[ProxyPassSite], report: FileReport, parsed: ParsedConfig
+) -> dict[str, str]:
+    """The files with the edits of all findings applied."""
+    wanted: dict[ProxyPassSite, Proxy] = {}
+    edits: list[Edit] = []
+    for finding in report.findings:
+        if finding.site is not None and finding.wanted is not None:
+            wanted[finding.site] = finding.wanted
+        if finding.site is not None and finding.url:
+            with _collect_manual_edits(report):
+                edits.append(url_edit(finding.site, finding.url, parsed.texts))
+    for site, proxy in wanted.items():
+        with _collect_manual_edits(report):
+            edits += edits_for(site, proxy, parsed.texts)
+    try:
+        changed = apply_edits(parsed.texts, edits)
+        _check(sites, wanted, parsed, changed)
+    except ManualEditError as error:
+        report.manual_edits.append(str(error))
+        return {}
+    return changed
+
+
+@contextlib.contextmanager
+def _collect_manual_edits(report: FileReport) -> Iterator[None]:
+    try:
+        yield
+    except ManualEditError as error:
+        report.manual_edits.append(str(error))
+
+
+def _check(
+    sites: Sequence[ProxyPassSite],
+    wanted: Mapping[ProxyPassSite, Proxy],
+    parsed: ParsedConfig,
+    changed: Mapping[str, str],
+) -> None:
+    """Raise `ManualEditError` unless the new texts mean exactly what was intended."""
+    if not changed:
+        return
+    before = find_proxy_passes(parsed)
+    try:
+        again = find_proxy_passes(parse_lenient(parsed.file, {**parsed.texts, **changed}))
+    except ConfigError as error:
+        raise ManualEditError(f"the changed file would be invalid: {error}") from None
+    if len(again) != len(before):
+        raise ManualEditError(f"{parsed.file}: the edit would change other directives")
+    for old, new in zip(before, again, strict=True):
+        meant = next((p for s, p in wanted.items() if s.node.statement == old.node.statement), None)
+        expected = meant if meant is not None else old.proxy
+        if not _same(expected, new.proxy):
+            raise ManualEditError(f"{old.node.place}: the edit would change other directives")
+
+
+def _same(one: Proxy, other: Proxy) -> bool:
+    """Whether two settings are equal, apart from those that depend on their place."""
+    aside = replace(one, proxy_pass=None, proxy_redirect=())
+    return aside == replace(other, proxy_pass=None, proxy_redirect=())
+
+
+def write_with_backup(file: str, text: str) -> str:
+    """Replace a file atomically after copying it to a backup; returns the backup's name.
+
+    If it is a symbolic link, its target is replaced. Raises `OSError`.
+    """
+    path = os.path.realpath(file.encode("latin-1")).decode("latin-1")
+    number = 0
+    while os.path.lexists(backup := path + (f".bak{number}" if number else ".bak")):
+        number += 1
+    shutil.copy2(path, backup)
+    handle, fresh = tempfile.mkstemp(prefix=".sniproxy-", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(text.encode("latin-1"))
+        shutil.copymode(path, fresh)
+        os.replace(fresh, path)
+    except BaseException:
+        os.unlink(fresh)
+        raise
+    return backup

@@ -1,0 +1,210 @@
+"""Find the `proxy_pass` directives of a configuration, with the settings in effect there (pure).
+
+The levels `http`, `server`, `location` and `if` are merged by the directive table of the proxy
+module, as when serving requests; invalid directives are skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..config.addresses import Address, AddressError, parse_address
+from ..config.directives.core import MODIFIERS, LocationName
+from ..config.directives.directive import Args, Directive
+from ..config.directives.proxy import Proxy, ProxyPass
+from ..config.lenient import ParsedConfig, StatementNode
+from ..config.reader import freeze_values, store_value
+from ..message import ConfigError
+from ..names import without_port
+from .model import is_name
+
+ROWS: Mapping[str, Directive] = {row.name: row for row in Proxy.DIRECTIVES}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UpstreamGroup:
+    """An `upstream {}` block."""
+
+    name: str
+    node: StatementNode
+    peers: tuple[Address, ...]
+
+    @property
+    def host(self) -> str | None:
+        """The host name of all its servers; None if they differ or are addresses."""
+        hosts = {peer.host.lower() for peer in self.peers}
+        host = next(iter(hosts)) if len(hosts) == 1 else ""
+        return host if is_name(host) else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProxyPassSite:
+    """A `proxy_pass` directive and its surroundings."""
+
+    node: StatementNode
+    blocks: tuple[StatementNode, ...]
+    """The enclosing blocks, the innermost last."""
+    target: ProxyPass
+    proxy: Proxy
+    """The proxy settings in effect."""
+    group: UpstreamGroup | None
+
+    @property
+    def block(self) -> StatementNode:
+        return self.blocks[-1]
+
+    @property
+    def server(self) -> StatementNode | None:
+        return next((block for block in self.blocks if block.name == "server"), None)
+
+    @property
+    def server_name(self) -> str:
+        """The first name of its server that a client could request; "" if there is none."""
+        names = [] if self.server is None else [n for s in self.server.named("server_name")
+                                                for n in s.args]  # fmt: skip
+        plain = [name for name in names if name and not name.startswith("~") and name != "_"]
+        return plain[0].removeprefix("*").removeprefix(".").removesuffix(".*") if plain else ""
+
+    @property
+    def location(self) -> LocationName:
+        for block in reversed(self.blocks):
+            if block.name == "location" and block.args:
+                modifier = block.args[0] if len(block.args) > 1 else ""
+                name = block.args[-1]
+                if not modifier:
+                    modifier, name = _split(name)
+                return LocationName(modifier, name)
+        return LocationName("", "/")
+
+    @property
+    def label(self) -> str:
+        """`www.example.com location /api/`."""
+        location = self.location
+        words = " ".join(filter(None, (location.modifier.strip("@"), location.name)))
+        return f"{self.server_name or 'server'} location {words}"
+
+    def has_directive(self, name: str) -> bool:
+        """Whether the directive is set at its level or an enclosing one."""
+        return any(True for block in self.blocks for _ in block.named(name))
+
+    @property
+    def default_name(self) -> str:
+        """The default of `proxy_ssl_name`; "" if the URL contains variables."""
+        return "" if self.target.address is None else self.target.address.host
+
+    @property
+    def host_header(self) -> str | None:
+        """The value of `proxy_set_header Host`, if set."""
+        for header in self.proxy.proxy_set_header:
+            if header.name.lower() == "host":
+                return header.value.source
+        return None
+
+    def names(self) -> tuple[str, ...]:
+        """Candidate names of the upstream, the most likely first."""
+        found: list[str] = []
+        template = self.proxy.proxy_ssl_name
+        if template is not None:
+            found.append(template.source)
+        if self.group is None:
+            found.append(self.default_name)
+        else:
+            found += [peer.host for peer in self.group.peers]
+        header = self.host_header
+        if header is not None:
+            found.append({"$http_host": "$host"}.get(header, without_port(header)))
+        usable = (name for name in found if "$" in name or is_name(name))
+        return tuple(dict.fromkeys(usable))
+
+    def better_name(self) -> str | None:
+        """A name for `proxy_ssl_name`, if the default is an address or the name of a group."""
+        if self.group is not None:
+            if self.group.host is not None:
+                return self.group.host
+            if any(is_name(peer.host) for peer in self.group.peers):
+                return None
+        header = self.host_header
+        if header in (None, "$proxy_host"):
+            return None
+        name = {"$http_host": "$host"}.get(header or "", without_port(header or ""))
+        return name if "$" in name or is_name(name) else None
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Split off a modifier written without a space: `~^/a`, `=/a`, `@name`."""
+    for modifier in (*MODIFIERS, "@"):
+        if name.startswith(modifier) and len(name) > len(modifier):
+            return modifier, name if modifier == "@" else name[len(modifier) :]
+    return "", name
+
+
+def find_proxy_passes(parsed: ParsedConfig) -> list[ProxyPassSite]:
+    """All `proxy_pass` directives in `http {}`, in file order."""
+    found: list[ProxyPassSite] = []
+    for http in parsed.root.named("http"):
+        groups = {group.name.lower(): group for group in _groups(http, parsed)}
+        pending: list[tuple[tuple[StatementNode, ...], Proxy]] = [
+            ((http,), _resolve(None, http, parsed))
+        ]
+        while pending:
+            blocks, proxy = pending.pop()
+            directives = list(blocks[-1].named("proxy_pass"))
+            if directives and proxy.proxy_pass is not None:
+                target = proxy.proxy_pass
+                host = "" if target.address is None else target.address.host.lower()
+                found.append(ProxyPassSite(directives[-1], blocks, target, proxy, groups.get(host)))
+            inner = [
+                node
+                for node in blocks[-1].inside
+                if node.statement.opens_block and node.name in _LEVELS
+            ]
+            pending.extend(
+                ((*blocks, node), _resolve(proxy, node, parsed)) for node in reversed(inner)
+            )
+    return found
+
+
+_LEVELS = frozenset({"server", "location", "if", "limit_except"})
+
+
+def _groups(http: StatementNode, parsed: ParsedConfig) -> Iterator[UpstreamGroup]:
+    for node in http.named("upstream"):
+        peers = []
+        for server in node.named("server"):
+            try:
+                peers.append(parse_address(server.args[0] if server.args else "", 80))
+            except AddressError as error:
+                parsed.skipped.append(f"{server.place}: {error}")
+        if node.args:
+            yield UpstreamGroup(node.args[0], node, tuple(peers))
+
+
+def _resolve(around: Proxy | None, block: StatementNode, parsed: ParsedConfig) -> Proxy:
+    """The settings of a block nested in one with the settings `around`."""
+    values: dict[str, Any] = {}
+    for node in block.inside:
+        row = ROWS.get(node.name)
+        if row is None or node.statement.opens_block:
+            continue
+        try:
+            if len(node.args) not in row.arity:
+                raise node.place.error(f'invalid number of arguments in "{node.name}" directive')
+            value = row.slot(Args(row.name, node.args, node.place))
+        except ConfigError as error:
+            parsed.skipped.append(str(error))
+            continue
+        store_value(values, row, value)
+    freeze_values(values)
+    return Proxy.resolve(values) if around is None else around.merge(values)
+
+
+def tls_proxy_passes(sites: Sequence[ProxyPassSite]) -> list[ProxyPassSite]:
+    """Those that use `https`, or may depending on variables."""
+    return [site for site in sites if site.target.tls or may_be_tls(site.target)]
+
+
+def may_be_tls(target: ProxyPass) -> bool:
+    """Whether the URL contains variables and does not begin with `http://`."""
+    return target.template is not None and not target.url.lower().startswith("http://")

@@ -1,0 +1,39 @@
+"""Contexts of made-up requests, to evaluate variables and to build probes from (pure)."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+from ..config import parse
+from ..config.directives.core import LocationName
+from ..config.directives.proxy import Proxy
+from ..config.model import Location, Server
+from ..facts import Connection, Facts
+from ..message import Request
+
+AGENT = ("User-Agent", "sniproxy-diagnose")
+
+
+def make_context(proxy: Proxy, name: LocationName, path: str, host: str) -> Facts:
+    """The context of a GET for `path` with this Host, in a location with these settings."""
+    server = default_server()
+    return context_in(server, replace(server.outside, name=name, proxy=proxy), path, host)
+
+
+def context_in(server: Server, location: Location, path: str, host: str) -> Facts:
+    """The context of a GET for `path` with this Host, in a location of `server`."""
+    plain, _, args = path.partition("?")
+    fields = (("Host", host), AGENT, ("Accept", "*/*"), ("Connection", "close"))
+    name = host.lower().partition(":")[0].rstrip(".")
+    request = Request(f"GET {path} HTTP/1.1", "GET", path, plain, args, 11, fields, name)
+    connection = Connection(1, "127.0.0.1", 0, "127.0.0.1", 443)
+    return Facts(connection, request, server, location, plain, args, "GET")
+
+
+@functools.cache
+def default_server() -> Server:
+    """A virtual server with nginx's defaults."""
+    http = parse("events {} http { server {} }").http
+    assert http is not None
+    return http.servers[0]

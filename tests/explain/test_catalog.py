@@ -1,0 +1,175 @@
+"""The data: complete and sound."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sniproxy import config
+from sniproxy.explain import Cause, Signature, catalog
+from sniproxy.explain.render import fill
+from sniproxy.testing.zoo import Upstream, animals
+from tests.explain.cases import cases, read
+from tests.explain.fix_cases import ROWS, STARTUP
+
+CAUSES = list(catalog().causes.values())
+SIGNATURES = catalog().signatures
+SIDES = {"upstream", "client", "startup"}
+PLACEHOLDER = re.compile(r"(?<!%)\{(\w+)\}")
+KNOWN = {"name", "address", "ca", "certificate", "key", "crl", "group", "resolver", "front"}
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
+def test_a_cause_says_all_it_has_to(cause: Cause) -> None:
+    assert re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", cause.name)
+    assert set(cause.sides) <= SIDES
+    assert cause.title
+    assert cause.explains.endswith((".", ")"))
+    assert cause.likely
+    assert cause.source
+    assert all(cause.fixes_for(side) for side in cause.sides)
+    for fix in cause.fixes:
+        assert bool(fix.instruction) != bool(fix.directives)
+    texts = [*cause.proof, *(text for fix in cause.fixes for text in fix.directives)]
+    assert {name for text in texts for name in PLACEHOLDER.findall(text)} <= KNOWN
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
+def test_directives_are_nginx_s(cause: Cause, tmp_path: Path) -> None:
+    """Each is one that may stand where the cure says."""
+    for fix in cause.fixes:
+        if not fix.directives or fix.kind != "directive":
+            continue
+        text = " ".join(fill(one, SAMPLE) for one in fix.directives)
+        if "grpc" in text or "fastcgi" in text:
+            continue  # directives of modules that sniproxy does not have
+        context = "server" if fix.side in ("client", "startup") else fix.context
+        file = tmp_path / "nginx.conf"
+        file.write_text(CONTEXTS[fix.context if fix.context == "main" else context] % text)
+        config.load(str(file))
+
+
+SAMPLE = dict.fromkeys(KNOWN, "sample") | {"address": "127.0.0.1:1", "resolver": "127.0.0.1"}
+CONTEXTS = {
+    "location": "events {} http { server { location / { %s } } }",
+    "server": "events {} http { server { %s } }",
+    "upstream": "events {} http { upstream u { server 127.0.0.1:1; %s } }",
+    "main": "%s http {}",
+}
+
+
+@pytest.mark.parametrize("signature", SIGNATURES, ids=lambda signature: signature.name)
+def test_a_sign_is_sound(signature: Signature) -> None:
+    assert signature.side in SIDES
+    assert signature.meaning.endswith((".", ")"))
+    assert signature.causes
+    assert (
+        signature.text
+        or signature.reasons
+        or signature.alerts
+        or signature.verify
+        or signature.levels
+    )
+    assert all(signature.side in cause.sides for cause in signature.causes), (
+        "a cause of another side"
+    )
+    assert set(PLACEHOLDER.findall(signature.distinguish)) <= KNOWN
+    assert all(reason == reason.lower() for reason in signature.reasons)
+
+
+def test_names_are_names_of_one() -> None:
+    assert len({signature.name for signature in SIGNATURES}) == len(SIGNATURES)
+    used = {cause.name for signature in SIGNATURES for cause in signature.causes}
+    assert used == set(catalog().causes), "a cause that no line has"
+
+
+def test_all_that_people_met_is_there() -> None:
+    assert {case.cause for case in cases()} <= set(catalog().causes)
+
+
+SIDE_BY_SIDE = {
+    "expired": "verify-expired",
+    "early": "verify-expired",
+    "revoked": "verify-revoked",
+    "wrong-host": "name-mismatch",
+    "self-signed": "verify-chain",
+    "untrusted": "verify-chain",
+    "absent": "connect-failed",
+    "full": "timeout",
+    "plain-http": "plain-http-upstream",
+    "garbage": "plain-http-upstream",
+    "mute": "timeout",
+    "no-answer": "keepalive",
+    "cut-body": "keepalive",
+    "not-http": "not-http1-upstream",
+    "bad-header": "invalid-response",
+    "double-length": "invalid-response",
+    "big-header": "header-too-big",
+    "legacy-renegotiation": "legacy-renegotiation",
+    "needs-alpn": "upstream-alpn",
+    "weak-dh": "weak-dh",
+}
+
+
+@pytest.mark.parametrize("animal", animals.ALL.values(), ids=lambda animal: animal.name)
+def test_the_zoo_s_lines_are_known(animal: Upstream) -> None:
+    if not animal.logged:
+        return
+    explanation = read(
+        f"2024/07/15 17:14:08 [error] 1#1: *1 {animal.logged}, client: 192.0.2.1, server: a.b, "
+        'request: "GET / HTTP/1.1", upstream: "https://192.0.2.9:8443/", host: "a.b"'
+    )
+    assert explanation is not None
+    assert explanation.side == "upstream"
+    if animal.name in SIDE_BY_SIDE:
+        assert explanation.signature.cause_names[0] == SIDE_BY_SIDE[animal.name]
+
+
+NOT_PROVOKED = {
+    "needs another library or release": {
+        "library-fault",
+        "client-library",
+        "client-ech",
+        "client-eof",
+        "built-without-tls",
+    },
+    "nothing to mend, or nothing at nginx": {
+        "client-closed",
+        "client-timeout",
+        "client-garbage",
+        "client-fallback",
+        "client-distrusts-us",
+        "client-name-rejected",
+        "client-name-differs",
+        "connect-failed",
+        "handshake-closed",
+        "handshake-refused",
+        "invalid-response",
+        "no-live-upstreams",
+        "not-http1-upstream",
+        "response-buffered",
+        "upstream-closed",
+        "verify-expired",
+        "verify-purpose",
+        "verify-revoked",
+        "ocsp-stapling",
+        "worker-limits",
+    },
+    "a typing error, or the machine": {
+        "config-error",
+        "port-forbidden",
+        "port-taken",
+        "unknown-directive",
+    },
+    "an upstream that takes no cure": {"legacy-renegotiation"},
+    "modules that sniproxy does not have": {"client-alpn", "upstream-alpn", "proxy-protocol"},
+}
+
+
+def test_each_cause_is_provoked_or_it_is_said_why_not() -> None:
+    provoked = {row.cause for row in (*ROWS, *STARTUP)}
+    excused = set().union(*NOT_PROVOKED.values())
+    assert not provoked & excused
+    assert provoked | excused == set(catalog().causes)
