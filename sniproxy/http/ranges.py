@@ -28,7 +28,7 @@ class RangeRules:
 
     max_ranges: int
     reject_inefficient: bool
-    """Whether to ignore ranges that add up to more than the complete body."""
+    """Whether to ignore ranges whose multipart response would exceed the body by too much."""
 
 
 def requested_ranges(

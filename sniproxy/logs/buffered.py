@@ -51,7 +51,7 @@ class BufferedSink:
             self._write_bytes(data)
 
     def close(self) -> None:
-        """Flush; the file belongs to `Sinks`."""
+        """Do nothing: the file belongs to `Sinks`."""
 
     def _write_bytes(self, data: bytes) -> None:
         if self._level is not None:
