@@ -251,7 +251,7 @@ def _cause(cause: Mapping[str, Any]) -> Iterator[str]:
     for cure in cause["fixes"]:
         when = f"Or, {cure['when']}" if cure["optional"] else _capitalize(cure["when"])
         if cure["instruction"]:
-            yield _p(f"{when}: {cure['say']}")
+            yield _p(f"{when}: {cure['instruction']}")
             continue
         kind = cure["context"] if cure["kind"] == "directive" else cure["kind"]
         yield f"<p>{escape(when)} <small>({escape(kind)})</small></p>"
