@@ -39,7 +39,7 @@ def log(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_file(sniproxy: Sniproxy, log: Path) -> None:
+def test_a_file_is_explained_by_frequency(sniproxy: Sniproxy, log: Path) -> None:
     said = sniproxy("explain", str(log))
     assert said.status == 0
     assert said.stdout.index("connect-failed") < said.stdout.index("sni-missing"), "by weight"
@@ -49,7 +49,7 @@ def test_a_file(sniproxy: Sniproxy, log: Path) -> None:
     assert said.lines == ["4 lines: 3 explained in 2 groups, 1 unrecognized."]
 
 
-def test_for_machines(sniproxy: Sniproxy, log: Path) -> None:
+def test_json_has_all_groups(sniproxy: Sniproxy, log: Path) -> None:
     said = sniproxy("explain", "--json", str(log))
     refused, alert = json.loads(said.stdout)
     assert (refused["side"], refused["causes"]) == ("upstream", ["connect-failed"])
@@ -66,7 +66,7 @@ def test_for_machines(sniproxy: Sniproxy, log: Path) -> None:
         (f"{OTHER}\n", 1, "1 lines: 0 explained in 0 groups, 1 unrecognized."),
     ],
 )
-def test_nothing_known(
+def test_unrecognized_lines_are_counted(
     sniproxy: Sniproxy, tmp_path: Path, text: str, status: int, words: str
 ) -> None:
     (tmp_path / "log").write_text(text)
@@ -78,7 +78,7 @@ def test_nothing_known(
 @pytest.mark.parametrize(
     ("name", "words"), [("gone.log", "No such file or directory"), (".", "Is a directory")]
 )
-def test_unreadable(sniproxy: Sniproxy, name: str, words: str) -> None:
+def test_an_unreadable_file_is_reported(sniproxy: Sniproxy, name: str, words: str) -> None:
     said = sniproxy("explain", name)
     assert (said.status, said.stdout, said.lines) == (2, "", [f"{name}: {words}"])
 
@@ -128,7 +128,7 @@ def write(process: subprocess.Popen[str], text: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["the end of the pipe", "Ctrl-C"])
-def test_tail_f(following: subprocess.Popen[str], end: str) -> None:
+def test_groups_from_a_pipe_are_printed_at_once(following: subprocess.Popen[str], end: str) -> None:
     write(following, f"{ALERT}\n")
     until(following, "Beware")
     write(following, f"{ALERT}\n{REFUSED}\n")
@@ -149,7 +149,7 @@ def test_a_cut_line_is_not_waited_for(following: subprocess.Popen[str]) -> None:
     until(following, "sni-missing")
 
 
-def test_whoever_reads_may_stop(log: Path) -> None:
+def test_a_closed_output_pipe_is_no_error(log: Path) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
     try:

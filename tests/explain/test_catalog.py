@@ -22,7 +22,7 @@ KNOWN = {"name", "address", "ca", "certificate", "key", "crl", "group", "resolve
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
-def test_a_cause_says_all_it_has_to(cause: Cause) -> None:
+def test_a_cause_has_all_fields(cause: Cause) -> None:
     assert re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", cause.name)
     assert set(cause.sides) <= SIDES
     assert cause.title
@@ -61,7 +61,7 @@ CONTEXTS = {
 
 
 @pytest.mark.parametrize("signature", SIGNATURES, ids=lambda signature: signature.name)
-def test_a_sign_is_sound(signature: Signature) -> None:
+def test_a_signature_is_valid(signature: Signature) -> None:
     assert signature.side in SIDES
     assert signature.meaning.endswith((".", ")"))
     assert signature.causes
@@ -79,7 +79,7 @@ def test_a_sign_is_sound(signature: Signature) -> None:
     assert all(reason == reason.lower() for reason in signature.reasons)
 
 
-def test_names_are_names_of_one() -> None:
+def test_names_are_unique_and_all_causes_are_used() -> None:
     assert len({signature.name for signature in SIGNATURES}) == len(SIGNATURES)
     used = {cause.name for signature in SIGNATURES for cause in signature.causes}
     assert used == set(catalog().causes), "a cause that no line has"
@@ -114,7 +114,7 @@ SIDE_BY_SIDE = {
 
 
 @pytest.mark.parametrize("animal", animals.ALL.values(), ids=lambda animal: animal.name)
-def test_the_zoo_s_lines_are_known(animal: Upstream) -> None:
+def test_lines_of_the_faulty_upstreams_are_explained(animal: Upstream) -> None:
     if not animal.logged:
         return
     explanation = read(

@@ -18,7 +18,7 @@ def test_side_and_cause(case: Case) -> None:
 
 
 @pytest.mark.parametrize("kind", MUTATIONS)
-def test_in_other_clothes(kind: str) -> None:
+def test_mutated_lines_keep_side_and_cause(kind: str) -> None:
     tried, wrong = 0, []
     for case in CASES:
         for name, line in MUTATIONS[kind](case.line):

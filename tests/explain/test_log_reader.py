@@ -53,7 +53,7 @@ def read(*lines: str) -> list[LogRecord]:
         ("peer closed connection", LogRecord("peer closed connection")),
     ],
 )
-def test_one_line(line: str, record: LogRecord) -> None:
+def test_a_line_is_read_with_any_prefix(line: str, record: LogRecord) -> None:
     assert read(line) == [record]
 
 
@@ -61,12 +61,12 @@ def test_one_line(line: str, record: LogRecord) -> None:
     "line",
     ["", "   ", '192.0.2.1 - - [15/Jul/2024:17:14:08 +0000] "GET /no live upstreams HTTP/1.1" 502'],
 )
-def test_none(line: str) -> None:
+def test_lines_of_other_programs_have_no_record(line: str) -> None:
     assert read(line) == []
 
 
 @pytest.mark.parametrize("at", range(LINE.index("up"), len(LINE)))
-def test_wrapped_anywhere(at: int) -> None:
+def test_a_line_wrapped_at_any_column_is_joined(at: int) -> None:
     """At a column a blank stays, at a word it goes (and no one knows where it was)."""
     assert read(LINE[:at], LINE[at:]) == [RECORD]
     if LINE[at] == " ":
@@ -74,30 +74,30 @@ def test_wrapped_anywhere(at: int) -> None:
         assert record.text.replace(" ", "") == TEXT.replace(" ", "")
 
 
-def test_wrapped_behind_the_time() -> None:
+def test_a_line_wrapped_after_its_time_is_joined() -> None:
     assert read(TIME, LINE.removeprefix(f"{TIME} ")) == [RECORD]
 
 
 @pytest.mark.parametrize("width", [60, 72, 80])
-def test_wrapped_often(width: int) -> None:
+def test_a_line_wrapped_several_times_is_joined(width: int) -> None:
     pieces = [LINE[at : at + width] for at in range(0, len(LINE), width)]
     assert read(OTHER, *pieces, OTHER) == [OTHER_RECORD, RECORD, OTHER_RECORD]
 
 
-def test_a_line_in_another() -> None:
+def test_an_interrupted_line_is_split() -> None:
     cut = LINE.index(", request")
     head = LogRecord(RECORD.text[: RECORD.text.index(", request")], TIME, "error")
     rest = LINE[cut:].lstrip()
     assert read(LINE[:cut] + OTHER, rest)[:2] == [head, OTHER_RECORD]
 
 
-def test_what_follows_is_not_swallowed() -> None:
+def test_unrelated_lines_are_not_joined() -> None:
     assert read(LINE, "Traceback (most recent call last):")[0] == RECORD
     cut = f"{TIME} [error] 1#1: *2 upstream timed out (110: Conn"
     assert read(cut, LINE) == [LogRecord("upstream timed out (110: Conn", TIME, "error"), RECORD]
 
 
-def test_nothing_is_held_back_for_ever() -> None:
+def test_flush_yields_pending_records() -> None:
     reader = LogReader(completeness_score)
     assert list(reader.feed(LINE)) == [RECORD]
     assert list(reader.feed(LINE[:-3])) == []

@@ -36,25 +36,25 @@ def first(explanation: Explanation | None) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(("cause", "text"), LINES["upstream"])
-def test_of_upstreams(cause: str, text: str) -> None:
+def test_lines_about_upstreams_have_their_cause(cause: str, text: str) -> None:
     line = STAMP.format("error") + text + TO_UPSTREAM
     assert first(explain(line)) == ("upstream", cause)
 
 
 @pytest.mark.parametrize(("cause", "level", "text"), LINES["client"])
-def test_of_clients(cause: str, level: str, text: str) -> None:
+def test_lines_about_clients_have_their_cause(cause: str, level: str, text: str) -> None:
     line = STAMP.format(level) + text + FROM_CLIENT
     assert first(explain(line)) == ("client", cause)
 
 
 @pytest.mark.parametrize(("cause", "text"), LINES["start"])
-def test_of_the_start(cause: str, text: str) -> None:
+def test_lines_of_the_startup_have_their_cause(cause: str, text: str) -> None:
     assert first(explain(f"nginx: [emerg] {text}")) == ("startup", cause)
     assert first(explain(f"2024/07/15 17:14:08 [emerg] 1#1: {text}")) == ("startup", cause)
 
 
 @pytest.mark.parametrize(("side", "cause", "line"), LINES["whole"])
-def test_others(side: str, cause: str, line: str) -> None:
+def test_complete_lines_have_their_side_and_cause(side: str, cause: str, line: str) -> None:
     assert first(explain(line)) == (side, cause)
 
 
@@ -81,7 +81,7 @@ SNI_FIRST = {40: "sni-missing", 80: "sni-missing", 112: "sni-missing"}
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("number", ALERTS)
-def test_alerts(release: str, number: int) -> None:
+def test_truncated_alerts_are_recognized(release: str, number: int) -> None:
     """Cut anywhere behind the code, an alert is still the same."""
     text = handshake_failed(release, number)
     for end in (text.index(":SSL r"), text.index("routines:") + 9, -4, -2, None):
