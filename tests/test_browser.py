@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.testing.zoo import reserve_port
+from sniproxy.testing.upstreams import reserve_port
 from tests.services import Service, service
 
 PATIENCE = 20.0

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from sniproxy.cli import main
-from sniproxy.testing.zoo import Peer
+from sniproxy.testing.upstreams import RunningUpstream
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -37,7 +37,7 @@ def test_tls_has_the_tables_of_its_directives(make: ModuleType) -> None:
 
 
 def test_the_trace_is_one(
-    tls_upstream: Callable[[str], Peer],
+    tls_upstream: Callable[[str], RunningUpstream],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -16,9 +16,9 @@ from sniproxy.handlers import detail
 from sniproxy.http.pages import error_page
 from sniproxy.inprocess import ThreadProxy
 from sniproxy.message import Level
-from sniproxy.testing.fixtures import DevelopmentCA, Serve, Upstreams
-from sniproxy.testing.zoo import reserve_port
-from sniproxy.testing.zoo.animals.words import IMPATIENT, VERIFY
+from sniproxy.testing.fixtures import DevelopmentCA, ProxyFactory, UpstreamFactory
+from sniproxy.testing.upstreams import reserve_port
+from sniproxy.testing.upstreams.catalog.log_messages import SHORT_TIMEOUTS, VERIFY
 
 PATIENCE = 20.0
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -73,7 +73,7 @@ class Client:
 
 
 class Stage:
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, serve: ProxyFactory) -> None:
         self._serve = serve
         self._clients: list[Client] = []
 
@@ -91,7 +91,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(sniproxy_serve: Serve) -> Iterator[Stage]:
+def stage(sniproxy_serve: ProxyFactory) -> Iterator[Stage]:
     made = Stage(sniproxy_serve)
     yield made
     made.close()
@@ -116,13 +116,13 @@ def lines(proxy: ThreadProxy) -> list[str]:
         ("absent", "", 502, "connect-failed", None),
         ("expired", VERIFY, 502, "verify-expired", None),
         ("wrong-host", VERIFY, 502, "name-mismatch", "proxy_ssl_name &lt;"),
-        ("mute", IMPATIENT, 504, "timeout", "proxy_read_timeout"),
+        ("no-response", SHORT_TIMEOUTS, 504, "timeout", "proxy_read_timeout"),
         ("bad-header", "", 502, "invalid-response", None),
     ],
 )
 def test_whatever_an_upstream_does(
     stage: Stage,
-    tls_upstream: Upstreams,
+    tls_upstream: UpstreamFactory,
     animal: str,
     said: str,
     status: int,
@@ -199,7 +199,9 @@ def test_error_page_comes_first(stage: Stage, nobody: str) -> None:
 
 
 @pytest.mark.parametrize("log", ["error_log stderr emerg;", ""])
-def test_lines_of_all_tries(stage: Stage, nobody: str, tls_upstream: Upstreams, log: str) -> None:
+def test_lines_of_all_tries(
+    stage: Stage, nobody: str, tls_upstream: UpstreamFactory, log: str
+) -> None:
     """Whatever the log takes."""
     peer = tls_upstream("needs-sni-112")
     group = f"{log} upstream both {{ server {peer.address}; server {nobody}; }}"
@@ -221,7 +223,7 @@ def test_a_name_that_leads_nowhere(stage: Stage) -> None:
 
 
 def test_no_secret_is_told(
-    stage: Stage, tls_upstream: Upstreams, dev_ca: DevelopmentCA, tmp_path: Path
+    stage: Stage, tls_upstream: UpstreamFactory, dev_ca: DevelopmentCA, tmp_path: Path
 ) -> None:
     issued = dev_ca.issue("client.test")
     passwords = tmp_path / "passwords"

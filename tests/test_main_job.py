@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from sniproxy.cli import main
-from sniproxy.testing.zoo import reserve_port
+from sniproxy.testing.upstreams import reserve_port
 from tests.nginx import NGINX
 from tests.programs import SNIPROXY, Command
 

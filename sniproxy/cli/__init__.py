@@ -16,7 +16,7 @@ COMMANDS = {
     "diagnose": "connect as nginx would, find out why it fails, print what to write",
     "names": "what SNI would be sent and what would be verified, without sending anything",
     "trace": "one request's way through a configuration, as a tree",
-    "zoo": "upstreams that are broken on purpose, to test against",
+    "upstreams": "run faulty upstreams, to test proxies against",
 }
 
 

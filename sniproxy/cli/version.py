@@ -23,7 +23,7 @@ Usage: sniproxy [-?hvVtTq] [-p prefix]
        sniproxy ca [issue NAME...]
        sniproxy names FILE [--host HOST] [--json]
        sniproxy trace -c FILE URL [-H 'NAME: VALUE']... [-X METHOD] [--sni NAME] [--json]
-       sniproxy zoo NAME... | --all | --list [--port PORT] [--certificates DIR]
+       sniproxy upstreams NAME... | --all | --list [--port PORT] [--certificates DIR]
 
 Options:
   -?,-h         : this help

@@ -14,7 +14,7 @@ import pytest
 from sniproxy.server import Server
 from sniproxy.site import listeners
 from sniproxy.testing.certificates import Authority, self_signed
-from sniproxy.testing.zoo import reserve_port
+from sniproxy.testing.upstreams import reserve_port
 from tests.cli.commands import Outcome, Sniproxy, nameless, run_nginx
 from tests.conformance.observation import worded
 from tests.nginx import NGINX

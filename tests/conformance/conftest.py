@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from sniproxy.testing.zoo import wear
+from sniproxy.testing.upstreams import generate_certificates
 from tests.conformance.harness import Result, play
 from tests.conformance.scenario import Table
 from tests.nginx import NGINX
@@ -45,7 +45,7 @@ class Theatre:
 @pytest.fixture(scope="session")
 def theatre(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Theatre:
     directory = tmp_path_factory.mktemp("conformance")
-    wear(directory)
+    generate_certificates(directory)
     return Theatre(PROGRAMS[pytestconfig.getoption("--compare")], directory)
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import trio
 
-from sniproxy.testing.client import Reception, visit
-from sniproxy.testing.zoo import Peer, Zoo, open_zoo, reserve_port
+from sniproxy.testing.client import ClientRecord, run_client
+from sniproxy.testing.upstreams import RunningUpstream, UpstreamServer, open_upstreams, reserve_port
 from tests.conformance.layout import lay_out
 from tests.conformance.observation import Observation, observe
 from tests.conformance.scenario import Place, Scenario, Table, configuration
@@ -43,7 +43,7 @@ class Result:
 async def play(table: Table, programs: Sequence[Program], directory: Path) -> Result:
     """Start each program once and serve the whole table; `directory` holds the wardrobe."""
     with reserve_port() as front, reserve_port() as front_tls:
-        async with open_zoo(directory) as zoo:
+        async with open_upstreams(directory) as zoo:
             stages = [await build(scenario, zoo) for scenario in table.scenarios]
             ports = Ports(front.getsockname()[1], front_tls.getsockname()[1])
             file = directory / f"{table.name}.conf"
@@ -87,11 +87,11 @@ class Stage:
     """A scenario with its upstreams in their places."""
 
     place: Place
-    peers: tuple[Peer, ...]
+    peers: tuple[RunningUpstream, ...]
 
 
-async def build(scenario: Scenario, zoo: Zoo) -> Stage:
-    peers = tuple([await zoo.house(upstream) for upstream in scenario.upstreams])
+async def build(scenario: Scenario, zoo: UpstreamServer) -> Stage:
+    peers = tuple([await zoo.start(upstream) for upstream in scenario.upstreams])
     return Stage(Place(scenario, tuple(peer.port for peer in peers)), peers)
 
 
@@ -138,44 +138,44 @@ class LogFile:
         return text.decode("latin-1")
 
 
-async def perform(stage: Stage, zoo: Zoo, ports: Ports, logs: Logs) -> Observation:
+async def perform(stage: Stage, zoo: UpstreamServer, ports: Ports, logs: Logs) -> Observation:
     """Play one scenario on the program that is running."""
     scenario = stage.place.scenario
     for peer in stage.peers:
-        peer.forget()
-    zoo.cues.clear()
+        peer.clear()
+    zoo.signals.clear()
     logs.take()
     client = Client(scenario, zoo)
     receptions = []
     with trio.move_on_after(PATIENCE):
         for _ in range(scenario.repeat):
-            receptions.append(Reception())
+            receptions.append(ClientRecord())
             await converse(stage, zoo, ports, receptions[-1], client)
         with trio.move_on_after(SETTLING):
             await logs.has(len(scenario.logs), scenario.access_lines)
-            await zoo.settled(*stage.peers, staying=scenario.staying)
+            await zoo.wait_closed(*stage.peers, allow_open=scenario.staying)
     return observe(stage.peers, receptions, *logs.take())
 
 
 class Client:
     """The TLS of a scenario's client, and what it remembers from connection to connection."""
 
-    def __init__(self, scenario: Scenario, zoo: Zoo) -> None:
+    def __init__(self, scenario: Scenario, zoo: UpstreamServer) -> None:
         self.tls = scenario.tls
         self.context = self.tls.context(zoo.certificates) if self.tls else None
         self.address = self.tls.address if self.tls else "127.0.0.1"
         self.server_name = self.tls.server_name if self.tls else None
         self.session: ssl.SSLSession | None = None
 
-    def remember(self, reception: Reception) -> None:
-        if self.tls and self.tls.resumes:
+    def remember(self, reception: ClientRecord) -> None:
+        if self.tls and self.tls.resume:
             self.session = reception.session
-        if self.tls and self.tls.next_name is not None:
-            self.server_name = self.tls.next_name
+        if self.tls and self.tls.next_server_name is not None:
+            self.server_name = self.tls.next_server_name
 
 
 async def converse(
-    stage: Stage, zoo: Zoo, ports: Ports, reception: Reception, client: Client
+    stage: Stage, zoo: UpstreamServer, ports: Ports, reception: ClientRecord, client: Client
 ) -> None:
     scenario = stage.place.scenario
     requests = tuple(stage.place.fill(text).encode("latin-1") for text in scenario.requests)
@@ -184,26 +184,26 @@ async def converse(
         if scenario.leaves:
             nursery.start_soon(leave, stage.peers[-1], zoo, nursery.cancel_scope)
         try:
-            await visit(
+            await run_client(
                 port,
                 requests,
                 reception,
                 client.context,
                 server_name=client.server_name,
-                ends=scenario.ends,
+                half_close=scenario.ends,
                 session=client.session,
                 address=client.address,
-                plays=tuple(map(stage.place.filled, scenario.plays)),
-                cues=zoo.cues,
+                script=tuple(map(stage.place.filled, scenario.plays)),
+                signals=zoo.signals,
             )
         except OSError as error:
-            reception.parting = f"no connection: {error}"
+            reception.closed_by = f"no connection: {error}"
         client.remember(reception)
         nursery.cancel_scope.cancel()
 
 
-async def leave(peer: Peer, zoo: Zoo, client: trio.CancelScope) -> None:
+async def leave(peer: RunningUpstream, zoo: UpstreamServer, client: trio.CancelScope) -> None:
     """Take the client away once the upstream has a request."""
-    while not any(visit.requests for visit in peer.visits):
-        await zoo.change()
+    while not any(run_client.requests for run_client in peer.connections):
+        await zoo.wait_change()
     client.cancel()

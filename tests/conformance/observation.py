@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from sniproxy.logs.error import MAX_LINE
-from sniproxy.testing.client import Reception
-from sniproxy.testing.zoo import Peer, Visit
+from sniproxy.testing.client import ClientRecord
+from sniproxy.testing.upstreams import ConnectionRecord, RunningUpstream
 
 Lines = tuple[str, ...]
 ACCESS = "access: "
@@ -55,12 +55,12 @@ class Observation:
 
 
 def observe(
-    peers: Sequence[Peer], receptions: Sequence[Reception], errors: str, accesses: str
+    peers: Sequence[RunningUpstream], receptions: Sequence[ClientRecord], errors: str, accesses: str
 ) -> Observation:
     visits = [
         (f"upstream {number}, connection {turn}", visit)
         for number, peer in enumerate(peers, 1)
-        for turn, visit in enumerate(peer.visits, 1)
+        for turn, visit in enumerate(peer.connections, 1)
     ]
     return Observation(
         hellos=tuple(f"{where}: {hello_line(visit)}" for where, visit in visits),
@@ -75,11 +75,11 @@ def observe(
         server_names=tuple(visit.server_name for _, visit in visits if visit.hello),
         offers=tuple(visit.hello.offers_session for _, visit in visits if visit.hello),
         resumed=tuple(one.resumed for one in receptions if one.handshake == "finished"),
-        staying=sum(peer.staying for peer in peers),
+        staying=sum(peer.open_connections for peer in peers),
     )
 
 
-def hello_line(visit: Visit) -> str:
+def hello_line(visit: ConnectionRecord) -> str:
     hello = visit.hello
     if hello is None:
         return "no hello"
@@ -91,7 +91,7 @@ def hello_line(visit: Visit) -> str:
     return f"SNI {sni}, versions {versions}, ALPN {alpn}, session {session}"
 
 
-def request_lines(where: str, visit: Visit) -> Iterable[str]:
+def request_lines(where: str, visit: ConnectionRecord) -> Iterable[str]:
     if visit.handshake:
         facts = [visit.handshake, visit.protocol, visit.cipher]
         facts += ["resumed"] * visit.resumed
@@ -101,10 +101,10 @@ def request_lines(where: str, visit: Visit) -> Iterable[str]:
     for number, request in enumerate(visit.requests, 1):
         yield f"{where}: request {number}"
         yield from shown(request)
-    yield f"{where}: {visit.parting.value}"
+    yield f"{where}: {visit.closed_by.value}"
 
 
-def response_lines(where: str, reception: Reception) -> Iterable[str]:
+def response_lines(where: str, reception: ClientRecord) -> Iterable[str]:
     if reception.handshake:
         facts = [reception.handshake, reception.protocol, reception.cipher]
         facts += [reception.alpn, reception.certificate, "resumed" * reception.resumed]
@@ -112,7 +112,7 @@ def response_lines(where: str, reception: Reception) -> Iterable[str]:
     for number, response in enumerate(reception.responses, 1):
         yield f"{where}: response {number}"
         yield from without_now(shown(response))
-    yield f"{where}: {reception.parting}"
+    yield f"{where}: {reception.closed_by}"
 
 
 def without_now(lines: Iterable[str]) -> Iterable[str]:

@@ -18,9 +18,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sniproxy.testing.client import ClientTLS
-from sniproxy.testing.zoo import Upstream, animals
-from sniproxy.testing.zoo.script import Say, Step
+from sniproxy.testing.client import ClientTLSOptions
+from sniproxy.testing.upstreams import UpstreamSpec, catalog
+from sniproxy.testing.upstreams.script import Send, Step
 
 CHANGED = 1_700_000_000
 """Tue, 14 Nov 2023 22:13:20 GMT."""
@@ -52,7 +52,7 @@ class Scenario:
 
     directives: str = ""
     """Inside the location, beside `proxy_pass`."""
-    upstreams: tuple[Upstream, ...] = (animals.GOOD,)
+    upstreams: tuple[UpstreamSpec, ...] = (catalog.GOOD,)
     proxy_pass: str = ""
     """"" is https://PEER, or https://GROUP where there is a group; "none" is no proxy_pass."""
     location: str = "PATH"
@@ -69,7 +69,7 @@ class Scenario:
     """Sent one after the other on one connection; the last one ends it."""
     plays: tuple[Step, ...] = ()
     """What the client does step by step on one connection, in place of its requests."""
-    tls: ClientTLS | None = None
+    tls: ClientTLSOptions | None = None
     """How the client speaks TLS; None is plain HTTP."""
     to_tls_port: bool = False
     """Plain HTTP goes to the TLS port."""
@@ -140,7 +140,7 @@ class Place:
 
     def filled(self, step: Step) -> Step:
         """The same for a step of a script."""
-        return Say(self.fill(step.text)) if isinstance(step, Say) else step
+        return Send(self.fill(step.text)) if isinstance(step, Send) else step
 
     def _word(self, match: re.Match[str]) -> str:
         word, number = match.groups()

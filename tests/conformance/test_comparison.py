@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sniproxy.testing.client import Reception
-from sniproxy.testing.zoo import animals
+from sniproxy.testing.client import ClientRecord
+from sniproxy.testing.upstreams import catalog
 from tests.conformance.comparison import PARTS, broken_promises, differences
 from tests.conformance.observation import Observation, error_lines, numbered, observe, worded
 from tests.conformance.scenario import Place, Scenario, Table, configuration
@@ -118,12 +118,14 @@ def test_a_row_that_does_not_hold(row: Scenario) -> None:
 
 
 def test_dates_are_replaced() -> None:
-    reception = Reception(responses=[b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"])
+    reception = ClientRecord(
+        responses=[b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"]
+    )
     assert "Date: (now)\\r" in observe((), [reception], "", "").responses
 
 
 def test_placeholders() -> None:
-    row = Scenario("row", "", upstreams=(animals.GOOD, animals.GOOD))
+    row = Scenario("row", "", upstreams=(catalog.GOOD, catalog.GOOD))
     place = Place(row, (4711, 4712))
     filled = "127.0.0.1:4711 127.0.0.1:4712 4711 4712 /row row.groups.test row PEERS"
     assert place.fill("PEER PEER2 PORT PORT2 PATH GROUP NAME PEERS") == filled

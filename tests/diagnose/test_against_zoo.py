@@ -11,8 +11,8 @@ import pytest
 
 import sniproxy
 from sniproxy.knowledge import catalogue
-from sniproxy.testing.zoo import TLS, Move, Upstream, animals
-from sniproxy.testing.zoo.behaviour import Ending, answer
+from sniproxy.testing.upstreams import TLS, Action, UpstreamSpec, catalog
+from sniproxy.testing.upstreams.spec import AfterSend, response
 from tests.beside import get, served
 from tests.diagnose.conftest import Diagnose, Housed
 from tests.nginx import NGINX
@@ -21,19 +21,19 @@ NAME = ("--name", "upstream.test")
 ROOT = ("--ca", "root.pem")
 CLIENT = ("--cert", "client.pem", "--key", "client.key")
 
-OLD = Upstream(
+OLD = UpstreamSpec(
     "old",
     "speaks TLS 1.1 at most",
     tls=TLS(
-        minimum=ssl.TLSVersion.TLSv1,
-        maximum=ssl.TLSVersion.TLSv1_1,
+        min_version=ssl.TLSVersion.TLSv1,
+        max_version=ssl.TLSVersion.TLSv1_1,
         ciphers="DEFAULT:@SECLEVEL=0",
     ),
 )
-LONG_WINDED = Upstream(
+LONG_WINDED = UpstreamSpec(
     "long-winded",
     "answers with a header of 6 kB",
-    answers=Move(answer("ok\n", "X-Long: " + "x" * 6000), Ending.WAIT),
+    response=Action(response("ok\n", "X-Long: " + "x" * 6000), AfterSend.WAIT),
 )
 
 HELLO = b"\x16\x03"
@@ -42,7 +42,7 @@ HELLO = b"\x16\x03"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    upstream: Upstream
+    upstream: UpstreamSpec
     options: tuple[str, ...]
     status: int
     cause: str
@@ -58,56 +58,56 @@ CURED = [
     *(
         Case(upstream, NAME, 3, "sni-missing")
         for upstream in (
-            animals.NEEDS_SNI,
-            animals.NEEDS_SNI_40,
-            animals.NEEDS_SNI_80,
-            animals.NEEDS_SNI_CLOSES,
-            animals.NEEDS_SNI_RESETS,
-            animals.NEEDS_SNI_SILENT,
+            catalog.NEEDS_SNI,
+            catalog.NEEDS_SNI_40,
+            catalog.NEEDS_SNI_80,
+            catalog.NEEDS_SNI_CLOSES,
+            catalog.NEEDS_SNI_RESETS,
+            catalog.NEEDS_SNI_SILENT,
         )
     ),
-    Case(animals.NEEDS_SNI, (*NAME, "--no-request"), 3, "sni-missing"),
-    Case(animals.NEEDS_SNI, (*NAME, *ROOT), 3, "sni-missing"),
-    Case(animals.PLAIN, (), 3, "plain-http-upstream"),
-    Case(animals.PLAIN, NAME, 3, "plain-http-upstream"),
-    Case(animals.PLAIN_HTTP, (), 3, "plain-http-upstream", 400),
-    Case(animals.PLAIN_HTTP, ("--no-request",), 3, "plain-http-upstream", 400),
-    Case(animals.deep(1), (*NAME, *ROOT), 3, "verify-not-configured"),
-    Case(animals.deep(3), (*NAME, *ROOT), 3, "verify-not-configured"),
-    Case(animals.SELF_SIGNED, (*NAME, "--ca", "self-signed.pem"), 3, "verify-not-configured"),
-    Case(animals.UNTRUSTED, (*NAME, "--ca", "stranger.pem"), 3, "verify-not-configured"),
-    Case(animals.WRONG_HOST, ("--name", "other.test", *ROOT), 3, "verify-not-configured"),
-    Case(animals.WANTS_CLIENT_12, CLIENT, 3, "client-certificate-needed"),
-    Case(animals.WANTS_CLIENT_13, CLIENT, 3, "client-certificate-needed"),
-    Case(animals.WANTS_CLIENT_13, (*CLIENT, "--no-request"), 3, "client-certificate-needed"),
+    Case(catalog.NEEDS_SNI, (*NAME, "--no-request"), 3, "sni-missing"),
+    Case(catalog.NEEDS_SNI, (*NAME, *ROOT), 3, "sni-missing"),
+    Case(catalog.PLAIN, (), 3, "plain-http-upstream"),
+    Case(catalog.PLAIN, NAME, 3, "plain-http-upstream"),
+    Case(catalog.PLAIN_HTTP, (), 3, "plain-http-upstream", 400),
+    Case(catalog.PLAIN_HTTP, ("--no-request",), 3, "plain-http-upstream", 400),
+    Case(catalog.deep_chain(1), (*NAME, *ROOT), 3, "verify-not-configured"),
+    Case(catalog.deep_chain(3), (*NAME, *ROOT), 3, "verify-not-configured"),
+    Case(catalog.SELF_SIGNED, (*NAME, "--ca", "self-signed.pem"), 3, "verify-not-configured"),
+    Case(catalog.UNTRUSTED, (*NAME, "--ca", "stranger.pem"), 3, "verify-not-configured"),
+    Case(catalog.WRONG_HOST, ("--name", "other.test", *ROOT), 3, "verify-not-configured"),
+    Case(catalog.WANTS_CLIENT_12, CLIENT, 3, "client-certificate-needed"),
+    Case(catalog.WANTS_CLIENT_13, CLIENT, 3, "client-certificate-needed"),
+    Case(catalog.WANTS_CLIENT_13, (*CLIENT, "--no-request"), 3, "client-certificate-needed"),
     Case(OLD, (), 3, "protocol-version"),
     Case(LONG_WINDED, (), 3, "header-too-big"),
-    Case(animals.GOOD, (), 0, ""),
-    Case(animals.EXPIRED, (), 0, ""),
+    Case(catalog.GOOD, (), 0, ""),
+    Case(catalog.EXPIRED, (), 0, ""),
 ]
 
 HOPELESS = [
-    Case(animals.ABSENT, (), 4, "connect-failed"),
-    Case(animals.FULL, (), 4, "connect-failed"),
-    Case(animals.NEEDS_SNI, (), 4, "sni-missing"),
-    Case(animals.NEEDS_SNI, ("--name", "unknown.test"), 4, "handshake-refused"),
-    Case(animals.GARBAGE, (), 4, "plain-http-upstream"),
-    Case(animals.CLOSES, NAME, 4, "handshake-closed"),
-    Case(animals.RESETS, NAME, 4, "handshake-closed"),
-    Case(animals.HANGS_UP, NAME, 4, "handshake-closed"),
-    Case(animals.SILENT, NAME, 4, "handshake-closed"),
-    Case(animals.alerting(40, ""), NAME, 4, "handshake-refused"),
-    Case(animals.WRONG_HOST, (*NAME, *ROOT), 4, "name-mismatch"),
-    Case(animals.EXPIRED, (*NAME, *ROOT), 4, "verify-expired"),
-    Case(animals.SELF_SIGNED, (*NAME, *ROOT), 4, "verify-chain"),
-    Case(animals.UNTRUSTED, (*NAME, *ROOT), 4, "verify-chain"),
-    Case(animals.INCOMPLETE, (*NAME, *ROOT), 4, "verify-chain"),
-    Case(animals.WANTS_CLIENT_12, NAME, 4, "client-certificate-needed"),
-    Case(animals.WANTS_CLIENT_13, (), 4, "client-certificate-needed"),
-    Case(animals.WANTS_CLIENT_13, ("--no-request",), 4, "client-certificate-needed"),
-    Case(animals.MUTE, (), 4, "timeout"),
-    Case(animals.NO_ANSWER, (), 4, "upstream-closed"),
-    Case(animals.NOT_HTTP, (), 4, "not-http1-upstream"),
+    Case(catalog.ABSENT, (), 4, "connect-failed"),
+    Case(catalog.FULL, (), 4, "connect-failed"),
+    Case(catalog.NEEDS_SNI, (), 4, "sni-missing"),
+    Case(catalog.NEEDS_SNI, ("--name", "unknown.test"), 4, "handshake-refused"),
+    Case(catalog.NOT_TLS, (), 4, "plain-http-upstream"),
+    Case(catalog.CLOSES, NAME, 4, "handshake-closed"),
+    Case(catalog.RESETS, NAME, 4, "handshake-closed"),
+    Case(catalog.HANGS_UP, NAME, 4, "handshake-closed"),
+    Case(catalog.SILENT, NAME, 4, "handshake-closed"),
+    Case(catalog.sends_alert(40, ""), NAME, 4, "handshake-refused"),
+    Case(catalog.WRONG_HOST, (*NAME, *ROOT), 4, "name-mismatch"),
+    Case(catalog.EXPIRED, (*NAME, *ROOT), 4, "verify-expired"),
+    Case(catalog.SELF_SIGNED, (*NAME, *ROOT), 4, "verify-chain"),
+    Case(catalog.UNTRUSTED, (*NAME, *ROOT), 4, "verify-chain"),
+    Case(catalog.INCOMPLETE, (*NAME, *ROOT), 4, "verify-chain"),
+    Case(catalog.WANTS_CLIENT_12, NAME, 4, "client-certificate-needed"),
+    Case(catalog.WANTS_CLIENT_13, (), 4, "client-certificate-needed"),
+    Case(catalog.WANTS_CLIENT_13, ("--no-request",), 4, "client-certificate-needed"),
+    Case(catalog.NO_RESPONSE, (), 4, "timeout"),
+    Case(catalog.CLOSES_ON_REQUEST, (), 4, "upstream-closed"),
+    Case(catalog.NOT_HTTP, (), 4, "not-http1-upstream"),
 ]
 
 
@@ -123,8 +123,8 @@ def test_status_and_cause(case: Case, housed: Housed, diagnose: Diagnose, wardro
     with housed(case.upstream) as (peer,):
         said = diagnose(*words(case, peer.port, wardrobe), "--json")
         assert (said.status, said.data["cause"] or "") == (case.status, case.cause), said.text
-        assert len(peer.visits) <= 12
-        requests = [request for visit in peer.visits for request in visit.requests]
+        assert len(peer.connections) <= 12
+        requests = [request for visit in peer.connections for request in visit.requests]
         asked = [request for request in requests if not request.startswith(HELLO)]
         assert all(request.endswith(b"\r\n\r\n") for request in asked)
         assert not (asked and "--no-request" in case.options)

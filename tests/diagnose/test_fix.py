@@ -15,7 +15,7 @@ from sniproxy.diagnose.patch import unified
 from sniproxy.diagnose.probe import Patience
 from sniproxy.diagnose.reading import read_leniently, without_lua
 from sniproxy.diagnose.spots import find_spots
-from sniproxy.testing.zoo import animals
+from sniproxy.testing.upstreams import catalog
 from tests.beside import get, served
 from tests.diagnose.conftest import Diagnose, Housed
 from tests.diagnose.test_against_zoo import status_of
@@ -263,7 +263,7 @@ def test_a_fixed_file_works(
     housed: Housed, diagnose: Diagnose, wardrobe: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "site.conf"
-    with housed(animals.NEEDS_SNI, animals.PLAIN, animals.deep(3), animals.GOOD) as peers:
+    with housed(catalog.NEEDS_SNI, catalog.PLAIN, catalog.deep_chain(3), catalog.GOOD) as peers:
         sni, plain, deep, good = (peer.port for peer in peers)
         text = CONFIGURATION.format(
             port=0, sni=sni, plain=plain, deep=deep, good=good, root=wardrobe / "root.pem"
@@ -285,7 +285,7 @@ def test_a_fixed_file_works(
 
 
 def test_one_location(housed: Housed, diagnose: Diagnose, tmp_path: Path) -> None:
-    with housed(animals.GOOD, animals.NEEDS_SNI) as peers:
+    with housed(catalog.GOOD, catalog.NEEDS_SNI) as peers:
         good, sni = (peer.port for peer in peers)
         file = tmp_path / "nginx.conf"
         file.write_text(
@@ -294,12 +294,12 @@ def test_one_location(housed: Housed, diagnose: Diagnose, tmp_path: Path) -> Non
             f"location /b/ {{ proxy_pass https://127.0.0.1:{sni}; }} }} }}"
         )
         assert diagnose("-c", str(file), "--location", "/a/").status == 0
-        assert (len(peers[0].visits), len(peers[1].visits)) == (1, 0)
+        assert (len(peers[0].connections), len(peers[1].connections)) == (1, 0)
         assert diagnose("-c", str(file), "--location", "/nowhere/").status == 2
 
 
 def test_every_peer_is_tried(housed: Housed, diagnose: Diagnose, tmp_path: Path) -> None:
-    with housed(animals.GOOD, animals.CLOSES) as peers:
+    with housed(catalog.GOOD, catalog.CLOSES) as peers:
         good, bad = (peer.port for peer in peers)
         file = tmp_path / "nginx.conf"
         file.write_text(

@@ -12,8 +12,8 @@ from pathlib import Path
 import trio
 
 from sniproxy.testing.certificates import self_signed
-from sniproxy.testing.wire import TLSWire, Wire
-from sniproxy.testing.zoo import reserve_port
+from sniproxy.testing.streams import BIOTLSStream, RecordingStream
+from sniproxy.testing.upstreams import reserve_port
 from tests.conformance.harness import Logs
 from tests.conformance.observation import error_lines, shown
 from tests.hostile.attacks import AWAIT, FIN, INSIDE, PLAIN, RESET, Attack, Under
@@ -166,12 +166,12 @@ class Client:
 
     def __init__(self, attack: Attack) -> None:
         self.attack = attack
-        self.wire: Wire | None = None
+        self.wire: RecordingStream | None = None
         self.decrypted = b""
         self.parting = "still connected"
 
     async def run(self, port: int) -> None:
-        self.wire = wire = Wire(await trio.open_tcp_stream("127.0.0.1", port))
+        self.wire = wire = RecordingStream(await trio.open_tcp_stream("127.0.0.1", port))
         async with wire.stream:
             tls = await self.handshake(wire) if self.attack.way is INSIDE else None
             for step in self.attack.steps:
@@ -195,15 +195,15 @@ class Client:
             await self._read_to_the_end(wire, tls)
 
     @staticmethod
-    async def handshake(wire: Wire) -> TLSWire:
+    async def handshake(wire: RecordingStream) -> BIOTLSStream:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        tls = TLSWire(wire, context, server_name="front.test")
+        tls = BIOTLSStream(wire, context, server_name="front.test")
         await tls.handshake()
         return tls
 
-    async def _read_to_the_end(self, wire: Wire, tls: TLSWire | None) -> None:
+    async def _read_to_the_end(self, wire: RecordingStream, tls: BIOTLSStream | None) -> None:
         if tls is not None:
             # After a FIN of ours the library may still want to send.
             with contextlib.suppress(trio.ClosedResourceError):

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from sniproxy.phases import Phases
-from sniproxy.testing.wire import Wire
+from sniproxy.testing.streams import RecordingStream
 from tests.cli.processes import HEAD, ask, everything, served, wait_until
 from tests.hostile.attacks import (
     ATTACKS,
@@ -128,7 +128,7 @@ def test_every_truncation_of_a_hello(whole: bytes, tmp_path: Path, ports: Ports)
 
 async def deliver(data: bytes, inside: Inside) -> bytes:
     """What the TLS port says to `data` and a FIN, until it closes."""
-    wire = Wire(await trio.open_tcp_stream("127.0.0.1", inside.ports.secure))
+    wire = RecordingStream(await trio.open_tcp_stream("127.0.0.1", inside.ports.secure))
     async with wire.stream:
         with trio.fail_after(200):
             if data:
@@ -310,7 +310,7 @@ def test_a_client_that_takes_no_more(
     async def test() -> None:
         async with endless_upstream(ports.upstream) as cut, serving(tmp_path, ports) as inside:
             port = inside.ports.front if way is PLAIN else inside.ports.secure
-            wire = Wire(await trio.open_tcp_stream("127.0.0.1", port))
+            wire = RecordingStream(await trio.open_tcp_stream("127.0.0.1", port))
             channel = wire if way is PLAIN else await Client.handshake(wire)
             await channel.send(b"GET /up HTTP/1.1\r\nHost: front.test\r\n\r\n")
             assert b"200 OK" in await channel.read()

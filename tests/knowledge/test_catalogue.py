@@ -10,7 +10,7 @@ import pytest
 from sniproxy import config
 from sniproxy.knowledge import Cause, Sign, catalogue
 from sniproxy.knowledge.telling import filled
-from sniproxy.testing.zoo import Upstream, animals
+from sniproxy.testing.upstreams import UpstreamSpec, catalog
 from tests.knowledge.cases import cases, read
 from tests.knowledge.curing import ROWS, START
 
@@ -91,9 +91,9 @@ SIDE_BY_SIDE = {
     "absent": "connect-failed",
     "full": "timeout",
     "plain-http": "plain-http-upstream",
-    "garbage": "plain-http-upstream",
-    "mute": "timeout",
-    "no-answer": "keepalive",
+    "not-tls": "plain-http-upstream",
+    "no-response": "timeout",
+    "closes-on-request": "keepalive",
     "cut-body": "keepalive",
     "not-http": "not-http1-upstream",
     "bad-header": "invalid-response",
@@ -105,13 +105,13 @@ SIDE_BY_SIDE = {
 }
 
 
-@pytest.mark.parametrize("animal", animals.ALL.values(), ids=lambda animal: animal.name)
-def test_the_zoo_s_lines_are_known(animal: Upstream) -> None:
-    if not animal.logged:
+@pytest.mark.parametrize("animal", catalog.ALL.values(), ids=lambda animal: animal.name)
+def test_the_zoo_s_lines_are_known(animal: UpstreamSpec) -> None:
+    if not animal.expected_log:
         return
     explanation = read(
-        f"2024/07/15 17:14:08 [error] 1#1: *1 {animal.logged}, client: 192.0.2.1, server: a.b, "
-        'request: "GET / HTTP/1.1", upstream: "https://192.0.2.9:8443/", host: "a.b"'
+        f"2024/07/15 17:14:08 [error] 1#1: *1 {animal.expected_log}, client: 192.0.2.1, "
+        'server: a.b, request: "GET / HTTP/1.1", upstream: "https://192.0.2.9:8443/", host: "a.b"'
     )
     assert explanation is not None
     assert explanation.side == "upstream"

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sniproxy.knowledge import explain
 from sniproxy.testing.certificates import Authority
-from sniproxy.testing.zoo import Peer, wear
-from sniproxy.testing.zoo.thread import ThreadZoo, zoo_in_thread
+from sniproxy.testing.upstreams import RunningUpstream, generate_certificates
+from sniproxy.testing.upstreams.sync import ThreadUpstreams, upstreams_in_thread
 from tests.beside import Served, served
 from tests.knowledge.curing import (
     ROWS,
@@ -55,7 +55,7 @@ class Outcome:
 @pytest.fixture(scope="module")
 def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("cures")
-    wear(directory)
+    generate_certificates(directory)
     root = Authority.root("Weak Root")
     weak = root.issue("front.test", key=rsa.generate_private_key(65537, 1024))
     weak.write(directory, "weak")
@@ -63,8 +63,8 @@ def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def zoo(wardrobe: Path) -> Iterator[ThreadZoo]:
-    with zoo_in_thread(wardrobe) as opened:
+def zoo(wardrobe: Path) -> Iterator[ThreadUpstreams]:
+    with upstreams_in_thread(wardrobe) as opened:
         yield opened
 
 
@@ -76,12 +76,12 @@ def dns() -> Iterator[int]:
 
 @pytest.fixture(scope="module", params=PROGRAMS)
 def outcomes(
-    request: pytest.FixtureRequest, zoo: ThreadZoo, wardrobe: Path, dns: int
+    request: pytest.FixtureRequest, zoo: ThreadUpstreams, wardrobe: Path, dns: int
 ) -> Mapping[str, Outcome]:
     """Of all rows; a program is started twice for all of them, and once for each bad start."""
     program = PROGRAMS[request.param]
     rooms = Rooms(program, wardrobe)
-    peers = [zoo.house(row.upstream) for row in ROWS]
+    peers = [zoo.start(row.upstream) for row in ROWS]
     begun: dict[str, Outcome] = {}
     texts = [
         server(number, row, peer, dns, row.statements())
@@ -91,7 +91,7 @@ def outcomes(
         for number, row in enumerate(ROWS):
             status = ask(running.ports[str(number)], row.client, wardrobe)
             begun[row.name] = outcome(row, status, logged(running, row))
-    good = zoo.house("good")
+    good = zoo.start("good")
     for row in START:
         begun[row.name] = outcome(
             row, 0, rooms.refused(server(0, row, good, dns, row.statements())).splitlines()
@@ -129,7 +129,7 @@ class Rooms:
 
 def cured(
     rooms: Rooms,
-    rows: list[tuple[Row, Peer]],
+    rows: list[tuple[Row, RunningUpstream]],
     dns: int,
     begun: Mapping[str, Outcome],
     wardrobe: Path,

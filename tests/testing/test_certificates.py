@@ -1,4 +1,4 @@
-"""The small CA makes what OpenSSL accepts, and what it refuses for one reason at a time."""
+"""Test certificates: OpenSSL accepts them, or rejects them for exactly one reason."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from cryptography import x509
 
 from sniproxy.testing.certificates import Authority, Identity, Validity, pem, self_signed
-from sniproxy.testing.zoo.wardrobe import DEEPEST, wear
+from sniproxy.testing.upstreams.certificates import MAX_INTERMEDIATES, generate_certificates
 
 ROOT = Authority.root("Root")
 BELOW = ROOT.intermediate("Below").intermediate("Further below")
 
 
-def verdict(identity: Identity, directory: Path, name: str = "a.test") -> str:
-    """What a client that trusts ROOT says to the identity: "" or OpenSSL's words."""
+def verify(identity: Identity, directory: Path, name: str = "a.test") -> str:
+    """OpenSSL's verify error for a client that trusts ROOT; "" if verification succeeds."""
     identity.write(directory, "leaf")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(directory / "leaf.pem", directory / "leaf.key")
@@ -39,7 +39,7 @@ def verdict(identity: Identity, directory: Path, name: str = "a.test") -> str:
 
 
 @pytest.mark.parametrize(
-    ("identity", "words"),
+    ("identity", "error"),
     [
         (ROOT.issue("a.test"), ""),
         (ROOT.issue("IP:::1", "*.w.test", "a.test"), ""),
@@ -53,22 +53,24 @@ def verdict(identity: Identity, directory: Path, name: str = "a.test") -> str:
         (Authority.root("Other").issue("a.test"), "unable to get local issuer certificate"),
     ],
 )
-def test_verdict(identity: Identity, words: str, tmp_path: Path) -> None:
-    said = verdict(identity, tmp_path).replace("self signed", "self-signed")
-    assert said.startswith(words)
-    assert bool(said) == bool(words)
+def test_verify(identity: Identity, error: str, tmp_path: Path) -> None:
+    result = verify(identity, tmp_path).replace("self signed", "self-signed")
+    assert result.startswith(error)
+    assert bool(result) == bool(error)
 
 
-def test_addresses_are_marked() -> None:
+def test_only_names_with_ip_prefix_become_addresses() -> None:
     names = ROOT.issue("a.test", "IP:127.0.0.1", "127.0.0.1").certificate.extensions
     found = names.get_extension_for_class(x509.SubjectAlternativeName).value
     assert [type(name) for name in found] == [x509.DNSName, x509.IPAddress, x509.DNSName]
 
 
-def test_the_wardrobe_hangs_in_the_directory(tmp_path: Path) -> None:
-    wear(tmp_path)
-    for name in ("good", "expired", f"deep-{DEEPEST}"):
+def test_generate_certificates_writes_certificates_and_keys(tmp_path: Path) -> None:
+    generate_certificates(tmp_path)
+    for name in ("good", "expired", f"deep-{MAX_INTERMEDIATES}"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
-    chain = x509.load_pem_x509_certificates((tmp_path / f"deep-{DEEPEST}.pem").read_bytes())
-    assert len(chain) == 1 + DEEPEST
+    chain = x509.load_pem_x509_certificates(
+        (tmp_path / f"deep-{MAX_INTERMEDIATES}.pem").read_bytes()
+    )
+    assert len(chain) == 1 + MAX_INTERMEDIATES

@@ -23,9 +23,9 @@ from sniproxy.message import Level
 from sniproxy.testing.dns import (
     NXDOMAIN,
     SERVFAIL,
-    Asked,
-    NameServer,
-    Record,
+    DNSQuery,
+    DNSRecord,
+    FakeNameServer,
     a,
     aaaa,
     cname,
@@ -53,7 +53,7 @@ from sniproxy.upstream.resolver import (
 @pytest.mark.parametrize("kind", Kind)
 def test_a_question_is_one_that_servers_read(kind: Kind) -> None:
     asked = question("www.example.test", kind)
-    assert read_question(asked.wire) == Asked("www.example.test", kind.name)
+    assert read_question(asked.wire) == DNSQuery("www.example.test", kind.name)
     assert read_question(asked.wire).id == asked.id
     assert asked.wire[2:4] == b"\x01\x00"
 
@@ -74,10 +74,10 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
             read_reply(data, over_tcp=over_tcp)
 
 
-NAME = Asked("a.test", "A", id=7)
+NAME = DNSQuery("a.test", "A", id=7)
 records = st.lists(
     st.builds(
-        Record,
+        DNSRecord,
         st.sampled_from(["A", "AAAA", "CNAME", "TXT", "46"]),
         st.one_of(
             st.binary(max_size=20),
@@ -95,7 +95,9 @@ records = st.lists(
 
 
 @given(records, st.binary(max_size=20), st.integers(0, 6))
-def test_any_records_are_read_or_refused(records: list[Record], rest: bytes, answers: int) -> None:
+def test_any_records_are_read_or_refused(
+    records: list[DNSRecord], rest: bytes, answers: int
+) -> None:
     try:
         read = read_reply(reply(NAME, *records, rest=rest, answers=answers))
     except BadReply:
@@ -176,7 +178,7 @@ def test_the_shortest_ttl_holds() -> None:
 @dataclass(slots=True)
 class Stage:
     resolver: Resolver
-    servers: list[NameServer]
+    servers: list[FakeNameServer]
     lines: list[str] = field(default_factory=list)
     now: float = 1000.0
 
@@ -191,10 +193,10 @@ class Stage:
 
     @property
     def asked(self) -> list[str]:
-        return [f"{q.type} {q.name}" for server in self.servers for q in server.asked]
+        return [f"{q.type} {q.name}" for server in self.servers for q in server.queries]
 
 
-Script = Callable[[Asked], Sequence[bytes]]
+Script = Callable[[DNSQuery], Sequence[bytes]]
 Test = Callable[[Stage], Awaitable[None]]
 
 
@@ -205,7 +207,7 @@ def play(test: Test, *scripts: Script, mock: bool = False, **settings: Any) -> N
         async with trio.open_nursery() as nursery:
             servers = []
             for script in scripts:
-                server = NameServer(script)
+                server = FakeNameServer(script)
                 await server.open()
                 nursery.start_soon(server.run)
                 servers.append(server)
@@ -226,7 +228,7 @@ def play(test: Test, *scripts: Script, mock: bool = False, **settings: Any) -> N
     trio.run(functools.partial(main), clock=clock)
 
 
-def found(*records: Record) -> Script:
+def found(*records: DNSRecord) -> Script:
     return lambda asked: [reply(asked, *[r for r in records if r.type in (asked.type, "CNAME")])]
 
 
@@ -317,7 +319,7 @@ def test_one_address_needs_no_chance() -> None:
 
 
 def test_aliases_are_followed_so_far() -> None:
-    def script(asked: Asked) -> Sequence[bytes]:
+    def script(asked: DNSQuery) -> Sequence[bytes]:
         number = int(asked.name.partition(".")[0])
         if number == 0:
             return [reply(asked, *([a("192.0.2.1")] if asked.type == "A" else []))]
@@ -333,7 +335,7 @@ def test_aliases_are_followed_so_far() -> None:
 def test_a_long_answer_comes_by_tcp() -> None:
     addresses = [f"10.0.{n // 250}.{n % 250}" for n in range(1000)]
 
-    def script(asked: Asked) -> Sequence[bytes]:
+    def script(asked: DNSQuery) -> Sequence[bytes]:
         if asked.type == "AAAA":
             return [reply(asked)]
         return [reply(asked, *map(a, addresses)) if asked.tcp else reply(asked, truncated=True)]
@@ -364,18 +366,18 @@ def test_the_next_server_is_asked_after_a_while() -> None:
         assert ASK_AGAIN <= trio.current_time() - before < ASK_AGAIN + 0.5
         # The next name begins with the next server.
         await stage.addresses("b.test")
-        assert [len(server.asked) for server in stage.servers] == [2, 4]
+        assert [len(server.queries) for server in stage.servers] == [2, 4]
 
     play(test, lambda asked: (), found(a("192.0.2.1")), mock=True)
 
 
 def test_only_what_is_open_is_asked_again() -> None:
-    def half(asked: Asked) -> Sequence[bytes]:
+    def half(asked: DNSQuery) -> Sequence[bytes]:
         return [reply(asked, a("192.0.2.1"))] if asked.type == "A" else []
 
     async def test(stage: Stage) -> None:
         assert await stage.addresses("a.test") == ("192.0.2.1", "::1")
-        assert [q.type for q in stage.servers[1].asked] == ["AAAA"]
+        assert [q.type for q in stage.servers[1].queries] == ["AAAA"]
 
     play(test, half, found(a("192.0.2.9"), aaaa("::1")), mock=True)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.testing.zoo.wardrobe import wardrobe
+from sniproxy.testing.upstreams.certificates import ensure_certificates
 from tests.beside import Beside, beside_nginx, get, served
 from tests.conformance.observation import error_lines
 from tests.nginx import NGINX
@@ -56,7 +56,7 @@ def room() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def both(room: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
-    clothes = wardrobe(tmp_path_factory.mktemp("wardrobe"))
+    clothes = ensure_certificates(tmp_path_factory.mktemp("wardrobe"))
     (room / "root.pem").write_bytes((clothes / "root.pem").read_bytes())
     with contextlib.ExitStack() as stack:
         live = f"""

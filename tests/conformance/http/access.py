@@ -6,8 +6,8 @@ import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from sniproxy.testing.zoo import animals
-from sniproxy.testing.zoo.behaviour import Upstream
+from sniproxy.testing.upstreams import catalog
+from sniproxy.testing.upstreams.spec import UpstreamSpec
 from tests.conformance.scenario import Scenario, Table, get, request
 
 FORBIDDEN = "access forbidden by rule, client: 127.0.0.1"
@@ -60,7 +60,7 @@ def rules() -> Iterator[Scenario]:
             requests=(get(path="PATH/in"),), files={"html/NAME/in": "in\n"}, status=status,
             logs=(FORBIDDEN,) if status == 403 else (),
         )  # fmt: skip
-    yield Scenario("proxied", "an upstream is not asked", "deny all;", (animals.PLAIN,),
+    yield Scenario("proxied", "an upstream is not asked", "deny all;", (catalog.PLAIN,),
                    proxy_pass=PLAIN, status=403, logs=(FORBIDDEN,))  # fmt: skip
     yield own("missing", "a check comes before the file is looked for", "deny all;", files={},
               status=403, logs=(FORBIDDEN,))  # fmt: skip
@@ -159,13 +159,13 @@ def methods() -> Iterator[Scenario]:
     ):  # fmt: skip
         yield Scenario(
             f"limit-except-{method}", "limit_except is for all methods but these",
-            "limit_except get { deny all; }", (animals.PLAIN,), proxy_pass=PLAIN,
+            "limit_except get { deny all; }", (catalog.PLAIN,), proxy_pass=PLAIN,
             requests=(request(method),), status=200 if allowed else 403,
             logs=() if allowed else (FORBIDDEN,),
         )  # fmt: skip
     yield Scenario(
         "limit-except-proxied", "a limited method may go elsewhere",
-        "limit_except GET { proxy_pass http://PEER2; }", (animals.PLAIN, animals.PLAIN),
+        "limit_except GET { proxy_pass http://PEER2; }", (catalog.PLAIN, catalog.PLAIN),
         proxy_pass=PLAIN,
         requests=(KEEP + "\r\n", request("POST", body="x")),
     )  # fmt: skip
@@ -176,15 +176,15 @@ def methods() -> Iterator[Scenario]:
     )  # fmt: skip
     yield Scenario(
         "limit-except-basic", "limit_except with a password",
-        f"limit_except GET POST {{ {BASIC} }}", (animals.PLAIN,), proxy_pass=PLAIN,
+        f"limit_except GET POST {{ {BASIC} }}", (catalog.PLAIN,), proxy_pass=PLAIN,
         files={"html/users": USERS},
         requests=(request("PUT", authorized("plain", "secret")),),
     )  # fmt: skip
 
 
-def answering(status: str, head: str = "", body: str = "") -> Upstream:
+def answering(status: str, head: str = "", body: str = "") -> UpstreamSpec:
     text = f"HTTP/1.1 {status}\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}"
-    return animals.replying("said", text.encode())
+    return catalog.fixed_response("said", text.encode())
 
 
 def requests() -> Iterator[Scenario]:
@@ -202,7 +202,7 @@ def requests() -> Iterator[Scenario]:
         )
         yield Scenario(
             f"request-{text[:3]}", "another place's status lets in, or does not", asked,
-            (animals.PLAIN,
+            (catalog.PLAIN,
              answering(text, "WWW-Authenticate: Custom a\r\nX-User: me\r\n", "body")),
             proxy_pass=PLAIN, status=status, logs=unexpected,
         )  # fmt: skip
@@ -210,36 +210,36 @@ def requests() -> Iterator[Scenario]:
         "request-set", "auth_request_set keeps what it says in a variable",
         f"{asked} auth_request_set $user $upstream_http_x_user; "
         "auth_request_set $code $upstream_status; proxy_set_header X-User $user-$code;",
-        (animals.PLAIN, answering("200 OK", "X-User: me\r\n")), proxy_pass=PLAIN,
+        (catalog.PLAIN, answering("200 OK", "X-User: me\r\n")), proxy_pass=PLAIN,
     )  # fmt: skip
     yield Scenario(
         "request-post", "the body goes to the upstream alone", asked,
-        (animals.PLAIN, answering("200 OK")), proxy_pass=PLAIN,
+        (catalog.PLAIN, answering("200 OK")), proxy_pass=PLAIN,
         requests=(request("POST", body="hello"),),
     )  # fmt: skip
     yield Scenario(
         "request-down", "where nobody answers, nobody gets in", asked,
-        (animals.PLAIN, animals.ABSENT), proxy_pass=PLAIN, status=500,
-        logs=(animals.ABSENT.logged, "auth request unexpected status: 502"),
+        (catalog.PLAIN, catalog.ABSENT), proxy_pass=PLAIN, status=500,
+        logs=(catalog.ABSENT.expected_log, "auth request unexpected status: 502"),
     )  # fmt: skip
     yield Scenario(
         "request-return", "a return answers as well",
         "auth_request PATH/auth; location = PATH/auth { internal; return 403; }",
-        (animals.PLAIN,), proxy_pass=PLAIN, status=403,
+        (catalog.PLAIN,), proxy_pass=PLAIN, status=403,
     )  # fmt: skip
     yield Scenario(
         "request-off", "auth_request off",
         "auth_request PATH/auth; location = PATH/auth { return 403; } "
         "location PATH/in { auth_request off; proxy_pass http://PEER; }",
-        (animals.PLAIN,), proxy_pass="none", requests=(get(path="PATH/in"),),
+        (catalog.PLAIN,), proxy_pass="none", requests=(get(path="PATH/in"),),
     )  # fmt: skip
     yield Scenario(
         "request-logged", "log_subrequest gives it an access line", "log_subrequest on; " + asked,
-        (animals.PLAIN, answering("200 OK", "", "body")), proxy_pass=PLAIN, accesses=2,
+        (catalog.PLAIN, answering("200 OK", "", "body")), proxy_pass=PLAIN, accesses=2,
     )  # fmt: skip
     yield Scenario(
         "request-satisfied", "an address may be enough", f"satisfy any; allow all; {asked}",
-        (animals.PLAIN, answering("403 Forbidden")), proxy_pass=PLAIN,
+        (catalog.PLAIN, answering("403 Forbidden")), proxy_pass=PLAIN,
     )  # fmt: skip
 
 

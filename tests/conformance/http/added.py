@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sniproxy.testing.zoo import animals
-from sniproxy.testing.zoo.behaviour import Upstream
+from sniproxy.testing.upstreams import catalog
+from sniproxy.testing.upstreams.spec import UpstreamSpec
 from tests.conformance.scenario import Scenario, Table, get, request
 
 KEEP = "GET PATH HTTP/1.1\r\nHost: front.test\r\n\r\n"
 PLAIN = "http://PEER"
 
 
-def answering(head: str, body: str = "hello") -> Upstream:
+def answering(head: str, body: str = "hello") -> UpstreamSpec:
     """An upstream that answers so."""
     return saying(f"200 OK\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}")
 
 
-def saying(text: str) -> Upstream:
-    return animals.replying("said", f"HTTP/1.1 {text}".encode())
+def saying(text: str) -> UpstreamSpec:
+    return catalog.fixed_response("said", f"HTTP/1.1 {text}".encode())
 
 
 def own(name: str, rule: str, directives: str, *requests: str, **more: object) -> Scenario:
@@ -104,7 +104,7 @@ def upstreams() -> Iterator[Scenario]:
     yield Scenario(
         "upstream-502", "a page of nginx's own has what always adds",
         "add_header X-A a; add_header X-B b always;",
-        (animals.ABSENT,), proxy_pass=PLAIN, status=502, logs=(animals.ABSENT.logged,),
+        (catalog.ABSENT,), proxy_pass=PLAIN, status=502, logs=(catalog.ABSENT.expected_log,),
     )  # fmt: skip
     yield Scenario(
         "upstream-404", "an upstream's 404 has what always adds",

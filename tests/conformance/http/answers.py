@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sniproxy.testing.zoo import Upstream, animals
-from sniproxy.testing.zoo.behaviour import answer
+from sniproxy.testing.upstreams import UpstreamSpec, catalog
+from sniproxy.testing.upstreams.spec import response
 from tests.conformance.scenario import GET, Scenario, Table, get
 
 PLAIN = "http://PEER"
@@ -16,7 +16,7 @@ def answering(
     return Scenario(
         name,
         rule,
-        upstreams=(animals.replying("fixed", response),),
+        upstreams=(catalog.fixed_response("fixed", response),),
         proxy_pass=PLAIN,
         requests=(sends,),
         status=int(response[9:12]) if status is None else status,
@@ -27,7 +27,7 @@ ANSWERS = (
     answering(
         "answer-headers",
         "Date, Server and what belongs to the connection are the proxy's own",
-        answer(
+        response(
             "hello\n",
             "Date: Thu, 01 Jan 1970 00:00:00 GMT",
             "X-Pad: 1",
@@ -73,7 +73,7 @@ ANSWERS = (
         b"HTTP/1.1 299 Fine, I guess\r\nContent-Length: 0\r\n\r\n",
     ),
     answering(
-        "answer-404", "an error of the upstream is passed on", answer("no\n", status="404 No")
+        "answer-404", "an error of the upstream is passed on", response("no\n", status="404 No")
     ),
     answering(
         "answer-lf",
@@ -83,35 +83,35 @@ ANSWERS = (
     answering(
         "answer-redirect",
         "a Location of another host is left alone",
-        answer("", "Location: https://elsewhere.test/x", status="302 Found"),
+        response("", "Location: https://elsewhere.test/x", status="302 Found"),
     ),
     answering(
         "answer-own-redirect",
         "without a URI in proxy_pass a Location that begins with it loses it",
-        answer("", "Location: /somewhere", status="302 Found"),
+        response("", "Location: /somewhere", status="302 Found"),
     ),
     answering(
         "answer-interim",
         "interim answers are swallowed",
-        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer("late\n"),
+        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + response("late\n"),
         status=200,
     ),
     answering(
         "answer-100",
         "100 Continue, which was not asked for, is taken for the answer",
-        b"HTTP/1.1 100 Continue\r\n\r\n" + answer("late\n"),
+        b"HTTP/1.1 100 Continue\r\n\r\n" + response("late\n"),
     ),
     Scenario(
         "answer-redirect-rewritten",
         "with a URI in proxy_pass a Location that begins with it gets the location instead",
         upstreams=(
-            Upstream(
+            UpstreamSpec(
                 "redirects",
                 "sends a Location below /base/",
                 tls=None,
-                answers=animals.replying(
-                    "x", answer("", "Location: /base/there?x", status="301 Moved Permanently")
-                ).answers,
+                response=catalog.fixed_response(
+                    "x", response("", "Location: /base/there?x", status="301 Moved Permanently")
+                ).response,
             ),
         ),
         proxy_pass="http://PEER/base/",
@@ -122,17 +122,19 @@ ANSWERS = (
     Scenario(
         "answer-too-long",
         "what comes behind Content-Length is dropped, with a warning",
-        upstreams=(animals.replying("fixed", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay"),),
+        upstreams=(
+            catalog.fixed_response("fixed", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay"),
+        ),
         proxy_pass=PLAIN,
         logs=("upstream sent more data than specified in",),
     ),
     Scenario(
         "answer-header-too-big",
         "an answer's head has to fit in proxy_buffer_size",
-        upstreams=(animals.replying("fixed", answer("x", "X-Big: " + "x" * 5000)),),
+        upstreams=(catalog.fixed_response("fixed", response("x", "X-Big: " + "x" * 5000)),),
         proxy_pass=PLAIN,
         status=502,
-        logs=(f"upstream sent too big header{animals.READING_HEAD}",),
+        logs=(f"upstream sent too big header{catalog.READING_HEAD}",),
     ),
 )
 

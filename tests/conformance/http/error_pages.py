@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sniproxy.testing.zoo import animals
+from sniproxy.testing.upstreams import catalog
 from tests.conformance.scenario import GET, Scenario, Table, get, request
 
 NOBODY = "proxy_pass http://127.0.0.1:1;"
@@ -101,7 +101,7 @@ SCENARIOS = (
         "fallback",
         "a named location proxies what the client asked for",
         "error_page 404 = @fallback; return 404;",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass="none",
         server="location @fallback { proxy_pass http://PEER; }",
         requests=(get(path="PATH/a%20b?c"),),
@@ -111,7 +111,7 @@ SCENARIOS = (
         "proxied-page",
         "a page may come from an upstream, under the normalised path",
         "error_page 404 PATH/a%20b; return 404;",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass="none",
         server="location PATH/ { proxy_pass http://PEER; }",
         status=404,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sniproxy.testing.zoo import animals
+from sniproxy.testing.upstreams import catalog
 from tests.conformance.scenario import Scenario, Table, get, request
 
 PLAIN = "http://PEER"
@@ -27,7 +27,7 @@ def own(name: str, rule: str, directives: str, *requests: str, **more: object) -
 
 def proxied(name: str, rule: str, directives: str, *requests: str, **more: object) -> Scenario:
     scenario = Scenario(
-        name, rule, directives, (animals.PLAIN,), proxy_pass=PLAIN, requests=requests or (get(),)
+        name, rule, directives, (catalog.PLAIN,), proxy_pass=PLAIN, requests=requests or (get(),)
     )
     return replace(scenario, **more)  # type: ignore[arg-type]
 

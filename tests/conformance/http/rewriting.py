@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sniproxy.testing.zoo import animals
+from sniproxy.testing.upstreams import catalog
 from tests.conformance.scenario import Scenario, Table, get
 
 SHOW = 'return 200 "$uri?$args";'
@@ -29,7 +29,7 @@ def written(
 def proxied(name: str, rule: str, directives: str, *, path: str = "PATH/x") -> Scenario:
     """Something that shows in what an upstream gets to see."""
     return Scenario(
-        name, rule, directives, (animals.PLAIN,), proxy_pass="http://PEER", location="PATH/",
+        name, rule, directives, (catalog.PLAIN,), proxy_pass="http://PEER", location="PATH/",
         requests=(get(path=path),),
     )  # fmt: skip
 
@@ -145,7 +145,7 @@ SCENARIOS = (
         "proxied-break-uri",
         "a rewrite that breaks makes the path part of proxy_pass moot",
         "rewrite ^PATH/(.*)$ /new/$1 break;",
-        (animals.PLAIN,),
+        (catalog.PLAIN,),
         proxy_pass="http://PEER/base/",
         location="PATH/",
         requests=(get(path="PATH/a?q=1"),),
@@ -154,7 +154,7 @@ SCENARIOS = (
         "proxied-other",
         "an if may proxy elsewhere",
         "if ($arg_q) { proxy_pass http://PEER2; }",
-        (animals.PLAIN, animals.PLAIN),
+        (catalog.PLAIN, catalog.PLAIN),
         proxy_pass="http://PEER",
         location="PATH/",
         requests=(get(path="PATH/a?q=1"),),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sniproxy.testing.zoo import animals
+from sniproxy.testing.upstreams import catalog
 from tests.conformance.scenario import Scenario, Table, get, request
 
 SHOW = "location PATH/to { return 200 $uri?$args; }"
@@ -111,18 +111,18 @@ ALIASES = (
 
 PROXIES = (
     Scenario("proxied", "files first, then the upstream", "try_files $uri @NAME;",
-             (animals.PLAIN,), proxy_pass="none", location="PATH/",
+             (catalog.PLAIN,), proxy_pass="none", location="PATH/",
              requests=(get(path="PATH/b%20c?d"),),
              server="location @NAME { proxy_pass http://PEER; }"),
     Scenario("proxied-file", "a file that is there never gets to it", "try_files $uri @NAME;",
-             (animals.PLAIN,), proxy_pass="none", location="PATH/", files=HELLO,
+             (catalog.PLAIN,), proxy_pass="none", location="PATH/", files=HELLO,
              requests=(get(path="PATH/a.txt"),),
              server="location @NAME { proxy_pass http://PEER; }"),
     Scenario("same-location", "a proxy's own location may try files: they change its path",
-             "try_files $uri.txt =404;", (animals.PLAIN,), proxy_pass="http://PEER/x/",
+             "try_files $uri.txt =404;", (catalog.PLAIN,), proxy_pass="http://PEER/x/",
              location="PATH/", files=HELLO, requests=(get(path="PATH/a"),)),
     Scenario("same-location-whole", "... which a proxy without a path does not look at",
-             "try_files $uri.txt =404;", (animals.PLAIN,), proxy_pass="http://PEER",
+             "try_files $uri.txt =404;", (catalog.PLAIN,), proxy_pass="http://PEER",
              location="PATH/", files=HELLO, requests=(get(path="PATH/a"),)),
     tried("in-if", "an if in the location leaves try_files out",
           "if ($arg_a) { set $b 1; } try_files /nowhere PATH/to;", path="PATH/a.txt?a=1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sniproxy.testing.client import ClientTLS
+from sniproxy.testing.client import ClientTLSOptions
 from tests.conformance.scenario import Scenario, Table, get
 from tests.conformance.tls.client_verification import server
 
@@ -72,7 +72,7 @@ def scenario(
 ) -> Scenario:
     return Scenario(
         name, rule, "return 204;", (), proxy_pass="none", requests=(sends,),
-        tls=ClientTLS(sni, address=address), status=status, logs=(log,) if log else (),
+        tls=ClientTLSOptions(sni, address=address), status=status, logs=(log,) if log else (),
     )  # fmt: skip
 
 
@@ -120,7 +120,7 @@ ADDRESSES = (
 def rejected(name: str, rule: str, sni: str | None, address: str) -> Scenario:
     return Scenario(
         name, rule, "return 204;", (), proxy_pass="none",
-        requests=(get(path="/", host="x"),), tls=ClientTLS(sni, address=address), status=(),
+        requests=(get(path="/", host="x"),), tls=ClientTLSOptions(sni, address=address), status=(),
         logs=("handshake rejected while SSL handshaking, client: 127.0.0.1, server: 127.0.0.",),
     )  # fmt: skip
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 
-from sniproxy.testing.client import ClientTLS
-from sniproxy.testing.zoo.animals import TLS12, TLS13
+from sniproxy.testing.client import ClientTLSOptions
+from sniproxy.testing.upstreams.catalog import TLS12, TLS13
 from tests.conformance.scenario import Scenario, Table, get
 
 FACTS = "$server_name $ssl_session_reused $ssl_client_verify $ssl_client_s_dn $ssl_protocol"
@@ -37,7 +37,7 @@ CACHES: tuple[tuple[str, str, bool], ...] = (
 def meetings(
     name: str,
     rule: str,
-    tls: ClientTLS,
+    tls: ClientTLSOptions,
     resumed: bool,
     *,
     status: int = 200,
@@ -45,7 +45,7 @@ def meetings(
     host: str | None = None,
 ) -> Scenario:
     """Two connections, the second one with the session of the first."""
-    host = host or tls.next_name or tls.server_name or "x"
+    host = host or tls.next_server_name or tls.server_name or "x"
     return Scenario(
         name, rule, "return 204;", (), proxy_pass="none",
         requests=(get(path="/", host=host),), tls=tls, repeat=2,
@@ -53,8 +53,10 @@ def meetings(
     )  # fmt: skip
 
 
-def client(version: ssl.TLSVersion, name: str | None = None, **others: str | None) -> ClientTLS:
-    return ClientTLS(name, minimum=version, maximum=version, resumes=True, **others)  # type: ignore[arg-type]
+def client(
+    version: ssl.TLSVersion, name: str | None = None, **others: str | None
+) -> ClientTLSOptions:
+    return ClientTLSOptions(name, min_version=version, max_version=version, resume=True, **others)  # type: ignore[arg-type]
 
 
 def caches() -> Iterator[Scenario]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from sniproxy.testing.zoo import animals
-from sniproxy.testing.zoo.animals import name_missing
+from sniproxy.testing.upstreams import catalog
+from sniproxy.testing.upstreams.catalog import name_mismatch
 from tests.conformance.scenario import Scenario, Table, get
 
 
@@ -158,7 +158,7 @@ def scenario(name: Name, sni: str, verify: str) -> Scenario:
         requests=(get(path="PATH?name=other.groups.test", host="upstream.test"),),
         status=502 if refused else 200,
         sni=name.sni if sni == "on" else None,
-        logs=(name_missing(name.verified),) if refused else (),
+        logs=(name_mismatch(name.verified),) if refused else (),
     )
 
 
@@ -172,11 +172,11 @@ def needing_sni(name: Name) -> Scenario:
         f"needed-{name.slug}",
         f"without the right SNI the upstream refuses with alert 112; {name.rule}",
         f"{SNI['on']} proxy_ssl_name {name.directive};" if name.directive else SNI["on"],
-        upstreams=(animals.NEEDS_SNI,),
+        upstreams=(catalog.NEEDS_SNI,),
         requests=(get(path="PATH?name=other.groups.test", host="upstream.test"),),
         status=200 if welcome else 502,
         sni=name.sni,
-        logs=() if welcome else (animals.UNRECOGNIZED,),
+        logs=() if welcome else (catalog.UNRECOGNIZED_NAME,),
     )
 
 

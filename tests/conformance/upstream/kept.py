@@ -5,29 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sniproxy.testing.zoo import Ending, Move, Upstream, animals
-from sniproxy.testing.zoo.animals import READING_HEAD
-from sniproxy.testing.zoo.behaviour import answer
+from sniproxy.testing.upstreams import Action, AfterSend, UpstreamSpec, catalog
+from sniproxy.testing.upstreams.catalog import READING_HEAD
+from sniproxy.testing.upstreams.spec import response
 from tests.conformance.scenario import Scenario, Table, get, request
 from tests.conformance.upstream.groups import disabled
 from tests.conformance.upstream.keeping import KEEP
 
-PLAIN = animals.PLAIN
+PLAIN = catalog.PLAIN
 OTHER = KEEP.replace("PATH", "PATH/other")
 PREMATURE = f"upstream prematurely closed connection{READING_HEAD}"
 LOST = "proxy_ssl_server_name on; proxy_ssl_name other.test;"
 
-ENDS = Upstream(
+ENDS = UpstreamSpec(
     "ends", "answers, and then ends the connection without a word about it before", tls=None,
-    answers=Move(answer("ends\n")),
+    response=Action(response("ends\n")),
 )  # fmt: skip
-ENDS_TLS = replace(ENDS, name="ends-tls", tls=animals.GOOD.tls)
+ENDS_TLS = replace(ENDS, name="ends-tls", tls=catalog.GOOD.tls)
 LATE = replace(
-    animals.GOOD, name="late", does="takes its time",
-    answers=Move(answer("late\n"), Ending.WAIT, pace=0.001),
+    catalog.GOOD, name="late", description="takes its time",
+    response=Action(response("late\n"), AfterSend.WAIT, byte_interval=0.001),
 )  # fmt: skip
-TIRED = replace(PLAIN, name="tired", does="answers one request and closes at the next", most=1)
-TIRED_TLS = replace(animals.GOOD, name="tired-tls", does=TIRED.does, most=1)
+TIRED = replace(
+    PLAIN, name="tired", description="answers one request and closes at the next", max_requests=1
+)
+TIRED_TLS = replace(catalog.GOOD, name="tired-tls", description=TIRED.description, max_requests=1)
 
 
 def kept(name: str, rule: str, group: str = "server PEER;", **rest: object) -> Scenario:
@@ -77,7 +79,7 @@ def numbers() -> Iterator[Scenario]:
         "timeout-tls",
         "an idle connection is closed without a close_notify",
         "server PEER; keepalive_timeout 50ms;",
-        upstreams=(animals.GOOD,),
+        upstreams=(catalog.GOOD,),
         proxy_pass="https://GROUP",
         staying=0,
     )
@@ -112,7 +114,7 @@ def places() -> Iterator[Scenario]:
         "shared-names",
         "whatever name and verification the other location wants for a new one",
         "server PEER; keepalive 9;",
-        upstreams=(animals.SELF_SIGNED,),
+        upstreams=(catalog.SELF_SIGNED,),
         proxy_pass="https://GROUP",
         server=other(
             "proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; " + LOST, "https://GROUP"
@@ -123,7 +125,7 @@ def places() -> Iterator[Scenario]:
         "one-location-names",
         "a location uses its connection again for another name",
         directives="proxy_ssl_server_name on; proxy_ssl_name $arg_name;",
-        upstreams=(animals.GOOD,),
+        upstreams=(catalog.GOOD,),
         proxy_pass="https://GROUP",
         requests=(
             KEEP.replace("PATH", "PATH?name=upstream.test"),
@@ -135,7 +137,7 @@ def places() -> Iterator[Scenario]:
         "tls-for-plain",
         "and TLS, for one that wants none",
         "server PEER; keepalive 9;",
-        upstreams=(animals.GOOD,),
+        upstreams=(catalog.GOOD,),
         proxy_pass="https://GROUP",
         server=other(),
         requests=(KEEP, get(path="PATH/other")),

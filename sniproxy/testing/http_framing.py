@@ -1,4 +1,4 @@
-"""Where an HTTP message ends: as much of HTTP as a recording neighbour needs."""
+"""Find the end of an HTTP/1 message: as much of HTTP as recording clients and upstreams need."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ END_OF_HEAD = b"\r\n\r\n"
 _LENGTH = re.compile(rb"^content-length: *([0-9]+) *$", re.IGNORECASE | re.MULTILINE)
 _CHUNKED = re.compile(rb"^transfer-encoding: *chunked *$", re.IGNORECASE | re.MULTILINE)
 _LAST_CHUNK = re.compile(rb"(?<![^\n])0\r\n(?:[!-9;-~]+:[^\r\n]*\r\n)*\r\n")
-"""With its trailers."""
+"""The last chunk, with the trailers."""
 _BODILESS = re.compile(rb"HTTP/1\.[01] (?:1[0-9][0-9]|204|304)\b")
 
 
 def message_length(data: bytes, *, head_only: bool = False) -> int | None:
-    """Bytes of the first message in `data`; None while it is not complete.
+    """Length in bytes of the first message in `data`; None while it is not complete.
 
-    Of a message that ends by the end of its connection, that is None for ever.
-    `head_only` is the answer to a HEAD request.
+    Always None for a response that ends when the connection is closed. `head_only` is for
+    responses to HEAD requests.
     """
     head, end, body = data.partition(END_OF_HEAD)
     if not end:

@@ -1,15 +1,16 @@
-"""nginx's lines about upstreams: those of nginx 1.31 with OpenSSL 3.3, from runs.
+"""Messages that nginx logs about faulty upstreams, and directives that provoke them.
 
-The words behind an errno are glibc's.
+The messages were recorded from nginx 1.31 with OpenSSL 3.3; the texts of errno values are
+glibc's.
 """
 
 from __future__ import annotations
 
-from sniproxy.testing.zoo.wardrobe import GOOD_NAME
+from sniproxy.testing.upstreams.certificates import GOOD_NAME
 
-SENT = f"proxy_ssl_server_name on; proxy_ssl_name {GOOD_NAME};"
+SEND_SNI = f"proxy_ssl_server_name on; proxy_ssl_name {GOOD_NAME};"
 VERIFY = f"proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; proxy_ssl_name {GOOD_NAME};"
-IMPATIENT = "proxy_connect_timeout 150ms; proxy_read_timeout 150ms;"
+SHORT_TIMEOUTS = "proxy_connect_timeout 150ms; proxy_read_timeout 150ms;"
 
 CONNECTING = " while connecting to upstream"
 HANDSHAKING = " while SSL handshaking to upstream"
@@ -21,18 +22,18 @@ def handshake_failed(code: str, reason: str) -> str:
     return f"SSL_do_handshake() failed (SSL: error:{code}:SSL routines::{reason}){HANDSHAKING}"
 
 
-def verify_failed(number: int, words: str) -> str:
-    return f"upstream SSL certificate verify error: ({number}:{words}){HANDSHAKING}"
+def verify_failed(number: int, text: str) -> str:
+    return f"upstream SSL certificate verify error: ({number}:{text}){HANDSHAKING}"
 
 
-def name_missing(name: str) -> str:
+def name_mismatch(name: str) -> str:
     return f'upstream SSL certificate does not match "{name}"{HANDSHAKING}'
 
 
 HANDSHAKE_TIMED_OUT = "upstream timed out (110: Connection timed out)" + HANDSHAKING
 CLOSED_IN_HANDSHAKE = "peer closed connection in SSL handshake" + HANDSHAKING
 WRONG_VERSION = handshake_failed("0A00010B", "wrong version number")
-UNRECOGNIZED = handshake_failed("0A000458", "tlsv1 unrecognized name:SSL alert number 112")
+UNRECOGNIZED_NAME = handshake_failed("0A000458", "tlsv1 unrecognized name:SSL alert number 112")
 HANDSHAKE_FAILURE = handshake_failed(
     "0A000410", "ssl/tls alert handshake failure:SSL alert number 40"
 )

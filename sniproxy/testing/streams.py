@@ -1,9 +1,9 @@
-"""One connection seen from a neighbour of the proxy: plain, or TLS over memory BIOs.
+"""Streams for test clients and upstreams: plain TCP that is recorded, and TLS over memory BIOs.
 
-Raw bytes go through our hands in both directions, so they can be recorded, and an alert or
-garbage can be put on the wire where a TLS library would refuse to. Two rules of TCP rule
-here: who closes while bytes are unread sends a reset, which may overtake what it sent before
-(so `finish` drains first); and who wants a reset asks for it (`reset`).
+The TLS engine does not own the socket, so that all raw bytes can be recorded, and bytes that are
+not valid TLS can be sent. Closing a TCP socket while received data is unread sends a RST, which can
+discard data that was sent before it. `finish()` therefore reads everything first, and `reset()`
+sends a RST on purpose.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ import trio
 Result = TypeVar("Result")
 
 
-class Channel(Protocol):
-    """What a conversation needs, with or without TLS."""
+class ByteStream(Protocol):
+    """A byte stream, with or without TLS."""
 
     async def read(self) -> bytes:
-        """Some bytes; b"" when the other side has ended."""
+        """Return some bytes; b"" at the end of the stream, or after a reset."""
 
     async def send(self, data: bytes) -> None:
-        """Send all, or nothing if the other side has gone."""
+        """Send all of `data`; does nothing if the other side has closed the connection."""
 
 
-class Wire:
-    """A TCP stream that remembers every byte it received."""
+class RecordingStream:
+    """A TCP stream that keeps every byte it receives, in `received`."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
@@ -54,7 +54,7 @@ class Wire:
             self.was_reset = True
 
     async def finish(self) -> None:
-        """Send a FIN, then read until the other side has closed too."""
+        """Send a FIN, then read until the other side closes too."""
         try:
             await self.stream.send_eof()
         except (trio.BrokenResourceError, OSError):
@@ -63,18 +63,21 @@ class Wire:
             pass
 
     def reset(self) -> None:
-        """Close with a RST."""
+        """Close the connection by a RST."""
         linger = struct.pack("ii", 1, 0)
         self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.stream.socket.close()
 
 
-class TLSWire:
-    """TLS on a `Wire`, of either side. `first` are bytes that were already read from it."""
+class BIOTLSStream:
+    """TLS over a `RecordingStream`, as client or server.
+
+    `first` are bytes that were already read from the raw stream.
+    """
 
     def __init__(
         self,
-        wire: Wire,
+        raw: RecordingStream,
         context: ssl.SSLContext,
         *,
         server_side: bool = False,
@@ -82,7 +85,7 @@ class TLSWire:
         first: bytes = b"",
         session: ssl.SSLSession | None = None,
     ) -> None:
-        self.wire = wire
+        self.raw = raw
         self.close_notify_received = False
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._incoming.write(first)
@@ -95,7 +98,7 @@ class TLSWire:
         )
 
     async def handshake(self) -> None:
-        """Raises `ssl.SSLError`; the alert that says so has been sent by then."""
+        """Perform the handshake. Raises `ssl.SSLError` after the alert, if any, has been sent."""
         await self._drive(self.tls.do_handshake)
 
     async def read(self) -> bytes:
@@ -105,7 +108,7 @@ class TLSWire:
             data = b""
         except ssl.SSLError:
             return b""
-        # read() answers b"" to a close_notify, and raises SSLEOFError where there was none.
+        # read() returns b"" after a close_notify, and raises SSLEOFError without one.
         self.close_notify_received = not data
         return data
 
@@ -114,7 +117,7 @@ class TLSWire:
         await self._flush()
 
     async def close_notify(self) -> None:
-        """Say that nothing more will come, without waiting for the answer."""
+        """Send close_notify, without waiting for the peer's."""
         with contextlib.suppress(ssl.SSLError):
             self.tls.unwrap()
         await self._flush()
@@ -131,19 +134,19 @@ class TLSWire:
             else:
                 await self._flush()
                 return result
-            if data := await self.wire.read():
+            if data := await self.raw.read():
                 self._incoming.write(data)
             else:
                 self._incoming.write_eof()
 
     async def _flush(self) -> None:
         if data := self._outgoing.read():
-            await self.wire.send(data)
+            await self.raw.send(data)
 
 
-def reason(error: ssl.SSLError) -> str:
-    """OpenSSL's reason in its own spelling: "tlsv1 alert unknown ca".
+def ssl_reason(error: ssl.SSLError) -> str:
+    """OpenSSL's reason as it appears in logs, such as "tlsv1 alert unknown ca".
 
-    That the other side closed shows as an error without a reason.
+    An error without a reason means that the other side closed: "closed".
     """
     return (error.reason or "closed").replace("_", " ").lower()

@@ -1,10 +1,9 @@
-"""The certificates of the zoo, made anew for each session: a name here is a file there.
+"""Certificates of the test upstreams and of the clients, generated into a folder.
 
-`wear(directory)` writes NAME.pem and NAME.key for every leaf, and ROOT.pem for the roots: `root`
-(to be trusted), `new-root` (signed by itself and by `root`), `stranger` (not to be trusted) and
-`client-root` (for client certificates).
-Beside them stand `client-encrypted.key` with its passphrase in `passphrases`, and the lists of
-revoked certificates.
+`generate_certificates(directory)` writes NAME.pem and NAME.key for every leaf, and NAME.pem for
+the roots: `root` (to be trusted), `new-root` (self-signed, and cross-signed by `root`), `stranger`
+(not to be trusted) and `client-root` (for client certificates). It also writes
+`client-encrypted.key` with its passphrase in `passphrases`, and certificate revocation lists.
 """
 
 from __future__ import annotations
@@ -55,7 +54,10 @@ ODD_NAME = x509.Name(
         x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "tab\there\x7f")]),
     ]
 )
-"""All that is told in an odd way: escapes, several parts in one, other strings, no known name."""
+"""A subject that is awkward to print.
+
+It has characters to escape, a multi-valued RDN, a BMPString, and an unknown attribute type.
+"""
 DH_PARAMETERS = """\
 -----BEGIN DH PARAMETERS-----
 MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
@@ -66,7 +68,7 @@ YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi
 ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 -----END DH PARAMETERS-----
 """
-"""RFC 7919's group of 2048 bits."""
+"""The 2048-bit group ffdhe2048 (RFC 7919)."""
 WEAK_DH_PARAMETERS = """\
 -----BEGIN DH PARAMETERS-----
 MIGHAoGBAP//////////yQ/aoiFowjTExmKLgNwc0SkCTgiKZ8x0Agu+pjsTmyJR
@@ -74,41 +76,41 @@ Sgh5jjQE3e+VGbPNOkMbMCsKbfJfFDdP4TVtbVHCReSFtXZiXn7G9ExC6aY37WsL
 /1y29Aa37e44a/taiZ+lrp8kEXxLH+ZJKGZR7OZTgf//////////AgEC
 -----END DH PARAMETERS-----
 """
-"""RFC 2409's group of 1024 bits."""
-DEEPEST = 4
-"""The longest chain has so many intermediates."""
+"""The 1024-bit Second Oakley Group (RFC 2409), which OpenSSL rejects as too small."""
+MAX_INTERMEDIATES = 4
+"""Number of intermediates in the longest chain."""
 
 
-def wardrobe(directory: Path) -> Path:
-    """`directory`, with all certificates in it: those that are there, or new ones.
+def ensure_certificates(directory: Path) -> Path:
+    """Return `directory`, after generating the certificates if they are not there yet.
 
-    Who makes them at the same time makes them in vain. Raises OSError where there is something
-    else.
+    Safe to call concurrently: the first process to finish wins, the others discard their result.
+    Raises OSError if `directory` exists with other content.
     """
     if not (directory / "root.pem").exists():
         directory.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as new:
-            made = Path(new) / "made"
-            made.mkdir()
-            wear(made)
+            staging = Path(new) / "staging"
+            staging.mkdir()
+            generate_certificates(staging)
             try:
-                made.rename(directory)
+                staging.rename(directory)
             except OSError:
                 if not (directory / "root.pem").exists():
                     raise
     return directory
 
 
-def wear(directory: Path) -> None:
-    """Write all certificates, keys and roots of the zoo into `directory`."""
-    root = Authority.root("Zoo Root")
-    new_root = Authority.root("Zoo New Root")
+def generate_certificates(directory: Path) -> None:
+    """Write all certificates, keys, roots and revocation lists into `directory`."""
+    root = Authority.root("Test Root")
+    new_root = Authority.root("Test New Root")
     stranger = Authority.root("Stranger Root")
     client_root = Authority.root("Client Root")
     roots = {"root": root, "new-root": new_root, "stranger": stranger, "client-root": client_root}
     for name, authority in roots.items():
         (directory / f"{name}.pem").write_bytes(pem(authority.certificate))
-    below = root.intermediate("Zoo Intermediate")
+    below = root.intermediate("Test Intermediate")
     client_below = client_root.intermediate("Client Intermediate")
     leaves: dict[str, Identity] = {
         "good": root.issue(*GOOD_NAMES),
@@ -127,7 +129,7 @@ def wear(directory: Path) -> None:
         "ip-address": root.issue("IP:127.0.0.1"),
         "wildcard": root.issue(f"*.{GOOD_NAME}"),
         "cross-signed": new_root.cross_signed(root)
-        .intermediate("Zoo New Intermediate")
+        .intermediate("Test New Intermediate")
         .issue(GOOD_NAME),
         "big-chain": replace(root.issue(GOOD_NAME), chain=(stranger.certificate,) * 80),
         "too-big-chain": replace(root.issue(GOOD_NAME), chain=(stranger.certificate,) * 400),
@@ -142,10 +144,10 @@ def wear(directory: Path) -> None:
         "front": root.issue("front.test", common_name="front"),
         "second": root.issue("second.test", "*.second.test", common_name="second"),
     }
-    first = authority = root.intermediate("Zoo Intermediate 1")
-    for depth in range(1, DEEPEST + 1):
+    first = authority = root.intermediate("Test Intermediate 1")
+    for depth in range(1, MAX_INTERMEDIATES + 1):
         if depth > 1:
-            authority = authority.intermediate(f"Zoo Intermediate {depth}")
+            authority = authority.intermediate(f"Test Intermediate {depth}")
         leaves[f"deep-{depth}"] = authority.issue(GOOD_NAME)
     for name, identity in leaves.items():
         identity.write(directory, name)
@@ -158,9 +160,10 @@ def wear(directory: Path) -> None:
 
 
 def encrypted_key(identity: Identity) -> bytes:
-    """The key under PASSPHRASE, so that OpenSSL knows wrong ones for what they are.
+    """The private key, encrypted so that both wrong passphrases fail with "bad decrypt".
 
-    One time in 256 what comes of a wrong one has a right end, and OpenSSL complains of its content.
+    One time in 256 decryption with a wrong passphrase yields valid padding, and OpenSSL reports
+    an error in the content instead.
     """
     while True:
         key = identity.encrypted_key_pem(PASSPHRASE)
@@ -169,6 +172,7 @@ def encrypted_key(identity: Identity) -> bytes:
 
 
 def is_bad_decrypt(key: bytes, passphrase: str) -> bool:
+    """Whether OpenSSL reports "bad decrypt" for this passphrase."""
     try:
         crypto.load_privatekey(crypto.FILETYPE_PEM, key, passphrase.encode())
     except crypto.Error as error:
@@ -183,7 +187,7 @@ def write_revocation_lists(
     first: Authority,
     leaves: dict[str, Identity],
 ) -> None:
-    """`first` is the intermediate that issued `deep-1`."""
+    """Write the revocation lists; `first` is the intermediate that issued `deep-1`."""
     lists = {
         "none-revoked": root.revocation_list(),
         "one-revoked": root.revocation_list(leaves["revoked"].certificate),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sniproxy.testing.framing import message_length
+from sniproxy.testing.http_framing import message_length
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -24,14 +24,14 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         (b"", False),
     ],
 )
-@pytest.mark.parametrize("behind", [b"", b"GET / "])
-def test_message_length(data: bytes, complete: bool, behind: bytes) -> None:
+@pytest.mark.parametrize("following", [b"", b"GET / "])
+def test_message_length(data: bytes, complete: bool, following: bytes) -> None:
     if complete:
-        assert message_length(data + behind) == len(data)
+        assert message_length(data + following) == len(data)
     else:
         assert message_length(data) is None
 
 
-def test_the_answer_to_head_ends_with_its_head() -> None:
+def test_response_to_head_has_no_body() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
     assert message_length(head, head_only=True) == len(head)
