@@ -94,7 +94,7 @@ def test_the_502_and_its_cure() -> None:
 
 
 def test_a_client_that_trusts_the_development_ca() -> None:
-    from sniproxy.tls.devca import DevCA
+    from sniproxy.tls.ca import DevCA
 
     context = ssl.create_default_context(cafile=str(DevCA.open().certificate_path))
     with sniproxy.serve_in_thread(TLS) as origin:

@@ -21,7 +21,6 @@ from pathlib import Path
 import pytest
 
 from sniproxy.cli import main
-from sniproxy.testing.certificates import Authority, pem
 from sniproxy.testing.upstreams import (
     Action,
     AfterSend,
@@ -32,6 +31,7 @@ from sniproxy.testing.upstreams import (
     upstreams_in_thread,
 )
 from sniproxy.testing.upstreams.spec import TLS, ReceivedRequest, alert, response
+from sniproxy.tls.ca import Authority, pem
 from tests.nginx import NGINX
 from tests.programs import SNIPROXY, Command
 from tests.services import CLOSE, TEXT, Service, accept, frame, read_frame, service

@@ -23,7 +23,7 @@ from ..inprocess import (
     serve,
     serve_in_thread,
 )
-from ..tls.devca import DevCA
+from ..tls.ca import DevCA
 from .upstreams import RunningUpstream, UpstreamSpec, upstreams_in_thread
 
 MAX_LOG_LINES = 100

@@ -13,8 +13,8 @@ import pytest
 
 from sniproxy.server import Server
 from sniproxy.site import listeners
-from sniproxy.testing.certificates import Authority, self_signed
 from sniproxy.testing.upstreams import reserve_port
+from sniproxy.tls.ca import Authority, self_signed
 from tests.cli.commands import Outcome, Sniproxy, nameless, run_nginx
 from tests.conformance.observation import worded
 from tests.nginx import NGINX

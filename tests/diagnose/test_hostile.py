@@ -18,9 +18,9 @@ import pytest
 from sniproxy.diagnose.attempts import Attempt, Result, Setting
 from sniproxy.diagnose.probe import Patience
 from sniproxy.diagnose.report import names_words, printable, table
-from sniproxy.testing.certificates import Authority
 from sniproxy.testing.upstreams import UpstreamSpec, catalog
 from sniproxy.testing.upstreams.spec import Action, HandshakeFault
+from sniproxy.tls.ca import Authority
 from tests.diagnose.conftest import HASTY, Diagnose, Housed
 from tests.diagnose.worlds import question
 

@@ -16,9 +16,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sniproxy.knowledge import explain
-from sniproxy.testing.certificates import Authority
 from sniproxy.testing.upstreams import RunningUpstream, generate_certificates
 from sniproxy.testing.upstreams.sync import ThreadUpstreams, upstreams_in_thread
+from sniproxy.tls.ca import Authority
 from tests.beside import Served, served
 from tests.knowledge.curing import (
     ROWS,

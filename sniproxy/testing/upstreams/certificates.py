@@ -18,7 +18,7 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 from OpenSSL import crypto
 
-from sniproxy.testing.certificates import Authority, Identity, Validity, pem, self_signed
+from sniproxy.tls.ca import Authority, Identity, Validity, pem, self_signed
 
 GOOD_NAME = "upstream.test"
 GOOD_NAMES = (

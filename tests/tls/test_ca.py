@@ -22,8 +22,8 @@ from OpenSSL import SSL
 
 from sniproxy.message import ConfigError, Side
 from sniproxy.names import certificate_names, check_host
-from sniproxy.tls import devca
-from sniproxy.tls.devca import DevCA, host_name
+from sniproxy.tls import ca as ca_module
+from sniproxy.tls.ca import DevCA, host_name
 from sniproxy.tls.stream import TLSStream
 
 from . import authority
@@ -164,17 +164,17 @@ def test_the_name_on_the_certificate(
     assert names_for(ca, server_name, *default) == expected
 
 
-@given(st.text(st.characters(max_codepoint=255), max_size=300) | st.from_regex(devca._DNS_NAME))
+@given(st.text(st.characters(max_codepoint=255), max_size=300) | st.from_regex(ca_module._DNS_NAME))
 def test_no_name_is_too_odd(text: str) -> None:
     name = host_name(text)
     if name is not None:
-        x509.SubjectAlternativeName([devca._general_name(name)]).public_bytes()
+        x509.SubjectAlternativeName([ca_module._general_name(name)]).public_bytes()
         assert host_name(name) == name
         assert len(name) <= 253
 
 
 def test_contexts_are_kept_up_to_a_number(ca: DevCA, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devca, "CONTEXTS", 3)
+    monkeypatch.setattr(ca_module, "MAX_CONTEXTS", 3)
     monkeypatch.setattr(ca, "_contexts", type(ca._contexts)())
     first = ca.context("0.test", ciphers="HIGH")
     assert ca.context("0.test", ciphers="HIGH") is first
