@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.bounds import ALLOCATIONS, BOUNDS, MARGIN, SYSTEM_CALLS
 from benchmarks.cases import CASES
 from benchmarks.certificates import write_certificates
-from benchmarks.finding import sniproxy
+from benchmarks.discovery import sniproxy
 from benchmarks.measure import free_port
 from benchmarks.programs import Place, running
 from tests.benchmarks.counting import ask

@@ -85,10 +85,10 @@ def system_nginx() -> str | None:
 
 def nginx(path: str, origin: str) -> Program:
     """The nginx at `path`, named by its version and where it is from."""
-    told = subprocess.run([path, "-V"], capture_output=True, text=True, check=True).stderr
-    version = re.search(r"nginx/(\S+)", told)
+    output = subprocess.run([path, "-V"], capture_output=True, text=True, check=True).stderr
+    version = re.search(r"nginx/(\S+)", output)
     # "running with" follows "built with", and only where the two differ.
-    openssl = re.findall(r"(?:built|running) with \w+SSL (\S+)", told)
+    openssl = re.findall(r"(?:built|running) with \w+SSL (\S+)", output)
     name = f"nginx {version[1] if version else '?'} ({origin})"
     return Program(
         name, openssl[-1] if openssl else "?", Family.NGINX, nginx_like([path], NGINX_OWN)

@@ -1,8 +1,9 @@
-"""The crypto alone: `python -m benchmarks floor`, the limit that no proxy on this OpenSSL passes.
+"""Measure the cost of the cryptography alone: `python -m benchmarks crypto_baseline`.
 
-Both sides of a connection in memory, with the settings of the cases, and no socket, no HTTP, no
-scheduling. Each side's CPU time is taken for itself, since a proxy is the server of its client and
-the client of its upstream. The calls are pyOpenSSL's, as sniproxy's are: some 20 µs a handshake.
+No proxy on this OpenSSL can be cheaper. Both sides of a connection run in memory, with the TLS
+settings of the cases, and without sockets, HTTP or a scheduler. The CPU time of each side is
+measured separately, since a proxy is the server of its client and the client of its upstream. The
+calls go through pyOpenSSL, as sniproxy's do, which costs some 20 µs per handshake.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from OpenSSL import SSL
 
 from benchmarks.cases import CASES, HANDSHAKES, MIB, Case, Mode
 from benchmarks.certificates import write_certificates
-from benchmarks.finding import openssl_version
+from benchmarks.discovery import openssl_version
 from benchmarks.wire import GROUP
 from sniproxy.tls import openssl
 
@@ -30,7 +31,7 @@ CHUNK = 65536
 
 @dataclass(slots=True)
 class Side:
-    """One end, and the CPU µs that its calls have taken."""
+    """One side of a connection, with the CPU time of its calls in µs."""
 
     connection: SSL.Connection
     microseconds: float = 0.0
@@ -51,7 +52,7 @@ class Side:
         self._took(began)
 
     def receive(self) -> int:
-        """Reads one record, if there is a whole one; the number of its bytes."""
+        """Read one record; returns its size in bytes, 0 if none is complete."""
         began = time.process_time_ns()
         try:
             return len(self.connection.recv(RECORD))
@@ -135,7 +136,7 @@ def _alike(context: SSL.Context) -> SSL.Context:
     return context
 
 
-def floor() -> dict[str, float]:
+def crypto_baseline() -> dict[str, float]:
     """CPU µs of the crypto that a proxy has to do in each case, for one unit of it, by letter. The
     upstream's certificate is ECDSA in all of them."""
     with tempfile.TemporaryDirectory(prefix="floor-") as name:
@@ -161,7 +162,7 @@ def _client(case: Case, costs: Mapping[tuple[str, Mode], Costs]) -> float:
 
 
 def _upstream(case: Case, costs: Mapping[tuple[str, Mode], Costs]) -> float:
-    if case.upstream in (Mode.NONE, Mode.KEPT):
+    if case.upstream in (Mode.NONE, Mode.KEEPALIVE):
         return 0.0
     return costs["ecdsa", case.upstream].client
 
@@ -169,7 +170,7 @@ def _upstream(case: Case, costs: Mapping[tuple[str, Mode], Costs]) -> float:
 def main() -> int:
     """Prints the table."""
     print(f"crypto alone, both sides in memory, OpenSSL {openssl_version()}; CPU µs")
-    for letter, microseconds in floor().items():
+    for letter, microseconds in crypto_baseline().items():
         case = CASES[letter]
         print(f"   {letter:3} {case.title:55} {microseconds:8.1f} a {case.kind.unit}")
     return 0
