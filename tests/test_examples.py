@@ -37,8 +37,9 @@ def run(*words: str, folder: Path = EXAMPLES) -> str:
 
 
 def run_tests(*words: str, folder: Path = EXAMPLES) -> None:
-    said = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words,
-               folder=folder)  # fmt: skip
+    said = run(
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words, folder=folder
+    )
     assert re.search(r"^\d+ passed in", said, re.MULTILINE), said
 
 

@@ -13,7 +13,7 @@ import trio
 
 import sniproxy
 from sniproxy.message import Level, Side
-from tests.beside import get, served
+from tests.compare_nginx import get, served
 from tests.conformance.observation import error_lines
 from tests.programs import OURS, SNIPROXY
 
@@ -139,10 +139,13 @@ def test_waiting_in_a_thread() -> None:
     [
         ("events {", "nginx", "unexpected end of file"),
         ("[http", "toml", "configuration:1"),
-        ("events {} http { server { listen 127.0.0.1:1; listen 127.0.0.1:1; } }", "nginx",
-         "a duplicate listen"),
+        (
+            "events {} http { server { listen 127.0.0.1:1; listen 127.0.0.1:1; } }",
+            "nginx",
+            "a duplicate listen",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_nginx_refuses(text: str, syntax: str, message: str) -> None:
     with (
         pytest.raises(sniproxy.ConfigError, match=message),

@@ -144,8 +144,10 @@ def test_curl_is_content(tmp_path: Path, ca: Path) -> None:
             assert done.stdout == f"{ANSWER}200", "/ leads there"
         done = subprocess.run(
             [*trusting, f"https://127.0.0.1:{site.front}/without-sni/"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert done.stdout.startswith("502 Bad Gateway\nnginx/")
         assert "proxy_ssl_server_name on;\n" in done.stdout
         assert done.stdout.endswith("502")
@@ -197,16 +199,25 @@ def dumped(url: str, home: Path) -> str:
     """The page as headless Chromium has it."""
     done = subprocess.run(
         [
-            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-            "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", f"--user-data-dir={home / 'profile'}", "--dump-dom", url,
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            f"--user-data-dir={home / 'profile'}",
+            "--dump-dom",
+            url,
         ],
         env={**os.environ, "HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-    )  # fmt: skip
+    )
     return done.stdout
 
 

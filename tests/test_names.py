@@ -105,8 +105,12 @@ class OpenSSL:
         self.lib.d2i_X509.restype = ctypes.c_void_p
         self.lib.X509_free.argtypes = [ctypes.c_void_p]
         self.lib.X509_check_host.argtypes = [
-            ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_void_p,
-        ]  # fmt: skip
+            ctypes.c_void_p,
+            ctypes.c_char_p,
+            ctypes.c_size_t,
+            ctypes.c_uint,
+            ctypes.c_void_p,
+        ]
 
     def check_host(self, certificate: x509.Certificate, name: str) -> bool:
         der = certificate.public_bytes(serialization.Encoding.DER)

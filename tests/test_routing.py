@@ -10,7 +10,7 @@ import pytest
 
 from sniproxy.config.model import Location
 from sniproxy.routing import Locations, ServerNames
-from tests.beside import Answer, Beside, beside_nginx, get
+from tests.compare_nginx import Answer, NginxPair, get, paired_with_nginx
 from tests.configured import locations, servers
 
 # --- servers ---
@@ -274,13 +274,13 @@ REQUESTS = {
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
     http = (
         servers_text("127.0.0.1:@PORT@")
         + f"server {{ listen 127.0.0.1:@PORT1@; {LOCATIONS} }}"
         + 'server { listen 127.0.0.1:@PORT2@; return 200 "$request_uri|$uri|$args|$http_host"; }'
     )
-    with beside_nginx(tmp_path_factory.mktemp("routing"), "access_log off;" + http) as running:
+    with paired_with_nginx(tmp_path_factory.mktemp("routing"), "access_log off;" + http) as running:
         yield running
 
 
@@ -290,20 +290,20 @@ def shown(answer: Answer) -> tuple[int, str | None, str]:
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-def test_servers_beside_nginx(both: Beside, request_: bytes) -> None:
+def test_servers_beside_nginx(both: NginxPair, request_: bytes) -> None:
     ours, nginxs = both.ask([request_])
     assert [shown(answer) for answer in ours] == [shown(answer) for answer in nginxs]
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("target", TARGETS)
-def test_locations_beside_nginx(both: Beside, target: str) -> None:
+def test_locations_beside_nginx(both: NginxPair, target: str) -> None:
     ours, nginxs = both.ask([get(target)], "1")
     assert [shown(answer) for answer in ours] == [shown(answer) for answer in nginxs]
 
 
 @pytest.mark.nginx
-def test_many_targets_beside_nginx(both: Beside) -> None:
+def test_many_targets_beside_nginx(both: NginxPair) -> None:
     targets = random_targets(seed=1, count=600)
     ours, nginxs = both.ask([get(target) for target in targets], "1")
     assert {t: shown(a) for t, a in zip(targets, ours, strict=True)} == {

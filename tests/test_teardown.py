@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import pytest
 import trio
 
-from benchmarks.startup import Held
+from benchmarks.startup import ResourceCount
 from sniproxy.inprocess import ThreadProxy
 from sniproxy.testing.fixtures import DevelopmentCA, ProxyFactory, UpstreamFactory
 from sniproxy.testing.upstreams import RunningUpstream, catalog
@@ -38,9 +38,9 @@ AT_MOST = 1.0
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(dev_ca: DevelopmentCA, _sniproxy_certificates: object) -> Iterator[None]:
-    before, threads = Held.now(), set(threading.enumerate())
+    before, threads = ResourceCount.now(), set(threading.enumerate())
     yield
-    assert Held.now().descriptors == before.descriptors
+    assert ResourceCount.now().descriptors == before.descriptors
     # A thread that trio keeps for a while may end meanwhile; none may be new.
     assert set(threading.enumerate()) <= threads
 

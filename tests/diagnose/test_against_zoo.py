@@ -13,7 +13,7 @@ import sniproxy
 from sniproxy.knowledge import catalogue
 from sniproxy.testing.upstreams import TLS, Action, UpstreamSpec, catalog
 from sniproxy.testing.upstreams.spec import AfterSend, response
-from tests.beside import get, served
+from tests.compare_nginx import get, served
 from tests.diagnose.conftest import Diagnose, Housed
 from tests.nginx import NGINX
 

@@ -16,7 +16,7 @@ from sniproxy.diagnose.probe import Patience
 from sniproxy.diagnose.reading import read_leniently, without_lua
 from sniproxy.diagnose.spots import find_spots
 from sniproxy.testing.upstreams import catalog
-from tests.beside import get, served
+from tests.compare_nginx import get, served
 from tests.diagnose.conftest import Diagnose, Housed
 from tests.diagnose.test_against_zoo import status_of
 from tests.nginx import NGINX

@@ -19,7 +19,7 @@ from sniproxy.knowledge import explain
 from sniproxy.testing.upstreams import RunningUpstream, generate_certificates
 from sniproxy.testing.upstreams.sync import ThreadUpstreams, upstreams_in_thread
 from sniproxy.tls.ca import Authority
-from tests.beside import Served, served
+from tests.compare_nginx import Served, served
 from tests.knowledge.curing import (
     ROWS,
     SITE,

@@ -29,7 +29,7 @@ from sniproxy.testing.dns import (
     open_name_server,
     reply,
 )
-from tests.beside import Beside, beside_nginx, get, served
+from tests.compare_nginx import NginxPair, get, paired_with_nginx, served
 from tests.conformance.observation import error_lines
 from tests.nginx import NGINX
 
@@ -139,7 +139,7 @@ def script(asked: DNSQuery) -> Sequence[bytes]:
 
 @dataclass(slots=True)
 class Stage:
-    both: Beside
+    both: NginxPair
     dns: FakeNameServer
     live: int
     questions: list[list[str]] = field(default_factory=list)
@@ -238,7 +238,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         dead.bind(("127.0.0.1", 0))
         ports = {"LIVE": live.ports[""], "DNS": dns.port, "DEAD": dead.getsockname()[1]}
         site = re.sub(r"\b(LIVE|DNS|DEAD)\b", lambda match: str(ports[match[1]]), SITE)
-        both = stack.enter_context(beside_nginx(tmp_path_factory.mktemp("names"), site))
+        both = stack.enter_context(paired_with_nginx(tmp_path_factory.mktemp("names"), site))
         yield Stage(both, dns, live.ports[""])
 
 

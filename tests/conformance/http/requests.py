@@ -244,7 +244,7 @@ METHODS = (
     ),
     replace(
         passing("pipelined", "requests that come at once are answered in turn", KEEP + KEEP + GET),
-        accesses=3,
+        access_log_lines=3,
     ),
     Scenario(
         "keep-alive-after-502",
@@ -262,12 +262,14 @@ GONE = (
         "client-leaves",
         "a client that leaves takes the connection to the upstream with it: 499",
         upstreams=(catalog.NO_RESPONSE,),
-        leaves=True,
+        client_disconnects=True,
         status=(),
-        logs=("epoll_wait() reported that client prematurely closed connection, so upstream "
-              f"connection is closed too{catalog.READING_HEAD}",),
-        accesses=1,
+        logs=(
+            "epoll_wait() reported that client prematurely closed connection, so upstream "
+            f"connection is closed too{catalog.READING_HEAD}",
+        ),
+        access_log_lines=1,
     ),
-)  # fmt: skip
+)
 
 TABLE = Table("requests", (*URIS, *HEADERS, *METHODS, *GONE))

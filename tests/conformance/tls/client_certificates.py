@@ -249,7 +249,7 @@ OTHERS = (
             get(path="PATH?c=client-stranger&k=client-stranger"),
         ),
         status=(200, 200),
-        offers=(False, True),
+        sessions_offered=(False, True),
     ),
 )
 

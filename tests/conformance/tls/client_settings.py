@@ -32,10 +32,17 @@ def shaking(
     repeat: int = 1,
 ) -> Scenario:
     return Scenario(
-        name, rule, "return 204;", (), proxy_pass="none",
-        requests=(get(path="/", host=tls.server_name or "front.test"),), tls=tls, repeat=repeat,
-        status=() if failure else (200,) * repeat, logs=(failure,) if failure else (),
-    )  # fmt: skip
+        name,
+        rule,
+        "return 204;",
+        (),
+        proxy_pass="none",
+        requests=(get(path="/", host=tls.server_name or "front.test"),),
+        tls=tls,
+        repeat=repeat,
+        status=() if failure else (200,) * repeat,
+        logs=(failure,) if failure else (),
+    )
 
 
 def protocols() -> Iterator[Scenario]:

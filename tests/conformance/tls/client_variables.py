@@ -9,14 +9,36 @@ from sniproxy.testing.upstreams.catalog import TLS12, TLS13
 from tests.conformance.scenario import Scenario, Table, get
 
 VARIABLES = (
-    "ssl_protocol", "ssl_cipher", "ssl_ciphers", "ssl_curve", "ssl_curves", "ssl_sigalg",
-    "ssl_sigalgs", "ssl_session_reused", "ssl_early_data", "ssl_server_name", "ssl_alpn_protocol",
-    "ssl_ech_status", "ssl_ech_outer_server_name", "ssl_client_cert", "ssl_client_raw_cert",
-    "ssl_client_escaped_cert", "ssl_client_s_dn", "ssl_client_i_dn", "ssl_client_s_dn_legacy",
-    "ssl_client_i_dn_legacy", "ssl_client_serial", "ssl_client_fingerprint", "ssl_client_verify",
-    "ssl_client_v_start", "ssl_client_v_end", "ssl_client_v_remain", "ssl_client_sigalg", "https",
+    "ssl_protocol",
+    "ssl_cipher",
+    "ssl_ciphers",
+    "ssl_curve",
+    "ssl_curves",
+    "ssl_sigalg",
+    "ssl_sigalgs",
+    "ssl_session_reused",
+    "ssl_early_data",
+    "ssl_server_name",
+    "ssl_alpn_protocol",
+    "ssl_ech_status",
+    "ssl_ech_outer_server_name",
+    "ssl_client_cert",
+    "ssl_client_raw_cert",
+    "ssl_client_escaped_cert",
+    "ssl_client_s_dn",
+    "ssl_client_i_dn",
+    "ssl_client_s_dn_legacy",
+    "ssl_client_i_dn_legacy",
+    "ssl_client_serial",
+    "ssl_client_fingerprint",
+    "ssl_client_verify",
+    "ssl_client_v_start",
+    "ssl_client_v_end",
+    "ssl_client_v_remain",
+    "ssl_client_sigalg",
+    "https",
     "scheme",
-)  # fmt: skip
+)
 """All but `$ssl_session_id`, which no two connections share."""
 
 PAGE = 'return 200 "' + "".join(f"{name}=${name}\\n" for name in VARIABLES) + '";'
@@ -27,9 +49,15 @@ def shown(name: str, rule: str, tls: ClientTLSOptions | None, **others: int) -> 
     host = (tls.server_name if tls else None) or "front.test"
     repeat = others.get("repeat", 1)
     return Scenario(
-        name, rule, "return 204;", (), proxy_pass="none", tls=tls, repeat=repeat,
+        name,
+        rule,
+        "return 204;",
+        (),
+        proxy_pass="none",
+        tls=tls,
+        repeat=repeat,
         requests=(get(path="/", host=host),),
-    )  # fmt: skip
+    )
 
 
 def connections() -> Iterator[Scenario]:
@@ -62,7 +90,7 @@ def connections() -> Iterator[Scenario]:
                 resume=True,
             ),
             repeat=2,
-        )  # fmt: skip
+        )
         yield shown(
             f"group-{number}",
             "of one group",

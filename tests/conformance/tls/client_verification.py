@@ -76,10 +76,16 @@ def meeting(
         words = f"client SSL certificate verify error: ({result}:)"
         logs = (f"{words} while reading client request headers",)
     return Scenario(
-        name, rule, "return 204;", (), proxy_pass="none",
+        name,
+        rule,
+        "return 204;",
+        (),
+        proxy_pass="none",
         requests=(request or get(path="/", host=host or tls.server_name or ""),),
-        tls=tls, status=200 if result is None else 400, logs=logs,
-    )  # fmt: skip
+        tls=tls,
+        status=200 if result is None else 400,
+        logs=logs,
+    )
 
 
 def judged(mode: str, certificate: str | None, error: int) -> int | None:
@@ -225,7 +231,7 @@ def others() -> Iterator[Scenario]:
         (),
         proxy_pass="none",
         requests=(get(path="/", host="on.test"),),
-        to_tls_port=True,
+        plain_to_tls_port=True,
         status=400,
         logs=("client sent plain HTTP request to HTTPS port while reading client request headers",),
     )

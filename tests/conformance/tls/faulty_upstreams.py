@@ -1,5 +1,5 @@
-"""Every animal of the zoo, under the directives of its own: nginx's whole line; and under those
-that let it answer."""
+"""Every upstream of the catalog, with the directives under which it fails and nginx's whole log
+line, and with the directives that fix it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sniproxy.testing.upstreams.catalog import deep_chain
 from sniproxy.testing.upstreams.certificates import MAX_INTERMEDIATES
 from tests.conformance.scenario import Scenario, Table, get
 
-UNSTEADY = {catalog.HANGS_UP.name}
-"""To these nginx has two answers; see there."""
+NONDETERMINISTIC = {catalog.HANGS_UP.name}
+"""Upstreams that nginx reacts to in two ways; see the comment there."""
 
 
-def met(upstream: UpstreamSpec) -> Scenario:
+def scenario(upstream: UpstreamSpec) -> Scenario:
     scheme = "https" if upstream.tls else "http"
     where = f'server: front.test, request: "GET /NAME HTTP/1.1", upstream: "{scheme}://PEER/NAME"'
     line = f'{upstream.expected_log}, client: 127.0.0.1, {where}, host: "front.test"'
     return Scenario(
         upstream.name,
-        f"an upstream that {upstream.description}",
+        f"The upstream {upstream.description}.",
         upstream.directives,
         (upstream,),
         proxy_pass=f"{scheme}://PEER",
@@ -31,28 +31,30 @@ def met(upstream: UpstreamSpec) -> Scenario:
     )
 
 
-def certified(name: str) -> str:
+def client_certificate(name: str) -> str:
     return f"proxy_ssl_certificate {name}.pem; proxy_ssl_certificate_key {name}.key;"
 
 
 def kept(upstream: UpstreamSpec) -> Scenario:
-    """One that shows itself to a proxy that keeps connections, which groups do."""
-    alone = met(upstream)
+    """An upstream whose fault shows when connections are kept alive, which needs a group."""
+    single = scenario(upstream)
     return replace(
-        alone,
+        single,
         group="server PEER;",
         proxy_pass="https://GROUP",
         repeat=2,
-        staying=1 if upstream.max_requests else 0,
+        open_connections=1 if upstream.max_requests else 0,
     )
 
 
-OTHERS = {
+SPECIAL = {
     catalog.CLOSES_KEPT.name: kept(catalog.CLOSES_KEPT),
     catalog.CLOSES_SECOND_REQUEST.name: kept(catalog.CLOSES_SECOND_REQUEST),
-    catalog.TICKETS.name: replace(met(catalog.TICKETS), repeat=2, offers=(False, True)),
+    catalog.TICKETS.name: replace(
+        scenario(catalog.TICKETS), repeat=2, sessions_offered=(False, True)
+    ),
     catalog.BY_PATH.name: replace(
-        met(catalog.BY_PATH), requests=(get(path="PATH/503"),), status=503
+        scenario(catalog.BY_PATH), requests=(get(path="PATH/503"),), status=503
     ),
 }
 
@@ -60,7 +62,7 @@ SENT, VERIFY = catalog.SEND_SNI, catalog.VERIFY
 WEAK = "proxy_ssl_ciphers DEFAULT:@SECLEVEL=0;"
 HOST = f"{SENT} proxy_set_header Host upstream.test;"
 NEW_ROOT = VERIFY.replace("root.pem", "new-root.pem")
-CURES: tuple[tuple[UpstreamSpec, str], ...] = (
+FIXES: tuple[tuple[UpstreamSpec, str], ...] = (
     (catalog.GOOD_12, ""),
     (catalog.GOOD_13, ""),
     (catalog.NEEDS_SNI, SENT),
@@ -80,9 +82,9 @@ CURES: tuple[tuple[UpstreamSpec, str], ...] = (
     (catalog.CROSS_SIGNED, f"{VERIFY} proxy_ssl_verify_depth 2;"),
     (replace(catalog.CROSS_SIGNED, name="cross-signed-anew"), NEW_ROOT),
     (catalog.REVOKED, VERIFY),
-    (catalog.WANTS_CLIENT_12, certified("client")),
-    (catalog.WANTS_CLIENT_13, certified("client")),
-    (catalog.WANTS_OTHER_CLIENT, certified("client-stranger")),
+    (catalog.WANTS_CLIENT_12, client_certificate("client")),
+    (catalog.WANTS_CLIENT_13, client_certificate("client")),
+    (catalog.WANTS_OTHER_CLIENT, client_certificate("client-stranger")),
     (catalog.TLS10_ONLY, f"proxy_ssl_protocols TLSv1; {WEAK}"),
     (catalog.WEAK_DH, WEAK),
     (catalog.RSA_ONLY, ""),
@@ -92,11 +94,11 @@ CURES: tuple[tuple[UpstreamSpec, str], ...] = (
 )
 
 
-def cured() -> Iterator[Scenario]:
-    for upstream, directives in CURES:
+def fixed() -> Iterator[Scenario]:
+    for upstream, directives in FIXES:
         yield Scenario(
-            f"cured-{upstream.name}",
-            f"an upstream that {upstream.description}, and gets what it wants",
+            f"fixed-{upstream.name}",
+            f"With these directives nginx gets 200 of an upstream that {upstream.description}.",
             directives,
             (upstream,),
             sni="upstream.test" if "proxy_ssl_server_name on" in directives else None,
@@ -104,11 +106,11 @@ def cured() -> Iterator[Scenario]:
 
 
 TABLE = Table(
-    "zoo",
+    "faulty-upstreams",
     tuple(
-        OTHERS.get(upstream.name) or met(upstream)
+        SPECIAL.get(upstream.name) or scenario(upstream)
         for upstream in (*catalog.ALL.values(), *map(deep_chain, range(3, MAX_INTERMEDIATES + 1)))
-        if upstream.name not in UNSTEADY
+        if upstream.name not in NONDETERMINISTIC
     )
-    + tuple(cured()),
+    + tuple(fixed()),
 )

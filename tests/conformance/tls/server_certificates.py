@@ -23,9 +23,16 @@ def shown(name: str, rule: str, tls: ClientTLSOptions, *, logs: tuple[str, ...] 
     """A client that is told which certificate by its common name; with `logs` by none."""
     host = tls.server_name or "front.test"
     return Scenario(
-        name, rule, "return 204;", (), proxy_pass="none", requests=(get(path="/", host=host),),
-        tls=tls, status=() if logs else 200, logs=(*logs, NO_CERTIFICATE) if logs else (),
-    )  # fmt: skip
+        name,
+        rule,
+        "return 204;",
+        (),
+        proxy_pass="none",
+        requests=(get(path="/", host=host),),
+        tls=tls,
+        status=() if logs else 200,
+        logs=(*logs, NO_CERTIFICATE) if logs else (),
+    )
 
 
 def several() -> Iterator[Scenario]:
@@ -112,16 +119,27 @@ def by_variables() -> Iterator[Scenario]:
     verifying = ClientTLSOptions("front", certificate="client", address=VERIFYING)
     yield shown("named-verifying", "clients are verified there as elsewhere", verifying)
     yield Scenario(
-        "named-refusing", "and refused", "return 204;", (), proxy_pass="none",
-        requests=(get(path="/", host="x"),), status=400,
+        "named-refusing",
+        "and refused",
+        "return 204;",
+        (),
+        proxy_pass="none",
+        requests=(get(path="/", host="x"),),
+        status=400,
         tls=ClientTLSOptions("front", certificate="self-signed", address=VERIFYING),
         logs=("client SSL certificate verify error: (18:) while reading client request headers",),
-    )  # fmt: skip
+    )
     yield Scenario(
-        "named-resumed", "their sessions are resumed", "return 204;", (), proxy_pass="none",
-        requests=(get(path="/", host="x"),), repeat=2, resumed=(False, True),
+        "named-resumed",
+        "their sessions are resumed",
+        "return 204;",
+        (),
+        proxy_pass="none",
+        requests=(get(path="/", host="x"),),
+        repeat=2,
+        resumed=(False, True),
         tls=ClientTLSOptions("front", resume=True, address=NAMED),
-    )  # fmt: skip
+    )
 
 
 def server(name: str, certificates: str, listen: str = "FRONT_TLS ssl") -> str:

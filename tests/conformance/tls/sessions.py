@@ -57,7 +57,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(strange=strange),
             requests=asked("/strange", "", "/strange"),
             status=(502, 502, 502) if in_vain else (502, 200, 200),
-            offers=(False, in_vain, True),
+            sessions_offered=(False, in_vain, True),
             logs=(untrusted,) * 3 if in_vain else (untrusted,),
         )
         yield Scenario(
@@ -68,7 +68,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(strange=strange),
             requests=asked("", "/strange"),
             status=(200, 200),
-            offers=(False, True),
+            sessions_offered=(False, True),
         )
         yield Scenario(
             f"error-of-unverified-{version}",
@@ -78,7 +78,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(strict=f"{REUSE} {NAME} {TRUSTED}"),
             requests=asked("", "/strict", ""),
             status=(200, 502, 200),
-            offers=(False, True, version == "1.2"),
+            sessions_offered=(False, True, version == "1.2"),
             logs=(verify_failed(18, ""),),
         )
         yield Scenario(
@@ -90,7 +90,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(strict=f"{REUSE} {NAME} {TRUSTED}"),
             requests=asked("", "/strict"),
             status=(200, 502),
-            offers=(False, True),
+            sessions_offered=(False, True),
             logs=(verify_failed(20, ""),),
         )
         yield Scenario(
@@ -101,7 +101,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(other=f"{REUSE} {TRUSTED} proxy_ssl_name other.test;"),
             requests=asked("", "/other"),
             status=(200, 502),
-            offers=(False, True),
+            sessions_offered=(False, True),
             logs=(name_mismatch("other.test"),),
         )
         yield Scenario(
@@ -112,7 +112,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(flat=f"{REUSE} {NAME} {TRUSTED} proxy_ssl_verify_depth 0;"),
             requests=asked("", "/flat"),
             status=(200, 200),
-            offers=(False, True),
+            sessions_offered=(False, True),
         )
         yield Scenario(
             f"revoked-since-{version}",
@@ -122,7 +122,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(lists=f"{REUSE} {NAME} {TRUSTED} proxy_ssl_crl one-revoked.crl;"),
             requests=asked("", "/lists"),
             status=(200, 200),
-            offers=(False, True),
+            sessions_offered=(False, True),
         )
         yield Scenario(
             f"neighbour-off-{version}",
@@ -133,7 +133,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(off="proxy_ssl_session_reuse off;"),
             requests=asked("/off", "", "/off", ""),
             status=(200,) * 4,
-            offers=(False, False, False, True),
+            sessions_offered=(False, False, False, True),
         )
         yield Scenario(
             f"other-protocol-{version}",
@@ -145,7 +145,7 @@ def in_each_version() -> Iterator[Scenario]:
             ),
             requests=asked("", "/other", "/other", ""),
             status=(200,) * 4,
-            offers=(False, False, True, False),
+            sessions_offered=(False, False, True, False),
         )
         yield Scenario(
             f"cut-body-{version}",
@@ -153,7 +153,7 @@ def in_each_version() -> Iterator[Scenario]:
             REUSE,
             (replace(catalog.CUT_BODY, tls=good.tls),),
             repeat=2,
-            offers=(False, True),
+            sessions_offered=(False, True),
             logs=(catalog.CUT_BODY.expected_log,) * 2,
         )
         yield Scenario(
@@ -162,7 +162,7 @@ def in_each_version() -> Iterator[Scenario]:
             REUSE,
             (replace(catalog.CUT_BODY_NO_CLOSE_NOTIFY, tls=good.tls),),
             repeat=2,
-            offers=(False, True),
+            sessions_offered=(False, True),
             logs=(catalog.CUT_BODY_NO_CLOSE_NOTIFY.expected_log,) * 2,
         )
         yield Scenario(
@@ -173,7 +173,7 @@ def in_each_version() -> Iterator[Scenario]:
             (replace(catalog.NO_RESPONSE, tls=good.tls),),
             status=504,
             repeat=2,
-            offers=(False, True),
+            sessions_offered=(False, True),
             logs=(catalog.NO_RESPONSE.expected_log,) * 2,
         )
         yield Scenario(
@@ -186,7 +186,7 @@ def in_each_version() -> Iterator[Scenario]:
             ),
             group="server PEER; server PEER2;",
             repeat=4,
-            offers=(False, True, False, True),
+            sessions_offered=(False, True, False, True),
         )
     yield Scenario(
         "other-sni",
@@ -196,7 +196,7 @@ def in_each_version() -> Iterator[Scenario]:
         requests=asked("?n=upstream.test", "?n=upstream.test"),
         status=(200, 200),
         sni="upstream.test",
-        offers=(False, True),
+        sessions_offered=(False, True),
     )
 
 

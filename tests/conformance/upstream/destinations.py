@@ -21,8 +21,8 @@ def to(host: str, path: str = "PATH", last: bool = True) -> str:
 
 
 def leading(name: str, rule: str, *requests: str, **rest: object) -> Scenario:
-    said: dict[str, object] = {"proxy_pass": "https://$arg_to", "upstreams": (catalog.GOOD,)}
-    return Scenario(f"to-{name}", rule, requests=requests, **(said | rest))  # type: ignore[arg-type]
+    defaults: dict[str, object] = {"proxy_pass": "https://$arg_to", "upstreams": (catalog.GOOD,)}
+    return Scenario(f"to-{name}", rule, requests=requests, **(defaults | rest))  # type: ignore[arg-type]
 
 
 def names() -> Iterator[Scenario]:
@@ -43,7 +43,7 @@ def names() -> Iterator[Scenario]:
         directives=SNI,
         group="server PEER;",
         sni="GROUP",
-        staying=1,
+        open_connections=1,
     )
     yield leading(
         "group-verified",
@@ -62,7 +62,7 @@ def names() -> Iterator[Scenario]:
         directives=SNI,
         group="server PEER;",
         sni="GROUP",
-        staying=1,
+        open_connections=1,
     )
     yield leading(
         "named",
@@ -108,7 +108,7 @@ def memory() -> Iterator[Scenario]:
         to("PEER"),
         directives=REUSE,
         server=f"location PATH/fixed {{ proxy_pass https://PEER; {REUSE} }}",
-        offers=(False, True),
+        sessions_offered=(False, True),
     )
     yield leading(
         "session-group",
@@ -117,7 +117,7 @@ def memory() -> Iterator[Scenario]:
         to("GROUP"),
         directives=REUSE,
         group="server PEER; keepalive 0;",
-        offers=(False, True),
+        sessions_offered=(False, True),
     )
     yield leading(
         "kept",
@@ -126,7 +126,7 @@ def memory() -> Iterator[Scenario]:
         to("GROUP", last=False),
         to("GROUP"),
         group="server PEER;",
-        staying=1,
+        open_connections=1,
     )
     yield leading(
         "not-kept",
@@ -145,7 +145,7 @@ def memory() -> Iterator[Scenario]:
             f"connect() failed (111: ){CONNECTING}",
             f"upstream server temporarily disabled{CONNECTING}",
         ),
-        staying=1,
+        open_connections=1,
     )
 
 

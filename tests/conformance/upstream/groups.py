@@ -249,7 +249,7 @@ NEXT = (
         upstreams=(catalog.fails_with_status("503 Service Unavailable"), LAST),
         group=TWO,
         status=503,
-        staying=1,
+        open_connections=1,
     ),
     Scenario(
         "next-503",
@@ -270,7 +270,7 @@ NEXT = (
         group=TWO,
         status=503,
         logs=(disabled(READING_HEAD),),
-        staying=1,
+        open_connections=1,
     ),
     Scenario(
         "next-404",

@@ -29,7 +29,7 @@ def keeping() -> Iterator[Scenario]:
         upstreams=(catalog.GOOD,),
         group="server PEER;",
         repeat=2,
-        staying=1,
+        open_connections=1,
     )
     yield Scenario(
         "keeps-within-connection",
@@ -37,7 +37,7 @@ def keeping() -> Iterator[Scenario]:
         upstreams=(catalog.GOOD,),
         group="server PEER;",
         requests=(KEEP, GET),
-        staying=1,
+        open_connections=1,
     )
     yield Scenario(
         "upstream-ends",
@@ -53,7 +53,7 @@ def keeping() -> Iterator[Scenario]:
             REUSE,
             (upstream,),
             repeat=3,
-            offers=(False, True, True),
+            sessions_offered=(False, True, True),
         )
         yield Scenario(
             f"session-off-{version}",
@@ -69,7 +69,7 @@ def keeping() -> Iterator[Scenario]:
             (replace(catalog.CLOSES_ON_REQUEST, tls=upstream.tls),),
             status=502,
             repeat=2,
-            offers=(False, True),
+            sessions_offered=(False, True),
             logs=(catalog.CLOSES_ON_REQUEST.expected_log,) * 2,
         )
     yield Scenario(
@@ -79,7 +79,7 @@ def keeping() -> Iterator[Scenario]:
         (dressed("wrong-host", catalog.TLS12),),
         status=502,
         repeat=3,
-        offers=(False, True, True),
+        sessions_offered=(False, True, True),
         logs=(catalog.WRONG_HOST.expected_log,) * 3,
     )
     yield Scenario(
@@ -96,7 +96,7 @@ def keeping() -> Iterator[Scenario]:
         "a resumed session is verified as the first one was",
         f"{REUSE} {VERIFY}",
         repeat=2,
-        offers=(False, True),
+        sessions_offered=(False, True),
     )
     for version, offers in (("1.2", (False, True, True)), ("1.3", (False, True, False))):
         yield Scenario(
@@ -111,7 +111,7 @@ def keeping() -> Iterator[Scenario]:
                 get(path="PATH?name=any.wild.test"),
             ),
             status=(200, 502, 200),
-            offers=offers,
+            sessions_offered=offers,
             logs=(name_mismatch("wrong.test"),),
         )
     yield Scenario(
@@ -122,7 +122,7 @@ def keeping() -> Iterator[Scenario]:
         upstreams=(catalog.SELF_SIGNED,),
         requests=(KEEP, get(path="PATH/strict")),
         status=(200, 502),
-        offers=(False, True),
+        sessions_offered=(False, True),
         logs=(catalog.SELF_SIGNED.expected_log,),
     )
 

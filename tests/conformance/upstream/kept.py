@@ -18,14 +18,18 @@ PREMATURE = f"upstream prematurely closed connection{READING_HEAD}"
 LOST = "proxy_ssl_server_name on; proxy_ssl_name other.test;"
 
 ENDS = UpstreamSpec(
-    "ends", "answers, and then ends the connection without a word about it before", tls=None,
+    "ends",
+    "answers, and then ends the connection without a word about it before",
+    tls=None,
     response=Action(response("ends\n")),
-)  # fmt: skip
+)
 ENDS_TLS = replace(ENDS, name="ends-tls", tls=catalog.GOOD.tls)
 LATE = replace(
-    catalog.GOOD, name="late", description="takes its time",
+    catalog.GOOD,
+    name="late",
+    description="takes its time",
     response=Action(response("late\n"), AfterSend.WAIT, byte_interval=0.001),
-)  # fmt: skip
+)
 TIRED = replace(
     PLAIN, name="tired", description="answers one request and closes at the next", max_requests=1
 )
@@ -33,7 +37,12 @@ TIRED_TLS = replace(catalog.GOOD, name="tired-tls", description=TIRED.descriptio
 
 
 def kept(name: str, rule: str, group: str = "server PEER;", **rest: object) -> Scenario:
-    plain = {"upstreams": (PLAIN,), "proxy_pass": "http://GROUP", "group": group, "staying": 1}
+    plain = {
+        "upstreams": (PLAIN,),
+        "proxy_pass": "http://GROUP",
+        "group": group,
+        "open_connections": 1,
+    }
     return Scenario(f"kept-{name}", rule, **(plain | rest))  # type: ignore[arg-type]
 
 
@@ -45,7 +54,9 @@ def other(directives: str = "", target: str = "http://GROUP") -> str:
 def numbers() -> Iterator[Scenario]:
     """How many connections are kept, and for how much."""
     two = (PLAIN, PLAIN)
-    yield kept("0", "keepalive 0 keeps none", "server PEER; keepalive 0;", repeat=2, staying=0)
+    yield kept(
+        "0", "keepalive 0 keeps none", "server PEER; keepalive 0;", repeat=2, open_connections=0
+    )
     yield kept(
         "1",
         "the connection that was used longest ago makes room",
@@ -53,9 +64,14 @@ def numbers() -> Iterator[Scenario]:
         upstreams=two,
         repeat=4,
     )
-    yield kept("2", "each peer's connection is used again",
-               "server PEER; server PEER2; keepalive 2;", upstreams=two, repeat=4, staying=2,
-    )  # fmt: skip
+    yield kept(
+        "2",
+        "each peer's connection is used again",
+        "server PEER; server PEER2; keepalive 2;",
+        upstreams=two,
+        repeat=4,
+        open_connections=2,
+    )
     yield kept(
         "requests",
         "keepalive_requests is the number of requests that one carries",
@@ -67,13 +83,13 @@ def numbers() -> Iterator[Scenario]:
         "keepalive_requests 1 keeps none",
         "server PEER; keepalive_requests 1;",
         repeat=2,
-        staying=0,
+        open_connections=0,
     )
     yield kept(
         "timeout",
         "an idle connection is closed after keepalive_timeout",
         "server PEER; keepalive_timeout 50ms;",
-        staying=0,
+        open_connections=0,
     )
     yield kept(
         "timeout-tls",
@@ -81,7 +97,7 @@ def numbers() -> Iterator[Scenario]:
         "server PEER; keepalive_timeout 50ms;",
         upstreams=(catalog.GOOD,),
         proxy_pass="https://GROUP",
-        staying=0,
+        open_connections=0,
     )
     yield kept(
         "time",
@@ -90,17 +106,28 @@ def numbers() -> Iterator[Scenario]:
         upstreams=(LATE,),  # the clock of nginx ticks every few milliseconds
         proxy_pass="https://GROUP",
         repeat=2,
-        staying=0,
+        open_connections=0,
     )
 
 
 def places() -> Iterator[Scenario]:
     """Which locations share connections."""
     three = (KEEP, OTHER, get())
-    yield kept("local-default", "a location keeps its connections for itself",
-               server=other(), requests=three, staying=2)  # fmt: skip
-    yield kept("local", "so it does where keepalive says local", "server PEER; keepalive 9 local;",
-               server=other(), requests=three, staying=2)  # fmt: skip
+    yield kept(
+        "local-default",
+        "a location keeps its connections for itself",
+        server=other(),
+        requests=three,
+        open_connections=2,
+    )
+    yield kept(
+        "local",
+        "so it does where keepalive says local",
+        "server PEER; keepalive 9 local;",
+        server=other(),
+        requests=three,
+        open_connections=2,
+    )
     yield kept(
         "local-bound",
         "the number is the group's, not the location's",
@@ -108,8 +135,13 @@ def places() -> Iterator[Scenario]:
         server=other(),
         requests=(KEEP, OTHER, KEEP, get(path="PATH/other")),
     )
-    yield kept("shared", "without local the locations of a group share its connections",
-               "server PEER; keepalive 9;", server=other(), requests=three)  # fmt: skip
+    yield kept(
+        "shared",
+        "without local the locations of a group share its connections",
+        "server PEER; keepalive 9;",
+        server=other(),
+        requests=three,
+    )
     yield kept(
         "shared-names",
         "whatever name and verification the other location wants for a new one",
@@ -147,7 +179,7 @@ def places() -> Iterator[Scenario]:
         "an if is a location of its own",
         directives="if ($arg_a) { set $b 1; }",
         requests=(KEEP, KEEP.replace("PATH", "PATH?a=1"), get()),
-        staying=2,
+        open_connections=2,
     )
     yield kept(
         "twice",
@@ -166,7 +198,7 @@ def ends() -> Iterator[Scenario]:
             upstreams=(upstream,),
             proxy_pass=f"{scheme}://GROUP",
             repeat=3,
-            staying=0,
+            open_connections=0,
         )
     for upstream, scheme in ((TIRED, "http"), (TIRED_TLS, "https")):
         yield kept(
@@ -184,7 +216,7 @@ def ends() -> Iterator[Scenario]:
         requests=(KEEP, request("POST", body="a=1")),
         status=(200, 502),
         logs=(PREMATURE,),
-        staying=0,
+        open_connections=0,
     )
     yield kept(
         "tired-post-repeated",
@@ -202,7 +234,7 @@ def ends() -> Iterator[Scenario]:
         repeat=2,
         status=(200, 502),
         logs=(PREMATURE,),
-        staying=0,
+        open_connections=0,
     )
     yield kept(
         "tired-two",
@@ -220,7 +252,7 @@ def ends() -> Iterator[Scenario]:
         upstreams=(TIRED, PLAIN),
         repeat=4,
         logs=(PREMATURE,),
-        staying=1,
+        open_connections=1,
     )
 
 

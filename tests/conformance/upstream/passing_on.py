@@ -36,8 +36,8 @@ def passing(name: str, rule: str, *upstreams: UpstreamSpec, **rest: object) -> S
     servers = [
         f"server PEER{number if number > 1 else ''};" for number in range(1, len(upstreams) + 1)
     ]
-    said = {"group": " ".join(servers), "proxy_pass": "http://GROUP", "upstreams": upstreams}
-    return Scenario(name, rule, **(said | rest))  # type: ignore[arg-type]
+    defaults = {"group": " ".join(servers), "proxy_pass": "http://GROUP", "upstreams": upstreams}
+    return Scenario(name, rule, **(defaults | rest))  # type: ignore[arg-type]
 
 
 def classes() -> Iterator[Scenario]:

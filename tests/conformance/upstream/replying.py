@@ -494,8 +494,14 @@ def elsewhere(
     """An answer that sends the request to a location with `inside`."""
     to = target or f"/{name}-to/x?y=z"
     more.setdefault("server", f"location /{name}-to/ {{ internal; {inside} }}")
-    return replying(name, rule, str(more.pop("directives", "")), f"X-Accel-Redirect: {to}",
-                    *(fields or CARRIED), **more)  # type: ignore[arg-type] # fmt: skip
+    return replying(
+        name,
+        rule,
+        str(more.pop("directives", "")),
+        f"X-Accel-Redirect: {to}",
+        *(fields or CARRIED),
+        **more,  # type: ignore[arg-type]
+    )
 
 
 ELSEWHERE = (

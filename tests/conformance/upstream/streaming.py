@@ -30,7 +30,7 @@ def streamed(
     then: AfterSend = AfterSend.CLOSE,
     status: int = 200,
     logs: tuple[str, ...] = (),
-    ends: bool = False,
+    half_close: bool = False,
 ) -> Scenario:
     return Scenario(
         name,
@@ -38,10 +38,10 @@ def streamed(
         directives,
         (playing(*upstream, then=then),),
         proxy_pass="http://PEER",
-        plays=client,
+        script=client,
         status=status,
         logs=logs,
-        ends=ends,
+        half_close=half_close,
     )
 
 
@@ -151,7 +151,7 @@ REQUESTS = (
         (Expect("abc"), Signal("abc")),
         (Send(HEAD + "Content-Length: 6\r\n\r\nabc"), WaitFor("abc")),
         status=0,
-        ends=True,
+        half_close=True,
         then=AfterSend.WAIT,
         logs=("client prematurely closed connection while sending request to upstream",),
     ),
@@ -208,7 +208,7 @@ REQUESTS = (
         (playing(Expect("abc"), Signal("abc"), Expect("def")), catalog.PLAIN),
         proxy_pass="http://GROUP",
         group="server PEER max_fails=0; server PEER2;",
-        plays=(
+        script=(
             Send(HEAD.replace("POST", "PUT") + "Content-Length: 6\r\n\r\nabc"),
             WaitFor("abc"),
             Send("def"),
@@ -223,7 +223,7 @@ REQUESTS = (
         (catalog.ABSENT, catalog.PLAIN),
         proxy_pass="http://GROUP",
         group="server PEER max_fails=0; server PEER2; keepalive 0;",
-        plays=(Send(HEAD + "Content-Length: 6\r\n\r\nabc"), Send("def")),
+        script=(Send(HEAD + "Content-Length: 6\r\n\r\nabc"), Send("def")),
         status=200,
         logs=(catalog.ABSENT.expected_log,),
     ),
@@ -547,9 +547,9 @@ LEAVING = (
         "",
         (playing(Expect("\r\n\r\n"), then=AfterSend.WAIT),),
         proxy_pass="http://PEER",
-        leaves=True,
+        client_disconnects=True,
         status=(),
-        accesses=1,
+        access_log_lines=1,
         logs=("epoll_wait() reported that client prematurely closed connection, so upstream",),
     ),
     Scenario(
@@ -559,13 +559,13 @@ LEAVING = (
         # nginx overlooks an end that comes with the last of the body.
         (playing(Expect("abc"), Signal("abc"), Expect("def"), Signal("def"), then=AfterSend.WAIT),),
         proxy_pass="http://PEER",
-        plays=(
+        script=(
             Send(HEAD + "Content-Length: 6\r\n\r\nabc"),
             WaitFor("abc"),
             Send("def"),
             WaitFor("def"),
         ),
-        ends=True,
+        half_close=True,
         status=0,
         logs=("epoll_wait() reported that client prematurely closed connection, so upstream",),
     ),
@@ -575,8 +575,8 @@ LEAVING = (
         "proxy_ignore_client_abort on;",
         (playing(Expect("\r\n\r\n"), Signal("asked"), WaitFor("gone"), Send(OK)),),
         proxy_pass="http://PEER",
-        plays=(Send(GET), WaitFor("asked"), Signal("gone")),
-        ends=True,
+        script=(Send(GET), WaitFor("asked"), Signal("gone")),
+        half_close=True,
     ),
     streamed(
         "leaves-events",
@@ -585,7 +585,7 @@ LEAVING = (
         (Send(GET), Expect("\r\n\r\n"), Signal("head"), Expect("one")),
         "proxy_buffering off;",
         then=AfterSend.WAIT,
-        ends=True,
+        half_close=True,
         logs=("epoll_wait() reported that client prematurely closed connection, so upstream",),
     ),
     streamed(
@@ -599,7 +599,7 @@ LEAVING = (
         (Send(GET), WaitFor("said")),
         "",
         then=AfterSend.WAIT,
-        ends=True,
+        half_close=True,
         status=0,
         logs=("epoll_wait() reported that client prematurely closed connection, so upstream",),
     ),
@@ -613,8 +613,8 @@ LEFT = (
         (playing(Expect("\r\n\r\n"), Signal("asked"), then=AfterSend.WAIT),),
         proxy_pass="http://GROUP",
         group="server PEER max_conns=1; keepalive 0;",
-        plays=(Send(GET), WaitFor("asked")),
-        ends=True,
+        script=(Send(GET), WaitFor("asked")),
+        half_close=True,
         repeat=2,
         status=0,
         logs=("epoll_wait() reported that client prematurely closed connection, so upstream",) * 2,
@@ -659,7 +659,7 @@ COUNTED = (
         "access_log access.log counts;" + STREAM,
         (playing(Expect("abc"), Signal("abc"), Expect("0\r\n\r\n"), Send(OK)),),
         proxy_pass="http://PEER",
-        plays=(
+        script=(
             Send(HEAD + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
             WaitFor("abc"),
             Send("0\r\n\r\n"),

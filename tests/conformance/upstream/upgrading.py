@@ -30,7 +30,7 @@ def upgrading(
     then: AfterSend = AfterSend.CLOSE,
     status: int = 101,
     logs: tuple[str, ...] = (),
-    ends: bool = False,
+    half_close: bool = False,
     tls: bool = False,
 ) -> Scenario:
     return Scenario(
@@ -47,11 +47,11 @@ def upgrading(
             ),
         ),
         proxy_pass="https://PEER" if tls else "http://PEER",
-        plays=client,
+        script=client,
         tls=ClientTLSOptions() if tls else None,
         status=status,
         logs=logs,
-        ends=ends,
+        half_close=half_close,
     )
 
 
@@ -61,7 +61,7 @@ ANSWER = (Send(ASKS), Expect("y\r\n"), Send("ping"), Expect("pong"), Send("bye")
 SCENARIOS = (
     upgrading("both-ways", "what either says goes to the other until one ends", TALK, ANSWER),
     upgrading("tls", "over TLS too", TALK, ANSWER, tls=True),
-    upgrading("client-ends", "or the client", TALK, ANSWER, then=AfterSend.WAIT, ends=True),
+    upgrading("client-ends", "or the client", TALK, ANSWER, then=AfterSend.WAIT, half_close=True),
     upgrading(
         "upstream-first",
         "what comes with the head of the answer goes on",

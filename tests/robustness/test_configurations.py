@@ -110,18 +110,18 @@ def test_it_is_taken_or_refused_in_a_line(
         status = subprocess.run(command, timeout=PATIENCE, check=False).returncode
     else:
         status = main(words)
-    said = capfdbinary.readouterr()
-    assert said.out == b""
-    lines = said.err.decode("latin-1").replace(str(tmp_path), "FOLDER").splitlines()
+    printed = capfdbinary.readouterr()
+    assert printed.out == b""
+    lines = printed.err.decode("latin-1").replace(str(tmp_path), "FOLDER").splitlines()
     if not case.begins:
         assert (status, lines) == (0, [])
         return
     assert status == 1
-    told, failed = lines
+    output, failed = lines
     level = "crit" if case.begins.startswith("pread()") else "emerg"
-    assert told.startswith(f"sniproxy: [{level}] {case.begins}")
-    assert case.goes_on in told
-    assert len(told) < 2048
+    assert output.startswith(f"sniproxy: [{level}] {case.begins}")
+    assert case.goes_on in output
+    assert len(output) < 2048
     assert failed == f"sniproxy: configuration file FOLDER/{case.name} test failed"
 
 

@@ -1,4 +1,4 @@
-"""Plays the attacks on a program and writes down what their client and the logs saw."""
+"""Run the attacks on a program, and record what the client and the logs see."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sniproxy.testing.streams import BIOTLSStream, RecordingStream
 from sniproxy.testing.upstreams import reserve_port
 from sniproxy.tls.ca import self_signed
 from tests.conformance.harness import Logs
-from tests.conformance.observation import error_lines, shown
-from tests.hostile.attacks import AWAIT, FIN, INSIDE, PLAIN, RESET, Attack, Under
+from tests.conformance.observation import error_lines, escaped_lines
 from tests.programs import Program
+from tests.robustness.attacks import FIN, OVER_TLS, PLAIN, RESET, WAIT, Attack, RawBelowTLS
 from tests.tls.real_nginx import same_codes
 
-PATIENCE = 5.0
-"""Seconds; every time-out of the configuration is a fraction of one."""
+TIMEOUT = 5.0
+"""Maximum number of seconds for an attack; the timeouts in the configuration are below 1 s."""
 SETTLING = 2.0
 
 CONFIGURATION = """
@@ -52,11 +52,11 @@ http {
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What came of one attack."""
+class AttackResult:
+    """What was observed during one attack."""
 
     received: tuple[str, ...]
-    parting: str
+    closed_by: str
     errors: tuple[str, ...]
     accesses: tuple[str, ...]
 
@@ -79,7 +79,7 @@ class Ports:
 
 
 def configure(folder: Path, ports: Ports) -> Path:
-    """Write the configuration and what it needs."""
+    """Write the configuration, certificates and files."""
     self_signed("front.test").write(folder, "front")
     file = folder / "nginx.conf"
     file.write_text(ports.fill(CONFIGURATION))
@@ -93,11 +93,11 @@ def free_ports() -> Iterator[Ports]:
         yield Ports(*numbers)
 
 
-async def play_all(
+async def run_attacks(
     programs: Sequence[Program], attacks: Sequence[Attack], folder: Path
-) -> dict[str, dict[str, Seen]]:
-    """Every attack on every program, one after the other; programs at the same time."""
-    seen: dict[str, dict[str, Seen]] = {program.name: {} for program in programs}
+) -> dict[str, dict[str, AttackResult]]:
+    """Run all attacks on each program; the programs run concurrently."""
+    seen: dict[str, dict[str, AttackResult]] = {program.name: {} for program in programs}
     async with trio.open_nursery() as nursery:
         for program in programs:
             own = folder / program.name
@@ -107,7 +107,7 @@ async def play_all(
 
 
 async def _play(
-    program: Program, attacks: Sequence[Attack], folder: Path, seen: dict[str, Seen]
+    program: Program, attacks: Sequence[Attack], folder: Path, seen: dict[str, AttackResult]
 ) -> None:
     with free_ports() as ports:
         file = configure(folder, ports)
@@ -117,12 +117,12 @@ async def _play(
                 logs = Logs(folder)
                 logs.take()  # of the start
                 for attack in attacks:
-                    seen[attack.name] = await play(attack, ports, logs)
+                    seen[attack.name] = await run_attack(attack, ports, logs)
             nursery.cancel_scope.cancel()
 
 
 async def serve_upstream(port: int, task_status: trio.TaskStatus[None]) -> None:
-    """Answers whatever it is asked, once the body is there."""
+    """Serve an upstream that answers each request once its body is complete."""
 
     async def answer(stream: trio.SocketStream) -> None:
         data = b""
@@ -140,53 +140,55 @@ async def serve_upstream(port: int, task_status: trio.TaskStatus[None]) -> None:
         task_status.started()
 
 
-async def play(attack: Attack, ports: Ports, logs: Logs) -> Seen:
+async def run_attack(attack: Attack, ports: Ports, logs: Logs) -> AttackResult:
     client = Client(attack)
-    with trio.move_on_after(PATIENCE):
-        await client.run(ports.front if attack.way is PLAIN else ports.secure)
+    with trio.move_on_after(TIMEOUT):
+        await client.run(ports.front if attack.transport is PLAIN else ports.secure)
     with trio.move_on_after(SETTLING):
         await logs.has(len(attack.lines), len(attack.accesses))
     errors, accesses = logs.take()
-    return Seen(
+    return AttackResult(
         received=tuple(client.received()),
-        parting=client.parting,
-        errors=tuple(library_aside(attack, ports.hide(line)) for line in error_lines(errors)),
+        closed_by=client.closed_by,
+        errors=tuple(
+            without_library_errors(attack, ports.hide(line)) for line in error_lines(errors)
+        ),
         accesses=tuple(accesses.splitlines()),
     )
 
 
-def library_aside(attack: Attack, line: str) -> str:
+def without_library_errors(attack: Attack, line: str) -> str:
     if attack.library_decides:
         return re.sub(r"\(SSL: .*?\)", "(SSL: …)", line)
     return same_codes(line)
 
 
 class Client:
-    """One attack under way."""
+    """The client of one attack."""
 
     def __init__(self, attack: Attack) -> None:
         self.attack = attack
         self.wire: RecordingStream | None = None
         self.decrypted = b""
-        self.parting = "still connected"
+        self.closed_by = "still connected"
 
     async def run(self, port: int) -> None:
         self.wire = wire = RecordingStream(await trio.open_tcp_stream("127.0.0.1", port))
         async with wire.stream:
-            tls = await self.handshake(wire) if self.attack.way is INSIDE else None
+            tls = await self.handshake(wire) if self.attack.transport is OVER_TLS else None
             for step in self.attack.steps:
                 if step is RESET:
                     wire.reset()
-                    self.parting = "left"
+                    self.closed_by = "left"
                     return
                 if step is FIN:
                     await wire.stream.send_eof()
-                elif step is AWAIT:
+                elif step is WAIT:
                     if tls is None:
                         await wire.read()
                     else:
                         self.decrypted += await tls.read()
-                elif isinstance(step, Under):
+                elif isinstance(step, RawBelowTLS):
                     await wire.send(step.data)
                 elif isinstance(step, bytes):
                     await (tls or wire).send(step)
@@ -212,24 +214,24 @@ class Client:
         while await wire.read():
             pass
         chance = self.attack.reset_is_chance
-        self.parting = "reset" if wire.was_reset and not chance else "closed"
+        self.closed_by = "reset" if wire.was_reset and not chance else "closed"
 
     def received(self) -> Iterator[str]:
-        """The answer as text; records of TLS by their types."""
+        """The lines of the response; of TLS records, the types."""
         if self.wire is None:
             return
         data = b"" if self.attack.library_decides else bytes(self.wire.received)
-        if self.attack.way is INSIDE:
+        if self.attack.transport is OVER_TLS:
             data = self.decrypted
         elif data[:1] in (b"\x15", b"\x16"):
             yield from records(data)
             return
-        for line in shown(data):
+        for line in escaped_lines(data):
             yield re.sub("^Date: .*GMT", "Date: (now)", line)
 
 
 def records(data: bytes) -> Iterator[str]:
-    """What kinds of records there are, alerts with their numbers; a run of one kind is one."""
+    """The types of TLS records, alerts with their numbers; repetitions are left out."""
     before = ""
     while len(data) >= 5:
         kind, length = data[0], int.from_bytes(data[3:5], "big")

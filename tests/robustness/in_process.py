@@ -1,4 +1,4 @@
-"""sniproxy in the test's own process, so that what it leaves behind can be counted."""
+"""Run sniproxy in the test process, to count the resources that it does not release."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sniproxy.message import Level
 from sniproxy.server import Server
 from sniproxy.site import build_site
 from sniproxy.site.paths import Paths
-from tests.hostile.stage import Ports
+from tests.robustness.runner import Ports
 
 CONFIGURATION = """
 events {}
@@ -43,50 +43,50 @@ http {
 
 @dataclass(slots=True)
 class Lines:
-    """A log that is kept; a sink."""
+    """A log sink that keeps the lines in memory."""
 
     lines: list[str] = field(default_factory=list)
     written: trio.Event = field(default_factory=trio.Event)
-    """Set with the first line."""
+    """Set when the first line is written."""
 
     def write(self, line: str) -> None:
         self.lines.append(line)
         self.written.set()
 
     def take(self) -> list[str]:
-        """The new lines, from the level on."""
+        """Return the new lines, from the level on."""
         taken = [line[20:].rstrip("\n") for line in self.lines]
         self.lines.clear()
         return taken
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class InProcessServer:
     ports: Ports
     log: Lines
     server: Server
-    before: Remains
+    before: ResourceCount
 
-    async def settled(self) -> Remains:
-        """What there is once nobody has anything to do."""
+    async def quiesce(self) -> ResourceCount:
+        """Count the resources once all tasks are idle."""
         while True:
             await trio.testing.wait_all_tasks_blocked(0.005)
-            now = Remains.count()
+            now = ResourceCount.count()
             if now == self.before:
                 return now
             # A socket that was closed a moment ago may still be on its way to the server.
             await trio.testing.wait_all_tasks_blocked(0.05)
-            if Remains.count() == now:
+            if ResourceCount.count() == now:
                 return now
 
 
 @dataclass(frozen=True, slots=True)
-class Remains:
+class ResourceCount:
     tasks: int
     descriptors: int
 
     @classmethod
-    def count(cls) -> Remains:
+    def count(cls) -> ResourceCount:
         return cls(
             trio.lowlevel.current_statistics().tasks_living, len(os.listdir("/proc/self/fd"))
         )
@@ -99,26 +99,26 @@ def in_time(seconds: float) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, ports: Ports) -> AsyncIterator[Inside]:
-    """The site of CONFIGURATION, until the block ends; then all of it is gone."""
+async def serving(folder: Path, ports: Ports) -> AsyncIterator[InProcessServer]:
+    """Serve CONFIGURATION until the block ends."""
     log = Lines()
     config = parse(ports.fill(CONFIGURATION))
     paths = Paths(str(folder), str(folder))
     timers.of_this_run()  # whose task is not the server's
-    outside = Remains.count()
+    outside = ResourceCount.count()
     site = build_site(config, paths, observers=[Target(log, Level.INFO)])
     server = Server(site, site.bind(lambda error: None))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)
         await trio.testing.wait_all_tasks_blocked()
-        yield Inside(ports, log, server, Remains.count())
+        yield InProcessServer(ports, log, server, ResourceCount.count())
         server.stop_gracefully()
     site.close()
-    assert Remains.count() == outside, "the server leaves nothing behind"
+    assert ResourceCount.count() == outside, "the server leaves nothing behind"
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run a test whose time-outs do not take time: the clock jumps when nothing happens."""
+    """Run a test with a clock that jumps ahead when all tasks are idle."""
 
     async def main() -> None:
         await test()

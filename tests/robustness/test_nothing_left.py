@@ -14,13 +14,14 @@ import trio
 from sniproxy.phases import Phases
 from sniproxy.testing.streams import RecordingStream
 from tests.cli.processes import HEAD, ask, everything, served, wait_until
-from tests.hostile.attacks import (
+from tests.programs import SNIPROXY, Command
+from tests.robustness.attacks import (
     ATTACKS,
     GARBAGE,
     GET,
     HELLO,
     HELLO_12,
-    INSIDE,
+    OVER_TLS,
     PLAIN,
     RAW,
     RESET,
@@ -28,9 +29,8 @@ from tests.hostile.attacks import (
     hello,
     record,
 )
-from tests.hostile.inside import Inside, run, serving
-from tests.hostile.stage import Client, Ports, free_ports, serve_upstream
-from tests.programs import SNIPROXY, Command
+from tests.robustness.in_process import InProcessServer, run, serving
+from tests.robustness.runner import Client, Ports, free_ports, serve_upstream
 
 BUG = re.compile(r"\[alert\]|\[emerg\]|internal error|Traceback")
 
@@ -45,9 +45,9 @@ def bugs(lines: list[str]) -> list[str]:
     return [line for line in lines if BUG.search(line)]
 
 
-async def play(attack: Attack, inside: Inside) -> Client:
+async def run_attack(attack: Attack, server: InProcessServer) -> Client:
     client = Client(attack)
-    port = inside.ports.front if attack.way is PLAIN else inside.ports.secure
+    port = server.ports.front if attack.transport is PLAIN else server.ports.secure
     await client.run(port)
     return client
 
@@ -56,13 +56,13 @@ def test_after_every_attack_nothing_is_left(tmp_path: Path, ports: Ports) -> Non
     async def test() -> None:
         async with trio.open_nursery() as upstream:
             await upstream.start(serve_upstream, ports.upstream)
-            async with serving(tmp_path, ports) as inside:
+            async with serving(tmp_path, ports) as server:
                 for attack in ATTACKS:
                     with trio.fail_after(200):
-                        client = await play(attack, inside)
-                    assert client.parting != "still connected"
-                    assert await inside.settled() == inside.before, attack.name
-                    assert bugs(inside.log.take()) == [], attack.name
+                        client = await run_attack(attack, server)
+                    assert client.closed_by != "still connected"
+                    assert await server.quiesce() == server.before, attack.name
+                    assert bugs(server.log.take()) == [], attack.name
             upstream.cancel_scope.cancel()
 
     run(test)
@@ -73,62 +73,64 @@ SLOW = {
     "silent-tls": (RAW, ()),
     "slow-head": (PLAIN, tuple(bytes((letter,)) for letter in GET[:-4])),
     "slow-hello": (RAW, tuple(bytes((letter,)) for letter in HELLO[:100])),
-    "silent-after-handshake": (INSIDE, ()),
-    "slow-after-handshake": (INSIDE, tuple(bytes((letter,)) for letter in GET[:-4])),
+    "silent-after-handshake": (OVER_TLS, ()),
+    "slow-after-handshake": (OVER_TLS, tuple(bytes((letter,)) for letter in GET[:-4])),
 }
 
 
 @pytest.mark.parametrize("name", SLOW)
 def test_a_minute_is_all_that_a_client_has(name: str, tmp_path: Path, ports: Ports) -> None:
     """`client_header_timeout` is 60 s from accept to the end of the head, handshake included."""
-    way, steps = SLOW[name]
+    transport, steps = SLOW[name]
 
     async def test() -> None:
-        async with serving(tmp_path, ports) as inside:
+        async with serving(tmp_path, ports) as server:
             began = trio.current_time()
-            attack = Attack(name, "", (*steps, b"", b""), way=way, gap=7.0 if steps else 0.0)
+            attack = Attack(
+                name, "", (*steps, b"", b""), transport=transport, gap=7.0 if steps else 0.0
+            )
             with trio.fail_after(1000):
-                await first_to_close(attack, inside)
+                await first_to_close(attack, server)
             assert trio.current_time() - began == pytest.approx(60, abs=7.1)
-            assert await inside.settled() == inside.before
-            [line] = inside.log.take()
+            assert await server.quiesce() == server.before
+            [line] = server.log.take()
             assert "client timed out (110: " in line
 
     run(test)
 
 
-async def first_to_close(attack: Attack, inside: Inside) -> None:
+async def first_to_close(attack: Attack, server: InProcessServer) -> None:
     """Play `attack`, and be done as soon as the server is."""
     async with trio.open_nursery() as nursery:
 
         async def watch() -> None:
-            await inside.log.written.wait()
+            await server.log.written.wait()
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(watch)
         with suppress(trio.BrokenResourceError):
-            await play(attack, inside)
+            await run_attack(attack, server)
 
 
 @pytest.mark.parametrize("whole", [HELLO, HELLO_12], ids=["tls-1.3", "tls-1.2"])
 def test_every_truncation_of_a_hello(whole: bytes, tmp_path: Path, ports: Ports) -> None:
     async def test() -> None:
-        async with serving(tmp_path, ports) as inside:
+        async with serving(tmp_path, ports) as server:
             for length in range(len(whole)):
-                received = await deliver(whole[:length], inside)
+                received = await deliver(whole[:length], server)
                 assert received == b""
                 wanted = "peer closed connection in SSL handshake" if length else "client closed"
-                [line] = inside.log.take()
+                [line] = server.log.take()
                 assert line.startswith("[info] ")
                 assert wanted in line
-            assert await inside.settled() == inside.before
+            assert await server.quiesce() == server.before
 
     run(test)
 
 
-async def deliver(data: bytes, inside: Inside) -> bytes:
+async def deliver(data: bytes, server: InProcessServer) -> bytes:
     """What the TLS port says to `data` and a FIN, until it closes."""
-    wire = RecordingStream(await trio.open_tcp_stream("127.0.0.1", inside.ports.secure))
+    wire = RecordingStream(await trio.open_tcp_stream("127.0.0.1", server.ports.secure))
     async with wire.stream:
         with trio.fail_after(200):
             if data:
@@ -157,23 +159,47 @@ def mutations(whole: bytes, number: int) -> Iterator[bytes]:
 
 def test_hellos_that_are_a_little_wrong(tmp_path: Path, ports: Ports) -> None:
     async def test() -> None:
-        async with serving(tmp_path, ports) as inside:
+        async with serving(tmp_path, ports) as server:
             for data in mutations(HELLO, 400):
-                await deliver(data, inside)
-                lines = inside.log.take()
+                await deliver(data, server)
+                lines = server.log.take()
                 assert bugs(lines) == [], data.hex()
-            assert await inside.settled() == inside.before
+            assert await server.quiesce() == server.before
 
     run(test)
 
 
 NAMES = [
-    b"", b".", b"..", b"a..b", b".front.test", b"front.test.", b"FRONT.test", b"*.front.test",
-    b"*", b"a\0b", b"\0", b"\xff\xfe", b"a b", b"-", b"_", b"127.0.0.1", b"::1", b"%s%n", b"a/../b",
-    b"\r\nInjected: yes", b'"', b"a" * 63 + b".test", b"a" * 64 + b".test",
-    b".".join([b"a" * 60] * 4), b"a" * 255, b"x" * 10_000, "é.test".encode(), b"xn--9ca.test",
+    b"",
+    b".",
+    b"..",
+    b"a..b",
+    b".front.test",
+    b"front.test.",
+    b"FRONT.test",
+    b"*.front.test",
+    b"*",
+    b"a\0b",
+    b"\0",
+    b"\xff\xfe",
+    b"a b",
+    b"-",
+    b"_",
+    b"127.0.0.1",
+    b"::1",
+    b"%s%n",
+    b"a/../b",
+    b"\r\nInjected: yes",
+    b'"',
+    b"a" * 63 + b".test",
+    b"a" * 64 + b".test",
+    b".".join([b"a" * 60] * 4),
+    b"a" * 255,
+    b"x" * 10_000,
+    "é.test".encode(),
+    b"xn--9ca.test",
     b"rejected.test",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:20].decode("latin-1"))
@@ -181,14 +207,14 @@ def test_names_that_nobody_has(name: bytes, tmp_path: Path, ports: Ports) -> Non
     """Also with `ssl_certificate auto`, which makes a certificate for what is asked."""
 
     async def test() -> None:
-        async with serving(tmp_path, ports) as inside:
-            received = await deliver(named(name), inside)
+        async with serving(tmp_path, ports) as server:
+            received = await deliver(named(name), server)
             assert received[:1] in (b"", b"\x15", b"\x16")
-            lines = inside.log.take()
+            lines = server.log.take()
             assert bugs(lines) == []
             assert all(line.startswith("[info] ") for line in lines)
             assert not any("Injected" in line for line in lines)
-            assert await inside.settled() == inside.before
+            assert await server.quiesce() == server.before
 
     run(test)
 
@@ -230,24 +256,24 @@ def test_many_at_once(tmp_path: Path, ports: Ports) -> None:
     """While hundreds dawdle others are answered, and in the end all are gone."""
     dawdlers = (
         Attack("", "", (b"GET / HT",)),
-        Attack("", "", (HELLO[:100],), way=RAW),
-        Attack("", "", (GARBAGE,), way=RAW),
+        Attack("", "", (HELLO[:100],), transport=RAW),
+        Attack("", "", (GARBAGE,), transport=RAW),
         Attack("", "", (b"GET / HTTP/1.1\r\n", RESET)),
-        Attack("", "", (), way=INSIDE),
-        Attack("", "", (GARBAGE,), way=INSIDE),
+        Attack("", "", (), transport=OVER_TLS),
+        Attack("", "", (GARBAGE,), transport=OVER_TLS),
     )
 
     async def test() -> None:
-        async with serving(tmp_path, ports) as inside:
+        async with serving(tmp_path, ports) as server:
             async with trio.open_nursery() as nursery:
                 for number in range(300):
-                    nursery.start_soon(play, dawdlers[number % len(dawdlers)], inside)
+                    nursery.start_soon(run_attack, dawdlers[number % len(dawdlers)], server)
                 await trio.testing.wait_all_tasks_blocked(0.01)
-                for way in (PLAIN, INSIDE):
-                    client = await play(Attack("", "", (GET,), way=way), inside)
+                for transport in (PLAIN, OVER_TLS):
+                    client = await run_attack(Attack("", "", (GET,), transport=transport), server)
                     assert list(client.received())[-2:] == ["hello", ""]
-            assert await inside.settled() == inside.before
-            assert bugs(inside.log.take()) == []
+            assert await server.quiesce() == server.before
+            assert bugs(server.log.take()) == []
 
     run(test)
 
@@ -257,13 +283,13 @@ BAD_HANDSHAKES = (record(22, GARBAGE), HELLO[:200], HELLO + GARBAGE, hello("reje
 
 def test_memory_does_not_grow(tmp_path: Path, ports: Ports) -> None:
     async def test() -> None:
-        async with serving(tmp_path, ports) as inside:
+        async with serving(tmp_path, ports) as server:
 
             async def handshakes(number: int) -> int:
                 for turn in range(number):
-                    await deliver(BAD_HANDSHAKES[turn % len(BAD_HANDSHAKES)], inside)
-                    inside.log.take()
-                assert await inside.settled() == inside.before
+                    await deliver(BAD_HANDSHAKES[turn % len(BAD_HANDSHAKES)], server)
+                    server.log.take()
+                assert await server.quiesce() == server.before
                 return resident()
 
             warm = await handshakes(500)
@@ -300,18 +326,18 @@ async def endless_upstream(port: int) -> AsyncIterator[list[str]]:
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("way", [PLAIN, INSIDE])
+@pytest.mark.parametrize("transport", [PLAIN, OVER_TLS])
 @pytest.mark.parametrize("resets", [True, False], ids=["reset", "stopped"])
 def test_a_client_that_takes_no_more(
-    resets: bool, way: object, tmp_path: Path, ports: Ports
+    resets: bool, transport: object, tmp_path: Path, ports: Ports
 ) -> None:
     """A reset in the middle of a response, or nobody who reads it: both sides are let go."""
 
     async def test() -> None:
-        async with endless_upstream(ports.upstream) as cut, serving(tmp_path, ports) as inside:
-            port = inside.ports.front if way is PLAIN else inside.ports.secure
+        async with endless_upstream(ports.upstream) as cut, serving(tmp_path, ports) as server:
+            port = server.ports.front if transport is PLAIN else server.ports.secure
             wire = RecordingStream(await trio.open_tcp_stream("127.0.0.1", port))
-            channel = wire if way is PLAIN else await Client.handshake(wire)
+            channel = wire if transport is PLAIN else await Client.handshake(wire)
             await channel.send(b"GET /up HTTP/1.1\r\nHost: front.test\r\n\r\n")
             assert b"200 OK" in await channel.read()
             with trio.fail_after(200):
@@ -320,13 +346,13 @@ def test_a_client_that_takes_no_more(
                 while not cut:
                     await trio.sleep(1)
             await wire.stream.aclose()
-            assert await inside.settled() == inside.before
-            [line] = inside.log.take()
+            assert await server.quiesce() == server.before
+            [line] = server.log.take()
             assert line.startswith("[info] ")
             # Whoever sees a reset first tells it: the write, or the watch over departures.
             resets_told = ("reset by peer", "epoll_wait() reported that")
-            told = resets_told if resets else ("client timed out",)
-            assert any(text in line for text in told)
+            output = resets_told if resets else ("client timed out",)
+            assert any(text in line for text in output)
             assert ", client: 127.0.0.1, server: front.test, " in line
 
     run(test)
@@ -336,17 +362,17 @@ def test_a_bug_ends_one_connection_and_shows_in_one_line(
     tmp_path: Path, ports: Ports, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async def test() -> None:
-        async with serving(tmp_path, ports) as inside:
+        async with serving(tmp_path, ports) as server:
             monkeypatch.setattr(Phases, "response", lambda *_: 1 / 0)
-            client = await play(Attack("", "", (GET,)), inside)
+            client = await run_attack(Attack("", "", (GET,)), server)
             assert list(client.received()) == [""]
-            [line] = inside.log.take()
+            [line] = server.log.take()
             assert line.startswith("[alert] ")
             assert "internal error: ZeroDivisionError('division by zero') at " in line
             monkeypatch.undo()
-            client = await play(Attack("", "", (GET,)), inside)
+            client = await run_attack(Attack("", "", (GET,)), server)
             assert list(client.received())[-2:] == ["hello", ""]
-            assert await inside.settled() == inside.before
+            assert await server.quiesce() == server.before
 
     run(test)
     assert "Traceback" not in capfd.readouterr().err

@@ -5,26 +5,26 @@ from __future__ import annotations
 import pytest
 import trio
 
-from tests.hostile.attacks import ATTACKS, Attack
-from tests.hostile.stage import PATIENCE, Seen, play_all
 from tests.nginx import NGINX
 from tests.programs import OURS
+from tests.robustness.attacks import ATTACKS, Attack
+from tests.robustness.runner import TIMEOUT, AttackResult, run_attacks
 
 pytestmark = pytest.mark.nginx
 
-Both = dict[str, dict[str, Seen]]
+Both = dict[str, dict[str, AttackResult]]
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
     folder = tmp_path_factory.mktemp("hostile")
-    return trio.run(play_all, (OURS, NGINX), ATTACKS, folder)
+    return trio.run(run_attacks, (OURS, NGINX), ATTACKS, folder)
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_nginx_does_what_the_row_says(attack: Attack, both: Both) -> None:
     seen = both["nginx"][attack.name]
-    assert seen.parting != "still connected", f"for {PATIENCE} seconds"
+    assert seen.closed_by != "still connected", f"for {TIMEOUT} seconds"
     messages = [line.partition("*1 ")[2] for line in seen.errors]
     assert len(messages) == len(attack.lines), messages
     for message, wanted in zip(messages, attack.lines, strict=True):

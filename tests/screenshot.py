@@ -1,4 +1,4 @@
-"""Makes docs/images/502.png, the picture in the README: `python -m tests.picture`.
+"""Makes docs/images/502.png, the picture in the README: `python -m tests.screenshot`.
 
 It serves configs/site.toml as it is (its ports have to be free) and lets Chromium look at the 502.
 """
@@ -25,13 +25,19 @@ def main() -> None:
     ):
         subprocess.run(
             [
-                "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                "--ignore-certificate-errors", f"--user-data-dir={state}/profile",
-                f"--window-size={SIZE}", f"--screenshot={PICTURE}",
+                "chromium",
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--hide-scrollbars",
+                "--ignore-certificate-errors",
+                f"--user-data-dir={state}/profile",
+                f"--window-size={SIZE}",
+                f"--screenshot={PICTURE}",
                 f"{proxy.urls[0]}/without-sni/",
             ],
             check=True,
-        )  # fmt: skip
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""One configuration on sniproxy and on the real nginx, asked the same over kept connections.
+"""Serve one configuration by sniproxy and by nginx, and send both the same requests.
 
-For rules that show in an answer or an access line; who has to see upstreams and handshakes
-too finds that in `tests.conformance`.
+For rules that show in responses or in the logs. `tests.conformance` compares what upstreams see,
+too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PATIENCE = 10.0
 
 
 def get(target: str, *fields: str, host: str = "front.test") -> bytes:
-    """A GET on a connection that is kept."""
+    """A GET request that keeps the connection alive."""
     lines = [f"GET {target} HTTP/1.1", f"Host: {host}", *fields]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
@@ -50,14 +50,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One program on one configuration."""
+    """A program that serves a configuration."""
 
     program: Program
     room: Path
     ports: Mapping[str, int]
-    """By what stands behind `@PORT`."""
+    """By the suffix of the placeholder: "" for `@PORT@`, "2" for `@PORT2@`."""
     _read: dict[str, int] = field(default_factory=dict)
-    """How far each log is read."""
+    """For each log, the number of bytes already read."""
 
     @contextlib.contextmanager
     def connected(self, port: str = "") -> Iterator[socket.socket]:
@@ -66,8 +66,9 @@ class Served:
             yield client
 
     def ask(self, requests: Iterable[bytes], port: str = "") -> list[Answer]:
-        """The answers to requests that are sent one after the other, as many as a connection
-        takes.
+        """Send requests one after the other, and return the responses.
+
+        A new connection is opened when the server closes one.
         """
         waiting = list(requests)
         answers: list[Answer] = []
@@ -90,20 +91,20 @@ class Served:
             return Answer(response.status, headers, body), not response.will_close
 
     def without_ports(self, text: str) -> str:
-        """`text` with the ports' names for the ports, and the room left out."""
+        """Replace port numbers in `text` by their placeholders, and remove the folder."""
         for name, port in self.ports.items():
             text = re.sub(rf"\b{port}\b", f"@PORT{name}@", text)
         return text.replace(f"{self.room}/", "")
 
     def log(self, name: str = "access.log", lines: int = 0) -> list[str]:
-        """The new lines of a log, once there are `lines` of them."""
+        """Return the new lines of a log, after waiting until there are at least `lines`."""
         path = self.room / name
         deadline = time.monotonic() + _PATIENCE
         start = self._read.get(name, 0)
         while True:
             text = path.read_bytes()[start:] if path.exists() else b""
             if text.count(b"\n") >= lines or time.monotonic() > deadline:
-                # A line still being written is left for the next reading.
+                # A line that is still being written is left for the next call.
                 whole = text[: text.rfind(b"\n") + 1]
                 self._read[name] = start + len(whole)
                 read = whole.decode("latin-1").split("\n")[:-1]
@@ -113,9 +114,10 @@ class Served:
 
 @contextlib.contextmanager
 def served(program: Program, room: Path, http: str) -> Iterator[Served]:
-    """`program` on the inside of an `http {}`: `@PORT@`, `@PORT2@` … are ports of its own.
+    """Run `program` with `http` as the content of the http block.
 
-    Names of logs and of certificates are relative to `room`. Raises Ended if it does not start.
+    `@PORT@`, `@PORT2@` … stand for free ports. File names are relative to `room`. Raises Ended if
+    the program does not start.
     """
     with contextlib.ExitStack() as held:
         ports = {
@@ -130,8 +132,8 @@ def served(program: Program, room: Path, http: str) -> Iterator[Served]:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """Both programs."""
+class NginxPair:
+    """sniproxy and nginx, serving the same configuration."""
 
     ours: Served
     nginx: Served
@@ -141,20 +143,20 @@ class Beside:
         return self.ours, self.nginx
 
     def ask(self, requests: Iterable[bytes], port: str = "") -> list[list[Answer]]:
-        """The answers of both."""
+        """Send the requests to both programs, and return the responses of each."""
         asked = list(requests)
         return [served.ask(asked, port) for served in self.both]
 
     def logs(self, name: str = "access.log", lines: int = 0) -> list[list[str]]:
-        """The new lines of both."""
+        """Return the new lines of a log of each program."""
         return [served.log(name, lines) for served in self.both]
 
 
 @contextlib.contextmanager
-def beside_nginx(room: Path, http: str) -> Iterator[Beside]:
-    """sniproxy and nginx on the same, each with ports and a folder of its own."""
+def paired_with_nginx(room: Path, http: str) -> Iterator[NginxPair]:
+    """Run sniproxy and nginx on the same configuration, each with its own ports and folder."""
     rooms = [room / program.name for program in (OURS, NGINX)]
     for own in rooms:
         own.mkdir()
     with served(OURS, rooms[0], http) as ours, served(NGINX, rooms[1], http) as nginx:
-        yield Beside(ours, nginx)
+        yield NginxPair(ours, nginx)

@@ -149,8 +149,9 @@ HELLOS = {
     "a share of no point": hello({51: sized(b"\x00\x17" + sized(b"\x04" + bytes(64), 2), 2)}),
     "half a share": hello({51: sized(b"\x00\x1d\x00", 2)}),
     "shares twice": hello({51: sized(X25519_SHARE * 2, 2)}),
-    "a share for a group unknown": hello({10: sized(b"\x12\x34\x00\x1d", 2),
-                                          51: sized(b"\x12\x34\x00\x01x", 2)}),
+    "a share for a group unknown": hello(
+        {10: sized(b"\x12\x34\x00\x1d", 2), 51: sized(b"\x12\x34\x00\x01x", 2)}
+    ),
     "an empty name": hello({0: sized(b"\x00" + sized(b"", 2), 2)}),
     "an empty list of names": hello({0: b"\x00\x00"}),
     "a name with a NUL": hello({0: sized(b"\x00" + sized(b"w\x00t", 2), 2)}),
@@ -177,4 +178,4 @@ HELLOS = {
     "a max fragment length of 9": hello({1: b"\x09"}),
     "early data": hello({42: b""}),
     "a post handshake auth of garbage": hello({49: b"x"}),
-}  # fmt: skip
+}

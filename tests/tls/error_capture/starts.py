@@ -13,9 +13,21 @@ from .failures import Case
 from .talking import Provoked, drain, ffi, lib
 
 BAD = (
-    "empty", "garbage", "certificate", "key", "binary", "base64", "no-end", "der", "key-base64",
-    "key-no-end", "key-der", "rsa-key-der", "encrypted", "encrypted-old",
-)  # fmt: skip
+    "empty",
+    "garbage",
+    "certificate",
+    "key",
+    "binary",
+    "base64",
+    "no-end",
+    "der",
+    "key-base64",
+    "key-no-end",
+    "key-der",
+    "rsa-key-der",
+    "encrypted",
+    "encrypted-old",
+)
 """PEM files that are not what they should be; which of them a release tells apart varies."""
 
 
