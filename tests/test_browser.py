@@ -144,7 +144,9 @@ def answering(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 @pytest.mark.needs("chromium", "certutil")
-def test_a_page_receives_websocket_and_events(tmp_path: Path, development_ca: Path) -> None:
+def test_browser_receives_websocket_messages_and_events(
+    tmp_path: Path, development_ca: Path
+) -> None:
     class OfThisTest(Living):
         complete = threading.Event()
 

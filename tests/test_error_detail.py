@@ -120,7 +120,7 @@ def lines(proxy: ThreadProxy) -> list[str]:
         ("bad-header", "", 502, "invalid-response", None),
     ],
 )
-def test_whatever_an_upstream_does(
+def test_error_detail_of_each_upstream_fault(
     stage: Stage,
     tls_upstream: UpstreamFactory,
     animal: str,
@@ -156,7 +156,7 @@ def test_whatever_an_upstream_does(
     assert client("/good/").body == "good", "the connection is kept"
 
 
-def test_head_has_no_body(stage: Stage, nobody: str) -> None:
+def test_error_detail_for_head_has_no_body(stage: Stage, nobody: str) -> None:
     _, client = stage(f"http://{nobody}")
     for headers in ({}, BROWSER, MACHINE):
         head = client(headers=headers, method="HEAD")
@@ -168,14 +168,14 @@ def test_head_has_no_body(stage: Stage, nobody: str) -> None:
     assert client("/good/").body == "good"
 
 
-def test_off_it_is_nginxs_page(stage: Stage, nobody: str) -> None:
+def test_error_detail_off_gives_the_page_of_nginx(stage: Stage, nobody: str) -> None:
     _, client = stage(f"http://{nobody}", "error_detail off;")
     own = error_page(502).decode()
     for headers in ({}, BROWSER, MACHINE):
         assert client(headers=headers) == Answer(502, "text/html", len(own), own)
 
 
-def test_other_pages_are_nginxs(stage: Stage, nobody: str) -> None:
+def test_other_statuses_have_the_page_of_nginx(stage: Stage, nobody: str) -> None:
     server = "location /502/ { return 502; } location /own/ { error_page 502 /502/; "
     server += f"proxy_pass http://{nobody}; }}"
     _, client = stage(f"http://{nobody}", server=server)
@@ -184,7 +184,7 @@ def test_other_pages_are_nginxs(stage: Stage, nobody: str) -> None:
         assert client(path) == Answer(502, "text/html", len(own), own)
 
 
-def test_error_page_comes_first(stage: Stage, nobody: str) -> None:
+def test_error_page_takes_precedence(stage: Stage, nobody: str) -> None:
     own = "error_page 502 =503 /sorry/; error_page 504 /sorry/;"
     server = f"""
         location /sorry/ {{ return 200 sorry; }}
@@ -199,7 +199,7 @@ def test_error_page_comes_first(stage: Stage, nobody: str) -> None:
 
 
 @pytest.mark.parametrize("log", ["error_log stderr emerg;", ""])
-def test_lines_of_all_tries(
+def test_error_detail_has_the_lines_of_all_attempts(
     stage: Stage, nobody: str, tls_upstream: UpstreamFactory, log: str
 ) -> None:
     """Whatever the log takes."""
@@ -214,7 +214,7 @@ def test_lines_of_all_tries(
     assert [one["causes"] for one in nobody_left["groups"]] == [["no-live-upstreams"]]
 
 
-def test_a_name_that_leads_nowhere(stage: Stage) -> None:
+def test_error_detail_of_unresolvable_name(stage: Stage) -> None:
     proxy, client = stage("http://$arg_to")
     answer = client("/?to=nowhere.test")
     assert answer.status == 502
@@ -222,7 +222,7 @@ def test_a_name_that_leads_nowhere(stage: Stage) -> None:
     assert len(lines(proxy)) == 1
 
 
-def test_no_secret_is_told(
+def test_error_detail_masks_secrets(
     stage: Stage, tls_upstream: UpstreamFactory, dev_ca: DevelopmentCA, tmp_path: Path
 ) -> None:
     issued = dev_ca.issue("client.test")
@@ -242,7 +242,7 @@ def test_no_secret_is_told(
             assert secret not in answer.body
 
 
-def test_a_client_from_elsewhere(
+def test_error_detail_is_hidden_from_remote_clients(
     stage: Stage, nobody: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is near here."""

@@ -205,7 +205,7 @@ ASTRAY = replace(FIRST, tls=TLS("store"))
     ],
     ids=["both", "the backup alone", "the first one has no right to the name", "none"],
 )
-def test_an_application_behind_https(
+def test_real_world_application_behind_https(
     first: UpstreamSpec,
     second: UpstreamSpec,
     who: str | None,
@@ -267,7 +267,7 @@ def store(question: ReceivedRequest) -> bytes:
 
 
 @pytest.mark.nginx
-def test_an_object_store(tmp_path: Path, wardrobe: Path, ca: Path) -> None:
+def test_real_world_object_store(tmp_path: Path, wardrobe: Path, ca: Path) -> None:
     strict = UpstreamSpec(
         "store",
         f"knows one bucket, {STORE}",
@@ -345,7 +345,7 @@ def converse(site: Site) -> list[str | tuple[int, bytes]]:
 
 
 @pytest.mark.nginx
-def test_a_front_for_development(tmp_path: Path, ca: Path) -> None:
+def test_real_world_development_server(tmp_path: Path, ca: Path) -> None:
     seen = []
     with service(Api) as api, service(Live) as live, service(Frontend) as frontend:
         ports = {8001: api, 8002: live, 8003: frontend}

@@ -117,7 +117,7 @@ def ends_quickly(*fixtures: ProxyFactory | UpstreamFactory) -> None:
 
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("proxy_first", [True, False])
-def test_clients_that_stay(
+def test_teardown_closes_open_clients(
     client: str, proxy_first: bool, sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory
 ) -> None:
     with ExitStack() as opened:
@@ -128,7 +128,7 @@ def test_clients_that_stay(
 
 @pytest.mark.parametrize("proxy_first", [True, False])
 @pytest.mark.parametrize("upstream", ["silent", "no-response", "drip", "stalled-body", "full"])
-def test_upstreams_that_are_stuck(
+def test_teardown_closes_stuck_upstreams(
     upstream: str, proxy_first: bool, sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory
 ) -> None:
     with ExitStack() as opened:
@@ -141,7 +141,7 @@ def test_upstreams_that_are_stuck(
 
 @pytest.mark.parametrize("upstream", ["good", "plain"])
 @pytest.mark.parametrize("proxy_first", [True, False])
-def test_connections_that_are_kept(
+def test_teardown_closes_keepalive_connections(
     upstream: str, proxy_first: bool, sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory
 ) -> None:
     with ExitStack() as opened:
@@ -151,7 +151,7 @@ def test_connections_that_are_kept(
         ends_quickly(*fixtures if proxy_first else reversed(fixtures))
 
 
-async def test_a_test_that_is_cancelled(
+async def test_teardown_of_a_cancelled_test(
     sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory
 ) -> None:
     peer = tls_upstream("no-response")

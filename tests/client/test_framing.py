@@ -12,7 +12,7 @@ from tests.configured import request
 
 @pytest.mark.parametrize("asks", [True, False])
 @pytest.mark.parametrize("grants", [True, False])
-def test_a_connection_lives_on_where_both_want_it(asks: bool, grants: bool) -> None:
+def test_keepalive_needs_both_sides(asks: bool, grants: bool) -> None:
     framing = Framing()
     framing.request(request(keepalive=asks))
     framing.response(chunked=False, keepalive=grants)
@@ -20,14 +20,14 @@ def test_a_connection_lives_on_where_both_want_it(asks: bool, grants: bool) -> N
     assert framing.next_request() is (asks and grants)
 
 
-def test_not_before_the_response_has_ended() -> None:
+def test_next_request_needs_complete_response() -> None:
     framing = Framing()
     framing.request(request())
     framing.response(chunked=True, keepalive=True)
     assert not framing.next_request()
 
 
-def test_a_length_is_counted_elsewhere() -> None:
+def test_content_length_is_not_counted_by_framing() -> None:
     framing = Framing()
     framing.request(request())
     framing.response(chunked=False, keepalive=True)
@@ -35,7 +35,7 @@ def test_a_length_is_counted_elsewhere() -> None:
     assert framing.end() == b""
 
 
-def test_nothing_is_chunked_for_head() -> None:
+def test_response_to_head_is_not_chunked() -> None:
     framing = Framing()
     framing.request(request(method="HEAD"))
     framing.response(chunked=False, keepalive=True)
@@ -44,7 +44,7 @@ def test_nothing_is_chunked_for_head() -> None:
 
 
 @given(st.lists(st.binary(min_size=1), max_size=5))
-def test_chunks(pieces: list[bytes]) -> None:
+def test_chunked_response_is_framed(pieces: list[bytes]) -> None:
     framing = Framing()
     framing.request(request())
     framing.response(chunked=True, keepalive=True)
@@ -53,7 +53,7 @@ def test_chunks(pieces: list[bytes]) -> None:
     assert framing.next_request()
 
 
-def test_one_connection_many_requests() -> None:
+def test_framing_is_reused_for_many_requests() -> None:
     framing = Framing()
     for method in ("GET", "HEAD", "GET"):
         framing.request(request(method=method))

@@ -58,7 +58,7 @@ def server(tmp_path: Path) -> Server:
         (b"0\r\n\r\n", {"chunked": True}, b"", b"", 5),
     ],
 )
-def test_whole_bodies(
+def test_complete_body_is_read(
     server: Server, data: bytes, more: dict[str, Any], body: bytes, rest: bytes, on_the_wire: int
 ) -> None:
     request_ = facts(request(method="POST", **more), server, request_length=100)
@@ -83,7 +83,7 @@ def test_whole_bodies(
         (b"15\r\nx", {"chunked": True}, TooLargeBody),
     ],
 )
-def test_broken_bodies(
+def test_malformed_body_raises(
     server: Server, data: bytes, more: dict[str, Any], error: type[Exception]
 ) -> None:
     request_ = facts(request(method="POST", **more), server)
@@ -92,14 +92,14 @@ def test_broken_bodies(
     assert received(data, lambda reader: reader.discard_body(request_)) is False
 
 
-def test_a_body_that_does_not_come(server: Server) -> None:
+def test_missing_body_times_out(server: Server) -> None:
     request_ = facts(request(method="POST", content_length=5), server)
     with pytest.raises(Failed) as failed:
         received(b"he", lambda reader: reader.body(request_), ends=False)
     assert failed.value.failure.kind is FailureClass.TIMEOUT
 
 
-def test_a_body_that_nobody_wants(server: Server) -> None:
+def test_unread_body_is_discarded(server: Server) -> None:
     request_ = facts(request(method="POST", content_length=5), server, request_length=100)
 
     async def use(reader: RequestReader) -> tuple[bool, bytes]:
@@ -110,5 +110,5 @@ def test_a_body_that_nobody_wants(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("data", "came"), [(b"G", True), (b"", False)])
-def test_the_first_byte(data: bytes, came: bool) -> None:
+def test_first_byte_starts_a_request(data: bytes, came: bool) -> None:
     assert received(data, lambda reader: reader.wait(5)) is came

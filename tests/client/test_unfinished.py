@@ -56,7 +56,9 @@ def access_lines(served: Served, sent: bytes, *, ends: bool) -> list[str]:
 @pytest.mark.nginx
 @pytest.mark.parametrize("ends", [True, False], ids=["gone", "silent"])
 @pytest.mark.parametrize("sent", UNFINISHED.values(), ids=UNFINISHED)
-def test_access_lines_beside_nginx(both: NginxPair, sent: bytes, ends: bool) -> None:
+def test_access_lines_of_unfinished_requests_equal_nginx(
+    both: NginxPair, sent: bytes, ends: bool
+) -> None:
     ours, nginxs = (access_lines(served, sent, ends=ends) for served in both.both)
     assert ours == nginxs
     assert len(nginxs) == bool(sent)

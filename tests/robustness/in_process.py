@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
-from trio.testing import MockClock
 
 from sniproxy import timers
 from sniproxy.config import parse
@@ -115,12 +114,3 @@ async def serving(folder: Path, ports: Ports) -> AsyncIterator[InProcessServer]:
         server.stop_gracefully()
     site.close()
     assert ResourceCount.count() == outside, "the server leaves nothing behind"
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run a test with a clock that jumps ahead when all tasks are idle."""
-
-    async def main() -> None:
-        await test()
-
-    trio.run(main, clock=MockClock(autojump_threshold=0.02))

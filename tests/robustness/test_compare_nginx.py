@@ -22,7 +22,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
-def test_nginx_does_what_the_row_says(attack: Attack, both: Both) -> None:
+def test_nginx_behaves_as_the_row_says(attack: Attack, both: Both) -> None:
     seen = both["nginx"][attack.name]
     assert seen.closed_by != "still connected", f"for {TIMEOUT} seconds"
     messages = [line.partition("*1 ")[2] for line in seen.errors]
@@ -35,5 +35,5 @@ def test_nginx_does_what_the_row_says(attack: Attack, both: Both) -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
-def test_both_do_the_same(attack: Attack, both: Both) -> None:
+def test_sniproxy_behaves_as_nginx(attack: Attack, both: Both) -> None:
     assert both["sniproxy"][attack.name] == both["nginx"][attack.name]

@@ -99,7 +99,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_it_is_taken_or_refused_in_a_line(
+def test_odd_configuration_is_accepted_or_rejected_in_one_line(
     case: Case, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     (tmp_path / case.name).write_bytes(case.text())

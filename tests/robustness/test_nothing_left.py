@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from sniproxy.phases import Phases
 from sniproxy.testing.streams import RecordingStream
@@ -29,10 +30,16 @@ from tests.robustness.attacks import (
     hello,
     record,
 )
-from tests.robustness.in_process import InProcessServer, run, serving
+from tests.robustness.in_process import InProcessServer, serving
 from tests.robustness.runner import Client, Ports, free_ports, serve_upstream
 
 BUG = re.compile(r"\[alert\]|\[emerg\]|internal error|Traceback")
+
+
+@pytest.fixture
+def clock() -> MockClock:
+    """The clock of the tests, which jumps ahead when all tasks are idle."""
+    return MockClock(autojump_threshold=0.02)
 
 
 @pytest.fixture
@@ -52,20 +59,19 @@ async def run_attack(attack: Attack, server: InProcessServer) -> Client:
     return client
 
 
-def test_after_every_attack_nothing_is_left(tmp_path: Path, ports: Ports) -> None:
-    async def test() -> None:
-        async with trio.open_nursery() as upstream:
-            await upstream.start(serve_upstream, ports.upstream)
-            async with serving(tmp_path, ports) as server:
-                for attack in ATTACKS:
-                    with trio.fail_after(200):
-                        client = await run_attack(attack, server)
-                    assert client.closed_by != "still connected"
-                    assert await server.quiesce() == server.before, attack.name
-                    assert bugs(server.log.take()) == [], attack.name
-            upstream.cancel_scope.cancel()
-
-    run(test)
+async def test_attacks_leave_no_tasks_or_descriptors(
+    tmp_path: Path, ports: Ports, clock: MockClock
+) -> None:
+    async with trio.open_nursery() as upstream:
+        await upstream.start(serve_upstream, ports.upstream)
+        async with serving(tmp_path, ports) as server:
+            for attack in ATTACKS:
+                with trio.fail_after(200):
+                    client = await run_attack(attack, server)
+                assert client.closed_by != "still connected"
+                assert await server.quiesce() == server.before, attack.name
+                assert bugs(server.log.take()) == [], attack.name
+        upstream.cancel_scope.cancel()
 
 
 SLOW = {
@@ -79,24 +85,23 @@ SLOW = {
 
 
 @pytest.mark.parametrize("name", SLOW)
-def test_a_minute_is_all_that_a_client_has(name: str, tmp_path: Path, ports: Ports) -> None:
+async def test_slow_client_is_closed_after_client_header_timeout(
+    name: str, tmp_path: Path, ports: Ports, clock: MockClock
+) -> None:
     """`client_header_timeout` is 60 s from accept to the end of the head, handshake included."""
     transport, steps = SLOW[name]
 
-    async def test() -> None:
-        async with serving(tmp_path, ports) as server:
-            began = trio.current_time()
-            attack = Attack(
-                name, "", (*steps, b"", b""), transport=transport, gap=7.0 if steps else 0.0
-            )
-            with trio.fail_after(1000):
-                await first_to_close(attack, server)
-            assert trio.current_time() - began == pytest.approx(60, abs=7.1)
-            assert await server.quiesce() == server.before
-            [line] = server.log.take()
-            assert "client timed out (110: " in line
-
-    run(test)
+    async with serving(tmp_path, ports) as server:
+        began = trio.current_time()
+        attack = Attack(
+            name, "", (*steps, b"", b""), transport=transport, gap=7.0 if steps else 0.0
+        )
+        with trio.fail_after(1000):
+            await first_to_close(attack, server)
+        assert trio.current_time() - began == pytest.approx(60, abs=7.1)
+        assert await server.quiesce() == server.before
+        [line] = server.log.take()
+        assert "client timed out (110: " in line
 
 
 async def first_to_close(attack: Attack, server: InProcessServer) -> None:
@@ -113,19 +118,18 @@ async def first_to_close(attack: Attack, server: InProcessServer) -> None:
 
 
 @pytest.mark.parametrize("whole", [HELLO, HELLO_12], ids=["tls-1.3", "tls-1.2"])
-def test_every_truncation_of_a_hello(whole: bytes, tmp_path: Path, ports: Ports) -> None:
-    async def test() -> None:
-        async with serving(tmp_path, ports) as server:
-            for length in range(len(whole)):
-                received = await deliver(whole[:length], server)
-                assert received == b""
-                wanted = "peer closed connection in SSL handshake" if length else "client closed"
-                [line] = server.log.take()
-                assert line.startswith("[info] ")
-                assert wanted in line
-            assert await server.quiesce() == server.before
-
-    run(test)
+async def test_truncated_client_hello_is_logged_and_closed(
+    whole: bytes, tmp_path: Path, ports: Ports, clock: MockClock
+) -> None:
+    async with serving(tmp_path, ports) as server:
+        for length in range(len(whole)):
+            received = await deliver(whole[:length], server)
+            assert received == b""
+            wanted = "peer closed connection in SSL handshake" if length else "client closed"
+            [line] = server.log.take()
+            assert line.startswith("[info] ")
+            assert wanted in line
+        assert await server.quiesce() == server.before
 
 
 async def deliver(data: bytes, server: InProcessServer) -> bytes:
@@ -157,16 +161,15 @@ def mutations(whole: bytes, number: int) -> Iterator[bytes]:
         yield bytes(data)
 
 
-def test_hellos_that_are_a_little_wrong(tmp_path: Path, ports: Ports) -> None:
-    async def test() -> None:
-        async with serving(tmp_path, ports) as server:
-            for data in mutations(HELLO, 400):
-                await deliver(data, server)
-                lines = server.log.take()
-                assert bugs(lines) == [], data.hex()
-            assert await server.quiesce() == server.before
-
-    run(test)
+async def test_mutated_client_hello_is_rejected_without_a_bug(
+    tmp_path: Path, ports: Ports, clock: MockClock
+) -> None:
+    async with serving(tmp_path, ports) as server:
+        for data in mutations(HELLO, 400):
+            await deliver(data, server)
+            lines = server.log.take()
+            assert bugs(lines) == [], data.hex()
+        assert await server.quiesce() == server.before
 
 
 NAMES = [
@@ -203,20 +206,19 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:20].decode("latin-1"))
-def test_names_that_nobody_has(name: bytes, tmp_path: Path, ports: Ports) -> None:
+async def test_odd_server_names_do_not_fail(
+    name: bytes, tmp_path: Path, ports: Ports, clock: MockClock
+) -> None:
     """Also with `ssl_certificate auto`, which makes a certificate for what is asked."""
 
-    async def test() -> None:
-        async with serving(tmp_path, ports) as server:
-            received = await deliver(named(name), server)
-            assert received[:1] in (b"", b"\x15", b"\x16")
-            lines = server.log.take()
-            assert bugs(lines) == []
-            assert all(line.startswith("[info] ") for line in lines)
-            assert not any("Injected" in line for line in lines)
-            assert await server.quiesce() == server.before
-
-    run(test)
+    async with serving(tmp_path, ports) as server:
+        received = await deliver(named(name), server)
+        assert received[:1] in (b"", b"\x15", b"\x16")
+        lines = server.log.take()
+        assert bugs(lines) == []
+        assert all(line.startswith("[info] ") for line in lines)
+        assert not any("Injected" in line for line in lines)
+        assert await server.quiesce() == server.before
 
 
 def named(name: bytes) -> bytes:
@@ -252,7 +254,9 @@ def extensions_at(body: bytes) -> int:
     return at + 1 + body[at]
 
 
-def test_many_at_once(tmp_path: Path, ports: Ports) -> None:
+async def test_many_concurrent_attacks_leave_nothing(
+    tmp_path: Path, ports: Ports, clock: MockClock
+) -> None:
     """While hundreds dawdle others are answered, and in the end all are gone."""
     dawdlers = (
         Attack("", "", (b"GET / HT",)),
@@ -263,39 +267,35 @@ def test_many_at_once(tmp_path: Path, ports: Ports) -> None:
         Attack("", "", (GARBAGE,), transport=OVER_TLS),
     )
 
-    async def test() -> None:
-        async with serving(tmp_path, ports) as server:
-            async with trio.open_nursery() as nursery:
-                for number in range(300):
-                    nursery.start_soon(run_attack, dawdlers[number % len(dawdlers)], server)
-                await trio.testing.wait_all_tasks_blocked(0.01)
-                for transport in (PLAIN, OVER_TLS):
-                    client = await run_attack(Attack("", "", (GET,), transport=transport), server)
-                    assert list(client.received())[-2:] == ["hello", ""]
-            assert await server.quiesce() == server.before
-            assert bugs(server.log.take()) == []
-
-    run(test)
+    async with serving(tmp_path, ports) as server:
+        async with trio.open_nursery() as nursery:
+            for number in range(300):
+                nursery.start_soon(run_attack, dawdlers[number % len(dawdlers)], server)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            for transport in (PLAIN, OVER_TLS):
+                client = await run_attack(Attack("", "", (GET,), transport=transport), server)
+                assert list(client.received())[-2:] == ["hello", ""]
+        assert await server.quiesce() == server.before
+        assert bugs(server.log.take()) == []
 
 
 BAD_HANDSHAKES = (record(22, GARBAGE), HELLO[:200], HELLO + GARBAGE, hello("rejected.test"), HELLO)
 
 
-def test_memory_does_not_grow(tmp_path: Path, ports: Ports) -> None:
-    async def test() -> None:
-        async with serving(tmp_path, ports) as server:
+async def test_memory_does_not_grow_with_failed_handshakes(
+    tmp_path: Path, ports: Ports, clock: MockClock
+) -> None:
+    async with serving(tmp_path, ports) as server:
 
-            async def handshakes(number: int) -> int:
-                for turn in range(number):
-                    await deliver(BAD_HANDSHAKES[turn % len(BAD_HANDSHAKES)], server)
-                    server.log.take()
-                assert await server.quiesce() == server.before
-                return resident()
+        async def handshakes(number: int) -> int:
+            for turn in range(number):
+                await deliver(BAD_HANDSHAKES[turn % len(BAD_HANDSHAKES)], server)
+                server.log.take()
+            assert await server.quiesce() == server.before
+            return resident()
 
-            warm = await handshakes(500)
-            assert await handshakes(2000) - warm < 1024 * 1024
-
-    run(test)
+        warm = await handshakes(500)
+        assert await handshakes(2000) - warm < 1024 * 1024
 
 
 def resident() -> int:
@@ -328,57 +328,55 @@ async def endless_upstream(port: int) -> AsyncIterator[list[str]]:
 
 @pytest.mark.parametrize("transport", [PLAIN, OVER_TLS])
 @pytest.mark.parametrize("resets", [True, False], ids=["reset", "stopped"])
-def test_a_client_that_takes_no_more(
-    resets: bool, transport: object, tmp_path: Path, ports: Ports
+async def test_connection_is_released_if_client_stops_reading(
+    resets: bool, transport: object, tmp_path: Path, ports: Ports, clock: MockClock
 ) -> None:
     """A reset in the middle of a response, or nobody who reads it: both sides are let go."""
 
-    async def test() -> None:
-        async with endless_upstream(ports.upstream) as cut, serving(tmp_path, ports) as server:
-            port = server.ports.front if transport is PLAIN else server.ports.secure
-            wire = RecordingStream(await trio.open_tcp_stream("127.0.0.1", port))
-            channel = wire if transport is PLAIN else await Client.handshake(wire)
-            await channel.send(b"GET /up HTTP/1.1\r\nHost: front.test\r\n\r\n")
-            assert b"200 OK" in await channel.read()
-            with trio.fail_after(200):
-                if resets:
-                    wire.reset()
-                while not cut:
-                    await trio.sleep(1)
-            await wire.stream.aclose()
-            assert await server.quiesce() == server.before
-            [line] = server.log.take()
-            assert line.startswith("[info] ")
-            # Whoever sees a reset first tells it: the write, or the watch over departures.
-            resets_told = ("reset by peer", "epoll_wait() reported that")
-            output = resets_told if resets else ("client timed out",)
-            assert any(text in line for text in output)
-            assert ", client: 127.0.0.1, server: front.test, " in line
-
-    run(test)
+    async with endless_upstream(ports.upstream) as cut, serving(tmp_path, ports) as server:
+        port = server.ports.front if transport is PLAIN else server.ports.secure
+        wire = RecordingStream(await trio.open_tcp_stream("127.0.0.1", port))
+        channel = wire if transport is PLAIN else await Client.handshake(wire)
+        await channel.send(b"GET /up HTTP/1.1\r\nHost: front.test\r\n\r\n")
+        assert b"200 OK" in await channel.read()
+        with trio.fail_after(200):
+            if resets:
+                wire.reset()
+            while not cut:
+                await trio.sleep(1)
+        await wire.stream.aclose()
+        assert await server.quiesce() == server.before
+        [line] = server.log.take()
+        assert line.startswith("[info] ")
+        # Whoever sees a reset first tells it: the write, or the watch over departures.
+        resets_told = ("reset by peer", "epoll_wait() reported that")
+        output = resets_told if resets else ("client timed out",)
+        assert any(text in line for text in output)
+        assert ", client: 127.0.0.1, server: front.test, " in line
 
 
-def test_a_bug_ends_one_connection_and_shows_in_one_line(
-    tmp_path: Path, ports: Ports, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+async def test_exception_closes_one_connection_and_logs_one_line(
+    tmp_path: Path,
+    ports: Ports,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    clock: MockClock,
 ) -> None:
-    async def test() -> None:
-        async with serving(tmp_path, ports) as server:
-            monkeypatch.setattr(Phases, "response", lambda *_: 1 / 0)
-            client = await run_attack(Attack("", "", (GET,)), server)
-            assert list(client.received()) == [""]
-            [line] = server.log.take()
-            assert line.startswith("[alert] ")
-            assert "internal error: ZeroDivisionError('division by zero') at " in line
-            monkeypatch.undo()
-            client = await run_attack(Attack("", "", (GET,)), server)
-            assert list(client.received())[-2:] == ["hello", ""]
-            assert await server.quiesce() == server.before
-
-    run(test)
+    async with serving(tmp_path, ports) as server:
+        monkeypatch.setattr(Phases, "response", lambda *_: 1 / 0)
+        client = await run_attack(Attack("", "", (GET,)), server)
+        assert list(client.received()) == [""]
+        [line] = server.log.take()
+        assert line.startswith("[alert] ")
+        assert "internal error: ZeroDivisionError('division by zero') at " in line
+        monkeypatch.undo()
+        client = await run_attack(Attack("", "", (GET,)), server)
+        assert list(client.received())[-2:] == ["hello", ""]
+        assert await server.quiesce() == server.before
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_no_descriptors_left_for_more(tmp_path: Path) -> None:
+def test_accept_without_free_descriptors_recovers(tmp_path: Path) -> None:
     """Accepting fails, is told at `crit`, and goes on when others have left."""
     few = Command("sniproxy", ("sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *SNIPROXY.command))
     configuration = HEAD + " http { server { listen 127.0.0.1:PORT; return 200 hello; } }"
