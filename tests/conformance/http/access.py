@@ -53,22 +53,27 @@ def rules() -> Iterator[Scenario]:
         )
     yield own(
         "error-page",
-        "error_page has its say",
+        "error_page replaces the page of a 403.",
         "deny all; error_page 403 = /page.html;",
         files={"html/page.html": "page\n"},
         logs=(FORBIDDEN,),
     )
     yield own(
         "error-page-denied",
-        "where the page is denied too, the built-in one answers",
+        "If access to the page of error_page is denied too, the built-in page is sent.",
         "deny all; error_page 403 PATH;",
         status=403,
         logs=(FORBIDDEN,) * 2,
     )
-    yield own("return", "return comes before", "deny all; return 204;", status=204)
+    yield own(
+        "return",
+        "A return is executed before access rules are checked.",
+        "deny all; return 204;",
+        status=204,
+    )
     yield own(
         "if",
-        "an if may have rules of its own not",
+        "An if block inherits the access rules around it.",
         "deny all; if ($arg_x) { expires off; }",
         get(path="PATH?x=1"),
         status=403,
@@ -77,7 +82,7 @@ def rules() -> Iterator[Scenario]:
     for inner, status in (("", 403), ("allow all;", 200), ("deny 10.0.0.1;", 200)):
         yield Scenario(
             f"inherited-{status}-{len(inner)}",
-            "rules are inherited where there are none",
+            "Access rules are inherited by a location without rules of its own.",
             f"deny all; location PATH/in {{ {inner} }}",
             (),
             proxy_pass="none",
@@ -88,7 +93,7 @@ def rules() -> Iterator[Scenario]:
         )
     yield Scenario(
         "proxied",
-        "an upstream is not asked",
+        "A denied request is not sent to the upstream.",
         "deny all;",
         (catalog.PLAIN,),
         proxy_pass=PLAIN,
@@ -97,7 +102,7 @@ def rules() -> Iterator[Scenario]:
     )
     yield own(
         "missing",
-        "a check comes before the file is looked for",
+        "Access rules are checked before the file is opened.",
         "deny all;",
         files={},
         status=403,
@@ -105,7 +110,7 @@ def rules() -> Iterator[Scenario]:
     )
     yield own(
         "post",
-        "a body is read over",
+        "The body of a denied request is discarded.",
         "deny all;",
         request("POST", body="x" * 100),
         status=403,
@@ -160,11 +165,19 @@ def basic() -> Iterator[Scenario]:
         ("no-user", authorized("", "x")),
     ):
         yield password(f"basic-{name}", field, 401, no_credentials)
-    yield own("basic-off", "off asks for no password", "auth_basic off; auth_basic_user_file x;")
-    yield own("basic-no-file", "without a file nobody is asked", "auth_basic realm;")
+    yield own(
+        "basic-off",
+        "auth_basic off requires no password.",
+        "auth_basic off; auth_basic_user_file x;",
+    )
+    yield own(
+        "basic-no-file",
+        "Without auth_basic_user_file no password is required.",
+        "auth_basic realm;",
+    )
     yield own(
         "basic-missing-file",
-        "a file that is not there lets nobody in",
+        "A missing auth_basic_user_file rejects every request.",
         "auth_basic realm; auth_basic_user_file nosuch;",
         get(authorized("a", "b")),
         status=403,
@@ -172,7 +185,7 @@ def basic() -> Iterator[Scenario]:
     )
     yield own(
         "basic-variable",
-        "a realm may have variables, and be off by one",
+        "The realm may contain variables, and a value of off requires no password.",
         "auth_basic $arg_realm; auth_basic_user_file $document_root/users;",
         KEEP.replace("PATH", "PATH?realm=here") + "\r\n",
         get(path="PATH?realm=off"),
@@ -181,7 +194,7 @@ def basic() -> Iterator[Scenario]:
     )
     yield own(
         "basic-page",
-        "the page of a 401 has the challenge",
+        "The page of a 401 comes with WWW-Authenticate, even if that page is missing.",
         f"{BASIC} error_page 401 /absent.html;",
         status=404,
         files={"html/users": USERS},
@@ -189,7 +202,7 @@ def basic() -> Iterator[Scenario]:
     )
     yield own(
         "basic-page-found",
-        "also one that is there",
+        "The page that error_page sends for a 401 comes with WWW-Authenticate.",
         f"{BASIC} error_page 401 /found.html;",
         status=401,
         files={"html/found.html": "please\n", "html/users": USERS},
@@ -197,7 +210,7 @@ def basic() -> Iterator[Scenario]:
     )
     yield own(
         "basic-before-file",
-        "a password comes before the file is looked for",
+        "The password is checked before the file is opened.",
         BASIC,
         files={},
         status=401,
@@ -234,7 +247,7 @@ def satisfying() -> Iterator[Scenario]:
                 )
     yield own(
         "satisfy-any-deny",
-        "any without a password is the rules alone",
+        "With satisfy any and no password required, access rules alone decide.",
         "satisfy any; deny all;",
         status=403,
         logs=(FORBIDDEN,),
@@ -251,7 +264,7 @@ def methods() -> Iterator[Scenario]:
     ):
         yield Scenario(
             f"limit-except-{method}",
-            "limit_except is for all methods but these",
+            "limit_except applies to all methods except those listed.",
             "limit_except get { deny all; }",
             (catalog.PLAIN,),
             proxy_pass=PLAIN,
@@ -261,7 +274,7 @@ def methods() -> Iterator[Scenario]:
         )
     yield Scenario(
         "limit-except-proxied",
-        "a limited method may go elsewhere",
+        "limit_except may have a proxy_pass for the limited methods.",
         "limit_except GET { proxy_pass http://PEER2; }",
         (catalog.PLAIN, catalog.PLAIN),
         proxy_pass=PLAIN,
@@ -269,7 +282,7 @@ def methods() -> Iterator[Scenario]:
     )
     yield Scenario(
         "limit-except-rewrite",
-        "what stands around it is not carried out for a limited method",
+        "Rewrite directives around limit_except are not executed for limited methods.",
         "limit_except GET { allow all; } return 204;",
         (),
         proxy_pass="none",
@@ -279,7 +292,7 @@ def methods() -> Iterator[Scenario]:
     )
     yield Scenario(
         "limit-except-basic",
-        "limit_except with a password",
+        "limit_except may require a password for the limited methods.",
         f"limit_except GET POST {{ {BASIC} }}",
         (catalog.PLAIN,),
         proxy_pass=PLAIN,
@@ -314,7 +327,7 @@ def requests() -> Iterator[Scenario]:
         )
         yield Scenario(
             f"request-{text[:3]}",
-            "another place's status lets in, or does not",
+            "The status of the subrequest decides whether the request is allowed.",
             auth_request,
             (
                 catalog.PLAIN,
@@ -326,7 +339,7 @@ def requests() -> Iterator[Scenario]:
         )
     yield Scenario(
         "request-set",
-        "auth_request_set keeps what it says in a variable",
+        "auth_request_set stores a header of the subrequest's response in a variable.",
         f"{auth_request} auth_request_set $user $upstream_http_x_user; "
         "auth_request_set $code $upstream_status; proxy_set_header X-User $user-$code;",
         (catalog.PLAIN, answering("200 OK", "X-User: me\r\n")),
@@ -334,7 +347,7 @@ def requests() -> Iterator[Scenario]:
     )
     yield Scenario(
         "request-post",
-        "the body goes to the upstream alone",
+        "The request body is sent to the upstream, and not in the subrequest.",
         auth_request,
         (catalog.PLAIN, answering("200 OK")),
         proxy_pass=PLAIN,
@@ -342,7 +355,7 @@ def requests() -> Iterator[Scenario]:
     )
     yield Scenario(
         "request-down",
-        "where nobody answers, nobody gets in",
+        "If the subrequest fails, the request is answered with 500.",
         auth_request,
         (catalog.PLAIN, catalog.ABSENT),
         proxy_pass=PLAIN,
@@ -351,7 +364,7 @@ def requests() -> Iterator[Scenario]:
     )
     yield Scenario(
         "request-return",
-        "a return answers as well",
+        "The subrequest may be answered by a return.",
         "auth_request PATH/auth; location = PATH/auth { internal; return 403; }",
         (catalog.PLAIN,),
         proxy_pass=PLAIN,
@@ -359,7 +372,7 @@ def requests() -> Iterator[Scenario]:
     )
     yield Scenario(
         "request-off",
-        "auth_request off",
+        "auth_request off makes no subrequest.",
         "auth_request PATH/auth; location = PATH/auth { return 403; } "
         "location PATH/in { auth_request off; proxy_pass http://PEER; }",
         (catalog.PLAIN,),
@@ -368,7 +381,7 @@ def requests() -> Iterator[Scenario]:
     )
     yield Scenario(
         "request-logged",
-        "log_subrequest gives it an access line",
+        "log_subrequest logs the subrequest in the access log.",
         "log_subrequest on; " + auth_request,
         (catalog.PLAIN, answering("200 OK", "", "body")),
         proxy_pass=PLAIN,
@@ -376,7 +389,7 @@ def requests() -> Iterator[Scenario]:
     )
     yield Scenario(
         "request-satisfied",
-        "an address may be enough",
+        "With satisfy any, an allowed address needs no subrequest.",
         f"satisfy any; allow all; {auth_request}",
         (catalog.PLAIN, answering("403 Forbidden")),
         proxy_pass=PLAIN,

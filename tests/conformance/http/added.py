@@ -46,22 +46,26 @@ def inheriting(name: str, outer: str, inner: str) -> Scenario:
 def headers() -> Iterator[Scenario]:
     yield own(
         "header",
-        "add_header adds a field",
+        "add_header adds a header.",
         "add_header X-A a; add_header x-b $uri-$arg_q;",
         get(path="PATH?q=1"),
     )
-    yield own("empty", "an empty value adds nothing", 'add_header X-A ""; add_header X-B $arg_q;')
+    yield own(
+        "empty",
+        "add_header with an empty value adds nothing.",
+        'add_header X-A ""; add_header X-B $arg_q;',
+    )
     for status in (200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 404, 405, 418, 500):
         text = " x" if status not in (204, 304) else ""
         yield own(
             f"status-{status}",
-            "add_header is for some statuses, with always for all",
+            "add_header applies to some statuses, and with always to all.",
             f"add_header X-A a; add_header X-B b always; return {status}{text};",
             status=status,
         )
     yield own(
         "doubled",
-        "fields that the answer has already are added all the same",
+        "add_header adds a header even if the response has it already.",
         "add_header Server mine; add_header Date now; add_header Content-Type a/b; "
         "add_header Content-Length 7; add_header Connection x; add_header Cache-Control a; "
         "add_header Cache-Control b; add_header Link c; add_header Link d; add_header X x; "
@@ -69,11 +73,16 @@ def headers() -> Iterator[Scenario]:
     )
     yield own(
         "error",
-        "a built-in page has what always adds",
+        "add_header with always applies to built-in pages.",
         "add_header X-A a always; return 404;",
         status=404,
     )
-    yield own("moved", "so have redirects", "add_header X-A a; return 301 /else;", status=301)
+    yield own(
+        "moved",
+        "add_header applies to redirects.",
+        "add_header X-A a; return 301 /else;",
+        status=301,
+    )
     for inherit in ("", "on", "off", "merge"):
         said = f"add_header_inherit {inherit};" if inherit else ""
         for inner in ("", "add_header X-A inner;"):
@@ -89,14 +98,14 @@ def headers() -> Iterator[Scenario]:
     yield inheriting("inherit-expires-off", "expires max;", "expires off;")
     yield own(
         "conditional",
-        "add_header in an if",
+        "add_header inside an if replaces that of the location.",
         "if ($arg_q) { add_header X-B b; return 200 b; } add_header X-A a; return 200 a;",
         KEEP,
         get(path="PATH?q=1"),
     )
     yield own(
         "logged",
-        "what is added is in $sent_http_…",
+        "$sent_http_NAME has the values that add_header adds.",
         "add_header X-A a; add_header X-A b; add_header X-L $sent_http_x_a;",
     )
 
@@ -120,14 +129,14 @@ def upstreams() -> Iterator[Scenario]:
     ):
         yield Scenario(
             f"upstream-{name}",
-            "what is added to an upstream's answer",
+            "add_header, add_trailer and expires apply to responses of upstreams.",
             directives,
             (answering(head),),
             proxy_pass=PLAIN,
         )
     yield Scenario(
         "upstream-502",
-        "a page of nginx's own has what always adds",
+        "add_header with always applies to the 502 page, and without it does not.",
         "add_header X-A a; add_header X-B b always;",
         (catalog.ABSENT,),
         proxy_pass=PLAIN,
@@ -136,7 +145,7 @@ def upstreams() -> Iterator[Scenario]:
     )
     yield Scenario(
         "upstream-404",
-        "an upstream's 404 has what always adds",
+        "add_header with always applies to a 404 of an upstream, and without it does not.",
         "add_header X-A a; add_header X-B b always; expires max;",
         (saying("404 Gone\r\nContent-Length: 0\r\n\r\n"),),
         proxy_pass=PLAIN,
@@ -159,7 +168,7 @@ def files() -> Iterator[Scenario]:
     ):
         yield Scenario(
             f"file-{name}",
-            "what is added to a file",
+            "add_header, add_trailer and expires apply to files.",
             directives,
             (),
             proxy_pass="none",
@@ -175,7 +184,7 @@ def files() -> Iterator[Scenario]:
         )
     yield Scenario(
         "file-trailer",
-        "a file with a trailer goes in chunks",
+        "A file is sent in chunks if add_trailer is set.",
         "add_trailer X-A a;",
         (),
         proxy_pass="none",
@@ -195,27 +204,29 @@ def expirations() -> Iterator[Scenario]:
         ("past-day", "-1d"),
     ):
         yield own(
-            f"expires-{name}", "expires says how long an answer may be kept", f"expires {value};"
+            f"expires-{name}",
+            "expires sets the headers Expires and Cache-Control.",
+            f"expires {value};",
         )
         yield own(
             f"expires-of-{name}",
-            "a variable may say it too",
+            "expires takes its value from a variable.",
             "expires $arg_e;",
             get(path=f"PATH?e={value}"),
         )
     for value in ("x", "", "1x", "modified"):
         yield own(
             f"expires-bad-{value}",
-            "a variable that says no time says nothing",
+            "expires does nothing if the value of the variable is not a time.",
             "expires $arg_e;",
             get(path=f"PATH?e={value}"),
         )
     yield own(
-        "expires-404", "expires is for successful answers", "expires max; return 404;", status=404
+        "expires-404", "expires does not apply to a 404.", "expires max; return 404;", status=404
     )
     yield own(
         "expires-added",
-        "what add_header has comes behind",
+        "Cache-Control of add_header follows that of expires.",
         "add_header Cache-Control public; expires epoch;",
     )
 
@@ -223,27 +234,39 @@ def expirations() -> Iterator[Scenario]:
 def trailers() -> Iterator[Scenario]:
     yield own(
         "trailer",
-        "add_trailer adds a field behind the body, which goes in chunks",
+        "add_trailer adds a field after the body, which is sent in chunks.",
         'add_trailer X-A a; add_trailer X-B $status; add_trailer X-C "";',
     )
-    yield own("trailer-1.0", "not for HTTP/1.0", "add_trailer X-A a;", "GET PATH HTTP/1.0\r\n\r\n")
-    yield own("trailer-head", "nor for HEAD", "add_trailer X-A a;", request("HEAD"))
-    yield own("trailer-204", "nor without body", "add_trailer X-A a; return 204;", status=204)
+    yield own(
+        "trailer-1.0",
+        "add_trailer does not apply to HTTP/1.0.",
+        "add_trailer X-A a;",
+        "GET PATH HTTP/1.0\r\n\r\n",
+    )
+    yield own(
+        "trailer-head", "add_trailer does not apply to HEAD.", "add_trailer X-A a;", request("HEAD")
+    )
+    yield own(
+        "trailer-204",
+        "add_trailer does not apply to a response without body.",
+        "add_trailer X-A a; return 204;",
+        status=204,
+    )
     yield own(
         "trailer-404",
-        "always is for all statuses",
+        "add_trailer with always applies to all statuses.",
         "add_trailer X-A a; add_trailer X-B b always; return 404;",
         status=404,
     )
     yield own(
         "trailer-404-not",
-        "without it the answer has its length",
+        "A 404 to which add_trailer does not apply has a Content-Length.",
         "add_trailer X-A a; return 404;",
         status=404,
     )
     yield Scenario(
         "trailer-upstream",
-        "an upstream's answer too",
+        "add_trailer applies to responses of upstreams.",
         "add_trailer X-A $upstream_status;",
         (answering("", "hello"),),
         proxy_pass=PLAIN,
@@ -264,7 +287,7 @@ def chunks() -> Iterator[Scenario]:
             kind = {GET: "get"}.get(request_, request_[:4].strip().lower() + "-1.0")
             yield Scenario(
                 f"no-chunks-{kind}-{body}",
-                "with chunked_transfer_encoding off the end of the connection ends an answer",
+                "With chunked_transfer_encoding off, closing ends a body of unknown length.",
                 "chunked_transfer_encoding off;",
                 (saying(f"200 OK\r\n{upstream}"),),
                 proxy_pass=PLAIN,
