@@ -46,7 +46,7 @@ def rules() -> Iterator[Scenario]:
     ):
         yield own(
             name,
-            "the first rule that fits decides, and none lets in",
+            "The first matching access rule decides, and a client without a match is allowed.",
             rules,
             status=200 if allowed else 403,
             logs=() if allowed else (FORBIDDEN,),
@@ -219,7 +219,14 @@ def basic() -> Iterator[Scenario]:
 
 
 def password(name: str, field: str, status: int = 200, *logs: str) -> Scenario:
-    return own(name, "a password of the file lets in", BASIC, get(field), status=status, logs=logs)
+    return own(
+        name,
+        "A password in auth_basic_user_file is accepted in every supported format.",
+        BASIC,
+        get(field),
+        status=status,
+        logs=logs,
+    )
 
 
 def satisfying() -> Iterator[Scenario]:
@@ -239,7 +246,7 @@ def satisfying() -> Iterator[Scenario]:
                     logs = ()
                 yield own(
                     name,
-                    "all checks count, or any",
+                    "satisfy all needs all access checks to succeed, satisfy any needs one.",
                     f"satisfy {kind}; {rule} {BASIC}",
                     get(field),
                     status=status,

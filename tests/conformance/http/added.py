@@ -35,7 +35,7 @@ def own(name: str, rule: str, directives: str, *requests: str, **more: object) -
 def inheriting(name: str, outer: str, inner: str) -> Scenario:
     return Scenario(
         name,
-        "what stands above counts where nothing stands, or besides with merge",
+        "add_header is inherited by a level without its own, or merged by add_header_inherit.",
         f"{outer} location PATH/in {{ {inner} return 200 ok; }} return 200 out;",
         (),
         proxy_pass="none",

@@ -66,7 +66,7 @@ def refused(name: str, text: str, *, half_close: bool = False) -> Scenario:
     status = next((s for names, s in STATUSES.items() if re.fullmatch(names, name)), 400)
     return Scenario(
         name,
-        "what is known of a head that is refused",
+        "Variables of a rejected request have what was read before the error.",
         "",
         (),
         proxy_pass="none",

@@ -103,7 +103,7 @@ def by_host() -> Iterator[Scenario]:
     for name, sni, host, status, log in HOSTS:
         yield scenario(
             name,
-            "a name that asks for certificates has to be the SNI, where that named a server",
+            "A Host whose server requests certificates must equal an SNI that names a server.",
             sni,
             get(path="/", host=host),
             status,
@@ -112,7 +112,7 @@ def by_host() -> Iterator[Scenario]:
     for name, sends, status, log in RAW:
         yield scenario(
             name,
-            "a wrong name is told as soon as it is read, by the server of the SNI",
+            "A mismatched Host is rejected as soon as it is read, by the server of the SNI.",
             "off.test",
             sends,
             status,
@@ -123,7 +123,7 @@ def by_host() -> Iterator[Scenario]:
 ADDRESSES = (
     scenario(
         "alone-other",
-        "a single server takes any Host",
+        "A single server accepts any Host.",
         "alone.test",
         get(path="/", host="other.test"),
         400,
@@ -132,7 +132,7 @@ ADDRESSES = (
     ),
     scenario(
         "alone-unknown",
-        "and any SNI",
+        "A single server accepts any SNI.",
         "other.test",
         get(path="/", host="alone.test"),
         400,
@@ -141,7 +141,7 @@ ADDRESSES = (
     ),
     scenario(
         "default-strict",
-        "an unknown Host is the default server's",
+        "An unknown Host is served by the default server.",
         "lax.test",
         get(path="/", host="unknown.test"),
         421,
@@ -150,7 +150,7 @@ ADDRESSES = (
     ),
     scenario(
         "default-1.0",
-        "so is none",
+        "A request without Host is served by the default server.",
         "lax.test",
         raw("GET / HTTP/1.0"),
         421,
@@ -159,7 +159,7 @@ ADDRESSES = (
     ),
     scenario(
         "default-0.9",
-        "and in HTTP/0.9",
+        "An HTTP/0.9 request is served by the default server.",
         "lax.test",
         "GET /\r\n",
         0,
@@ -168,7 +168,7 @@ ADDRESSES = (
     ),
     scenario(
         "default-unknown",
-        "an SNI that names no server may be another",
+        "If the SNI names no server, the Host may be a different name.",
         "unknown.test",
         get(path="/", host="lax.test"),
         200,
@@ -177,7 +177,7 @@ ADDRESSES = (
     ),
     scenario(
         "bare",
-        "a server without a certificate shows that of the default server",
+        "A server without a certificate presents that of the default server.",
         "bare.test",
         get(path="/", host="bare.test"),
         200,
@@ -186,7 +186,7 @@ ADDRESSES = (
     ),
     scenario(
         "bare-upper",
-        "so it does for a Host of its own",
+        "A Host can choose a server without a certificate, after a handshake with the default one.",
         None,
         get(path="/", host="bare.test"),
         200,
@@ -211,22 +211,45 @@ def rejected(name: str, rule: str, sni: str | None, address: str) -> Scenario:
 
 
 REJECTED = (
-    rejected("rejected", "ssl_reject_handshake refuses the name", "reject.test", "127.0.0.1"),
     rejected(
-        "rejected-with-certificate", "whatever certificate there is", "reject-too.test", "127.0.0.1"
+        "rejected",
+        "ssl_reject_handshake rejects handshakes for the names of its server.",
+        "reject.test",
+        "127.0.0.1",
+    ),
+    rejected(
+        "rejected-with-certificate",
+        "ssl_reject_handshake rejects handshakes even if the server has a certificate.",
+        "reject-too.test",
+        "127.0.0.1",
     ),
     rejected(
         "rejected-default",
-        "a default server refuses all that it does not know",
+        "ssl_reject_handshake in the default server rejects unknown names.",
         "unknown.test",
         REFUSING,
     ),
-    rejected("rejected-without-sni", "and those without a name", None, REFUSING),
-    rejected("rejected-itself", "and its own name", "refusing.test", REFUSING),
-    rejected("rejected-bad-name", "and what is no host", "a/b.test", REFUSING),
+    rejected(
+        "rejected-without-sni",
+        "ssl_reject_handshake in the default server rejects clients without SNI.",
+        None,
+        REFUSING,
+    ),
+    rejected(
+        "rejected-itself",
+        "ssl_reject_handshake in the default server rejects its own name.",
+        "refusing.test",
+        REFUSING,
+    ),
+    rejected(
+        "rejected-bad-name",
+        "ssl_reject_handshake in the default server rejects an SNI that is not a host name.",
+        "a/b.test",
+        REFUSING,
+    ),
     scenario(
         "not-rejected",
-        "its neighbours answer",
+        "ssl_reject_handshake does not affect the other servers of the address.",
         "open.test",
         get(path="/", host="open.test"),
         200,
@@ -235,7 +258,7 @@ REJECTED = (
     ),
     scenario(
         "host-of-rejected",
-        "a Host may name a server that refuses handshakes",
+        "A Host may name a server that rejects handshakes.",
         "open.test",
         get(path="/", host="refusing.test"),
         200,

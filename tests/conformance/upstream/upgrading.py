@@ -59,24 +59,33 @@ TALK = (Expect("\r\n\r\n"), Send(SWITCHES), Expect("ping"), Send("pong"), Expect
 ANSWER = (Send(ASKS), Expect("y\r\n"), Send("ping"), Expect("pong"), Send("bye"))
 
 SCENARIOS = (
-    upgrading("both-ways", "what either says goes to the other until one ends", TALK, ANSWER),
-    upgrading("tls", "over TLS too", TALK, ANSWER, tls=True),
-    upgrading("client-ends", "or the client", TALK, ANSWER, then=AfterSend.WAIT, half_close=True),
+    upgrading(
+        "both-ways", "After a 101, data is forwarded both ways until one side closes.", TALK, ANSWER
+    ),
+    upgrading("tls", "A connection is upgraded over TLS too.", TALK, ANSWER, tls=True),
+    upgrading(
+        "client-ends",
+        "The tunnel ends when the client closes.",
+        TALK,
+        ANSWER,
+        then=AfterSend.WAIT,
+        half_close=True,
+    ),
     upgrading(
         "upstream-first",
-        "what comes with the head of the answer goes on",
+        "Data that arrives with the head of the 101 is forwarded.",
         (Expect("\r\n\r\n"), Send(SWITCHES + "hello"), Expect("ping")),
         (Send(ASKS), Expect("hello"), Send("ping")),
     ),
     upgrading(
         "client-early",
-        "what comes behind the request waits for the answer",
+        "Data that arrives after the request is forwarded once the 101 has arrived.",
         (Expect("\r\n\r\n"), Send(SWITCHES), Expect("ping"), Send("pong")),
         (Send(ASKS + "ping"),),
     ),
     upgrading(
         "silent",
-        "a silent upstream is timed out",
+        "proxy_read_timeout closes a tunnel without traffic.",
         (Expect("\r\n\r\n"), Send(SWITCHES), Expect("ping")),
         (Send(ASKS), Expect("y\r\n"), Send("ping")),
         THROUGH + "proxy_read_timeout 300ms;",
@@ -85,13 +94,13 @@ SCENARIOS = (
     ),
     upgrading(
         "not-asked",
-        "who has not asked for it gets the answer as it is",
+        "A client that did not request an upgrade gets the 101 as an ordinary response.",
         (Expect("\r\n\r\n"), Send(SWITCHES + "more")),
         (Send("GET PATH HTTP/1.1\r\nHost: front.test\r\nConnection: close\r\n\r\n"),),
     ),
     upgrading(
         "not-through",
-        "without the directives the upstream is not asked",
+        "Without proxy_set_header the upgrade is not requested from the upstream.",
         (Expect("\r\n\r\n"), Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")),
         (Send(ASKS.replace("Connection: Upgrade", "Connection: close")),),
         "",
@@ -99,14 +108,14 @@ SCENARIOS = (
     ),
     upgrading(
         "refused",
-        "an upstream may answer otherwise",
+        "An upstream may reject the upgrade with another status.",
         (Expect("\r\n\r\n"), Send("HTTP/1.1 426 No\r\nContent-Length: 2\r\nUpgrade: x\r\n\r\nno")),
         (Send(ASKS.replace("Connection: Upgrade", "Connection: Upgrade, close")),),
         status=426,
     ),
     upgrading(
         "post",
-        "a request with a body may switch too",
+        "A request with a body can be upgraded.",
         (Expect("body"), Send(SWITCHES), Expect("ping"), Send("pong")),
         (
             Send(
@@ -119,7 +128,7 @@ SCENARIOS = (
     ),
     upgrading(
         "upstream-resets",
-        "a reset is told",
+        "A reset by the upstream is logged.",
         (Expect("\r\n\r\n"), Send(SWITCHES), Expect("ping")),
         (Send(ASKS), Expect("y\r\n"), Send("ping")),
         then=AfterSend.RESET,
@@ -127,13 +136,13 @@ SCENARIOS = (
     ),
     upgrading(
         "http-1.0",
-        "a client of 1.0 may ask as well",
+        "An HTTP/1.0 client can request an upgrade.",
         (Expect("\r\n\r\n"), Send(SWITCHES), Expect("ping"), Send("pong")),
         (Send(ASKS.replace("HTTP/1.1", "HTTP/1.0")), Expect("y\r\n"), Send("ping")),
     ),
     upgrading(
         "hidden",
-        "fields are hidden as ever",
+        "proxy_hide_header applies to a 101.",
         (Expect("\r\n\r\n"), Send(SWITCHES), Expect("ping")),
         (Send(ASKS), Expect("websocket"), Send("ping")),
         THROUGH + "proxy_hide_header Sec-WebSocket-Accept; proxy_pass_header Server;",
