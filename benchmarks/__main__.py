@@ -1,5 +1,5 @@
 """`python -m benchmarks [--quick] [--case a,c,…]`: the tables, and exit code 1 if a figure of
-sniproxy's is invalid. `python -m benchmarks floor`: the crypto alone."""
+sniproxy's is invalid. `python -m benchmarks crypto_baseline`: the crypto alone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import floor, publish
+from benchmarks import crypto_baseline, publish
 from benchmarks.cases import CASES, Case
-from benchmarks.finding import before, find_programs
+from benchmarks.discovery import before, find_programs
 from benchmarks.measure import QUICK, THOROUGH, bench
 from benchmarks.peers import PEERS
 from benchmarks.report import as_json, ours_is_invalid, render, summarise
@@ -24,8 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.save and arguments.case != list(CASES.values()):
         parser.error("--save is for all cases")
-    if arguments.floor:
-        return floor.main()
+    if arguments.crypto_baseline:
+        return crypto_baseline.main()
     plan = QUICK if arguments.quick else THOROUGH
     # A start is that of an installed program, whose byte code is kept.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -51,13 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         for case in arguments.case:
             results.append(summarise(case, programs, stand.rounds(case, programs)))
             print(render(results[-1]), end="\n\n", flush=True)
-    told = as_json(results, programs, plan, floor.floor())
+    figures = as_json(results, programs, plan, crypto_baseline.crypto_baseline())
     tables = "\n\n".join(render(result) for result in results)
     where = publish.MEASURED if arguments.save else publish.LAST
-    for file in publish.write(told, tables, where):
+    for file in publish.write(figures, tables, where):
         print(f"written to {file}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(told, indent=1) + "\n")
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
     if arguments.save:
         publish.main()
     return int(ours_is_invalid(results))
@@ -71,7 +71,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="cases: " + "; ".join(f"{case.letter} {case.title}" for case in CASES.values()),
     )
     parser.add_argument(
-        "floor", nargs="?", choices=["floor"], help="measure the crypto alone, in memory"
+        "crypto_baseline",
+        nargs="?",
+        choices=["crypto_baseline"],
+        help="measure the crypto alone, in memory",
     )
     parser.add_argument(
         "--quick",

@@ -19,7 +19,7 @@ class Mode(enum.Enum):
     NONE = "no connection"
     FULL = "a new connection, full handshake"
     RESUMED = "a new connection, resumed session"
-    KEPT = "one connection kept for all"
+    KEEPALIVE = "one connection kept for all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,24 +130,35 @@ CASES = {
             alone=True,
         ),
         Case(
-            "e", "proxy, client full, upstream kept", HANDSHAKES, Mode.FULL, Mode.KEPT, Target(1.6)
+            "e",
+            "proxy, client full, upstream kept",
+            HANDSHAKES,
+            Mode.FULL,
+            Mode.KEEPALIVE,
+            Target(1.6),
         ),
-        Case("f", "proxy, both kept, small answer", REQUESTS, Mode.KEPT, Mode.KEPT),
+        Case("f", "proxy, both kept, small answer", REQUESTS, Mode.KEEPALIVE, Mode.KEEPALIVE),
         Case(
             "f8",
             "as f, 8 kept connections",
             REQUESTS,
-            Mode.KEPT,
-            Mode.KEPT,
+            Mode.KEEPALIVE,
+            Mode.KEEPALIVE,
             Target(4),
             clients=8,
         ),
         Case(
-            "g", "proxy, both kept, 64 MiB", MEBIBYTES, Mode.KEPT, Mode.KEPT, Target(1.0), 64 * MIB
+            "g",
+            "proxy, both kept, 64 MiB",
+            MEBIBYTES,
+            Mode.KEEPALIVE,
+            Mode.KEEPALIVE,
+            Target(1.0),
+            64 * MIB,
         ),
         Case("ha", "as a, RSA-2048", HANDSHAKES, Mode.FULL, Mode.NONE, key="rsa"),
         Case("hc", "as c, RSA-2048", HANDSHAKES, Mode.FULL, Mode.FULL, key="rsa"),
-        Case("i", "1,000 idle connections", MEMORY, Mode.KEPT, Mode.NONE, Target(1.9)),
+        Case("i", "1,000 idle connections", MEMORY, Mode.KEEPALIVE, Mode.NONE, Target(1.9)),
         Case("s", "start to first byte", START, Mode.FULL, Mode.NONE, Target(250, "start")),
     )
 }
@@ -171,7 +182,7 @@ def nginx_conf(case: Case, port: int, origin_port: int, certificates: Path) -> s
     `own.conf` beside it is for what one program needs and the others may not know.
     A large answer stays in memory: the disk is not what is measured.
     """
-    group = _GROUP % origin_port if case.upstream is Mode.KEPT else ""
+    group = _GROUP % origin_port if case.upstream is Mode.KEEPALIVE else ""
     handler = "\n            ".join(_handler(case, origin_port))
     return f"""\
 daemon off;
@@ -208,7 +219,7 @@ http {{
 def _handler(case: Case, origin_port: int) -> list[str]:
     if case.upstream is Mode.NONE:
         return [f'return 200 "{answer(case.size).decode()}";']
-    if case.upstream is Mode.KEPT:
+    if case.upstream is Mode.KEEPALIVE:
         target, connection = "origin", '""'
     else:
         target, connection = f"{HOST}:{origin_port}", "close"

@@ -265,14 +265,14 @@ def _latency(proxy: Proxy) -> float:
 
 def idle_connections(proxy: Proxy, count: int, report: Report) -> None:
     before = proxy.memory("VmRSS")
-    kept = []
+    connections = []
     for _ in range(count):
         tls = proxy.client()
         proxy.get("/here", on=tls)
-        kept.append(tls)
+        connections.append(tls)
     each = (proxy.memory("VmRSS") - before) / count
-    alive = sum(proxy.get("/here", on=tls)[0] == 200 for tls in kept)
-    for tls in kept:
+    alive = sum(proxy.get("/here", on=tls)[0] == 200 for tls in connections)
+    for tls in connections:
         tls.close()
     figure = f"{each / 1024:.1f} KiB each (80), {alive} of {count} alive"
     report.line(f"{count} idle TLS connections", figure, each < 80 * 1024 and alive == count)

@@ -84,7 +84,7 @@ class Client:
         self._context = client_context()
         self._session: ssl.SSLSession | None = None
         self._open: ssl.SSLSocket | None = None
-        connection = "" if mode is Mode.KEPT else "Connection: close\r\n"
+        connection = "" if mode is Mode.KEEPALIVE else "Connection: close\r\n"
         self._request = f"GET /{size} HTTP/1.1\r\nHost: {SERVER_NAME}\r\n{connection}\r\n".encode()
 
     def exchange(self, tally: Tally) -> None:
@@ -94,7 +94,7 @@ class Client:
         tls.sendall(self._request)
         read_answer(tls, self._size)
         tally.latencies.append(time.perf_counter() - began)
-        if self._mode is Mode.KEPT:
+        if self._mode is Mode.KEEPALIVE:
             self._open = tls
             return
         if self._mode is Mode.RESUMED:

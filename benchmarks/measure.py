@@ -58,7 +58,7 @@ THOROUGH = Plan(rounds=7, warm=1.0, window=4.0, peer_rounds=7, memory_rounds=3)
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Measurement:
     """The figures by the keys of the case's columns, or why there are none: they would not be what
     the case promises, or the program cannot do the case."""
 
@@ -67,7 +67,7 @@ class Turn:
     cannot: str | None = None
 
 
-Round = Mapping[str, Turn]
+Round = Mapping[str, Measurement]
 """A turn for each program that takes part, by its name."""
 
 
@@ -95,10 +95,10 @@ class Bench:
         first = number % len(part)
         return {program.name: self.turn(case, program) for program in part[first:] + part[:first]}
 
-    def turn(self, case: Case, program: Program) -> Turn:
+    def turn(self, case: Case, program: Program) -> Measurement:
         """Starts `program` for this turn alone, configured like all others."""
         if case.letter in program.cannot:
-            return Turn({}, cannot=program.cannot[case.letter])
+            return Measurement({}, cannot=program.cannot[case.letter])
         directory = self.directory / f"turn{next(self._numbers)}"
         place = Place(directory, self.port, self.origin.port, self.directory)
         began = time.perf_counter()
@@ -107,8 +107,8 @@ class Bench:
                 figures = _MEASURES.get(case.kind, _exchanges)(self, case, proxy, began)
                 complaint = proxy.complaint()
         except (Broken, Unexpected, OSError) as error:
-            return Turn({}, reason(error))
-        return Turn({}, complaint) if complaint else Turn(figures)
+            return Measurement({}, reason(error))
+        return Measurement({}, complaint) if complaint else Measurement(figures)
 
 
 @contextlib.contextmanager
@@ -228,7 +228,7 @@ _PROMISED = {  # (full, resumed) handshakes an exchange
     Mode.NONE: (0, 0),
     Mode.FULL: (1, 0),
     Mode.RESUMED: (0, 1),
-    Mode.KEPT: (0, 0),
+    Mode.KEEPALIVE: (0, 0),
 }
 
 
@@ -238,7 +238,7 @@ def _handshakes(
     """Compares the handshakes of one side with what `mode` promises; up to `slack` may be
     full ones where sessions or connections are used again."""
     expected = tuple(times * exchanges for times in _PROMISED[mode])
-    if mode in (Mode.RESUMED, Mode.KEPT) and full <= slack:
+    if mode in (Mode.RESUMED, Mode.KEEPALIVE) and full <= slack:
         expected = (full, max(expected[1] - full, 0))
     if (full, resumed) == expected:
         return None

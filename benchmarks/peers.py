@@ -27,7 +27,7 @@ class Peer:
     the program's path before what `Program.prepare` gets."""
 
     command: str
-    asked: Callable[[str], Sequence[str]]
+    version_command: Callable[[str], Sequence[str]]
     version: str
     library: str
     prepare: Callable[[str, Case, Place], Sequence[str]]
@@ -37,8 +37,10 @@ class Peer:
 
     def at(self, name: str, path: str) -> Program:
         """The program at `path`."""
-        told = subprocess.run(self.asked(path), capture_output=True, text=True, check=True).stdout
-        version, library = (re.search(text, told) for text in (self.version, self.library))
+        output = subprocess.run(
+            self.version_command(path), capture_output=True, text=True, check=True
+        ).stdout
+        version, library = (re.search(text, output) for text in (self.version, self.library))
 
         def prepare(case: Case, place: Place) -> Sequence[str]:
             return self.prepare(path, case, place)
@@ -60,7 +62,7 @@ def haproxy(path: str, case: Case, place: Place) -> Sequence[str]:
         if case.upstream is Mode.NONE
         else "default_backend origin"
     )
-    reuse = "http-reuse always" if case.upstream is Mode.KEPT else "option httpclose"
+    reuse = "http-reuse always" if case.upstream is Mode.KEEPALIVE else "option httpclose"
     session = "" if case.upstream is Mode.RESUMED else "no-ssl-reuse"
     file = place.directory / "haproxy.cfg"
     file.write_text(f"""\
@@ -84,7 +86,7 @@ backend origin
 
 
 def caddy(path: str, case: Case, place: Place) -> Sequence[str]:
-    keep = f"keepalive {HOUR}s" if case.upstream is Mode.KEPT else "keepalive off"
+    keep = f"keepalive {HOUR}s" if case.upstream is Mode.KEEPALIVE else "keepalive off"
     handler = (
         f'respond "{_text(case)}" 200'
         if case.upstream is Mode.NONE

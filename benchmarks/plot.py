@@ -63,9 +63,11 @@ class Group:
     bars: Sequence[Bar]
 
 
-def plot(told: Mapping[str, Any]) -> str:
+def plot(figures: Mapping[str, Any]) -> str:
     """The SVG of what `report.as_json` tells."""
-    groups = [group for case in told["cases"] if (group := _group(case, told["programs"])).bars]
+    groups = [
+        group for case in figures["cases"] if (group := _group(case, figures["programs"])).bars
+    ]
     axis = _axis(groups)
     height = TOP + sum(GAP + BAR * len(group.bars) for group in groups) + BOTTOM
     lines = [
@@ -73,7 +75,7 @@ def plot(told: Mapping[str, Any]) -> str:
         f' height="{height}" {FONT} font-size="12">',
         f'<rect width="{WIDTH}" height="{height}" rx="8" fill="{PAPER}" stroke="{GRID}"/>',
         _text(20, 32, "What a connection costs, beside nginx", size=18, weight="600"),
-        _text(20, 52, _subtitle(told), fill=FAINT),
+        _text(20, 52, _subtitle(figures), fill=FAINT),
         *_legend(),
         *_numbers(axis, height - BOTTOM),
     ]
@@ -106,11 +108,11 @@ def _axis(groups: Sequence[Group]) -> Axis:
     )
 
 
-def _subtitle(told: Mapping[str, Any]) -> str:
-    machine = told["machine"]
+def _subtitle(figures: Mapping[str, Any]) -> str:
+    machine = figures["machine"]
     return (
-        f"{told['time'][:10]}, {machine['cpus']} × {machine['cpu']}, Linux {machine['kernel']},"
-        f" Python {machine['python']}, medians of {told['plan']['rounds']} rounds"
+        f"{figures['time'][:10]}, {machine['cpus']} × {machine['cpu']}, Linux {machine['kernel']},"
+        f" Python {machine['python']}, medians of {figures['plan']['rounds']} rounds"
     )
 
 

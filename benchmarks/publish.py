@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bounds import BOUNDS, WORDS
-from benchmarks.finding import BEFORE
+from benchmarks.discovery import BEFORE
 from benchmarks.plot import plot
 from benchmarks.report import Spread
 
@@ -25,9 +25,13 @@ LAST = RESULTS / "last"
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "performance.md")
 
 
-def write(told: Mapping[str, Any], tables: str, stem: Path) -> list[Path]:
+def write(figures: Mapping[str, Any], tables: str, stem: Path) -> list[Path]:
     """The figures as JSON, the tables as text, and the plot."""
-    texts = {".json": json.dumps(told, indent=1) + "\n", ".txt": tables + "\n", ".svg": plot(told)}
+    texts = {
+        ".json": json.dumps(figures, indent=1) + "\n",
+        ".txt": tables + "\n",
+        ".svg": plot(figures),
+    }
     stem.parent.mkdir(exist_ok=True)
     files = [stem.with_suffix(suffix) for suffix in texts]
     for file, text in zip(files, texts.values(), strict=True):
@@ -35,12 +39,12 @@ def write(told: Mapping[str, Any], tables: str, stem: Path) -> list[Path]:
     return files
 
 
-def machine(told: Mapping[str, Any]) -> str:
+def machine(figures: Mapping[str, Any]) -> str:
     """Where and when, and with which programs."""
-    where, plan = told["machine"], told["plan"]
-    programs = [f"{p['name']} on {_library(p['openssl'])}" for p in told["programs"]]
+    where, plan = figures["machine"], figures["plan"]
+    programs = [f"{p['name']} on {_library(p['openssl'])}" for p in figures["programs"]]
     return (
-        f"Measured {told['time'][:10]} on {where['cpus']} × {where['cpu']}"
+        f"Measured {figures['time'][:10]} on {where['cpus']} × {where['cpu']}"
         f" ({where['architecture']}, Linux {where['kernel']}, Python {where['python']}),"
         f" {plan['rounds']} rounds with windows of {plan['window']:g} s: {'; '.join(programs)}.\n"
     )
@@ -50,13 +54,13 @@ def _library(version: str) -> str:
     return f"Go {version[2:]}" if version.startswith("go") else f"OpenSSL {version}"
 
 
-def summary(told: Mapping[str, Any]) -> str:
+def summary(figures: Mapping[str, Any]) -> str:
     """sniproxy beside the cheaper nginx, and whether the targets are reached."""
     titles = ["case", "figure", "nginx", "sniproxy", "ratio (range)", "target", ""]
-    with_before = any(program["name"] == BEFORE for program in told["programs"])
+    with_before = any(program["name"] == BEFORE for program in figures["programs"])
     titles[4:4] = ["ratio before"] if with_before else []
     lines = [f"| {' | '.join(titles)} |", f"| --- | --- |{' --: |' * (len(titles) - 3)} --- |"]
-    for case in told["cases"]:
+    for case in figures["cases"]:
         cells = [f"**{case['case']}** {case['title']}", *_beside_nginx(case, with_before)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -96,16 +100,16 @@ def _column(case: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return found
 
 
-def peers(told: Mapping[str, Any]) -> str:
+def peers(figures: Mapping[str, Any]) -> str:
     """Every program in every case: the figure, and the ratio to the cheaper nginx."""
-    names = [program["name"] for program in told["programs"]]
+    names = [program["name"] for program in figures["programs"]]
     lines = [
         f"| case | figure | the crypto alone | {' | '.join(names)} |",
         f"| --- | --- | --: |{' --: |' * len(names)}",
     ]
-    for case in told["cases"]:
+    for case in figures["cases"]:
         column = _column(case, case["compared"])
-        floor = told["floor"].get(case["case"])
+        floor = figures["floor"].get(case["case"])
         rows = {row["program"]: row for row in case["rows"]}
         cells = [
             f"**{case['case']}**",
@@ -142,12 +146,12 @@ def _figure(value: float, column: Mapping[str, Any]) -> str:
     return f"{value:,.{column['decimals']}f}"
 
 
-def filled(text: str, told: Mapping[str, Any], tables: str) -> str:
+def filled(text: str, figures: Mapping[str, Any], tables: str) -> str:
     """`text` with what stands between the marks made again."""
     made = {
-        "machine": machine(told),
-        "summary": summary(told),
-        "peers": peers(told),
+        "machine": machine(figures),
+        "summary": summary(figures),
+        "peers": peers(figures),
         "connection": counted("a", "c"),
         "request": counted("f"),
         "tables": f"```\n{tables}```\n",
@@ -161,11 +165,11 @@ def filled(text: str, told: Mapping[str, Any], tables: str) -> str:
 
 def main() -> None:
     """Writes plot and documents anew from the figures that are kept."""
-    told = json.loads(MEASURED.with_suffix(".json").read_text())
+    figures = json.loads(MEASURED.with_suffix(".json").read_text())
     tables = MEASURED.with_suffix(".txt").read_text()
-    MEASURED.with_suffix(".svg").write_text(plot(told))
+    MEASURED.with_suffix(".svg").write_text(plot(figures))
     for document in DOCUMENTS:
-        document.write_text(filled(document.read_text(), told, tables))
+        document.write_text(filled(document.read_text(), figures, tables))
         print(f"figures written into {document.relative_to(ROOT)}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.cases import LIGHTER, Case, Column
-from benchmarks.measure import Plan, Round, Turn
+from benchmarks.measure import Measurement, Plan, Round
 from benchmarks.programs import Family, Program
 
 TEXTS = 2
@@ -104,8 +104,8 @@ class Result:
         if target.figure is None:
             return Verdict(f"{text}; target {target.most:g}", compared.median <= target.most)
         column, now = kind.column(target.figure), ours.figures[target.figure]
-        told = f"{now:.{column.decimals}f} {column.heading}; target {target.most:g}"
-        return Verdict(f"{text}; {told}", now <= target.most)
+        detail = f"{now:.{column.decimals}f} {column.heading}; target {target.most:g}"
+        return Verdict(f"{text}; {detail}", now <= target.most)
 
 
 def _beside_ours(row: Row, case: Case) -> Verdict:
@@ -240,8 +240,8 @@ def as_json(
 
 
 def _cpu_model() -> str:
-    told = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*: (.+)$", told.read_text() if told.exists() else "", re.M)
+    detail = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*: (.+)$", detail.read_text() if detail.exists() else "", re.M)
     return found[1] if found else platform.processor() or "?"
 
 
@@ -262,7 +262,7 @@ def _case_json(result: Result) -> dict[str, object]:
 
 def _row_json(row: Row, rounds: Sequence[Round]) -> dict[str, object]:
     name = row.program.name
-    turns: list[Turn] = [by[name] for by in rounds if name in by]
+    turns: list[Measurement] = [by[name] for by in rounds if name in by]
     return {
         "program": name,
         "figures": row.figures,

@@ -31,7 +31,7 @@ SOME_OBJECTS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ResourceCount:
     """What this process holds."""
 
     descriptors: int
@@ -39,12 +39,12 @@ class Held:
     objects: int
 
     @classmethod
-    def now(cls) -> Held:
+    def now(cls) -> ResourceCount:
         gc.collect()
         descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
         return cls(descriptors, threading.active_count(), len(gc.get_objects()))
 
-    def more_than(self, before: Held) -> list[str]:
+    def more_than(self, before: ResourceCount) -> list[str]:
         """What there is more of."""
         found = []
         if self.descriptors > before.descriptors:
@@ -77,9 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     starts = parser.parse_args(argv).starts
     for _ in range(WARM_UP):
         start()
-    before = Held.now()
+    before = ResourceCount.now()
     times = [start() for _ in range(starts)]
-    left = Held.now().more_than(before)
+    left = ResourceCount.now().more_than(before)
     serving, stopping = ([pair[column] * 1000 for pair in times] for column in (0, 1))
     for name, column in (("start to first byte", serving), ("stop", stopping)):
         worst = sorted(column)[int(len(column) * 0.99)]

@@ -9,11 +9,11 @@ folder=$(mktemp -d)
 jobs=
 trap 'kill $jobs; wait; rm -rf "$folder"' EXIT
 
-$sniproxy zoo needs-sni-112 expired --port 0 --certificates "$folder/zoo" > "$folder/zoo.txt" &
+$sniproxy upstreams needs-sni-112 expired --port 0 --certificates "$folder/certificates" > "$folder/upstreams.txt" &
 jobs="$jobs $!"
-until grep -q ^trust "$folder/zoo.txt"; do sleep 0.1; done
-needs_sni=$(sed -n 's/ needs-sni-112 .*//p' "$folder/zoo.txt")
-expired=$(sed -n 's/ expired .*//p' "$folder/zoo.txt")
+until grep -q ^trust "$folder/upstreams.txt"; do sleep 0.1; done
+needs_sni=$(sed -n 's/ needs-sni-112 .*//p' "$folder/upstreams.txt")
+expired=$(sed -n 's/ expired .*//p' "$folder/upstreams.txt")
 
 cat > "$folder/nginx.conf" <<CONFIG
 error_log error.log;
@@ -23,7 +23,7 @@ http {
     server {
         listen unix:$folder/site.sock;
         proxy_ssl_name upstream.test;
-        proxy_ssl_trusted_certificate zoo/root.pem;
+        proxy_ssl_trusted_certificate certificates/root.pem;
         location /without-sni { proxy_pass https://$needs_sni; }
         location /with-sni    { proxy_pass https://$needs_sni; proxy_ssl_server_name on; }
         location /expired     { proxy_pass https://$expired; proxy_ssl_verify on; }

@@ -33,11 +33,11 @@ def test_the_502_and_its_cure(sniproxy_serve, tls_upstream, dev_ca):
 
     broken = requests.get(f"{proxy.urls[0]}/broken/", verify=dev_ca.path)
     assert broken.status_code == 502
-    assert upstream.visits[0].server_name is None
+    assert upstream.connections[0].server_name is None
     line = proxy.error_log[0]
     assert line.action == "SSL handshaking to upstream"
     assert line.message.endswith("unrecognized name:SSL alert number 112)")
 
     cured = requests.get(f"{proxy.urls[0]}/cured/", verify=dev_ca.path)
     assert cured.text == "SNI upstream.test\nGET / HTTP/1.1\n"
-    assert upstream.visits[1].server_name == "upstream.test"
+    assert upstream.connections[1].server_name == "upstream.test"

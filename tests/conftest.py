@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from sniproxy.tls.devca import STATE_VARIABLE
+from sniproxy.tls.ca import STATE_VARIABLE
 from tests import nginx
 
 # A busy machine is no failure: how long an example may take is nobody's law here.

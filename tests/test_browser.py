@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.testing.zoo import reserve_port
+from sniproxy.testing.upstreams import reserve_port
 from tests.services import Service, service
 
 PATIENCE = 20.0
@@ -144,7 +144,9 @@ def answering(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 @pytest.mark.needs("chromium", "certutil")
-def test_a_page_receives_websocket_and_events(tmp_path: Path, development_ca: Path) -> None:
+def test_browser_receives_websocket_messages_and_events(
+    tmp_path: Path, development_ca: Path
+) -> None:
     class OfThisTest(Living):
         complete = threading.Event()
 
@@ -166,14 +168,23 @@ def dumped(url: str, home: Path, ca: Path) -> str:
     subprocess.run([*certutil, "-A", "-t", "C,,", "-n", "sniproxy", "-i", str(ca)], check=True)
     done = subprocess.run(
         [
-            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-            "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", f"--user-data-dir={home / 'profile'}", "--dump-dom", url,
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            f"--user-data-dir={home / 'profile'}",
+            "--dump-dom",
+            url,
         ],
         env={**os.environ, "HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-    )  # fmt: skip
+    )
     return done.stdout

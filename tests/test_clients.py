@@ -38,7 +38,7 @@ def run(*command: str) -> str:
 
 
 @pytest.mark.needs("wrk")
-def test_wrk(urls: list[str]) -> None:
+def test_wrk_gets_no_errors(urls: list[str]) -> None:
     for url in urls:
         told = run("wrk", "-t1", "-c8", "-d1", url + "/")
         assert "Non-2xx" not in told
@@ -49,7 +49,7 @@ def test_wrk(urls: list[str]) -> None:
 
 @pytest.mark.needs("ab")
 @pytest.mark.parametrize("kept", [("-k",), ()], ids=["kept", "closed"])
-def test_ab(urls: list[str], kept: tuple[str, ...]) -> None:
+def test_ab_gets_no_errors(urls: list[str], kept: tuple[str, ...]) -> None:
     for url in urls:
         told = run("ab", "-q", *kept, "-n", "300", "-c", "8", url + "/")
         assert re.search(r"Complete requests: +300\n", told)
@@ -58,14 +58,14 @@ def test_ab(urls: list[str], kept: tuple[str, ...]) -> None:
 
 
 @pytest.mark.needs("h2load")
-def test_h2load(urls: list[str]) -> None:
+def test_h2load_gets_no_errors(urls: list[str]) -> None:
     for url in urls:
         told = run("h2load", "--h1", "-n", "300", "-c", "8", url + "/")
         assert "300 succeeded, 0 failed, 0 errored" in told
 
 
 @pytest.mark.needs("curl")
-def test_curl(urls: list[str]) -> None:
+def test_curl_gets_the_response(urls: list[str]) -> None:
     for url in urls:
         told = run("curl", "-sk", "-w", "|", *[f"{url}/{n}" for n in range(20)])
         assert told == "hello world|" * 20

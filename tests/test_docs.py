@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from sniproxy.cli import main
-from sniproxy.testing.zoo import Peer
+from sniproxy.testing.upstreams import RunningUpstream
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -26,18 +26,18 @@ def make() -> ModuleType:
     return module
 
 
-def test_compatibility_is_the_table(make: ModuleType) -> None:
+def test_compatibility_page_is_generated_from_the_directives(make: ModuleType) -> None:
     made = (DOCS / "compatibility.md").read_text()
     assert made == make.compatibility(), "run python docs/make.py"
 
 
-def test_tls_has_the_tables_of_its_directives(make: ModuleType) -> None:
+def test_tls_page_has_the_generated_tables(make: ModuleType) -> None:
     text = (DOCS / "tls.md").read_text()
     assert text == make.filled(text), "run python docs/make.py"
 
 
-def test_the_trace_is_one(
-    tls_upstream: Callable[[str], Peer],
+def test_trace_page_shows_real_output(
+    tls_upstream: Callable[[str], RunningUpstream],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

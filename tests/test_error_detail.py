@@ -16,9 +16,9 @@ from sniproxy.handlers import error_detail
 from sniproxy.http.pages import error_page
 from sniproxy.inprocess import ThreadProxy
 from sniproxy.message import Level
-from sniproxy.testing.fixtures import DevelopmentCA, Serve, Upstreams
-from sniproxy.testing.zoo import reserve_port
-from sniproxy.testing.zoo.animals.words import IMPATIENT, VERIFY
+from sniproxy.testing.fixtures import DevelopmentCA, ProxyFactory, UpstreamFactory
+from sniproxy.testing.upstreams import reserve_port
+from sniproxy.testing.upstreams.catalog.log_messages import SHORT_TIMEOUTS, VERIFY
 
 PATIENCE = 20.0
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -73,7 +73,7 @@ class Client:
 
 
 class Stage:
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, serve: ProxyFactory) -> None:
         self._serve = serve
         self._clients: list[Client] = []
 
@@ -91,7 +91,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(sniproxy_serve: Serve) -> Iterator[Stage]:
+def stage(sniproxy_serve: ProxyFactory) -> Iterator[Stage]:
     made = Stage(sniproxy_serve)
     yield made
     made.close()
@@ -116,13 +116,13 @@ def lines(proxy: ThreadProxy) -> list[str]:
         ("absent", "", 502, "connect-failed", None),
         ("expired", VERIFY, 502, "verify-expired", None),
         ("wrong-host", VERIFY, 502, "name-mismatch", "proxy_ssl_name &lt;"),
-        ("mute", IMPATIENT, 504, "timeout", "proxy_read_timeout"),
+        ("no-response", SHORT_TIMEOUTS, 504, "timeout", "proxy_read_timeout"),
         ("bad-header", "", 502, "invalid-response", None),
     ],
 )
-def test_whatever_an_upstream_does(
+def test_error_detail_of_each_upstream_fault(
     stage: Stage,
-    tls_upstream: Upstreams,
+    tls_upstream: UpstreamFactory,
     animal: str,
     said: str,
     status: int,
@@ -156,7 +156,7 @@ def test_whatever_an_upstream_does(
     assert client("/good/").body == "good", "the connection is kept"
 
 
-def test_head_has_no_body(stage: Stage, nobody: str) -> None:
+def test_error_detail_for_head_has_no_body(stage: Stage, nobody: str) -> None:
     _, client = stage(f"http://{nobody}")
     for headers in ({}, BROWSER, MACHINE):
         head = client(headers=headers, method="HEAD")
@@ -168,14 +168,14 @@ def test_head_has_no_body(stage: Stage, nobody: str) -> None:
     assert client("/good/").body == "good"
 
 
-def test_off_it_is_nginxs_page(stage: Stage, nobody: str) -> None:
+def test_error_detail_off_gives_the_page_of_nginx(stage: Stage, nobody: str) -> None:
     _, client = stage(f"http://{nobody}", "error_detail off;")
     own = error_page(502).decode()
     for headers in ({}, BROWSER, MACHINE):
         assert client(headers=headers) == Answer(502, "text/html", len(own), own)
 
 
-def test_other_pages_are_nginxs(stage: Stage, nobody: str) -> None:
+def test_other_statuses_have_the_page_of_nginx(stage: Stage, nobody: str) -> None:
     server = "location /502/ { return 502; } location /own/ { error_page 502 /502/; "
     server += f"proxy_pass http://{nobody}; }}"
     _, client = stage(f"http://{nobody}", server=server)
@@ -184,7 +184,7 @@ def test_other_pages_are_nginxs(stage: Stage, nobody: str) -> None:
         assert client(path) == Answer(502, "text/html", len(own), own)
 
 
-def test_error_page_comes_first(stage: Stage, nobody: str) -> None:
+def test_error_page_takes_precedence(stage: Stage, nobody: str) -> None:
     own = "error_page 502 =503 /sorry/; error_page 504 /sorry/;"
     server = f"""
         location /sorry/ {{ return 200 sorry; }}
@@ -199,7 +199,9 @@ def test_error_page_comes_first(stage: Stage, nobody: str) -> None:
 
 
 @pytest.mark.parametrize("log", ["error_log stderr emerg;", ""])
-def test_lines_of_all_tries(stage: Stage, nobody: str, tls_upstream: Upstreams, log: str) -> None:
+def test_error_detail_has_the_lines_of_all_attempts(
+    stage: Stage, nobody: str, tls_upstream: UpstreamFactory, log: str
+) -> None:
     """Whatever the log takes."""
     peer = tls_upstream("needs-sni-112")
     group = f"{log} upstream both {{ server {peer.address}; server {nobody}; }}"
@@ -212,7 +214,7 @@ def test_lines_of_all_tries(stage: Stage, nobody: str, tls_upstream: Upstreams, 
     assert [one["causes"] for one in nobody_left["groups"]] == [["no-live-upstreams"]]
 
 
-def test_a_name_that_leads_nowhere(stage: Stage) -> None:
+def test_error_detail_of_unresolvable_name(stage: Stage) -> None:
     proxy, client = stage("http://$arg_to")
     answer = client("/?to=nowhere.test")
     assert answer.status == 502
@@ -220,8 +222,8 @@ def test_a_name_that_leads_nowhere(stage: Stage) -> None:
     assert len(lines(proxy)) == 1
 
 
-def test_no_secret_is_told(
-    stage: Stage, tls_upstream: Upstreams, dev_ca: DevelopmentCA, tmp_path: Path
+def test_error_detail_masks_secrets(
+    stage: Stage, tls_upstream: UpstreamFactory, dev_ca: DevelopmentCA, tmp_path: Path
 ) -> None:
     issued = dev_ca.issue("client.test")
     passwords = tmp_path / "passwords"
@@ -240,7 +242,7 @@ def test_no_secret_is_told(
             assert secret not in answer.body
 
 
-def test_a_client_from_elsewhere(
+def test_error_detail_is_hidden_from_remote_clients(
     stage: Stage, nobody: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is near here."""

@@ -37,30 +37,31 @@ def run(*words: str, folder: Path = EXAMPLES) -> str:
 
 
 def run_tests(*words: str, folder: Path = EXAMPLES) -> None:
-    said = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words,
-               folder=folder)  # fmt: skip
+    said = run(
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words, folder=folder
+    )
     assert re.search(r"^\d+ passed in", said, re.MULTILINE), said
 
 
 @pytest.mark.packages(*NEEDED)
-def test_the_tests() -> None:
+def test_example_tests_pass() -> None:
     run_tests()
 
 
 @pytest.mark.packages("requests")
 @pytest.mark.nginx
-def test_the_one_for_both_programs_on_nginx() -> None:
+def test_example_for_both_programs_passes_on_nginx() -> None:
     run_tests("test_both_programs.py", "--program", "nginx")
 
 
 @pytest.mark.needs("curl")
-def test_the_one_in_shell() -> None:
+def test_shell_example_passes() -> None:
     said = run("sh", "integration.sh")
     assert said.splitlines()[-3:] == ["/without-sni: 502", "/with-sni: 200", "/expired: 502"]
 
 
 @pytest.mark.packages(*NEEDED)
-def test_the_documentation(tmp_path: Path) -> None:
+def test_python_blocks_of_the_documentation_pass(tmp_path: Path) -> None:
     """Each block of Python is a file of tests."""
     (tmp_path / "pytest.ini").write_text("[pytest]\ntrio_mode = true\nfilterwarnings = error\n")
     (tmp_path / "conftest.py").write_text((EXAMPLES / "conftest.py").read_text())
@@ -71,5 +72,5 @@ def test_the_documentation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [*TESTS, "integration.sh"])
-def test_the_documentation_shows_each_example(name: str) -> None:
+def test_documentation_shows_each_example(name: str) -> None:
     assert (EXAMPLES / name).read_text() in [text for _, text in BLOCKS]

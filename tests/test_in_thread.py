@@ -56,7 +56,7 @@ async def fail() -> None:
     raise KeyError("nothing")
 
 
-def test_it_is_asked_from_outside() -> None:
+def test_functions_are_called_from_another_thread() -> None:
     with in_thread(counter) as (numbers, loop):
         assert loop.run(add, numbers, 2) == 2
         assert loop.run(add, numbers, 3) == 5
@@ -64,25 +64,25 @@ def test_it_is_asked_from_outside() -> None:
             loop.run(fail)
 
 
-async def test_also_by_those_who_run_a_program_of_their_own() -> None:
+async def test_functions_are_called_from_another_trio_run() -> None:
     with in_thread(counter) as (numbers, loop):
         assert loop.run(add, numbers, 2) == 2
 
 
 @pytest.mark.parametrize("opened", [broken_at_first, broken_at_last, broken_meanwhile])
-def test_failures_are_the_callers(opened: Callable[[], object]) -> None:
+def test_exceptions_are_raised_in_the_caller(opened: Callable[[], object]) -> None:
     before = threading.active_count()
     with pytest.raises(ZeroDivisionError), in_thread(opened) as (value, _):  # type: ignore[arg-type, var-annotated]
         assert not isinstance(value, threading.Event) or value.wait(5)
     assert threading.active_count() == before
 
 
-def test_a_block_that_fails_is_told_first() -> None:
+def test_exception_of_the_block_takes_precedence() -> None:
     with pytest.raises(KeyError), in_thread(broken_at_last):
         raise KeyError
 
 
-def test_changes_are_waited_for_on_both_sides() -> None:
+def test_changes_wake_both_threads_and_tasks() -> None:
     changes, seen = Changes(), list[int]()
 
     async def program() -> None:

@@ -13,7 +13,7 @@ import trio
 
 import sniproxy
 from sniproxy.message import Level, Side
-from tests.beside import get, served
+from tests.compare_nginx import get, served
 from tests.conformance.observation import error_lines
 from tests.programs import OURS, SNIPROXY
 
@@ -63,7 +63,7 @@ def fetch(url: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-async def test_a_proxy_in_a_trio_program() -> None:
+async def test_serve_in_trio() -> None:
     async with sniproxy.serve(PLAIN % "hello") as proxy:
         ((host, port),) = proxy.addresses
         assert host == "127.0.0.1"
@@ -93,8 +93,8 @@ def test_the_502_and_its_cure() -> None:
         assert [h.server_name for h in origin.handshakes] == [None, "origin.test"]
 
 
-def test_a_client_that_trusts_the_development_ca() -> None:
-    from sniproxy.tls.devca import DevCA
+def test_client_that_trusts_development_ca_connects() -> None:
+    from sniproxy.tls.ca import DevCA
 
     context = ssl.create_default_context(cafile=str(DevCA.open().certificate_path))
     with sniproxy.serve_in_thread(TLS) as origin:
@@ -108,7 +108,7 @@ def test_a_client_that_trusts_the_development_ca() -> None:
             assert tls.version() == "TLSv1.3"
 
 
-async def test_reload_keeps_the_port_and_the_records() -> None:
+async def test_reload_keeps_port_and_records() -> None:
     async with sniproxy.serve(PLAIN % "one") as proxy:
         (url,) = proxy.urls
         assert (await trio.to_thread.run_sync(fetch, url))[1] == "one"
@@ -127,7 +127,7 @@ def test_reload_in_a_thread() -> None:
         assert fetch(proxy.urls[0])[1] == "two"
 
 
-def test_waiting_in_a_thread() -> None:
+def test_wait_for_in_a_thread() -> None:
     with sniproxy.serve_in_thread(PLAIN % "one") as proxy:
         assert fetch(proxy.urls[0] + "/down/")[0] == 502
         assert proxy.wait_for(lambda: any("refused" in r.message for r in proxy.error_log))
@@ -139,11 +139,14 @@ def test_waiting_in_a_thread() -> None:
     [
         ("events {", "nginx", "unexpected end of file"),
         ("[http", "toml", "configuration:1"),
-        ("events {} http { server { listen 127.0.0.1:1; listen 127.0.0.1:1; } }", "nginx",
-         "a duplicate listen"),
+        (
+            "events {} http { server { listen 127.0.0.1:1; listen 127.0.0.1:1; } }",
+            "nginx",
+            "a duplicate listen",
+        ),
     ],
-)  # fmt: skip
-def test_what_nginx_refuses(text: str, syntax: str, message: str) -> None:
+)
+def test_invalid_configuration_raises(text: str, syntax: str, message: str) -> None:
     with (
         pytest.raises(sniproxy.ConfigError, match=message),
         sniproxy.serve_in_thread(text, syntax=syntax),  # type: ignore[arg-type]
@@ -151,7 +154,7 @@ def test_what_nginx_refuses(text: str, syntax: str, message: str) -> None:
         pytest.fail("it runs")
 
 
-def test_an_address_in_use_is_refused_at_once() -> None:
+def test_address_in_use_raises_at_once() -> None:
     with sniproxy.serve_in_thread(PLAIN % "one") as proxy:
         taken = (PLAIN % "two").replace("127.0.0.1:0", f"127.0.0.1:{proxy.addresses[0][1]}")
         with (
@@ -183,7 +186,7 @@ http {
 
 
 @pytest.mark.parametrize("as_text", [True, False], ids=["text", "file"])
-def test_names_are_relative_to_the_prefix(tmp_path: Path, as_text: bool) -> None:
+def test_file_names_are_relative_to_prefix(tmp_path: Path, as_text: bool) -> None:
     """Those of logs and pages; `include` starts from the file, which a text has not."""
     prefix = tmp_path / "pr\xe9fixe"
     (prefix / "pages").mkdir(parents=True)
@@ -212,7 +215,7 @@ BOTH = """
 """
 
 
-def test_the_command_does_the_same(tmp_path: Path) -> None:
+def test_command_line_behaves_as_serve(tmp_path: Path) -> None:
     """Whatever the tests find out about `sniproxy.serve` holds for the process too."""
     seen = []
     for program in (OURS, SNIPROXY):
@@ -230,20 +233,20 @@ def test_the_command_does_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "Command" / "stderr.log").read_bytes() == b""
 
 
-async def test_the_blocks_own_error_is_its_own() -> None:
+async def test_exception_of_the_block_is_not_wrapped_in_a_group() -> None:
     with pytest.raises(ZeroDivisionError):
         async with sniproxy.serve(PLAIN % "x"):
             raise ZeroDivisionError
 
 
-async def test_cancelled_from_outside() -> None:
+async def test_cancellation_stops_the_proxy() -> None:
     with trio.move_on_after(0.05) as scope:
         async with sniproxy.serve(PLAIN % "x"):
             await trio.sleep_forever()
     assert scope.cancelled_caught
 
 
-def test_nothing_is_left() -> None:
+def test_stopped_proxy_leaves_no_threads_or_descriptors() -> None:
     before = threading.active_count()
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(10):

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from sniproxy.cli import main
-from sniproxy.testing.zoo import reserve_port
+from sniproxy.testing.upstreams import reserve_port
 from tests.nginx import NGINX
 from tests.programs import SNIPROXY, Command
 
@@ -131,7 +131,7 @@ def test_the_502_and_its_cure(name: str, tmp_path: Path, ca: Path) -> None:
 
 
 @pytest.mark.needs("curl")
-def test_curl_is_content(tmp_path: Path, ca: Path) -> None:
+def test_curl_accepts_the_site(tmp_path: Path, ca: Path) -> None:
     with served("site.toml", tmp_path, ca) as site:
         trusting = ["curl", "-sS", "-o", "-", "-w", "%{http_code}", "--cacert", str(ca)]
         for host in (f"127.0.0.1:{site.front}", f"localhost:{site.front}"):
@@ -144,8 +144,10 @@ def test_curl_is_content(tmp_path: Path, ca: Path) -> None:
             assert done.stdout == f"{ANSWER}200", "/ leads there"
         done = subprocess.run(
             [*trusting, f"https://127.0.0.1:{site.front}/without-sni/"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert done.stdout.startswith("502 Bad Gateway\nnginx/")
         assert "proxy_ssl_server_name on;\n" in done.stdout
         assert done.stdout.endswith("502")
@@ -155,7 +157,7 @@ def test_curl_is_content(tmp_path: Path, ca: Path) -> None:
 
 
 @pytest.mark.needs("curl")
-def test_the_readme_shows_what_curl_prints(tmp_path: Path, ca: Path) -> None:
+def test_readme_shows_what_curl_prints(tmp_path: Path, ca: Path) -> None:
     """All of it, or the parts between two `…`; time and line breaks are others."""
     blocks = re.findall(r"^\$ curl -sk (\S+)\n(.*?)^```$", README.read_text(), re.M | re.S)
     with served("site.toml", tmp_path, ca) as site:
@@ -176,7 +178,7 @@ def reflowed(text: str) -> str:
 
 
 @pytest.mark.needs("chromium", "certutil")
-def test_a_browser_is_content(tmp_path: Path, ca: Path) -> None:
+def test_browser_accepts_the_site(tmp_path: Path, ca: Path) -> None:
     home = tmp_path / "home"
     database = home / ".pki" / "nssdb"
     database.mkdir(parents=True)
@@ -197,21 +199,30 @@ def dumped(url: str, home: Path) -> str:
     """The page as headless Chromium has it."""
     done = subprocess.run(
         [
-            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-            "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", f"--user-data-dir={home / 'profile'}", "--dump-dom", url,
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            f"--user-data-dir={home / 'profile'}",
+            "--dump-dom",
+            url,
         ],
         env={**os.environ, "HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-    )  # fmt: skip
+    )
     return done.stdout
 
 
 @pytest.mark.nginx
-def test_both_programs_run_the_plain_file_alike(
+def test_sniproxy_and_nginx_run_plain_conf_alike(
     tmp_path: Path, ca: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As its comment says: certificates from `ca issue`, no directive but nginx's own."""
@@ -232,7 +243,7 @@ def test_both_programs_run_the_plain_file_alike(
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.iterdir()), ids=lambda file: file.name)
-def test_every_file_is_in_order(
+def test_every_example_configuration_is_valid(
     file: Path,
     tmp_path: Path,
     ca: Path,
@@ -253,7 +264,7 @@ def test_every_file_is_in_order(
     ]
 
 
-def test_the_files_are_those_the_tests_know() -> None:
+def test_all_example_configurations_are_tested() -> None:
     assert {file.name for file in CONFIGS.iterdir()} == {
         "app-behind-https.conf",
         "dev-front.conf",

@@ -39,7 +39,7 @@ from sniproxy.names import (
         ("Origin.Test.", "Origin.Test."),
     ],
 )
-def test_a_port_is_stripped(text: str, name: str) -> None:
+def test_port_is_stripped_from_name(text: str, name: str) -> None:
     assert without_port(text) == name
 
 
@@ -57,7 +57,7 @@ def test_a_port_is_stripped(text: str, name: str) -> None:
         ("::1", "::1"),
     ],
 )
-def test_what_is_sent(name: str, sent: str | None) -> None:
+def test_sni_that_is_sent(name: str, sent: str | None) -> None:
     assert sent_server_name(name, proxy_ssl_server_name=True) == sent
     assert sent_server_name(name, proxy_ssl_server_name=False) is None
 
@@ -72,7 +72,7 @@ def test_what_is_sent(name: str, sent: str | None) -> None:
         ("a.b.c.d", False),
     ],
 )
-def test_dotted_addresses(text: str, is_address: bool) -> None:
+def test_ipv4_addresses_are_recognized(text: str, is_address: bool) -> None:
     assert is_ipv4(text) is is_address
 
 
@@ -105,8 +105,12 @@ class OpenSSL:
         self.lib.d2i_X509.restype = ctypes.c_void_p
         self.lib.X509_free.argtypes = [ctypes.c_void_p]
         self.lib.X509_check_host.argtypes = [
-            ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_void_p,
-        ]  # fmt: skip
+            ctypes.c_void_p,
+            ctypes.c_char_p,
+            ctypes.c_size_t,
+            ctypes.c_uint,
+            ctypes.c_void_p,
+        ]
 
     def check_host(self, certificate: x509.Certificate, name: str) -> bool:
         der = certificate.public_bytes(serialization.Encoding.DER)
@@ -148,14 +152,16 @@ class OpenSSL:
         ([], [], "a.test", False),
     ],
 )
-def test_the_certificate_check(dns: list[str], common: list[str], name: str, matches: bool) -> None:
+def test_check_host_matches_certificate_names(
+    dns: list[str], common: list[str], name: str, matches: bool
+) -> None:
     certificate = make_certificate(dns, common)
     assert check_host(certificate_names(certificate), name) is matches
     if name:
         assert OpenSSL().check_host(certificate, name) is matches
 
 
-def test_a_nul_never_matches() -> None:
+def test_name_with_nul_never_matches() -> None:
     assert not check_host(CertificateNames(("a.test\0.evil.test",)), "a.test")
     assert not check_host(CertificateNames(("a.test",)), "a.test\0.evil.test")
 

@@ -21,17 +21,17 @@ from pathlib import Path
 import pytest
 
 from sniproxy.cli import main
-from sniproxy.testing.certificates import Authority, pem
-from sniproxy.testing.zoo import (
-    Ending,
-    Listens,
-    Move,
-    Refusal,
-    Upstream,
+from sniproxy.testing.upstreams import (
+    Action,
+    AfterSend,
+    HandshakeFault,
+    ListenMode,
+    UpstreamSpec,
     reserve_port,
-    zoo_in_thread,
+    upstreams_in_thread,
 )
-from sniproxy.testing.zoo.behaviour import TLS, Question, alert, answer
+from sniproxy.testing.upstreams.spec import TLS, ReceivedRequest, alert, response
+from sniproxy.tls.ca import Authority, pem
 from tests.nginx import NGINX
 from tests.programs import SNIPROXY, Command
 from tests.services import CLOSE, TEXT, Service, accept, frame, read_frame, service
@@ -167,29 +167,29 @@ def room(tmp_path: Path, program: Command, wardrobe: Path | None = None) -> Path
 # An application behind https.
 
 
-def application(name: str) -> Upstream:
-    def reply(question: Question) -> bytes:
+def application(name: str) -> UpstreamSpec:
+    def reply(question: ReceivedRequest) -> bytes:
         match question.path:
             case "/login":
                 leads = f"Location: https://{APP}/start?from=login"
-                return answer("", leads, status="302 Found")
+                return response("", leads, status="302 Found")
             case "/overloaded":
-                return answer("a stack trace", status="503 Service Unavailable")
+                return response("a stack trace", status="503 Service Unavailable")
             case "/gone":
-                return answer("the application's own 404", status="404 Not Found")
-        return answer(f"{name}, SNI {question.server_name}\n{question.request.decode()}")
+                return response("the application's own 404", status="404 Not Found")
+        return response(f"{name}, SNI {question.server_name}\n{question.request.decode()}")
 
-    return Upstream(
+    return UpstreamSpec(
         name,
         f"wants the SNI {APP}",
-        refuses=Refusal(Move(alert(112)), unless=(APP,)),
+        handshake_fault=HandshakeFault(Action(alert(112)), allow_sni=(APP,)),
         tls=TLS("app"),
-        answers=Move(reply, Ending.WAIT),
+        response=Action(reply, AfterSend.WAIT),
     )
 
 
 FIRST, SECOND = application("first"), application("second")
-AWAY = replace(FIRST, listens=Listens.ABSENT)
+AWAY = replace(FIRST, listen=ListenMode.ABSENT)
 ASTRAY = replace(FIRST, tls=TLS("store"))
 """Has a certificate for another name."""
 
@@ -205,14 +205,19 @@ ASTRAY = replace(FIRST, tls=TLS("store"))
     ],
     ids=["both", "the backup alone", "the first one has no right to the name", "none"],
 )
-def test_an_application_behind_https(
-    first: Upstream, second: Upstream, who: str | None, tmp_path: Path, wardrobe: Path, ca: Path
+def test_real_world_application_behind_https(
+    first: UpstreamSpec,
+    second: UpstreamSpec,
+    who: str | None,
+    tmp_path: Path,
+    wardrobe: Path,
+    ca: Path,
 ) -> None:
     seen = []
     for program in (SNIPROXY, NGINX):
         folder = room(tmp_path, program, wardrobe)
-        with zoo_in_thread(wardrobe) as zoo:
-            ports = {8444: zoo.house(first).port, 8445: zoo.house(second).port}
+        with upstreams_in_thread(wardrobe) as zoo:
+            ports = {8444: zoo.start(first).port, 8445: zoo.start(second).port}
             with served("app-behind-https.conf", program, folder, ca, ports) as site:
                 seen.append(
                     [
@@ -245,7 +250,7 @@ def test_an_application_behind_https(
 # An object store.
 
 
-def store(question: Question) -> bytes:
+def store(question: ReceivedRequest) -> bytes:
     amazon = (
         "x-amz-id-2: c2VjcmV0",
         "x-amz-request-id: 4442587FB7D0A2F9",
@@ -254,27 +259,27 @@ def store(question: Question) -> bytes:
     )
     with_body = question.method != "HEAD"
     if question.path == "/broken":
-        return answer("<Error/>", *amazon, status="500 Internal Server Error")
+        return response("<Error/>", *amazon, status="500 Internal Server Error")
     if question.path not in ("/index.html", "/guide/index.html"):
-        return answer("<Error/>", *amazon, status="403 Forbidden", with_body=with_body)
+        return response("<Error/>", *amazon, status="403 Forbidden", with_body=with_body)
     told = f"SNI {question.server_name}\n{question.request.decode()}"
-    return answer(told, 'ETag: "abc"', *amazon, with_body=with_body)
+    return response(told, 'ETag: "abc"', *amazon, with_body=with_body)
 
 
 @pytest.mark.nginx
-def test_an_object_store(tmp_path: Path, wardrobe: Path, ca: Path) -> None:
-    strict = Upstream(
+def test_real_world_object_store(tmp_path: Path, wardrobe: Path, ca: Path) -> None:
+    strict = UpstreamSpec(
         "store",
         f"knows one bucket, {STORE}",
-        refuses=Refusal(Move(alert(112)), unless=(STORE,)),
+        handshake_fault=HandshakeFault(Action(alert(112)), allow_sni=(STORE,)),
         tls=TLS("store"),
-        answers=Move(store, Ending.WAIT),
+        response=Action(store, AfterSend.WAIT),
     )
     seen = []
     for program in (SNIPROXY, NGINX):
         folder = room(tmp_path, program, wardrobe)
-        with zoo_in_thread(wardrobe) as zoo:
-            ports = {8444: zoo.house(strict).port}
+        with upstreams_in_thread(wardrobe) as zoo:
+            ports = {8444: zoo.start(strict).port}
             with served("object-store.conf", program, folder, ca, ports) as site:
                 private = {"Cookie": "session=1", "Authorization": "Basic YTpi"}
                 seen.append(
@@ -340,7 +345,7 @@ def converse(site: Site) -> list[str | tuple[int, bytes]]:
 
 
 @pytest.mark.nginx
-def test_a_front_for_development(tmp_path: Path, ca: Path) -> None:
+def test_real_world_development_server(tmp_path: Path, ca: Path) -> None:
     seen = []
     with service(Api) as api, service(Live) as live, service(Frontend) as frontend:
         ports = {8001: api, 8002: live, 8003: frontend}

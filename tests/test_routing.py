@@ -10,7 +10,7 @@ import pytest
 
 from sniproxy.config.model import Location
 from sniproxy.routing import Locations, ServerNames
-from tests.beside import Answer, Beside, beside_nginx, get
+from tests.compare_nginx import Answer, NginxPair, get, paired_with_nginx
 from tests.configured import locations, servers
 
 # --- servers ---
@@ -80,12 +80,12 @@ def server_names(tmp_path_factory: pytest.TempPathFactory) -> ServerNames:
 
 
 @pytest.mark.parametrize(("host", "server"), HOSTS.items())
-def test_the_server_for_a_name(server_names: ServerNames, host: str, server: str) -> None:
+def test_server_is_chosen_by_host(server_names: ServerNames, host: str, server: str) -> None:
     chosen = server_names.find(host)
     assert list(SERVERS)[server_names.servers.index(chosen)] == server
 
 
-def test_the_match_that_chose_a_server(server_names: ServerNames) -> None:
+def test_matched_server_name_is_reported(server_names: ServerNames) -> None:
     _, match = server_names.match("joe.re.test")
     assert match is not None
     assert match["who"] == "joe"
@@ -106,7 +106,7 @@ def test_the_match_that_chose_a_server(server_names: ServerNames) -> None:
         ("", ""),
     ],
 )
-def test_the_name_that_is_shown(names: str, shown: str, tmp_path: Path) -> None:
+def test_server_name_in_logs(names: str, shown: str, tmp_path: Path) -> None:
     text = f"server_name {names};" if names else ""
     assert servers(tmp_path, f"server {{ {text} }}")[0].name == shown
 
@@ -209,7 +209,7 @@ def name_of(location: Location | None) -> str | None:
 
 
 @pytest.mark.parametrize(("path", "location"), PATHS.items())
-def test_the_location_for_a_path(
+def test_location_is_chosen_by_path(
     made_locations: Locations, path: str, location: str | None
 ) -> None:
     found = made_locations.find(path)
@@ -218,7 +218,7 @@ def test_the_location_for_a_path(
 
 
 @pytest.mark.parametrize(("path", "location"), SLASHES.items())
-def test_a_missing_slash(made_locations: Locations, path: str, location: str) -> None:
+def test_missing_slash_is_redirected(made_locations: Locations, path: str, location: str) -> None:
     found = made_locations.find(path)
     assert found.add_slash
     assert name_of(found.location) == location
@@ -274,13 +274,13 @@ REQUESTS = {
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
     http = (
         servers_text("127.0.0.1:@PORT@")
         + f"server {{ listen 127.0.0.1:@PORT1@; {LOCATIONS} }}"
         + 'server { listen 127.0.0.1:@PORT2@; return 200 "$request_uri|$uri|$args|$http_host"; }'
     )
-    with beside_nginx(tmp_path_factory.mktemp("routing"), "access_log off;" + http) as running:
+    with paired_with_nginx(tmp_path_factory.mktemp("routing"), "access_log off;" + http) as running:
         yield running
 
 
@@ -290,20 +290,20 @@ def shown(answer: Answer) -> tuple[int, str | None, str]:
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-def test_servers_beside_nginx(both: Beside, request_: bytes) -> None:
+def test_server_selection_equals_nginx(both: NginxPair, request_: bytes) -> None:
     ours, nginxs = both.ask([request_])
     assert [shown(answer) for answer in ours] == [shown(answer) for answer in nginxs]
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("target", TARGETS)
-def test_locations_beside_nginx(both: Beside, target: str) -> None:
+def test_location_selection_equals_nginx(both: NginxPair, target: str) -> None:
     ours, nginxs = both.ask([get(target)], "1")
     assert [shown(answer) for answer in ours] == [shown(answer) for answer in nginxs]
 
 
 @pytest.mark.nginx
-def test_many_targets_beside_nginx(both: Beside) -> None:
+def test_location_selection_of_many_targets_equals_nginx(both: NginxPair) -> None:
     targets = random_targets(seed=1, count=600)
     ours, nginxs = both.ask([get(target) for target in targets], "1")
     assert {t: shown(a) for t, a in zip(targets, ours, strict=True)} == {

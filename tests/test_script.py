@@ -33,7 +33,7 @@ VALUES = {"host": "h", "uri": "/u", "1": "one", "empty": "", "a_b2": "x"}
         ("\xfc$host\xfc", "\xfch\xfc"),
     ],
 )
-def test_rendering(source: str, rendered: str) -> None:
+def test_template_is_rendered(source: str, rendered: str) -> None:
     assert compile_template(source).render(VALUES.get) == rendered
 
 
@@ -49,13 +49,13 @@ def test_rendering(source: str, rendered: str) -> None:
         ("${ho-st}", 'the closing bracket in "ho" variable is missing'),
     ],
 )
-def test_refusals(source: str, words: str) -> None:
+def test_invalid_template_raises(source: str, words: str) -> None:
     with pytest.raises(ScriptError) as refused:
         compile_template(source)
     assert str(refused.value) == words
 
 
-def test_a_literal_keeps_its_dollars() -> None:
+def test_literal_template_keeps_dollar_signs() -> None:
     assert literal("$host").render(VALUES.get) == "$host"
     assert literal("$host").is_constant
 
@@ -65,7 +65,7 @@ texts = st.text(st.characters(max_codepoint=255, exclude_characters="$"), min_si
 
 
 @given(st.lists(st.tuples(texts, names)))
-def test_what_is_put_together_comes_apart(parts: list[tuple[str, str]]) -> None:
+def test_template_parts_round_trip(parts: list[tuple[str, str]]) -> None:
     template = compile_template("".join(f"{text}${{{name}}}" for text, name in parts))
     assert template.variables == tuple(name for _, name in parts)
     assert template.parts == tuple(

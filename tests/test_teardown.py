@@ -12,10 +12,10 @@ from contextlib import ExitStack
 import pytest
 import trio
 
-from benchmarks.startup import Held
+from benchmarks.startup import ResourceCount
 from sniproxy.inprocess import ThreadProxy
-from sniproxy.testing.fixtures import DevelopmentCA, Serve, Upstreams
-from sniproxy.testing.zoo import Peer, animals
+from sniproxy.testing.fixtures import DevelopmentCA, ProxyFactory, UpstreamFactory
+from sniproxy.testing.upstreams import RunningUpstream, catalog
 
 CONFIG = """
 events {{}}
@@ -37,10 +37,10 @@ AT_MOST = 1.0
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(dev_ca: DevelopmentCA, _sniproxy_wardrobe: object) -> Iterator[None]:
-    before, threads = Held.now(), set(threading.enumerate())
+def nothing_is_left(dev_ca: DevelopmentCA, _sniproxy_certificates: object) -> Iterator[None]:
+    before, threads = ResourceCount.now(), set(threading.enumerate())
     yield
-    assert Held.now().descriptors == before.descriptors
+    assert ResourceCount.now().descriptors == before.descriptors
     # A thread that trio keeps for a while may end meanwhile; none may be new.
     assert set(threading.enumerate()) <= threads
 
@@ -95,8 +95,12 @@ CLIENTS = {
 
 
 def begin(
-    serve: Serve, upstreams: Upstreams, upstream: str, client: Client, opened: ExitStack
-) -> tuple[ThreadProxy, Peer]:
+    serve: ProxyFactory,
+    upstreams: UpstreamFactory,
+    upstream: str,
+    client: Client,
+    opened: ExitStack,
+) -> tuple[ThreadProxy, RunningUpstream]:
     peer = upstreams(upstream)
     scheme = peer.url.partition(":")[0]
     proxy = serve(CONFIG.format(upstream=peer, scheme=scheme, big="x" * 4000))
@@ -104,7 +108,7 @@ def begin(
     return proxy, peer
 
 
-def ends_quickly(*fixtures: Serve | Upstreams) -> None:
+def ends_quickly(*fixtures: ProxyFactory | UpstreamFactory) -> None:
     began = time.perf_counter()
     for fixture in fixtures:
         fixture.__exit__(None, None, None)
@@ -113,42 +117,44 @@ def ends_quickly(*fixtures: Serve | Upstreams) -> None:
 
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("proxy_first", [True, False])
-def test_clients_that_stay(
-    client: str, proxy_first: bool, sniproxy_serve: Serve, tls_upstream: Upstreams
+def test_teardown_closes_open_clients(
+    client: str, proxy_first: bool, sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory
 ) -> None:
     with ExitStack() as opened:
-        begin(sniproxy_serve, tls_upstream, "mute", CLIENTS[client], opened)
+        begin(sniproxy_serve, tls_upstream, "no-response", CLIENTS[client], opened)
         fixtures = (sniproxy_serve, tls_upstream)
         ends_quickly(*fixtures if proxy_first else reversed(fixtures))
 
 
 @pytest.mark.parametrize("proxy_first", [True, False])
-@pytest.mark.parametrize("upstream", ["silent", "mute", "drip", "stalled-body", "full"])
-def test_upstreams_that_are_stuck(
-    upstream: str, proxy_first: bool, sniproxy_serve: Serve, tls_upstream: Upstreams
+@pytest.mark.parametrize("upstream", ["silent", "no-response", "drip", "stalled-body", "full"])
+def test_teardown_closes_stuck_upstreams(
+    upstream: str, proxy_first: bool, sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory
 ) -> None:
     with ExitStack() as opened:
         _, peer = begin(sniproxy_serve, tls_upstream, upstream, CLIENTS["a request"], opened)
-        if peer.upstream is not animals.FULL:
-            assert peer.wait_for(lambda: peer.visits and peer.visits[0].hello)
+        if peer.spec is not catalog.FULL:
+            assert peer.wait_for(lambda: peer.connections and peer.connections[0].hello)
         fixtures = (sniproxy_serve, tls_upstream)
         ends_quickly(*fixtures if proxy_first else reversed(fixtures))
 
 
 @pytest.mark.parametrize("upstream", ["good", "plain"])
 @pytest.mark.parametrize("proxy_first", [True, False])
-def test_connections_that_are_kept(
-    upstream: str, proxy_first: bool, sniproxy_serve: Serve, tls_upstream: Upstreams
+def test_teardown_closes_keepalive_connections(
+    upstream: str, proxy_first: bool, sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory
 ) -> None:
     with ExitStack() as opened:
         _, peer = begin(sniproxy_serve, tls_upstream, upstream, served(b"/kept/"), opened)
-        assert peer.staying == 1
+        assert peer.open_connections == 1
         fixtures = (sniproxy_serve, tls_upstream)
         ends_quickly(*fixtures if proxy_first else reversed(fixtures))
 
 
-async def test_a_test_that_is_cancelled(sniproxy_serve: Serve, tls_upstream: Upstreams) -> None:
-    peer = tls_upstream("mute")
+async def test_teardown_of_a_cancelled_test(
+    sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory
+) -> None:
+    peer = tls_upstream("no-response")
     began = time.perf_counter()
     config = CONFIG.format(upstream=peer, scheme="https", big="x")
     with trio.move_on_after(0.2) as patience:

@@ -39,7 +39,7 @@ async def waits(sock: socket.socket, alarm: DescriptorTimer, seconds: float) -> 
     [(60.0,), (60.0, 5.0), (5.0, 60.0), (60.0, 60.0, 60.0), (3.0, 2.0, 1.0, 10.0)],
     ids=str,
 )
-async def test_each_wait_has_its_own_time(
+async def test_each_wait_has_its_own_timeout(
     seconds: tuple[float, ...], silent: socket.socket, autojump_clock: trio.testing.MockClock
 ) -> None:
     autojump_clock.autojump_threshold = 0.01
@@ -49,7 +49,7 @@ async def test_each_wait_has_its_own_time(
         assert alarm.expired
 
 
-async def test_a_wait_that_ends_before_is_left_alone(
+async def test_finished_wait_is_not_timed_out(
     silent: socket.socket, autojump_clock: trio.testing.MockClock
 ) -> None:
     alarm = DescriptorTimer(silent.fileno())
@@ -61,7 +61,7 @@ async def test_a_wait_that_ends_before_is_left_alone(
     assert not alarm.expired
 
 
-async def test_several_are_heap_deadline_in_their_order(
+async def test_timers_fire_in_order_of_deadline(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     ended = []
@@ -81,7 +81,7 @@ async def test_several_are_heap_deadline_in_their_order(
             sock.close()
 
 
-async def test_many_waits_make_one_entry(silent: socket.socket) -> None:
+async def test_many_waits_use_one_heap_entry(silent: socket.socket) -> None:
     alarm = DescriptorTimer(silent.fileno())
     for _ in range(1000):
         alarm.set(trio.current_time() + 60)
@@ -89,7 +89,7 @@ async def test_many_waits_make_one_entry(silent: socket.socket) -> None:
     assert len(timers.current_timers()._heap) == 1
 
 
-async def test_discarded_alarms_are_not_kept(silent: socket.socket) -> None:
+async def test_discarded_timers_are_removed(silent: socket.socket) -> None:
     living = [DescriptorTimer(silent.fileno()) for _ in range(10)]
     for alarm in living:
         alarm.set(trio.current_time() + 60)

@@ -18,7 +18,7 @@ COMMANDS = {
     "help": "show the help of a command",
     "names": "show the SNI that would be sent and the name that would be verified",
     "trace": "send one request through a configuration and show each step",
-    "zoo": "run faulty upstreams, to test proxies against",
+    "upstreams": "run faulty upstreams, to test proxies against",
 }
 """The commands with their one-line summaries: help, completion and man page are made from it.
 

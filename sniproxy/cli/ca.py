@@ -14,8 +14,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 
 from ..message import ConfigError
+from ..tls.ca import DevCA, host_name
 from ..tls.certificates import LoadedCertificate
-from ..tls.devca import DevCA, host_name
 from .parsers import command_parser
 
 TRUST = """\

@@ -18,7 +18,7 @@ from ..upstream.certificate import NamedCertificate
 from .paths import Paths
 
 if TYPE_CHECKING:
-    from ..tls.devca import DevCA
+    from ..tls.ca import DevCA
 
 
 class KeyLog:
@@ -55,7 +55,7 @@ class TLSContexts:
     def ca(self) -> DevCA:
         if self._ca is None:
             # Few sites need it, and it brings most of `cryptography` with it.
-            from ..tls.devca import DevCA
+            from ..tls.ca import DevCA
 
             self._ca = DevCA.open(self.state)
         return self._ca

@@ -1,7 +1,7 @@
-"""What tests of a TLS proxy need: certificates, a zoo of upstreams, a client that records.
+"""Tools for tests of TLS proxies: certificates, upstreams, a recording client, a DNS server.
 
-The rule inside: everything here plays the proxy's neighbours, so it knows TLS and HTTP only
-as far as a neighbour must, by the standard library's `ssl` and never by the proxy's own
-engine (that a ClientHello is read by `tls/hello.py`, which is pure, is no exception). What a
-neighbour saw is handed out as frozen values; nothing here judges them.
+Clients and upstreams use the standard library's `ssl` and never the proxy's own TLS engine, so
+that a bug in the engine can not hide itself. (`tls/hello.py`, which parses the ClientHello, is
+shared: it does no I/O and does not use OpenSSL.) They record what they see as plain values, and
+do not judge it.
 """

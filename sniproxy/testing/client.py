@@ -1,4 +1,4 @@
-"""A client of the proxy that keeps what it was told."""
+"""A recording HTTP client for tests of the proxy."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ import trio
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from sniproxy.testing.framing import message_length
-from sniproxy.testing.wire import Channel, TLSWire, Wire, reason
-from sniproxy.testing.zoo.script import Cues, Step, play
+from sniproxy.testing.http_framing import message_length
+from sniproxy.testing.streams import BIOTLSStream, ByteStream, RecordingStream, ssl_reason
+from sniproxy.testing.upstreams.script import Signals, Step, run_script
 
 
 @dataclass(frozen=True, slots=True)
-class ClientTLS:
-    """The TLS of a client; files are those of the zoo's wardrobe, by name."""
+class ClientTLSOptions:
+    """TLS settings of a client. Certificates are named as in `upstreams/certificates.py`."""
 
     server_name: str | None = "front.test"
-    """SNI; None sends none."""
-    trusts: str | None = None
-    """The authority that has to have issued the certificate; None takes any."""
+    """The SNI; None sends none."""
+    trusted_ca: str | None = None
+    """The CA to verify the certificate with; None accepts any certificate."""
     certificate: str | None = None
-    """What the client shows of itself."""
-    minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
-    maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+    """The client certificate; None sends none."""
+    min_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
+    max_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
     ciphers: str = ""
-    """OpenSSL's cipher list for TLS 1.2; "" leaves the library's."""
+    """OpenSSL cipher list for TLS 1.2; "" is the library's default."""
     group: str = ""
-    """The one group for key exchange, as OpenSSL calls it; "" leaves the library's."""
+    """The only group for key exchange, by OpenSSL's name; "" is the library's default."""
     alpn: tuple[str, ...] = ()
-    resumes: bool = False
-    """A connection offers the session of the one before."""
-    next_name: str | None = None
-    """SNI of all connections but the first; None is the same."""
+    resume: bool = False
+    """Whether each connection offers the session of the one before it."""
+    next_server_name: str | None = None
+    """The SNI of all connections but the first; None is `server_name`."""
     address: str = "127.0.0.1"
-    """Where the client connects to."""
+    """The IP address to connect to."""
 
     def context(self, certificates: Path) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version, context.maximum_version = self.minimum, self.maximum
+        context.minimum_version, context.maximum_version = self.min_version, self.max_version
         context.check_hostname = False
-        if self.trusts is None:
+        if self.trusted_ca is None:
             context.verify_mode = ssl.CERT_NONE
         else:
-            context.load_verify_locations(certificates / f"{self.trusts}.pem")
+            context.load_verify_locations(certificates / f"{self.trusted_ca}.pem")
         if self.certificate is not None:
             own = certificates / f"{self.certificate}.pem"
             context.load_cert_chain(own, own.with_suffix(".key"))
@@ -60,78 +60,80 @@ class ClientTLS:
 
 
 @dataclass(slots=True)
-class Reception:
-    """How a proxy received a client; filled in as it happens."""
+class ClientRecord:
+    """What a client has seen of one connection; filled in while it runs."""
 
     handshake: str = ""
-    """"finished", or in OpenSSL's words why not; "" without TLS."""
+    """"finished", or OpenSSL's reason for the failure; "" without TLS."""
     protocol: str = ""
     cipher: str = ""
     alpn: str = ""
     resumed: bool = False
     certificate: str = ""
-    """Common name of the certificate that was shown."""
+    """Common name of the server certificate."""
     session: ssl.SSLSession | None = field(default=None, repr=False)
-    """What the next connection may offer."""
+    """The session that a later connection can offer."""
     responses: list[bytes] = field(default_factory=list)
-    parting: str = "still connected"
-    """How the proxy ended it."""
+    closed_by: str = "still connected"
+    """How the proxy closed the connection."""
 
 
-async def visit(
+async def run_client(
     port: int,
     requests: tuple[bytes, ...],
-    reception: Reception,
+    record: ClientRecord,
     context: ssl.SSLContext | None = None,
     server_name: str | None = None,
-    ends: bool = False,
+    half_close: bool = False,
     session: ssl.SSLSession | None = None,
     address: str = "127.0.0.1",
-    plays: tuple[Step, ...] = (),
-    cues: Cues | None = None,
+    script: tuple[Step, ...] = (),
+    signals: Signals | None = None,
 ) -> None:
-    """Connect to `address`, send the requests one after the other, and read to the end.
+    """Connect to `address`, send the requests, and read until the proxy closes the connection.
 
-    A request is sent when the response to the one before is complete; with `ends` a FIN goes
-    behind the last one. With `plays` the client goes through these steps instead, before it
-    reads to the end. Raises OSError if the connection is refused.
+    Each request is sent when the response to the one before it is complete; with `half_close` a
+    FIN follows the last one. If there is a `script`, its steps replace the requests. `record` is
+    filled in with what is seen. Raises OSError if the connection is refused.
     """
-    wire = Wire(await trio.open_tcp_stream(address, port))
-    channel: Channel = wire
+    raw = RecordingStream(await trio.open_tcp_stream(address, port))
+    channel: ByteStream = raw
     tls = None
-    async with wire.stream:
+    async with raw.stream:
         if context:
-            tls = TLSWire(wire, context, server_name=server_name, session=session)
+            tls = BIOTLSStream(raw, context, server_name=server_name, session=session)
             try:
                 await tls.handshake()
             except ssl.SSLError as error:
-                reception.handshake = reason(error)
-                reception.parting = "closed"
-                await wire.finish()
+                record.handshake = ssl_reason(error)
+                record.closed_by = "closed"
+                await raw.finish()
                 return
             channel = tls
-            reception.handshake = "finished"
-            reception.protocol = tls.tls.version() or ""
-            reception.cipher = (tls.tls.cipher() or ("",))[0]
-            reception.alpn = tls.tls.selected_alpn_protocol() or ""
-            reception.resumed = bool(tls.tls.session_reused)
-            reception.certificate = common_name(tls.tls.getpeercert(binary_form=True))
-        if plays:
-            await _play(channel, plays, cues or Cues(), reception, wire if ends else None)
+            record.handshake = "finished"
+            record.protocol = tls.tls.version() or ""
+            record.cipher = (tls.tls.cipher() or ("",))[0]
+            record.alpn = tls.tls.selected_alpn_protocol() or ""
+            record.resumed = bool(tls.tls.session_reused)
+            record.certificate = common_name(tls.tls.getpeercert(binary_form=True))
+        if script:
+            await _run_steps(
+                channel, script, signals or Signals(), record, raw if half_close else None
+            )
         else:
-            await _converse(channel, requests, reception, wire if ends else None)
-        reception.session = tls.tls.session if tls else None
+            await _send_requests(channel, requests, record, raw if half_close else None)
+        record.session = tls.tls.session if tls else None
         if tls and tls.close_notify_received:
-            reception.parting = "close_notify, closed"
+            record.closed_by = "close_notify, closed"
         else:
-            reception.parting = "reset" if wire.was_reset else "closed"
+            record.closed_by = "reset" if raw.was_reset else "closed"
 
 
-async def _converse(
-    channel: Channel,
+async def _send_requests(
+    channel: ByteStream,
     requests: tuple[bytes, ...],
-    reception: Reception,
-    ending: Wire | None,
+    record: ClientRecord,
+    half_close: RecordingStream | None,
 ) -> None:
     data = b""
     for request in requests[:-1]:
@@ -139,37 +141,38 @@ async def _converse(
         head_only = request.startswith(b"HEAD ")
         while (length := message_length(data, head_only=head_only)) is None:
             if not (more := await channel.read()):
-                reception.responses.append(data)
+                record.responses.append(data)
                 return
             data += more
-        reception.responses.append(data[:length])
+        record.responses.append(data[:length])
         data = data[length:]
     for request in requests[-1:]:
         await channel.send(request)
-    if ending:
-        await ending.stream.send_eof()
+    if half_close:
+        await half_close.stream.send_eof()
     while more := await channel.read():
         data += more
-    reception.responses.append(data)
+    record.responses.append(data)
 
 
-async def _play(
-    channel: Channel,
+async def _run_steps(
+    channel: ByteStream,
     steps: tuple[Step, ...],
-    cues: Cues,
-    reception: Reception,
-    ending: Wire | None,
+    signals: Signals,
+    record: ClientRecord,
+    half_close: RecordingStream | None,
 ) -> None:
-    heard = bytearray()
-    heard += await play(steps, channel, cues, heard.extend)
-    if ending:
-        await ending.stream.send_eof()
+    received = bytearray()
+    received += await run_script(steps, channel, signals, received.extend)
+    if half_close:
+        await half_close.stream.send_eof()
     while data := await channel.read():
-        heard += data
-    reception.responses.append(bytes(heard))
+        received += data
+    record.responses.append(bytes(received))
 
 
 def common_name(der: bytes | None) -> str:
+    """The common name of the subject of a certificate; "" without a certificate."""
     if der is None:
         return ""
     subject = x509.load_der_x509_certificate(der).subject

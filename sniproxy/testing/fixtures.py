@@ -1,4 +1,4 @@
-"""What the fixtures of `plugin.py` are made of."""
+"""The classes behind the fixtures of `plugin.py`."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ from ..inprocess import (
     serve,
     serve_in_thread,
 )
-from ..tls.devca import DevCA
-from .zoo import Peer, Upstream, zoo_in_thread
+from ..tls.ca import DevCA
+from .upstreams import RunningUpstream, UpstreamSpec, upstreams_in_thread
 
-MOST_LINES = 100
-"""That are shown of one proxy."""
+MAX_LOG_LINES = 100
+"""Number of log lines of one proxy shown in the report of a failed test."""
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
-    """A certificate with its key: `context.load_cert_chain(issued.certificate, issued.key)`."""
+class CertificateFiles:
+    """Paths of a certificate and its key, for `SSLContext.load_cert_chain`."""
 
     certificate: str
     key: str
 
 
 class DevelopmentCA:
-    """A CA of its own in the folder `state`."""
+    """A development CA in the folder `state`."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
         self._ca = DevCA.open(state)
         self.path = str(self._ca.certificate_path)
-        """The file to trust, for requests (`verify=`), curl (`--cacert`) and `ssl` (`cafile=`)."""
+        """The CA certificate, for requests (`verify=`), curl (`--cacert`) and `ssl` (`cafile=`)."""
 
     @cached_property
     def context(self) -> ssl.SSLContext:
-        """For clients that take a context: httpx (`verify=`), urllib, aiohttp, trio, asyncio."""
+        """An `ssl.SSLContext` that trusts the CA, for httpx (`verify=`), urllib, trio, asyncio."""
         return ssl.create_default_context(cafile=self.path)
 
-    def issue(self, *names: str) -> Issued:
-        """A certificate for DNS names and addresses, at least one."""
+    def issue(self, *names: str) -> CertificateFiles:
+        """Issue a certificate for one or more DNS names or IP addresses."""
         leaf = self._ca.issue(names)
         stem = names[0].replace("*", "_").replace(":", "_")
         certificate, key = (self.state / f"{stem}.{kind}" for kind in ("pem", "key"))
@@ -64,18 +64,18 @@ class DevelopmentCA:
                 pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
         )
-        return Issued(str(certificate), str(key))
+        return CertificateFiles(str(certificate), str(key))
 
 
-class Serve:
-    """Starts proxies that stop when it is left."""
+class ProxyFactory:
+    """Starts proxies, and stops them when the `with` block ends."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
         self._running = ExitStack()
         self.proxies: list[RunningProxy] = []
 
-    def __enter__(self) -> Serve:
+    def __enter__(self) -> ProxyFactory:
         return self
 
     def __exit__(
@@ -94,7 +94,7 @@ class Serve:
         directives: str = "",
         prefix: Folder | None = None,
     ) -> ThreadProxy:
-        """As `sniproxy.serve_in_thread`."""
+        """Start a proxy in a thread, as `sniproxy.serve_in_thread` does."""
         proxy = self._running.enter_context(
             serve_in_thread(
                 config, syntax=syntax, directives=directives, prefix=prefix, state=self._state
@@ -112,7 +112,7 @@ class Serve:
         directives: str = "",
         prefix: Folder | None = None,
     ) -> AsyncIterator[Proxy]:
-        """As `sniproxy.serve`."""
+        """Start a proxy in this trio run, as `sniproxy.serve` does."""
         async with serve(
             config, syntax=syntax, directives=directives, prefix=prefix, state=self._state
         ) as proxy:
@@ -120,14 +120,14 @@ class Serve:
             yield proxy
 
 
-class Upstreams:
-    """Houses upstreams that leave when it is left."""
+class UpstreamFactory:
+    """Starts upstreams, and stops them when the `with` block ends."""
 
     def __init__(self, certificates: Path) -> None:
         self._opened = ExitStack()
-        self._zoo = self._opened.enter_context(zoo_in_thread(certificates))
+        self._server = self._opened.enter_context(upstreams_in_thread(certificates))
 
-    def __enter__(self) -> Upstreams:
+    def __enter__(self) -> UpstreamFactory:
         return self
 
     def __exit__(
@@ -138,16 +138,16 @@ class Upstreams:
     ) -> None:
         self._opened.close()
 
-    def __call__(self, upstream: Upstream | str = "good", port: int = 0) -> Peer:
-        """As `ThreadZoo.house`."""
-        return self._zoo.house(upstream, port)
+    def __call__(self, upstream: UpstreamSpec | str = "good", port: int = 0) -> RunningUpstream:
+        """Start an upstream, as `ThreadUpstreams.start` does."""
+        return self._server.start(upstream, port)
 
 
-_PROXIES = pytest.StashKey[Serve]()
+_PROXIES = pytest.StashKey[ProxyFactory]()
 
 
-class Reports:
-    """Adds what proxies have logged to the reports of tests that fail."""
+class FailureReports:
+    """Adds the error logs of proxies to the reports of failed tests."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -157,27 +157,30 @@ class Reports:
         serve = item.stash.get(_PROXIES, None)
         if report.failed and serve is not None:
             report.sections += [
-                section for proxy in serve.proxies if proxy.error_log for section in told_of(proxy)
+                section
+                for proxy in serve.proxies
+                if proxy.error_log
+                for section in report_sections(proxy)
             ]
         return report
 
 
-def report_failures(request: pytest.FixtureRequest, serve: Serve) -> None:
-    """Let the report of the test that asks, if it fails, tell what its proxies have logged."""
+def report_failures(request: pytest.FixtureRequest, serve: ProxyFactory) -> None:
+    """If the requesting test fails, add the error logs of its proxies to its report."""
     plugins = request.config.pluginmanager
-    if not plugins.has_plugin(Reports.__name__):
-        plugins.register(Reports(), Reports.__name__)
+    if not plugins.has_plugin(FailureReports.__name__):
+        plugins.register(FailureReports(), FailureReports.__name__)
     request.node.stash[_PROXIES] = serve
 
 
-def told_of(proxy: RunningProxy) -> Iterator[tuple[str, str]]:
-    """Heading and text: the last lines of the error log, and what is known of them."""
+def report_sections(proxy: RunningProxy) -> Iterator[tuple[str, str]]:
+    """Titles and texts for a report: the end of the error log, and its explanation."""
     from ..explain import ErrorGroups, render_text
 
     records = proxy.error_log
-    lines = [record.line for record in records[-MOST_LINES:]]
-    if len(records) > MOST_LINES:
-        lines.insert(0, f"({len(records) - MOST_LINES} lines before these)")
+    lines = [record.line for record in records[-MAX_LOG_LINES:]]
+    if len(records) > MAX_LOG_LINES:
+        lines.insert(0, f"({len(records) - MAX_LOG_LINES} earlier lines)")
     yield f"sniproxy error log of {', '.join(proxy.urls)}", "\n".join(lines)
     groups = ErrorGroups()
     for line in lines:

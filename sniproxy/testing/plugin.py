@@ -1,12 +1,12 @@
-"""The pytest plugin: a proxy, upstreams and a CA as fixtures.
+"""The pytest plugin: fixtures for a proxy, upstreams and a CA.
 
 def test_site(sniproxy_serve, tls_upstream, dev_ca):
     upstream = tls_upstream("needs-sni-112")
     proxy = sniproxy_serve(CONFIG % upstream.address)
     assert requests.get(proxy.urls[0], verify=dev_ca.path).status_code == 502
 
-Every suite of a machine that has us installed loads this module: it imports pytest and nothing
-else, and what it needs when a fixture is used stands in `fixtures.py`.
+pytest loads this module in every test run where sniproxy is installed. So it imports nothing
+but pytest; what the fixtures need is in `fixtures.py`, imported when a fixture is used.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .fixtures import DevelopmentCA, Serve, Upstreams
+    from .fixtures import DevelopmentCA, ProxyFactory, UpstreamFactory
 
 
 @pytest.fixture(scope="session")
 def dev_ca(tmp_path_factory: pytest.TempPathFactory) -> DevelopmentCA:
-    """The CA behind `ssl_certificate auto` of the proxies of this session, and no other's.
+    """The development CA of this test session, used for `ssl_certificate auto`.
 
-    `path` is the file to trust, `context` an `ssl.SSLContext` that trusts it, `issue(NAME, …)`
-    a certificate for a server of yours.
+    `path` is the CA certificate, `context` an `ssl.SSLContext` that trusts it, and
+    `issue(NAME, …)` issues a certificate for a server of your own.
     """
     from .fixtures import DevelopmentCA
 
@@ -34,34 +34,36 @@ def dev_ca(tmp_path_factory: pytest.TempPathFactory) -> DevelopmentCA:
 
 
 @pytest.fixture
-def sniproxy_serve(request: pytest.FixtureRequest, dev_ca: DevelopmentCA) -> Iterator[Serve]:
-    """`sniproxy_serve(config)` is a proxy (`sniproxy.ThreadProxy`) that runs until the test ends.
+def sniproxy_serve(request: pytest.FixtureRequest, dev_ca: DevelopmentCA) -> Iterator[ProxyFactory]:
+    """`sniproxy_serve(config)` starts a `sniproxy.ThreadProxy` that runs until the test ends.
 
-    In trio tests `async with sniproxy_serve.in_trio(config)` gives one in the test's own loop. A
-    test that fails is reported with the lines of its proxies' error logs.
+    In trio tests `async with sniproxy_serve.in_trio(config)` starts one in the test's own trio
+    run. The report of a failed test includes the error logs of its proxies.
     """
-    from .fixtures import Serve, report_failures
+    from .fixtures import ProxyFactory, report_failures
 
-    with Serve(dev_ca.state) as serve:
+    with ProxyFactory(dev_ca.state) as serve:
         report_failures(request, serve)
         yield serve
 
 
 @pytest.fixture
-def tls_upstream(_sniproxy_wardrobe: Path) -> Iterator[Upstreams]:
-    """`tls_upstream(NAME)` is an upstream of the zoo (`sniproxy.testing.zoo.Peer`) on a port of
-    its own until the test ends: `address`, `url`, `root` to trust, and `visits` that it had.
-    """
-    from .fixtures import Upstreams
+def tls_upstream(_sniproxy_certificates: Path) -> Iterator[UpstreamFactory]:
+    """`tls_upstream(NAME)` starts an upstream of the catalog, which runs until the test ends.
 
-    with Upstreams(_sniproxy_wardrobe) as upstreams:
+    It returns a `sniproxy.testing.upstreams.RunningUpstream` with `address`, `url`, `root` (the
+    CA certificate) and `connections`, the records of its connections.
+    """
+    from .fixtures import UpstreamFactory
+
+    with UpstreamFactory(_sniproxy_certificates) as upstreams:
         yield upstreams
 
 
 @pytest.fixture(scope="session")
-def _sniproxy_wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from .zoo import wear
+def _sniproxy_certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from .upstreams import generate_certificates
 
-    directory = tmp_path_factory.mktemp("sniproxy-zoo")
-    wear(directory)
+    directory = tmp_path_factory.mktemp("sniproxy-upstreams")
+    generate_certificates(directory)
     return directory

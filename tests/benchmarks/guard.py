@@ -32,7 +32,7 @@ from benchmarks.bounds import (
 )
 from benchmarks.cases import CASES
 from benchmarks.certificates import write_certificates
-from benchmarks.finding import sniproxy
+from benchmarks.discovery import sniproxy
 from benchmarks.measure import free_port
 from benchmarks.programs import START_SECONDS, Place, running
 from tests.benchmarks import callgrind, counting

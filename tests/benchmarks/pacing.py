@@ -109,7 +109,7 @@ class PacedClient:
         self._pace = pace
         self._context = client_context()
         self._open: PacedTLS | None = None
-        close = "" if case.client is Mode.KEPT else "Connection: close\r\n"
+        close = "" if case.client is Mode.KEEPALIVE else "Connection: close\r\n"
         self._request = f"GET /{case.size} HTTP/1.1\r\nHost: {SERVER_NAME}\r\n{close}\r\n".encode()
 
     def exchange(self) -> None:
@@ -117,7 +117,7 @@ class PacedClient:
         tls = self._open or self._connect()
         tls.send(self._request)
         read_answer(tls, self._case.size)
-        if self._case.client is Mode.KEPT:
+        if self._case.client is Mode.KEEPALIVE:
             self._open = tls
         else:
             read_end(tls)

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.cases import CASES, Case, Mode
 from benchmarks.certificates import write_certificates
-from benchmarks.finding import nginx, wheel_nginx
+from benchmarks.discovery import nginx, wheel_nginx
 from benchmarks.load import Tally
 from benchmarks.measure import Plan, bench, broken_promise, percentile
 from benchmarks.origin import Counts

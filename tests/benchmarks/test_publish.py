@@ -18,34 +18,34 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
-def told() -> Mapping[str, Any]:
+def figures() -> Mapping[str, Any]:
     kept: Mapping[str, Any] = json.loads(publish.MEASURED.with_suffix(".json").read_text())
     return kept
 
 
-def test_all_cases_are_kept_with_machine_versions_and_date(told: Mapping[str, Any]) -> None:
-    assert [case["case"] for case in told["cases"]] == list(CASES)
-    assert all(told["machine"].values())
-    assert told["time"].startswith("20")
-    assert {"ours", "nginx"} <= {program["family"] for program in told["programs"]}
-    assert all(program["openssl"] for program in told["programs"])
+def test_all_cases_are_kept_with_machine_versions_and_date(figures: Mapping[str, Any]) -> None:
+    assert [case["case"] for case in figures["cases"]] == list(CASES)
+    assert all(figures["machine"].values())
+    assert figures["time"].startswith("20")
+    assert {"ours", "nginx"} <= {program["family"] for program in figures["programs"]}
+    assert all(program["openssl"] for program in figures["programs"])
 
 
 @pytest.mark.parametrize("document", publish.DOCUMENTS, ids=lambda path: path.name)
-def test_documents_quote_what_was_measured(document: Path, told: Mapping[str, Any]) -> None:
+def test_documents_quote_what_was_measured(document: Path, figures: Mapping[str, Any]) -> None:
     text = document.read_text()
     tables = publish.MEASURED.with_suffix(".txt").read_text()
-    assert text == publish.filled(text, told, tables), "run python -m benchmarks.publish"
+    assert text == publish.filled(text, figures, tables), "run python -m benchmarks.publish"
 
 
-def test_plot_is_of_what_was_measured(told: Mapping[str, Any]) -> None:
-    assert publish.MEASURED.with_suffix(".svg").read_text() == plot(told), (
+def test_plot_is_of_what_was_measured(figures: Mapping[str, Any]) -> None:
+    assert publish.MEASURED.with_suffix(".svg").read_text() == plot(figures), (
         "run python -m benchmarks.publish"
     )
 
 
-def test_plot_stays_on_its_paper(told: Mapping[str, Any]) -> None:
-    root = ElementTree.fromstring(plot(told))
+def test_plot_stays_on_its_paper(figures: Mapping[str, Any]) -> None:
+    root = ElementTree.fromstring(plot(figures))
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
     for shape in (*root.iter(f"{SVG}rect"), *root.iter(f"{SVG}text")):
         x, y = float(shape.get("x", 0)), float(shape.get("y", 0))
@@ -53,9 +53,9 @@ def test_plot_stays_on_its_paper(told: Mapping[str, Any]) -> None:
         assert 0 <= y <= y + float(shape.get("height", 0)) <= height
 
 
-def test_plot_has_a_bar_for_each_ratio(told: Mapping[str, Any]) -> None:
-    texts = [text.text for text in ElementTree.fromstring(plot(told)).iter(f"{SVG}text")]
-    ours = [case for case in told["cases"] if not case["rows"][0]["invalid"]]
+def test_plot_has_a_bar_for_each_ratio(figures: Mapping[str, Any]) -> None:
+    texts = [text.text for text in ElementTree.fromstring(plot(figures)).iter(f"{SVG}text")]
+    ours = [case for case in figures["cases"] if not case["rows"][0]["invalid"]]
     assert texts.count("sniproxy") == len(ours) + 1  # the legend
     for case in ours:
         ratio = case["rows"][0]["ratios"][case["cheapest"]][case["compared"]]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from benchmarks.cases import CASES, Case
-from benchmarks.measure import QUICK, Round, Turn
+from benchmarks.measure import QUICK, Measurement, Round
 from benchmarks.programs import Family, Place, Program
 from benchmarks.report import as_json, ours_is_invalid, ratio_spread, render, summarise
 
@@ -24,8 +24,8 @@ PEER = Program("mitmproxy 11", "3.4.1", Family.PEER, never, heavy=True)
 PROGRAMS = [OURS, WHEEL, SYSTEM]
 
 
-def turn(cpu: float) -> Turn:
-    return Turn({"rate": 1000.0, "cpu": cpu, "p50": 1.5, "p99": 3.25, "memory": 10.0})
+def turn(cpu: float) -> Measurement:
+    return Measurement({"rate": 1000.0, "cpu": cpu, "p50": 1.5, "p99": 3.25, "memory": 10.0})
 
 
 def round_(*costs: float) -> Round:
@@ -67,9 +67,9 @@ def test_target(ours: float, word: str) -> None:
 
 @pytest.mark.parametrize(("own", "word"), [(199.0, "met"), (201.0, "MISSED")])
 def test_target_of_a_figure(own: float, word: str) -> None:
-    by = {p.name: Turn({"start": 300.0, "own": own}) for p in PROGRAMS}
-    told = render(summarise(CASES["s"], PROGRAMS, [by]))
-    assert told.endswith(f"; {own} ms less bare imports; target 200: {word}")
+    by = {p.name: Measurement({"start": 300.0, "own": own}) for p in PROGRAMS}
+    figures = render(summarise(CASES["s"], PROGRAMS, [by]))
+    assert figures.endswith(f"; {own} ms less bare imports; target 200: {word}")
 
 
 @pytest.mark.parametrize(("cost", "word"), [(1200, "met"), (1100, "MISSED")])
@@ -83,15 +83,19 @@ def test_peers_that_are_to_be_dearer(cost: float, word: str) -> None:
 
 
 def test_what_a_peer_cannot_do_is_not_invalid() -> None:
-    rounds = [{**by, PEER.name: Turn({}, cannot="no sessions")} for by in ROUNDS]
-    told = render(summarise(CASES["d"], [*PROGRAMS, PEER], rounds))
-    assert "  can't: no sessions\n" in told
-    assert "invalid" not in told
+    rounds = [{**by, PEER.name: Measurement({}, cannot="no sessions")} for by in ROUNDS]
+    figures = render(summarise(CASES["d"], [*PROGRAMS, PEER], rounds))
+    assert "  can't: no sessions\n" in figures
+    assert "invalid" not in figures
 
 
 @pytest.mark.parametrize(("broken", "exits"), [(OURS, True), (WHEEL, False)])
-def test_one_invalid_turn_takes_the_figures(broken: Program, exits: bool) -> None:
-    rounds = [ROUNDS[0], {**ROUNDS[1], broken.name: Turn({}, "12 full and 3 resumed")}, ROUNDS[2]]
+def test_invalid_measurement_voids_the_figures(broken: Program, exits: bool) -> None:
+    rounds = [
+        ROUNDS[0],
+        {**ROUNDS[1], broken.name: Measurement({}, "12 full and 3 resumed")},
+        ROUNDS[2],
+    ]
     result = summarise(CASES["a"], PROGRAMS, rounds)
     row = next(row for row in result.rows if row.program is broken)
     line = next(line for line in render(result).splitlines() if line[3:].startswith(broken.name))
@@ -109,8 +113,8 @@ def test_alone_there_is_no_verdict() -> None:
 
 def test_json_keeps_every_turn() -> None:
     result = summarise(CASES["a"], PROGRAMS, ROUNDS)
-    told = json.loads(json.dumps(as_json([result], PROGRAMS, QUICK, {"a": 211.0})))
-    (case,) = told["cases"]
+    figures = json.loads(json.dumps(as_json([result], PROGRAMS, QUICK, {"a": 211.0})))
+    (case,) = figures["cases"]
     assert case["cheapest"] == SYSTEM.name
     assert case["target"] == {"most": 1.5, "figure": None}
     assert case["verdicts"][0]["met"]

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from benchmarks.startup import Held, main
+from benchmarks.startup import ResourceCount, main
 
 
 def test_a_start_is_quick_and_leaves_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,14 +22,14 @@ def test_a_start_is_quick_and_leaves_nothing(capsys: pytest.CaptureFixture[str])
 
 
 def test_what_is_left_is_found() -> None:
-    before = Held.now()
-    assert Held.now().more_than(before) == []
+    before = ResourceCount.now()
+    assert ResourceCount.now().more_than(before) == []
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     thread.start()
     with socket.socket():
         things = [[] for _ in range(1000)]  # type: ignore[var-annotated]
-        assert Held.now().more_than(before)[:2] == ["1 descriptors", "1 threads"]
+        assert ResourceCount.now().more_than(before)[:2] == ["1 descriptors", "1 threads"]
         assert len(things) == 1000
     stop.set()
     thread.join()

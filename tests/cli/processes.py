@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from sniproxy.testing.zoo import reserve_port
+from sniproxy.testing.upstreams import reserve_port
 from tests.programs import Command
 
 PATIENCE = 10.0

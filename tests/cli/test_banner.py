@@ -19,7 +19,7 @@ from sniproxy.cli.banner import banner
 from sniproxy.config import parse
 from sniproxy.site import build_site
 from sniproxy.site.paths import Paths
-from sniproxy.testing.zoo import reserve_port
+from sniproxy.testing.upstreams import reserve_port
 from sniproxy.version import SNIPROXY_VERSION
 from tests.cli.processes import PATIENCE
 from tests.programs import SNIPROXY

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from sniproxy.tls.devca import STATE_VARIABLE
+from sniproxy.tls.ca import STATE_VARIABLE
 from tests.cli.commands import Outcome, Sniproxy
 from tests.cli.processes import HEAD, served
 from tests.nginx import NGINX

@@ -13,10 +13,10 @@ import pytest
 
 from sniproxy.server import Server
 from sniproxy.site import listeners
-from sniproxy.testing.certificates import Authority, self_signed
-from sniproxy.testing.zoo import reserve_port
+from sniproxy.testing.upstreams import reserve_port
+from sniproxy.tls.ca import Authority, self_signed
 from tests.cli.commands import Outcome, Sniproxy, nameless, run_nginx
-from tests.conformance.observation import worded
+from tests.conformance.observation import normalize
 from tests.nginx import NGINX
 from tests.tls.real_nginx import same_codes
 
@@ -124,7 +124,7 @@ def told(outcome: Outcome, folder: Path) -> Told:
 
 def plain(text: str) -> str:
     """Without the words of one C library or one OpenSSL."""
-    return "\n".join(worded(same_codes(line)) for line in text.splitlines())
+    return "\n".join(normalize(same_codes(line)) for line in text.splitlines())
 
 
 @pytest.mark.nginx

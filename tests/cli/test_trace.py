@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from sniproxy.cli import trace
-from sniproxy.testing.zoo import Peer
+from sniproxy.testing.upstreams import RunningUpstream
 from tests.cli.commands import Sniproxy
 from tests.cli.processes import HEAD, PATIENCE, ask, everything, served, wait_until
 from tests.programs import SNIPROXY
 
-House = Callable[[str], Peer]
+House = Callable[[str], RunningUpstream]
 
 CONFIGURATION = """
 events {{}}

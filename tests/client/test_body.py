@@ -12,7 +12,7 @@ from sniproxy.client.request_body import BLOCK, BodyBufferPolicy, BufferedBody
 
 
 @given(st.lists(st.binary(max_size=20)), st.integers(0, 40))
-def test_it_is_read_as_it_was_written(pieces: list[bytes], memory: int) -> None:
+def test_buffered_body_is_read_as_written(pieces: list[bytes], memory: int) -> None:
     body = BufferedBody(BodyBufferPolicy(memory))
     for piece in pieces:
         body.write(piece)
@@ -24,14 +24,14 @@ def test_it_is_read_as_it_was_written(pieces: list[bytes], memory: int) -> None:
     body.close()
 
 
-def test_large_bodies_come_in_blocks() -> None:
+def test_large_body_is_read_in_blocks() -> None:
     body = BufferedBody(BodyBufferPolicy(0))
     body.write(b"x" * (BLOCK + 1))
     assert [len(block) for block in body.blocks()] == [BLOCK, 1]
     body.close()
 
 
-def test_the_file_goes_with_the_body() -> None:
+def test_temporary_file_is_removed_with_the_body() -> None:
     body = BufferedBody(BodyBufferPolicy(1))
     body.write(b"ab")
     assert body.file_name is not None
@@ -42,7 +42,7 @@ def test_the_file_goes_with_the_body() -> None:
 
 
 @pytest.mark.parametrize("memory", [0, 10])
-def test_an_empty_body_has_no_blocks(memory: int) -> None:
+def test_empty_body_has_no_blocks(memory: int) -> None:
     body = BufferedBody(BodyBufferPolicy(memory))
     assert list(body.blocks()) == []
     body.close()

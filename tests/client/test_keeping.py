@@ -32,7 +32,7 @@ SAFARI = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15) AppleWebKit/605 Safari/6
         ("", False, False),
     ],
 )
-def test_browsers(agent: str, msie6: bool, safari: bool) -> None:
+def test_keepalive_disable_detects_old_browsers(agent: str, msie6: bool, safari: bool) -> None:
     assert is_msie6(agent) is msie6
     assert is_safari(agent) is safari
 
@@ -57,12 +57,14 @@ def connection(age: float = 0.0, requests: int = 1) -> Connection:
         ({"keepalive_timeout": (0.0, None)}, 0, 1, False),
     ],
 )
-def test_limits(settings: dict[str, object], age: float, requests: int, kept: bool) -> None:
+def test_keepalive_limits_of_requests_and_time(
+    settings: dict[str, object], age: float, requests: int, kept: bool
+) -> None:
     core = CoreLocation.resolve(settings)
     assert keepalive_allowed(core, request("/"), connection(age, requests)) is kept
 
 
-def test_a_post_of_an_old_browser_is_not_kept() -> None:
+def test_post_of_old_browser_disables_keepalive() -> None:
     headers = (("User-Agent", MSIE6),)
     core = CoreLocation.resolve()
     assert keepalive_allowed(core, request("/", headers=headers), connection())

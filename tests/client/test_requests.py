@@ -69,7 +69,7 @@ def server(tmp_path: Path) -> Server:
         (b"0\r\n\r\n", {"chunked": True}, b"", b"", 5),
     ],
 )
-def test_whole_bodies(
+def test_complete_body_is_read(
     server: Server, data: bytes, more: dict[str, Any], body: bytes, rest: bytes, on_the_wire: int
 ) -> None:
     request_ = facts(request(method="POST", **more), server, request_length=100)
@@ -111,13 +111,13 @@ def test_broken_bodies(
     assert received(data, lambda reader: reader.discard_body(request_)) is False
 
 
-def test_a_body_that_does_not_come(server: Server) -> None:
+def test_missing_body_times_out(server: Server) -> None:
     request_ = facts(request(method="POST", content_length=5), server)
     rejection = received(b"he", lambda reader: read_all(reader, request_), ends=False)
     assert rejection == Response(408, silent=True)
 
 
-def test_a_body_that_nobody_wants(server: Server) -> None:
+def test_unread_body_is_discarded(server: Server) -> None:
     request_ = facts(request(method="POST", content_length=5), server, request_length=100)
 
     async def use(reader: RequestReader) -> tuple[bool, bytes]:

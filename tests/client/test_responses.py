@@ -133,7 +133,7 @@ KEPT, CLOSED, CHUNKED = (
         (5, {"may_keep": False}, b"hello", [CLOSED], False),
     ],
 )
-def test_framing(
+def test_response_framing(
     server: Server,
     length: int | None,
     more: dict[str, Any],
@@ -153,7 +153,7 @@ def test_framing(
 
 
 @pytest.mark.parametrize(("status", "method"), [(204, "GET"), (304, "GET"), (200, "HEAD")])
-def test_without_a_body(server: Server, status: int, method: str) -> None:
+def test_response_without_body(server: Server, status: int, method: str) -> None:
     head, body, kept, noted = written(server, Response(status, b"hello"), method=method)
     assert body == b""
     assert CHUNKED not in head
@@ -161,7 +161,7 @@ def test_without_a_body(server: Server, status: int, method: str) -> None:
     assert noted.body_bytes_sent == 0
 
 
-def test_http_0_9_has_no_head(server: Server) -> None:
+def test_http_0_9_response_has_no_head(server: Server) -> None:
     head, _, kept, noted = written(
         server, Response(200, b"hello", content_length=5), version=9, keepalive=False
     )
@@ -170,18 +170,18 @@ def test_http_0_9_has_no_head(server: Server) -> None:
     assert noted.bytes_sent == noted.body_bytes_sent == 5
 
 
-def test_bytes_that_are_no_http_go_on_raw(server: Server) -> None:
+def test_response_that_is_not_http_is_passed_on(server: Server) -> None:
     head, _, _, _ = written(server, Response(9, Pieces([b"hello"])), version=10, keepalive=False)
     assert head == [b"hello"]
 
 
-def test_silence(server: Server) -> None:
+def test_response_444_sends_nothing(server: Server) -> None:
     head, body, kept, noted = written(server, Response(444, silent=True))
     assert (head, body, kept) == ([b""], b"", False)
     assert noted.status == 444
 
 
-def test_a_body_that_breaks_off(server: Server) -> None:
+def test_body_that_fails_midway_closes_the_connection(server: Server) -> None:
     pieces = Pieces([b"he"], breaks=True)
     _, body, kept, noted = written(server, Response(200, pieces))
     assert body == b"2\r\nhe\r\n"
@@ -190,14 +190,14 @@ def test_a_body_that_breaks_off(server: Server) -> None:
     assert noted.body_bytes_sent == len(body)
 
 
-def test_a_body_that_breaks_off_at_once(server: Server) -> None:
+def test_body_that_fails_at_once_closes_the_connection(server: Server) -> None:
     head, body, kept, _ = written(server, Response(200, Pieces([], breaks=True)))
     assert head[0] == b"HTTP/1.1 200 OK"
     assert body == b""
     assert not kept
 
 
-def test_what_variables_see_of_it(server: Server) -> None:
+def test_variables_of_the_response(server: Server) -> None:
     response = Response(
         302, b"hi", "text/html", content_length=2, headers=(("X-A", "1"),), location="http://a/"
     )

@@ -29,12 +29,12 @@ from tests.upstream.fakes import Lines
         (12, (2, 2, 2), "12/00/00/0000000012"),
     ],
 )
-def test_names(number: int, levels: tuple[int, ...], name: str) -> None:
+def test_temporary_file_names(number: int, levels: tuple[int, ...], name: str) -> None:
     assert numbered_name(number, levels) == name
 
 
 @given(st.integers(0, 30_000), st.integers(1, 10_000), st.integers(0, 1000))
-def test_a_body_that_fits_in_a_buffer_and_a_quarter_stays(
+def test_body_of_up_to_a_quarter_more_than_the_buffer_stays_in_memory(
     length: int, size: int, come: int
 ) -> None:
     come = min(come, length)
@@ -44,7 +44,7 @@ def test_a_body_that_fits_in_a_buffer_and_a_quarter_stays(
 
 
 @pytest.mark.parametrize(("only", "stays"), [(KEEP, True), (CLEAN, False)])
-def test_all_bodies_in_files(tmp_path: Path, only: int, stays: bool) -> None:
+def test_in_file_only_writes_all_bodies_to_files(tmp_path: Path, only: int, stays: bool) -> None:
     core = CoreLocation.resolve(
         {"client_body_in_file_only": only, "client_body_temp_path": ("bodies", (1,))}
     )
@@ -64,7 +64,7 @@ def test_all_bodies_in_files(tmp_path: Path, only: int, stays: bool) -> None:
         assert file.read_bytes() == b"x"
 
 
-def test_a_folder_that_is_none(tmp_path: Path) -> None:
+def test_missing_temp_folder_fails(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Failed, match='" failed'):
         BodyBufferPolicy(0, str(tmp_path / "file")).make_file()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.beside import Beside, Served, beside_nginx
+from tests.compare_nginx import NginxPair, Served, paired_with_nginx
 
 HTTP = """
 access_log access.log;
@@ -38,8 +38,8 @@ UNFINISHED = {
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
-    with beside_nginx(tmp_path_factory.mktemp("unfinished"), HTTP) as running:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
+    with paired_with_nginx(tmp_path_factory.mktemp("unfinished"), HTTP) as running:
         yield running
 
 
@@ -56,7 +56,9 @@ def access_lines(served: Served, sent: bytes, *, ends: bool) -> list[str]:
 @pytest.mark.nginx
 @pytest.mark.parametrize("ends", [True, False], ids=["gone", "silent"])
 @pytest.mark.parametrize("sent", UNFINISHED.values(), ids=UNFINISHED)
-def test_access_lines_beside_nginx(both: Beside, sent: bytes, ends: bool) -> None:
+def test_access_lines_of_unfinished_requests_equal_nginx(
+    both: NginxPair, sent: bytes, ends: bool
+) -> None:
     ours, nginxs = (access_lines(served, sent, ends=ends) for served in both.both)
     assert ours == nginxs
     assert len(nginxs) == bool(sent)

@@ -36,14 +36,14 @@ class Client:
         (23, {"on": 495, "optional": 495, "optional_no_ca": 495}),
     ],
 )
-def test_every_mode(result: int | None, refused_by: dict[str, int]) -> None:
+def test_verify_modes_reject_as_nginx_does(result: int | None, refused_by: dict[str, int]) -> None:
     client = cast(ClientTLS, Client(result))
     for mode in ("off", "on", "optional", "optional_no_ca"):
         refused = check_client_certificate(mode, client)
         assert (refused.status if refused else None) == refused_by.get(mode)
 
 
-def test_words() -> None:
+def test_verify_error_texts() -> None:
     error = Rejection(495, "client SSL certificate verify error: (18:some words)")
     assert check_client_certificate("on", cast(ClientTLS, Client(18))) == error
     missing = Rejection(496, "client sent no required SSL certificate")

@@ -1,7 +1,7 @@
-"""One nginx.conf, two programs: what their neighbours see must be the same.
+"""Conformance tests: sniproxy and nginx run the same nginx.conf, and must behave the same.
 
-The rule inside: a scenario is a frozen row that names a rule of nginx's (`scenario.py`,
-`tables/`), the harness plays it and notes down what was seen as lines of text
-(`harness.py`, `observation.py`), and only `comparison.py` judges. Nothing here knows which
-of the programs is which.
+A `Scenario` is a row of a table that states one rule of nginx's (`scenario.py`; the tables are in
+the folders). The harness runs it on both programs, and records what clients, upstreams and logs
+see as lines of text (`harness.py`, `observation.py`). `comparison.py` compares the records; nothing
+else depends on which program is running.
 """

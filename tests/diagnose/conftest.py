@@ -14,7 +14,12 @@ import pytest
 from sniproxy.cli.diagnose import main
 from sniproxy.diagnose.probe import Timeouts
 from sniproxy.in_thread import in_thread
-from sniproxy.testing.zoo import Peer, Upstream, open_zoo, wear
+from sniproxy.testing.upstreams import (
+    RunningUpstream,
+    UpstreamSpec,
+    generate_certificates,
+    open_upstreams,
+)
 
 HASTY = Timeouts(connect=1.0, handshake=0.3, response=0.3)
 """For upstreams on this machine."""
@@ -23,11 +28,11 @@ HASTY = Timeouts(connect=1.0, handshake=0.3, response=0.3)
 @pytest.fixture(scope="session")
 def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("wardrobe")
-    wear(directory)
+    generate_certificates(directory)
     return directory
 
 
-Housed = Callable[..., contextlib.AbstractContextManager[list[Peer]]]
+Housed = Callable[..., contextlib.AbstractContextManager[list[RunningUpstream]]]
 
 
 @pytest.fixture
@@ -35,11 +40,11 @@ def housed(wardrobe: Path) -> Housed:
     """`with housed(upstream, …) as peers`."""
 
     @contextlib.contextmanager
-    def house(*upstreams: Upstream) -> Iterator[list[Peer]]:
+    def house(*upstreams: UpstreamSpec) -> Iterator[list[RunningUpstream]]:
         @contextlib.asynccontextmanager
-        async def opened() -> AsyncIterator[list[Peer]]:
-            async with open_zoo(wardrobe) as zoo:
-                yield [await zoo.house(upstream) for upstream in upstreams]
+        async def opened() -> AsyncIterator[list[RunningUpstream]]:
+            async with open_upstreams(wardrobe) as zoo:
+                yield [await zoo.start(upstream) for upstream in upstreams]
 
         with in_thread(opened) as (peers, _):
             yield peers

@@ -11,9 +11,10 @@ import pytest
 
 import sniproxy
 from sniproxy.explain import catalog
-from sniproxy.testing.zoo import TLS, Move, Upstream, animals
-from sniproxy.testing.zoo.behaviour import Ending, answer
-from tests.beside import get, served
+from sniproxy.testing.upstreams import TLS, Action, UpstreamSpec
+from sniproxy.testing.upstreams import catalog as upstream_catalog
+from sniproxy.testing.upstreams.spec import AfterSend, response
+from tests.compare_nginx import get, served
 from tests.diagnose.conftest import Diagnose, Housed
 from tests.nginx import NGINX
 
@@ -21,19 +22,19 @@ NAME = ("--name", "upstream.test")
 ROOT = ("--ca", "root.pem")
 CLIENT = ("--cert", "client.pem", "--key", "client.key")
 
-OLD = Upstream(
+TLS10_ONLY = UpstreamSpec(
     "old",
     "speaks TLS 1.1 at most",
     tls=TLS(
-        minimum=ssl.TLSVersion.TLSv1,
-        maximum=ssl.TLSVersion.TLSv1_1,
+        min_version=ssl.TLSVersion.TLSv1,
+        max_version=ssl.TLSVersion.TLSv1_1,
         ciphers="DEFAULT:@SECLEVEL=0",
     ),
 )
-LONG_WINDED = Upstream(
+LONG_WINDED = UpstreamSpec(
     "long-winded",
     "answers with a header of 6 kB",
-    answers=Move(answer("ok\n", "X-Long: " + "x" * 6000), Ending.WAIT),
+    response=Action(response("ok\n", "X-Long: " + "x" * 6000), AfterSend.WAIT),
 )
 
 HELLO = b"\x16\x03"
@@ -42,11 +43,11 @@ HELLO = b"\x16\x03"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    upstream: Upstream
+    upstream: UpstreamSpec
     options: tuple[str, ...]
     status: int
     cause: str
-    answer: int = 200
+    response: int = 200
     """What the proxies give with the directives pasted."""
 
     @property
@@ -58,73 +59,80 @@ CURED = [
     *(
         Case(upstream, NAME, 3, "sni-missing")
         for upstream in (
-            animals.NEEDS_SNI,
-            animals.NEEDS_SNI_40,
-            animals.NEEDS_SNI_80,
-            animals.NEEDS_SNI_CLOSES,
-            animals.NEEDS_SNI_RESETS,
-            animals.NEEDS_SNI_SILENT,
+            upstream_catalog.NEEDS_SNI,
+            upstream_catalog.NEEDS_SNI_40,
+            upstream_catalog.NEEDS_SNI_80,
+            upstream_catalog.NEEDS_SNI_CLOSES,
+            upstream_catalog.NEEDS_SNI_RESETS,
+            upstream_catalog.NEEDS_SNI_SILENT,
         )
     ),
-    Case(animals.NEEDS_SNI, (*NAME, "--no-request"), 3, "sni-missing"),
-    Case(animals.NEEDS_SNI, (*NAME, *ROOT), 3, "sni-missing"),
-    Case(animals.PLAIN, (), 3, "plain-http-upstream"),
-    Case(animals.PLAIN, NAME, 3, "plain-http-upstream"),
-    Case(animals.PLAIN_HTTP, (), 3, "plain-http-upstream", 400),
-    Case(animals.PLAIN_HTTP, ("--no-request",), 3, "plain-http-upstream", 400),
-    Case(animals.deep(1), (*NAME, *ROOT), 3, "verify-not-configured"),
-    Case(animals.deep(3), (*NAME, *ROOT), 3, "verify-not-configured"),
-    Case(animals.SELF_SIGNED, (*NAME, "--ca", "self-signed.pem"), 3, "verify-not-configured"),
-    Case(animals.UNTRUSTED, (*NAME, "--ca", "stranger.pem"), 3, "verify-not-configured"),
-    Case(animals.WRONG_HOST, ("--name", "other.test", *ROOT), 3, "verify-not-configured"),
-    Case(animals.WANTS_CLIENT_12, CLIENT, 3, "client-certificate-needed"),
-    Case(animals.WANTS_CLIENT_13, CLIENT, 3, "client-certificate-needed"),
-    Case(animals.WANTS_CLIENT_13, (*CLIENT, "--no-request"), 3, "client-certificate-needed"),
-    Case(OLD, (), 3, "protocol-version"),
+    Case(upstream_catalog.NEEDS_SNI, (*NAME, "--no-request"), 3, "sni-missing"),
+    Case(upstream_catalog.NEEDS_SNI, (*NAME, *ROOT), 3, "sni-missing"),
+    Case(upstream_catalog.PLAIN, (), 3, "plain-http-upstream"),
+    Case(upstream_catalog.PLAIN, NAME, 3, "plain-http-upstream"),
+    Case(upstream_catalog.PLAIN_HTTP, (), 3, "plain-http-upstream", 400),
+    Case(upstream_catalog.PLAIN_HTTP, ("--no-request",), 3, "plain-http-upstream", 400),
+    Case(upstream_catalog.deep_chain(1), (*NAME, *ROOT), 3, "verify-not-configured"),
+    Case(upstream_catalog.deep_chain(3), (*NAME, *ROOT), 3, "verify-not-configured"),
+    Case(
+        upstream_catalog.SELF_SIGNED, (*NAME, "--ca", "self-signed.pem"), 3, "verify-not-configured"
+    ),
+    Case(upstream_catalog.UNTRUSTED, (*NAME, "--ca", "stranger.pem"), 3, "verify-not-configured"),
+    Case(upstream_catalog.WRONG_HOST, ("--name", "other.test", *ROOT), 3, "verify-not-configured"),
+    Case(upstream_catalog.WANTS_CLIENT_12, CLIENT, 3, "client-certificate-needed"),
+    Case(upstream_catalog.WANTS_CLIENT_13, CLIENT, 3, "client-certificate-needed"),
+    Case(
+        upstream_catalog.WANTS_CLIENT_13, (*CLIENT, "--no-request"), 3, "client-certificate-needed"
+    ),
+    Case(TLS10_ONLY, (), 3, "protocol-version"),
     Case(LONG_WINDED, (), 3, "header-too-big"),
-    Case(animals.GOOD, (), 0, ""),
-    Case(animals.EXPIRED, (), 0, ""),
+    Case(upstream_catalog.GOOD, (), 0, ""),
+    Case(upstream_catalog.EXPIRED, (), 0, ""),
 ]
 
 HOPELESS = [
-    Case(animals.ABSENT, (), 4, "connect-failed"),
-    Case(animals.FULL, (), 4, "connect-failed"),
-    Case(animals.NEEDS_SNI, (), 4, "sni-missing"),
-    Case(animals.NEEDS_SNI, ("--name", "unknown.test"), 4, "handshake-refused"),
-    Case(animals.GARBAGE, (), 4, "plain-http-upstream"),
-    Case(animals.CLOSES, NAME, 4, "handshake-closed"),
-    Case(animals.RESETS, NAME, 4, "handshake-closed"),
-    Case(animals.HANGS_UP, NAME, 4, "handshake-closed"),
-    Case(animals.SILENT, NAME, 4, "handshake-closed"),
-    Case(animals.alerting(40, ""), NAME, 4, "handshake-refused"),
-    Case(animals.WRONG_HOST, (*NAME, *ROOT), 4, "name-mismatch"),
-    Case(animals.EXPIRED, (*NAME, *ROOT), 4, "verify-expired"),
-    Case(animals.SELF_SIGNED, (*NAME, *ROOT), 4, "verify-chain"),
-    Case(animals.UNTRUSTED, (*NAME, *ROOT), 4, "verify-chain"),
-    Case(animals.INCOMPLETE, (*NAME, *ROOT), 4, "verify-chain"),
-    Case(animals.WANTS_CLIENT_12, NAME, 4, "client-certificate-needed"),
-    Case(animals.WANTS_CLIENT_13, (), 4, "client-certificate-needed"),
-    Case(animals.WANTS_CLIENT_13, ("--no-request",), 4, "client-certificate-needed"),
-    Case(animals.MUTE, (), 4, "timeout"),
-    Case(animals.NO_ANSWER, (), 4, "upstream-closed"),
-    Case(animals.NOT_HTTP, (), 4, "not-http1-upstream"),
+    Case(upstream_catalog.ABSENT, (), 4, "connect-failed"),
+    Case(upstream_catalog.FULL, (), 4, "connect-failed"),
+    Case(upstream_catalog.NEEDS_SNI, (), 4, "sni-missing"),
+    Case(upstream_catalog.NEEDS_SNI, ("--name", "unknown.test"), 4, "handshake-refused"),
+    Case(upstream_catalog.NOT_TLS, (), 4, "plain-http-upstream"),
+    Case(upstream_catalog.CLOSES, NAME, 4, "handshake-closed"),
+    Case(upstream_catalog.RESETS, NAME, 4, "handshake-closed"),
+    Case(upstream_catalog.HANGS_UP, NAME, 4, "handshake-closed"),
+    Case(upstream_catalog.SILENT, NAME, 4, "handshake-closed"),
+    Case(upstream_catalog.sends_alert(40, ""), NAME, 4, "handshake-refused"),
+    Case(upstream_catalog.WRONG_HOST, (*NAME, *ROOT), 4, "name-mismatch"),
+    Case(upstream_catalog.EXPIRED, (*NAME, *ROOT), 4, "verify-expired"),
+    Case(upstream_catalog.SELF_SIGNED, (*NAME, *ROOT), 4, "verify-chain"),
+    Case(upstream_catalog.UNTRUSTED, (*NAME, *ROOT), 4, "verify-chain"),
+    Case(upstream_catalog.INCOMPLETE, (*NAME, *ROOT), 4, "verify-chain"),
+    Case(upstream_catalog.WANTS_CLIENT_12, NAME, 4, "client-certificate-needed"),
+    Case(upstream_catalog.WANTS_CLIENT_13, (), 4, "client-certificate-needed"),
+    Case(upstream_catalog.WANTS_CLIENT_13, ("--no-request",), 4, "client-certificate-needed"),
+    Case(upstream_catalog.NO_RESPONSE, (), 4, "timeout"),
+    Case(upstream_catalog.CLOSES_ON_REQUEST, (), 4, "upstream-closed"),
+    Case(upstream_catalog.NOT_HTTP, (), 4, "not-http1-upstream"),
 ]
 
 
-def words(case: Case, port: int, wardrobe: Path) -> list[str]:
+def words(case: Case, port: int, ensure_certificates: Path) -> list[str]:
     options = [
-        str(wardrobe / word) if word.endswith((".pem", ".key")) else word for word in case.options
+        str(ensure_certificates / word) if word.endswith((".pem", ".key")) else word
+        for word in case.options
     ]
     return [f"https://127.0.0.1:{port}/", *options]
 
 
 @pytest.mark.parametrize("case", [*CURED, *HOPELESS], ids=lambda case: case.name)
-def test_status_and_cause(case: Case, housed: Housed, diagnose: Diagnose, wardrobe: Path) -> None:
+def test_status_and_cause(
+    case: Case, housed: Housed, diagnose: Diagnose, ensure_certificates: Path
+) -> None:
     with housed(case.upstream) as (peer,):
-        said = diagnose(*words(case, peer.port, wardrobe), "--json")
+        said = diagnose(*words(case, peer.port, ensure_certificates), "--json")
         assert (said.status, said.data["cause"] or "") == (case.status, case.cause), said.text
-        assert len(peer.visits) <= 12
-        requests = [request for visit in peer.visits for request in visit.requests]
+        assert len(peer.connections) <= 12
+        requests = [request for visit in peer.connections for request in visit.requests]
         asked = [request for request in requests if not request.startswith(HELLO)]
         assert all(request.endswith(b"\r\n\r\n") for request in asked)
         assert not (asked and "--no-request" in case.options)
@@ -132,42 +140,42 @@ def test_status_and_cause(case: Case, housed: Housed, diagnose: Diagnose, wardro
 
 @pytest.mark.parametrize("case", CURED, ids=lambda case: case.name)
 def test_the_directives_cure_sniproxy(
-    case: Case, housed: Housed, diagnose: Diagnose, wardrobe: Path
+    case: Case, housed: Housed, diagnose: Diagnose, ensure_certificates: Path
 ) -> None:
     with housed(case.upstream) as (peer,):
-        said = diagnose(*words(case, peer.port, wardrobe))
+        said = diagnose(*words(case, peer.port, ensure_certificates))
         location = pasted(said.directives, peer.port)
         text = f"events {{}} http {{ server {{ listen 127.0.0.1:0; {location} }} }}"
         with sniproxy.serve_in_thread(text) as proxy:
-            assert status_of(proxy.addresses[0][1]) == case.answer, (location, proxy.error_log)
+            assert status_of(proxy.addresses[0][1]) == case.response, (location, proxy.error_log)
 
 
 @pytest.mark.parametrize("case", CURED, ids=lambda case: case.name)
 def test_the_directives_cure_sniproxy_in_toml(
-    case: Case, housed: Housed, diagnose: Diagnose, wardrobe: Path
+    case: Case, housed: Housed, diagnose: Diagnose, ensure_certificates: Path
 ) -> None:
     with housed(case.upstream) as (peer,):
-        said = diagnose(*words(case, peer.port, wardrobe), "--format", "toml")
+        said = diagnose(*words(case, peer.port, ensure_certificates), "--format", "toml")
         lines = (
             said.directives if case.status else [f'proxy_pass = "https://127.0.0.1:{peer.port}"']
         )
         head = ["[[http.server]]", 'listen = "127.0.0.1:0"', '[http.server.location."/"]']
         with sniproxy.serve_in_thread("\n".join([*head, *lines]), syntax="toml") as proxy:
-            assert status_of(proxy.addresses[0][1]) == case.answer, (lines, proxy.error_log)
+            assert status_of(proxy.addresses[0][1]) == case.response, (lines, proxy.error_log)
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("case", CURED, ids=lambda case: case.name)
 def test_the_directives_cure_nginx(
-    case: Case, housed: Housed, diagnose: Diagnose, wardrobe: Path, tmp_path: Path
+    case: Case, housed: Housed, diagnose: Diagnose, ensure_certificates: Path, tmp_path: Path
 ) -> None:
     with housed(case.upstream) as (peer,):
-        said = diagnose(*words(case, peer.port, wardrobe))
+        said = diagnose(*words(case, peer.port, ensure_certificates))
         location = pasted(said.directives, peer.port)
         text = f"server {{ listen 127.0.0.1:@PORT@; {location} }}"
         with served(NGINX, tmp_path, text) as nginx:
             (got,) = nginx.ask([get("/")])
-        assert got.status == case.answer, location
+        assert got.status == case.response, location
 
 
 def test_causes_are_those_of_the_catalog() -> None:

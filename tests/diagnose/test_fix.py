@@ -15,8 +15,8 @@ from sniproxy.diagnose.config_file import FileOptions, diagnose_file
 from sniproxy.diagnose.patch import unified_diff
 from sniproxy.diagnose.probe import Timeouts
 from sniproxy.diagnose.proxy_passes import find_proxy_passes
-from sniproxy.testing.zoo import animals
-from tests.beside import get, served
+from sniproxy.testing.upstreams import catalog
+from tests.compare_nginx import get, served
 from tests.diagnose.conftest import Diagnose, Housed
 from tests.diagnose.test_against_zoo import status_of
 from tests.nginx import NGINX
@@ -260,13 +260,18 @@ http {{
 
 @pytest.mark.nginx
 def test_a_fixed_file_works(
-    housed: Housed, diagnose: Diagnose, wardrobe: Path, tmp_path: Path
+    housed: Housed, diagnose: Diagnose, ensure_certificates: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "site.conf"
-    with housed(animals.NEEDS_SNI, animals.PLAIN, animals.deep(3), animals.GOOD) as peers:
+    with housed(catalog.NEEDS_SNI, catalog.PLAIN, catalog.deep_chain(3), catalog.GOOD) as peers:
         sni, plain, deep, good = (peer.port for peer in peers)
         text = CONFIGURATION.format(
-            port=0, sni=sni, plain=plain, deep=deep, good=good, root=wardrobe / "root.pem"
+            port=0,
+            sni=sni,
+            plain=plain,
+            deep=deep,
+            good=good,
+            root=ensure_certificates / "root.pem",
         )
         file.write_text(text)
         said = diagnose("-c", str(file), "--fix", "--host", "upstream.test")
@@ -281,11 +286,11 @@ def test_a_fixed_file_works(
         with served(NGINX, tmp_path, http) as nginx:
             targets = ("/sni/", "/plain/", "/deep/", "/good/")
             answers = nginx.ask([get(target, host="upstream.test") for target in targets])
-        assert [answer.status for answer in answers] == [200] * 4
+        assert [response.status for response in answers] == [200] * 4
 
 
 def test_one_location(housed: Housed, diagnose: Diagnose, tmp_path: Path) -> None:
-    with housed(animals.GOOD, animals.NEEDS_SNI) as peers:
+    with housed(catalog.GOOD, catalog.NEEDS_SNI) as peers:
         good, sni = (peer.port for peer in peers)
         file = tmp_path / "nginx.conf"
         file.write_text(
@@ -294,12 +299,12 @@ def test_one_location(housed: Housed, diagnose: Diagnose, tmp_path: Path) -> Non
             f"location /b/ {{ proxy_pass https://127.0.0.1:{sni}; }} }} }}"
         )
         assert diagnose("-c", str(file), "--location", "/a/").status == 0
-        assert (len(peers[0].visits), len(peers[1].visits)) == (1, 0)
+        assert (len(peers[0].connections), len(peers[1].connections)) == (1, 0)
         assert diagnose("-c", str(file), "--location", "/nowhere/").status == 2
 
 
 def test_every_peer_is_tried(housed: Housed, diagnose: Diagnose, tmp_path: Path) -> None:
-    with housed(animals.GOOD, animals.CLOSES) as peers:
+    with housed(catalog.GOOD, catalog.CLOSES) as peers:
         good, bad = (peer.port for peer in peers)
         file = tmp_path / "nginx.conf"
         file.write_text(

@@ -19,9 +19,9 @@ from sniproxy.diagnose.model import Attempt, Result, Setting
 from sniproxy.diagnose.probe import Timeouts
 from sniproxy.diagnose.report import format_names, table
 from sniproxy.terminal import escape_control
-from sniproxy.testing.certificates import Authority
-from sniproxy.testing.zoo import Upstream, animals
-from sniproxy.testing.zoo.behaviour import Move, Refusal
+from sniproxy.testing.upstreams import UpstreamSpec, catalog
+from sniproxy.testing.upstreams.spec import Action, HandshakeFault
+from sniproxy.tls.ca import Authority
 from tests.diagnose.conftest import HASTY, Diagnose, Housed
 from tests.diagnose.fake_upstreams import make_spec
 
@@ -131,21 +131,23 @@ def test_a_tarpit_has_its_time(diagnose: Diagnose) -> None:
 @pytest.mark.parametrize("first", [b"\x15\x03", b"\x16\x03\x01", b"HTTP", b"\x00", b"\xff" * 9])
 def test_any_bytes(housed: Housed, diagnose: Diagnose, first: bytes, size: int) -> None:
     bytes_ = (first + bytes(range(256)) * 16)[:size]
-    upstream = Upstream("bytes", "says them", refuses=Refusal(Move(bytes_)))
+    upstream = UpstreamSpec("bytes", "says them", handshake_fault=HandshakeFault(Action(bytes_)))
     with housed(upstream) as (peer,):
         said = diagnose(f"https://127.0.0.1:{peer.port}/", "--name", "a.test")
         assert said.status in (3, 4)
-        assert len(peer.visits) <= 12
+        assert len(peer.connections) <= 12
     assert not ESCAPE.search(said.text)
     assert "Traceback" not in said.errors
 
 
 def test_an_alert_of_an_odd_size_is_no_plain_http(housed: Housed, diagnose: Diagnose) -> None:
     """What a library takes for a wrong version may be an alert: the first bytes tell."""
-    odd = Upstream(
+    odd = UpstreamSpec(
         "odd",
         "answers a hello without a name with an alert of an unknown version",
-        refuses=Refusal(Move(b"\x15\x03\x09\x00\x02\x02\x28"), unless=("upstream.test",)),
+        handshake_fault=HandshakeFault(
+            Action(b"\x15\x03\x09\x00\x02\x02\x28"), allow_sni=("upstream.test",)
+        ),
     )
     with housed(odd) as (peer,):
         said = diagnose(f"https://127.0.0.1:{peer.port}/", "--name", "upstream.test", "--json")
@@ -190,28 +192,28 @@ def test_a_host_that_nobody_knows(diagnose: Diagnose) -> None:
 
 def test_files_that_are_no_certificates(housed: Housed, diagnose: Diagnose, tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("no")
-    with housed(animals.GOOD) as (peer,):
+    with housed(catalog.GOOD) as (peer,):
         url = f"https://127.0.0.1:{peer.port}/"
         said = diagnose(url, "--name", "a.test", "--ca", str(tmp_path / "no.pem"))
         assert (said.status, "no.pem" in said.text) == (4, True)
 
 
 def test_resolve_keeps_the_name(housed: Housed, diagnose: Diagnose) -> None:
-    with housed(animals.NEEDS_SNI) as (peer,):
+    with housed(catalog.NEEDS_SNI) as (peer,):
         said = diagnose(
             f"https://upstream.test:{peer.port}/a?b", "--resolve", "127.0.0.1", "--json"
         )
         assert said.status == 3
-        assert peer.visits[-1].server_name == "upstream.test"
-        asked = next(visit.requests[0] for visit in peer.visits if visit.requests)
+        assert peer.connections[-1].server_name == "upstream.test"
+        asked = next(visit.requests[0] for visit in peer.connections if visit.requests)
     assert asked.startswith(b"GET /a?b HTTP/1.1\r\nHost: upstream.test\r\n")
     assert said.data["proxy_pass"] == f"https://127.0.0.1:{peer.port}"
 
 
 def test_names_go_out_as_they_are_written(housed: Housed, diagnose: Diagnose) -> None:
-    with housed(animals.NEEDS_SNI) as (peer,):
+    with housed(catalog.NEEDS_SNI) as (peer,):
         diagnose(f"https://UP.test:{peer.port}/", "--resolve", "127.0.0.1")
-    assert {visit.server_name for visit in peer.visits} == {None, "UP.test"}
+    assert {visit.server_name for visit in peer.connections} == {None, "UP.test"}
 
 
 def test_what_is_printed_has_an_end() -> None:
@@ -237,7 +239,7 @@ def test_a_terminal_sees_what_is_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with housed(animals.GOOD) as (peer,):
+    with housed(catalog.GOOD) as (peer,):
         said = diagnose(f"https://127.0.0.1:{peer.port}/", "--json")
     assert "\r\x1b[K1: no SNI …" in said.errors
     assert said.errors.endswith("\r\x1b[K")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from sniproxy.explain import Explanation
 from sniproxy.explain.render import fill
-from sniproxy.testing.zoo import Move, Peer, Upstream, animals
-from sniproxy.testing.zoo.behaviour import Ending, Question, answer
+from sniproxy.testing.upstreams import Action, RunningUpstream, UpstreamSpec, catalog
+from sniproxy.testing.upstreams.spec import AfterSend, ReceivedRequest, response
 
 VERIFY = "proxy_ssl_verify on"
 NAMED = "proxy_ssl_name upstream.test"
@@ -22,7 +22,7 @@ STRANGER = (
     "proxy_ssl_certificate client-stranger.pem",
     "proxy_ssl_certificate_key client-stranger.key",
 )
-IMPATIENT = "proxy_connect_timeout 300ms"
+SHORT_TIMEOUTS = "proxy_connect_timeout 300ms"
 
 FRONT = ("ssl_certificate front.pem", "ssl_certificate_key front.key")
 
@@ -43,7 +43,7 @@ class Client:
 class Row:
     name: str
     cause: str
-    upstream: Upstream = animals.GOOD
+    upstream: UpstreamSpec = catalog.GOOD
     location: tuple[str, ...] = ()
     """Statements beside proxy_pass."""
     proxy_pass: str = "https://ADDRESS"
@@ -67,108 +67,122 @@ class Row:
         return [f"proxy_pass {self.proxy_pass}", *self.location], list(self.server)
 
 
-def chatty(question: Question) -> bytes:
-    return answer("ok\n", f"X-Token: {'x' * 6000}")
+def chatty(question: ReceivedRequest) -> bytes:
+    return response("ok\n", f"X-Token: {'x' * 6000}")
 
 
-def hangs_up_on_upgrades(question: Question) -> bytes:
-    return b"" if b"connection: upgrade" in question.request.lower() else answer("ok\n")
+def hangs_up_on_upgrades(question: ReceivedRequest) -> bytes:
+    return b"" if b"connection: upgrade" in question.request.lower() else response("ok\n")
 
 
-CHATTY = Upstream("chatty", "answers with a large header", answers=Move(chatty, Ending.WAIT))
-SLOW = Upstream(
-    "slow", "takes a moment for its answer", answers=Move(answer("ok\n"), Ending.WAIT, pace=0.003)
+CHATTY = UpstreamSpec(
+    "chatty", "answers with a large header", response=Action(chatty, AfterSend.WAIT)
 )
-UPGRADES = Upstream(
-    "upgrades", "hangs up on Connection: upgrade", answers=Move(hangs_up_on_upgrades)
+SLOW = UpstreamSpec(
+    "slow",
+    "takes a moment for its answer",
+    response=Action(response("ok\n"), AfterSend.WAIT, byte_interval=0.003),
+)
+UPGRADES = UpstreamSpec(
+    "upgrades", "hangs up on Connection: upgrade", response=Action(hangs_up_on_upgrades)
 )
 EDGE = {"name": "upstream.test"}
 CLIENT = {"certificate": "client.pem", "key": "client.key"}
 
 ROWS = [
     *(
-        Row(f"sni-{upstream.name}", "sni-missing", upstream, (IMPATIENT,), known=EDGE)
+        Row(f"sni-{upstream.name}", "sni-missing", upstream, (SHORT_TIMEOUTS,), known=EDGE)
         for upstream in (
-            animals.NEEDS_SNI,
-            animals.NEEDS_SNI_40,
-            animals.NEEDS_SNI_49,
-            animals.NEEDS_SNI_80,
-            animals.NEEDS_SNI_CLOSES,
-            animals.NEEDS_SNI_RESETS,
-            animals.NEEDS_SNI_SILENT,
-            animals.NEEDS_SNI_BARE,
+            catalog.NEEDS_SNI,
+            catalog.NEEDS_SNI_40,
+            catalog.NEEDS_SNI_49,
+            catalog.NEEDS_SNI_80,
+            catalog.NEEDS_SNI_CLOSES,
+            catalog.NEEDS_SNI_RESETS,
+            catalog.NEEDS_SNI_SILENT,
+            catalog.NEEDS_SNI_BAD_RECORD,
         )
     ),
-    Row("sni-group", "sni-missing", animals.NEEDS_SNI, known=EDGE, group=True),
+    Row("sni-group", "sni-missing", catalog.NEEDS_SNI, known=EDGE, group=True),
     Row(
         "sni-wrong",
         "sni-wrong-name",
-        animals.NEEDS_SNI,
+        catalog.NEEDS_SNI,
         ("proxy_ssl_server_name on", "proxy_ssl_name $host"),
         known=EDGE,
     ),
-    Row("plain", "plain-http-upstream", animals.PLAIN, (IMPATIENT,), fixes=(0,)),
+    Row("plain", "plain-http-upstream", catalog.PLAIN, (SHORT_TIMEOUTS,), fixes=(0,)),
     Row(
         "http-to-tls",
         "http-to-tls-upstream",
-        animals.GOOD,
+        catalog.GOOD,
         proxy_pass="http://ADDRESS",
         known=EDGE,
         fixes=(0,),
     ),
-    Row("version-1.3", "protocol-version", animals.GOOD_13, ("proxy_ssl_protocols TLSv1.2",)),
-    Row("version-1.2", "protocol-version", animals.GOOD_12, ("proxy_ssl_protocols TLSv1.3",)),
-    Row("version-1.0", "protocol-version", animals.OLD, fixes=(1,)),
+    Row(
+        "version-1.3",
+        "protocol-version",
+        catalog.GOOD_13,
+        ("proxy_ssl_protocols TLSv1.2",),
+    ),
+    Row(
+        "version-1.2",
+        "protocol-version",
+        catalog.GOOD_12,
+        ("proxy_ssl_protocols TLSv1.3",),
+    ),
+    Row("version-1.0", "protocol-version", catalog.TLS10_ONLY, fixes=(1,)),
     Row(
         "cipher",
         "cipher-mismatch",
-        animals.ONE_CIPHER,
+        catalog.ONE_CIPHER,
         ("proxy_ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256",),
     ),
-    Row("weak-dh", "weak-dh", animals.WEAK_DH, fixes=(1,)),
-    Row("client-1.2", "client-certificate-needed", animals.WANTS_CLIENT_12, known=CLIENT),
-    Row("client-1.3", "client-certificate-needed", animals.WANTS_CLIENT_13, known=CLIENT),
+    Row("weak-dh", "weak-dh", catalog.WEAK_DH, fixes=(1,)),
+    Row("client-1.2", "client-certificate-needed", catalog.WANTS_CLIENT_12, known=CLIENT),
+    Row("client-1.3", "client-certificate-needed", catalog.WANTS_CLIENT_13, known=CLIENT),
     Row(
         "client-stranger",
         "client-certificate-refused",
-        animals.WANTS_CLIENT_12,
+        catalog.WANTS_CLIENT_12,
         STRANGER,
         known=CLIENT,
     ),
     Row(
         "client-not-there",
         "upstream-certificate-load",
-        animals.WANTS_CLIENT_12,
+        catalog.WANTS_CLIENT_12,
         ("set $file gone.pem", "proxy_ssl_certificate $file", "proxy_ssl_certificate_key $file"),
         known=CLIENT,
     ),
     Row(
         "chain",
         "verify-chain",
-        animals.GOOD,
+        catalog.GOOD,
         (VERIFY, NAMED, "proxy_ssl_trusted_certificate stranger.pem"),
         known={"ca": "root.pem"},
     ),
     Row(
         "self-signed",
         "verify-chain",
-        animals.SELF_SIGNED,
+        catalog.SELF_SIGNED,
         (VERIFY, NAMED, ROOT),
         known={"ca": "self-signed.pem"},
     ),
-    Row("depth", "verify-depth", animals.deep(3), (VERIFY, NAMED, ROOT)),
-    Row("name", "name-mismatch", animals.GOOD, (VERIFY, ROOT), known=EDGE),
+    Row("depth", "verify-depth", catalog.deep_chain(3), (VERIFY, NAMED, ROOT)),
+    Row("name", "name-mismatch", catalog.GOOD, (VERIFY, ROOT), known=EDGE),
     Row(
         "name-otherwise",
         "name-mismatch",
-        animals.NEEDS_SNI_CERTIFICATE,
+        catalog.NEEDS_SNI_CERTIFICATE,
         (VERIFY, NAMED, ROOT),
         known=EDGE,
     ),
     Row(
         "old-list",
         "verify-crl",
-        animals.GOOD,
+        catalog.GOOD,
         (VERIFY, NAMED, ROOT, "proxy_ssl_crl old.crl"),
         known={"crl": "none-revoked.crl"},
     ),
@@ -304,7 +318,7 @@ SITE = """
 
 
 def server(
-    number: int, row: Row, peer: Peer, dns: int, statements: tuple[list[str], list[str]]
+    number: int, row: Row, peer: RunningUpstream, dns: int, statements: tuple[list[str], list[str]]
 ) -> str:
     """The server of a row, which listens on a port of its own; `dns` is a nameserver's."""
     location, beside = ("".join(f"{one}; " for one in part) for part in statements)

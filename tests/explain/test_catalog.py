@@ -10,7 +10,8 @@ import pytest
 from sniproxy import config
 from sniproxy.explain import Cause, Signature, catalog
 from sniproxy.explain.render import fill
-from sniproxy.testing.zoo import Upstream, animals
+from sniproxy.testing.upstreams import UpstreamSpec
+from sniproxy.testing.upstreams import catalog as upstream_catalog
 from tests.explain.cases import cases, read
 from tests.explain.fix_cases import ROWS, STARTUP
 
@@ -99,9 +100,9 @@ SIDE_BY_SIDE = {
     "absent": "connect-failed",
     "full": "timeout",
     "plain-http": "plain-http-upstream",
-    "garbage": "plain-http-upstream",
-    "mute": "timeout",
-    "no-answer": "keepalive",
+    "not-tls": "plain-http-upstream",
+    "no-response": "timeout",
+    "closes-on-request": "keepalive",
     "cut-body": "keepalive",
     "not-http": "not-http1-upstream",
     "bad-header": "invalid-response",
@@ -113,13 +114,13 @@ SIDE_BY_SIDE = {
 }
 
 
-@pytest.mark.parametrize("animal", animals.ALL.values(), ids=lambda animal: animal.name)
-def test_lines_of_the_faulty_upstreams_are_explained(animal: Upstream) -> None:
-    if not animal.logged:
+@pytest.mark.parametrize("animal", upstream_catalog.ALL.values(), ids=lambda animal: animal.name)
+def test_lines_of_the_faulty_upstreams_are_explained(animal: UpstreamSpec) -> None:
+    if not animal.expected_log:
         return
     explanation = read(
-        f"2024/07/15 17:14:08 [error] 1#1: *1 {animal.logged}, client: 192.0.2.1, server: a.b, "
-        'request: "GET / HTTP/1.1", upstream: "https://192.0.2.9:8443/", host: "a.b"'
+        f"2024/07/15 17:14:08 [error] 1#1: *1 {animal.expected_log}, client: 192.0.2.1, "
+        'server: a.b, request: "GET / HTTP/1.1", upstream: "https://192.0.2.9:8443/", host: "a.b"'
     )
     assert explanation is not None
     assert explanation.side == "upstream"

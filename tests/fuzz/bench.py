@@ -23,7 +23,7 @@ from sniproxy import config
 from sniproxy.server import Server
 from sniproxy.site import build_site
 from sniproxy.site.paths import Paths
-from sniproxy.testing.certificates import Authority
+from sniproxy.tls.ca import Authority
 from sniproxy.variables import is_variable
 from tests.configured import LineObserver
 

@@ -47,8 +47,13 @@ def lie(data: bytes, chance: random.Random) -> bytes:
 
 
 MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
-    flip, truncate, repeat, cut, insert, lie,
-)  # fmt: skip
+    flip,
+    truncate,
+    repeat,
+    cut,
+    insert,
+    lie,
+)
 
 
 def spoilt(data: bytes, chance: random.Random) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize("name", ["tls", "http"])
-def test_a_second_of_it(name: str) -> None:
+def test_fuzzer_finds_nothing_in_one_second(name: str) -> None:
     command = [sys.executable, "-W", "error", "-m", f"tests.fuzz.{name}", "--seconds", "1"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sniproxy.handlers.auth_basic import find_user, verify_password
-from tests.beside import beside_nginx, get
+from tests.compare_nginx import get, paired_with_nginx
 
 PASSWORD = "pass word"
 
@@ -126,7 +126,7 @@ def test_nginx_gives_the_same_statuses(tmp_path: Path) -> None:
         listen 127.0.0.1:@PORT@; root {tmp_path};
         auth_basic realm; auth_basic_user_file {users};
     }}"""
-    with beside_nginx(tmp_path, http) as running:
+    with paired_with_nginx(tmp_path, http) as running:
         ours, nginx = ([answer.status for answer in one] for one in running.ask(requests))
         assert ours == nginx
         assert ours.count(401) < len(ours)

@@ -9,7 +9,7 @@ import pytest
 
 from sniproxy.facts import Connection, absolute_location
 from sniproxy.handlers.special import special_response
-from tests.beside import Answer, Beside, beside_nginx, get
+from tests.compare_nginx import Answer, NginxPair, get, paired_with_nginx
 from tests.configured import facts, request, servers
 
 
@@ -107,7 +107,7 @@ REDIRECTS = [
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
     returns = "".join(
         f"location = /return/{name} {{ return {text}; }}\n" for name, text in RETURNS.items()
     )
@@ -120,7 +120,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
     server {{ listen 127.0.0.1:@PORT@; server_name front.test; {returns} {proxied} }}
     server {{ listen 127.0.0.1:@PORT2@; return 302 $http_x_to; }}
     """
-    with beside_nginx(tmp_path_factory.mktemp("redirects"), http) as running:
+    with paired_with_nginx(tmp_path_factory.mktemp("redirects"), http) as running:
         yield running
 
 
@@ -131,7 +131,7 @@ def whole(answer: Answer) -> tuple[int, list[tuple[str, str]], str]:
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("target", TARGETS)
-def test_nginx_sends_the_same_returns(both: Beside, target: str) -> None:
+def test_returns_beside_nginx(both: NginxPair, target: str) -> None:
     (ours,), (nginxs,) = both.ask([get(target)])
     assert whole(ours) == whole(nginxs)
 
@@ -147,14 +147,14 @@ def test_nginx_sends_the_same_returns(both: Beside, target: str) -> None:
         get("/return/404").replace(b"GET", b"HEAD"),
     ],
 )
-def test_nginx_sends_the_same_returns_to_other_requests(both: Beside, sent: bytes) -> None:
+def test_more_returns_beside_nginx(both: NginxPair, sent: bytes) -> None:
     (ours,), (nginxs,) = both.ask([sent])
     assert whole(ours) == whole(nginxs)
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("location", LOCATIONS)
-def test_nginx_passes_on_redirects_of_an_upstream_the_same(both: Beside, location: str) -> None:
+def test_redirects_of_an_upstream_beside_nginx(both: NginxPair, location: str) -> None:
     path = location.split()[-1].lstrip("^")
     answers = []
     for served in both.both:

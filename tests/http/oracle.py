@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from tests.beside import Served, served
+from tests.compare_nginx import Served, served
 from tests.nginx import NGINX
 
 _COMMON = """

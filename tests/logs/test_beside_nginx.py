@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.beside import Answer, Beside, beside_nginx, get, served
+from tests.compare_nginx import Answer, NginxPair, get, paired_with_nginx, served
 from tests.nginx import NGINX
 from tests.programs import OURS, Program
 
@@ -70,9 +70,9 @@ HTTP = r"""
 
 
 @pytest.fixture(scope="module")
-def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
     room = tmp_path_factory.mktemp("logs")
-    with beside_nginx(room, HTTP) as both:
+    with paired_with_nginx(room, HTTP) as both:
         yield both
 
 
@@ -114,7 +114,7 @@ def undated(answer: Answer) -> Answer:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_nginx_writes_to_the_same_log_files(beside: Beside, name: str) -> None:
+def test_who_writes_where(beside: NginxPair, name: str) -> None:
     targets, files = REQUESTS[name]
     for file in files:
         beside.logs(file)
@@ -137,7 +137,7 @@ VALUES = (
 )  # fmt: skip
 
 
-def test_nginx_escapes_access_lines_the_same(beside: Beside) -> None:
+def test_escapes(beside: NginxPair) -> None:
     requests = [get(f"/escapes?y={n}", f"X: {value}") for n, value in enumerate(VALUES)]
     requests.append(get("/escapes?y=%22\x80"))
     beside.ask(requests)
@@ -146,7 +146,7 @@ def test_nginx_escapes_access_lines_the_same(beside: Beside) -> None:
         assert ours == theirs
 
 
-def test_nginx_compresses_the_same_lines(beside: Beside) -> None:
+def test_packed_lines(beside: NginxPair) -> None:
     beside.ask([get(f"/packed?{n}") for n in range(5)])
     texts = []
     for one in beside.both:

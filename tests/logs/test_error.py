@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sniproxy.logs.error import MAX_ERROR_LINE, ConnectionLog, ErrorLog, LogTarget, error_line
 from sniproxy.message import Failure, Header, Level
-from tests.beside import Beside, beside_nginx, get
+from tests.compare_nginx import NginxPair, get, paired_with_nginx
 
 
 class Lines:
@@ -177,11 +177,11 @@ server {
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
         http = HTTP.replace("@DEAD@", str(dead.getsockname()[1]))
-        with beside_nginx(tmp_path_factory.mktemp("errors"), http) as running:
+        with paired_with_nginx(tmp_path_factory.mktemp("errors"), http) as running:
             yield running
 
 
@@ -194,7 +194,7 @@ def errors(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.nginx
-def test_nginx_writes_the_same_lines(both: Beside) -> None:
+def test_lines_beside_nginx(both: NginxPair) -> None:
     both.ask(REQUESTS)
     raw = both.logs("error.log", lines=len(REQUESTS))
     ours, nginxs = map(errors, raw)
@@ -211,7 +211,7 @@ def test_nginx_writes_the_same_lines(both: Beside) -> None:
 
 
 @pytest.mark.nginx
-def test_nginx_writes_to_the_same_targets(both: Beside) -> None:
+def test_targets_beside_nginx(both: NginxPair) -> None:
     both.ask([get("/quiet"), get("/two")])
     ours, nginxs = both.logs("two.log", lines=1)
     assert errors(ours) == errors(nginxs)

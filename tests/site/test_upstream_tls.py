@@ -10,7 +10,7 @@ from sniproxy import config
 from sniproxy.message import ConfigError
 from sniproxy.site import prepare
 from sniproxy.site.paths import Paths
-from sniproxy.testing.zoo import wear
+from sniproxy.testing.upstreams import generate_certificates
 from sniproxy.variables import is_variable
 from tests.config.oracle import nginx_verdict
 from tests.tls.real_nginx import same_codes
@@ -23,7 +23,7 @@ PASS = "proxy_pass https://127.0.0.1;"
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("start")
-    wear(folder)
+    generate_certificates(folder)
     (folder / "empty").write_bytes(b"")
     (folder / "long").write_bytes(b"x" * 4096 + b"\n")
     return folder

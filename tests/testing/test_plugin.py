@@ -1,4 +1,4 @@
-"""The plugin in suites of its own: what it costs, what it reports, what it leaves alone."""
+"""The pytest plugin, in test suites that pytester runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ from pathlib import Path
 import pytest
 
 from sniproxy.message import Level
-from sniproxy.testing.fixtures import MOST_LINES, DevelopmentCA, Serve, Upstreams, told_of
-from sniproxy.testing.zoo import Upstream, animals
+from sniproxy.testing.fixtures import (
+    MAX_LOG_LINES,
+    DevelopmentCA,
+    ProxyFactory,
+    UpstreamFactory,
+    report_sections,
+)
+from sniproxy.testing.upstreams import UpstreamSpec, catalog
 
 pytest_plugins = ["pytester"]
 
@@ -28,7 +34,7 @@ http {
 }
 """
 
-LONELY = """
+UNRELATED = """
 def test_something():
     assert True
 """
@@ -75,7 +81,7 @@ def test_one_of_many(number, sniproxy_serve, tls_upstream, dev_ca):
     for _ in range(3):
         with urllib.request.urlopen(proxy.urls[0], context=dev_ca.context) as answer:
             assert answer.status == 200
-    assert len(upstream.visits) == 3
+    assert len(upstream.connections) == 3
     assert proxy.wait_for(lambda: len(proxy.access_log) == 3)
     with open(f"seen-{{os.environ['PYTEST_XDIST_WORKER']}}", "a") as file:
         file.write(dev_ca.path + chr(10))
@@ -87,12 +93,12 @@ def outcome(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     return pytester.runpytest_subprocess(*options)
 
 
-def test_a_suite_that_does_not_use_it_pays_nothing(
+def test_unused_plugin_imports_only_itself(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Other plugins import this and that.
+    # Other plugins could import the modules that are checked for.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    pytester.makepyfile(LONELY)
+    pytester.makepyfile(UNRELATED)
     pytester.makeconftest(
         """
         import sys
@@ -108,7 +114,7 @@ def test_a_suite_that_does_not_use_it_pays_nothing(
     result.stdout.fnmatch_lines(f"loaded: {loaded} False False")
 
 
-def test_a_test_that_fails_is_told_why(pytester: pytest.Pytester) -> None:
+def test_report_of_failed_test_has_error_log_and_explanation(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(FAILING)
     result = outcome(pytester)
     result.assert_outcomes(failed=1, passed=1)
@@ -121,35 +127,35 @@ def test_a_test_that_fails_is_told_why(pytester: pytest.Pytester) -> None:
     assert any("proxy_ssl_server_name on;" in line for line in lines[headline + 3 :])
 
 
-def test_so_is_one_that_runs_on_trio(pytester: pytest.Pytester) -> None:
+def test_report_of_failed_trio_test_has_error_log(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TRIO)
     result = outcome(pytester)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines("*peer closed connection in SSL handshake while *")
 
 
-def test_of_many_lines_the_last_are_shown(sniproxy_serve: Serve) -> None:
+def test_report_has_the_last_lines_of_a_long_log(sniproxy_serve: ProxyFactory) -> None:
     proxy = sniproxy_serve(CONFIG % "https://127.0.0.1:1")
-    for number in range(MOST_LINES + 3):
+    for number in range(MAX_LOG_LINES + 3):
         line = f"2024/07/15 17:14:08 [notice] 1#1: line {number}\n"
         proxy.records.line_logged(Level.NOTICE, line, None)
-    [(heading, text)] = told_of(proxy)
+    [(heading, text)] = report_sections(proxy)
     assert heading == f"sniproxy error log of {proxy.urls[0]}"
     first, second, *_, last = text.splitlines()
-    assert first == "(3 lines before these)"
+    assert first == "(3 earlier lines)"
     assert second.endswith("line 3")
-    assert last.endswith(f"line {MOST_LINES + 2}")
+    assert last.endswith(f"line {MAX_LOG_LINES + 2}")
 
 
 @pytest.mark.packages("xdist")
-def test_four_workers_collide_nowhere(pytester: pytest.Pytester) -> None:
+def test_xdist_workers_do_not_share_ports_or_ca(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(MANY)
     outcome(pytester, "-n", "4").assert_outcomes(passed=40)
     authorities = [set(file.read_text().split()) for file in pytester.path.glob("seen-*")]
     assert len(authorities) == len(set.union(*authorities)) == 4, "a CA for each worker"
 
 
-def test_the_users_own_ca_is_left_alone(
+def test_ca_of_the_user_is_not_touched(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = pytester.mkdir("home")
@@ -161,7 +167,7 @@ def test_the_users_own_ca_is_left_alone(
     assert list(home.rglob("*")) == []
 
 
-def test_certificates_for_servers_of_ones_own(dev_ca: DevelopmentCA) -> None:
+def test_dev_ca_issues_certificates(dev_ca: DevelopmentCA) -> None:
     issued = dev_ca.issue("origin.test", "127.0.0.1")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(issued.certificate, issued.key)
@@ -179,25 +185,27 @@ def test_certificates_for_servers_of_ones_own(dev_ca: DevelopmentCA) -> None:
     assert dev_ca.issue("other.test").key != issued.key
 
 
-@pytest.mark.parametrize("upstream", ["plain", animals.PLAIN])
-def test_upstreams_by_name_and_as_values(upstream: str | Upstream, tls_upstream: Upstreams) -> None:
-    peer = tls_upstream(upstream)
-    assert peer.url == f"http://127.0.0.1:{peer.port}"
-    with urllib.request.urlopen(f"{peer.url}/a") as answer:
+@pytest.mark.parametrize("upstream", ["plain", catalog.PLAIN])
+def test_tls_upstream_takes_names_and_specs(
+    upstream: str | UpstreamSpec, tls_upstream: UpstreamFactory
+) -> None:
+    running = tls_upstream(upstream)
+    assert running.url == f"http://127.0.0.1:{running.port}"
+    with urllib.request.urlopen(f"{running.url}/a") as answer:
         assert answer.read() == b"no SNI\nGET /a HTTP/1.1\n"
-    assert peer.wait_for(lambda: not peer.staying)
-    assert not peer.wait_for(lambda: peer.staying, timeout=0.01)
+    assert running.wait_for(lambda: not running.open_connections)
+    assert not running.wait_for(lambda: running.open_connections, timeout=0.01)
 
 
-def test_upstreams_that_are_not_there(tls_upstream: Upstreams) -> None:
-    with pytest.raises(KeyError, match="nobody"):
-        tls_upstream("nobody")
+def test_tls_upstream_raises_for_unknown_name_and_taken_port(tls_upstream: UpstreamFactory) -> None:
+    with pytest.raises(KeyError, match="unknown"):
+        tls_upstream("unknown")
     taken = tls_upstream("good").port
     with pytest.raises(OSError, match="in use"):
         tls_upstream("good", taken)
 
 
-def test_its_own_module_is_light() -> None:
+def test_plugin_module_imports_only_pytest() -> None:
     module = Path(sys.modules["sniproxy.testing.plugin"].__file__ or "").read_text()
     imports = re.findall(r"^(?:from|import) .*", module, re.MULTILINE)
     assert [line for line in imports if "pytest" not in line] == [

@@ -33,7 +33,7 @@ from sniproxy.tls import dialects
 from sniproxy.tls.openssl import QueuedError
 
 from . import authority
-from .provoking import starts
+from .error_capture import starts
 
 PACKAGES = {
     "1.1.1": ("cryptography==3.4.8", "pyOpenSSL==21.0.0"),  # OpenSSL 1.1.1l
@@ -112,8 +112,8 @@ def make_files(folder: Path) -> None:
 
 
 def ask(python: str, files: Path) -> dict[str, Any]:
-    """Run the failures with the OpenSSL of the interpreter `python`."""
-    command = [python, "-m", "tests.tls.provoking", str(files)]
+    """All that the OpenSSL of the interpreter `python` says."""
+    command = [python, "-m", "tests.tls.error_capture", str(files)]
     run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     return json.loads(run.stdout)  # type: ignore[no-any-return]
 

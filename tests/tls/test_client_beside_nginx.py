@@ -20,7 +20,7 @@ from sniproxy.message import Failed, Side
 from sniproxy.tls.contexts import server_context
 from sniproxy.tls.errors import Dialect
 from sniproxy.tls.stream import REJECT, Reject, TLSStream
-from tests.beside import Served
+from tests.compare_nginx import Served
 
 from . import peers
 from .conftest import Files

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.beside import Served, get, served
+from tests.compare_nginx import Served, get, served
 from tests.programs import SNIPROXY, InProcess
 
 from . import peers
 from .conftest import Files
-from .provoking.hellos import TLS12_HELLO, hello
+from .error_capture.hellos import TLS12_HELLO, hello
 
 PLAIN_HTTP = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
 

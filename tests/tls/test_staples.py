@@ -13,8 +13,8 @@ from cryptography.x509 import ocsp
 from OpenSSL import SSL
 
 from sniproxy.message import ConfigError
-from sniproxy.testing.certificates import Authority
 from sniproxy.tls import openssl
+from sniproxy.tls.ca import Authority
 from sniproxy.tls.certificates import CertificateSource
 from sniproxy.tls.contexts import server_context
 

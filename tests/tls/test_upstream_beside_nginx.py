@@ -20,7 +20,7 @@ from sniproxy.tls.certificates import CertificateSource
 from sniproxy.tls.contexts import upstream_context
 from sniproxy.tls.errors import Dialect
 from sniproxy.tls.stream import TLSStream
-from tests.beside import Served
+from tests.compare_nginx import Served
 
 from . import peers
 from .conftest import Files

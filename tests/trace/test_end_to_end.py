@@ -13,8 +13,8 @@ import pytest
 import trio
 
 import sniproxy
-from sniproxy.testing.client import ClientTLS, Reception, visit
-from sniproxy.testing.zoo import Upstream, animals, open_zoo, wear
+from sniproxy.testing.client import ClientRecord, ClientTLSOptions, run_client
+from sniproxy.testing.upstreams import UpstreamSpec, catalog, generate_certificates, open_upstreams
 from sniproxy.trace import Trace, lines
 from sniproxy.trace.record import Asked, Located, Turned
 
@@ -24,7 +24,7 @@ NAMED = "proxy_ssl_server_name on; proxy_ssl_name upstream.test;"
 @pytest.fixture(scope="module")
 def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("traces")
-    wear(folder)
+    generate_certificates(folder)
     return folder
 
 
@@ -47,7 +47,7 @@ class Front:
         *headers: str,
         host: str = "front.test",
         listener: int = 0,
-        tls: ClientTLS | None = None,
+        tls: ClientTLSOptions | None = None,
     ) -> Trace:
         """One request on a connection of its own, and its trace."""
         before = len(self.traces)
@@ -56,7 +56,7 @@ class Front:
         context = None if tls is None else tls.context(self.wardrobe)
         name = None if tls is None else tls.server_name
         port = self.proxy.addresses[listener][1]
-        await visit(port, (request,), Reception(), context, name)
+        await run_client(port, (request,), ClientRecord(), context, name)
         await self.proxy.wait_for(lambda: len(self.traces) > before)
         (trace,) = self.traces[before:]
         return trace
@@ -64,12 +64,12 @@ class Front:
 
 @asynccontextmanager
 async def front(
-    wardrobe: Path, inside: str, *upstreams: Upstream, before: str = "", listen: str = ""
+    wardrobe: Path, inside: str, *upstreams: UpstreamSpec, before: str = "", listen: str = ""
 ) -> AsyncIterator[Front]:
     """A server with `inside`, and a group of the upstreams before it; `ALONE` in `inside` is the
     address of the first one, of which no connection is kept."""
-    async with open_zoo(wardrobe) as zoo:
-        peers = [await zoo.house(upstream) for upstream in upstreams]
+    async with open_upstreams(wardrobe) as zoo:
+        peers = [await zoo.start(upstream) for upstream in upstreams]
         servers = " ".join(f"server 127.0.0.1:{peer.port};" for peer in peers)
         group = f"upstream backend {{ {servers} }}" if peers else ""
         alone = peers[0].address if peers else ""
@@ -91,7 +91,7 @@ def asked(trace: Trace) -> Asked:
 
 async def test_without_sni(wardrobe: Path) -> None:
     inside = "location / { proxy_pass https://backend; }"
-    async with front(wardrobe, inside, animals.NEEDS_SNI) as site:
+    async with front(wardrobe, inside, catalog.NEEDS_SNI) as site:
         trace = await site.get()
     shown = text(trace)
     assert trace.answer is not None
@@ -109,7 +109,7 @@ async def test_without_sni(wardrobe: Path) -> None:
 
 async def test_with_sni(wardrobe: Path) -> None:
     inside = f"location / {{ proxy_pass https://backend; {NAMED} proxy_set_header Host $host; }}"
-    async with front(wardrobe, inside, animals.NEEDS_SNI) as site:
+    async with front(wardrobe, inside, catalog.NEEDS_SNI) as site:
         trace = await site.get("/a?b=c")
     shown = text(trace)
     assert shown.startswith(f"GET http://front.test:{site.proxy.addresses[0][1]}/a?b=c -> 200 in")
@@ -132,7 +132,7 @@ async def test_a_certificate_that_is_not_believed(wardrobe: Path) -> None:
         f"location / {{ proxy_pass https://backend; {NAMED}"
         " proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; }"
     )
-    async with front(wardrobe, inside, animals.SELF_SIGNED) as site:
+    async with front(wardrobe, inside, catalog.SELF_SIGNED) as site:
         shown = text(await site.get())
     assert "verified: upstream.test by root.pem, depth 1" in shown
     assert "upstream SSL certificate verify error: (18:self-signed certificate)" in shown
@@ -141,7 +141,7 @@ async def test_a_certificate_that_is_not_believed(wardrobe: Path) -> None:
 
 async def test_a_resumed_session(wardrobe: Path) -> None:
     inside = f"location / {{ proxy_pass https://ALONE; {NAMED} }}"
-    async with front(wardrobe, inside, animals.GOOD) as site:
+    async with front(wardrobe, inside, catalog.GOOD) as site:
         await site.get()
         shown = text(await site.get())
     assert "no ALPN, the session kept of this peer" in shown
@@ -150,7 +150,7 @@ async def test_a_resumed_session(wardrobe: Path) -> None:
 
 async def test_a_kept_connection(wardrobe: Path) -> None:
     inside = f"location / {{ proxy_pass https://backend; {NAMED} }}"
-    async with front(wardrobe, inside, animals.GOOD) as site:
+    async with front(wardrobe, inside, catalog.GOOD) as site:
         first = await site.get()
         second = await site.get()
     assert [asked(one).peers[0].kept for one in (first, second)] == [False, True]
@@ -159,10 +159,10 @@ async def test_a_kept_connection(wardrobe: Path) -> None:
 
 async def test_the_next_peer(wardrobe: Path) -> None:
     inside = f"location / {{ proxy_pass https://backend; {NAMED} }}"
-    async with front(wardrobe, inside, animals.NEEDS_SNI_CLOSES, animals.GOOD) as site:
+    async with front(wardrobe, inside, catalog.NEEDS_SNI_CLOSES, catalog.GOOD) as site:
         first = await site.get()
     assert len(asked(first).peers) == 1
-    async with front(wardrobe, inside.replace(NAMED, ""), animals.NEEDS_SNI, animals.GOOD) as site:
+    async with front(wardrobe, inside.replace(NAMED, ""), catalog.NEEDS_SNI, catalog.GOOD) as site:
         trace = await site.get()
     failed, answered = asked(trace).peers
     assert "alert number 112" in failed.failure
@@ -184,7 +184,7 @@ async def test_redirects_on_the_way(wardrobe: Path) -> None:
         location @fallback { proxy_pass http://127.0.0.1:1; }
         location ^~ /plain/ { return 200 plain; }
     """
-    async with front(wardrobe, inside, animals.NEEDS_SNI) as site:
+    async with front(wardrobe, inside, catalog.NEEDS_SNI) as site:
         trace = await site.get("/outer/x.php")
         plain = await site.get("/plain/x.php")
     way = [
@@ -263,7 +263,7 @@ async def test_which_server_and_which_certificate(wardrobe: Path) -> None:
     async with front(wardrobe, inside, before=before, listen=listen) as site:
 
         async def get(name: str | None, host: str) -> Trace:
-            return await site.get(host=host, tls=ClientTLS(name))
+            return await site.get(host=host, tls=ClientTLSOptions(name))
 
         exact = await get("front.test", "front.test")
         wildcard = await get("x.front.test", "re1.test")
@@ -274,7 +274,7 @@ async def test_which_server_and_which_certificate(wardrobe: Path) -> None:
     assert exact.tls.certificate.names == ("other.test",)
     shown = text(exact)
     assert 'by SNI: exact name "front.test"' in shown
-    assert "issued by CN=Zoo Root" in shown
+    assert "issued by CN=Test Root" in shown
     assert "by SNI: wildcard *.front.test" in text(wildcard)
     assert "by Host: regular expression ~^re\\d+\\.test$" in text(wildcard)
     shown = text(default)
@@ -288,8 +288,12 @@ async def test_a_client_that_does_not_get_in(wardrobe: Path) -> None:
     async with front(
         wardrobe, "ssl_reject_handshake on;", listen="listen 127.0.0.1:0 ssl;"
     ) as site:
-        await visit(
-            site.proxy.addresses[0][1], (), Reception(), ClientTLS().context(wardrobe), "front.test"
+        await run_client(
+            site.proxy.addresses[0][1],
+            (),
+            ClientRecord(),
+            ClientTLSOptions().context(wardrobe),
+            "front.test",
         )
         await site.proxy.wait_for(lambda: bool(site.traces))
         (trace,) = site.traces
@@ -307,7 +311,7 @@ async def test_secrets_are_masked(wardrobe: Path) -> None:
         proxy_pass http://backend; proxy_set_header X-Token $http_authorization;
         proxy_set_header X-Cookie $cookie_session; add_header Set-Cookie "own=verysecret";
     }"""
-    async with front(wardrobe, inside, animals.PLAIN, before=before) as site:
+    async with front(wardrobe, inside, catalog.PLAIN, before=before) as site:
         trace = await site.get(
             "/?t=0123456789abcdef",
             "Authorization: Bearer 0123456789abcdef",
@@ -326,7 +330,7 @@ async def test_secrets_are_masked(wardrobe: Path) -> None:
 
 async def test_nothing_steers_a_terminal(wardrobe: Path) -> None:
     inside = "location / { proxy_pass http://backend; proxy_set_header X-Arg $arg_a; }"
-    async with front(wardrobe, inside, animals.PLAIN) as site:
+    async with front(wardrobe, inside, catalog.PLAIN) as site:
         shown = text(await site.get("/?a=%1b", "X-Evil: \x1b[31mred\x9b"))
     assert "\x1b" not in shown
     assert "\x9b" not in shown
@@ -337,7 +341,7 @@ async def test_requests_on_one_connection(wardrobe: Path) -> None:
     async with front(wardrobe, "location / { return 204; }") as site:
         request = b"GET /%d HTTP/1.1\r\nHost: front.test\r\n\r\n"
         last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-        await visit(site.proxy.addresses[0][1], (request % 1, last % 2), Reception())
+        await run_client(site.proxy.addresses[0][1], (request % 1, last % 2), ClientRecord())
         await site.proxy.wait_for(lambda: len(site.traces) == 2)
     first, second = site.traces
     assert (first.number, second.number) == (1, 2)
@@ -347,7 +351,7 @@ async def test_requests_on_one_connection(wardrobe: Path) -> None:
 
 async def test_a_head_that_is_refused(wardrobe: Path) -> None:
     async with front(wardrobe, "location / { return 204; }") as site:
-        await visit(site.proxy.addresses[0][1], (b"GET / HTTP/1.1\r\n\r\n",), Reception())
+        await run_client(site.proxy.addresses[0][1], (b"GET / HTTP/1.1\r\n\r\n",), ClientRecord())
         await site.proxy.wait_for(lambda: bool(site.traces))
         (trace,) = site.traces
     assert trace.answer is not None
@@ -361,7 +365,7 @@ async def test_a_subrequest(wardrobe: Path) -> None:
         location / { auth_request /auth; proxy_pass http://backend; }
         location = /auth { proxy_pass http://backend/check; }
     """
-    async with front(wardrobe, inside, animals.PLAIN) as site:
+    async with front(wardrobe, inside, catalog.PLAIN) as site:
         trace = await site.get("/a")
     first, second = [stop for stop in trace.way if isinstance(stop, Asked)]
     assert (first.subrequest, second.subrequest) == ("/auth", "")
@@ -370,12 +374,12 @@ async def test_a_subrequest(wardrobe: Path) -> None:
 
 async def test_many_at_once(wardrobe: Path) -> None:
     inside = "location / { proxy_pass http://backend; }"
-    async with front(wardrobe, inside, animals.PLAIN) as site:
+    async with front(wardrobe, inside, catalog.PLAIN) as site:
         async with trio.open_nursery() as nursery:
             for number in range(10):
                 request = f"GET /{number} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
                 nursery.start_soon(
-                    visit, site.proxy.addresses[0][1], (request.encode(),), Reception()
+                    run_client, site.proxy.addresses[0][1], (request.encode(),), ClientRecord()
                 )
         await site.proxy.wait_for(lambda: len(site.traces) == 10)
     for trace in site.traces:

@@ -18,7 +18,7 @@ from sniproxy.script import compile_template
 from sniproxy.upstream.balancing import POINTS, HashRing, by_weight, selector_factory
 from sniproxy.upstream.selector import Peer, PeerSelector, Upstream
 from tests import configured
-from tests.beside import Beside, beside_nginx, get, served
+from tests.compare_nginx import NginxPair, get, paired_with_nginx, served
 from tests.nginx import NGINX
 from tests.upstream.test_peers import Clock, peer
 
@@ -174,7 +174,7 @@ KEYS = [*map(str, range(24)), "a", "a", "", "/a/b?c=d", "%C3%A4", "key" * 40]
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
     with contextlib.ExitStack() as stack:
         live = "".join(
             f"server {{ listen 127.0.0.1:@PORT{n}@; access_log off; return 204; }}" for n in LIVE
@@ -193,12 +193,12 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
             http = http.replace(f"S{number}", f"127.0.0.1:{port}").replace(f"P{number}", str(port))
         places = "".join(f"location /{name} {{ proxy_pass http://{name}; }}\n" for name in GROUPS)
         http += f"server {{ listen 127.0.0.1:@PORT@; {places} }}"
-        yield stack.enter_context(beside_nginx(tmp_path_factory.mktemp("balancing"), http))
+        yield stack.enter_context(paired_with_nginx(tmp_path_factory.mktemp("balancing"), http))
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("group", GROUPS)
-def test_choices_beside_nginx(both: Beside, group: str) -> None:
+def test_choices_beside_nginx(both: NginxPair, group: str) -> None:
     both.ask([get(f"/{group}?k={key}") for key in KEYS])
     ours, nginxs = both.logs(lines=len(KEYS))
     assert len(nginxs) == len(KEYS)

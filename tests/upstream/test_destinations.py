@@ -19,9 +19,9 @@ from sniproxy.testing.dns import (
     NXDOMAIN,
     REFUSED,
     SERVFAIL,
-    Asked,
-    NameServer,
-    Record,
+    DNSQuery,
+    DNSRecord,
+    FakeNameServer,
     a,
     aaaa,
     cname,
@@ -29,19 +29,19 @@ from sniproxy.testing.dns import (
     open_name_server,
     reply,
 )
-from tests.beside import Beside, beside_nginx, get, served
+from tests.compare_nginx import NginxPair, get, paired_with_nginx, served
 from tests.conformance.observation import error_lines
 from tests.nginx import NGINX
 
 HERE = a("127.0.0.1")
 SIX = aaaa("::1")
-Answers = Callable[[Asked], Sequence[bytes]]
+Answers = Callable[[DNSQuery], Sequence[bytes]]
 
 
-def both_kinds(*records: Record, **options: Any) -> Answers:
+def both_kinds(*records: DNSRecord, **options: Any) -> Answers:
     """Each kind of question gets the records of that kind, and the aliases."""
 
-    def answers(asked: Asked) -> Sequence[bytes]:
+    def answers(asked: DNSQuery) -> Sequence[bytes]:
         mine = [r for r in records if r.type in (asked.type, "CNAME", "DNAME") or r.type.isdigit()]
         return [reply(asked, *mine, **options)]
 
@@ -53,7 +53,7 @@ def for_a(answers: Answers) -> Answers:
     return lambda asked: answers(asked) if asked.type == "A" else [reply(asked)]
 
 
-def only_over_tcp(asked: Asked) -> Sequence[bytes]:
+def only_over_tcp(asked: DNSQuery) -> Sequence[bytes]:
     if asked.tcp:
         return both_kinds(HERE)(asked)
     return [reply(asked, truncated=True)]
@@ -64,7 +64,7 @@ def bad(**options: Any) -> Answers:
     return for_a(lambda asked: [reply(asked, HERE, **options), reply(asked, HERE)])
 
 
-def bad_record(record: Record, *others: Record) -> Answers:
+def bad_record(record: DNSRecord, *others: DNSRecord) -> Answers:
     return for_a(lambda asked: [reply(asked, record, *others), reply(asked, HERE)])
 
 
@@ -110,18 +110,18 @@ NAMES: dict[str, Answers] = {
     "huge": both_kinds(*[a(f"127.0.1.{n}") for n in range(200)], HERE),
     "rest": bad(rest=b"x" * 100),
     "aaaa-for-a": bad_record(SIX),
-    "short-a": bad_record(Record("A", b"abc")),
-    "long-a": bad_record(Record("A", b"abcde")),
-    "lying-a": bad_record(Record("A", b"", length=4)),
-    "other-class": bad_record(Record("A", HERE.data, record_class=3)),
-    "text-too": for_a(lambda asked: [reply(asked, Record("TXT", b"\3abc"), HERE)]),
-    "text-only": for_a(lambda asked: [reply(asked, Record("TXT", b"\3abc"))]),
-    "dname": both_kinds(Record("DNAME", name_bytes("test")), HERE),
-    "root-owner": bad_record(Record("A", HERE.data, owner=b"\0")),
+    "short-a": bad_record(DNSRecord("A", b"abc")),
+    "long-a": bad_record(DNSRecord("A", b"abcde")),
+    "lying-a": bad_record(DNSRecord("A", b"", length=4)),
+    "other-class": bad_record(DNSRecord("A", HERE.data, record_class=3)),
+    "text-too": for_a(lambda asked: [reply(asked, DNSRecord("TXT", b"\3abc"), HERE)]),
+    "text-only": for_a(lambda asked: [reply(asked, DNSRecord("TXT", b"\3abc"))]),
+    "dname": both_kinds(DNSRecord("DNAME", name_bytes("test")), HERE),
+    "root-owner": bad_record(DNSRecord("A", HERE.data, owner=b"\0")),
     "owner-loop": for_a(
-        lambda asked: [reply(asked, Record("A", HERE.data, owner=b"\xc0\x1c"))]
+        lambda asked: [reply(asked, DNSRecord("A", HERE.data, owner=b"\xc0\x1c"))]
     ),
-    "cname-loop": for_a(lambda asked: [reply(asked, Record("CNAME", b"\xc0\x28"))]),
+    "cname-loop": for_a(lambda asked: [reply(asked, DNSRecord("CNAME", b"\xc0\x28"))]),
     "twice": for_a(lambda asked: [reply(asked, HERE), reply(asked, HERE)]),
 }  # fmt: skip
 
@@ -132,15 +132,15 @@ FRESH: dict[str, Answers] = {
 }
 
 
-def script(asked: Asked) -> Sequence[bytes]:
+def script(asked: DNSQuery) -> Sequence[bytes]:
     answers = (NAMES | FRESH).get(asked.name.lower().removesuffix(".test"))
     return [reply(asked, code=NXDOMAIN)] if answers is None else answers(asked)
 
 
 @dataclass(slots=True)
 class Stage:
-    both: Beside
-    dns: NameServer
+    both: NginxPair
+    dns: FakeNameServer
     live: int
     questions: list[list[str]] = field(default_factory=list)
 
@@ -149,11 +149,11 @@ class Stage:
         seen: list[tuple[object, list[str]]] = []
         self.questions = []
         for one in self.both.both:
-            self.dns.asked.clear()
+            self.dns.queries.clear()
             (answer,) = one.ask([get(target.replace("LIVE", str(self.live)))])
             (access,) = one.log(lines=1)
             self.questions.append(
-                sorted({f"{q.type} {q.name}{' tcp' * q.tcp}" for q in self.dns.asked})
+                sorted({f"{q.type} {q.name}{' tcp' * q.tcp}" for q in self.dns.queries})
             )
             errors = [
                 line
@@ -170,10 +170,10 @@ def without_ids(line: str) -> str:
 
 
 @contextlib.contextmanager
-def name_server() -> Iterator[NameServer]:
+def name_server() -> Iterator[FakeNameServer]:
     """The scripted name server, in a thread of its own."""
     ready = threading.Event()
-    found: list[NameServer] = []
+    found: list[FakeNameServer] = []
     scope: list[Callable[[], None]] = []
 
     async def serve() -> None:
@@ -238,7 +238,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         dead.bind(("127.0.0.1", 0))
         ports = {"LIVE": live.ports[""], "DNS": dns.port, "DEAD": dead.getsockname()[1]}
         site = re.sub(r"\b(LIVE|DNS|DEAD)\b", lambda match: str(ports[match[1]]), SITE)
-        both = stack.enter_context(beside_nginx(tmp_path_factory.mktemp("names"), site))
+        both = stack.enter_context(paired_with_nginx(tmp_path_factory.mktemp("names"), site))
         yield Stage(both, dns, live.ports[""])
 
 

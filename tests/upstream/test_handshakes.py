@@ -17,8 +17,17 @@ from sniproxy.observer import Observer
 from sniproxy.server import Server
 from sniproxy.site import build_site
 from sniproxy.site.paths import Paths
-from sniproxy.testing.zoo import TLS, Ending, Move, Upstream, animals, open_zoo, reserve_port, wear
-from sniproxy.testing.zoo.behaviour import answer
+from sniproxy.testing.upstreams import (
+    TLS,
+    Action,
+    AfterSend,
+    UpstreamSpec,
+    catalog,
+    generate_certificates,
+    open_upstreams,
+    reserve_port,
+)
+from sniproxy.testing.upstreams.spec import response
 from sniproxy.variables import is_variable
 
 NAMED = "proxy_ssl_server_name on; proxy_ssl_name upstream.test;"
@@ -33,7 +42,7 @@ SUITE_12, SUITE_13 = "ECDHE-ECDSA-AES256-GCM-SHA384", "TLS_AES_256_GCM_SHA384"
 @pytest.fixture(scope="module")
 def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("handshakes")
-    wear(folder)
+    generate_certificates(folder)
     return folder
 
 
@@ -67,14 +76,15 @@ async def serving(
     wardrobe: Path,
     folder: Path,
     directives: str,
-    *upstreams: Upstream,
+    *upstreams: UpstreamSpec,
+    level: Level = Level.INFO,
     scheme: str = "https",
 ) -> AsyncIterator[int]:
     """A site with the upstreams as one group; its port."""
     with reserve_port() as front:
         port = front.getsockname()[1]
-        async with open_zoo(wardrobe) as zoo, trio.open_nursery() as nursery:
-            peers = [await zoo.house(upstream) for upstream in upstreams]
+        async with open_upstreams(wardrobe) as zoo, trio.open_nursery() as nursery:
+            peers = [await zoo.start(upstream) for upstream in upstreams]
             servers = " ".join(f"server 127.0.0.1:{peer.port};" for peer in peers)
             loaded = config.parse(
                 f"events {{}} http {{ log_format x '{VARIABLES}'; access_log lines x;\n"
@@ -102,7 +112,7 @@ def seen(
     wardrobe: Path,
     folder: Path,
     directives: str,
-    *upstreams: Upstream,
+    *upstreams: UpstreamSpec,
     requests: int = 1,
     level: Level = Level.INFO,
     scheme: str = "https",
@@ -121,13 +131,15 @@ def seen(
     return result
 
 
-def closing(upstream: Upstream) -> Upstream:
+def closing(upstream: UpstreamSpec) -> UpstreamSpec:
     """One that keeps no connection."""
-    return replace(upstream, answers=Move(answer("closing\n", "Connection: close"), Ending.SILENCE))
+    return replace(
+        upstream, response=Action(response("closing\n", "Connection: close"), AfterSend.SILENCE)
+    )
 
 
 def test_a_handshake_is_told_with_all_that_is_known(wardrobe: Path, tmp_path: Path) -> None:
-    found = seen(wardrobe, tmp_path, VERIFIED, closing(animals.GOOD_13), requests=2)
+    found = seen(wardrobe, tmp_path, VERIFIED, closing(catalog.GOOD_13), requests=2)
     first, second = found.handshakes
     assert first.side is Side.UPSTREAM
     assert first.peer.startswith("127.0.0.1:")
@@ -141,7 +153,7 @@ def test_a_handshake_is_told_with_all_that_is_known(wardrobe: Path, tmp_path: Pa
 
 
 def test_a_handshake_that_fails_is_told_too(wardrobe: Path, tmp_path: Path) -> None:
-    (handshake,) = seen(wardrobe, tmp_path, NAMED, animals.PLAIN_HTTP).handshakes
+    (handshake,) = seen(wardrobe, tmp_path, NAMED, catalog.PLAIN_HTTP).handshakes
     assert (handshake.server_name, handshake.protocol) == ("upstream.test", "")
     assert handshake.failure is not None
     assert handshake.failure.text.startswith("SSL_do_handshake() failed (SSL: error:0A00010B:")
@@ -150,32 +162,32 @@ def test_a_handshake_that_fails_is_told_too(wardrobe: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("directives", "upstream", "line"),
     [
-        (VERIFIED, animals.GOOD_12, f"upstream.test|TLSv1.2|{SUITE_12}|.|SUCCESS"),
-        (VERIFIED, animals.GOOD_13, f"upstream.test|TLSv1.3|{SUITE_13}|.|SUCCESS"),
-        ("", animals.GOOD_13, f"-|TLSv1.3|{SUITE_13}|.|NONE"),
+        (VERIFIED, catalog.GOOD_12, f"upstream.test|TLSv1.2|{SUITE_12}|.|SUCCESS"),
+        (VERIFIED, catalog.GOOD_13, f"upstream.test|TLSv1.3|{SUITE_13}|.|SUCCESS"),
+        ("", catalog.GOOD_13, f"-|TLSv1.3|{SUITE_13}|.|NONE"),
         (
             VERIFIED,
-            animals.SELF_SIGNED,
+            catalog.SELF_SIGNED,
             f"upstream.test|TLSv1.3|{SUITE_13}|.|FAILED:self-signed certificate",
         ),
         (
             VERIFIED,
-            animals.WRONG_HOST,
+            catalog.WRONG_HOST,
             f"upstream.test|TLSv1.3|{SUITE_13}|.|FAILED:name does not match",
         ),
-        (NAMED, animals.CLOSES, "upstream.test|-|-|-|-"),
-        (NAMED, animals.ABSENT, "-|-|-|-|-"),
+        (NAMED, catalog.CLOSES, "upstream.test|-|-|-|-"),
+        (NAMED, catalog.ABSENT, "-|-|-|-|-"),
     ],
-    ids=lambda value: value.name if isinstance(value, Upstream) else None,
+    ids=lambda value: value.name if isinstance(value, UpstreamSpec) else None,
 )
 def test_variables_tell_of_the_handshake(
-    directives: str, upstream: Upstream, line: str, wardrobe: Path, tmp_path: Path
+    directives: str, upstream: UpstreamSpec, line: str, wardrobe: Path, tmp_path: Path
 ) -> None:
     assert seen(wardrobe, tmp_path, directives, upstream).variables == [line]
 
 
 def test_variables_tell_of_each_try(wardrobe: Path, tmp_path: Path) -> None:
-    upstreams = (animals.CLOSES, closing(animals.GOOD_12))
+    upstreams = (catalog.CLOSES, closing(catalog.GOOD_12))
     (line,) = seen(wardrobe, tmp_path, NAMED, *upstreams).variables
     assert line == (
         f"upstream.test, upstream.test|-, TLSv1.2|-, {SUITE_12}|-, .|-, NONE"
@@ -183,13 +195,13 @@ def test_variables_tell_of_each_try(wardrobe: Path, tmp_path: Path) -> None:
 
 
 def test_a_resumed_session_is_told(wardrobe: Path, tmp_path: Path) -> None:
-    found = seen(wardrobe, tmp_path, NAMED, closing(animals.GOOD_12), requests=2)
+    found = seen(wardrobe, tmp_path, NAMED, closing(catalog.GOOD_12), requests=2)
     assert [line.split("|")[3] for line in found.variables] == [".", "r"]
 
 
-@pytest.mark.parametrize(("scheme", "upstream"), [("https", animals.GOOD), ("http", animals.PLAIN)])
+@pytest.mark.parametrize(("scheme", "upstream"), [("https", catalog.GOOD), ("http", catalog.PLAIN)])
 def test_without_a_handshake_there_is_nothing_to_tell(
-    scheme: str, upstream: Upstream, wardrobe: Path, tmp_path: Path
+    scheme: str, upstream: UpstreamSpec, wardrobe: Path, tmp_path: Path
 ) -> None:
     """Plain HTTP, and a connection that was kept."""
     found = seen(wardrobe, tmp_path, "", upstream, requests=2, scheme=scheme)
@@ -198,7 +210,7 @@ def test_without_a_handshake_there_is_nothing_to_tell(
 
 
 @pytest.mark.parametrize(
-    ("tls", "resumed"), [(animals.GOOD_12.tls, True), (animals.GOOD_13.tls, False)]
+    ("tls", "resumed"), [(catalog.GOOD_12.tls, True), (catalog.GOOD_13.tls, False)]
 )
 def test_a_session_is_offered_while_its_own_request_still_waits(
     tls: TLS, resumed: bool, wardrobe: Path, tmp_path: Path
@@ -207,7 +219,7 @@ def test_a_session_is_offered_while_its_own_request_still_waits(
     found = Seen(Level.INFO)
 
     async def main() -> None:
-        upstream = replace(animals.MUTE, tls=tls)
+        upstream = replace(catalog.NO_RESPONSE, tls=tls)
         async with (
             serving(found, wardrobe, tmp_path, NAMED, upstream) as port,
             trio.open_nursery() as nursery,
@@ -227,7 +239,7 @@ def test_the_debug_log_has_a_line_for_each(wardrobe: Path, tmp_path: Path) -> No
         wardrobe,
         tmp_path,
         f"{VERIFIED} proxy_ssl_session_reuse off;",
-        animals.SELF_SIGNED,
+        catalog.SELF_SIGNED,
         level=Level.DEBUG,
     )
     (line,) = found.debug
@@ -242,9 +254,9 @@ def test_the_debug_log_has_a_line_for_each(wardrobe: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("upstream", "labels"),
     [
-        (animals.GOOD_12, {"CLIENT_RANDOM"}),
+        (catalog.GOOD_12, {"CLIENT_RANDOM"}),
         (
-            animals.GOOD_13,
+            catalog.GOOD_13,
             {
                 "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
                 "SERVER_HANDSHAKE_TRAFFIC_SECRET",
@@ -258,7 +270,7 @@ def test_the_debug_log_has_a_line_for_each(wardrobe: Path, tmp_path: Path) -> No
 )
 @pytest.mark.parametrize("variable", [False, True])
 def test_keys_are_logged(
-    upstream: Upstream, labels: set[str], variable: bool, wardrobe: Path, tmp_path: Path
+    upstream: UpstreamSpec, labels: set[str], variable: bool, wardrobe: Path, tmp_path: Path
 ) -> None:
     """In the format of SSLKEYLOGFILE, for the owner's eyes; also where variables name our
     certificate."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from tests.beside import Beside, beside_nginx, get, served
+from tests.compare_nginx import NginxPair, get, paired_with_nginx, served
 from tests.nginx import NGINX
 
 REQUESTS = 200
@@ -50,7 +50,7 @@ def hangs_up() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
     with contextlib.ExitStack() as stack:
         live = "".join(
             f"server {{ listen 127.0.0.1:@PORT{n}@; access_log off; return 204; }}" for n in LIVE
@@ -67,7 +67,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
             http += f"upstream {name} {{ {text} {servers} }}\n"
             places += f"location /{name} {{ proxy_pass http://{name}; }}\n"
         http += f"server {{ listen 127.0.0.1:@PORT@; {places} }}"
-        yield stack.enter_context(beside_nginx(tmp_path_factory.mktemp("many"), http))
+        yield stack.enter_context(paired_with_nginx(tmp_path_factory.mktemp("many"), http))
 
 
 async def ask_all(port: int, path: str) -> Counter[bytes]:
@@ -95,7 +95,7 @@ async def ask_all(port: int, path: str) -> Counter[bytes]:
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("method", METHODS)
-def test_no_client_hears_of_it(both: Beside, method: str) -> None:
+def test_no_client_hears_of_it(both: NginxPair, method: str) -> None:
     for one in both.both:
         statuses = trio.run(ask_all, one.ports[""], f"/{method}")
         assert statuses == {b"HTTP/1.1 204 No Content": REQUESTS}, one.program.name

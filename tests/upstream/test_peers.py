@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sniproxy.config.addresses import Address
 from sniproxy.config.directives.upstream import PeerSettings
 from sniproxy.upstream.selector import Peer, PeerSelector, Upstream
-from tests.beside import Beside, beside_nginx, get
+from tests.compare_nginx import NginxPair, get, paired_with_nginx
 
 
 @dataclass(slots=True)
@@ -276,7 +276,7 @@ GROUPS = {
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
     with contextlib.ExitStack() as stack:
         http = (
             'log_format f "$uri $upstream_addr $upstream_status $status";access_log access.log f;'
@@ -293,12 +293,12 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
         for name in GROUPS:
             tries = "proxy_next_upstream_tries 2;" if name == "tries" else ""
             http += f"location /{name} {{ proxy_pass http://{name}; {tries} }}\n"
-        yield stack.enter_context(beside_nginx(tmp_path_factory.mktemp("peers"), http + "}"))
+        yield stack.enter_context(paired_with_nginx(tmp_path_factory.mktemp("peers"), http + "}"))
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("group", GROUPS)
-def test_sequences_beside_nginx(both: Beside, group: str) -> None:
+def test_sequences_beside_nginx(both: NginxPair, group: str) -> None:
     count = GROUPS[group][1]
     both.ask([get(f"/{group}")] * count)
     ours, nginxs = both.logs(lines=count)

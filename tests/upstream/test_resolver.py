@@ -23,9 +23,9 @@ from sniproxy.message import Level
 from sniproxy.testing.dns import (
     NXDOMAIN,
     SERVFAIL,
-    Asked,
-    NameServer,
-    Record,
+    DNSQuery,
+    DNSRecord,
+    FakeNameServer,
     a,
     aaaa,
     cname,
@@ -63,7 +63,7 @@ from sniproxy.upstream.resolver import (
 @pytest.mark.parametrize("kind", RecordType)
 def test_query_is_readable_by_servers(kind: RecordType) -> None:
     asked = make_query("www.example.test", kind)
-    assert read_question(asked.wire) == Asked("www.example.test", kind.name)
+    assert read_question(asked.wire) == DNSQuery("www.example.test", kind.name)
     assert read_question(asked.wire).id == asked.id
     assert asked.wire[2:4] == b"\x01\x00"
 
@@ -84,10 +84,10 @@ def test_any_bytes_are_parsed_or_rejected(data: bytes) -> None:
             parse_response(data, over_tcp=over_tcp)
 
 
-NAME = Asked("a.test", "A", id=7)
+NAME = DNSQuery("a.test", "A", id=7)
 records = st.lists(
     st.builds(
-        Record,
+        DNSRecord,
         st.sampled_from(["A", "AAAA", "CNAME", "TXT", "46"]),
         st.one_of(
             st.binary(max_size=20),
@@ -106,7 +106,7 @@ records = st.lists(
 
 @given(records, st.binary(max_size=20), st.integers(0, 6))
 def test_any_records_are_parsed_or_rejected(
-    records: list[Record], rest: bytes, answers: int
+    records: list[DNSRecord], rest: bytes, answers: int
 ) -> None:
     try:
         read = parse_response(reply(NAME, *records, rest=rest, answers=answers))
@@ -196,7 +196,7 @@ PACKET_TIME = 0.05
 @dataclass(slots=True)
 class Stage:
     resolver: Resolver
-    servers: list[NameServer]
+    servers: list[FakeNameServer]
     lines: list[str] = field(default_factory=list)
     now: float = 1000.0
 
@@ -211,19 +211,19 @@ class Stage:
 
     @property
     def asked(self) -> list[str]:
-        return [f"{q.type} {q.name}" for server in self.servers for q in server.asked]
+        return [f"{q.type} {q.name}" for server in self.servers for q in server.queries]
 
 
-Script = Callable[[Asked], Sequence[bytes]]
+Responder = Callable[[DNSQuery], Sequence[bytes]]
 
 
 @contextlib.asynccontextmanager
-async def open_stage(*scripts: Script, **settings: Any) -> AsyncIterator[Stage]:
+async def open_stage(*scripts: Responder, **settings: Any) -> AsyncIterator[Stage]:
     """A running resolver with one name server for each script."""
     async with trio.open_nursery() as nursery:
         servers = []
         for script in scripts:
-            server = NameServer(script)
+            server = FakeNameServer(script)
             await server.open()
             nursery.start_soon(server.run)
             servers.append(server)
@@ -239,7 +239,7 @@ async def open_stage(*scripts: Script, **settings: Any) -> AsyncIterator[Stage]:
         nursery.cancel_scope.cancel()
 
 
-def found(*records: Record) -> Script:
+def found(*records: DNSRecord) -> Responder:
     return lambda asked: [reply(asked, *[r for r in records if r.type in (asked.type, "CNAME")])]
 
 
@@ -318,7 +318,7 @@ def test_single_address_is_not_rotated() -> None:
 
 
 async def test_cname_chain_is_limited() -> None:
-    def script(asked: Asked) -> Sequence[bytes]:
+    def script(asked: DNSQuery) -> Sequence[bytes]:
         number = int(asked.name.partition(".")[0])
         if number == 0:
             return [reply(asked, *([a("192.0.2.1")] if asked.type == "A" else []))]
@@ -332,7 +332,7 @@ async def test_cname_chain_is_limited() -> None:
 async def test_truncated_response_is_queried_over_tcp() -> None:
     addresses = [f"10.0.{n // 250}.{n % 250}" for n in range(1000)]
 
-    def script(asked: Asked) -> Sequence[bytes]:
+    def script(asked: DNSQuery) -> Sequence[bytes]:
         if asked.type == "AAAA":
             return [reply(asked)]
         return [reply(asked, *map(a, addresses)) if asked.tcp else reply(asked, truncated=True)]
@@ -361,18 +361,18 @@ async def test_next_server_is_queried_after_the_resend_interval(mock_clock: Mock
         assert RESEND_INTERVAL <= trio.current_time() - before < RESEND_INTERVAL + 0.5
         # The next query starts with the next server.
         await stage.addresses("b.test")
-        assert [len(server.asked) for server in stage.servers] == [2, 4]
+        assert [len(server.queries) for server in stage.servers] == [2, 4]
 
 
 async def test_only_unanswered_queries_are_resent(mock_clock: MockClock) -> None:
     mock_clock.autojump_threshold = PACKET_TIME
 
-    def half(asked: Asked) -> Sequence[bytes]:
+    def half(asked: DNSQuery) -> Sequence[bytes]:
         return [reply(asked, a("192.0.2.1"))] if asked.type == "A" else []
 
     async with open_stage(half, found(a("192.0.2.9"), aaaa("::1"))) as stage:
         assert await stage.addresses("a.test") == ("192.0.2.1", "::1")
-        assert [q.type for q in stage.servers[1].asked] == ["AAAA"]
+        assert [q.type for q in stage.servers[1].queries] == ["AAAA"]
 
 
 async def test_cancelled_lookup_does_not_end_the_query_for_others(mock_clock: MockClock) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.beside import get
 from tests.cli.processes import HEAD, Served, served
+from tests.compare_nginx import get
 from tests.nginx import NGINX
 from tests.programs import SNIPROXY, Command
 

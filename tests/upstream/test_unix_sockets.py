@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.testing.zoo.wardrobe import wardrobe
-from tests.beside import Beside, beside_nginx, get, served
+from sniproxy.testing.upstreams.certificates import ensure_certificates
+from tests.compare_nginx import NginxPair, get, paired_with_nginx, served
 from tests.conformance.observation import error_lines
 from tests.nginx import NGINX
 
@@ -55,8 +55,8 @@ def room() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def both(room: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
-    clothes = wardrobe(tmp_path_factory.mktemp("wardrobe"))
+def both(room: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
+    clothes = ensure_certificates(tmp_path_factory.mktemp("wardrobe"))
     (room / "root.pem").write_bytes((clothes / "root.pem").read_bytes())
     with contextlib.ExitStack() as stack:
         live = f"""
@@ -76,12 +76,12 @@ def both(room: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besid
         )
         http += "".join(f"location /{name}/ {{ {text} }}\n" for name, text in LOCATIONS.items())
         http = http.replace("ROOM", str(room)) + "}"
-        yield stack.enter_context(beside_nginx(tmp_path_factory.mktemp("both"), http))
+        yield stack.enter_context(paired_with_nginx(tmp_path_factory.mktemp("both"), http))
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("target", TARGETS)
-def test_beside_nginx(both: Beside, room: Path, target: str) -> None:
+def test_beside_nginx(both: NginxPair, room: Path, target: str) -> None:
     seen = []
     for one in both.both:
         answers = one.ask([get(target.replace("ROOM", str(room)))] * 2)

@@ -11,7 +11,7 @@ from sniproxy.config.model import Server
 from sniproxy.facts import UpstreamState
 from sniproxy.message import Header
 from sniproxy.variables import core, is_variable, lookup, proxy, upstream
-from tests.beside import Beside, beside_nginx, get
+from tests.compare_nginx import NginxPair, get, paired_with_nginx
 from tests.configured import facts, request, servers
 
 
@@ -233,15 +233,15 @@ REQUESTS = (
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
-    with beside_nginx(tmp_path_factory.mktemp("variables"), HTTP) as running:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
+    with paired_with_nginx(tmp_path_factory.mktemp("variables"), HTTP) as running:
         running.ask(REQUESTS)
         yield running
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("escape", ESCAPES)
-def test_nginx_writes_the_same_access_lines(both: Beside, escape: str) -> None:
+def test_access_lines_beside_nginx(both: NginxPair, escape: str) -> None:
     ours, nginxs = both.logs(f"{escape}.log", lines=len(REQUESTS))
     assert len(ours) == len(nginxs) == len(REQUESTS)
     for sent, our, nginx in zip(REQUESTS, ours, nginxs, strict=True):

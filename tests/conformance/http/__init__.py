@@ -1,4 +1,4 @@
 """HTTP towards clients: servers, locations, phases, files, limits.
 
-Each module with a `TABLE` is played by itself.
+Each module has one `TABLE` of scenarios.
 """

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sniproxy.testing.zoo import animals
-from sniproxy.testing.zoo.behaviour import Upstream
+from sniproxy.testing.upstreams import catalog
+from sniproxy.testing.upstreams.spec import UpstreamSpec
 from tests.conformance.scenario import Scenario, Table, get, request
 
 KEEP = "GET PATH HTTP/1.1\r\nHost: front.test\r\n\r\n"
 PLAIN = "http://PEER"
 
 
-def answering(head: str, body: str = "hello") -> Upstream:
+def answering(head: str, body: str = "hello") -> UpstreamSpec:
     """An upstream that answers so."""
     return saying(f"200 OK\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}")
 
 
-def saying(text: str) -> Upstream:
-    return animals.replying("said", f"HTTP/1.1 {text}".encode())
+def saying(text: str) -> UpstreamSpec:
+    return catalog.fixed_response("said", f"HTTP/1.1 {text}".encode())
 
 
 def own(name: str, rule: str, directives: str, *requests: str, **more: object) -> Scenario:
@@ -34,50 +34,80 @@ def own(name: str, rule: str, directives: str, *requests: str, **more: object) -
 
 def inheriting(name: str, outer: str, inner: str) -> Scenario:
     return Scenario(
-        name, "what stands above counts where nothing stands, or besides with merge",
+        name,
+        "add_header is inherited by a level without its own, or merged by add_header_inherit.",
         f"{outer} location PATH/in {{ {inner} return 200 ok; }} return 200 out;",
-        (), proxy_pass="none", requests=(KEEP, get(path="PATH/in")),
-    )  # fmt: skip
+        (),
+        proxy_pass="none",
+        requests=(KEEP, get(path="PATH/in")),
+    )
 
 
 def headers() -> Iterator[Scenario]:
-    yield own("header", "add_header adds a field", "add_header X-A a; add_header x-b $uri-$arg_q;",
-              get(path="PATH?q=1"))  # fmt: skip
-    yield own("empty", "an empty value adds nothing", 'add_header X-A ""; add_header X-B $arg_q;')
+    yield own(
+        "header",
+        "add_header adds a header.",
+        "add_header X-A a; add_header x-b $uri-$arg_q;",
+        get(path="PATH?q=1"),
+    )
+    yield own(
+        "empty",
+        "add_header with an empty value adds nothing.",
+        'add_header X-A ""; add_header X-B $arg_q;',
+    )
     for status in (200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 404, 405, 418, 500):
         text = " x" if status not in (204, 304) else ""
         yield own(
-            f"status-{status}", "add_header is for some statuses, with always for all",
-            f"add_header X-A a; add_header X-B b always; return {status}{text};", status=status,
-        )  # fmt: skip
+            f"status-{status}",
+            "add_header applies to some statuses, and with always to all.",
+            f"add_header X-A a; add_header X-B b always; return {status}{text};",
+            status=status,
+        )
     yield own(
-        "doubled", "fields that the answer has already are added all the same",
+        "doubled",
+        "add_header adds a header even if the response has it already.",
         "add_header Server mine; add_header Date now; add_header Content-Type a/b; "
         "add_header Content-Length 7; add_header Connection x; add_header Cache-Control a; "
         "add_header Cache-Control b; add_header Link c; add_header Link d; add_header X x; "
         "add_header X y;",
-    )  # fmt: skip
-    yield own("error", "a built-in page has what always adds",
-              "add_header X-A a always; return 404;", status=404)  # fmt: skip
-    yield own("moved", "so have redirects", "add_header X-A a; return 301 /else;", status=301)
+    )
+    yield own(
+        "error",
+        "add_header with always applies to built-in pages.",
+        "add_header X-A a always; return 404;",
+        status=404,
+    )
+    yield own(
+        "moved",
+        "add_header applies to redirects.",
+        "add_header X-A a; return 301 /else;",
+        status=301,
+    )
     for inherit in ("", "on", "off", "merge"):
         said = f"add_header_inherit {inherit};" if inherit else ""
         for inner in ("", "add_header X-A inner;"):
             yield inheriting(
                 f"inherit-{inherit or 'default'}-{'own' if inner else 'none'}",
-                "add_header X-O outer; add_header X-A outer;", f"{said} {inner}",
-            )  # fmt: skip
-    yield inheriting("inherit-inherited", "add_header_inherit merge; add_header X-A a;",
-                     "add_header X-B b;")  # fmt: skip
+                "add_header X-O outer; add_header X-A outer;",
+                f"{said} {inner}",
+            )
+    yield inheriting(
+        "inherit-inherited", "add_header_inherit merge; add_header X-A a;", "add_header X-B b;"
+    )
     yield inheriting("inherit-expires", "expires max;", "")
     yield inheriting("inherit-expires-off", "expires max;", "expires off;")
     yield own(
-        "conditional", "add_header in an if", "if ($arg_q) { add_header X-B b; return 200 b; } "
-        "add_header X-A a; return 200 a;",
-        KEEP, get(path="PATH?q=1"),
-    )  # fmt: skip
-    yield own("logged", "what is added is in $sent_http_…", "add_header X-A a; add_header X-A b; "
-              'add_header X-L $sent_http_x_a;')  # fmt: skip
+        "conditional",
+        "add_header inside an if replaces that of the location.",
+        "if ($arg_q) { add_header X-B b; return 200 b; } add_header X-A a; return 200 a;",
+        KEEP,
+        get(path="PATH?q=1"),
+    )
+    yield own(
+        "logged",
+        "$sent_http_NAME has the values that add_header adds.",
+        "add_header X-A a; add_header X-A b; add_header X-L $sent_http_x_a;",
+    )
 
 
 def upstreams() -> Iterator[Scenario]:
@@ -98,20 +128,29 @@ def upstreams() -> Iterator[Scenario]:
         ("expires-and-added", "expires epoch; add_header Cache-Control public;"),
     ):
         yield Scenario(
-            f"upstream-{name}", "what is added to an upstream's answer", directives,
-            (answering(head),), proxy_pass=PLAIN,
-        )  # fmt: skip
+            f"upstream-{name}",
+            "add_header, add_trailer and expires apply to responses of upstreams.",
+            directives,
+            (answering(head),),
+            proxy_pass=PLAIN,
+        )
     yield Scenario(
-        "upstream-502", "a page of nginx's own has what always adds",
+        "upstream-502",
+        "add_header with always applies to the 502 page, and without it does not.",
         "add_header X-A a; add_header X-B b always;",
-        (animals.ABSENT,), proxy_pass=PLAIN, status=502, logs=(animals.ABSENT.logged,),
-    )  # fmt: skip
+        (catalog.ABSENT,),
+        proxy_pass=PLAIN,
+        status=502,
+        logs=(catalog.ABSENT.expected_log,),
+    )
     yield Scenario(
-        "upstream-404", "an upstream's 404 has what always adds",
+        "upstream-404",
+        "add_header with always applies to a 404 of an upstream, and without it does not.",
         "add_header X-A a; add_header X-B b always; expires max;",
         (saying("404 Gone\r\nContent-Length: 0\r\n\r\n"),),
-        proxy_pass=PLAIN, status=404,
-    )  # fmt: skip
+        proxy_pass=PLAIN,
+        status=404,
+    )
 
 
 FILE = {"html/NAME": "0123456789"}
@@ -128,7 +167,11 @@ def files() -> Iterator[Scenario]:
         ("modified-past", "expires modified 1d;"),
     ):
         yield Scenario(
-            f"file-{name}", "what is added to a file", directives, (), proxy_pass="none",
+            f"file-{name}",
+            "add_header, add_trailer and expires apply to files.",
+            directives,
+            (),
+            proxy_pass="none",
             files=FILE,
             requests=(
                 KEEP,
@@ -138,45 +181,99 @@ def files() -> Iterator[Scenario]:
                 get("If-Modified-Since: Tue, 14 Nov 2023 22:13:20 GMT"),
             ),
             status=(200, 206, 416, 200, 304),
-        )  # fmt: skip
-    yield Scenario("file-trailer", "a file with a trailer goes in chunks", "add_trailer X-A a;", (),
-                   proxy_pass="none", files=FILE, requests=(KEEP, request("HEAD")))  # fmt: skip
+        )
+    yield Scenario(
+        "file-trailer",
+        "A file is sent in chunks if add_trailer is set.",
+        "add_trailer X-A a;",
+        (),
+        proxy_pass="none",
+        files=FILE,
+        requests=(KEEP, request("HEAD")),
+    )
 
 
 def expirations() -> Iterator[Scenario]:
     for name, value in (
-        ("epoch", "epoch"), ("max", "max"), ("off", "off"), ("zero", "0"), ("plus-zero", "+0"),
-        ("past", "-1m"), ("past-day", "-1d"),
-    ):  # fmt: skip
-        yield own(f"expires-{name}", "expires says how long an answer may be kept",
-                  f"expires {value};")  # fmt: skip
-        yield own(f"expires-of-{name}", "a variable may say it too", "expires $arg_e;",
-                  get(path=f"PATH?e={value}"))  # fmt: skip
+        ("epoch", "epoch"),
+        ("max", "max"),
+        ("off", "off"),
+        ("zero", "0"),
+        ("plus-zero", "+0"),
+        ("past", "-1m"),
+        ("past-day", "-1d"),
+    ):
+        yield own(
+            f"expires-{name}",
+            "expires sets the headers Expires and Cache-Control.",
+            f"expires {value};",
+        )
+        yield own(
+            f"expires-of-{name}",
+            "expires takes its value from a variable.",
+            "expires $arg_e;",
+            get(path=f"PATH?e={value}"),
+        )
     for value in ("x", "", "1x", "modified"):
-        yield own(f"expires-bad-{value}", "a variable that says no time says nothing",
-                  "expires $arg_e;", get(path=f"PATH?e={value}"))  # fmt: skip
-    yield own("expires-404", "expires is for successful answers", "expires max; return 404;",
-              status=404)  # fmt: skip
-    yield own("expires-added", "what add_header has comes behind",
-              "add_header Cache-Control public; expires epoch;")  # fmt: skip
+        yield own(
+            f"expires-bad-{value}",
+            "expires does nothing if the value of the variable is not a time.",
+            "expires $arg_e;",
+            get(path=f"PATH?e={value}"),
+        )
+    yield own(
+        "expires-404", "expires does not apply to a 404.", "expires max; return 404;", status=404
+    )
+    yield own(
+        "expires-added",
+        "Cache-Control of add_header follows that of expires.",
+        "add_header Cache-Control public; expires epoch;",
+    )
 
 
 def trailers() -> Iterator[Scenario]:
-    yield own("trailer", "add_trailer adds a field behind the body, which goes in chunks",
-              'add_trailer X-A a; add_trailer X-B $status; add_trailer X-C "";')  # fmt: skip
-    yield own("trailer-1.0", "not for HTTP/1.0", "add_trailer X-A a;",
-              "GET PATH HTTP/1.0\r\n\r\n")  # fmt: skip
-    yield own("trailer-head", "nor for HEAD", "add_trailer X-A a;", request("HEAD"))
-    yield own("trailer-204", "nor without body", "add_trailer X-A a; return 204;", status=204)
-    yield own("trailer-404", "always is for all statuses",
-              "add_trailer X-A a; add_trailer X-B b always; return 404;", status=404)  # fmt: skip
-    yield own("trailer-404-not", "without it the answer has its length",
-              "add_trailer X-A a; return 404;", status=404)  # fmt: skip
-    yield Scenario("trailer-upstream", "an upstream's answer too",
-                   "add_trailer X-A $upstream_status;",
-                   (answering("", "hello"),), proxy_pass=PLAIN)  # fmt: skip
-    yield inheriting("trailer-inherit", "add_trailer X-A a;",
-                     "add_trailer_inherit merge; add_trailer X-B b;")  # fmt: skip
+    yield own(
+        "trailer",
+        "add_trailer adds a field after the body, which is sent in chunks.",
+        'add_trailer X-A a; add_trailer X-B $status; add_trailer X-C "";',
+    )
+    yield own(
+        "trailer-1.0",
+        "add_trailer does not apply to HTTP/1.0.",
+        "add_trailer X-A a;",
+        "GET PATH HTTP/1.0\r\n\r\n",
+    )
+    yield own(
+        "trailer-head", "add_trailer does not apply to HEAD.", "add_trailer X-A a;", request("HEAD")
+    )
+    yield own(
+        "trailer-204",
+        "add_trailer does not apply to a response without body.",
+        "add_trailer X-A a; return 204;",
+        status=204,
+    )
+    yield own(
+        "trailer-404",
+        "add_trailer with always applies to all statuses.",
+        "add_trailer X-A a; add_trailer X-B b always; return 404;",
+        status=404,
+    )
+    yield own(
+        "trailer-404-not",
+        "A 404 to which add_trailer does not apply has a Content-Length.",
+        "add_trailer X-A a; return 404;",
+        status=404,
+    )
+    yield Scenario(
+        "trailer-upstream",
+        "add_trailer applies to responses of upstreams.",
+        "add_trailer X-A $upstream_status;",
+        (answering("", "hello"),),
+        proxy_pass=PLAIN,
+    )
+    yield inheriting(
+        "trailer-inherit", "add_trailer X-A a;", "add_trailer_inherit merge; add_trailer X-B b;"
+    )
 
 
 def chunks() -> Iterator[Scenario]:
@@ -190,11 +287,12 @@ def chunks() -> Iterator[Scenario]:
             kind = {GET: "get"}.get(request_, request_[:4].strip().lower() + "-1.0")
             yield Scenario(
                 f"no-chunks-{kind}-{body}",
-                "with chunked_transfer_encoding off the end of the connection ends an answer",
+                "With chunked_transfer_encoding off, closing ends a body of unknown length.",
                 "chunked_transfer_encoding off;",
                 (saying(f"200 OK\r\n{upstream}"),),
-                proxy_pass=PLAIN, requests=(request_,),
-            )  # fmt: skip
+                proxy_pass=PLAIN,
+                requests=(request_,),
+            )
 
 
 TABLE = Table(

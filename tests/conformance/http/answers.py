@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sniproxy.testing.zoo import Upstream, animals
-from sniproxy.testing.zoo.behaviour import answer
+from sniproxy.testing.upstreams import UpstreamSpec, catalog
+from sniproxy.testing.upstreams.spec import response
 from tests.conformance.scenario import GET, Scenario, Table, get
 
 PLAIN = "http://PEER"
@@ -16,7 +16,7 @@ def answering(
     return Scenario(
         name,
         rule,
-        upstreams=(animals.replying("fixed", response),),
+        upstreams=(catalog.fixed_response("fixed", response),),
         proxy_pass=PLAIN,
         requests=(sends,),
         status=int(response[9:12]) if status is None else status,
@@ -26,8 +26,8 @@ def answering(
 ANSWERS = (
     answering(
         "answer-headers",
-        "Date, Server and what belongs to the connection are the proxy's own",
-        answer(
+        "Date, Server and the headers of the connection are replaced by the proxy's own.",
+        response(
             "hello\n",
             "Date: Thu, 01 Jan 1970 00:00:00 GMT",
             "X-Pad: 1",
@@ -45,73 +45,79 @@ ANSWERS = (
     ),
     answering(
         "answer-chunked",
-        "a chunked answer reaches a 1.1 client chunked",
+        "A chunked response is sent to an HTTP/1.1 client in chunks.",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     ),
     answering(
         "answer-chunked-to-1.0",
-        "a chunked answer reaches a 1.0 client without chunks",
+        "A chunked response is sent to an HTTP/1.0 client without chunks.",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         "GET PATH HTTP/1.0\r\n\r\n",
     ),
     answering(
         "answer-until-close",
-        "an answer without length reaches a 1.1 client chunked",
+        "A response of unknown length is sent to an HTTP/1.1 client in chunks.",
         b"HTTP/1.1 200 OK\r\n\r\nhello",
     ),
-    answering("answer-1.0", "an answer of 1.0 is told as 1.1", b"HTTP/1.0 200 OK\r\n\r\nhello"),
-    answering("answer-204", "204 has no body", b"HTTP/1.1 204 No Content\r\n\r\n"),
     answering(
-        "answer-304", "304 keeps its headers", b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n'
+        "answer-1.0", "An HTTP/1.0 response is sent as HTTP/1.1.", b"HTTP/1.0 200 OK\r\n\r\nhello"
+    ),
+    answering("answer-204", "A 204 has no body.", b"HTTP/1.1 204 No Content\r\n\r\n"),
+    answering(
+        "answer-304", "A 304 keeps its headers.", b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n'
     ),
     answering(
-        "answer-no-reason", "a status without words", b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n"
+        "answer-no-reason",
+        "A status line without a reason phrase is accepted.",
+        b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n",
     ),
     answering(
         "answer-own-words",
-        "the upstream's words for a status are kept",
+        "The reason phrase of the upstream is kept.",
         b"HTTP/1.1 299 Fine, I guess\r\nContent-Length: 0\r\n\r\n",
     ),
     answering(
-        "answer-404", "an error of the upstream is passed on", answer("no\n", status="404 No")
+        "answer-404",
+        "An error response of the upstream is passed on.",
+        response("no\n", status="404 No"),
     ),
     answering(
         "answer-lf",
-        "an answer may end its lines with LF alone",
+        "Lines of a response head may end with LF alone.",
         b"HTTP/1.1 200 OK\nContent-Length: 2\nX-a: b\n\nok",
     ),
     answering(
         "answer-redirect",
-        "a Location of another host is left alone",
-        answer("", "Location: https://elsewhere.test/x", status="302 Found"),
+        "A Location of another host is not rewritten.",
+        response("", "Location: https://elsewhere.test/x", status="302 Found"),
     ),
     answering(
         "answer-own-redirect",
-        "without a URI in proxy_pass a Location that begins with it loses it",
-        answer("", "Location: /somewhere", status="302 Found"),
+        "If proxy_pass has no URI, a Location that begins with its address loses the address.",
+        response("", "Location: /somewhere", status="302 Found"),
     ),
     answering(
         "answer-interim",
-        "interim answers are swallowed",
-        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer("late\n"),
+        "Interim responses are not passed on.",
+        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + response("late\n"),
         status=200,
     ),
     answering(
         "answer-100",
-        "100 Continue, which was not asked for, is taken for the answer",
-        b"HTTP/1.1 100 Continue\r\n\r\n" + answer("late\n"),
+        "An unexpected 100 Continue is taken for the final response.",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + response("late\n"),
     ),
     Scenario(
         "answer-redirect-rewritten",
-        "with a URI in proxy_pass a Location that begins with it gets the location instead",
+        "If proxy_pass has a URI, that is replaced by the location at the start of Location.",
         upstreams=(
-            Upstream(
+            UpstreamSpec(
                 "redirects",
                 "sends a Location below /base/",
                 tls=None,
-                answers=animals.replying(
-                    "x", answer("", "Location: /base/there?x", status="301 Moved Permanently")
-                ).answers,
+                response=catalog.fixed_response(
+                    "x", response("", "Location: /base/there?x", status="301 Moved Permanently")
+                ).response,
             ),
         ),
         proxy_pass="http://PEER/base/",
@@ -121,18 +127,20 @@ ANSWERS = (
     ),
     Scenario(
         "answer-too-long",
-        "what comes behind Content-Length is dropped, with a warning",
-        upstreams=(animals.replying("fixed", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay"),),
+        "Data beyond Content-Length is dropped with a warning.",
+        upstreams=(
+            catalog.fixed_response("fixed", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay"),
+        ),
         proxy_pass=PLAIN,
         logs=("upstream sent more data than specified in",),
     ),
     Scenario(
         "answer-header-too-big",
-        "an answer's head has to fit in proxy_buffer_size",
-        upstreams=(animals.replying("fixed", answer("x", "X-Big: " + "x" * 5000)),),
+        "A response head that exceeds proxy_buffer_size gets a 502.",
+        upstreams=(catalog.fixed_response("fixed", response("x", "X-Big: " + "x" * 5000)),),
         proxy_pass=PLAIN,
         status=502,
-        logs=(f"upstream sent too big header{animals.READING_HEAD}",),
+        logs=(f"upstream sent too big header{catalog.READING_HEAD}",),
     ),
 )
 

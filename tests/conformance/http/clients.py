@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sniproxy.testing.client import ClientTLS
-from sniproxy.testing.zoo import animals
+from sniproxy.testing.client import ClientTLSOptions
+from sniproxy.testing.upstreams import catalog
 from tests.conformance.scenario import GET, Scenario, Table, get, request
 
 KEEP = "GET PATH HTTP/1.1\r\nHost: front.test\r\n\r\n"
@@ -11,39 +11,39 @@ HANDSHAKING = " while SSL handshaking, client: 127.0.0.1, server: 127.0.0.1:"
 RETURN = "return 200 $scheme;"
 
 
-def asking(name: str, rule: str, tls: ClientTLS, sends: str = GET) -> Scenario:
+def asking(name: str, rule: str, tls: ClientTLSOptions, sends: str = GET) -> Scenario:
     """A client whose answer and certificate tell where it has come to."""
     return Scenario(name, rule, RETURN, (), proxy_pass="none", requests=(sends,), tls=tls)
 
 
 SCENARIOS = (
-    asking("tls-1.2", "TLS 1.2 is spoken", ClientTLS(maximum=animals.TLS12)),
-    asking("tls-1.3", "TLS 1.3 is spoken", ClientTLS(minimum=animals.TLS13)),
-    asking("trusted", "the chain is sent", ClientTLS(trusts="root")),
+    asking("tls-1.2", "TLS 1.2 is spoken", ClientTLSOptions(max_version=catalog.TLS12)),
+    asking("tls-1.3", "TLS 1.3 is spoken", ClientTLSOptions(min_version=catalog.TLS13)),
+    asking("trusted", "the chain is sent", ClientTLSOptions(trusted_ca="root")),
     asking(
         "second-server",
         "SNI chooses the certificate, Host the server",
-        ClientTLS("second.test"),
+        ClientTLSOptions("second.test"),
         get(path="/", host="second.test"),
     ),
     asking(
         "wildcard-server",
         "SNI finds a server_name with a wildcard",
-        ClientTLS("a.b.second.test"),
+        ClientTLSOptions("a.b.second.test"),
         get(path="/", host="a.b.second.test"),
     ),
     asking(
         "upper-case",
         "SNI is compared without case",
-        ClientTLS("SECOND.test"),
+        ClientTLSOptions("SECOND.test"),
         get(path="/", host="SECOND.test"),
     ),
-    asking("no-sni", "without SNI the first server's certificate is shown", ClientTLS(None)),
-    asking("unknown-sni", "so it is with an unknown SNI", ClientTLS("unknown.test")),
+    asking("no-sni", "without SNI the first server's certificate is shown", ClientTLSOptions(None)),
+    asking("unknown-sni", "so it is with an unknown SNI", ClientTLSOptions("unknown.test")),
     asking(
         "sni-and-host",
         "the Host may be another than the SNI",
-        ClientTLS("front.test"),
+        ClientTLSOptions("front.test"),
         get(path="/", host="second.test"),
     ),
     Scenario(
@@ -53,13 +53,13 @@ SCENARIOS = (
         (),
         proxy_pass="none",
         requests=(KEEP, KEEP, GET),
-        tls=ClientTLS(),
+        tls=ClientTLSOptions(),
     ),
     Scenario(
         "proxied",
         "TLS on both sides",
         "proxy_ssl_server_name on; proxy_ssl_name upstream.test;",
-        tls=ClientTLS(),
+        tls=ClientTLSOptions(),
         requests=(request("POST", body="x" * 20000),),
         sni="upstream.test",
         logs=("a client request body is buffered to a temporary file",),
@@ -68,16 +68,16 @@ SCENARIOS = (
         "name-passed-on",
         "the client's SNI may be the upstream's",
         "proxy_ssl_server_name on; proxy_ssl_name $ssl_server_name;",
-        tls=ClientTLS("unknown.test"),
+        tls=ClientTLSOptions("unknown.test"),
         sni="unknown.test",
     ),
     Scenario(
         "bad-gateway",
         "a 502 over TLS",
-        upstreams=(animals.ABSENT,),
-        tls=ClientTLS(),
+        upstreams=(catalog.ABSENT,),
+        tls=ClientTLSOptions(),
         status=502,
-        logs=(animals.ABSENT.logged,),
+        logs=(catalog.ABSENT.expected_log,),
     ),
     Scenario(
         "distrusting",
@@ -85,7 +85,7 @@ SCENARIOS = (
         RETURN,
         (),
         proxy_pass="none",
-        tls=ClientTLS(trusts="stranger"),
+        tls=ClientTLSOptions(trusted_ca="stranger"),
         status=(),
         logs=(
             "SSL_do_handshake() failed (SSL: error:0A000418:SSL routines::tlsv1 alert unknown ca:"
@@ -98,7 +98,7 @@ SCENARIOS = (
         RETURN,
         (),
         proxy_pass="none",
-        tls=ClientTLS(trusts="stranger", maximum=animals.TLS12),
+        tls=ClientTLSOptions(trusted_ca="stranger", max_version=catalog.TLS12),
         status=(),
         logs=(
             "SSL_do_handshake() failed (SSL: error:0A000418:SSL routines::tlsv1 alert unknown ca:"
@@ -111,7 +111,7 @@ SCENARIOS = (
         RETURN,
         (),
         proxy_pass="none",
-        to_tls_port=True,
+        plain_to_tls_port=True,
         status=400,
         logs=("client sent plain HTTP request to HTTPS port while reading client request headers",),
     ),
@@ -121,7 +121,7 @@ SCENARIOS = (
         RETURN,
         (),
         proxy_pass="none",
-        to_tls_port=True,
+        plain_to_tls_port=True,
         requests=("\x01\x02\x03\r\n\r\n",),
         status=400,
         logs=("client sent invalid method while reading client request line",),

@@ -41,10 +41,17 @@ def listed(
     logs: tuple[str, ...] = (),
 ) -> Scenario:
     return Scenario(
-        name, rule, f"autoindex on; {directives}", upstreams=(), proxy_pass="none",
-        location="PATH/", requests=(sends or get(path=path),), files=files, status=status,
+        name,
+        rule,
+        f"autoindex on; {directives}",
+        upstreams=(),
+        proxy_pass="none",
+        location="PATH/",
+        requests=(sends or get(path=path),),
+        files=files,
+        status=status,
         logs=logs,
-    )  # fmt: skip
+    )
 
 
 SCENARIOS = (
@@ -53,29 +60,57 @@ SCENARIOS = (
     listed("html-local", "in local time", "autoindex_localtime on;"),
     listed("html-folders", "folders have a slash, if there is place", files=FOLDERS),
     listed("html-empty", "of nothing", files={"html/NAME/": ""}),
-    listed("html-path", "whose path is escaped", path="PATH/%3Cb%3E/",
-           files={"html/NAME/<b>/": ""}),
+    listed(
+        "html-path", "whose path is escaped", path="PATH/%3Cb%3E/", files={"html/NAME/<b>/": ""}
+    ),
     listed("json", "objects", "autoindex_format json;"),
     listed("json-empty", "of nothing", "autoindex_format json;", files={"html/NAME/": ""}),
     listed("jsonp", "a call", "autoindex_format jsonp;", path="PATH/?callback=a.b_1"),
     listed("jsonp-none", "of no function is none", "autoindex_format jsonp;"),
-    listed("jsonp-bad", "of no name is refused", "autoindex_format jsonp;", status=400,
-           path="PATH/?callback=a(", logs=('client sent invalid callback name: "a("',)),
-    listed("jsonp-long", "nor has it a long one", "autoindex_format jsonp;", status=400,
-           path=f"PATH/?callback={'a' * 129}", logs=("client sent too long callback name",)),
+    listed(
+        "jsonp-bad",
+        "of no name is refused",
+        "autoindex_format jsonp;",
+        status=400,
+        path="PATH/?callback=a(",
+        logs=('client sent invalid callback name: "a("',),
+    ),
+    listed(
+        "jsonp-long",
+        "nor has it a long one",
+        "autoindex_format jsonp;",
+        status=400,
+        path=f"PATH/?callback={'a' * 129}",
+        logs=("client sent too long callback name",),
+    ),
     listed("xml", "elements", "autoindex_format xml;"),
     listed("xml-empty", "of nothing", "autoindex_format xml;", files={"html/NAME/": ""}),
     listed("head", "HEAD", sends=request("HEAD", path="PATH/")),
     listed("old", "HTTP/1.0", sends="GET PATH/ HTTP/1.0\r\n\r\n"),
-    listed("post", "POST has none", sends=request("POST", path="PATH/"), status=403,
-           logs=("directory index of",)),
+    listed(
+        "post",
+        "POST has none",
+        sends=request("POST", path="PATH/"),
+        status=403,
+        logs=("directory index of",),
+    ),
     listed("index", "an index file is better", files={"html/NAME/index.html": "index"}),
-    listed("missing", "no folder, no list", path="PATH/x/", status=404,
-           logs=('"PREFIX/html/missing/x/index.html" is not found',)),
-    listed("missing-index-absolute", "...", "index /x;", path="PATH/x/", status=404,
-           logs=("open()",)),
-    listed("known", "a list is never unmodified", status=200,
-           sends=get('If-None-Match: "a"', path="PATH/")),
-)  # fmt: skip
+    listed(
+        "missing",
+        "no folder, no list",
+        path="PATH/x/",
+        status=404,
+        logs=('"PREFIX/html/missing/x/index.html" is not found',),
+    ),
+    listed(
+        "missing-index-absolute", "...", "index /x;", path="PATH/x/", status=404, logs=("open()",)
+    ),
+    listed(
+        "known",
+        "a list is never unmodified",
+        status=200,
+        sends=get('If-None-Match: "a"', path="PATH/"),
+    ),
+)
 
 TABLE = Table("listings", SCENARIOS)

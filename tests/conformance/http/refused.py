@@ -62,18 +62,26 @@ STATUSES = {
 """The answers to scenarios of these names; all others are 400."""
 
 
-def refused(name: str, text: str, *, ends: bool = False) -> Scenario:
+def refused(name: str, text: str, *, half_close: bool = False) -> Scenario:
     status = next((s for names, s in STATUSES.items() if re.fullmatch(names, name)), 400)
     return Scenario(
-        name, "what is known of a head that is refused", "", (), proxy_pass="none",
-        requests=(text,), ends=ends, status=0 if ends else status, accesses=1, logs=("",),
-    )  # fmt: skip
+        name,
+        "Variables of a rejected request have what was read before the error.",
+        "",
+        (),
+        proxy_pass="none",
+        requests=(text,),
+        half_close=half_close,
+        status=0 if half_close else status,
+        access_log_lines=1,
+        logs=("",),
+    )
 
 
 def heads() -> Iterator[Scenario]:
     for name, line in BAD_LINES.items():
         rest = "Host: known.test\r\n\r\n" if line.endswith("\n") else ""
-        yield refused(f"line-{name}", line + rest, ends=not rest)
+        yield refused(f"line-{name}", line + rest, half_close=not rest)
     for host in ("unknown.test", "known.test", "paged.test"):
         short = host.partition(".")[0]
         for kind, line in LINES.items():
@@ -84,21 +92,43 @@ def heads() -> Iterator[Scenario]:
                 f"{short}-{method[:5].lower()}", f"{method} HTTP/1.1\r\nHost: {host}\r\n\r\n"
             )
         for name, text in CUT.items():
-            yield refused(f"cut-{short}-{name}", text.replace("{}", host), ends=True)
+            yield refused(f"cut-{short}-{name}", text.replace("{}", host), half_close=True)
     for name in ("bad-name", "bad-length"):
         text = (LINES["get"] + BAD_FIELDS[name]).replace("{}", "proxied.test")
         logs = ("client sent invalid", "client 127.0.0.1 closed keepalive connection")
-        yield replace(refused(f"proxied-{name}", text), accesses=2, logs=logs)
+        yield replace(refused(f"proxied-{name}", text), access_log_lines=2, logs=logs)
 
 
 NAMES = (
-    "status", "uri", "args", "request_uri", "request_length", "server_protocol", "request",
-    "request_method", "host", "server_name", "http_host", "http_x", "http_referer",
-    "http_user_agent", "remote_user", "body_bytes_sent", "bytes_sent", "is_args", "scheme",
-    "connection_requests", "request_completion", "content_length", "document_root",
-    "request_filename", "sent_http_content_type", "sent_http_content_length",
-    "sent_http_connection", "sent_http_x_always",
-)  # fmt: skip
+    "status",
+    "uri",
+    "args",
+    "request_uri",
+    "request_length",
+    "server_protocol",
+    "request",
+    "request_method",
+    "host",
+    "server_name",
+    "http_host",
+    "http_x",
+    "http_referer",
+    "http_user_agent",
+    "remote_user",
+    "body_bytes_sent",
+    "bytes_sent",
+    "is_args",
+    "scheme",
+    "connection_requests",
+    "request_completion",
+    "content_length",
+    "document_root",
+    "request_filename",
+    "sent_http_content_type",
+    "sent_http_content_length",
+    "sent_http_connection",
+    "sent_http_x_always",
+)
 FACTS = "|".join(f"${name}" for name in NAMES)
 
 

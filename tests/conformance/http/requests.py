@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sniproxy.testing.zoo import animals
+from sniproxy.testing.upstreams import catalog
 from tests.conformance.scenario import GET, Scenario, Table, get, request
 
 PLAIN = "http://PEER"
@@ -17,7 +17,7 @@ def passing(name: str, rule: str, *requests: str, directives: str = "") -> Scena
         name,
         rule,
         directives,
-        (animals.PLAIN,),
+        (catalog.PLAIN,),
         proxy_pass=PLAIN,
         requests=requests or (GET,),
     )
@@ -32,21 +32,21 @@ URIS = (
     Scenario(
         "uri-untouched",
         "without a URI in proxy_pass the request's is passed on as it came",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass=PLAIN,
         requests=(get(path="PATH/a%20b//c/./d/../e?x=%41&y#z"),),
     ),
     Scenario(
         "uri-replaced",
         "with a URI in proxy_pass the location is replaced, normalised and escaped anew",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass="http://PEER/base",
         requests=(get(path="PATH/a%20b//c/./d/../e%2Ff%3F?x=%41&y"),),
     ),
     Scenario(
         "uri-root",
         "the URI / replaces the location too",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass="http://PEER/",
         location="PATH/",
         requests=(get(path="PATH/a/b?c"),),
@@ -54,7 +54,7 @@ URIS = (
     Scenario(
         "uri-double-slash",
         "the URI / behind a location without one gives two",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass="http://PEER/",
         requests=(get(path="PATH/a"),),
     ),
@@ -68,14 +68,14 @@ URIS = (
     Scenario(
         "uri-exact",
         "in an exact location the URI is the whole request",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass="http://PEER/other",
         location="= PATH",
     ),
     Scenario(
         "uri-regex",
         "in a regex location the request's URI is passed on",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass=PLAIN,
         location=r"~ ^PATH/(a|b)\.php$",
         requests=(get(path="PATH/b.php?q=1"),),
@@ -83,21 +83,21 @@ URIS = (
     Scenario(
         "uri-absolute",
         "an absolute request target is passed on as a path",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass=PLAIN,
         requests=(get(path="http://front.test:81/NAME/a?b"),),
     ),
     Scenario(
         "uri-high-bytes",
         "bytes above 127 are passed on as they came",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass=PLAIN,
         requests=(get(path="PATH/\xc3\xa9?\xff"),),
     ),
     Scenario(
         "uri-high-bytes-replaced",
         "bytes above 127 are escaped when the location is replaced",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass="http://PEER/base/",
         location="PATH/",
         requests=(get(path="PATH/\xc3\xa9?\xff"),),
@@ -105,7 +105,7 @@ URIS = (
     Scenario(
         "slash-redirect",
         "a prefix location that ends in a slash redirects to it when it has proxy_pass",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass=PLAIN,
         location="PATH/",
         status=301,
@@ -113,7 +113,7 @@ URIS = (
     Scenario(
         "slash-redirect-query",
         "that redirect keeps the query",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass=PLAIN,
         location="PATH/",
         requests=(get(path="PATH?a=b"),),
@@ -137,7 +137,7 @@ HEADERS = (
     Scenario(
         "underscore",
         "a header with an underscore in its name is dropped",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
         proxy_pass=PLAIN,
         requests=(get("under_score: 1", "X-a: 2"),),
         logs=('client sent invalid header line: "under_score: 1" while reading client request',),
@@ -186,7 +186,7 @@ HEADERS = (
         "header-inherited",
         "proxy_set_header of the level above holds where none is set",
         "proxy_pass http://PEER; proxy_set_header X-b inner;",
-        (animals.PLAIN,),
+        (catalog.PLAIN,),
         proxy_pass="none",
         location="PATH/inner",
         server="location PATH/outer { proxy_pass http://PEER; }",
@@ -221,7 +221,7 @@ METHODS = (
         "body-in-file",
         "a body above client_body_buffer_size goes to a file, with a warning",
         "client_body_buffer_size 1k;",
-        (animals.PLAIN,),
+        (catalog.PLAIN,),
         proxy_pass=PLAIN,
         requests=(request("POST", body="x" * 20000),),
         logs=("a client request body is buffered to a temporary file PREFIX/client_body_temp/",),
@@ -244,15 +244,15 @@ METHODS = (
     ),
     replace(
         passing("pipelined", "requests that come at once are answered in turn", KEEP + KEEP + GET),
-        accesses=3,
+        access_log_lines=3,
     ),
     Scenario(
         "keep-alive-after-502",
         "a 502 does not end the client's connection",
-        upstreams=(animals.ABSENT,),
+        upstreams=(catalog.ABSENT,),
         requests=(KEEP, GET),
         status=502,
-        logs=(animals.ABSENT.logged,) * 2,
+        logs=(catalog.ABSENT.expected_log,) * 2,
     ),
 )
 
@@ -261,13 +261,15 @@ GONE = (
     Scenario(
         "client-leaves",
         "a client that leaves takes the connection to the upstream with it: 499",
-        upstreams=(animals.MUTE,),
-        leaves=True,
+        upstreams=(catalog.NO_RESPONSE,),
+        client_disconnects=True,
         status=(),
-        logs=("epoll_wait() reported that client prematurely closed connection, so upstream "
-              f"connection is closed too{animals.READING_HEAD}",),
-        accesses=1,
+        logs=(
+            "epoll_wait() reported that client prematurely closed connection, so upstream "
+            f"connection is closed too{catalog.READING_HEAD}",
+        ),
+        access_log_lines=1,
     ),
-)  # fmt: skip
+)
 
 TABLE = Table("requests", (*URIS, *HEADERS, *METHODS, *GONE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sniproxy.testing.zoo import animals
+from sniproxy.testing.upstreams import catalog
 from tests.conformance.scenario import Scenario, Table, get
 
 SHOW = 'return 200 "$uri?$args";'
@@ -21,17 +21,30 @@ def written(
     logs: tuple[str, ...] = (),
 ) -> Scenario:
     return Scenario(
-        name, rule, directives, upstreams=(), proxy_pass="none", server=server,
-        location="PATH/", requests=(get(*fields, path=path),), status=status, logs=logs,
-    )  # fmt: skip
+        name,
+        rule,
+        directives,
+        upstreams=(),
+        proxy_pass="none",
+        server=server,
+        location="PATH/",
+        requests=(get(*fields, path=path),),
+        status=status,
+        logs=logs,
+    )
 
 
 def proxied(name: str, rule: str, directives: str, *, path: str = "PATH/x") -> Scenario:
     """Something that shows in what an upstream gets to see."""
     return Scenario(
-        name, rule, directives, (animals.PLAIN,), proxy_pass="http://PEER", location="PATH/",
+        name,
+        rule,
+        directives,
+        (catalog.PLAIN,),
+        proxy_pass="http://PEER",
+        location="PATH/",
         requests=(get(path=path),),
-    )  # fmt: skip
+    )
 
 
 def when(
@@ -50,55 +63,145 @@ def when(
 SCENARIOS = (
     written("set", "set gives a variable a value", 'set $a 1; set $b "$a-$a"; return 200 $b;'),
     written("set-twice", "the last value counts", "set $a 1; set $a 2; return 200 $a;"),
-    written("set-args", "set $args changes the arguments", "set $args x=1; return 200 $args;",
-            path="PATH/x?y"),
+    written(
+        "set-args",
+        "set $args changes the arguments",
+        "set $args x=1; return 200 $args;",
+        path="PATH/x?y",
+    ),
     written("set-case", "variables have no case", "set $Abc 1; return 200 $aBC;"),
-    written("rewrite", "rewrite changes the path and looks for its location",
-            "rewrite ^ PATH/to;", path="PATH/x?a=1"),
-    written("rewrite-last", "last does the same at once",
-            "rewrite ^ PATH/to last; return 403;", path="PATH/x?a=1"),
-    written("rewrite-goes-on", "without a flag the statements go on",
-            "rewrite ^ PATH/to; return 200 $uri;"),
-    written("rewrite-twice", "rewrites follow each other",
-            "rewrite x$ PATH/two; rewrite two$ PATH/to last;"),
-    written("rewrite-no-match", "a pattern that does not match changes nothing",
-            "rewrite ^/y PATH/to last; return 200 $uri;"),
-    written("rewrite-break", "break stays in the location",
-            "rewrite ^ PATH/to break; return 403;", status=404, logs=("open()",)),
-    written("rewrite-captures", "captures are $1 to $9",
-            "rewrite ^(.*)/(a)(b)?$ PATH/to/$3$2$1 last;", path="PATH/a"),
-    written("rewrite-named", "captures have names",
-            "rewrite /(?<who>[a-z]+)$ PATH/to/$who last;", path="PATH/abc"),
-    written("rewrite-args", "new arguments come before the old ones",
-            "rewrite ^ PATH/to?new=1 last;", path="PATH/x?a=1"),
-    written("rewrite-args-dropped", "a question mark at the end drops the old ones",
-            "rewrite ^ PATH/to? last;", path="PATH/x?a=1"),
-    written("rewrite-args-replaced", "... also behind new ones",
-            "rewrite ^ PATH/to?new=1? last;", path="PATH/x?a=1"),
-    written("rewrite-args-escaped", "captures of an escaped path are escaped in arguments",
-            "rewrite ^PATH/(.*)$ PATH/to?x=$1 last;", path="PATH/a%20b+%26c"),
-    written("rewrite-args-plain", "... of a plain one they are not",
-            "rewrite ^PATH/(.*)$ PATH/to?x=$1 last;", path="PATH/a&b"),
-    written("rewrite-redirect", "redirect is a 302",
-            "rewrite ^PATH/(.*)$ PATH/to/$1 redirect;", path="PATH/x?a=1", status=302),
-    written("rewrite-permanent", "permanent is a 301",
-            "rewrite ^PATH/(.*)$ PATH/to/$1 permanent;", status=301),
-    written("rewrite-absolute", "so is an address a 302",
-            "rewrite ^PATH/(.*)$ http://other.test/$1;", path="PATH/x?a=1", status=302),
-    written("rewrite-absolute-permanent", "... or a 301",
-            "rewrite ^PATH/(.*)$ https://other.test/$1 permanent;", status=301),
-    written("rewrite-redirect-args", "a redirect's own arguments come first",
-            "rewrite ^ http://other.test/?b=2;", path="PATH/x?a=1", status=302),
-    written("rewrite-redirect-escaped", "captures of an escaped path are escaped in redirects",
-            "rewrite ^PATH/(.*)$ http://other.test/$1;", path="PATH/a%20b%2Fc%3Fd%C3%A9",
-            status=302),
-    written("rewrite-cycle", "a path that is rewritten for ever is a 500",
-            "rewrite ^ PATH/x last;", status=500, logs=("rewrite or internal redirection cycle",)),
-    written("break", "break ends the statements", "break; return 403;", status=404,
-            logs=("open()",)),
+    written(
+        "rewrite",
+        "rewrite changes the path and looks for its location",
+        "rewrite ^ PATH/to;",
+        path="PATH/x?a=1",
+    ),
+    written(
+        "rewrite-last",
+        "last does the same at once",
+        "rewrite ^ PATH/to last; return 403;",
+        path="PATH/x?a=1",
+    ),
+    written(
+        "rewrite-goes-on",
+        "without a flag the statements go on",
+        "rewrite ^ PATH/to; return 200 $uri;",
+    ),
+    written(
+        "rewrite-twice",
+        "rewrites follow each other",
+        "rewrite x$ PATH/two; rewrite two$ PATH/to last;",
+    ),
+    written(
+        "rewrite-no-match",
+        "a pattern that does not match changes nothing",
+        "rewrite ^/y PATH/to last; return 200 $uri;",
+    ),
+    written(
+        "rewrite-break",
+        "break stays in the location",
+        "rewrite ^ PATH/to break; return 403;",
+        status=404,
+        logs=("open()",),
+    ),
+    written(
+        "rewrite-captures",
+        "captures are $1 to $9",
+        "rewrite ^(.*)/(a)(b)?$ PATH/to/$3$2$1 last;",
+        path="PATH/a",
+    ),
+    written(
+        "rewrite-named",
+        "captures have names",
+        "rewrite /(?<who>[a-z]+)$ PATH/to/$who last;",
+        path="PATH/abc",
+    ),
+    written(
+        "rewrite-args",
+        "new arguments come before the old ones",
+        "rewrite ^ PATH/to?new=1 last;",
+        path="PATH/x?a=1",
+    ),
+    written(
+        "rewrite-args-dropped",
+        "a question mark at the end drops the old ones",
+        "rewrite ^ PATH/to? last;",
+        path="PATH/x?a=1",
+    ),
+    written(
+        "rewrite-args-replaced",
+        "... also behind new ones",
+        "rewrite ^ PATH/to?new=1? last;",
+        path="PATH/x?a=1",
+    ),
+    written(
+        "rewrite-args-escaped",
+        "captures of an escaped path are escaped in arguments",
+        "rewrite ^PATH/(.*)$ PATH/to?x=$1 last;",
+        path="PATH/a%20b+%26c",
+    ),
+    written(
+        "rewrite-args-plain",
+        "... of a plain one they are not",
+        "rewrite ^PATH/(.*)$ PATH/to?x=$1 last;",
+        path="PATH/a&b",
+    ),
+    written(
+        "rewrite-redirect",
+        "redirect is a 302",
+        "rewrite ^PATH/(.*)$ PATH/to/$1 redirect;",
+        path="PATH/x?a=1",
+        status=302,
+    ),
+    written(
+        "rewrite-permanent",
+        "permanent is a 301",
+        "rewrite ^PATH/(.*)$ PATH/to/$1 permanent;",
+        status=301,
+    ),
+    written(
+        "rewrite-absolute",
+        "so is an address a 302",
+        "rewrite ^PATH/(.*)$ http://other.test/$1;",
+        path="PATH/x?a=1",
+        status=302,
+    ),
+    written(
+        "rewrite-absolute-permanent",
+        "... or a 301",
+        "rewrite ^PATH/(.*)$ https://other.test/$1 permanent;",
+        status=301,
+    ),
+    written(
+        "rewrite-redirect-args",
+        "a redirect's own arguments come first",
+        "rewrite ^ http://other.test/?b=2;",
+        path="PATH/x?a=1",
+        status=302,
+    ),
+    written(
+        "rewrite-redirect-escaped",
+        "captures of an escaped path are escaped in redirects",
+        "rewrite ^PATH/(.*)$ http://other.test/$1;",
+        path="PATH/a%20b%2Fc%3Fd%C3%A9",
+        status=302,
+    ),
+    written(
+        "rewrite-cycle",
+        "a path that is rewritten for ever is a 500",
+        "rewrite ^ PATH/x last;",
+        status=500,
+        logs=("rewrite or internal redirection cycle",),
+    ),
+    written(
+        "break", "break ends the statements", "break; return 403;", status=404, logs=("open()",)
+    ),
     written("return-after-set", "return may show what was set", 'set $a "x y"; return 200 "$a";'),
-    written("return-before", "what stands behind a return is not reached",
-            "return 200 first; return 200 second;"),
+    written(
+        "return-before",
+        "what stands behind a return is not reached",
+        "return 200 first; return 200 second;",
+    ),
     when("if-variable", "$arg_a", path="PATH/x?a=1"),
     when("if-zero", "$arg_a", path="PATH/x?a=0"),
     when("if-empty", "$arg_a", path="PATH/x?a="),
@@ -118,34 +221,73 @@ SCENARIOS = (
     when("if-exists", "-e /etc/nothing"),
     when("if-executable", "-x /bin/sh"),
     when("if-blanks", " $arg_a = b ", path="PATH/x?a=b"),
-    written("if-captures", "an if's captures hold inside and after it",
-            'if ($arg_a ~ "(.)(.)") { set $b $2$1; } return 200 $b$1;', path="PATH/x?a=xy"),
-    written("if-set", "set holds after the if",
-            "set $a 1; if ($arg_b) { set $a 2; } return 200 $a;",
-            path="PATH/x?b=1"),
-    written("if-break", "break inside an if ends all",
-            "if ($arg_b) { break; } return 403;", path="PATH/x?b=1", status=404, logs=("open()",)),
-    written("if-rewrite", "a rewrite may stand inside",
-            "if ($arg_b) { rewrite ^ PATH/to last; } return 403;", path="PATH/x?b=1"),
-    written("if-error-page", "settings inside count where the condition holds",
-            "error_page 403 =201 PATH/to; if ($arg_b) { error_page 403 =202 PATH/to; return 403; }"
-            " return 403;", path="PATH/x?b=1", status=202),
-    written("if-last-counts", "of several ifs the last one that holds counts",
-            "if ($arg_a) { error_page 403 =201 PATH/to; }"
-            " if ($arg_b) { error_page 403 =202 PATH/to; }"
-            " return 403;", path="PATH/x?a=1&b=1", status=202),
-    proxied("proxied-last", "a rewritten path goes to the upstream escaped",
-            "rewrite ^PATH/(.*)$ /new/$1 break;", path="PATH/a%20b%2Fc?q=1"),
-    proxied("proxied-set", "without a rewrite the client's own target goes on",
-            "set $a 1;", path="PATH/a%20b?q"),
+    written(
+        "if-captures",
+        "an if's captures hold inside and after it",
+        'if ($arg_a ~ "(.)(.)") { set $b $2$1; } return 200 $b$1;',
+        path="PATH/x?a=xy",
+    ),
+    written(
+        "if-set",
+        "set holds after the if",
+        "set $a 1; if ($arg_b) { set $a 2; } return 200 $a;",
+        path="PATH/x?b=1",
+    ),
+    written(
+        "if-break",
+        "break inside an if ends all",
+        "if ($arg_b) { break; } return 403;",
+        path="PATH/x?b=1",
+        status=404,
+        logs=("open()",),
+    ),
+    written(
+        "if-rewrite",
+        "a rewrite may stand inside",
+        "if ($arg_b) { rewrite ^ PATH/to last; } return 403;",
+        path="PATH/x?b=1",
+    ),
+    written(
+        "if-error-page",
+        "settings inside count where the condition holds",
+        "error_page 403 =201 PATH/to; if ($arg_b) { error_page 403 =202 PATH/to; return 403; }"
+        " return 403;",
+        path="PATH/x?b=1",
+        status=202,
+    ),
+    written(
+        "if-last-counts",
+        "of several ifs the last one that holds counts",
+        "if ($arg_a) { error_page 403 =201 PATH/to; }"
+        " if ($arg_b) { error_page 403 =202 PATH/to; }"
+        " return 403;",
+        path="PATH/x?a=1&b=1",
+        status=202,
+    ),
+    proxied(
+        "proxied-last",
+        "a rewritten path goes to the upstream escaped",
+        "rewrite ^PATH/(.*)$ /new/$1 break;",
+        path="PATH/a%20b%2Fc?q=1",
+    ),
+    proxied(
+        "proxied-set",
+        "without a rewrite the client's own target goes on",
+        "set $a 1;",
+        path="PATH/a%20b?q",
+    ),
     proxied("proxied-args", "set $args is seen there", "set $args z=9;", path="PATH/a?q"),
-    proxied("proxied-if", "proxy_pass holds inside an if", "if ($arg_q) { set $x 1; }",
-            path="PATH/a?q=1"),
+    proxied(
+        "proxied-if",
+        "proxy_pass holds inside an if",
+        "if ($arg_q) { set $x 1; }",
+        path="PATH/a?q=1",
+    ),
     Scenario(
         "proxied-break-uri",
         "a rewrite that breaks makes the path part of proxy_pass moot",
         "rewrite ^PATH/(.*)$ /new/$1 break;",
-        (animals.PLAIN,),
+        (catalog.PLAIN,),
         proxy_pass="http://PEER/base/",
         location="PATH/",
         requests=(get(path="PATH/a?q=1"),),
@@ -154,12 +296,12 @@ SCENARIOS = (
         "proxied-other",
         "an if may proxy elsewhere",
         "if ($arg_q) { proxy_pass http://PEER2; }",
-        (animals.PLAIN, animals.PLAIN),
+        (catalog.PLAIN, catalog.PLAIN),
         proxy_pass="http://PEER",
         location="PATH/",
         requests=(get(path="PATH/a?q=1"),),
     ),
-)  # fmt: skip
+)
 
 
 TABLE = Table("rewriting", SCENARIOS)

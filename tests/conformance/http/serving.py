@@ -120,7 +120,7 @@ def returns() -> Iterator[Scenario]:
 
 
 def bad(
-    slug: str, rule: str, sends: str, status: int, log: str = "", *, ends: bool = False
+    slug: str, rule: str, sends: str, status: int, log: str = "", *, half_close: bool = False
 ) -> Scenario:
     return Scenario(
         f"bad-{slug}",
@@ -131,7 +131,7 @@ def bad(
         requests=(sends,),
         status=status,
         logs=(log,) if log else (),
-        ends=ends,
+        half_close=half_close,
     )
 
 
@@ -140,48 +140,126 @@ FIELDS = " while reading client request headers"
 LONG = "x" * 9000
 
 BAD = (
-    bad("no-host", "1.1 wants a Host", "GET PATH HTTP/1.1\r\n\r\n", 400,
-        f'client sent HTTP/1.1 request without "Host" header{FIELDS}'),
-    bad("two-hosts", "one Host is enough", get("Host: b.test"), 400,
-        'client sent duplicate host header: "Host: b.test", previous value: "Host: front.test"'),
-    bad("host", "a Host has its grammar", get(host="a/b"), 400,
-        f"client sent invalid host header{FIELDS}"),
-    bad("method", "a method has its grammar", "get PATH HTTP/1.1\r\nHost: a\r\n\r\n", 400,
-        f"client sent invalid method{LINE}"),
-    bad("version", "2.0 is not spoken like that", "GET PATH HTTP/2.0\r\nHost: a\r\n\r\n", 505,
-        f"client sent invalid version{LINE}"),
-    bad("request", "a request line has its grammar", "GET PATH HTTX/1.1\r\n\r\n", 400,
-        f"client sent invalid request{LINE}"),
-    bad("above-root", "nothing is above the root", get(path="/../NAME"), 400,
-        f"client sent invalid request{LINE}"),
-    bad("percent", "an escape has two digits", get(path="PATH/%zz"), 400,
-        f"client sent invalid request{LINE}"),
-    bad("header", "a header has a colon", get("no colon here"), 400,
-        'client sent invalid header line: "no\\x20..."'),
-    bad("blank-before-colon", "no blank before the colon", get("X-a : b"), 400,
-        'client sent invalid header line: "X-a\\x20..."'),
-    bad("uri-too-long", "a request line has to fit in a buffer", get(path=f"PATH/{LONG}"), 414,
-        f"client sent too long URI{LINE}"),
-    bad("header-too-long", "a header has to fit in a buffer", get(f"X-a: {LONG}"), 400,
-        'client sent too long header line: "X-a: xxx'),
-    bad("length", "a length is a number", request("POST", "Content-Length: x"), 400,
-        f'client sent invalid "Content-Length" header{FIELDS}'),
-    bad("both-lengths", "a length and chunks exclude each other",
-        request("POST", "Content-Length: 1", "Transfer-Encoding: chunked"), 400,
+    bad(
+        "no-host",
+        "1.1 wants a Host",
+        "GET PATH HTTP/1.1\r\n\r\n",
+        400,
+        f'client sent HTTP/1.1 request without "Host" header{FIELDS}',
+    ),
+    bad(
+        "two-hosts",
+        "one Host is enough",
+        get("Host: b.test"),
+        400,
+        'client sent duplicate host header: "Host: b.test", previous value: "Host: front.test"',
+    ),
+    bad(
+        "host",
+        "a Host has its grammar",
+        get(host="a/b"),
+        400,
+        f"client sent invalid host header{FIELDS}",
+    ),
+    bad(
+        "method",
+        "a method has its grammar",
+        "get PATH HTTP/1.1\r\nHost: a\r\n\r\n",
+        400,
+        f"client sent invalid method{LINE}",
+    ),
+    bad(
+        "version",
+        "2.0 is not spoken like that",
+        "GET PATH HTTP/2.0\r\nHost: a\r\n\r\n",
+        505,
+        f"client sent invalid version{LINE}",
+    ),
+    bad(
+        "request",
+        "a request line has its grammar",
+        "GET PATH HTTX/1.1\r\n\r\n",
+        400,
+        f"client sent invalid request{LINE}",
+    ),
+    bad(
+        "above-root",
+        "nothing is above the root",
+        get(path="/../NAME"),
+        400,
+        f"client sent invalid request{LINE}",
+    ),
+    bad(
+        "percent",
+        "an escape has two digits",
+        get(path="PATH/%zz"),
+        400,
+        f"client sent invalid request{LINE}",
+    ),
+    bad(
+        "header",
+        "a header has a colon",
+        get("no colon here"),
+        400,
+        'client sent invalid header line: "no\\x20..."',
+    ),
+    bad(
+        "blank-before-colon",
+        "no blank before the colon",
+        get("X-a : b"),
+        400,
+        'client sent invalid header line: "X-a\\x20..."',
+    ),
+    bad(
+        "uri-too-long",
+        "a request line has to fit in a buffer",
+        get(path=f"PATH/{LONG}"),
+        414,
+        f"client sent too long URI{LINE}",
+    ),
+    bad(
+        "header-too-long",
+        "a header has to fit in a buffer",
+        get(f"X-a: {LONG}"),
+        400,
+        'client sent too long header line: "X-a: xxx',
+    ),
+    bad(
+        "length",
+        "a length is a number",
+        request("POST", "Content-Length: x"),
+        400,
+        f'client sent invalid "Content-Length" header{FIELDS}',
+    ),
+    bad(
+        "both-lengths",
+        "a length and chunks exclude each other",
+        request("POST", "Content-Length: 1", "Transfer-Encoding: chunked"),
+        400,
         'client sent "Content-Length" and "Transfer-Encoding" headers at the same time',
-        ends=True),
-    bad("encoding", "other transfer encodings are not known",
-        request("POST", "Transfer-Encoding: gzip"), 501,
-        'client sent unknown "Transfer-Encoding": "gzip"'),
-    bad("trace", "TRACE is not allowed", request("TRACE"), 405,
-        f"client sent TRACE method{FIELDS}"),
-    bad("connect", "CONNECT is not allowed",
-        "CONNECT front.test:443 HTTP/1.1\r\nHost: front.test:443\r\n\r\n", 405,
-        f"client sent CONNECT method{FIELDS}"),
+        half_close=True,
+    ),
+    bad(
+        "encoding",
+        "other transfer encodings are not known",
+        request("POST", "Transfer-Encoding: gzip"),
+        501,
+        'client sent unknown "Transfer-Encoding": "gzip"',
+    ),
+    bad(
+        "trace", "TRACE is not allowed", request("TRACE"), 405, f"client sent TRACE method{FIELDS}"
+    ),
+    bad(
+        "connect",
+        "CONNECT is not allowed",
+        "CONNECT front.test:443 HTTP/1.1\r\nHost: front.test:443\r\n\r\n",
+        405,
+        f"client sent CONNECT method{FIELDS}",
+    ),
     bad("empty-lines", "empty lines before a request are skipped", "\r\n\r\n" + GET, 200),
     bad("lf", "lines may end with LF alone", GET.replace("\r\n", "\n"), 200),
     bad("http-0.9", "HTTP/0.9 gets no head", "GET PATH\r\n", 0),
-)  # fmt: skip
+)
 
 
 SERVERS = (

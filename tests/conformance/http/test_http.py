@@ -1,8 +1,5 @@
-"""Plays the tables of this folder."""
+"""Run the scenarios of this folder."""
 
-from tests.conformance.playing import (
-    test_both_do_the_same,
-    test_nginx_does_what_the_row_says,
-)
+from tests.conformance.scenario_tests import test_scenario
 
-__all__ = ["test_both_do_the_same", "test_nginx_does_what_the_row_says"]
+__all__ = ["test_scenario"]

@@ -1,4 +1,4 @@
-"""TLS on both sides: names, certificates, sessions, and what the log says of them.
+"""TLS on both sides: names, certificates, sessions, and the messages in the error log.
 
-Each module with a `TABLE` is played by itself.
+Each module has one `TABLE` of scenarios.
 """

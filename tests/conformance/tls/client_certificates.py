@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sniproxy.testing.zoo import TLS, Upstream, animals
-from sniproxy.testing.zoo.animals import CONNECTING, HANDSHAKING, READING_HEAD
+from sniproxy.testing.upstreams import TLS, UpstreamSpec, catalog
+from sniproxy.testing.upstreams.catalog import CONNECTING, HANDSHAKING, READING_HEAD
 from tests.conformance.scenario import GET, Scenario, Table, get
 from tests.conformance.upstream.groups import LAST
 
@@ -30,13 +30,13 @@ def alert(version: str, number: int, code: str, words: str) -> str:
     )
 
 
-WANTING = {"1.2": animals.WANTS_CLIENT_12, "1.3": animals.WANTS_CLIENT_13}
+WANTING = {"1.2": catalog.WANTS_CLIENT_12, "1.3": catalog.WANTS_CLIENT_13}
 MINDING = {
     version: replace(
         upstream,
         name=f"minds-client-{version}",
-        does="asks for a client certificate, and does without",
-        tls=replace(upstream.tls or TLS(), insists=False),
+        description="asks for a client certificate, and does without",
+        tls=replace(upstream.tls or TLS(), require_client_certificate=False),
     )
     for version, upstream in WANTING.items()
 }
@@ -48,7 +48,7 @@ def in_each_version() -> Iterator[Scenario]:
         unknown = alert(version, 48, "0A000418", "tlsv1 alert unknown ca")
         for name, directives, rule, logged in (
             ("good", CLIENT, "the certificate is shown, and accepted", ""),
-            ("missing", "", "none is shown", upstream.logged),
+            ("missing", "", "none is shown", upstream.expected_log),
             ("strange", own("client-stranger"), "one of an authority unknown there", unknown),
             (
                 "expired",
@@ -62,7 +62,7 @@ def in_each_version() -> Iterator[Scenario]:
                 "empty",
                 'proxy_ssl_certificate ""; proxy_ssl_certificate_key client.key;',
                 "an empty name means none",
-                upstream.logged,
+                upstream.expected_log,
             ),
         ):
             yield Scenario(
@@ -116,7 +116,7 @@ def unloadable() -> Iterator[Scenario]:
             f"unloadable-{name}",
             "a certificate by variable that does not load is a 500 with the reason",
             BY_VARIABLE,
-            (animals.GOOD,),
+            (catalog.GOOD,),
             requests=(get(path=path),),
             status=500,
             logs=(logged,),
@@ -125,7 +125,7 @@ def unloadable() -> Iterator[Scenario]:
         "unloadable-in-a-group",
         "no other peer is tried, and the one that was chosen has not failed",
         BY_VARIABLE,
-        (animals.GOOD, LAST),
+        (catalog.GOOD, LAST),
         group="server PEER max_fails=1; server PEER2 backup;",
         requests=(get(path="PATH?c=nothing&k=client"),),
         repeat=2,
@@ -136,7 +136,7 @@ def unloadable() -> Iterator[Scenario]:
         "unused-certificate",
         "an upstream that is not there is noticed before the certificate is looked for",
         BY_VARIABLE,
-        (animals.ABSENT,),
+        (catalog.ABSENT,),
         requests=(get(path="PATH?c=nothing&k=client"),),
         status=502,
         logs=(f"connect() failed (111: Connection refused){CONNECTING}",),
@@ -145,7 +145,7 @@ def unloadable() -> Iterator[Scenario]:
 
 def wants(name: str, rule: str, directives: str, **more: object) -> Scenario:
     """One whose upstream insists on a certificate, in TLS 1.2."""
-    upstreams: tuple[Upstream, ...] = (animals.WANTS_CLIENT_12,)
+    upstreams: tuple[UpstreamSpec, ...] = (catalog.WANTS_CLIENT_12,)
     return Scenario(name, rule, directives, upstreams, **more)  # type: ignore[arg-type]
 
 
@@ -249,7 +249,7 @@ OTHERS = (
             get(path="PATH?c=client-stranger&k=client-stranger"),
         ),
         status=(200, 200),
-        offers=(False, True),
+        sessions_offered=(False, True),
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sniproxy.testing.client import ClientTLS
+from sniproxy.testing.client import ClientTLSOptions
 from tests.conformance.scenario import Scenario, Table, get
 from tests.conformance.tls.client_verification import server
 
@@ -47,16 +47,32 @@ RAW: tuple[tuple[str, str, int, str], ...] = (
     ("referrer-before", raw("GET / HTTP/1.1", "Referer: a", "Host: on.test"), 421, MISDIRECTED),
     ("referrer-behind", raw("GET / HTTP/1.1", "Host: on.test", "Referer: a"), 421, MISDIRECTED),
     ("bad-line-behind", raw("GET / HTTP/1.1", "Host: on.test", "bad"), 421, MISDIRECTED),
-    ("bad-line-before", raw("GET / HTTP/1.1", ": bad", "Host: on.test"), 400,
-     'client sent invalid header line: "\\x3a..."'),
-    ("body-behind", raw("POST / HTTP/1.1", "Host: on.test", "Content-Length: 1") + "x", 421,
-     MISDIRECTED),
-    ("keep-alive", raw("GET / HTTP/1.1", "Connection: keep-alive", "Host: on.test"), 421,
-     MISDIRECTED),
+    (
+        "bad-line-before",
+        raw("GET / HTTP/1.1", ": bad", "Host: on.test"),
+        400,
+        'client sent invalid header line: "\\x3a..."',
+    ),
+    (
+        "body-behind",
+        raw("POST / HTTP/1.1", "Host: on.test", "Content-Length: 1") + "x",
+        421,
+        MISDIRECTED,
+    ),
+    (
+        "keep-alive",
+        raw("GET / HTTP/1.1", "Connection: keep-alive", "Host: on.test"),
+        421,
+        MISDIRECTED,
+    ),
     ("no-host", raw("GET / HTTP/1.1"), 400, 'client sent HTTP/1.1 request without "Host" header'),
-    ("bad-method", raw("bad / HTTP/1.1"), 400,
-     "client sent invalid method while reading client request line"),
-)  # fmt: skip
+    (
+        "bad-method",
+        raw("bad / HTTP/1.1"),
+        400,
+        "client sent invalid method while reading client request line",
+    ),
+)
 """From off.test: what is sent, the status, and how the log line begins."""
 
 
@@ -71,16 +87,23 @@ def scenario(
     address: str = "127.0.0.1",
 ) -> Scenario:
     return Scenario(
-        name, rule, "return 204;", (), proxy_pass="none", requests=(sends,),
-        tls=ClientTLS(sni, address=address), status=status, logs=(log,) if log else (),
-    )  # fmt: skip
+        name,
+        rule,
+        "return 204;",
+        (),
+        proxy_pass="none",
+        requests=(sends,),
+        tls=ClientTLSOptions(sni, address=address),
+        status=status,
+        logs=(log,) if log else (),
+    )
 
 
 def by_host() -> Iterator[Scenario]:
     for name, sni, host, status, log in HOSTS:
         yield scenario(
             name,
-            "a name that asks for certificates has to be the SNI, where that named a server",
+            "A Host whose server requests certificates must equal an SNI that names a server.",
             sni,
             get(path="/", host=host),
             status,
@@ -89,7 +112,7 @@ def by_host() -> Iterator[Scenario]:
     for name, sends, status, log in RAW:
         yield scenario(
             name,
-            "a wrong name is told as soon as it is read, by the server of the SNI",
+            "A mismatched Host is rejected as soon as it is read, by the server of the SNI.",
             "off.test",
             sends,
             status,
@@ -98,47 +121,151 @@ def by_host() -> Iterator[Scenario]:
 
 
 ADDRESSES = (
-    scenario("alone-other", "a single server takes any Host", "alone.test",
-             get(path="/", host="other.test"), 400, LOST, address=ALONE),
-    scenario("alone-unknown", "and any SNI", "other.test",
-             get(path="/", host="alone.test"), 400, LOST, address=ALONE),
-    scenario("default-strict", "an unknown Host is the default server's", "lax.test",
-             get(path="/", host="unknown.test"), 421, MISDIRECTED, address=SECOND),
-    scenario("default-1.0", "so is none", "lax.test", raw("GET / HTTP/1.0"), 421, MISDIRECTED,
-             address=SECOND),
-    scenario("default-0.9", "and in HTTP/0.9", "lax.test", "GET /\r\n", 0, MISDIRECTED_BY_LINE,
-             address=SECOND),
-    scenario("default-unknown", "an SNI that names no server may be another", "unknown.test",
-             get(path="/", host="lax.test"), 200, None, address=SECOND),
-    scenario("bare", "a server without a certificate shows that of the default server",
-             "bare.test", get(path="/", host="bare.test"), 200, None, address=SECOND),
-    scenario("bare-upper", "so it does for a Host of its own", None,
-             get(path="/", host="bare.test"), 200, None, address=SECOND),
-)  # fmt: skip
+    scenario(
+        "alone-other",
+        "A single server accepts any Host.",
+        "alone.test",
+        get(path="/", host="other.test"),
+        400,
+        LOST,
+        address=ALONE,
+    ),
+    scenario(
+        "alone-unknown",
+        "A single server accepts any SNI.",
+        "other.test",
+        get(path="/", host="alone.test"),
+        400,
+        LOST,
+        address=ALONE,
+    ),
+    scenario(
+        "default-strict",
+        "An unknown Host is served by the default server.",
+        "lax.test",
+        get(path="/", host="unknown.test"),
+        421,
+        MISDIRECTED,
+        address=SECOND,
+    ),
+    scenario(
+        "default-1.0",
+        "A request without Host is served by the default server.",
+        "lax.test",
+        raw("GET / HTTP/1.0"),
+        421,
+        MISDIRECTED,
+        address=SECOND,
+    ),
+    scenario(
+        "default-0.9",
+        "An HTTP/0.9 request is served by the default server.",
+        "lax.test",
+        "GET /\r\n",
+        0,
+        MISDIRECTED_BY_LINE,
+        address=SECOND,
+    ),
+    scenario(
+        "default-unknown",
+        "If the SNI names no server, the Host may be a different name.",
+        "unknown.test",
+        get(path="/", host="lax.test"),
+        200,
+        None,
+        address=SECOND,
+    ),
+    scenario(
+        "bare",
+        "A server without a certificate presents that of the default server.",
+        "bare.test",
+        get(path="/", host="bare.test"),
+        200,
+        None,
+        address=SECOND,
+    ),
+    scenario(
+        "bare-upper",
+        "A Host can choose a server without a certificate, after a handshake with the default one.",
+        None,
+        get(path="/", host="bare.test"),
+        200,
+        None,
+        address=SECOND,
+    ),
+)
 
 
 def rejected(name: str, rule: str, sni: str | None, address: str) -> Scenario:
     return Scenario(
-        name, rule, "return 204;", (), proxy_pass="none",
-        requests=(get(path="/", host="x"),), tls=ClientTLS(sni, address=address), status=(),
+        name,
+        rule,
+        "return 204;",
+        (),
+        proxy_pass="none",
+        requests=(get(path="/", host="x"),),
+        tls=ClientTLSOptions(sni, address=address),
+        status=(),
         logs=("handshake rejected while SSL handshaking, client: 127.0.0.1, server: 127.0.0.",),
-    )  # fmt: skip
+    )
 
 
 REJECTED = (
-    rejected("rejected", "ssl_reject_handshake refuses the name", "reject.test", "127.0.0.1"),
-    rejected("rejected-with-certificate", "whatever certificate there is", "reject-too.test",
-             "127.0.0.1"),
-    rejected("rejected-default", "a default server refuses all that it does not know",
-             "unknown.test", REFUSING),
-    rejected("rejected-without-sni", "and those without a name", None, REFUSING),
-    rejected("rejected-itself", "and its own name", "refusing.test", REFUSING),
-    rejected("rejected-bad-name", "and what is no host", "a/b.test", REFUSING),
-    scenario("not-rejected", "its neighbours answer", "open.test", get(path="/", host="open.test"),
-             200, None, address=REFUSING),
-    scenario("host-of-rejected", "a Host may name a server that refuses handshakes", "open.test",
-             get(path="/", host="refusing.test"), 200, None, address=REFUSING),
-)  # fmt: skip
+    rejected(
+        "rejected",
+        "ssl_reject_handshake rejects handshakes for the names of its server.",
+        "reject.test",
+        "127.0.0.1",
+    ),
+    rejected(
+        "rejected-with-certificate",
+        "ssl_reject_handshake rejects handshakes even if the server has a certificate.",
+        "reject-too.test",
+        "127.0.0.1",
+    ),
+    rejected(
+        "rejected-default",
+        "ssl_reject_handshake in the default server rejects unknown names.",
+        "unknown.test",
+        REFUSING,
+    ),
+    rejected(
+        "rejected-without-sni",
+        "ssl_reject_handshake in the default server rejects clients without SNI.",
+        None,
+        REFUSING,
+    ),
+    rejected(
+        "rejected-itself",
+        "ssl_reject_handshake in the default server rejects its own name.",
+        "refusing.test",
+        REFUSING,
+    ),
+    rejected(
+        "rejected-bad-name",
+        "ssl_reject_handshake in the default server rejects an SNI that is not a host name.",
+        "a/b.test",
+        REFUSING,
+    ),
+    scenario(
+        "not-rejected",
+        "ssl_reject_handshake does not affect the other servers of the address.",
+        "open.test",
+        get(path="/", host="open.test"),
+        200,
+        None,
+        address=REFUSING,
+    ),
+    scenario(
+        "host-of-rejected",
+        "A Host may name a server that rejects handshakes.",
+        "open.test",
+        get(path="/", host="refusing.test"),
+        200,
+        None,
+        address=REFUSING,
+    ),
+)
 
 STRICT = "ssl_verify_client on; ssl_client_certificate client-root.pem;"
 BARE = 'return 200 "$server_name";'

@@ -9,8 +9,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 
-from sniproxy.testing.client import ClientTLS
-from sniproxy.testing.zoo.animals import TLS12, TLS13
+from sniproxy.testing.client import ClientTLSOptions
+from sniproxy.testing.upstreams.catalog import TLS12, TLS13
 from tests.conformance.scenario import Scenario, Table, get
 
 FACTS = "$server_name $ssl_session_reused $ssl_client_verify $ssl_client_s_dn $ssl_protocol"
@@ -37,7 +37,7 @@ CACHES: tuple[tuple[str, str, bool], ...] = (
 def meetings(
     name: str,
     rule: str,
-    tls: ClientTLS,
+    tls: ClientTLSOptions,
     resumed: bool,
     *,
     status: int = 200,
@@ -45,16 +45,26 @@ def meetings(
     host: str | None = None,
 ) -> Scenario:
     """Two connections, the second one with the session of the first."""
-    host = host or tls.next_name or tls.server_name or "x"
+    host = host or tls.next_server_name or tls.server_name or "x"
     return Scenario(
-        name, rule, "return 204;", (), proxy_pass="none",
-        requests=(get(path="/", host=host),), tls=tls, repeat=2,
-        status=(status, status), resumed=(False, resumed), logs=logs,
-    )  # fmt: skip
+        name,
+        rule,
+        "return 204;",
+        (),
+        proxy_pass="none",
+        requests=(get(path="/", host=host),),
+        tls=tls,
+        repeat=2,
+        status=(status, status),
+        resumed=(False, resumed),
+        logs=logs,
+    )
 
 
-def client(version: ssl.TLSVersion, name: str | None = None, **others: str | None) -> ClientTLS:
-    return ClientTLS(name, minimum=version, maximum=version, resumes=True, **others)  # type: ignore[arg-type]
+def client(
+    version: ssl.TLSVersion, name: str | None = None, **others: str | None
+) -> ClientTLSOptions:
+    return ClientTLSOptions(name, min_version=version, max_version=version, resume=True, **others)  # type: ignore[arg-type]
 
 
 def caches() -> Iterator[Scenario]:
@@ -71,21 +81,29 @@ def caches() -> Iterator[Scenario]:
 def servers() -> Iterator[Scenario]:
     for number, version in VERSIONS.items():
         yield meetings(
-            f"same-{number}", "a session of a server that an SNI names",
-            client(version, "second.test"), True,
-        )  # fmt: skip
+            f"same-{number}",
+            "a session of a server that an SNI names",
+            client(version, "second.test"),
+            True,
+        )
         yield meetings(
-            f"other-certificate-{number}", "none crosses to a server with another certificate",
-            client(version, "second.test", next_name="front.test"), False,
-        )  # fmt: skip
+            f"other-certificate-{number}",
+            "none crosses to a server with another certificate",
+            client(version, "second.test", next_server_name="front.test"),
+            False,
+        )
         yield meetings(
-            f"unnamed-{number}", "the default server's session is taken with its name",
-            client(version, None, next_name="front.test"), True,
-        )  # fmt: skip
+            f"unnamed-{number}",
+            "the default server's session is taken with its name",
+            client(version, None, next_server_name="front.test"),
+            True,
+        )
         yield meetings(
-            f"unknown-{number}", "and with an unknown one",
-            client(version, "front.test", next_name="unknown.test"), True,
-        )  # fmt: skip
+            f"unknown-{number}",
+            "and with an unknown one",
+            client(version, "front.test", next_server_name="unknown.test"),
+            True,
+        )
 
 
 def verified() -> Iterator[Scenario]:
@@ -93,25 +111,34 @@ def verified() -> Iterator[Scenario]:
     missing = "client sent no required SSL certificate while reading client request headers"
     for number, version in VERSIONS.items():
         yield meetings(
-            f"verified-{number}", "a resumed session brings the client's certificate along",
-            client(version, "strict.test", certificate="client"), True,
-        )  # fmt: skip
+            f"verified-{number}",
+            "a resumed session brings the client's certificate along",
+            client(version, "strict.test", certificate="client"),
+            True,
+        )
         yield meetings(
-            f"refused-{number}", "and what was wrong with it",
-            client(version, "strict.test", certificate="self-signed"), True,
-            status=400, logs=(error, error),
-        )  # fmt: skip
+            f"refused-{number}",
+            "and what was wrong with it",
+            client(version, "strict.test", certificate="self-signed"),
+            True,
+            status=400,
+            logs=(error, error),
+        )
         yield meetings(
-            f"missing-{number}", "and that there was none",
-            client(version, "strict.test"), True, status=400, logs=(missing, missing),
-        )  # fmt: skip
+            f"missing-{number}",
+            "and that there was none",
+            client(version, "strict.test"),
+            True,
+            status=400,
+            logs=(missing, missing),
+        )
         yield meetings(
             f"other-authority-{number}",
             "no session crosses to a server that asks for another authority",
-            client(version, "strict.test", certificate="client", next_name="stranger.test"),
+            client(version, "strict.test", certificate="client", next_server_name="stranger.test"),
             False,
             host="front.test",
-        )  # fmt: skip
+        )
 
 
 def server(name: str, directives: str, listen: str, certificate: str = "good") -> str:

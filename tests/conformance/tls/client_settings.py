@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 
-from sniproxy.testing.client import ClientTLS
-from sniproxy.testing.zoo.animals import TLS12, TLS13
+from sniproxy.testing.client import ClientTLSOptions
+from sniproxy.testing.upstreams.catalog import TLS12, TLS13
 from tests.conformance.scenario import Scenario, Table, get
 
 TLS11 = ssl.TLSVersion.TLSv1_1
@@ -26,16 +26,23 @@ OTHER, AUTO_GROUPS, LEAST = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 def shaking(
     name: str,
     rule: str,
-    tls: ClientTLS,
+    tls: ClientTLSOptions,
     failure: str | None = None,
     *,
     repeat: int = 1,
 ) -> Scenario:
     return Scenario(
-        name, rule, "return 204;", (), proxy_pass="none",
-        requests=(get(path="/", host=tls.server_name or "front.test"),), tls=tls, repeat=repeat,
-        status=() if failure else (200,) * repeat, logs=(failure,) if failure else (),
-    )  # fmt: skip
+        name,
+        rule,
+        "return 204;",
+        (),
+        proxy_pass="none",
+        requests=(get(path="/", host=tls.server_name or "front.test"),),
+        tls=tls,
+        repeat=repeat,
+        status=() if failure else (200,) * repeat,
+        logs=(failure,) if failure else (),
+    )
 
 
 def protocols() -> Iterator[Scenario]:
@@ -45,16 +52,18 @@ def protocols() -> Iterator[Scenario]:
             yield shaking(
                 f"{host.removesuffix('.test')}-{spoken.name[-1]}",
                 "ssl_protocols of the server that the SNI names counts",
-                ClientTLS(host, minimum=spoken, maximum=spoken),
+                ClientTLSOptions(host, min_version=spoken, max_version=spoken),
                 None if spoken is version else UNSUPPORTED_PROTOCOL,
             )
         yield shaking(
             f"{host.removesuffix('.test')}-both",
             "of several protocols the newest that both speak is taken",
-            ClientTLS(host),
+            ClientTLSOptions(host),
         )
     yield shaking(
-        "none-12", "without an SNI it is the default server's", ClientTLS(None, maximum=TLS12)
+        "none-12",
+        "without an SNI it is the default server's",
+        ClientTLSOptions(None, max_version=TLS12),
     )
 
 
@@ -62,23 +71,23 @@ def ciphers() -> Iterator[Scenario]:
     yield shaking(
         "ciphers",
         "ssl_ciphers chooses among those of the client",
-        ClientTLS("aes256.test", maximum=TLS12, ciphers=f"{AES128}:{AES256}"),
+        ClientTLSOptions("aes256.test", max_version=TLS12, ciphers=f"{AES128}:{AES256}"),
     )
     yield shaking(
         "no-cipher",
         "no cipher in common",
-        ClientTLS("aes256.test", maximum=TLS12, ciphers=AES128),
+        ClientTLSOptions("aes256.test", max_version=TLS12, ciphers=AES128),
         NO_SHARED_CIPHER,
     )
     yield shaking(
         "ciphers-1.3",
         "ssl_ciphers says nothing about TLS 1.3",
-        ClientTLS("aes256.test", minimum=TLS13),
+        ClientTLSOptions("aes256.test", min_version=TLS13),
     )
     yield shaking(
         "wrong-key-type",
         "a cipher for another kind of key",
-        ClientTLS("front.test", maximum=TLS12, ciphers="ECDHE-RSA-AES128-GCM-SHA256"),
+        ClientTLSOptions("front.test", max_version=TLS12, ciphers="ECDHE-RSA-AES128-GCM-SHA256"),
         NO_SHARED_CIPHER,
     )
     for host in ("client.test", "server.test"):
@@ -86,23 +95,23 @@ def ciphers() -> Iterator[Scenario]:
             yield shaking(
                 f"{host.removesuffix('.test')}-{'chacha' if order[12] == 'C' else 'aes'}-first",
                 "ssl_prefer_server_ciphers decides whose order counts",
-                ClientTLS(host, maximum=TLS12, ciphers=order),
+                ClientTLSOptions(host, max_version=TLS12, ciphers=order),
             )
     yield shaking(
         "suites",
         "ssl_conf_command Ciphersuites chooses those of TLS 1.3",
-        ClientTLS("suites.test", minimum=TLS13),
+        ClientTLSOptions("suites.test", min_version=TLS13),
     )
     yield shaking(
         "least-protocol",
         "ssl_conf_command MinProtocol",
-        ClientTLS("least.test", maximum=TLS12, address=LEAST),
+        ClientTLSOptions("least.test", max_version=TLS12, address=LEAST),
         UNSUPPORTED_PROTOCOL,
     )
     yield shaking(
         "options",
         "ssl_conf_command Options",
-        ClientTLS("options.test", maximum=TLS12, ciphers=f"{AES128}:{CHACHA}"),
+        ClientTLSOptions("options.test", max_version=TLS12, ciphers=f"{AES128}:{CHACHA}"),
     )
 
 
@@ -111,12 +120,12 @@ def dhe() -> Iterator[Scenario]:
     yield shaking(
         "dhe",
         "ssl_dhparam allows DHE",
-        ClientTLS("dhe.test", maximum=TLS12, ciphers=cipher),
+        ClientTLSOptions("dhe.test", max_version=TLS12, ciphers=cipher),
     )
     yield shaking(
         "no-dhe",
         "without it there is none",
-        ClientTLS("rsa.test", maximum=TLS12, ciphers=cipher),
+        ClientTLSOptions("rsa.test", max_version=TLS12, ciphers=cipher),
         NO_SHARED_CIPHER,
     )
 
@@ -127,33 +136,41 @@ def groups() -> Iterator[Scenario]:
             yield shaking(
                 f"group-{group}-{version.name[-1]}",
                 "ssl_ecdh_curve auto takes what the client offers",
-                ClientTLS("rsa.test", minimum=version, maximum=version, group=group),
+                ClientTLSOptions("rsa.test", min_version=version, max_version=version, group=group),
             )
         for group in ("X25519", "secp384r1"):
             fails = NO_SHARED_CIPHER if version is TLS12 else NO_SHARE
             yield shaking(
                 f"own-group-{group}-{version.name[-1]}",
                 "ssl_ecdh_curve of the default server is what counts",
-                ClientTLS(None, group=group, minimum=version, maximum=version, address=OTHER),
+                ClientTLSOptions(
+                    None, group=group, min_version=version, max_version=version, address=OTHER
+                ),
                 None if group == "secp384r1" else fails,
             )
             yield shaking(
                 f"neighbours-group-{group}-{version.name[-1]}",
                 "also for a server that an SNI names",
-                ClientTLS("lax.test", group=group, minimum=version, maximum=version, address=OTHER),
+                ClientTLSOptions(
+                    "lax.test", group=group, min_version=version, max_version=version, address=OTHER
+                ),
                 None if group == "secp384r1" else fails,
             )
             yield shaking(
                 f"named-group-{group}-{version.name[-1]}",
                 "whose own ssl_ecdh_curve means nothing",
-                ClientTLS(
-                    "named.test", group=group, minimum=version, maximum=version, address=AUTO_GROUPS
+                ClientTLSOptions(
+                    "named.test",
+                    group=group,
+                    min_version=version,
+                    max_version=version,
+                    address=AUTO_GROUPS,
                 ),
             )
     yield shaking(
         "retry",
         "a client that guesses the group wrong is asked again",
-        ClientTLS(None, minimum=TLS13, address=OTHER),
+        ClientTLSOptions(None, min_version=TLS13, address=OTHER),
     )
 
 
@@ -168,7 +185,7 @@ def protocols_of_alpn() -> Iterator[Scenario]:
         yield shaking(
             f"alpn-{name}",
             "of the protocols of ALPN HTTP/1 is taken; where none is, the handshake fails",
-            ClientTLS("front.test", alpn=offered),
+            ClientTLSOptions("front.test", alpn=offered),
             None if fits else NO_PROTOCOL,
         )
 

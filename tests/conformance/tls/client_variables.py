@@ -4,32 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sniproxy.testing.client import ClientTLS
-from sniproxy.testing.zoo.animals import TLS12, TLS13
+from sniproxy.testing.client import ClientTLSOptions
+from sniproxy.testing.upstreams.catalog import TLS12, TLS13
 from tests.conformance.scenario import Scenario, Table, get
 
 VARIABLES = (
-    "ssl_protocol", "ssl_cipher", "ssl_ciphers", "ssl_curve", "ssl_curves", "ssl_sigalg",
-    "ssl_sigalgs", "ssl_session_reused", "ssl_early_data", "ssl_server_name", "ssl_alpn_protocol",
-    "ssl_ech_status", "ssl_ech_outer_server_name", "ssl_client_cert", "ssl_client_raw_cert",
-    "ssl_client_escaped_cert", "ssl_client_s_dn", "ssl_client_i_dn", "ssl_client_s_dn_legacy",
-    "ssl_client_i_dn_legacy", "ssl_client_serial", "ssl_client_fingerprint", "ssl_client_verify",
-    "ssl_client_v_start", "ssl_client_v_end", "ssl_client_v_remain", "ssl_client_sigalg", "https",
+    "ssl_protocol",
+    "ssl_cipher",
+    "ssl_ciphers",
+    "ssl_curve",
+    "ssl_curves",
+    "ssl_sigalg",
+    "ssl_sigalgs",
+    "ssl_session_reused",
+    "ssl_early_data",
+    "ssl_server_name",
+    "ssl_alpn_protocol",
+    "ssl_ech_status",
+    "ssl_ech_outer_server_name",
+    "ssl_client_cert",
+    "ssl_client_raw_cert",
+    "ssl_client_escaped_cert",
+    "ssl_client_s_dn",
+    "ssl_client_i_dn",
+    "ssl_client_s_dn_legacy",
+    "ssl_client_i_dn_legacy",
+    "ssl_client_serial",
+    "ssl_client_fingerprint",
+    "ssl_client_verify",
+    "ssl_client_v_start",
+    "ssl_client_v_end",
+    "ssl_client_v_remain",
+    "ssl_client_sigalg",
+    "https",
     "scheme",
-)  # fmt: skip
+)
 """All but `$ssl_session_id`, which no two connections share."""
 
 PAGE = 'return 200 "' + "".join(f"{name}=${name}\\n" for name in VARIABLES) + '";'
 LOGGED = "".join(f" {name}=${name}" for name in VARIABLES)
 
 
-def shown(name: str, rule: str, tls: ClientTLS | None, **others: int) -> Scenario:
+def shown(name: str, rule: str, tls: ClientTLSOptions | None, **others: int) -> Scenario:
     host = (tls.server_name if tls else None) or "front.test"
     repeat = others.get("repeat", 1)
     return Scenario(
-        name, rule, "return 204;", (), proxy_pass="none", tls=tls, repeat=repeat,
+        name,
+        rule,
+        "return 204;",
+        (),
+        proxy_pass="none",
+        tls=tls,
+        repeat=repeat,
         requests=(get(path="/", host=host),),
-    )  # fmt: skip
+    )
 
 
 def connections() -> Iterator[Scenario]:
@@ -38,40 +66,52 @@ def connections() -> Iterator[Scenario]:
         yield shown(
             f"tls-{number}",
             "of the handshake and of the hello",
-            ClientTLS("verifying.test", minimum=version, maximum=version),
+            ClientTLSOptions("verifying.test", min_version=version, max_version=version),
         )
         for certificate in ("client", "client-odd", "client-deep", "self-signed", "client-alone"):
             yield shown(
                 f"{certificate}-{number}",
                 "of the client's certificate",
-                ClientTLS(
-                    "verifying.test", certificate=certificate, minimum=version, maximum=version
+                ClientTLSOptions(
+                    "verifying.test",
+                    certificate=certificate,
+                    min_version=version,
+                    max_version=version,
                 ),
             )
         yield shown(
             f"resumed-{number}",
             "of a session that is resumed",
-            ClientTLS(
-                "verifying.test", certificate="client-odd", minimum=version, maximum=version,
-                resumes=True,
+            ClientTLSOptions(
+                "verifying.test",
+                certificate="client-odd",
+                min_version=version,
+                max_version=version,
+                resume=True,
             ),
             repeat=2,
-        )  # fmt: skip
+        )
         yield shown(
             f"group-{number}",
             "of one group",
-            ClientTLS("verifying.test", minimum=version, maximum=version, group="prime256v1"),
+            ClientTLSOptions(
+                "verifying.test", min_version=version, max_version=version, group="prime256v1"
+            ),
         )
-    yield shown("no-sni", "without an SNI", ClientTLS(None))
-    yield shown("sni-as-sent", "the SNI is shown as it was sent", ClientTLS("VERIFYING.test"))
-    yield shown("alpn", "with ALPN", ClientTLS("verifying.test", alpn=("h2", "http/1.1")))
-    yield shown("default", "clients of a server that does not verify", ClientTLS("front.test"))
+    yield shown("no-sni", "without an SNI", ClientTLSOptions(None))
+    yield shown(
+        "sni-as-sent", "the SNI is shown as it was sent", ClientTLSOptions("VERIFYING.test")
+    )
+    yield shown("alpn", "with ALPN", ClientTLSOptions("verifying.test", alpn=("h2", "http/1.1")))
+    yield shown(
+        "default", "clients of a server that does not verify", ClientTLSOptions("front.test")
+    )
     yield shown(
         "ciphers",
         "ciphers in the client's order",
-        ClientTLS(
+        ClientTLSOptions(
             "verifying.test",
-            maximum=TLS12,
+            max_version=TLS12,
             ciphers="ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-AES128-GCM-SHA256",
         ),
     )

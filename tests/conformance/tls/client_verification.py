@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sniproxy.testing.client import ClientTLS
-from sniproxy.testing.zoo import animals
+from sniproxy.testing.client import ClientTLSOptions
+from sniproxy.testing.upstreams import catalog
 from tests.conformance.scenario import Scenario, Table, get
 
 FACTS = "$server_name $ssl_client_verify $ssl_client_s_dn"
@@ -61,7 +61,7 @@ def server(name: str, directives: str, listen: str = "FRONT_TLS ssl") -> str:
 def meeting(
     name: str,
     rule: str,
-    tls: ClientTLS,
+    tls: ClientTLSOptions,
     result: int | None,
     *,
     host: str | None = None,
@@ -76,10 +76,16 @@ def meeting(
         words = f"client SSL certificate verify error: ({result}:)"
         logs = (f"{words} while reading client request headers",)
     return Scenario(
-        name, rule, "return 204;", (), proxy_pass="none",
+        name,
+        rule,
+        "return 204;",
+        (),
+        proxy_pass="none",
         requests=(request or get(path="/", host=host or tls.server_name or ""),),
-        tls=tls, status=200 if result is None else 400, logs=logs,
-    )  # fmt: skip
+        tls=tls,
+        status=200 if result is None else 400,
+        logs=logs,
+    )
 
 
 def judged(mode: str, certificate: str | None, error: int) -> int | None:
@@ -101,7 +107,7 @@ def by_mode() -> Iterator[Scenario]:
             yield meeting(
                 f"{host.removesuffix('.test')}-{name}",
                 f"ssl_verify_client {mode}, a client that shows {certificate or 'nothing'}",
-                ClientTLS(host, certificate=certificate),
+                ClientTLSOptions(host, certificate=certificate),
                 judged(mode, certificate, error),
             )
     for name, certificate, error in CLIENTS:
@@ -109,17 +115,19 @@ def by_mode() -> Iterator[Scenario]:
             yield meeting(
                 f"on-{name}-1.2",
                 f"the same in TLS 1.2 for {certificate or 'nothing'}",
-                ClientTLS("on.test", certificate=certificate, maximum=animals.TLS12),
+                ClientTLSOptions("on.test", certificate=certificate, max_version=catalog.TLS12),
                 judged("on", certificate, error),
             )
 
 
 def others() -> Iterator[Scenario]:
-    yield meeting("off-client", "ssl_verify_client off asks for none", ClientTLS("off.test"), None)
+    yield meeting(
+        "off-client", "ssl_verify_client off asks for none", ClientTLSOptions("off.test"), None
+    )
     yield meeting(
         "off-refused",
         "under ssl_verify_client off a certificate is not asked for, so it does not count",
-        ClientTLS("off.test", certificate="self-signed"),
+        ClientTLSOptions("off.test", certificate="self-signed"),
         None,
     )
     for name, certificate, result in (
@@ -131,14 +139,14 @@ def others() -> Iterator[Scenario]:
         yield meeting(
             f"without-authority-{name}",
             "optional_no_ca needs no authority",
-            ClientTLS("any-without-authority.test", certificate=certificate),
+            ClientTLSOptions("any-without-authority.test", certificate=certificate),
             result,
         )
     for depth, result in ((0, 20), (2, None)):
         yield meeting(
             f"depth-{depth}",
             "ssl_verify_depth counts the intermediates that a chain may have",
-            ClientTLS(f"depth-{depth}.test", certificate="client-deep"),
+            ClientTLSOptions(f"depth-{depth}.test", certificate="client-deep"),
             result,
         )
     for name, certificate, result in (
@@ -149,7 +157,7 @@ def others() -> Iterator[Scenario]:
         yield meeting(
             f"both-{name}",
             "authorities of ssl_client_certificate and ssl_trusted_certificate count alike",
-            ClientTLS("both.test", certificate=certificate),
+            ClientTLSOptions("both.test", certificate=certificate),
             result,
         )
     for host, certificate, result in (
@@ -163,7 +171,7 @@ def others() -> Iterator[Scenario]:
         yield meeting(
             f"{host.removesuffix('.test')}-{certificate}",
             "ssl_crl revokes, and has to be there and in force",
-            ClientTLS(host, certificate=certificate),
+            ClientTLSOptions(host, certificate=certificate),
             result,
         )
     for name, certificate in (("none", None), ("client", "client")):
@@ -171,34 +179,34 @@ def others() -> Iterator[Scenario]:
             f"default-{name}",
             "without an SNI the certificate is not asked for where the default server asks none, "
             "and the server of the Host judges",
-            ClientTLS(None, certificate=certificate),
+            ClientTLSOptions(None, certificate=certificate),
             -1,
             host="on.test",
         )
     yield meeting(
         "address-none",
         "a default server that verifies asks without an SNI too",
-        ClientTLS(None, address="127.0.0.2"),
+        ClientTLSOptions(None, address="127.0.0.2"),
         -1,
         host="strict.test",
     )
     yield meeting(
         "address-client",
         "a default server that verifies takes a certificate without an SNI",
-        ClientTLS(None, certificate="client", address="127.0.0.2"),
+        ClientTLSOptions(None, certificate="client", address="127.0.0.2"),
         None,
         host="strict.test",
     )
     yield meeting(
         "address-off",
         "a name on that address that does not verify asks for none",
-        ClientTLS("lax.test", address="127.0.0.2"),
+        ClientTLSOptions("lax.test", address="127.0.0.2"),
         None,
     )
     yield meeting(
         "address-lax-without-sni",
         "the Host may name a server that does not verify",
-        ClientTLS(None, certificate="self-signed", address="127.0.0.2"),
+        ClientTLSOptions(None, certificate="self-signed", address="127.0.0.2"),
         None,
         host="lax.test",
     )
@@ -213,7 +221,7 @@ def others() -> Iterator[Scenario]:
             "GET / HTTP/1.1\r\nHost: lax.test\r\n\r\n",
             get(path="/", host="optional.test"),
         ),
-        tls=ClientTLS(None, address="127.0.0.2"),
+        tls=ClientTLSOptions(None, address="127.0.0.2"),
         status=(200, 200, 200),
     )
     yield Scenario(
@@ -223,14 +231,14 @@ def others() -> Iterator[Scenario]:
         (),
         proxy_pass="none",
         requests=(get(path="/", host="on.test"),),
-        to_tls_port=True,
+        plain_to_tls_port=True,
         status=400,
         logs=("client sent plain HTTP request to HTTPS port while reading client request headers",),
     )
     yield meeting(
         "http-1.0",
         "a request of HTTP/1.0 without a Host is for the default server",
-        ClientTLS(None, address="127.0.0.2"),
+        ClientTLSOptions(None, address="127.0.0.2"),
         -1,
         request="GET / HTTP/1.0\r\n\r\n",
     )
@@ -241,7 +249,7 @@ def others() -> Iterator[Scenario]:
         (),
         proxy_pass="none",
         requests=("GET /\r\n",),
-        tls=ClientTLS(None, address="127.0.0.2"),
+        tls=ClientTLSOptions(None, address="127.0.0.2"),
         status=0,
         logs=("client sent no required SSL certificate while reading client request",),
     )

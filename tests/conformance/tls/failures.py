@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sniproxy.testing.zoo import TLS, Upstream, animals
-from sniproxy.testing.zoo.animals import alerting, handshake_failed
+from sniproxy.testing.upstreams import TLS, UpstreamSpec, catalog
+from sniproxy.testing.upstreams.catalog import handshake_failed, sends_alert
 from tests.conformance.scenario import Scenario, Table, get, request
 
 SNI = "proxy_ssl_server_name on; proxy_ssl_name upstream.test;"
@@ -18,13 +18,13 @@ STRANGER = (
 )
 
 
-def failing(upstream: Upstream, rule: str, directives: str = "", status: int = 502) -> Scenario:
+def failing(upstream: UpstreamSpec, rule: str, directives: str = "", status: int = 502) -> Scenario:
     return Scenario(
-        upstream.name, rule, directives, (upstream,), status=status, logs=(upstream.logged,)
+        upstream.name, rule, directives, (upstream,), status=status, logs=(upstream.expected_log,)
     )
 
 
-def picky(upstream: Upstream, rule: str, directives: str = "", status: int = 502) -> Scenario:
+def picky(upstream: UpstreamSpec, rule: str, directives: str = "", status: int = 502) -> Scenario:
     """One that wants upstream.test, and gets another name."""
     row = failing(upstream, rule, f"{WRONG_SNI} {directives}", status)
     return replace(row, sni="wrong.test")
@@ -63,7 +63,9 @@ ALERTS = (
 
 def alerted(number: int, code: str, reason: str) -> Scenario:
     logged = handshake_failed(code, f"{reason}:SSL alert number {number}")
-    return failing(alerting(number, logged), f"alert {number} is told with code, words and number")
+    return failing(
+        sends_alert(number, logged), f"alert {number} is told with code, words and number"
+    )
 
 
 PICKY = (
@@ -71,34 +73,34 @@ PICKY = (
         "sni-right",
         "with the right SNI an upstream that needs it answers",
         SNI,
-        (animals.NEEDS_SNI,),
+        (catalog.NEEDS_SNI,),
         sni="upstream.test",
     ),
     Scenario(
         "sni-forgotten",
         "proxy_ssl_name alone sends no SNI: the classic 502",
         "proxy_ssl_name upstream.test;",
-        (animals.NEEDS_SNI,),
+        (catalog.NEEDS_SNI,),
         status=502,
-        logs=(animals.UNRECOGNIZED,),
+        logs=(catalog.UNRECOGNIZED_NAME,),
     ),
-    picky(animals.NEEDS_SNI, "alert 112 means that the name is unknown"),
-    picky(animals.NEEDS_SNI_40, "some refuse a name with handshake_failure"),
-    picky(animals.NEEDS_SNI_80, "some refuse a name with internal_error"),
-    picky(animals.NEEDS_SNI_CLOSES, "some refuse a name by closing"),
-    picky(animals.NEEDS_SNI_RESETS, "some refuse a name with a reset"),
-    picky(animals.NEEDS_SNI_SILENT, "some never answer to a wrong name", NO_PATIENCE, 504),
+    picky(catalog.NEEDS_SNI, "alert 112 means that the name is unknown"),
+    picky(catalog.NEEDS_SNI_40, "some refuse a name with handshake_failure"),
+    picky(catalog.NEEDS_SNI_80, "some refuse a name with internal_error"),
+    picky(catalog.NEEDS_SNI_CLOSES, "some refuse a name by closing"),
+    picky(catalog.NEEDS_SNI_RESETS, "some refuse a name with a reset"),
+    picky(catalog.NEEDS_SNI_SILENT, "some never answer to a wrong name", NO_PATIENCE, 504),
 )
 
 BEFORE = (
-    failing(animals.ABSENT, "nobody listens: 502"),
-    failing(animals.FULL, "a connect that leads nowhere ends in 504", NO_PATIENCE, 504),
-    failing(animals.PLAIN_HTTP, "plain HTTP in answer to a hello is a wrong version number"),
-    failing(animals.GARBAGE, "garbage in answer to a hello is a wrong version number"),
-    failing(animals.CLOSES, "FIN after the hello is a connection closed in the handshake"),
-    failing(animals.RESETS, "a reset in the handshake is told with its errno"),
+    failing(catalog.ABSENT, "nobody listens: 502"),
+    failing(catalog.FULL, "a connect that leads nowhere ends in 504", NO_PATIENCE, 504),
+    failing(catalog.PLAIN_HTTP, "plain HTTP in answer to a hello is a wrong version number"),
+    failing(catalog.NOT_TLS, "garbage in answer to a hello is a wrong version number"),
+    failing(catalog.CLOSES, "FIN after the hello is a connection closed in the handshake"),
+    failing(catalog.RESETS, "a reset in the handshake is told with its errno"),
     failing(
-        animals.SILENT,
+        catalog.SILENT,
         "the handshake has proxy_connect_timeout for itself, then 504",
         NO_PATIENCE,
         504,
@@ -107,7 +109,7 @@ BEFORE = (
         "protocol-too-old",
         "an upstream of TLS 1.2 refuses a hello of 1.3 with alert 70",
         "proxy_ssl_protocols TLSv1.3;",
-        (animals.GOOD_12,),
+        (catalog.GOOD_12,),
         status=502,
         logs=(handshake_failed("0A00042E", "tlsv1 alert protocol version:SSL alert number 70"),),
     ),
@@ -115,7 +117,7 @@ BEFORE = (
         "protocol-too-new",
         "an upstream of TLS 1.3 refuses a hello of 1.2 with alert 70",
         "proxy_ssl_protocols TLSv1.2;",
-        (animals.GOOD_13,),
+        (catalog.GOOD_13,),
         status=502,
         logs=(handshake_failed("0A00042E", "tlsv1 alert protocol version:SSL alert number 70"),),
     ),
@@ -124,36 +126,36 @@ BEFORE = (
         "without a cipher in common the upstream sends alert 40",
         "proxy_ssl_protocols TLSv1.2; proxy_ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256;",
         (
-            Upstream(
+            UpstreamSpec(
                 "other-cipher",
                 "knows one cipher",
-                tls=TLS(maximum=animals.TLS12, ciphers="ECDHE-ECDSA-AES256-GCM-SHA384"),
+                tls=TLS(max_version=catalog.TLS12, ciphers="ECDHE-ECDSA-AES256-GCM-SHA384"),
             ),
         ),
         status=502,
-        logs=(animals.HANDSHAKE_FAILURE,),
+        logs=(catalog.HANDSHAKE_FAILURE,),
     ),
     Scenario("protocols-12", "only TLS 1.2 is offered", "proxy_ssl_protocols TLSv1.2;"),
     Scenario("protocols-13", "only TLS 1.3 is offered", "proxy_ssl_protocols TLSv1.3;"),
 )
 
 CLIENT_CERTIFICATES = (
-    failing(animals.WANTS_CLIENT_12, "in TLS 1.2 a missing client certificate ends the handshake"),
+    failing(catalog.WANTS_CLIENT_12, "in TLS 1.2 a missing client certificate ends the handshake"),
     failing(
-        animals.WANTS_CLIENT_13,
+        catalog.WANTS_CLIENT_13,
         "in TLS 1.3 a missing client certificate shows at the first read",
     ),
     Scenario(
         "client-certificate-1.2",
         "a client certificate is sent when asked for, in TLS 1.2",
         CLIENT,
-        (animals.WANTS_CLIENT_12,),
+        (catalog.WANTS_CLIENT_12,),
     ),
     Scenario(
         "client-certificate-1.3",
         "a client certificate is sent when asked for, in TLS 1.3",
         CLIENT,
-        (animals.WANTS_CLIENT_13,),
+        (catalog.WANTS_CLIENT_13,),
     ),
     Scenario(
         "client-certificate-unasked",
@@ -164,7 +166,7 @@ CLIENT_CERTIFICATES = (
         "client-stranger-1.2",
         "in TLS 1.2 an untrusted client certificate ends the handshake",
         STRANGER,
-        (animals.WANTS_CLIENT_12,),
+        (catalog.WANTS_CLIENT_12,),
         status=502,
         logs=(handshake_failed("0A000418", "tlsv1 alert unknown ca:SSL alert number 48"),),
     ),
@@ -172,78 +174,81 @@ CLIENT_CERTIFICATES = (
         "client-stranger-1.3",
         "in TLS 1.3 an untrusted client certificate shows at the first read",
         STRANGER,
-        (animals.WANTS_CLIENT_13,),
+        (catalog.WANTS_CLIENT_13,),
         status=502,
         logs=(
             "SSL_read() failed (SSL: error:0A000418:SSL routines::tlsv1 alert unknown ca:"
-            f"SSL alert number 48){animals.READING_HEAD}",
+            f"SSL alert number 48){catalog.READING_HEAD}",
         ),
     ),
 )
 
 AFTER = (
-    failing(animals.NO_ANSWER, "an upstream that closes instead of answering: 502"),
-    failing(animals.NO_ANSWER_CUT, "it makes no difference whether close_notify came"),
-    failing(animals.RESETS_REQUEST, "a reset instead of an answer"),
-    failing(animals.MUTE, "no answer within proxy_read_timeout: 504", NO_READ_PATIENCE, 504),
-    failing(animals.CUT_HEAD, "closed inside the head: 502"),
-    failing(animals.CUT_BODY, "closed inside the body: the status has been sent", "", 200),
-    failing(animals.CUT_BODY_RUDE, "the same without close_notify", "", 200),
+    failing(catalog.CLOSES_ON_REQUEST, "an upstream that closes instead of answering: 502"),
     failing(
-        animals.STALLED_BODY, "a body that stops: the status has been sent", NO_READ_PATIENCE, 200
+        catalog.CLOSES_ON_REQUEST_NO_CLOSE_NOTIFY,
+        "it makes no difference whether close_notify came",
     ),
-    failing(animals.NOT_HTTP, "what is not HTTP is passed on as HTTP/0.9", "", 0),
-    failing(animals.BAD_HEADER, "a malformed header line: 502"),
-    failing(animals.DOUBLE_LENGTH, "two lengths: 502"),
+    failing(catalog.RESETS_REQUEST, "a reset instead of an answer"),
+    failing(catalog.NO_RESPONSE, "no answer within proxy_read_timeout: 504", NO_READ_PATIENCE, 504),
+    failing(catalog.CUT_HEAD, "closed inside the head: 502"),
+    failing(catalog.CUT_BODY, "closed inside the body: the status has been sent", "", 200),
+    failing(catalog.CUT_BODY_NO_CLOSE_NOTIFY, "the same without close_notify", "", 200),
+    failing(
+        catalog.STALLED_BODY, "a body that stops: the status has been sent", NO_READ_PATIENCE, 200
+    ),
+    failing(catalog.NOT_HTTP, "what is not HTTP is passed on as HTTP/0.9", "", 0),
+    failing(catalog.BAD_HEADER, "a malformed header line: 502"),
+    failing(catalog.DOUBLE_LENGTH, "two lengths: 502"),
 )
 
 PLAIN = (
     Scenario(
         "http-no-answer",
         "over plain HTTP too: closed instead of answering",
-        upstreams=(replace(animals.NO_ANSWER, tls=None),),
+        upstreams=(replace(catalog.CLOSES_ON_REQUEST, tls=None),),
         proxy_pass="http://PEER",
         status=502,
-        logs=(animals.NO_ANSWER.logged,),
+        logs=(catalog.CLOSES_ON_REQUEST.expected_log,),
     ),
     Scenario(
         "http-hangs-up",
         "over plain HTTP: closed before the request was read",
-        upstreams=(replace(animals.HANGS_UP, tls=None),),
+        upstreams=(replace(catalog.HANGS_UP, tls=None),),
         proxy_pass="http://PEER",
         status=502,
-        logs=(animals.NO_ANSWER.logged,),
+        logs=(catalog.CLOSES_ON_REQUEST.expected_log,),
     ),
     Scenario(
         "http-resets-request",
         "over plain HTTP: a reset instead of an answer",
-        upstreams=(replace(animals.RESETS_REQUEST, tls=None),),
+        upstreams=(replace(catalog.RESETS_REQUEST, tls=None),),
         proxy_pass="http://PEER",
         status=502,
-        logs=(f"recv() failed (104: Connection reset by peer){animals.READING_HEAD}",),
+        logs=(f"recv() failed (104: Connection reset by peer){catalog.READING_HEAD}",),
     ),
     Scenario(
         "http-cut-body",
         "over plain HTTP: closed inside the body",
-        upstreams=(replace(animals.CUT_BODY, tls=None),),
+        upstreams=(replace(catalog.CUT_BODY, tls=None),),
         proxy_pass="http://PEER",
-        logs=(animals.CUT_BODY.logged,),
+        logs=(catalog.CUT_BODY.expected_log,),
     ),
     Scenario(
         "http-absent",
         "over plain HTTP: nobody listens",
-        upstreams=(animals.ABSENT,),
+        upstreams=(catalog.ABSENT,),
         proxy_pass="http://PEER",
         status=502,
-        logs=(animals.ABSENT.logged,),
+        logs=(catalog.ABSENT.expected_log,),
     ),
     Scenario(
         "http-to-tls",
         "http:// to an upstream that speaks TLS, which closes",
-        upstreams=(animals.GOOD,),
+        upstreams=(catalog.GOOD,),
         proxy_pass="http://PEER",
         status=502,
-        logs=(animals.NO_ANSWER.logged,),
+        logs=(catalog.CLOSES_ON_REQUEST.expected_log,),
     ),
 )
 
@@ -251,43 +256,43 @@ OTHERS = (
     Scenario(
         "post-fails",
         "a POST is logged as a GET is",
-        upstreams=(animals.CLOSES,),
+        upstreams=(catalog.CLOSES,),
         requests=(request("POST", body="a=1"),),
         status=502,
-        logs=(animals.CLOSES.logged,),
+        logs=(catalog.CLOSES.expected_log,),
     ),
     Scenario(
         "referrer",
         "the log tells the Referer, quotes and all",
-        upstreams=(animals.ABSENT,),
+        upstreams=(catalog.ABSENT,),
         requests=(get('Referer: http://a.test/"x"', 'User-Agent: t"est\\'),),
         status=502,
-        logs=(animals.ABSENT.logged,),
+        logs=(catalog.ABSENT.expected_log,),
     ),
     Scenario(
         "no-host",
         "without Host the log has no host",
-        upstreams=(animals.ABSENT,),
+        upstreams=(catalog.ABSENT,),
         requests=("GET PATH HTTP/1.0\r\n\r\n",),
         status=502,
-        logs=(animals.ABSENT.logged,),
+        logs=(catalog.ABSENT.expected_log,),
     ),
     Scenario(
         "uri-in-log",
         "the log tells the URI that was sent to the upstream",
-        upstreams=(animals.ABSENT,),
+        upstreams=(catalog.ABSENT,),
         proxy_pass="https://PEER/base/",
         requests=(get(path="PATH/a%20b?c=d"),),
         status=502,
-        logs=(animals.ABSENT.logged,),
+        logs=(catalog.ABSENT.expected_log,),
     ),
     Scenario(
         "single-peer-never-disabled",
         "max_fails does not apply to a single peer",
-        upstreams=(animals.ABSENT,),
+        upstreams=(catalog.ABSENT,),
         repeat=3,
         status=502,
-        logs=(animals.ABSENT.logged,) * 3,
+        logs=(catalog.ABSENT.expected_log,) * 3,
     ),
 )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from sniproxy.testing.zoo import animals
-from sniproxy.testing.zoo.animals import name_missing
+from sniproxy.testing.upstreams import catalog
+from sniproxy.testing.upstreams.catalog import name_mismatch
 from tests.conformance.scenario import Scenario, Table, get
 
 
@@ -29,45 +29,52 @@ NAMES = (
     Name(
         "default",
         "",
-        "the name is $proxy_host by default, and an address is not sent as SNI",
+        "The name is $proxy_host by default, and an address is not sent as SNI.",
         None,
         "127.0.0.1",
         False,
     ),
-    Name("right", "upstream.test", "the name is sent and verified", "upstream.test", "", True),
+    Name("right", "upstream.test", "The name is sent and verified.", "upstream.test", "", True),
     Name(
         "wrong",
         "wrong.test",
-        "any name is sent, the right one or not",
+        "Any name is sent as SNI, whether the certificate matches it or not.",
         "wrong.test",
         "wrong.test",
         False,
     ),
-    Name("empty", '""', "an empty name is not sent and matches nothing", None, "", False),
+    Name("empty", '""', "An empty name is not sent and matches nothing.", None, "", False),
     Name(
         "address",
         "127.0.0.1",
-        "an address is not sent, and addresses on the certificate are not consulted",
+        "An address is not sent, and addresses on the certificate are not consulted.",
         None,
         "127.0.0.1",
         False,
     ),
-    Name("bracketed", "[::1]", "a name that begins with [ is not sent", None, "[::1]", False),
+    Name("bracketed", "[::1]", "A name that begins with [ is not sent.", None, "[::1]", False),
     Name(
         "bracketed-port",
         "[::1]:8443",
-        "a port behind the bracket is stripped",
+        "A port after the bracket is stripped.",
         None,
         "[::1]",
         False,
     ),
-    Name("port", "upstream.test:8443", "a port is stripped", "upstream.test", "", True),
-    Name("colons", "a:b:c", "everything from the first colon on is a port", "a", "a", False),
-    Name("host", "$host", "the client's Host may be the name", "upstream.test", "", True),
+    Name("port", "upstream.test:8443", "A port is stripped.", "upstream.test", "", True),
+    Name(
+        "colons",
+        "a:b:c",
+        "Everything from the first colon on is stripped as a port.",
+        "a",
+        "a",
+        False,
+    ),
+    Name("host", "$host", "The client's Host may be the name.", "upstream.test", "", True),
     Name(
         "argument",
         "$arg_name",
-        "any variable may be the name",
+        "Any variable may be the name.",
         "other.groups.test",
         "",
         True,
@@ -75,7 +82,7 @@ NAMES = (
     Name(
         "mixed",
         "$arg_name.$host",
-        "the name is evaluated as a whole",
+        "The name is evaluated as a whole.",
         "other.groups.test.upstream.test",
         "other.groups.test.upstream.test",
         False,
@@ -83,7 +90,7 @@ NAMES = (
     Name(
         "upper",
         "UPSTREAM.TEST",
-        "case is kept on the wire and does not matter to the certificate",
+        "Case is kept on the wire and does not matter to the certificate.",
         "UPSTREAM.TEST",
         "",
         True,
@@ -91,16 +98,23 @@ NAMES = (
     Name(
         "dot",
         "upstream.test.",
-        "a trailing dot is kept on the wire and matches no certificate",
+        "A trailing dot is kept on the wire and matches no certificate.",
         "upstream.test.",
         "upstream.test.",
         False,
     ),
-    Name("underscore", "up_stream.test", "an underscore is no matter", "up_stream.test", "", True),
+    Name(
+        "underscore",
+        "up_stream.test",
+        "A name may contain an underscore.",
+        "up_stream.test",
+        "",
+        True,
+    ),
     Name(
         "wildcard",
         "any.wild.test",
-        "a wildcard stands for one label",
+        "A wildcard matches one label.",
         "any.wild.test",
         "",
         True,
@@ -108,7 +122,7 @@ NAMES = (
     Name(
         "deep-wildcard",
         "a.b.wild.test",
-        "a wildcard does not stand for two labels",
+        "A wildcard does not match two labels.",
         "a.b.wild.test",
         "a.b.wild.test",
         False,
@@ -116,7 +130,7 @@ NAMES = (
     Name(
         "bare-wildcard",
         "wild.test",
-        "a wildcard does not stand for nothing",
+        "A wildcard does not match an empty label.",
         "wild.test",
         "wild.test",
         False,
@@ -124,7 +138,7 @@ NAMES = (
     Name(
         "partial-wildcard",
         "foo.part.test",
-        "a wildcard may be a part of a label",
+        "A wildcard may be a part of a label.",
         "foo.part.test",
         "",
         True,
@@ -132,7 +146,7 @@ NAMES = (
     Name(
         "leading-dot",
         ".wild.test",
-        "a name with a leading dot stands for all names below it",
+        "A name with a leading dot matches a wildcard certificate.",
         ".wild.test",
         "",
         True,
@@ -158,7 +172,7 @@ def scenario(name: Name, sni: str, verify: str) -> Scenario:
         requests=(get(path="PATH?name=other.groups.test", host="upstream.test"),),
         status=502 if refused else 200,
         sni=name.sni if sni == "on" else None,
-        logs=(name_missing(name.verified),) if refused else (),
+        logs=(name_mismatch(name.verified),) if refused else (),
     )
 
 
@@ -170,13 +184,13 @@ def needing_sni(name: Name) -> Scenario:
     welcome = name.sni == "upstream.test"
     return Scenario(
         f"needed-{name.slug}",
-        f"without the right SNI the upstream refuses with alert 112; {name.rule}",
+        f"{name.rule} This upstream rejects any SNI but its own with alert 112.",
         f"{SNI['on']} proxy_ssl_name {name.directive};" if name.directive else SNI["on"],
-        upstreams=(animals.NEEDS_SNI,),
+        upstreams=(catalog.NEEDS_SNI,),
         requests=(get(path="PATH?name=other.groups.test", host="upstream.test"),),
         status=200 if welcome else 502,
         sni=name.sni,
-        logs=() if welcome else (animals.UNRECOGNIZED,),
+        logs=() if welcome else (catalog.UNRECOGNIZED_NAME,),
     )
 
 

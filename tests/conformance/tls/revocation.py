@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sniproxy.testing.zoo import TLS, Upstream, animals
-from sniproxy.testing.zoo.animals import deep, verify_failed
+from sniproxy.testing.upstreams import TLS, UpstreamSpec, catalog
+from sniproxy.testing.upstreams.catalog import deep_chain, verify_failed
 from tests.conformance.scenario import Scenario, Table
 from tests.conformance.tls.verification import NAME, VERIFY
 
-REVOKED = Upstream("revoked", "shows a certificate that was revoked", tls=TLS("revoked"))
-DEEP = deep(1)
+REVOKED = UpstreamSpec("revoked", "shows a certificate that was revoked", tls=TLS("revoked"))
+DEEP = deep_chain(1)
 
 # The list, the upstream, and the number of the error; 0 is none.
-LISTS: tuple[tuple[str, Upstream, int, str], ...] = (
-    ("none-revoked", animals.GOOD, 0, "a certificate that is on no list is accepted"),
-    ("one-revoked", animals.GOOD, 0, "the revocation of another one does not matter"),
+LISTS: tuple[tuple[str, UpstreamSpec, int, str], ...] = (
+    ("none-revoked", catalog.GOOD, 0, "a certificate that is on no list is accepted"),
+    ("one-revoked", catalog.GOOD, 0, "the revocation of another one does not matter"),
     ("one-revoked", REVOKED, 23, "a revoked certificate is refused"),
-    ("old", animals.GOOD, 12, "a list whose time is over refuses all"),
-    ("coming", animals.GOOD, 11, "a list whose time has not begun refuses all"),
-    ("strange", animals.GOOD, 3, "without a list of its authority a certificate is refused"),
-    ("none-revoked", animals.UNTRUSTED, 21, "the error told is the last one that was found"),
+    ("old", catalog.GOOD, 12, "a list whose time is over refuses all"),
+    ("coming", catalog.GOOD, 11, "a list whose time has not begun refuses all"),
+    ("strange", catalog.GOOD, 3, "without a list of its authority a certificate is refused"),
+    ("none-revoked", catalog.UNTRUSTED, 21, "the error told is the last one that was found"),
     ("none-revoked", DEEP, 3, "every authority of the chain needs a list"),
     ("both", DEEP, 0, "a file may hold several lists"),
     ("leaf-revoked", DEEP, 23, "the intermediate's list counts for the leaf"),
     ("authority-revoked", DEEP, 23, "an intermediate may be revoked"),
-    ("one-revoked", animals.EXPIRED, 10, "an expired certificate is told as such"),
+    ("one-revoked", catalog.EXPIRED, 10, "an expired certificate is told as such"),
 )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sniproxy.testing.client import ClientTLS
-from sniproxy.testing.zoo.animals import TLS12
+from sniproxy.testing.client import ClientTLSOptions
+from sniproxy.testing.upstreams.catalog import TLS12
 from tests.conformance.scenario import Scenario, Table, get
 
 HANDSHAKING = " while SSL handshaking, client: 127.0.0.1, server: 127.0.0."
@@ -19,13 +19,20 @@ CHAIN = (
 PASSPHRASES = "ssl_password_file passphrases;"
 
 
-def shown(name: str, rule: str, tls: ClientTLS, *, logs: tuple[str, ...] = ()) -> Scenario:
+def shown(name: str, rule: str, tls: ClientTLSOptions, *, logs: tuple[str, ...] = ()) -> Scenario:
     """A client that is told which certificate by its common name; with `logs` by none."""
     host = tls.server_name or "front.test"
     return Scenario(
-        name, rule, "return 204;", (), proxy_pass="none", requests=(get(path="/", host=host),),
-        tls=tls, status=() if logs else 200, logs=(*logs, NO_CERTIFICATE) if logs else (),
-    )  # fmt: skip
+        name,
+        rule,
+        "return 204;",
+        (),
+        proxy_pass="none",
+        requests=(get(path="/", host=host),),
+        tls=tls,
+        status=() if logs else 200,
+        logs=(*logs, NO_CERTIFICATE) if logs else (),
+    )
 
 
 def several() -> Iterator[Scenario]:
@@ -34,23 +41,29 @@ def several() -> Iterator[Scenario]:
             yield shown(
                 f"{host.removesuffix('.test')}-{cipher[6:9].lower()}",
                 "of certificates with different kinds of keys the cipher chooses",
-                ClientTLS(host, maximum=TLS12, ciphers=cipher),
+                ClientTLSOptions(host, max_version=TLS12, ciphers=cipher),
             )
-    yield shown("two-1.3", "so do the client's signatures in TLS 1.3", ClientTLS("two.test"))
+    yield shown("two-1.3", "so do the client's signatures in TLS 1.3", ClientTLSOptions("two.test"))
     yield shown(
-        "doubled", "of two with the same kind the last one counts", ClientTLS("doubled.test")
+        "doubled", "of two with the same kind the last one counts", ClientTLSOptions("doubled.test")
     )
     yield shown(
-        "chain", "intermediates are sent from the file", ClientTLS("deep.test", trusts="root")
+        "chain",
+        "intermediates are sent from the file",
+        ClientTLSOptions("deep.test", trusted_ca="root"),
     )
-    yield shown("chains", "each with its own", ClientTLS("chains.test", trusts="root"))
-    yield shown("more-keys", "keys without a certificate do not count", ClientTLS("more.test"))
+    yield shown("chains", "each with its own", ClientTLSOptions("chains.test", trusted_ca="root"))
+    yield shown(
+        "more-keys", "keys without a certificate do not count", ClientTLSOptions("more.test")
+    )
 
 
 def texts() -> Iterator[Scenario]:
-    yield shown("data", "the PEM itself behind data:", ClientTLS("data.test"))
-    yield shown("data-chain", "also with its chain", ClientTLS("data-chain.test", trusts="root"))
-    yield shown("encrypted", "ssl_password_file opens keys", ClientTLS("encrypted.test"))
+    yield shown("data", "the PEM itself behind data:", ClientTLSOptions("data.test"))
+    yield shown(
+        "data-chain", "also with its chain", ClientTLSOptions("data-chain.test", trusted_ca="root")
+    )
+    yield shown("encrypted", "ssl_password_file opens keys", ClientTLSOptions("encrypted.test"))
 
 
 NAMED, FILE, KEY, LOCKED, BOTH, CACHED, VERIFYING = (f"127.0.0.{n}" for n in range(2, 9))
@@ -62,7 +75,7 @@ def by_variables() -> Iterator[Scenario]:
         yield shown(
             f"named-{name}",
             "variables name certificate and key for each handshake",
-            ClientTLS(name, trusts="root", address=NAMED),
+            ClientTLSOptions(name, trusted_ca="root", address=NAMED),
         )
     for name, sni, address, log in (
         ("missing", "nix", NAMED, "cannot load certificate"),
@@ -75,45 +88,58 @@ def by_variables() -> Iterator[Scenario]:
         yield shown(
             name,
             "a certificate that does not load is told, and the handshake fails",
-            ClientTLS(sni, address=address),
+            ClientTLSOptions(sni, address=address),
             logs=(log,),
         )
     yield shown(
         "key-only",
         "a variable in the key makes templates of both",
-        ClientTLS("front", address=KEY),
+        ClientTLSOptions("front", address=KEY),
     )
     yield shown(
         "named-encrypted",
         "the passphrases hold for them too",
-        ClientTLS("client", address=LOCKED),
+        ClientTLSOptions("client", address=LOCKED),
     )
     for cipher in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"):
         yield shown(
             f"named-two-{cipher[6:9].lower()}",
             "several may be named",
-            ClientTLS("front", maximum=TLS12, ciphers=cipher, address=BOTH),
+            ClientTLSOptions("front", max_version=TLS12, ciphers=cipher, address=BOTH),
         )
-    yield shown("cached", "ssl_certificate_cache keeps them", ClientTLS("front", address=CACHED))
+    yield shown(
+        "cached", "ssl_certificate_cache keeps them", ClientTLSOptions("front", address=CACHED)
+    )
     yield shown(
         "captures",
         "captures of the server's name are not there yet",
-        ClientTLS("front.capturing.test"),
+        ClientTLSOptions("front.capturing.test"),
         logs=("cannot load certificate",),
     )
-    verifying = ClientTLS("front", certificate="client", address=VERIFYING)
+    verifying = ClientTLSOptions("front", certificate="client", address=VERIFYING)
     yield shown("named-verifying", "clients are verified there as elsewhere", verifying)
     yield Scenario(
-        "named-refusing", "and refused", "return 204;", (), proxy_pass="none",
-        requests=(get(path="/", host="x"),), status=400,
-        tls=ClientTLS("front", certificate="self-signed", address=VERIFYING),
+        "named-refusing",
+        "and refused",
+        "return 204;",
+        (),
+        proxy_pass="none",
+        requests=(get(path="/", host="x"),),
+        status=400,
+        tls=ClientTLSOptions("front", certificate="self-signed", address=VERIFYING),
         logs=("client SSL certificate verify error: (18:) while reading client request headers",),
-    )  # fmt: skip
+    )
     yield Scenario(
-        "named-resumed", "their sessions are resumed", "return 204;", (), proxy_pass="none",
-        requests=(get(path="/", host="x"),), repeat=2, resumed=(False, True),
-        tls=ClientTLS("front", resumes=True, address=NAMED),
-    )  # fmt: skip
+        "named-resumed",
+        "their sessions are resumed",
+        "return 204;",
+        (),
+        proxy_pass="none",
+        requests=(get(path="/", host="x"),),
+        repeat=2,
+        resumed=(False, True),
+        tls=ClientTLSOptions("front", resume=True, address=NAMED),
+    )
 
 
 def server(name: str, certificates: str, listen: str = "FRONT_TLS ssl") -> str:

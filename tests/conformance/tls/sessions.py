@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sniproxy.testing.zoo import TLS, Upstream, animals
-from sniproxy.testing.zoo.animals import TLS12, TLS13, name_missing, verify_failed
+from sniproxy.testing.upstreams import TLS, UpstreamSpec, catalog
+from sniproxy.testing.upstreams.catalog import TLS12, TLS13, name_mismatch, verify_failed
 from tests.conformance.scenario import GET, Scenario, Table
 from tests.conformance.upstream.groups import CLOSING, LAST
 
@@ -15,7 +15,7 @@ REUSE = "proxy_ssl_session_reuse on;"
 NAME = "proxy_ssl_name upstream.test;"
 TRUSTED = "proxy_ssl_trusted_certificate root.pem; proxy_ssl_verify on;"
 STRANGER = "proxy_ssl_trusted_certificate stranger.pem; proxy_ssl_verify on;"
-GOOD = {"1.2": animals.GOOD_12, "1.3": animals.GOOD_13}
+GOOD = {"1.2": catalog.GOOD_12, "1.3": catalog.GOOD_13}
 VERSIONS = {"1.2": TLS12, "1.3": TLS13}
 
 
@@ -36,9 +36,11 @@ def beside(**locations: str) -> str:
     )
 
 
-def dressed(certificate: str, version: str) -> Upstream:
-    tls = TLS(certificate, minimum=VERSIONS[version], maximum=VERSIONS[version])
-    return Upstream(f"{certificate}-{version}", f"shows {certificate}, in TLS {version}", tls=tls)
+def dressed(certificate: str, version: str) -> UpstreamSpec:
+    tls = TLS(certificate, min_version=VERSIONS[version], max_version=VERSIONS[version])
+    return UpstreamSpec(
+        f"{certificate}-{version}", f"shows {certificate}, in TLS {version}", tls=tls
+    )
 
 
 def in_each_version() -> Iterator[Scenario]:
@@ -55,7 +57,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(strange=strange),
             requests=asked("/strange", "", "/strange"),
             status=(502, 502, 502) if in_vain else (502, 200, 200),
-            offers=(False, in_vain, True),
+            sessions_offered=(False, in_vain, True),
             logs=(untrusted,) * 3 if in_vain else (untrusted,),
         )
         yield Scenario(
@@ -66,7 +68,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(strange=strange),
             requests=asked("", "/strange"),
             status=(200, 200),
-            offers=(False, True),
+            sessions_offered=(False, True),
         )
         yield Scenario(
             f"error-of-unverified-{version}",
@@ -76,7 +78,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(strict=f"{REUSE} {NAME} {TRUSTED}"),
             requests=asked("", "/strict", ""),
             status=(200, 502, 200),
-            offers=(False, True, version == "1.2"),
+            sessions_offered=(False, True, version == "1.2"),
             logs=(verify_failed(18, ""),),
         )
         yield Scenario(
@@ -88,7 +90,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(strict=f"{REUSE} {NAME} {TRUSTED}"),
             requests=asked("", "/strict"),
             status=(200, 502),
-            offers=(False, True),
+            sessions_offered=(False, True),
             logs=(verify_failed(20, ""),),
         )
         yield Scenario(
@@ -99,8 +101,8 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(other=f"{REUSE} {TRUSTED} proxy_ssl_name other.test;"),
             requests=asked("", "/other"),
             status=(200, 502),
-            offers=(False, True),
-            logs=(name_missing("other.test"),),
+            sessions_offered=(False, True),
+            logs=(name_mismatch("other.test"),),
         )
         yield Scenario(
             f"other-depth-{version}",
@@ -110,7 +112,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(flat=f"{REUSE} {NAME} {TRUSTED} proxy_ssl_verify_depth 0;"),
             requests=asked("", "/flat"),
             status=(200, 200),
-            offers=(False, True),
+            sessions_offered=(False, True),
         )
         yield Scenario(
             f"revoked-since-{version}",
@@ -120,7 +122,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(lists=f"{REUSE} {NAME} {TRUSTED} proxy_ssl_crl one-revoked.crl;"),
             requests=asked("", "/lists"),
             status=(200, 200),
-            offers=(False, True),
+            sessions_offered=(False, True),
         )
         yield Scenario(
             f"neighbour-off-{version}",
@@ -131,67 +133,70 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(off="proxy_ssl_session_reuse off;"),
             requests=asked("/off", "", "/off", ""),
             status=(200,) * 4,
-            offers=(False, False, False, True),
+            sessions_offered=(False, False, False, True),
         )
         yield Scenario(
             f"other-protocol-{version}",
             f"a session of TLS {version} is not offered where that is not spoken",
             f"{REUSE} proxy_ssl_protocols TLSv{version};",
-            (animals.GOOD,),
+            (catalog.GOOD,),
             server=beside(
                 other=f"{REUSE} proxy_ssl_protocols TLSv{'1.3' if version == '1.2' else '1.2'};"
             ),
             requests=asked("", "/other", "/other", ""),
             status=(200,) * 4,
-            offers=(False, False, True, False),
+            sessions_offered=(False, False, True, False),
         )
         yield Scenario(
             f"cut-body-{version}",
             f"a body that breaks off leaves the session good, in TLS {version}",
             REUSE,
-            (replace(animals.CUT_BODY, tls=good.tls),),
+            (replace(catalog.CUT_BODY, tls=good.tls),),
             repeat=2,
-            offers=(False, True),
-            logs=(animals.CUT_BODY.logged,) * 2,
+            sessions_offered=(False, True),
+            logs=(catalog.CUT_BODY.expected_log,) * 2,
         )
         yield Scenario(
             f"cut-rudely-{version}",
             f"so does one that ends without close_notify, in TLS {version}",
             REUSE,
-            (replace(animals.CUT_BODY_RUDE, tls=good.tls),),
+            (replace(catalog.CUT_BODY_NO_CLOSE_NOTIFY, tls=good.tls),),
             repeat=2,
-            offers=(False, True),
-            logs=(animals.CUT_BODY_RUDE.logged,) * 2,
+            sessions_offered=(False, True),
+            logs=(catalog.CUT_BODY_NO_CLOSE_NOTIFY.expected_log,) * 2,
         )
         yield Scenario(
             f"mute-{version}",
             f"after a time-out for the answer, in TLS {version}: "
             + ("the handshake left one" if in_vain else "the ticket was there, and nobody read it"),
             f"{REUSE} proxy_read_timeout 300ms;",
-            (replace(animals.MUTE, tls=good.tls),),
+            (replace(catalog.NO_RESPONSE, tls=good.tls),),
             status=504,
             repeat=2,
-            offers=(False, True),
-            logs=(animals.MUTE.logged,) * 2,
+            sessions_offered=(False, True),
+            logs=(catalog.NO_RESPONSE.expected_log,) * 2,
         )
         yield Scenario(
             f"group-{version}",
             f"each peer of a group has a session of its own, in TLS {version}",
             REUSE,
-            (replace(CLOSING, tls=good.tls), replace(LAST, answers=CLOSING.answers, tls=good.tls)),
+            (
+                replace(CLOSING, tls=good.tls),
+                replace(LAST, response=CLOSING.response, tls=good.tls),
+            ),
             group="server PEER; server PEER2;",
             repeat=4,
-            offers=(False, True, False, True),
+            sessions_offered=(False, True, False, True),
         )
     yield Scenario(
         "other-sni",
         "a session is offered whatever the name that is sent",
         f"{REUSE} proxy_ssl_server_name on; proxy_ssl_name $arg_n;",
-        (animals.GOOD_12,),
+        (catalog.GOOD_12,),
         requests=asked("?n=upstream.test", "?n=upstream.test"),
         status=(200, 200),
         sni="upstream.test",
-        offers=(False, True),
+        sessions_offered=(False, True),
     )
 
 

@@ -1,4 +1,4 @@
-"""No directive of TLS without a scenario."""
+"""Every TLS directive has a scenario."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from tests.conformance.conftest import tables
 WITHOUT = {
     "proxy_ssl_key_log": "commercial in nginx: the wheel does not know it (tests/site)",
     "ssl_ocsp": "may be off only (tests/site/test_client_tls.py)",
-    "ssl_stapling": "the zoo's clients ask for no status (tests/tls, tests/site)",
-    "ssl_stapling_file": "the zoo's clients ask for no status (tests/tls, tests/site)",
+    "ssl_stapling": "the test clients do not request a status (tests/tls, tests/site)",
+    "ssl_stapling_file": "the test clients do not request a status (tests/tls, tests/site)",
 }
-"""Directives that no scenario can show, and where they are tested."""
+"""Directives that scenarios can not test, and where they are tested."""
 
 
 def test_every_directive_has_a_scenario() -> None:
-    played = "\n".join(
+    text = "\n".join(
         f"{scenario.directives} {scenario.server} {scenario.group} {table.server} {table.http}"
         for table in tables("tests.conformance.tls")
         for scenario in table.scenarios
     )
-    said = set(played.replace(";", " ").replace("{", " ").split())
+    used = set(text.replace(";", " ").replace("{", " ").split())
     wanted = {
         row.name
         for row in DIRECTIVES
@@ -29,5 +29,5 @@ def test_every_directive_has_a_scenario() -> None:
         and row.status is Status.WORKS
         and not row.extension
     }
-    assert wanted - said - WITHOUT.keys() == set()
-    assert not WITHOUT.keys() & said, "has a scenario by now"
+    assert wanted - used - WITHOUT.keys() == set()
+    assert not WITHOUT.keys() & used, "has a scenario by now"

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sniproxy.testing.zoo import Upstream, animals
-from sniproxy.testing.zoo.animals import deep, name_missing, verify_failed
-from sniproxy.testing.zoo.wardrobe import DEEPEST
+from sniproxy.testing.upstreams import UpstreamSpec, catalog
+from sniproxy.testing.upstreams.catalog import deep_chain, name_mismatch, verify_failed
+from sniproxy.testing.upstreams.certificates import MAX_INTERMEDIATES
 from tests.conformance.scenario import Scenario, Table
 
 NAME = "proxy_ssl_name upstream.test;"
 TRUSTED = "proxy_ssl_trusted_certificate root.pem;"
 VERIFY = f"{NAME} {TRUSTED} proxy_ssl_verify on;"
 
-REFUSED: tuple[tuple[Upstream, str], ...] = (
-    (animals.WRONG_HOST, "a certificate for another host is refused, with the name wanted"),
-    (animals.EXPIRED, "an expired certificate is refused"),
-    (animals.EARLY, "a certificate that is not valid yet is refused"),
-    (animals.EXPIRED_WRONG_HOST, "an error of the chain is told before one of the name"),
-    (animals.SELF_SIGNED, "a certificate that signs itself is refused"),
-    (animals.UNTRUSTED, "a certificate of an unknown authority is refused"),
-    (animals.UNTRUSTED_WITH_ROOT, "a root that is sent along is not trusted for that"),
-    (animals.INCOMPLETE, "a chain without its intermediate is refused"),
-    (animals.COMMON_NAME_HIDDEN, "CN does not count beside a subjectAltName"),
+REFUSED: tuple[tuple[UpstreamSpec, str], ...] = (
+    (catalog.WRONG_HOST, "a certificate for another host is refused, with the name wanted"),
+    (catalog.EXPIRED, "an expired certificate is refused"),
+    (catalog.EARLY, "a certificate that is not valid yet is refused"),
+    (catalog.EXPIRED_WRONG_HOST, "an error of the chain is told before one of the name"),
+    (catalog.SELF_SIGNED, "a certificate that signs itself is refused"),
+    (catalog.UNTRUSTED, "a certificate of an unknown authority is refused"),
+    (catalog.UNTRUSTED_WITH_ROOT, "a root that is sent along is not trusted for that"),
+    (catalog.INCOMPLETE, "a chain without its intermediate is refused"),
+    (catalog.COMMON_NAME_HIDDEN, "CN does not count beside a subjectAltName"),
 )
 
-ACCEPTED: tuple[tuple[Upstream, str], ...] = (
-    (animals.GOOD_12, "a good certificate is accepted under TLS 1.2"),
-    (animals.GOOD_13, "a good certificate is accepted under TLS 1.3"),
-    (animals.WITH_ROOT, "the trusted root may be sent along"),
-    (animals.COMMON_NAME, "CN counts where there is no subjectAltName"),
+ACCEPTED: tuple[tuple[UpstreamSpec, str], ...] = (
+    (catalog.GOOD_12, "a good certificate is accepted under TLS 1.2"),
+    (catalog.GOOD_13, "a good certificate is accepted under TLS 1.3"),
+    (catalog.WITH_ROOT, "the trusted root may be sent along"),
+    (catalog.COMMON_NAME, "CN counts where there is no subjectAltName"),
 )
 
 
@@ -41,7 +41,7 @@ def refused() -> Iterator[Scenario]:
             VERIFY,
             upstreams=(upstream,),
             status=502,
-            logs=(upstream.logged,),
+            logs=(upstream.expected_log,),
         )
         yield Scenario(
             f"unverified-{upstream.name}",
@@ -58,8 +58,8 @@ def accepted() -> Iterator[Scenario]:
 
 def depths() -> Iterator[Scenario]:
     """Chains of every length under every depth."""
-    for intermediates in range(1, DEEPEST + 1):
-        for depth in (None, *range(DEEPEST + 1)):
+    for intermediates in range(1, MAX_INTERMEDIATES + 1):
+        for depth in (None, *range(MAX_INTERMEDIATES + 1)):
             fits = intermediates <= (1 if depth is None else depth)
             words = "by default" if depth is None else f"at depth {depth}"
             directive = "" if depth is None else f"proxy_ssl_verify_depth {depth};"
@@ -68,9 +68,9 @@ def depths() -> Iterator[Scenario]:
                 f"{words} a chain of {intermediates} intermediates is "
                 + ("accepted" if fits else "too long"),
                 f"{VERIFY} {directive}",
-                upstreams=(deep(intermediates),),
+                upstreams=(deep_chain(intermediates),),
                 status=200 if fits else 502,
-                logs=() if fits else (deep(intermediates).logged,),
+                logs=() if fits else (deep_chain(intermediates).expected_log,),
             )
 
 
@@ -79,7 +79,7 @@ OTHERS = (
         "address-as-name",
         "an address that stands as a DNS name on the certificate matches",
         f"{TRUSTED} proxy_ssl_verify on;",
-        upstreams=(animals.ADDRESS_AS_NAME,),
+        upstreams=(catalog.ADDRESS_AS_NAME,),
     ),
     Scenario(
         "another-root",
@@ -92,13 +92,13 @@ OTHERS = (
         "leaf-trusted",
         "a self-signed certificate may be trusted itself",
         f"{NAME} proxy_ssl_verify on; proxy_ssl_trusted_certificate self-signed.pem;",
-        upstreams=(animals.SELF_SIGNED,),
+        upstreams=(catalog.SELF_SIGNED,),
     ),
     Scenario(
         "intermediate-trusted",
         "an intermediate among the trusted certificates does not end the chain",
         f"{NAME} proxy_ssl_verify on; proxy_ssl_trusted_certificate deep-1.pem;",
-        upstreams=(deep(1),),
+        upstreams=(deep_chain(1),),
         status=502,
         logs=(verify_failed(2, ""),),
     ),
@@ -106,16 +106,16 @@ OTHERS = (
         "verified-name-and-sni",
         "the name is verified whether or not it is sent",
         f"{VERIFY} proxy_ssl_server_name on;",
-        upstreams=(animals.WRONG_HOST,),
+        upstreams=(catalog.WRONG_HOST,),
         status=502,
         sni="upstream.test",
-        logs=(name_missing("upstream.test"),),
+        logs=(name_mismatch("upstream.test"),),
     ),
     Scenario(
         "verify-off",
         "proxy_ssl_verify off is the default",
         f"{NAME} proxy_ssl_verify off;",
-        upstreams=(animals.SELF_SIGNED,),
+        upstreams=(catalog.SELF_SIGNED,),
     ),
 )
 

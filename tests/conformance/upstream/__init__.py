@@ -1,4 +1,4 @@
-"""HTTP towards upstreams: groups, kept connections, what goes on and what comes back.
+"""HTTP towards upstreams: groups, keep-alive, next upstream, request and response headers.
 
-Each module with a `TABLE` is played by itself.
+Each module has one `TABLE` of scenarios.
 """

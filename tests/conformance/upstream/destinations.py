@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sniproxy.testing.zoo import animals
-from sniproxy.testing.zoo.animals import CONNECTING, name_missing
+from sniproxy.testing.upstreams import catalog
+from sniproxy.testing.upstreams.catalog import CONNECTING, name_mismatch
 from tests.conformance.scenario import Scenario, Table, get
 from tests.conformance.upstream.keeping import KEEP
 
@@ -21,8 +21,8 @@ def to(host: str, path: str = "PATH", last: bool = True) -> str:
 
 
 def leading(name: str, rule: str, *requests: str, **rest: object) -> Scenario:
-    said: dict[str, object] = {"proxy_pass": "https://$arg_to", "upstreams": (animals.GOOD,)}
-    return Scenario(f"to-{name}", rule, requests=requests, **(said | rest))  # type: ignore[arg-type]
+    defaults: dict[str, object] = {"proxy_pass": "https://$arg_to", "upstreams": (catalog.GOOD,)}
+    return Scenario(f"to-{name}", rule, requests=requests, **(defaults | rest))  # type: ignore[arg-type]
 
 
 def names() -> Iterator[Scenario]:
@@ -34,7 +34,7 @@ def names() -> Iterator[Scenario]:
         to("PEER"),
         directives=TRUST,
         status=502,
-        logs=(name_missing("127.0.0.1"),),
+        logs=(name_mismatch("127.0.0.1"),),
     )
     yield leading(
         "group",
@@ -43,7 +43,7 @@ def names() -> Iterator[Scenario]:
         directives=SNI,
         group="server PEER;",
         sni="GROUP",
-        staying=1,
+        open_connections=1,
     )
     yield leading(
         "group-verified",
@@ -51,9 +51,9 @@ def names() -> Iterator[Scenario]:
         to("GROUP"),
         directives=TRUST,
         group="server PEER;",
-        upstreams=(animals.WRONG_HOST,),
+        upstreams=(catalog.WRONG_HOST,),
         status=502,
-        logs=(name_missing("GROUP"),),
+        logs=(name_mismatch("GROUP"),),
     )
     yield leading(
         "upper",
@@ -62,7 +62,7 @@ def names() -> Iterator[Scenario]:
         directives=SNI,
         group="server PEER;",
         sni="GROUP",
-        staying=1,
+        open_connections=1,
     )
     yield leading(
         "named",
@@ -88,7 +88,7 @@ def names() -> Iterator[Scenario]:
         "and be plain HTTP then",
         get(path="PATH?to=http://PEER"),
         proxy_pass="$arg_to",
-        upstreams=(animals.PLAIN,),
+        upstreams=(catalog.PLAIN,),
     )
 
 
@@ -108,7 +108,7 @@ def memory() -> Iterator[Scenario]:
         to("PEER"),
         directives=REUSE,
         server=f"location PATH/fixed {{ proxy_pass https://PEER; {REUSE} }}",
-        offers=(False, True),
+        sessions_offered=(False, True),
     )
     yield leading(
         "session-group",
@@ -117,7 +117,7 @@ def memory() -> Iterator[Scenario]:
         to("GROUP"),
         directives=REUSE,
         group="server PEER; keepalive 0;",
-        offers=(False, True),
+        sessions_offered=(False, True),
     )
     yield leading(
         "kept",
@@ -126,7 +126,7 @@ def memory() -> Iterator[Scenario]:
         to("GROUP", last=False),
         to("GROUP"),
         group="server PEER;",
-        staying=1,
+        open_connections=1,
     )
     yield leading(
         "not-kept",
@@ -140,12 +140,12 @@ def memory() -> Iterator[Scenario]:
         to("GROUP", last=False),
         to("GROUP"),
         group="server PEER; server PEER2;",
-        upstreams=(animals.ABSENT, animals.GOOD),
+        upstreams=(catalog.ABSENT, catalog.GOOD),
         logs=(
             f"connect() failed (111: ){CONNECTING}",
             f"upstream server temporarily disabled{CONNECTING}",
         ),
-        staying=1,
+        open_connections=1,
     )
 
 

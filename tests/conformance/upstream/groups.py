@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sniproxy.testing.zoo import Ending, Move, Upstream, animals
-from sniproxy.testing.zoo.animals import CONNECTING, HANDSHAKING, READING_HEAD
-from sniproxy.testing.zoo.behaviour import answer
+from sniproxy.testing.upstreams import Action, AfterSend, UpstreamSpec, catalog
+from sniproxy.testing.upstreams.catalog import CONNECTING, HANDSHAKING, READING_HEAD
+from sniproxy.testing.upstreams.spec import response
 from tests.conformance.scenario import Scenario, Table, request
 
 TWO = "server PEER; server PEER2;"
@@ -15,39 +15,39 @@ VERIFY = (
 )
 POST = request("POST", body="a=1")
 
-CLOSING = Upstream(
+CLOSING = UpstreamSpec(
     "closing",
     "answers 200, and that it keeps no connection",
-    answers=Move(answer("closing\n", "Connection: close"), Ending.SILENCE),
+    response=Action(response("closing\n", "Connection: close"), AfterSend.SILENCE),
 )
-LAST = Upstream("last", "answers 200 as the last of a group", answers=CLOSING.answers)
+LAST = UpstreamSpec("last", "answers 200 as the last of a group", response=CLOSING.response)
 
 
 def disabled(action: str) -> str:
     return f"upstream server temporarily disabled{action}"
 
 
-def passed_over(upstream: Upstream, action: str) -> tuple[str, str]:
+def passed_over(upstream: UpstreamSpec, action: str) -> tuple[str, str]:
     """The two lines of a peer that is given up: a time-out is told in the second place."""
-    lines = (upstream.logged, disabled(action))
-    return lines[::-1] if "timed out" in upstream.logged else lines
+    lines = (upstream.expected_log, disabled(action))
+    return lines[::-1] if "timed out" in upstream.expected_log else lines
 
 
-FAILING_FIRST: tuple[tuple[Upstream, str, str], ...] = (
-    (animals.ABSENT, CONNECTING, ""),
-    (animals.FULL, CONNECTING, "proxy_connect_timeout 150ms;"),
-    (animals.PLAIN_HTTP, HANDSHAKING, ""),
-    (animals.CLOSES, HANDSHAKING, ""),
-    (animals.RESETS, HANDSHAKING, ""),
-    (animals.SILENT, HANDSHAKING, "proxy_connect_timeout 400ms;"),
-    (animals.NEEDS_SNI, HANDSHAKING, ""),
-    (animals.SELF_SIGNED, HANDSHAKING, VERIFY),
-    (animals.WRONG_HOST, HANDSHAKING, VERIFY),
-    (animals.WANTS_CLIENT_12, HANDSHAKING, ""),
-    (animals.WANTS_CLIENT_13, READING_HEAD, ""),
-    (animals.NO_ANSWER, READING_HEAD, ""),
-    (animals.RESETS_REQUEST, READING_HEAD, ""),
-    (animals.MUTE, READING_HEAD, "proxy_read_timeout 400ms;"),
+FAILING_FIRST: tuple[tuple[UpstreamSpec, str, str], ...] = (
+    (catalog.ABSENT, CONNECTING, ""),
+    (catalog.FULL, CONNECTING, "proxy_connect_timeout 150ms;"),
+    (catalog.PLAIN_HTTP, HANDSHAKING, ""),
+    (catalog.CLOSES, HANDSHAKING, ""),
+    (catalog.RESETS, HANDSHAKING, ""),
+    (catalog.SILENT, HANDSHAKING, "proxy_connect_timeout 400ms;"),
+    (catalog.NEEDS_SNI, HANDSHAKING, ""),
+    (catalog.SELF_SIGNED, HANDSHAKING, VERIFY),
+    (catalog.WRONG_HOST, HANDSHAKING, VERIFY),
+    (catalog.WANTS_CLIENT_12, HANDSHAKING, ""),
+    (catalog.WANTS_CLIENT_13, READING_HEAD, ""),
+    (catalog.CLOSES_ON_REQUEST, READING_HEAD, ""),
+    (catalog.RESETS_REQUEST, READING_HEAD, ""),
+    (catalog.NO_RESPONSE, READING_HEAD, "proxy_read_timeout 400ms;"),
 )
 
 
@@ -56,7 +56,7 @@ def failing_first() -> Iterator[Scenario]:
     for upstream, action, directives in FAILING_FIRST:
         yield Scenario(
             f"first-{upstream.name}",
-            f"a peer that {upstream.does} is passed over, and is not asked again",
+            f"a peer that {upstream.description} is passed over, and is not asked again",
             directives,
             (upstream, LAST),
             group=TWO,
@@ -86,7 +86,7 @@ NAMES = (
         "name-not-verified",
         "the peer's certificate is asked for the group's name",
         "proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem;",
-        (animals.WRONG_HOST,),
+        (catalog.WRONG_HOST,),
         group="server PEER;",
         status=502,
         logs=('upstream SSL certificate does not match "GROUP"' + HANDSHAKING,),
@@ -97,13 +97,13 @@ FAILING = (
     Scenario(
         "all-absent",
         "when all have failed the next request finds no live upstreams",
-        upstreams=(animals.ABSENT, animals.ABSENT),
+        upstreams=(catalog.ABSENT, catalog.ABSENT),
         group=TWO,
         repeat=2,
         status=502,
         logs=(
-            *passed_over(animals.ABSENT, CONNECTING),
-            *passed_over(animals.ABSENT, CONNECTING),
+            *passed_over(catalog.ABSENT, CONNECTING),
+            *passed_over(catalog.ABSENT, CONNECTING),
             f"no live upstreams{CONNECTING}",
         ),
     ),
@@ -111,59 +111,59 @@ FAILING = (
         "all-time-out",
         "the last failure makes the status: a time-out is 504",
         "proxy_connect_timeout 150ms;",
-        (animals.ABSENT, animals.FULL),
+        (catalog.ABSENT, catalog.FULL),
         group=TWO,
         status=504,
         logs=(
-            *passed_over(animals.ABSENT, CONNECTING),
-            *passed_over(animals.FULL, CONNECTING),
+            *passed_over(catalog.ABSENT, CONNECTING),
+            *passed_over(catalog.FULL, CONNECTING),
         ),
     ),
     Scenario(
         "time-out-then-error",
         "the last failure makes the status: an error is 502",
         "proxy_connect_timeout 150ms;",
-        (animals.FULL, animals.ABSENT),
+        (catalog.FULL, catalog.ABSENT),
         group=TWO,
         status=502,
         logs=(
-            *passed_over(animals.FULL, CONNECTING),
-            *passed_over(animals.ABSENT, CONNECTING),
+            *passed_over(catalog.FULL, CONNECTING),
+            *passed_over(catalog.ABSENT, CONNECTING),
         ),
     ),
     Scenario(
         "single",
         "max_fails does not apply to the only peer of a group",
-        upstreams=(animals.ABSENT,),
+        upstreams=(catalog.ABSENT,),
         group="server PEER max_fails=1;",
         repeat=3,
         status=502,
-        logs=(animals.ABSENT.logged,) * 3,
+        logs=(catalog.ABSENT.expected_log,) * 3,
     ),
     Scenario(
         "max-fails-0",
         "max_fails=0 never disables a peer",
-        upstreams=(animals.ABSENT, LAST),
+        upstreams=(catalog.ABSENT, LAST),
         group="server PEER max_fails=0; server PEER2;",
         repeat=4,
-        logs=(animals.ABSENT.logged,) * 2,
+        logs=(catalog.ABSENT.expected_log,) * 2,
     ),
     Scenario(
         "max-fails-2",
         "max_fails=2 disables a peer when it fails for the second time",
-        upstreams=(animals.ABSENT, LAST),
+        upstreams=(catalog.ABSENT, LAST),
         group="server PEER max_fails=2 fail_timeout=30s; server PEER2;",
         repeat=4,
-        logs=(animals.ABSENT.logged, animals.ABSENT.logged, disabled(CONNECTING)),
+        logs=(catalog.ABSENT.expected_log, catalog.ABSENT.expected_log, disabled(CONNECTING)),
     ),
     Scenario(
         "three",
         "peers are tried until one answers",
-        upstreams=(animals.ABSENT, animals.CLOSES, LAST),
+        upstreams=(catalog.ABSENT, catalog.CLOSES, LAST),
         group="server PEER; server PEER2; server PEER3;",
         logs=(
-            *passed_over(animals.ABSENT, CONNECTING),
-            *passed_over(animals.CLOSES, HANDSHAKING),
+            *passed_over(catalog.ABSENT, CONNECTING),
+            *passed_over(catalog.CLOSES, HANDSHAKING),
         ),
     ),
 )
@@ -193,10 +193,10 @@ CHOICE = (
     Scenario(
         "backup",
         "a backup is asked when all others have failed",
-        upstreams=(LAST, animals.ABSENT),
+        upstreams=(LAST, catalog.ABSENT),
         group="server PEER backup; server PEER2;",
         repeat=2,
-        logs=passed_over(animals.ABSENT, CONNECTING),
+        logs=passed_over(catalog.ABSENT, CONNECTING),
     ),
     Scenario(
         "down",
@@ -220,42 +220,42 @@ NEXT = (
         "next-off",
         "proxy_next_upstream off: the first failure is the answer",
         "proxy_next_upstream off;",
-        (animals.ABSENT, LAST),
+        (catalog.ABSENT, LAST),
         group=TWO,
         status=502,
-        logs=passed_over(animals.ABSENT, CONNECTING),
+        logs=passed_over(catalog.ABSENT, CONNECTING),
     ),
     Scenario(
         "next-timeout-only",
         "an error is not passed on to the next peer when only time-outs are",
         "proxy_next_upstream timeout;",
-        (animals.CLOSES, LAST),
+        (catalog.CLOSES, LAST),
         group=TWO,
         status=502,
-        logs=passed_over(animals.CLOSES, HANDSHAKING),
+        logs=passed_over(catalog.CLOSES, HANDSHAKING),
     ),
     Scenario(
         "next-error-only",
         "a time-out is not passed on to the next peer when only errors are",
         "proxy_next_upstream error; proxy_connect_timeout 150ms;",
-        (animals.FULL, LAST),
+        (catalog.FULL, LAST),
         group=TWO,
         status=504,
-        logs=passed_over(animals.FULL, CONNECTING),
+        logs=passed_over(catalog.FULL, CONNECTING),
     ),
     Scenario(
         "status-503",
         "a 503 is an answer like any other by default",
-        upstreams=(animals.failing("503 Service Unavailable"), LAST),
+        upstreams=(catalog.fails_with_status("503 Service Unavailable"), LAST),
         group=TWO,
         status=503,
-        staying=1,
+        open_connections=1,
     ),
     Scenario(
         "next-503",
         "a 503 leads to the next peer if asked for",
         "proxy_next_upstream http_503;",
-        (animals.failing("503 Service Unavailable"), LAST),
+        (catalog.fails_with_status("503 Service Unavailable"), LAST),
         group=TWO,
         logs=(disabled(READING_HEAD),),
     ),
@@ -264,77 +264,77 @@ NEXT = (
         "the last peer's 503 is passed on as it is",
         "proxy_next_upstream http_503;",
         (
-            animals.failing("503 Service Unavailable"),
-            animals.failing("503 Service Unavailable"),
+            catalog.fails_with_status("503 Service Unavailable"),
+            catalog.fails_with_status("503 Service Unavailable"),
         ),
         group=TWO,
         status=503,
         logs=(disabled(READING_HEAD),),
-        staying=1,
+        open_connections=1,
     ),
     Scenario(
         "next-404",
         "a 404 leads to the next peer without being a failure",
         "proxy_next_upstream http_404;",
-        (animals.failing("404 Not Found"), LAST),
+        (catalog.fails_with_status("404 Not Found"), LAST),
         group=TWO,
     ),
     Scenario(
         "next-invalid-header",
         "an invalid header leads to the next peer if asked for",
         "proxy_next_upstream invalid_header;",
-        (animals.BAD_HEADER, LAST),
+        (catalog.BAD_HEADER, LAST),
         group=TWO,
-        logs=passed_over(animals.BAD_HEADER, READING_HEAD),
+        logs=passed_over(catalog.BAD_HEADER, READING_HEAD),
     ),
     Scenario(
         "invalid-header",
         "an invalid header is not passed on by default",
-        upstreams=(animals.BAD_HEADER, LAST),
+        upstreams=(catalog.BAD_HEADER, LAST),
         group=TWO,
         status=502,
-        logs=passed_over(animals.BAD_HEADER, READING_HEAD),
+        logs=passed_over(catalog.BAD_HEADER, READING_HEAD),
     ),
     Scenario(
         "cut-body",
         "nothing is repeated once a part of the answer has been sent",
-        upstreams=(animals.CUT_BODY, LAST),
+        upstreams=(catalog.CUT_BODY, LAST),
         group=TWO,
-        logs=(animals.CUT_BODY.logged,),
+        logs=(catalog.CUT_BODY.expected_log,),
     ),
     Scenario(
         "post-not-sent",
         "a POST that was not sent goes to the next peer, with its body",
-        upstreams=(animals.CLOSES, LAST),
+        upstreams=(catalog.CLOSES, LAST),
         group=TWO,
         requests=(POST,),
-        logs=passed_over(animals.CLOSES, HANDSHAKING),
+        logs=passed_over(catalog.CLOSES, HANDSHAKING),
     ),
     Scenario(
         "post-sent",
         "a POST that was sent is not repeated",
-        upstreams=(animals.NO_ANSWER, LAST),
+        upstreams=(catalog.CLOSES_ON_REQUEST, LAST),
         group=TWO,
         requests=(POST,),
         status=502,
-        logs=passed_over(animals.NO_ANSWER, READING_HEAD),
+        logs=passed_over(catalog.CLOSES_ON_REQUEST, READING_HEAD),
     ),
     Scenario(
         "post-non-idempotent",
         "a POST that was sent is repeated under non_idempotent",
         "proxy_next_upstream error non_idempotent;",
-        (animals.NO_ANSWER, LAST),
+        (catalog.CLOSES_ON_REQUEST, LAST),
         group=TWO,
         requests=(POST,),
-        logs=passed_over(animals.NO_ANSWER, READING_HEAD),
+        logs=passed_over(catalog.CLOSES_ON_REQUEST, READING_HEAD),
     ),
     Scenario(
         "put-sent",
         "a PUT is idempotent: it is repeated",
-        upstreams=(animals.NO_ANSWER, LAST),
+        upstreams=(catalog.CLOSES_ON_REQUEST, LAST),
         group=TWO,
         requests=(request("PUT", body="a=1"),),
-        logs=passed_over(animals.NO_ANSWER, READING_HEAD),
+        logs=passed_over(catalog.CLOSES_ON_REQUEST, READING_HEAD),
     ),
 )
 
@@ -344,8 +344,8 @@ PLAIN = (
         "plain-first-resets",
         "over plain HTTP too, a reset leads to the next peer",
         upstreams=(
-            animals.replying("resets", then=Ending.RESET),
-            animals.replying("fine", answer("fine\n", "Connection: close")),
+            catalog.fixed_response("resets", then=AfterSend.RESET),
+            catalog.fixed_response("fine", response("fine\n", "Connection: close")),
         ),
         group=TWO,
         proxy_pass="http://GROUP",

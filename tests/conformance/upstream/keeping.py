@@ -6,8 +6,8 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sniproxy.testing.zoo import TLS, Upstream, animals
-from sniproxy.testing.zoo.animals import name_missing
+from sniproxy.testing.upstreams import TLS, UpstreamSpec, catalog
+from sniproxy.testing.upstreams.catalog import name_mismatch
 from tests.conformance.scenario import GET, Scenario, Table, get
 from tests.conformance.upstream.groups import CLOSING, VERIFY
 
@@ -15,10 +15,10 @@ REUSE = "proxy_ssl_session_reuse on;"
 KEEP = "GET PATH HTTP/1.1\r\nHost: front.test\r\n\r\n"
 
 
-def dressed(certificate: str, version: ssl.TLSVersion) -> Upstream:
+def dressed(certificate: str, version: ssl.TLSVersion) -> UpstreamSpec:
     """A good upstream but for its certificate."""
-    tls = TLS(certificate, minimum=version, maximum=version)
-    return Upstream(certificate, f"shows the certificate {certificate}", tls=tls)
+    tls = TLS(certificate, min_version=version, max_version=version)
+    return UpstreamSpec(certificate, f"shows the certificate {certificate}", tls=tls)
 
 
 def keeping() -> Iterator[Scenario]:
@@ -26,18 +26,18 @@ def keeping() -> Iterator[Scenario]:
     yield Scenario(
         "keeps-connection",
         "a connection to a peer of a group is kept and used again",
-        upstreams=(animals.GOOD,),
+        upstreams=(catalog.GOOD,),
         group="server PEER;",
         repeat=2,
-        staying=1,
+        open_connections=1,
     )
     yield Scenario(
         "keeps-within-connection",
         "the requests of one client share a connection to the peer",
-        upstreams=(animals.GOOD,),
+        upstreams=(catalog.GOOD,),
         group="server PEER;",
         requests=(KEEP, GET),
-        staying=1,
+        open_connections=1,
     )
     yield Scenario(
         "upstream-ends",
@@ -46,14 +46,14 @@ def keeping() -> Iterator[Scenario]:
         group="server PEER;",
         repeat=2,
     )
-    for version, upstream in (("1.2", animals.GOOD_12), ("1.3", animals.GOOD_13)):
+    for version, upstream in (("1.2", catalog.GOOD_12), ("1.3", catalog.GOOD_13)):
         yield Scenario(
             f"session-{version}",
             f"with proxy_ssl_session_reuse the second handshake is a resumed one, in TLS {version}",
             REUSE,
             (upstream,),
             repeat=3,
-            offers=(False, True, True),
+            sessions_offered=(False, True, True),
         )
         yield Scenario(
             f"session-off-{version}",
@@ -66,37 +66,37 @@ def keeping() -> Iterator[Scenario]:
             f"session-no-answer-{version}",
             f"a session outlives a request that failed after the handshake, in TLS {version}",
             REUSE,
-            (replace(animals.NO_ANSWER, tls=upstream.tls),),
+            (replace(catalog.CLOSES_ON_REQUEST, tls=upstream.tls),),
             status=502,
             repeat=2,
-            offers=(False, True),
-            logs=(animals.NO_ANSWER.logged,) * 2,
+            sessions_offered=(False, True),
+            logs=(catalog.CLOSES_ON_REQUEST.expected_log,) * 2,
         )
     yield Scenario(
         "session-unverified-1.2",
         "in TLS 1.2 a handshake that failed verification leaves a session all the same",
         f"{REUSE} {VERIFY}",
-        (dressed("wrong-host", animals.TLS12),),
+        (dressed("wrong-host", catalog.TLS12),),
         status=502,
         repeat=3,
-        offers=(False, True, True),
-        logs=(animals.WRONG_HOST.logged,) * 3,
+        sessions_offered=(False, True, True),
+        logs=(catalog.WRONG_HOST.expected_log,) * 3,
     )
     yield Scenario(
         "session-unverified-1.3",
         "in TLS 1.3 it leaves none: no ticket is read",
         f"{REUSE} {VERIFY}",
-        (dressed("wrong-host", animals.TLS13),),
+        (dressed("wrong-host", catalog.TLS13),),
         status=502,
         repeat=3,
-        logs=(animals.WRONG_HOST.logged,) * 3,
+        logs=(catalog.WRONG_HOST.expected_log,) * 3,
     )
     yield Scenario(
         "session-verified",
         "a resumed session is verified as the first one was",
         f"{REUSE} {VERIFY}",
         repeat=2,
-        offers=(False, True),
+        sessions_offered=(False, True),
     )
     for version, offers in (("1.2", (False, True, True)), ("1.3", (False, True, False))):
         yield Scenario(
@@ -111,19 +111,19 @@ def keeping() -> Iterator[Scenario]:
                 get(path="PATH?name=any.wild.test"),
             ),
             status=(200, 502, 200),
-            offers=offers,
-            logs=(name_missing("wrong.test"),),
+            sessions_offered=offers,
+            logs=(name_mismatch("wrong.test"),),
         )
     yield Scenario(
         "session-shared",
         "locations that pass to the same address share its session, and the chain's verdict",
         f"{REUSE} proxy_ssl_name upstream.test;",
         server=f"location PATH/strict {{ proxy_pass https://PEER; {REUSE} {VERIFY} }}",
-        upstreams=(animals.SELF_SIGNED,),
+        upstreams=(catalog.SELF_SIGNED,),
         requests=(KEEP, get(path="PATH/strict")),
         status=(200, 502),
-        offers=(False, True),
-        logs=(animals.SELF_SIGNED.logged,),
+        sessions_offered=(False, True),
+        logs=(catalog.SELF_SIGNED.expected_log,),
     )
 
 

@@ -5,33 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sniproxy.testing.zoo import Ending, Move, Upstream, animals
-from sniproxy.testing.zoo.animals import READING_HEAD
-from sniproxy.testing.zoo.behaviour import answer
+from sniproxy.testing.upstreams import Action, AfterSend, UpstreamSpec, catalog
+from sniproxy.testing.upstreams.catalog import READING_HEAD
+from sniproxy.testing.upstreams.spec import response
 from tests.conformance.scenario import Scenario, Table, get, request
 from tests.conformance.upstream.groups import disabled
 from tests.conformance.upstream.keeping import KEEP
 
-PLAIN = animals.PLAIN
+PLAIN = catalog.PLAIN
 OTHER = KEEP.replace("PATH", "PATH/other")
 PREMATURE = f"upstream prematurely closed connection{READING_HEAD}"
 LOST = "proxy_ssl_server_name on; proxy_ssl_name other.test;"
 
-ENDS = Upstream(
-    "ends", "answers, and then ends the connection without a word about it before", tls=None,
-    answers=Move(answer("ends\n")),
-)  # fmt: skip
-ENDS_TLS = replace(ENDS, name="ends-tls", tls=animals.GOOD.tls)
+ENDS = UpstreamSpec(
+    "ends",
+    "answers, and then ends the connection without a word about it before",
+    tls=None,
+    response=Action(response("ends\n")),
+)
+ENDS_TLS = replace(ENDS, name="ends-tls", tls=catalog.GOOD.tls)
 LATE = replace(
-    animals.GOOD, name="late", does="takes its time",
-    answers=Move(answer("late\n"), Ending.WAIT, pace=0.001),
-)  # fmt: skip
-TIRED = replace(PLAIN, name="tired", does="answers one request and closes at the next", most=1)
-TIRED_TLS = replace(animals.GOOD, name="tired-tls", does=TIRED.does, most=1)
+    catalog.GOOD,
+    name="late",
+    description="takes its time",
+    response=Action(response("late\n"), AfterSend.WAIT, byte_interval=0.001),
+)
+TIRED = replace(
+    PLAIN, name="tired", description="answers one request and closes at the next", max_requests=1
+)
+TIRED_TLS = replace(catalog.GOOD, name="tired-tls", description=TIRED.description, max_requests=1)
 
 
 def kept(name: str, rule: str, group: str = "server PEER;", **rest: object) -> Scenario:
-    plain = {"upstreams": (PLAIN,), "proxy_pass": "http://GROUP", "group": group, "staying": 1}
+    plain = {
+        "upstreams": (PLAIN,),
+        "proxy_pass": "http://GROUP",
+        "group": group,
+        "open_connections": 1,
+    }
     return Scenario(f"kept-{name}", rule, **(plain | rest))  # type: ignore[arg-type]
 
 
@@ -43,7 +54,9 @@ def other(directives: str = "", target: str = "http://GROUP") -> str:
 def numbers() -> Iterator[Scenario]:
     """How many connections are kept, and for how much."""
     two = (PLAIN, PLAIN)
-    yield kept("0", "keepalive 0 keeps none", "server PEER; keepalive 0;", repeat=2, staying=0)
+    yield kept(
+        "0", "keepalive 0 keeps none", "server PEER; keepalive 0;", repeat=2, open_connections=0
+    )
     yield kept(
         "1",
         "the connection that was used longest ago makes room",
@@ -51,9 +64,14 @@ def numbers() -> Iterator[Scenario]:
         upstreams=two,
         repeat=4,
     )
-    yield kept("2", "each peer's connection is used again",
-               "server PEER; server PEER2; keepalive 2;", upstreams=two, repeat=4, staying=2,
-    )  # fmt: skip
+    yield kept(
+        "2",
+        "each peer's connection is used again",
+        "server PEER; server PEER2; keepalive 2;",
+        upstreams=two,
+        repeat=4,
+        open_connections=2,
+    )
     yield kept(
         "requests",
         "keepalive_requests is the number of requests that one carries",
@@ -65,21 +83,21 @@ def numbers() -> Iterator[Scenario]:
         "keepalive_requests 1 keeps none",
         "server PEER; keepalive_requests 1;",
         repeat=2,
-        staying=0,
+        open_connections=0,
     )
     yield kept(
         "timeout",
         "an idle connection is closed after keepalive_timeout",
         "server PEER; keepalive_timeout 50ms;",
-        staying=0,
+        open_connections=0,
     )
     yield kept(
         "timeout-tls",
         "an idle connection is closed without a close_notify",
         "server PEER; keepalive_timeout 50ms;",
-        upstreams=(animals.GOOD,),
+        upstreams=(catalog.GOOD,),
         proxy_pass="https://GROUP",
-        staying=0,
+        open_connections=0,
     )
     yield kept(
         "time",
@@ -88,17 +106,28 @@ def numbers() -> Iterator[Scenario]:
         upstreams=(LATE,),  # the clock of nginx ticks every few milliseconds
         proxy_pass="https://GROUP",
         repeat=2,
-        staying=0,
+        open_connections=0,
     )
 
 
 def places() -> Iterator[Scenario]:
     """Which locations share connections."""
     three = (KEEP, OTHER, get())
-    yield kept("local-default", "a location keeps its connections for itself",
-               server=other(), requests=three, staying=2)  # fmt: skip
-    yield kept("local", "so it does where keepalive says local", "server PEER; keepalive 9 local;",
-               server=other(), requests=three, staying=2)  # fmt: skip
+    yield kept(
+        "local-default",
+        "a location keeps its connections for itself",
+        server=other(),
+        requests=three,
+        open_connections=2,
+    )
+    yield kept(
+        "local",
+        "so it does where keepalive says local",
+        "server PEER; keepalive 9 local;",
+        server=other(),
+        requests=three,
+        open_connections=2,
+    )
     yield kept(
         "local-bound",
         "the number is the group's, not the location's",
@@ -106,13 +135,18 @@ def places() -> Iterator[Scenario]:
         server=other(),
         requests=(KEEP, OTHER, KEEP, get(path="PATH/other")),
     )
-    yield kept("shared", "without local the locations of a group share its connections",
-               "server PEER; keepalive 9;", server=other(), requests=three)  # fmt: skip
+    yield kept(
+        "shared",
+        "without local the locations of a group share its connections",
+        "server PEER; keepalive 9;",
+        server=other(),
+        requests=three,
+    )
     yield kept(
         "shared-names",
         "whatever name and verification the other location wants for a new one",
         "server PEER; keepalive 9;",
-        upstreams=(animals.SELF_SIGNED,),
+        upstreams=(catalog.SELF_SIGNED,),
         proxy_pass="https://GROUP",
         server=other(
             "proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; " + LOST, "https://GROUP"
@@ -123,7 +157,7 @@ def places() -> Iterator[Scenario]:
         "one-location-names",
         "a location uses its connection again for another name",
         directives="proxy_ssl_server_name on; proxy_ssl_name $arg_name;",
-        upstreams=(animals.GOOD,),
+        upstreams=(catalog.GOOD,),
         proxy_pass="https://GROUP",
         requests=(
             KEEP.replace("PATH", "PATH?name=upstream.test"),
@@ -135,7 +169,7 @@ def places() -> Iterator[Scenario]:
         "tls-for-plain",
         "and TLS, for one that wants none",
         "server PEER; keepalive 9;",
-        upstreams=(animals.GOOD,),
+        upstreams=(catalog.GOOD,),
         proxy_pass="https://GROUP",
         server=other(),
         requests=(KEEP, get(path="PATH/other")),
@@ -145,7 +179,7 @@ def places() -> Iterator[Scenario]:
         "an if is a location of its own",
         directives="if ($arg_a) { set $b 1; }",
         requests=(KEEP, KEEP.replace("PATH", "PATH?a=1"), get()),
-        staying=2,
+        open_connections=2,
     )
     yield kept(
         "twice",
@@ -164,7 +198,7 @@ def ends() -> Iterator[Scenario]:
             upstreams=(upstream,),
             proxy_pass=f"{scheme}://GROUP",
             repeat=3,
-            staying=0,
+            open_connections=0,
         )
     for upstream, scheme in ((TIRED, "http"), (TIRED_TLS, "https")):
         yield kept(
@@ -182,7 +216,7 @@ def ends() -> Iterator[Scenario]:
         requests=(KEEP, request("POST", body="a=1")),
         status=(200, 502),
         logs=(PREMATURE,),
-        staying=0,
+        open_connections=0,
     )
     yield kept(
         "tired-post-repeated",
@@ -200,7 +234,7 @@ def ends() -> Iterator[Scenario]:
         repeat=2,
         status=(200, 502),
         logs=(PREMATURE,),
-        staying=0,
+        open_connections=0,
     )
     yield kept(
         "tired-two",
@@ -218,7 +252,7 @@ def ends() -> Iterator[Scenario]:
         upstreams=(TIRED, PLAIN),
         repeat=4,
         logs=(PREMATURE,),
-        staying=1,
+        open_connections=1,
     )
 
 

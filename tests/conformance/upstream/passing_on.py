@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sniproxy.testing.zoo import Ending, Upstream, animals
-from sniproxy.testing.zoo.animals import CONNECTING, READING_HEAD, replying
-from sniproxy.testing.zoo.behaviour import answer
+from sniproxy.testing.upstreams import AfterSend, UpstreamSpec, catalog
+from sniproxy.testing.upstreams.catalog import CONNECTING, READING_HEAD, fixed_response
+from sniproxy.testing.upstreams.spec import response
 from tests.conformance.scenario import Scenario, Table, request
 from tests.conformance.upstream.groups import disabled
 
@@ -15,25 +15,29 @@ REFUSED = f"connect() failed (111: ){CONNECTING}"
 PREMATURE = f"upstream prematurely closed connection{READING_HEAD}"
 TIMED_OUT = f"upstream timed out (110: ){READING_HEAD}"
 
-FINE = replying("fine", answer("fine\n", "Connection: close"))
-ABSENT = replace(animals.ABSENT, tls=None)
-CUT = replying("cut")
-MUTE = replying("mute", then=Ending.SILENCE)
-INVALID = replying("invalid", b"HTTP/1.1 200 OK\r\nBad Header: x\r\nContent-Length: 0\r\n\r\n")
-TOO_BIG = replying("too-big", b"HTTP/1.1 200 OK\r\nA: " + b"x" * 5000)
+FINE = fixed_response("fine", response("fine\n", "Connection: close"))
+ABSENT = replace(catalog.ABSENT, tls=None)
+CUT = fixed_response("cut")
+MUTE = fixed_response("mute", then=AfterSend.SILENCE)
+INVALID = fixed_response(
+    "invalid", b"HTTP/1.1 200 OK\r\nBad Header: x\r\nContent-Length: 0\r\n\r\n"
+)
+TOO_BIG = fixed_response("too-big", b"HTTP/1.1 200 OK\r\nA: " + b"x" * 5000)
 STATUSES = ("500 E", "502 E", "503 E", "504 E", "403 E", "404 E", "429 E", "501 E", "400 E")
 
 
-def status(text: str) -> Upstream:
-    return replying(f"status-{text[:3]}", answer("failed\n", "Connection: close", status=text))
+def status(text: str) -> UpstreamSpec:
+    return fixed_response(
+        f"status-{text[:3]}", response("failed\n", "Connection: close", status=text)
+    )
 
 
-def passing(name: str, rule: str, *upstreams: Upstream, **rest: object) -> Scenario:
+def passing(name: str, rule: str, *upstreams: UpstreamSpec, **rest: object) -> Scenario:
     servers = [
         f"server PEER{number if number > 1 else ''};" for number in range(1, len(upstreams) + 1)
     ]
-    said = {"group": " ".join(servers), "proxy_pass": "http://GROUP", "upstreams": upstreams}
-    return Scenario(name, rule, **(said | rest))  # type: ignore[arg-type]
+    defaults = {"group": " ".join(servers), "proxy_pass": "http://GROUP", "upstreams": upstreams}
+    return Scenario(name, rule, **(defaults | rest))  # type: ignore[arg-type]
 
 
 def classes() -> Iterator[Scenario]:
@@ -168,7 +172,7 @@ def methods() -> Iterator[Scenario]:
             logs=(REFUSED, disabled(CONNECTING)),
         )
     for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PROPFIND"):
-        head = replying("fine-head", answer("fine\n", "Connection: close", with_body=False))
+        head = fixed_response("fine-head", response("fine\n", "Connection: close", with_body=False))
         yield passing(
             f"sent-{method}",
             f"a {method} that was sent is repeated",

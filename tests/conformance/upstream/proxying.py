@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sniproxy.testing.zoo import Upstream, animals
+from sniproxy.testing.upstreams import UpstreamSpec, catalog
 from tests.conformance.scenario import Scenario, Table, get, request
 
 FIELDS = ("X-One: 1", "Accept: a/b", "Expect: x", "Upgrade: x", "TE: trailers", "X-One: 2")
@@ -13,7 +13,7 @@ def asking(
     rule: str,
     directives: str,
     *sends: str,
-    upstream: Upstream = animals.PLAIN,
+    upstream: UpstreamSpec = catalog.PLAIN,
     status: int = 200,
     logs: tuple[str, ...] = (),
     target: str = "http://PEER",
@@ -176,7 +176,7 @@ SCENARIOS = (
         "method-inherited",
         "what is set around an if holds in it",
         "proxy_method PUT; proxy_set_header X-A a; if ($arg_a) { set $b c; }",
-        (animals.PLAIN,),
+        (catalog.PLAIN,),
         proxy_pass="http://PEER",
         requests=(get(path="PATH?a=b"),),
     ),
@@ -184,20 +184,20 @@ SCENARIOS = (
         "method-not-idempotent",
         "whether a request may be repeated is told by the client's method",
         "proxy_method POST;",
-        (animals.NO_ANSWER, animals.GOOD),
+        (catalog.CLOSES_ON_REQUEST, catalog.GOOD),
         group="server PEER max_fails=0; server PEER2; keepalive 0;",
         requests=(get(),),
-        logs=(animals.NO_ANSWER.logged,),
+        logs=(catalog.CLOSES_ON_REQUEST.expected_log,),
     ),
     Scenario(
         "post-not-repeated",
         "a POST that was sent is not",
         "proxy_method GET;",
-        (animals.NO_ANSWER, animals.GOOD),
+        (catalog.CLOSES_ON_REQUEST, catalog.GOOD),
         group="server PEER max_fails=0; server PEER2; keepalive 0;",
         requests=(POST,),
         status=502,
-        logs=(animals.NO_ANSWER.logged,),
+        logs=(catalog.CLOSES_ON_REQUEST.expected_log,),
     ),
 )
 

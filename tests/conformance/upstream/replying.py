@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sniproxy.testing.zoo import Ending, animals
-from sniproxy.testing.zoo.behaviour import answer
+from sniproxy.testing.upstreams import AfterSend, catalog
+from sniproxy.testing.upstreams.spec import response
 from tests.conformance.scenario import GET, Scenario, Table, get
 
-READING_HEAD = animals.READING_HEAD
+READING_HEAD = catalog.READING_HEAD
 
 
 def replying(
@@ -26,15 +26,15 @@ def replying(
     server: str = "",
     raw: bytes | None = None,
     files: Mapping[str, str] | None = None,
-    then: Ending = Ending.CLOSE,
+    then: AfterSend = AfterSend.CLOSE,
 ) -> Scenario:
     """A fixed answer, with these fields."""
-    response = answer(body, *fields, status=status) if raw is None else raw
+    data = response(body, *fields, status=status) if raw is None else raw
     return Scenario(
         name,
         rule,
         directives,
-        (animals.replying("fixed", response, then=then),),
+        (catalog.fixed_response("fixed", data, then=then),),
         proxy_pass=target,
         requests=sends,
         status=int(status[:3]) if seen is None else seen,
@@ -107,7 +107,7 @@ HEADERS = (
         "Server: other",
         logs=(
             f'upstream sent duplicate header line: "Server: other", previous value: '
-            f'"Server: zoo", ignored{READING_HEAD}',
+            f'"Server: sniproxy-testing", ignored{READING_HEAD}',
         ),
     ),
     replying(
@@ -494,8 +494,14 @@ def elsewhere(
     """An answer that sends the request to a location with `inside`."""
     to = target or f"/{name}-to/x?y=z"
     more.setdefault("server", f"location /{name}-to/ {{ internal; {inside} }}")
-    return replying(name, rule, str(more.pop("directives", "")), f"X-Accel-Redirect: {to}",
-                    *(fields or CARRIED), **more)  # type: ignore[arg-type] # fmt: skip
+    return replying(
+        name,
+        rule,
+        str(more.pop("directives", "")),
+        f"X-Accel-Redirect: {to}",
+        *(fields or CARRIED),
+        **more,  # type: ignore[arg-type]
+    )
 
 
 ELSEWHERE = (

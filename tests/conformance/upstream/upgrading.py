@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sniproxy.testing.client import ClientTLS
-from sniproxy.testing.zoo import Ending, Upstream
-from sniproxy.testing.zoo.behaviour import TLS, Move
-from sniproxy.testing.zoo.script import Hear, Say, Step
+from sniproxy.testing.client import ClientTLSOptions
+from sniproxy.testing.upstreams import AfterSend, UpstreamSpec
+from sniproxy.testing.upstreams.script import Expect, Send, Step
+from sniproxy.testing.upstreams.spec import TLS, Action
 from tests.conformance.scenario import Scenario, Table
 
 THROUGH = "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;"
@@ -27,10 +27,10 @@ def upgrading(
     client: tuple[Step, ...],
     directives: str = THROUGH,
     *,
-    then: Ending = Ending.CLOSE,
+    then: AfterSend = AfterSend.CLOSE,
     status: int = 101,
     logs: tuple[str, ...] = (),
-    ends: bool = False,
+    half_close: bool = False,
     tls: bool = False,
 ) -> Scenario:
     return Scenario(
@@ -38,104 +38,113 @@ def upgrading(
         rule,
         directives,
         (
-            Upstream(
+            UpstreamSpec(
                 "switches",
                 "goes by a script",
                 tls=TLS() if tls else None,
-                answers=Move(then=then),
-                plays=upstream,
+                response=Action(then=then),
+                script=upstream,
             ),
         ),
         proxy_pass="https://PEER" if tls else "http://PEER",
-        plays=client,
-        tls=ClientTLS() if tls else None,
+        script=client,
+        tls=ClientTLSOptions() if tls else None,
         status=status,
         logs=logs,
-        ends=ends,
+        half_close=half_close,
     )
 
 
-TALK = (Hear("\r\n\r\n"), Say(SWITCHES), Hear("ping"), Say("pong"), Hear("bye"))
-ANSWER = (Say(ASKS), Hear("y\r\n"), Say("ping"), Hear("pong"), Say("bye"))
+TALK = (Expect("\r\n\r\n"), Send(SWITCHES), Expect("ping"), Send("pong"), Expect("bye"))
+ANSWER = (Send(ASKS), Expect("y\r\n"), Send("ping"), Expect("pong"), Send("bye"))
 
 SCENARIOS = (
-    upgrading("both-ways", "what either says goes to the other until one ends", TALK, ANSWER),
-    upgrading("tls", "over TLS too", TALK, ANSWER, tls=True),
-    upgrading("client-ends", "or the client", TALK, ANSWER, then=Ending.WAIT, ends=True),
+    upgrading(
+        "both-ways", "After a 101, data is forwarded both ways until one side closes.", TALK, ANSWER
+    ),
+    upgrading("tls", "A connection is upgraded over TLS too.", TALK, ANSWER, tls=True),
+    upgrading(
+        "client-ends",
+        "The tunnel ends when the client closes.",
+        TALK,
+        ANSWER,
+        then=AfterSend.WAIT,
+        half_close=True,
+    ),
     upgrading(
         "upstream-first",
-        "what comes with the head of the answer goes on",
-        (Hear("\r\n\r\n"), Say(SWITCHES + "hello"), Hear("ping")),
-        (Say(ASKS), Hear("hello"), Say("ping")),
+        "Data that arrives with the head of the 101 is forwarded.",
+        (Expect("\r\n\r\n"), Send(SWITCHES + "hello"), Expect("ping")),
+        (Send(ASKS), Expect("hello"), Send("ping")),
     ),
     upgrading(
         "client-early",
-        "what comes behind the request waits for the answer",
-        (Hear("\r\n\r\n"), Say(SWITCHES), Hear("ping"), Say("pong")),
-        (Say(ASKS + "ping"),),
+        "Data that arrives after the request is forwarded once the 101 has arrived.",
+        (Expect("\r\n\r\n"), Send(SWITCHES), Expect("ping"), Send("pong")),
+        (Send(ASKS + "ping"),),
     ),
     upgrading(
         "silent",
-        "a silent upstream is timed out",
-        (Hear("\r\n\r\n"), Say(SWITCHES), Hear("ping")),
-        (Say(ASKS), Hear("y\r\n"), Say("ping")),
+        "proxy_read_timeout closes a tunnel without traffic.",
+        (Expect("\r\n\r\n"), Send(SWITCHES), Expect("ping")),
+        (Send(ASKS), Expect("y\r\n"), Send("ping")),
         THROUGH + "proxy_read_timeout 300ms;",
-        then=Ending.WAIT,
+        then=AfterSend.WAIT,
         logs=(f"upstream timed out (110: Operation timed out){UPGRADED}",),
     ),
     upgrading(
         "not-asked",
-        "who has not asked for it gets the answer as it is",
-        (Hear("\r\n\r\n"), Say(SWITCHES + "more")),
-        (Say("GET PATH HTTP/1.1\r\nHost: front.test\r\nConnection: close\r\n\r\n"),),
+        "A client that did not request an upgrade gets the 101 as an ordinary response.",
+        (Expect("\r\n\r\n"), Send(SWITCHES + "more")),
+        (Send("GET PATH HTTP/1.1\r\nHost: front.test\r\nConnection: close\r\n\r\n"),),
     ),
     upgrading(
         "not-through",
-        "without the directives the upstream is not asked",
-        (Hear("\r\n\r\n"), Say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")),
-        (Say(ASKS.replace("Connection: Upgrade", "Connection: close")),),
+        "Without proxy_set_header the upgrade is not requested from the upstream.",
+        (Expect("\r\n\r\n"), Send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")),
+        (Send(ASKS.replace("Connection: Upgrade", "Connection: close")),),
         "",
         status=200,
     ),
     upgrading(
         "refused",
-        "an upstream may answer otherwise",
-        (Hear("\r\n\r\n"), Say("HTTP/1.1 426 No\r\nContent-Length: 2\r\nUpgrade: x\r\n\r\nno")),
-        (Say(ASKS.replace("Connection: Upgrade", "Connection: Upgrade, close")),),
+        "An upstream may reject the upgrade with another status.",
+        (Expect("\r\n\r\n"), Send("HTTP/1.1 426 No\r\nContent-Length: 2\r\nUpgrade: x\r\n\r\nno")),
+        (Send(ASKS.replace("Connection: Upgrade", "Connection: Upgrade, close")),),
         status=426,
     ),
     upgrading(
         "post",
-        "a request with a body may switch too",
-        (Hear("body"), Say(SWITCHES), Hear("ping"), Say("pong")),
+        "A request with a body can be upgraded.",
+        (Expect("body"), Send(SWITCHES), Expect("ping"), Send("pong")),
         (
-            Say(
+            Send(
                 ASKS.replace("GET", "POST").replace("\r\n\r\n", "\r\nContent-Length: 4\r\n\r\n")
                 + "body"
             ),
-            Hear("y\r\n"),
-            Say("ping"),
+            Expect("y\r\n"),
+            Send("ping"),
         ),
     ),
     upgrading(
         "upstream-resets",
-        "a reset is told",
-        (Hear("\r\n\r\n"), Say(SWITCHES), Hear("ping")),
-        (Say(ASKS), Hear("y\r\n"), Say("ping")),
-        then=Ending.RESET,
+        "A reset by the upstream is logged.",
+        (Expect("\r\n\r\n"), Send(SWITCHES), Expect("ping")),
+        (Send(ASKS), Expect("y\r\n"), Send("ping")),
+        then=AfterSend.RESET,
         logs=(f"recv() failed (104: Connection reset by peer){UPGRADED}",),
     ),
     upgrading(
         "http-1.0",
-        "a client of 1.0 may ask as well",
-        (Hear("\r\n\r\n"), Say(SWITCHES), Hear("ping"), Say("pong")),
-        (Say(ASKS.replace("HTTP/1.1", "HTTP/1.0")), Hear("y\r\n"), Say("ping")),
+        "An HTTP/1.0 client can request an upgrade.",
+        (Expect("\r\n\r\n"), Send(SWITCHES), Expect("ping"), Send("pong")),
+        (Send(ASKS.replace("HTTP/1.1", "HTTP/1.0")), Expect("y\r\n"), Send("ping")),
     ),
     upgrading(
         "hidden",
-        "fields are hidden as ever",
-        (Hear("\r\n\r\n"), Say(SWITCHES), Hear("ping")),
-        (Say(ASKS), Hear("websocket"), Say("ping")),
+        "proxy_hide_header applies to a 101.",
+        (Expect("\r\n\r\n"), Send(SWITCHES), Expect("ping")),
+        (Send(ASKS), Expect("websocket"), Send("ping")),
         THROUGH + "proxy_hide_header Sec-WebSocket-Accept; proxy_pass_header Server;",
     ),
 )

@@ -1,0 +1,149 @@
+"""`sniproxy upstreams`: run faulty upstreams, for tests in any language.
+
+`--list` describes each upstream, and what nginx logs when it connects to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import trio
+
+from ..testing.upstreams import (
+    ConnectionRecord,
+    RunningUpstream,
+    UpstreamServer,
+    UpstreamSpec,
+    open_upstreams,
+)
+from ..testing.upstreams.catalog import ALL
+from ..testing.upstreams.certificates import ensure_certificates
+from .parsers import command_parser
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="name of an upstream; see --list")
+    parser.add_argument("--all", action="store_true", help="run all upstreams")
+    parser.add_argument(
+        "--list", action="store_true", help="list all upstreams, with what nginx logs about them"
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=0,
+        help="port of the first upstream; the others follow (default: any free ports)",
+    )
+    parser.add_argument(
+        "--certificates",
+        metavar="DIR",
+        help="folder of the certificates, created if missing (default: a temporary folder)",
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status."""
+    parser = command_parser("upstreams")
+    options = parser.parse_args(arguments)
+    if options.list:
+        return print_list()
+    unknown = [name for name in options.names if name not in ALL]
+    if unknown:
+        print(f'sniproxy: no upstream is called "{unknown[0]}"; see --list', file=sys.stderr)
+        return 1
+    specs = list(ALL.values()) if options.all else [ALL[name] for name in options.names]
+    if not specs:
+        parser.print_usage(sys.stderr)
+        return 2
+    with ExitStack() as stack:
+        try:
+            folder = options.certificates or stack.enter_context(tempfile.TemporaryDirectory())
+            certificates = ensure_certificates(Path(folder))
+            trio.run(
+                run_until_signal,
+                specs,
+                options.port,
+                certificates,
+                restrict_keyboard_interrupt_to_checkpoints=True,
+            )
+        except OSError as error:
+            print(f"sniproxy: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+def print_list() -> int:
+    """Print the catalog; returns the exit status."""
+    try:
+        width = max(map(len, ALL))
+        lines = [line for spec in ALL.values() for line in list_entry(spec, width)]
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        # The reader, such as `head`, has closed the pipe. Without this Python would report the
+        # error again when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def list_entry(spec: UpstreamSpec, width: int) -> Iterator[str]:
+    """The lines about one upstream in the output of `--list`; names are padded to `width`."""
+    yield f"{spec.name:{width}}  {spec.description}"
+    if spec.directives:
+        yield f"    with {spec.directives}"
+    response = f"responds {spec.status}" if spec.status else "passes the response on"
+    yield f"    nginx {response}" + (f" and logs: {spec.expected_log}" if spec.expected_log else "")
+
+
+async def run_until_signal(specs: Sequence[UpstreamSpec], port: int, certificates: Path) -> None:
+    """Run the upstreams until TERM or INT, and print a line for each finished connection."""
+    with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
+        async with open_upstreams(certificates) as server:
+            upstreams = [
+                await server.start(spec, port and port + number)
+                for number, spec in enumerate(specs)
+            ]
+            print("\n".join(table(upstreams)), flush=True)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(print_connections, server, upstreams)
+                await anext(signals)
+                nursery.cancel_scope.cancel()
+
+
+def table(upstreams: Sequence[RunningUpstream]) -> Iterator[str]:
+    """Address, name and description of each upstream, then the CA certificate to trust."""
+    width = max(len(upstream.spec.name) for upstream in upstreams)
+    for upstream in upstreams:
+        spec = upstream.spec
+        yield f"{upstream.address:16} {spec.name:{width}}  {spec.description}"
+    yield f"trust {upstreams[0].root}"
+
+
+async def print_connections(server: UpstreamServer, upstreams: Sequence[RunningUpstream]) -> None:
+    """Print the connections to an upstream once all of them are closed."""
+    while True:
+        await server.wait_change()
+        for upstream in upstreams:
+            if upstream.connections and not upstream.open_connections:
+                for record in upstream.connections:
+                    print(connection_line(upstream.spec, record), flush=True)
+                upstream.clear()
+
+
+def connection_line(spec: UpstreamSpec, record: ConnectionRecord) -> str:
+    """A connection in one line: SNI, result of the handshake, request lines."""
+    parts = []
+    if record.hello is not None:
+        parts.append("no SNI" if record.server_name is None else f"SNI {record.server_name}")
+    if record.handshake:
+        parts.append(f"handshake {record.handshake}")
+    parts += [request.partition(b"\r\n")[0].decode("latin-1") for request in record.requests]
+    text = ", ".join(parts) or f"{len(record.raw)} bytes"
+    return f"{spec.name}: {text.encode('unicode_escape').decode('ascii')}"

@@ -1,0 +1,182 @@
+"""The behavior of an upstream as data.
+
+A connection has up to four stages, with one field of `UpstreamSpec` for each: accepting it
+(`listen`), a fault in place of the handshake (`handshake_fault`), the TLS handshake (`tls`), and
+the requests (`response` or `script`).
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sniproxy.testing.http_framing import END_OF_HEAD
+from sniproxy.testing.upstreams.script import Step
+
+_HOST = re.compile(rb"^host: *(\S*)", re.IGNORECASE | re.MULTILINE)
+
+
+class ListenMode(enum.Enum):
+    """What happens to connections to the port of an upstream."""
+
+    ACCEPTING = "connections are accepted"
+    ABSENT = "connections are refused; the port is bound, but not listened on"
+    FULL = "the accept queue is full: connecting neither succeeds nor fails"
+
+
+class AfterSend(enum.Enum):
+    """What the upstream does after it has sent the bytes of an action.
+
+    Before a FIN is followed by `close()`, everything that arrives is read: unread data would turn
+    the FIN into a RST, which can discard what was sent before it.
+    """
+
+    WAIT = "read the next request; the proxy closes the connection"
+    CLOSE = "send close_notify (over TLS), then FIN"
+    CUT = "send FIN without close_notify"
+    RESET = "send RST"
+    SILENCE = "keep reading, send nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRequest:
+    """A request that an upstream has received, for functions that make the response."""
+
+    server_name: str | None
+    request: bytes
+
+    @property
+    def line(self) -> str:
+        """The request line."""
+        return self.request.partition(b"\r\n")[0].decode("latin-1")
+
+    @property
+    def method(self) -> str:
+        return self.line.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        return self.line.split(" ")[1]
+
+    @property
+    def host(self) -> str:
+        """The value of the Host header; "" without one."""
+        found = _HOST.search(self.request.partition(END_OF_HEAD)[0])
+        return found[1].decode("latin-1") if found else ""
+
+    @property
+    def body(self) -> bytes:
+        return self.request.partition(END_OF_HEAD)[2]
+
+
+ResponseFactory = Callable[[ReceivedRequest], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Bytes to send, and what to do after that."""
+
+    send: bytes | ResponseFactory = b""
+    then: AfterSend = AfterSend.CLOSE
+    byte_interval: float = 0.0
+    """Seconds between two bytes; 0 sends all bytes at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeFault:
+    """An action in place of the handshake (without TLS: in place of reading a request)."""
+
+    action: Action
+    allow_sni: tuple[str, ...] = ()
+    """A ClientHello with one of these names as SNI gets a normal handshake."""
+    allow_alpn: tuple[bytes, ...] = ()
+    """A ClientHello that offers one of these ALPN protocols gets a normal handshake."""
+    before_read: bool = False
+    """Perform the action before reading anything, instead of after the ClientHello."""
+
+
+@dataclass(frozen=True, slots=True)
+class TLS:
+    """TLS settings of an upstream. Certificates are named as in `certificates.py`."""
+
+    certificate: str = "good"
+    client_ca: str | None = None
+    """Request a client certificate, and verify it with this CA."""
+    require_client_certificate: bool = True
+    """Whether a client without a certificate is rejected; for `client_ca`."""
+    min_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
+    max_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+    ciphers: str = ""
+    """OpenSSL cipher list for TLS 1.2 and older; "" is the library's default."""
+    group: str = ""
+    """The only group for key exchange, by OpenSSL's name; "" is the library's default."""
+    dh_params: str = ""
+    """File with parameters for DHE, in the folder of certificates."""
+    alpn: tuple[str, ...] = ()
+    default_certificate: str = ""
+    """Certificate for any SNI other than GOOD_NAME; "" uses `certificate`."""
+
+
+def echo(request: ReceivedRequest) -> bytes:
+    """A 200 response that names the SNI, the request line and the size of the body received."""
+    name = "no SNI" if request.server_name is None else f"SNI {request.server_name}"
+    lines = [name, request.line]
+    if request.body:
+        lines.append(f"a body of {len(request.body)} bytes")
+    return response("\n".join(lines) + "\n", with_body=request.method != "HEAD")
+
+
+def response(body: str, *fields: str, status: str = "200 OK", with_body: bool = True) -> bytes:
+    """An HTTP/1.1 response of known length."""
+    head = [
+        f"HTTP/1.1 {status}",
+        "Server: sniproxy-testing",
+        "Content-Type: text/plain",
+        f"Content-Length: {len(body)}",
+        *fields,
+    ]
+    return ("\r\n".join(head) + "\r\n\r\n" + (body if with_body else "")).encode("latin-1")
+
+
+def alert(number: int, version: int = 0x0303) -> bytes:
+    """An unencrypted TLS record with the fatal alert `number` (RFC 8446, section 6)."""
+    return bytes((21, *version.to_bytes(2, "big"), 0, 2, 2, number))
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSpec:
+    """The behavior of an upstream, and what nginx logs when it connects to it."""
+
+    name: str
+    description: str
+    """What the upstream does; continues a sentence that begins with its name."""
+    expected_log: str = ""
+    """Message in nginx's error log, up to `, client:`; "" if nothing is logged."""
+    directives: str = ""
+    """Directives, beside `proxy_pass`, under which nginx logs that.
+
+    File names are relative to the folder of certificates.
+    """
+    expected_status: int | None = None
+    """Status of the client's response; None is 502 if `expected_log` is set, else 200."""
+    listen: ListenMode = ListenMode.ACCEPTING
+    handshake_fault: HandshakeFault | None = None
+    tls: TLS | None = TLS()
+    response: Action = Action(echo, AfterSend.WAIT)
+    script: tuple[Step, ...] = ()
+    """Steps to run on each connection instead of answering requests.
+
+    Afterwards the connection is closed as `response.then` says.
+    """
+    max_requests: int | None = None
+    """Number of requests answered on one connection; at the next one it is closed."""
+
+    @property
+    def status(self) -> int:
+        """Status of the response to the proxy's client; 0 is a response without status line."""
+        if self.expected_status is not None:
+            return self.expected_status
+        return 502 if self.expected_log else 200

@@ -1,0 +1,51 @@
+"""Upstreams for tests that do not use trio: they run in a background thread.
+
+with upstreams_in_thread(directory) as server:
+    upstream = server.start("needs-sni-112")
+    ...                             # a proxy connects to upstream.url
+    assert upstream.wait_for(lambda: upstream.connections)
+    assert upstream.connections[0].server_name == "upstream.test"
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from sniproxy.in_thread import Loop, in_thread
+from sniproxy.testing.upstreams.catalog import ALL
+from sniproxy.testing.upstreams.server import RunningUpstream, UpstreamServer, open_upstreams
+from sniproxy.testing.upstreams.spec import UpstreamSpec
+
+
+class ThreadUpstreams:
+    """An `UpstreamServer` that runs in a background thread."""
+
+    def __init__(self, server: UpstreamServer, loop: Loop) -> None:
+        self._server = server
+        self._loop = loop
+
+    def start(self, upstream: UpstreamSpec | str, port: int = 0) -> RunningUpstream:
+        """Start an upstream on a port (0: any free one).
+
+        A string is a name in `catalog.ALL`; raises KeyError if there is none. Raises OSError if
+        the port is taken.
+        """
+        spec = ALL[upstream] if isinstance(upstream, str) else upstream
+        return self._loop.run(self._server.start, spec, port)
+
+
+@contextlib.contextmanager
+def upstreams_in_thread(certificates: Path) -> Iterator[ThreadUpstreams]:
+    """A server whose upstreams are stopped when the block ends.
+
+    `certificates` is a folder filled by `generate_certificates`.
+    """
+
+    def opened() -> AbstractAsyncContextManager[UpstreamServer]:
+        return open_upstreams(certificates)
+
+    with in_thread(opened) as (server, loop):
+        yield ThreadUpstreams(server, loop)

@@ -1,0 +1,461 @@
+"""Certificate authorities: the development CA, and authorities for tests.
+
+`DevCA` is behind `ssl_certificate auto`: it issues a certificate for any host name on demand. The
+CA is created on first use, in the folder `ca` of the user's state folder, and has to be trusted
+by hand once. Leaf certificates are issued in memory during the handshake. They are made for
+browsers: names in subjectAltName, extended key usage serverAuth, valid for at most 397 days. Not
+for production: anyone who can read the key file can impersonate any host to clients that trust
+the CA.
+
+`Authority` issues certificates that differ from good ones in one respect:
+
+    root = Authority.root("Test Root")
+    good = root.intermediate("Test Intermediate").issue("upstream.test", "*.groups.test")
+    good.write(directory, "good")           # good.pem (leaf and chain) and good.key
+
+Keys are ECDSA on P-256, which takes a fraction of a millisecond to generate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import os
+import re
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from OpenSSL import SSL
+
+from ..message import ConfigError
+from .certificates import LoadedCertificate
+from .contexts import context_for
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+STATE_VARIABLE = "SNIPROXY_STATE"
+FOLDER, CERTIFICATE_FILE, KEY_FILE = "ca", "ca.pem", "ca-key.pem"
+CA_LIFE = datetime.timedelta(days=3650)
+LEAF_LIFE = datetime.timedelta(days=397)
+BACKDATE = datetime.timedelta(minutes=5)
+"""How far validity begins in the past, for clients whose clocks are slow."""
+RENEWAL_INTERVAL = datetime.timedelta(days=30)
+"""A leaf is replaced after this time: a proxy can run for longer than a leaf is valid."""
+MAX_CONTEXTS = 256
+"""Number of cached contexts; bounded, as a client can request any number of names."""
+
+
+@dataclass(slots=True)
+class DevCA:
+    """The development CA, with a cache of contexts; `certificate_path` is the file to trust."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+    certificate_path: Path
+    _leaf_key: ec.EllipticCurvePrivateKey = field(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
+    )
+    _contexts: OrderedDict[object, SSL.Context] = field(default_factory=OrderedDict)
+
+    @classmethod
+    def open(cls, state: str | os.PathLike[str] | None = None) -> DevCA:
+        """Load the CA of the folder `state`, after creating it if there is none.
+
+        The default of `state` is $SNIPROXY_STATE, else the user's state folder. Raises ConfigError
+        if the folder can not be used, or if the CA is damaged or expired.
+        """
+        folder = Path(
+            state or os.environ.get(STATE_VARIABLE) or platformdirs.user_state_dir("sniproxy")
+        )
+        try:
+            if not (folder / FOLDER).is_dir():
+                _create(folder)
+            return cls._load(folder / FOLDER)
+        except OSError as error:
+            message = f'cannot use the development CA in "{folder / FOLDER}"'
+            raise ConfigError(message, errno=error.errno) from error
+
+    @classmethod
+    def _load(cls, folder: Path) -> DevCA:
+        path = folder / CERTIFICATE_FILE
+        try:
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+            key = serialization.load_pem_private_key((folder / KEY_FILE).read_bytes(), None)
+            fits = certificate.public_key() == key.public_key()
+        except (ValueError, TypeError) as error:
+            raise _unusable(folder, f"is damaged ({error})") from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or not fits:
+            raise _unusable(folder, "is damaged (the key is not the certificate's)")
+        if certificate.not_valid_after_utc <= _now():
+            raise _unusable(folder, f"expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
+        return cls(certificate, key, path)
+
+    def issue(self, names: Sequence[str]) -> LoadedCertificate:
+        """Issue a certificate for one or more DNS names (also wildcards) and IP addresses."""
+        now = _now()
+        subject = x509.Name(
+            # A common name has at most 64 characters; clients check subjectAltName only.
+            [x509.NameAttribute(NameOID.COMMON_NAME, names[0])] if len(names[0]) <= 64 else []
+        )
+        not_before = now - BACKDATE
+        certificate = _build(
+            subject,
+            self._leaf_key.public_key(),
+            self.key,
+            not_before,
+            min(not_before + LEAF_LIFE, self.certificate.not_valid_after_utc),
+            issuer=self.certificate,
+            names=[_general_name(name) for name in names],
+            key_usage=_key_usage(digital_signature=True),
+            purposes=[ExtendedKeyUsageOID.SERVER_AUTH],
+        )
+        return LoadedCertificate(certificate, self._leaf_key)
+
+    def context(
+        self, server_name: str | None, default: Sequence[str] = (), **settings: Any
+    ) -> SSL.Context:
+        """A server context with a certificate for the SNI; `settings` are those of `context_for`.
+
+        Without an SNI, or if it is not a host name, the certificate is for those names in
+        `default` that are host names, else for `localhost`.
+        """
+        names = _usable([server_name] if server_name else []) or _usable(default) or ("localhost",)
+        age = int((_now() - datetime.datetime.min.replace(tzinfo=datetime.UTC)) / RENEWAL_INTERVAL)
+        key = (names, age, frozenset(settings.items()))
+        context = self._contexts.get(key)
+        if context is None:
+            leaf = self.issue(names)
+            context = context_for(leaf.certificate, leaf.key, **settings)
+            self._contexts[key] = context
+            if len(self._contexts) > MAX_CONTEXTS:
+                self._contexts.popitem(last=False)
+        self._contexts.move_to_end(key)
+        return context
+
+
+def host_name(text: str) -> str | None:
+    """`text` as it is written in a certificate; None if it is not a host name.
+
+    That is an IP address, or a DNS name or wildcard in lower case without trailing dot.
+    """
+    try:
+        address = ipaddress.ip_address(text)
+        return None if "%" in text else str(address)
+    except ValueError:
+        name = text.lower().removesuffix(".")
+        return name if len(name) <= 253 and _DNS_NAME.fullmatch(name) else None
+
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_DNS_NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+
+
+def _usable(names: Sequence[str]) -> tuple[str, ...]:
+    found = (host_name(name) for name in names)
+    return tuple(dict.fromkeys(name for name in found if name is not None))
+
+
+def _create(state: Path) -> None:
+    """Create a CA in a temporary folder, then rename that into place.
+
+    If two processes do so at the same time, the second rename fails, and both use the CA of the
+    first.
+    """
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=".ca-", dir=state))  # mode 0700
+    try:
+        certificate, key = _new_authority()
+        (made / CERTIFICATE_FILE).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        with open(made / KEY_FILE, "xb", opener=_open_private) as file:
+            file.write(
+                key.private_bytes(
+                    serialization.Encoding.PEM,
+                    serialization.PrivateFormat.PKCS8,
+                    serialization.NoEncryption(),
+                )
+            )
+        with contextlib.suppress(OSError):
+            made.rename(state / FOLDER)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _new_authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    now = _now()
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "sniproxy"),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"sniproxy development CA {now:%Y-%m-%d}"),
+        ]
+    )
+    not_before = now - BACKDATE
+    certificate = _build(
+        subject,
+        key.public_key(),
+        key,
+        not_before,
+        not_before + CA_LIFE,
+        is_ca=True,
+        path_length=0,
+        key_usage=_key_usage(key_cert_sign=True, crl_sign=True),
+    )
+    return certificate, key
+
+
+def _build(
+    subject: x509.Name,
+    public_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    signing_key: Key,
+    not_before: datetime.datetime,
+    not_after: datetime.datetime,
+    *,
+    issuer: x509.Certificate | None = None,
+    names: Sequence[x509.GeneralName] = (),
+    is_ca: bool = False,
+    path_length: int | None = None,
+    key_usage: x509.KeyUsage | None = None,
+    purposes: Sequence[x509.ObjectIdentifier] = (),
+) -> x509.Certificate:
+    """Build and sign a certificate; it is self-signed without an `issuer`.
+
+    `names` go into subjectAltName, `purposes` into extended key usage.
+    """
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject if issuer else subject)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+        .add_extension(x509.BasicConstraints(is_ca, path_length), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+    )
+    if issuer is not None:
+        identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
+            critical=False,
+        )
+    if key_usage is not None:
+        builder = builder.add_extension(key_usage, critical=True)
+    if purposes:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+    if names:
+        # RFC 5280, section 4.2.1.6: critical if the subject is empty.
+        critical = not list(subject)
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=critical)
+    return builder.sign(signing_key, hashes.SHA256())
+
+
+def _key_usage(**wanted: bool) -> x509.KeyUsage:
+    usages = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    return x509.KeyUsage(**{usage: wanted.get(usage, False) for usage in usages})
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _unusable(folder: Path, why: str) -> ConfigError:
+    return ConfigError(
+        f'the development CA in "{folder}" {why}; remove the folder to have a new one'
+    )
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """When a certificate is valid, in days from now."""
+
+    not_before: int = -2
+    not_after: int = 365
+
+    def moments(self) -> tuple[datetime.datetime, datetime.datetime]:
+        """The two times; the end is an hour later, so that remaining whole days are as given."""
+        now, day = _now(), datetime.timedelta(days=1)
+        end = now + self.not_after * day + datetime.timedelta(hours=1)
+        return now + self.not_before * day, end
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A certificate with its key and the chain that is sent after it."""
+
+    certificate: x509.Certificate
+    key: Key
+    chain: tuple[x509.Certificate, ...] = ()
+
+    def certificate_pem(self) -> bytes:
+        """The certificate, then its chain: the content of a file for `ssl_certificate`."""
+        return pem(self.certificate, *self.chain)
+
+    def key_pem(self) -> bytes:
+        return self.key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
+    def encrypted_key_pem(self, passphrase: str) -> bytes:
+        """The key in the traditional encrypted format.
+
+        For PKCS #8, OpenSSL releases differ in the errors about a wrong passphrase.
+        """
+        return self.key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.BestAvailableEncryption(passphrase.encode()),
+        )
+
+    def write(self, directory: Path, name: str) -> None:
+        """Write `name.pem` and `name.key` into `directory`."""
+        (directory / f"{name}.pem").write_bytes(self.certificate_pem())
+        (directory / f"{name}.key").write_bytes(self.key_pem())
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A CA for tests: a root, or an intermediate below one."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+    chain: tuple[x509.Certificate, ...] = ()
+    """The intermediates from this authority up to the root, which is left out."""
+
+    @classmethod
+    def root(cls, name: str) -> Authority:
+        key = new_key()
+        return cls(_test_certificate(_subject(name), key, is_ca=True), key)
+
+    def intermediate(self, name: str) -> Authority:
+        key = new_key()
+        certificate = _test_certificate(_subject(name), key, self, is_ca=True)
+        return Authority(certificate, key, (certificate, *self.chain))
+
+    def cross_signed(self, other: Authority) -> Authority:
+        """This root, cross-signed by `other`; chains are one certificate longer."""
+        certificate = _test_certificate(self.certificate.subject, self.key, other, is_ca=True)
+        return Authority(certificate, self.key, (certificate, *other.chain))
+
+    def issue(
+        self,
+        *names: str,
+        common_name: str = "a leaf",
+        validity: Validity = Validity(),
+        with_chain: bool = True,
+        with_root: bool = False,
+        subject: x509.Name | None = None,
+        key: Key | None = None,
+    ) -> Identity:
+        """Issue a leaf for DNS names, which are not checked, and `IP:…` addresses.
+
+        `with_chain=False` leaves the intermediates out, `with_root` adds the root to the chain.
+        `subject` replaces `common_name`.
+        """
+        key = key or new_key()
+        leaf = _test_certificate(
+            subject or _subject(common_name), key, self, names=names, validity=validity
+        )
+        chain = self.chain if with_chain else ()
+        if with_root:
+            chain = (*chain, self.certificate)
+        return Identity(leaf, key, chain)
+
+    def revocation_list(
+        self, *revoked: x509.Certificate, validity: Validity = Validity(-1, 30)
+    ) -> bytes:
+        """The CRL of this authority, as PEM for `ssl_crl`."""
+        not_before, not_after = validity.moments()
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(not_before)
+            .next_update(not_after)
+        )
+        for certificate in revoked:
+            entry = x509.RevokedCertificateBuilder(certificate.serial_number, not_before)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def self_signed(*names: str, common_name: str = "self-signed") -> Identity:
+    """A self-signed leaf."""
+    key = new_key()
+    return Identity(_test_certificate(_subject(common_name), key, names=names), key)
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def pem(*certificates: x509.Certificate) -> bytes:
+    return b"".join(
+        certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates
+    )
+
+
+def _subject(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _test_certificate(
+    subject: x509.Name,
+    key: Key,
+    issuer: Authority | None = None,
+    *,
+    names: tuple[str, ...] = (),
+    is_ca: bool = False,
+    validity: Validity = Validity(),
+) -> x509.Certificate:
+    """A certificate for servers and clients, or that of an authority."""
+    purposes = [] if is_ca else [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    return _build(
+        subject,
+        key.public_key(),
+        issuer.key if issuer else key,
+        *validity.moments(),
+        issuer=issuer.certificate if issuer else None,
+        names=[_prefixed_name(name) for name in names],
+        is_ca=is_ca,
+        purposes=purposes,
+    )
+
+
+def _prefixed_name(name: str) -> x509.GeneralName:
+    """An address if it has the prefix `IP:`, else a DNS name, even if it looks like an address."""
+    if name.startswith("IP:"):
+        return x509.IPAddress(ipaddress.ip_address(name.removeprefix("IP:")))
+    return x509.DNSName(name)
