@@ -109,7 +109,7 @@ def lines(proxy: ThreadProxy) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("animal", "said", "status", "cause", "directive"),
+    ("upstream_spec", "said", "status", "cause", "directive"),
     [
         ("needs-sni-112", "", 502, "sni-missing", "proxy_ssl_server_name on;"),
         ("plain-http", "", 502, "plain-http-upstream", "proxy_pass http://{address};"),
@@ -123,13 +123,13 @@ def lines(proxy: ThreadProxy) -> list[str]:
 def test_error_detail_of_each_upstream_fault(
     stage: Stage,
     tls_upstream: UpstreamFactory,
-    animal: str,
+    upstream_spec: str,
     said: str,
     status: int,
     cause: str,
     directive: str | None,
 ) -> None:
-    peer = tls_upstream(animal)
+    peer = tls_upstream(upstream_spec)
     proxy, client = stage(peer.url, said.replace("root.pem", str(peer.root)))
     text, page, machine = client(), client(headers=BROWSER), client(headers=MACHINE)
     first, second, third = lines(proxy)

@@ -145,7 +145,7 @@ def ca(development_ca: Path) -> Path:
 
 
 @pytest.fixture
-def wardrobe(tmp_path: Path) -> Path:
+def certificates(tmp_path: Path) -> Path:
     """`app` and `store`, and the CA that the files name."""
     folder = tmp_path / "wardrobe"
     folder.mkdir()
@@ -156,11 +156,11 @@ def wardrobe(tmp_path: Path) -> Path:
     return folder
 
 
-def room(tmp_path: Path, program: Command, wardrobe: Path | None = None) -> Path:
+def room(tmp_path: Path, program: Command, certificates: Path | None = None) -> Path:
     folder = tmp_path / program.name
     folder.mkdir()
-    if wardrobe is not None:
-        (folder / "origin-ca.pem").write_bytes((wardrobe / "origin-ca.pem").read_bytes())
+    if certificates is not None:
+        (folder / "origin-ca.pem").write_bytes((certificates / "origin-ca.pem").read_bytes())
     return folder
 
 
@@ -210,14 +210,17 @@ def test_real_world_application_behind_https(
     second: UpstreamSpec,
     who: str | None,
     tmp_path: Path,
-    wardrobe: Path,
+    certificates: Path,
     ca: Path,
 ) -> None:
     seen = []
     for program in (SNIPROXY, NGINX):
-        folder = room(tmp_path, program, wardrobe)
-        with upstreams_in_thread(wardrobe) as zoo:
-            ports = {8444: zoo.start(first).port, 8445: zoo.start(second).port}
+        folder = room(tmp_path, program, certificates)
+        with upstreams_in_thread(certificates) as upstream_server:
+            ports = {
+                8444: upstream_server.start(first).port,
+                8445: upstream_server.start(second).port,
+            }
             with served("app-behind-https.conf", program, folder, ca, ports) as site:
                 seen.append(
                     [
@@ -267,7 +270,7 @@ def store(question: ReceivedRequest) -> bytes:
 
 
 @pytest.mark.nginx
-def test_real_world_object_store(tmp_path: Path, wardrobe: Path, ca: Path) -> None:
+def test_real_world_object_store(tmp_path: Path, certificates: Path, ca: Path) -> None:
     strict = UpstreamSpec(
         "store",
         f"knows one bucket, {STORE}",
@@ -277,9 +280,9 @@ def test_real_world_object_store(tmp_path: Path, wardrobe: Path, ca: Path) -> No
     )
     seen = []
     for program in (SNIPROXY, NGINX):
-        folder = room(tmp_path, program, wardrobe)
-        with upstreams_in_thread(wardrobe) as zoo:
-            ports = {8444: zoo.start(strict).port}
+        folder = room(tmp_path, program, certificates)
+        with upstreams_in_thread(certificates) as upstream_server:
+            ports = {8444: upstream_server.start(strict).port}
             with served("object-store.conf", program, folder, ca, ports) as site:
                 private = {"Cookie": "session=1", "Authorization": "Basic YTpi"}
                 seen.append(

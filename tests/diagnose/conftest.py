@@ -26,25 +26,25 @@ HASTY = Timeouts(connect=1.0, handshake=0.3, response=0.3)
 
 
 @pytest.fixture(scope="session")
-def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("wardrobe")
     generate_certificates(directory)
     return directory
 
 
-Housed = Callable[..., contextlib.AbstractContextManager[list[RunningUpstream]]]
+RunUpstreams = Callable[..., contextlib.AbstractContextManager[list[RunningUpstream]]]
 
 
 @pytest.fixture
-def housed(wardrobe: Path) -> Housed:
+def run_upstreams(certificates: Path) -> RunUpstreams:
     """`with housed(upstream, …) as peers`."""
 
     @contextlib.contextmanager
     def house(*upstreams: UpstreamSpec) -> Iterator[list[RunningUpstream]]:
         @contextlib.asynccontextmanager
         async def opened() -> AsyncIterator[list[RunningUpstream]]:
-            async with open_upstreams(wardrobe) as zoo:
-                yield [await zoo.start(upstream) for upstream in upstreams]
+            async with open_upstreams(certificates) as upstream_server:
+                yield [await upstream_server.start(upstream) for upstream in upstreams]
 
         with in_thread(opened) as (peers, _):
             yield peers

@@ -17,8 +17,8 @@ from sniproxy.diagnose.probe import Timeouts
 from sniproxy.diagnose.proxy_passes import find_proxy_passes
 from sniproxy.testing.upstreams import catalog
 from tests.compare_nginx import get, served
-from tests.diagnose.conftest import Diagnose, Housed
-from tests.diagnose.test_against_zoo import status_of
+from tests.diagnose.conftest import Diagnose, RunUpstreams
+from tests.diagnose.test_faulty_upstreams import status_of
 from tests.nginx import NGINX
 
 NGINX_FILE = """\
@@ -260,10 +260,12 @@ http {{
 
 @pytest.mark.nginx
 def test_a_fixed_file_works(
-    housed: Housed, diagnose: Diagnose, ensure_certificates: Path, tmp_path: Path
+    run_upstreams: RunUpstreams, diagnose: Diagnose, certificates: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "site.conf"
-    with housed(catalog.NEEDS_SNI, catalog.PLAIN, catalog.deep_chain(3), catalog.GOOD) as peers:
+    with run_upstreams(
+        catalog.NEEDS_SNI, catalog.PLAIN, catalog.deep_chain(3), catalog.GOOD
+    ) as peers:
         sni, plain, deep, good = (peer.port for peer in peers)
         text = CONFIGURATION.format(
             port=0,
@@ -271,7 +273,7 @@ def test_a_fixed_file_works(
             plain=plain,
             deep=deep,
             good=good,
-            root=ensure_certificates / "root.pem",
+            root=certificates / "root.pem",
         )
         file.write_text(text)
         said = diagnose("-c", str(file), "--fix", "--host", "upstream.test")
@@ -289,8 +291,8 @@ def test_a_fixed_file_works(
         assert [response.status for response in answers] == [200] * 4
 
 
-def test_one_location(housed: Housed, diagnose: Diagnose, tmp_path: Path) -> None:
-    with housed(catalog.GOOD, catalog.NEEDS_SNI) as peers:
+def test_one_location(run_upstreams: RunUpstreams, diagnose: Diagnose, tmp_path: Path) -> None:
+    with run_upstreams(catalog.GOOD, catalog.NEEDS_SNI) as peers:
         good, sni = (peer.port for peer in peers)
         file = tmp_path / "nginx.conf"
         file.write_text(
@@ -303,8 +305,10 @@ def test_one_location(housed: Housed, diagnose: Diagnose, tmp_path: Path) -> Non
         assert diagnose("-c", str(file), "--location", "/nowhere/").status == 2
 
 
-def test_every_peer_is_tried(housed: Housed, diagnose: Diagnose, tmp_path: Path) -> None:
-    with housed(catalog.GOOD, catalog.CLOSES) as peers:
+def test_every_peer_is_tried(
+    run_upstreams: RunUpstreams, diagnose: Diagnose, tmp_path: Path
+) -> None:
+    with run_upstreams(catalog.GOOD, catalog.CLOSES) as peers:
         good, bad = (peer.port for peer in peers)
         file = tmp_path / "nginx.conf"
         file.write_text(

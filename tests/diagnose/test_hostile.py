@@ -22,7 +22,7 @@ from sniproxy.terminal import escape_control
 from sniproxy.testing.upstreams import UpstreamSpec, catalog
 from sniproxy.testing.upstreams.spec import Action, HandshakeFault
 from sniproxy.tls.ca import Authority
-from tests.diagnose.conftest import HASTY, Diagnose, Housed
+from tests.diagnose.conftest import HASTY, Diagnose, RunUpstreams
 from tests.diagnose.fake_upstreams import make_spec
 
 ESCAPE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -129,10 +129,12 @@ def test_a_tarpit_has_its_time(diagnose: Diagnose) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 5, 7, 4096])
 @pytest.mark.parametrize("first", [b"\x15\x03", b"\x16\x03\x01", b"HTTP", b"\x00", b"\xff" * 9])
-def test_any_bytes(housed: Housed, diagnose: Diagnose, first: bytes, size: int) -> None:
+def test_any_bytes(
+    run_upstreams: RunUpstreams, diagnose: Diagnose, first: bytes, size: int
+) -> None:
     bytes_ = (first + bytes(range(256)) * 16)[:size]
     upstream = UpstreamSpec("bytes", "says them", handshake_fault=HandshakeFault(Action(bytes_)))
-    with housed(upstream) as (peer,):
+    with run_upstreams(upstream) as (peer,):
         said = diagnose(f"https://127.0.0.1:{peer.port}/", "--name", "a.test")
         assert said.status in (3, 4)
         assert len(peer.connections) <= 12
@@ -140,7 +142,9 @@ def test_any_bytes(housed: Housed, diagnose: Diagnose, first: bytes, size: int) 
     assert "Traceback" not in said.errors
 
 
-def test_an_alert_of_an_odd_size_is_no_plain_http(housed: Housed, diagnose: Diagnose) -> None:
+def test_an_alert_of_an_odd_size_is_no_plain_http(
+    run_upstreams: RunUpstreams, diagnose: Diagnose
+) -> None:
     """What a library takes for a wrong version may be an alert: the first bytes tell."""
     odd = UpstreamSpec(
         "odd",
@@ -149,7 +153,7 @@ def test_an_alert_of_an_odd_size_is_no_plain_http(housed: Housed, diagnose: Diag
             Action(b"\x15\x03\x09\x00\x02\x02\x28"), allow_sni=("upstream.test",)
         ),
     )
-    with housed(odd) as (peer,):
+    with run_upstreams(odd) as (peer,):
         said = diagnose(f"https://127.0.0.1:{peer.port}/", "--name", "upstream.test", "--json")
     assert (said.status, said.data["cause"]) == (3, "sni-missing")
     assert said.data["attempts"][0]["result"].startswith("alert")
@@ -190,16 +194,18 @@ def test_a_host_that_nobody_knows(diagnose: Diagnose) -> None:
     assert "nobody" in said.errors
 
 
-def test_files_that_are_no_certificates(housed: Housed, diagnose: Diagnose, tmp_path: Path) -> None:
+def test_files_that_are_no_certificates(
+    run_upstreams: RunUpstreams, diagnose: Diagnose, tmp_path: Path
+) -> None:
     (tmp_path / "no.pem").write_text("no")
-    with housed(catalog.GOOD) as (peer,):
+    with run_upstreams(catalog.GOOD) as (peer,):
         url = f"https://127.0.0.1:{peer.port}/"
         said = diagnose(url, "--name", "a.test", "--ca", str(tmp_path / "no.pem"))
         assert (said.status, "no.pem" in said.text) == (4, True)
 
 
-def test_resolve_keeps_the_name(housed: Housed, diagnose: Diagnose) -> None:
-    with housed(catalog.NEEDS_SNI) as (peer,):
+def test_resolve_keeps_the_name(run_upstreams: RunUpstreams, diagnose: Diagnose) -> None:
+    with run_upstreams(catalog.NEEDS_SNI) as (peer,):
         said = diagnose(
             f"https://upstream.test:{peer.port}/a?b", "--resolve", "127.0.0.1", "--json"
         )
@@ -210,8 +216,8 @@ def test_resolve_keeps_the_name(housed: Housed, diagnose: Diagnose) -> None:
     assert said.data["proxy_pass"] == f"https://127.0.0.1:{peer.port}"
 
 
-def test_names_go_out_as_they_are_written(housed: Housed, diagnose: Diagnose) -> None:
-    with housed(catalog.NEEDS_SNI) as (peer,):
+def test_names_go_out_as_they_are_written(run_upstreams: RunUpstreams, diagnose: Diagnose) -> None:
+    with run_upstreams(catalog.NEEDS_SNI) as (peer,):
         diagnose(f"https://UP.test:{peer.port}/", "--resolve", "127.0.0.1")
     assert {visit.server_name for visit in peer.connections} == {None, "UP.test"}
 
@@ -234,12 +240,12 @@ def test_printable_is_plain() -> None:
 
 
 def test_a_terminal_sees_what_is_tried(
-    housed: Housed,
+    run_upstreams: RunUpstreams,
     diagnose: Diagnose,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with housed(catalog.GOOD) as (peer,):
+    with run_upstreams(catalog.GOOD) as (peer,):
         said = diagnose(f"https://127.0.0.1:{peer.port}/", "--json")
     assert "\r\x1b[K1: no SNI …" in said.errors
     assert said.errors.endswith("\r\x1b[K")

@@ -114,18 +114,20 @@ SIDE_BY_SIDE = {
 }
 
 
-@pytest.mark.parametrize("animal", upstream_catalog.ALL.values(), ids=lambda animal: animal.name)
-def test_lines_of_the_faulty_upstreams_are_explained(animal: UpstreamSpec) -> None:
-    if not animal.expected_log:
+@pytest.mark.parametrize(
+    "upstream_spec", upstream_catalog.ALL.values(), ids=lambda upstream_spec: upstream_spec.name
+)
+def test_lines_of_the_faulty_upstreams_are_explained(upstream_spec: UpstreamSpec) -> None:
+    if not upstream_spec.expected_log:
         return
     explanation = read(
-        f"2024/07/15 17:14:08 [error] 1#1: *1 {animal.expected_log}, client: 192.0.2.1, "
+        f"2024/07/15 17:14:08 [error] 1#1: *1 {upstream_spec.expected_log}, client: 192.0.2.1, "
         'server: a.b, request: "GET / HTTP/1.1", upstream: "https://192.0.2.9:8443/", host: "a.b"'
     )
     assert explanation is not None
     assert explanation.side == "upstream"
-    if animal.name in SIDE_BY_SIDE:
-        assert explanation.signature.cause_names[0] == SIDE_BY_SIDE[animal.name]
+    if upstream_spec.name in SIDE_BY_SIDE:
+        assert explanation.signature.cause_names[0] == SIDE_BY_SIDE[upstream_spec.name]
 
 
 NOT_PROVOKED = {

@@ -53,7 +53,7 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def ensure_certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("fixes")
     generate_certificates(directory)
     root = Authority.root("Weak Root")
@@ -63,8 +63,8 @@ def ensure_certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def zoo(ensure_certificates: Path) -> Iterator[ThreadUpstreams]:
-    with upstreams_in_thread(ensure_certificates) as opened:
+def upstream_server(certificates: Path) -> Iterator[ThreadUpstreams]:
+    with upstreams_in_thread(certificates) as opened:
         yield opened
 
 
@@ -76,12 +76,12 @@ def dns() -> Iterator[int]:
 
 @pytest.fixture(scope="module", params=PROGRAMS)
 def outcomes(
-    request: pytest.FixtureRequest, zoo: ThreadUpstreams, ensure_certificates: Path, dns: int
+    request: pytest.FixtureRequest, upstream_server: ThreadUpstreams, certificates: Path, dns: int
 ) -> Mapping[str, Outcome]:
     """Of all rows; a program is started twice for all of them, and once for each bad start."""
     program = PROGRAMS[request.param]
-    rooms = Rooms(program, ensure_certificates)
-    peers = [zoo.start(row.upstream) for row in ROWS]
+    rooms = Rooms(program, certificates)
+    peers = [upstream_server.start(row.upstream) for row in ROWS]
     begun: dict[str, Outcome] = {}
     texts = [
         server(number, row, peer, dns, row.statements())
@@ -89,23 +89,23 @@ def outcomes(
     ]
     with rooms.serve("\n    ".join(texts)) as running:
         for number, row in enumerate(ROWS):
-            status = ask(running.ports[str(number)], row.client, ensure_certificates)
+            status = ask(running.ports[str(number)], row.client, certificates)
             begun[row.name] = outcome(row, status, logged(running, row))
-    good = zoo.start("good")
+    good = upstream_server.start("good")
     for row in STARTUP:
         begun[row.name] = outcome(
             row, 0, rooms.refused(server(0, row, good, dns, row.statements())).splitlines()
         )
     rows = [*zip(ROWS, peers, strict=True), *((row, good) for row in STARTUP)]
-    return dict(fixed(rooms, rows, dns, begun, ensure_certificates))
+    return dict(fixed(rooms, rows, dns, begun, certificates))
 
 
 class Rooms:
     """A program's folders, each with the wardrobe beside its configuration."""
 
-    def __init__(self, program: Program, ensure_certificates: Path) -> None:
+    def __init__(self, program: Program, certificates: Path) -> None:
         self._program = program
-        self._wardrobe = ensure_certificates
+        self._wardrobe = certificates
         self._number = 0
 
     def _room(self) -> Path:
@@ -132,7 +132,7 @@ def fixed(
     rows: list[tuple[Row, RunningUpstream]],
     dns: int,
     begun: Mapping[str, Outcome],
-    ensure_certificates: Path,
+    certificates: Path,
 ) -> Iterator[tuple[str, Outcome]]:
     texts = []
     for number, (row, peer) in enumerate(rows):
@@ -146,7 +146,7 @@ def fixed(
     with rooms.serve("\n    ".join(texts)) as running:
         for number, (row, _) in enumerate(rows):
             before = begun[row.name]
-            status = ask(running.ports[str(number)], row.client, ensure_certificates)
+            status = ask(running.ports[str(number)], row.client, certificates)
             yield row.name, replace(before, fixed=status)
 
 
@@ -177,14 +177,14 @@ def outcome(row: Row, status: int, lines: list[str]) -> Outcome:
     return Outcome(status, tuple(lines), directives)
 
 
-def ask(port: int, client: Client | None, ensure_certificates: Path) -> int:
+def ask(port: int, client: Client | None, certificates: Path) -> int:
     """The status of a GET; 0 where there is no answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with contextlib.closing(connection):
         try:
             connection.connect()
             if client is not None and not client.plain:
-                context = client_context(client, ensure_certificates)
+                context = client_context(client, certificates)
                 connection.sock = context.wrap_socket(
                     connection.sock, server_hostname=client.server_name
                 )
@@ -194,7 +194,7 @@ def ask(port: int, client: Client | None, ensure_certificates: Path) -> int:
             return 0
 
 
-def client_context(client: Client, ensure_certificates: Path) -> ssl.SSLContext:
+def client_context(client: Client, certificates: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -203,8 +203,8 @@ def client_context(client: Client, ensure_certificates: Path) -> ssl.SSLContext:
         context.set_ciphers(client.ciphers)
     if client.certificate:
         context.load_cert_chain(
-            ensure_certificates / f"{client.certificate}.pem",
-            ensure_certificates / f"{client.certificate}.key",
+            certificates / f"{client.certificate}.pem",
+            certificates / f"{client.certificate}.key",
         )
     return context
 

@@ -363,7 +363,7 @@ async def test_exception_closes_one_connection_and_logs_one_line(
     clock: MockClock,
 ) -> None:
     async with serving(tmp_path, ports) as server:
-        monkeypatch.setattr(RequestPhases, "response", lambda *_: 1 / 0)
+        monkeypatch.setattr(RequestPhases, "run", lambda *_: 1 / 0)
         client = await run_attack(Attack("", "", (GET,)), server)
         assert list(client.received()) == [""]
         [line] = server.log.take()

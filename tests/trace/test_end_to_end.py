@@ -22,7 +22,7 @@ NAMED = "proxy_ssl_server_name on; proxy_ssl_name upstream.test;"
 
 
 @pytest.fixture(scope="module")
-def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("traces")
     generate_certificates(folder)
     return folder
@@ -37,7 +37,7 @@ def text(trace: Trace) -> str:
 class Front:
     """A proxy that is traced."""
 
-    wardrobe: Path
+    certificates: Path
     proxy: sniproxy.Proxy
     traces: list[Trace] = field(default_factory=list)
 
@@ -53,7 +53,7 @@ class Front:
         before = len(self.traces)
         head = "".join(f"{line}\r\n" for line in (f"Host: {host}", *headers, "Connection: close"))
         request = f"GET {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1")
-        context = None if tls is None else tls.context(self.wardrobe)
+        context = None if tls is None else tls.context(self.certificates)
         name = None if tls is None else tls.server_name
         port = self.proxy.addresses[listener][1]
         await run_client(port, (request,), ClientRecord(), context, name)
@@ -64,16 +64,16 @@ class Front:
 
 @asynccontextmanager
 async def front(
-    wardrobe: Path, inside: str, *upstreams: UpstreamSpec, before: str = "", listen: str = ""
+    certificates: Path, inside: str, *upstreams: UpstreamSpec, before: str = "", listen: str = ""
 ) -> AsyncIterator[Front]:
     """A server with `inside`, and a group of the upstreams before it; `ALONE` in `inside` is the
     address of the first one, of which no connection is kept."""
-    async with open_upstreams(wardrobe) as zoo:
-        peers = [await zoo.start(upstream) for upstream in upstreams]
+    async with open_upstreams(certificates) as upstream_server:
+        peers = [await upstream_server.start(upstream) for upstream in upstreams]
         servers = " ".join(f"server 127.0.0.1:{peer.port};" for peer in peers)
         group = f"upstream backend {{ {servers} }}" if peers else ""
         alone = peers[0].address if peers else ""
-        configuration = wardrobe / "nginx.conf"
+        configuration = certificates / "nginx.conf"
         configuration.write_text(
             f"events {{}} http {{ {group} {before}\n"
             f"server {{ {listen or 'listen 127.0.0.1:0;'} server_name front.test;\n"
@@ -81,7 +81,7 @@ async def front(
         )
         traces: list[Trace] = []
         async with sniproxy.serve(configuration, trace=traces.append) as proxy:
-            yield Front(wardrobe, proxy, traces)
+            yield Front(certificates, proxy, traces)
 
 
 def asked(trace: Trace) -> Asked:
@@ -89,9 +89,9 @@ def asked(trace: Trace) -> Asked:
     return stop
 
 
-async def test_without_sni(wardrobe: Path) -> None:
+async def test_without_sni(certificates: Path) -> None:
     inside = "location / { proxy_pass https://backend; }"
-    async with front(wardrobe, inside, catalog.NEEDS_SNI) as site:
+    async with front(certificates, inside, catalog.NEEDS_SNI) as site:
         trace = await site.get()
     shown = text(trace)
     assert trace.answer is not None
@@ -107,9 +107,9 @@ async def test_without_sni(wardrobe: Path) -> None:
     assert re.search(r'access log: 127.0.0.1 - - .* "GET / HTTP/1.1" 502 ', shown)
 
 
-async def test_with_sni(wardrobe: Path) -> None:
+async def test_with_sni(certificates: Path) -> None:
     inside = f"location / {{ proxy_pass https://backend; {NAMED} proxy_set_header Host $host; }}"
-    async with front(wardrobe, inside, catalog.NEEDS_SNI) as site:
+    async with front(certificates, inside, catalog.NEEDS_SNI) as site:
         trace = await site.get("/a?b=c")
     shown = text(trace)
     assert shown.startswith(f"GET http://front.test:{site.proxy.addresses[0][1]}/a?b=c -> 200 in")
@@ -127,42 +127,44 @@ async def test_with_sni(wardrobe: Path) -> None:
     assert not trace.error_log
 
 
-async def test_a_certificate_that_is_not_believed(wardrobe: Path) -> None:
+async def test_a_certificate_that_is_not_believed(certificates: Path) -> None:
     inside = (
         f"location / {{ proxy_pass https://backend; {NAMED}"
         " proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; }"
     )
-    async with front(wardrobe, inside, catalog.SELF_SIGNED) as site:
+    async with front(certificates, inside, catalog.SELF_SIGNED) as site:
         shown = text(await site.get())
     assert "verified: upstream.test by root.pem, depth 1" in shown
     assert "upstream SSL certificate verify error: (18:self-signed certificate)" in shown
     assert 'verify result 18: self-signed certificate, for "upstream.test"' in shown
 
 
-async def test_a_resumed_session(wardrobe: Path) -> None:
+async def test_a_resumed_session(certificates: Path) -> None:
     inside = f"location / {{ proxy_pass https://ALONE; {NAMED} }}"
-    async with front(wardrobe, inside, catalog.GOOD) as site:
+    async with front(certificates, inside, catalog.GOOD) as site:
         await site.get()
         shown = text(await site.get())
     assert "no ALPN, the session kept of this peer" in shown
     assert "X25519, resumed session" in shown
 
 
-async def test_a_kept_connection(wardrobe: Path) -> None:
+async def test_a_kept_connection(certificates: Path) -> None:
     inside = f"location / {{ proxy_pass https://backend; {NAMED} }}"
-    async with front(wardrobe, inside, catalog.GOOD) as site:
+    async with front(certificates, inside, catalog.GOOD) as site:
         first = await site.get()
         second = await site.get()
     assert [asked(one).peers[0].kept for one in (first, second)] == [False, True]
     assert "over a connection that was kept" in text(second)
 
 
-async def test_the_next_peer(wardrobe: Path) -> None:
+async def test_the_next_peer(certificates: Path) -> None:
     inside = f"location / {{ proxy_pass https://backend; {NAMED} }}"
-    async with front(wardrobe, inside, catalog.NEEDS_SNI_CLOSES, catalog.GOOD) as site:
+    async with front(certificates, inside, catalog.NEEDS_SNI_CLOSES, catalog.GOOD) as site:
         first = await site.get()
     assert len(asked(first).peers) == 1
-    async with front(wardrobe, inside.replace(NAMED, ""), catalog.NEEDS_SNI, catalog.GOOD) as site:
+    async with front(
+        certificates, inside.replace(NAMED, ""), catalog.NEEDS_SNI, catalog.GOOD
+    ) as site:
         trace = await site.get()
     failed, answered = asked(trace).peers
     assert "alert number 112" in failed.failure
@@ -171,7 +173,7 @@ async def test_the_next_peer(wardrobe: Path) -> None:
     assert not answered.failure
 
 
-async def test_redirects_on_the_way(wardrobe: Path) -> None:
+async def test_redirects_on_the_way(certificates: Path) -> None:
     inside = """
         error_page 404 /sorry;
         rewrite ^/outer/(.*) /old/$1;
@@ -184,7 +186,7 @@ async def test_redirects_on_the_way(wardrobe: Path) -> None:
         location @fallback { proxy_pass http://127.0.0.1:1; }
         location ^~ /plain/ { return 200 plain; }
     """
-    async with front(wardrobe, inside, catalog.NEEDS_SNI) as site:
+    async with front(certificates, inside, catalog.NEEDS_SNI) as site:
         trace = await site.get("/outer/x.php")
         plain = await site.get("/plain/x.php")
     way = [
@@ -211,15 +213,15 @@ async def test_redirects_on_the_way(wardrobe: Path) -> None:
     assert plain.way[-1].kind == "detour"
 
 
-async def test_a_cycle(wardrobe: Path) -> None:
-    async with front(wardrobe, "location / { rewrite ^ /a last; }") as site:
+async def test_a_cycle(certificates: Path) -> None:
+    async with front(certificates, "location / { rewrite ^ /a last; }") as site:
         trace = await site.get()
     kinds = [stop.kind for stop in trace.way]
     assert kinds == ["location", "detour"] * 11
     assert "redirection cycle" in trace.error_log[0]
 
 
-async def test_try_files_and_an_index(wardrobe: Path, tmp_path: Path) -> None:
+async def test_try_files_and_an_index(certificates: Path, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "index.html").write_text("here")
     inside = f"""
@@ -228,7 +230,7 @@ async def test_try_files_and_an_index(wardrobe: Path, tmp_path: Path) -> None:
         location /a/ {{ }}
         location /kept {{ rewrite ^ /a/index.html break; }}
     """
-    async with front(wardrobe, inside) as site:
+    async with front(certificates, inside) as site:
         tried = await site.get("/none")
         kept = await site.get("/kept")
     told = [
@@ -248,7 +250,7 @@ async def test_try_files_and_an_index(wardrobe: Path, tmp_path: Path) -> None:
     assert [stop.kind for stop in kept.way] == ["location", "detour", "files"]
 
 
-async def test_which_server_and_which_certificate(wardrobe: Path) -> None:
+async def test_which_server_and_which_certificate(certificates: Path) -> None:
     before = """
         server {
             listen 127.0.0.1:0 ssl default_server; server_name a.test;
@@ -260,7 +262,7 @@ async def test_which_server_and_which_certificate(wardrobe: Path) -> None:
         ssl_certificate wrong-host.pem; ssl_certificate_key wrong-host.key; return 200;
     """
     listen = "listen 127.0.0.1:0 ssl;"
-    async with front(wardrobe, inside, before=before, listen=listen) as site:
+    async with front(certificates, inside, before=before, listen=listen) as site:
 
         async def get(name: str | None, host: str) -> Trace:
             return await site.get(host=host, tls=ClientTLSOptions(name))
@@ -284,15 +286,15 @@ async def test_which_server_and_which_certificate(wardrobe: Path) -> None:
     assert "ssl_certificate good.pem" in shown
 
 
-async def test_a_client_that_does_not_get_in(wardrobe: Path) -> None:
+async def test_a_client_that_does_not_get_in(certificates: Path) -> None:
     async with front(
-        wardrobe, "ssl_reject_handshake on;", listen="listen 127.0.0.1:0 ssl;"
+        certificates, "ssl_reject_handshake on;", listen="listen 127.0.0.1:0 ssl;"
     ) as site:
         await run_client(
             site.proxy.addresses[0][1],
             (),
             ClientRecord(),
-            ClientTLSOptions().context(wardrobe),
+            ClientTLSOptions().context(certificates),
             "front.test",
         )
         await site.proxy.wait_for(lambda: bool(site.traces))
@@ -304,14 +306,14 @@ async def test_a_client_that_does_not_get_in(wardrobe: Path) -> None:
     assert re.search(r"error log: .*\[info\] .* handshake rejected while SSL handshaking", shown)
 
 
-async def test_secrets_are_masked(wardrobe: Path) -> None:
-    log = wardrobe / "access.log"
+async def test_secrets_are_masked(certificates: Path) -> None:
+    log = certificates / "access.log"
     before = f"log_format x '$http_cookie $request_uri'; access_log {log} x;"
     inside = """location / {
         proxy_pass http://backend; proxy_set_header X-Token $http_authorization;
         proxy_set_header X-Cookie $cookie_session; add_header Set-Cookie "own=verysecret";
     }"""
-    async with front(wardrobe, inside, catalog.PLAIN, before=before) as site:
+    async with front(certificates, inside, catalog.PLAIN, before=before) as site:
         trace = await site.get(
             "/?t=0123456789abcdef",
             "Authorization: Bearer 0123456789abcdef",
@@ -328,17 +330,17 @@ async def test_secrets_are_masked(wardrobe: Path) -> None:
     assert "$http_authorization = (masked)" in shown
 
 
-async def test_nothing_steers_a_terminal(wardrobe: Path) -> None:
+async def test_nothing_steers_a_terminal(certificates: Path) -> None:
     inside = "location / { proxy_pass http://backend; proxy_set_header X-Arg $arg_a; }"
-    async with front(wardrobe, inside, catalog.PLAIN) as site:
+    async with front(certificates, inside, catalog.PLAIN) as site:
         shown = text(await site.get("/?a=%1b", "X-Evil: \x1b[31mred\x9b"))
     assert "\x1b" not in shown
     assert "\x9b" not in shown
     assert "X-Evil: \\x1B[31mred\\x9B" in shown
 
 
-async def test_requests_on_one_connection(wardrobe: Path) -> None:
-    async with front(wardrobe, "location / { return 204; }") as site:
+async def test_requests_on_one_connection(certificates: Path) -> None:
+    async with front(certificates, "location / { return 204; }") as site:
         request = b"GET /%d HTTP/1.1\r\nHost: front.test\r\n\r\n"
         last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
         await run_client(site.proxy.addresses[0][1], (request % 1, last % 2), ClientRecord())
@@ -349,8 +351,8 @@ async def test_requests_on_one_connection(wardrobe: Path) -> None:
     assert "request 2 on it" in text(second)
 
 
-async def test_a_head_that_is_refused(wardrobe: Path) -> None:
-    async with front(wardrobe, "location / { return 204; }") as site:
+async def test_a_head_that_is_refused(certificates: Path) -> None:
+    async with front(certificates, "location / { return 204; }") as site:
         await run_client(site.proxy.addresses[0][1], (b"GET / HTTP/1.1\r\n\r\n",), ClientRecord())
         await site.proxy.wait_for(lambda: bool(site.traces))
         (trace,) = site.traces
@@ -360,21 +362,21 @@ async def test_a_head_that_is_refused(wardrobe: Path) -> None:
     assert "client sent HTTP/1.1 request without" in trace.error_log[0]
 
 
-async def test_a_subrequest(wardrobe: Path) -> None:
+async def test_a_subrequest(certificates: Path) -> None:
     inside = """
         location / { auth_request /auth; proxy_pass http://backend; }
         location = /auth { proxy_pass http://backend/check; }
     """
-    async with front(wardrobe, inside, catalog.PLAIN) as site:
+    async with front(certificates, inside, catalog.PLAIN) as site:
         trace = await site.get("/a")
     first, second = [stop for stop in trace.way if isinstance(stop, Asked)]
     assert (first.subrequest, second.subrequest) == ("/auth", "")
     assert "subrequest /auth: proxy_pass http://backend/check" in text(trace)
 
 
-async def test_many_at_once(wardrobe: Path) -> None:
+async def test_many_at_once(certificates: Path) -> None:
     inside = "location / { proxy_pass http://backend; }"
-    async with front(wardrobe, inside, catalog.PLAIN) as site:
+    async with front(certificates, inside, catalog.PLAIN) as site:
         async with trio.open_nursery() as nursery:
             for number in range(10):
                 request = f"GET /{number} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

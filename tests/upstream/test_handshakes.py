@@ -40,7 +40,7 @@ SUITE_12, SUITE_13 = "ECDHE-ECDSA-AES256-GCM-SHA384", "TLS_AES_256_GCM_SHA384"
 
 
 @pytest.fixture(scope="module")
-def wardrobe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("handshakes")
     generate_certificates(folder)
     return folder
@@ -73,7 +73,7 @@ class Seen(Observer):
 @asynccontextmanager
 async def serving(
     seen: Seen,
-    wardrobe: Path,
+    certificates: Path,
     folder: Path,
     directives: str,
     *upstreams: UpstreamSpec,
@@ -83,8 +83,8 @@ async def serving(
     """A site with the upstreams as one group; its port."""
     with reserve_port() as front:
         port = front.getsockname()[1]
-        async with open_upstreams(wardrobe) as zoo, trio.open_nursery() as nursery:
-            peers = [await zoo.start(upstream) for upstream in upstreams]
+        async with open_upstreams(certificates) as upstream_server, trio.open_nursery() as nursery:
+            peers = [await upstream_server.start(upstream) for upstream in upstreams]
             servers = " ".join(f"server 127.0.0.1:{peer.port};" for peer in peers)
             loaded = config.parse(
                 f"events {{}} http {{ log_format x '{VARIABLES}'; access_log lines x;\n"
@@ -92,7 +92,7 @@ async def serving(
                 f"location / {{ proxy_pass {scheme}://group; {directives} }} }} }}",
                 is_variable=is_variable,
             )
-            paths = Paths(str(folder), str(wardrobe))
+            paths = Paths(str(folder), str(certificates))
             site = build_site(loaded, paths, observer=seen)
             server = Server(site, site.bind(lambda error: None))
             nursery.start_soon(server.run)
@@ -109,7 +109,7 @@ async def visit(port: int) -> None:
 
 
 def seen(
-    wardrobe: Path,
+    certificates: Path,
     folder: Path,
     directives: str,
     *upstreams: UpstreamSpec,
@@ -120,7 +120,9 @@ def seen(
     result = Seen(level)
 
     async def main() -> None:
-        async with serving(result, wardrobe, folder, directives, *upstreams, scheme=scheme) as port:
+        async with serving(
+            result, certificates, folder, directives, *upstreams, scheme=scheme
+        ) as port:
             for _ in range(requests):
                 await visit(port)
 
@@ -138,8 +140,8 @@ def closing(upstream: UpstreamSpec) -> UpstreamSpec:
     )
 
 
-def test_a_handshake_is_told_with_all_that_is_known(wardrobe: Path, tmp_path: Path) -> None:
-    found = seen(wardrobe, tmp_path, VERIFIED, closing(catalog.GOOD_13), requests=2)
+def test_a_handshake_is_told_with_all_that_is_known(certificates: Path, tmp_path: Path) -> None:
+    found = seen(certificates, tmp_path, VERIFIED, closing(catalog.GOOD_13), requests=2)
     first, second = found.handshakes
     assert first.side is Side.UPSTREAM
     assert first.peer.startswith("127.0.0.1:")
@@ -152,8 +154,8 @@ def test_a_handshake_is_told_with_all_that_is_known(wardrobe: Path, tmp_path: Pa
     assert (first.resumed, second.resumed) == (False, True)
 
 
-def test_a_handshake_that_fails_is_told_too(wardrobe: Path, tmp_path: Path) -> None:
-    (handshake,) = seen(wardrobe, tmp_path, NAMED, catalog.PLAIN_HTTP).handshakes
+def test_a_handshake_that_fails_is_told_too(certificates: Path, tmp_path: Path) -> None:
+    (handshake,) = seen(certificates, tmp_path, NAMED, catalog.PLAIN_HTTP).handshakes
     assert (handshake.server_name, handshake.protocol) == ("upstream.test", "")
     assert handshake.failure is not None
     assert handshake.failure.text.startswith("SSL_do_handshake() failed (SSL: error:0A00010B:")
@@ -181,30 +183,30 @@ def test_a_handshake_that_fails_is_told_too(wardrobe: Path, tmp_path: Path) -> N
     ids=lambda value: value.name if isinstance(value, UpstreamSpec) else None,
 )
 def test_variables_tell_of_the_handshake(
-    directives: str, upstream: UpstreamSpec, line: str, wardrobe: Path, tmp_path: Path
+    directives: str, upstream: UpstreamSpec, line: str, certificates: Path, tmp_path: Path
 ) -> None:
-    assert seen(wardrobe, tmp_path, directives, upstream).variables == [line]
+    assert seen(certificates, tmp_path, directives, upstream).variables == [line]
 
 
-def test_variables_tell_of_each_try(wardrobe: Path, tmp_path: Path) -> None:
+def test_variables_tell_of_each_try(certificates: Path, tmp_path: Path) -> None:
     upstreams = (catalog.CLOSES, closing(catalog.GOOD_12))
-    (line,) = seen(wardrobe, tmp_path, NAMED, *upstreams).variables
+    (line,) = seen(certificates, tmp_path, NAMED, *upstreams).variables
     assert line == (
         f"upstream.test, upstream.test|-, TLSv1.2|-, {SUITE_12}|-, .|-, NONE"
     )  # fmt: skip
 
 
-def test_a_resumed_session_is_told(wardrobe: Path, tmp_path: Path) -> None:
-    found = seen(wardrobe, tmp_path, NAMED, closing(catalog.GOOD_12), requests=2)
+def test_a_resumed_session_is_told(certificates: Path, tmp_path: Path) -> None:
+    found = seen(certificates, tmp_path, NAMED, closing(catalog.GOOD_12), requests=2)
     assert [line.split("|")[3] for line in found.variables] == [".", "r"]
 
 
 @pytest.mark.parametrize(("scheme", "upstream"), [("https", catalog.GOOD), ("http", catalog.PLAIN)])
 def test_without_a_handshake_there_is_nothing_to_tell(
-    scheme: str, upstream: UpstreamSpec, wardrobe: Path, tmp_path: Path
+    scheme: str, upstream: UpstreamSpec, certificates: Path, tmp_path: Path
 ) -> None:
     """Plain HTTP, and a connection that was kept."""
-    found = seen(wardrobe, tmp_path, "", upstream, requests=2, scheme=scheme)
+    found = seen(certificates, tmp_path, "", upstream, requests=2, scheme=scheme)
     assert found.variables[-1] == "-|-|-|-|-"
     assert len(found.handshakes) == (scheme == "https")
 
@@ -213,7 +215,7 @@ def test_without_a_handshake_there_is_nothing_to_tell(
     ("tls", "resumed"), [(catalog.GOOD_12.tls, True), (catalog.GOOD_13.tls, False)]
 )
 def test_a_session_is_offered_while_its_own_request_still_waits(
-    tls: TLS, resumed: bool, wardrobe: Path, tmp_path: Path
+    tls: TLS, resumed: bool, certificates: Path, tmp_path: Path
 ) -> None:
     """As nginx has it: TLS 1.2 gives one in the handshake; a ticket of 1.3 is read later."""
     found = Seen(Level.INFO)
@@ -221,7 +223,7 @@ def test_a_session_is_offered_while_its_own_request_still_waits(
     async def main() -> None:
         upstream = replace(catalog.NO_RESPONSE, tls=tls)
         async with (
-            serving(found, wardrobe, tmp_path, NAMED, upstream) as port,
+            serving(found, certificates, tmp_path, NAMED, upstream) as port,
             trio.open_nursery() as nursery,
         ):
             for number in (1, 2):
@@ -234,9 +236,9 @@ def test_a_session_is_offered_while_its_own_request_still_waits(
     assert [handshake.resumed for handshake in found.handshakes] == [False, resumed]
 
 
-def test_the_debug_log_has_a_line_for_each(wardrobe: Path, tmp_path: Path) -> None:
+def test_the_debug_log_has_a_line_for_each(certificates: Path, tmp_path: Path) -> None:
     found = seen(
-        wardrobe,
+        certificates,
         tmp_path,
         f"{VERIFIED} proxy_ssl_session_reuse off;",
         catalog.SELF_SIGNED,
@@ -270,15 +272,15 @@ def test_the_debug_log_has_a_line_for_each(wardrobe: Path, tmp_path: Path) -> No
 )
 @pytest.mark.parametrize("variable", [False, True])
 def test_keys_are_logged(
-    upstream: UpstreamSpec, labels: set[str], variable: bool, wardrobe: Path, tmp_path: Path
+    upstream: UpstreamSpec, labels: set[str], variable: bool, certificates: Path, tmp_path: Path
 ) -> None:
     """In the format of SSLKEYLOGFILE, for the owner's eyes; also where variables name our
     certificate."""
     name = "$request_method" if variable else "client.pem"
     certificate = f"proxy_ssl_certificate {name}; proxy_ssl_certificate_key client.key;"
     if variable:
-        (wardrobe / "GET").write_bytes((wardrobe / "client.pem").read_bytes())
-    found = seen(wardrobe, tmp_path, f"proxy_ssl_key_log keys; {certificate}", upstream)
+        (certificates / "GET").write_bytes((certificates / "client.pem").read_bytes())
+    found = seen(certificates, tmp_path, f"proxy_ssl_key_log keys; {certificate}", upstream)
     lines = [line.split(" ") for line in found.key_log.splitlines()]
     assert {line[0] for line in lines} == labels
     for _, random, secret in lines:

@@ -56,15 +56,15 @@ def room() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def both(room: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
-    clothes = ensure_certificates(tmp_path_factory.mktemp("wardrobe"))
-    (room / "root.pem").write_bytes((clothes / "root.pem").read_bytes())
+    folder = ensure_certificates(tmp_path_factory.mktemp("wardrobe"))
+    (room / "root.pem").write_bytes((folder / "root.pem").read_bytes())
     with contextlib.ExitStack() as stack:
         live = f"""
             access_log off;
             server {{ listen unix:{room}/plain.sock;
                       listen unix:{room}/other.sock; return 200 "{ECHO}"; }}
             server {{ listen unix:{room}/tls.sock ssl; return 200 "{ECHO}";
-                      ssl_certificate {clothes}/good.pem; ssl_certificate_key {clothes}/good.key; }}
+                      ssl_certificate {folder}/good.pem; ssl_certificate_key {folder}/good.key; }}
         """
         stack.enter_context(served(NGINX, tmp_path_factory.mktemp("live"), live))
         http = (

@@ -15,7 +15,7 @@ from sniproxy.testing.upstreams import TLS, Action, UpstreamSpec
 from sniproxy.testing.upstreams import catalog as upstream_catalog
 from sniproxy.testing.upstreams.spec import AfterSend, response
 from tests.compare_nginx import get, served
-from tests.diagnose.conftest import Diagnose, Housed
+from tests.diagnose.conftest import Diagnose, RunUpstreams
 from tests.nginx import NGINX
 
 NAME = ("--name", "upstream.test")
@@ -116,9 +116,9 @@ HOPELESS = [
 ]
 
 
-def words(case: Case, port: int, ensure_certificates: Path) -> list[str]:
+def words(case: Case, port: int, certificates: Path) -> list[str]:
     options = [
-        str(ensure_certificates / word) if word.endswith((".pem", ".key")) else word
+        str(certificates / word) if word.endswith((".pem", ".key")) else word
         for word in case.options
     ]
     return [f"https://127.0.0.1:{port}/", *options]
@@ -126,10 +126,10 @@ def words(case: Case, port: int, ensure_certificates: Path) -> list[str]:
 
 @pytest.mark.parametrize("case", [*CURED, *HOPELESS], ids=lambda case: case.name)
 def test_status_and_cause(
-    case: Case, housed: Housed, diagnose: Diagnose, ensure_certificates: Path
+    case: Case, run_upstreams: RunUpstreams, diagnose: Diagnose, certificates: Path
 ) -> None:
-    with housed(case.upstream) as (peer,):
-        said = diagnose(*words(case, peer.port, ensure_certificates), "--json")
+    with run_upstreams(case.upstream) as (peer,):
+        said = diagnose(*words(case, peer.port, certificates), "--json")
         assert (said.status, said.data["cause"] or "") == (case.status, case.cause), said.text
         assert len(peer.connections) <= 12
         requests = [request for visit in peer.connections for request in visit.requests]
@@ -140,10 +140,10 @@ def test_status_and_cause(
 
 @pytest.mark.parametrize("case", CURED, ids=lambda case: case.name)
 def test_the_directives_cure_sniproxy(
-    case: Case, housed: Housed, diagnose: Diagnose, ensure_certificates: Path
+    case: Case, run_upstreams: RunUpstreams, diagnose: Diagnose, certificates: Path
 ) -> None:
-    with housed(case.upstream) as (peer,):
-        said = diagnose(*words(case, peer.port, ensure_certificates))
+    with run_upstreams(case.upstream) as (peer,):
+        said = diagnose(*words(case, peer.port, certificates))
         location = pasted(said.directives, peer.port)
         text = f"events {{}} http {{ server {{ listen 127.0.0.1:0; {location} }} }}"
         with sniproxy.serve_in_thread(text) as proxy:
@@ -152,10 +152,10 @@ def test_the_directives_cure_sniproxy(
 
 @pytest.mark.parametrize("case", CURED, ids=lambda case: case.name)
 def test_the_directives_cure_sniproxy_in_toml(
-    case: Case, housed: Housed, diagnose: Diagnose, ensure_certificates: Path
+    case: Case, run_upstreams: RunUpstreams, diagnose: Diagnose, certificates: Path
 ) -> None:
-    with housed(case.upstream) as (peer,):
-        said = diagnose(*words(case, peer.port, ensure_certificates), "--format", "toml")
+    with run_upstreams(case.upstream) as (peer,):
+        said = diagnose(*words(case, peer.port, certificates), "--format", "toml")
         lines = (
             said.directives if case.status else [f'proxy_pass = "https://127.0.0.1:{peer.port}"']
         )
@@ -167,10 +167,10 @@ def test_the_directives_cure_sniproxy_in_toml(
 @pytest.mark.nginx
 @pytest.mark.parametrize("case", CURED, ids=lambda case: case.name)
 def test_the_directives_cure_nginx(
-    case: Case, housed: Housed, diagnose: Diagnose, ensure_certificates: Path, tmp_path: Path
+    case: Case, run_upstreams: RunUpstreams, diagnose: Diagnose, certificates: Path, tmp_path: Path
 ) -> None:
-    with housed(case.upstream) as (peer,):
-        said = diagnose(*words(case, peer.port, ensure_certificates))
+    with run_upstreams(case.upstream) as (peer,):
+        said = diagnose(*words(case, peer.port, certificates))
         location = pasted(said.directives, peer.port)
         text = f"server {{ listen 127.0.0.1:@PORT@; {location} }}"
         with served(NGINX, tmp_path, text) as nginx:
