@@ -14,8 +14,8 @@ from .version import SNIPROXY_VERSION as __version__
 
 if TYPE_CHECKING:
     from .config import load, parse
-    from .inprocess import Proxy, ThreadProxy, serve, serve_in_thread
-    from .message import ConfigError
+    from .embed import Proxy, ThreadProxy, serve, serve_in_thread
+    from .models import ConfigError
 
 __all__ = [
     "ConfigError",
@@ -29,13 +29,13 @@ __all__ = [
 ]
 
 
-_HOMES = {"ConfigError": "message", "load": "config", "parse": "config"}
-"""Where a name is found, if not in `inprocess`."""
+_HOMES = {"ConfigError": "models", "load": "config", "parse": "config"}
+"""Where a name is found, if not in `embed`."""
 
 
 def __getattr__(name: str) -> object:
     # Whoever merely has us installed imports this (pytest, for the plugin): it is to be light.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(f".{_HOMES.get(name, 'inprocess')}", __name__)
+    home = importlib.import_module(f".{_HOMES.get(name, 'embed')}", __name__)
     return getattr(home, name)

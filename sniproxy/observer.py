@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .facts import Connection, Facts, UpstreamState
-from .message import Handshake, Level
+from .context import Connection, RequestContext, UpstreamState
+from .models import Handshake, Level
 
 
 class Observer:
@@ -34,30 +34,30 @@ class Observer:
     def handshake_finished(self, connection: Connection, handshake: Handshake) -> None:
         """A client's TLS handshake has ended, well or not. Only if `wants_handshakes`."""
 
-    def request_read(self, facts: Facts) -> None:
+    def request_read(self, ctx: RequestContext) -> None:
         """A request head was read, or rejected, and its virtual server selected."""
 
-    def handler_started(self, facts: Facts) -> None:
+    def handler_started(self, ctx: RequestContext) -> None:
         """A location was chosen, and its content handler is about to run."""
 
-    def handler_finished(self, facts: Facts) -> None:
+    def handler_finished(self, ctx: RequestContext) -> None:
         """The content handler has returned, or was cancelled."""
 
-    def attempt_started(self, facts: Facts, attempt: UpstreamState) -> None:
+    def attempt_started(self, ctx: RequestContext, attempt: UpstreamState) -> None:
         """A peer was selected for a request."""
 
     def upstream_handshake_finished(
-        self, facts: Facts, attempt: UpstreamState, handshake: Handshake
+        self, ctx: RequestContext, attempt: UpstreamState, handshake: Handshake
     ) -> None:
         """A TLS handshake with an upstream has ended, well or not. Only if `wants_handshakes`."""
 
-    def response_head_read(self, facts: Facts, attempt: UpstreamState) -> None:
+    def response_head_read(self, ctx: RequestContext, attempt: UpstreamState) -> None:
         """An upstream's response head was read."""
 
-    def response_sent(self, facts: Facts) -> None:
+    def response_sent(self, ctx: RequestContext) -> None:
         """The response was sent to the client, as far as it would take it."""
 
-    def request_finished(self, facts: Facts) -> None:
+    def request_finished(self, ctx: RequestContext) -> None:
         """A request, or a subrequest, is over; its access log lines were written."""
 
     def line_logged(self, level: Level, line: str, connection: int | None) -> None:
@@ -91,39 +91,39 @@ class Observers(Observer):
         for one in self._observers:
             one.handshake_finished(connection, handshake)
 
-    def request_read(self, facts: Facts) -> None:
+    def request_read(self, ctx: RequestContext) -> None:
         for one in self._observers:
-            one.request_read(facts)
+            one.request_read(ctx)
 
-    def handler_started(self, facts: Facts) -> None:
+    def handler_started(self, ctx: RequestContext) -> None:
         for one in self._observers:
-            one.handler_started(facts)
+            one.handler_started(ctx)
 
-    def handler_finished(self, facts: Facts) -> None:
+    def handler_finished(self, ctx: RequestContext) -> None:
         for one in self._observers:
-            one.handler_finished(facts)
+            one.handler_finished(ctx)
 
-    def attempt_started(self, facts: Facts, attempt: UpstreamState) -> None:
+    def attempt_started(self, ctx: RequestContext, attempt: UpstreamState) -> None:
         for one in self._observers:
-            one.attempt_started(facts, attempt)
+            one.attempt_started(ctx, attempt)
 
     def upstream_handshake_finished(
-        self, facts: Facts, attempt: UpstreamState, handshake: Handshake
+        self, ctx: RequestContext, attempt: UpstreamState, handshake: Handshake
     ) -> None:
         for one in self._observers:
-            one.upstream_handshake_finished(facts, attempt, handshake)
+            one.upstream_handshake_finished(ctx, attempt, handshake)
 
-    def response_head_read(self, facts: Facts, attempt: UpstreamState) -> None:
+    def response_head_read(self, ctx: RequestContext, attempt: UpstreamState) -> None:
         for one in self._observers:
-            one.response_head_read(facts, attempt)
+            one.response_head_read(ctx, attempt)
 
-    def response_sent(self, facts: Facts) -> None:
+    def response_sent(self, ctx: RequestContext) -> None:
         for one in self._observers:
-            one.response_sent(facts)
+            one.response_sent(ctx)
 
-    def request_finished(self, facts: Facts) -> None:
+    def request_finished(self, ctx: RequestContext) -> None:
         for one in self._observers:
-            one.request_finished(facts)
+            one.request_finished(ctx)
 
     def line_logged(self, level: Level, line: str, connection: int | None) -> None:
         for one in self._observers:

@@ -17,19 +17,19 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from .config.directives.rewrite import Statement
-from .facts import Detour, Facts
-from .handlers.filters import filtered
-from .handlers.handler import Client
-from .handlers.returns import REDIRECTS, with_slash
-from .handlers.rewriting import rewrite
-from .handlers.special import special_response
+from .context import RequestContext, RoutingStep
+from .handlers.base import Client
+from .handlers.filters import apply_filters
+from .handlers.return_response import REDIRECTS, redirect_with_slash
+from .handlers.rewrite import rewrite
+from .handlers.special_response import special_response
 from .handlers.try_files import try_files
 from .http.pages import closes_connection
 from .http.uri import split_target
 from .logs.error import ConnectionLog
-from .message import Elsewhere, Header, Level, Outcome, Response, Special
+from .models import HandlerResult, Header, InternalRedirect, Level, Response, SpecialResponse
 from .observer import Observer
-from .running import RunningLocation, RunningServer
+from .runtime import LocationRuntime, VirtualServer
 from .variables import lookup
 
 _BAD_REQUEST = frozenset((494, 495, 496, 497))
@@ -44,14 +44,14 @@ class SubrequestClient:
         self._client = client
         self.observer = client.observer
 
-    async def read_body(self, facts: Facts) -> None:
+    async def read_body(self, ctx: RequestContext) -> None:
         return None
 
-    async def stream_body(self, facts: Facts) -> None:
+    async def stream_body(self, ctx: RequestContext) -> None:
         return None
 
-    async def send_early_hints(self, facts: Facts, headers: Sequence[Header]) -> None:
-        await self._client.send_early_hints(facts, headers)
+    async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
+        await self._client.send_early_hints(ctx, headers)
 
     def abort(self) -> AbstractContextManager[None]:
         return self._client.abort()
@@ -60,13 +60,13 @@ class SubrequestClient:
 class RequestPhases:
     """Runs one request through its phases."""
 
-    __slots__ = ("client", "close_connection", "facts", "location", "log", "server")
+    __slots__ = ("client", "close_connection", "ctx", "location", "log", "server")
 
     def __init__(
-        self, server: RunningServer, facts: Facts, client: Client, log: ConnectionLog
+        self, server: VirtualServer, ctx: RequestContext, client: Client, log: ConnectionLog
     ) -> None:
         self.server = server
-        self.facts = facts
+        self.ctx = ctx
         self.client = client
         self.log = log
         self.location = server.outside
@@ -74,50 +74,52 @@ class RequestPhases:
         self.close_connection = False
         """Whether the connection ends with the response, because of an earlier error."""
 
-    async def run(self, outcome: Outcome | None = None) -> Response:
+    async def run(self, outcome: HandlerResult | None = None) -> Response:
         """The response. `outcome` is given for a request that was rejected before any phase."""
-        facts, log = self.facts, self.log
-        step: Outcome | RunningLocation = self._run_server_phases() if outcome is None else outcome
+        ctx, log = self.ctx, self.log
+        step: HandlerResult | LocationRuntime = (
+            self._run_server_phases() if outcome is None else outcome
+        )
         while True:
-            if isinstance(step, RunningLocation):
+            if isinstance(step, LocationRuntime):
                 location = step
                 result = None if location.rewrite is None else self._rewrite_location(location)
                 location = self.location  # an `if` block may have replaced it
-                if result is None and location.access is not None and not facts.is_subrequest:
-                    result = await location.access.refusal(facts, log, self._subrequest)
+                if result is None and location.access is not None and not ctx.is_subrequest:
+                    result = await location.access.refusal(ctx, log, self._subrequest)
                 if result is None and location.try_files is not None:
-                    result = try_files(facts, log)
+                    result = try_files(ctx, log)
                 if result is not None:
                     step = result
                 elif self.client.observer is None:
-                    step = await location.handler.handle(facts, self.client, log)
+                    step = await location.handler.handle(ctx, self.client, log)
                 else:
                     step = await self._observed(location, self.client.observer)
             elif isinstance(step, Response):
-                if facts.error_status:
-                    step = step.with_status(facts.error_status)
-                if step.conditional or facts.location.headers is not None:
-                    filtered_response = filtered(step, facts)
-                    if isinstance(filtered_response, Special):
+                if ctx.error_status:
+                    step = step.with_status(ctx.error_status)
+                if step.conditional or ctx.location.headers is not None:
+                    filtered_response = apply_filters(step, ctx)
+                    if isinstance(filtered_response, SpecialResponse):
                         step = filtered_response
                         continue
                     step = filtered_response
-                if facts.carried:
-                    step = step.carrying(facts.carried)
+                if ctx.carried:
+                    step = step.carrying(ctx.carried)
                 return step._replace(closes=True) if self.close_connection else step
-            elif isinstance(step, Special):
+            elif isinstance(step, SpecialResponse):
                 step = self._error_page(step)
             else:
                 step = self._redirect(step)
 
-    async def _observed(self, location: RunningLocation, observer: Observer) -> Outcome:
-        observer.handler_started(self.facts)
+    async def _observed(self, location: LocationRuntime, observer: Observer) -> HandlerResult:
+        observer.handler_started(self.ctx)
         try:
-            return await location.handler.handle(self.facts, self.client, self.log)
+            return await location.handler.handle(self.ctx, self.client, self.log)
         finally:
-            observer.handler_finished(self.facts)
+            observer.handler_finished(self.ctx)
 
-    def _run_server_phases(self) -> Outcome | RunningLocation:
+    def _run_server_phases(self) -> HandlerResult | LocationRuntime:
         """The rewrite directives of the server, then the search for a location."""
         outside = self.server.outside
         self._enter(outside)
@@ -127,131 +129,131 @@ class RequestPhases:
                 return outcome
         return self._find_location()
 
-    def _find_location(self) -> Outcome | RunningLocation:
+    def _find_location(self) -> HandlerResult | LocationRuntime:
         """The location of the URI, or what answers instead of it."""
-        facts, server = self.facts, self.server
-        found = server.locations.find(facts.uri)
+        ctx, server = self.ctx, self.server
+        found = server.locations.find(ctx.uri)
         location = server.outside
         if found.location is not None:
             location = server.running[found.location]
             if found.captures is not None:
-                facts.matched(found.captures)
+                ctx.matched(found.captures)
         limited = location.settings.limit_except
-        if limited is not None and facts.method not in limited.methods:
+        if limited is not None and ctx.method not in limited.methods:
             location = server.running[limited.location]
         self._enter(location)
         core = location.settings.core
-        if core.internal and not facts.internal:
-            return Special(404)
-        length = facts.request.content_length
-        if length and length > core.client_max_body_size > 0 and not facts.discards_body:
-            facts.discards_body = True
+        if core.internal and not ctx.internal:
+            return SpecialResponse(404)
+        length = ctx.request.content_length
+        if length and length > core.client_max_body_size > 0 and not ctx.discards_body:
+            ctx.discards_body = True
             self.log.write(Level.ERROR, f"client intended to send too large body: {length} bytes")
-            return Special(413)
+            return SpecialResponse(413)
         if found.add_slash:
-            return with_slash(facts)
+            return redirect_with_slash(ctx)
         return location
 
-    def _rewrite_location(self, location: RunningLocation) -> Outcome | RunningLocation | None:
+    def _rewrite_location(
+        self, location: LocationRuntime
+    ) -> HandlerResult | LocationRuntime | None:
         """Run the rewrite directives of a location: None if the phases after it follow."""
         assert location.rewrite is not None
         outcome, uri_changed = self._rewrite(location, location.rewrite)
         if outcome is not None or not uri_changed:
             return outcome
-        if self._is_cycle("processing", self.facts.uri):
+        if self._is_cycle("processing", self.ctx.uri):
             return self._internal_error()
         return self._find_location()
 
     def _rewrite(
-        self, location: RunningLocation, statements: Sequence[Statement]
-    ) -> tuple[Outcome | None, bool]:
+        self, location: LocationRuntime, statements: Sequence[Statement]
+    ) -> tuple[HandlerResult | None, bool]:
         """A response, and whether a location is to be found for a new URI."""
-        facts, before = self.facts, self.facts.uri
-        rewritten = rewrite(statements, facts)
+        ctx, before = self.ctx, self.ctx.uri
+        rewritten = rewrite(statements, ctx)
         if rewritten.outcome is not None:
-            facts.detours += (Detour("return", location.settings, facts.uri, searches=False),)
-        elif facts.uri != before or rewritten.path_changed:
+            ctx.detours += (RoutingStep("return", location.settings, ctx.uri, searches=False),)
+        elif ctx.uri != before or rewritten.path_changed:
             searches = rewritten.path_changed or location.settings is self.server.outside.settings
-            facts.detours += (
-                Detour("rewrite", location.settings, facts.uri, facts.args, searches),
-            )
+            ctx.detours += (RoutingStep("rewrite", location.settings, ctx.uri, ctx.args, searches),)
         if rewritten.inside is not None:
             self._enter(self.server.running[rewritten.inside])
         return rewritten.outcome, rewritten.path_changed
 
-    async def _subrequest(self, uri: str) -> tuple[Response, Facts]:
+    async def _subrequest(self, uri: str) -> tuple[Response, RequestContext]:
         """The response of `uri` on this server to the same head without its body."""
-        facts = self.facts.subrequest(uri)
+        ctx = self.ctx.subrequest(uri)
         log = self.log.for_subrequest(uri)
-        phases = RequestPhases(self.server, facts, SubrequestClient(self.client), log)
+        phases = RequestPhases(self.server, ctx, SubrequestClient(self.client), log)
         response = (await phases.run()).without_body()
-        facts.status = response.status
-        if facts.tries:
+        ctx.status = response.status
+        if ctx.tries:
             self.log.action = "sending to client"
         if phases.location.settings.core.log_subrequest:
             for access_log in phases.location.access_logs:
-                access_log.write(facts, self.log)
+                access_log.write(ctx, self.log)
         if self.client.observer is not None:
-            self.client.observer.request_finished(facts)
-        return response, facts
+            self.client.observer.request_finished(ctx)
+        return response, ctx
 
-    def _enter(self, location: RunningLocation) -> None:
+    def _enter(self, location: LocationRuntime) -> None:
         self.location = location
-        self.facts.location = location.settings
+        self.ctx.location = location.settings
         self.log.action = ""
         self.log.error_log = location.error_log
 
     # --- error pages and internal redirects ---
 
-    def _error_page(self, special: Special) -> Response | Elsewhere:
+    def _error_page(self, special: SpecialResponse) -> Response | InternalRedirect:
         """The page of a status: nginx's own, or what the location's `error_page` says."""
-        facts, core = self.facts, self.facts.location.core
+        ctx, core = self.ctx, self.ctx.location.core
         page = None
-        if not facts.error_page_used and special.status >= 300:
+        if not ctx.error_page_used and special.status >= 300:
             page = core.page_for(special.status)
         if page is None:
             self._reset_error_state()
             response = special_response(
-                special.status, facts, location=special.location, headers=special.headers
+                special.status, ctx, location=special.location, headers=special.headers
             )
             return self._with_detail(response, special.lines) if special.lines else response
         self.close_connection = self.close_connection or closes_connection(special.status)
-        facts.error_page_used = not core.recursive_error_pages
-        facts.error_status = special.status if page.status is None else page.status
+        ctx.error_page_used = not core.recursive_error_pages
+        ctx.error_status = special.status if page.status is None else page.status
         if page.status is None and special.status in _BAD_REQUEST:
-            facts.error_status = 400
-        target = page.target.render(lookup(facts))
+            ctx.error_status = 400
+        target = page.target.render(lookup(ctx))
         by = f"error_page {special.status}"
         if target.startswith(("/", "@")):
-            facts.carried += special.headers
+            ctx.carried += special.headers
         if target.startswith("/"):
-            if facts.method != "HEAD":
-                facts.method = "GET"
-            return Elsewhere(*split_target(target), by)
+            if ctx.method != "HEAD":
+                ctx.method = "GET"
+            return InternalRedirect(*split_target(target), by)
         if target.startswith("@"):
-            return Elsewhere(target, by=by)
+            return InternalRedirect(target, by=by)
         status = page.status if page.status in REDIRECTS else 302
-        facts.error_status = None
-        return special_response(status, facts, location=target, headers=special.headers)
+        ctx.error_status = None
+        return special_response(status, ctx, location=target, headers=special.headers)
 
     def _with_detail(self, page: Response, lines: tuple[str, ...]) -> Response:
         # Imported here: the catalog of causes is loaded for the first such page.
         from .handlers.error_detail import with_detail
 
-        return with_detail(page, lines, self.facts, self.log)
+        return with_detail(page, lines, self.ctx, self.log)
 
-    def _redirect(self, elsewhere: Elsewhere) -> Outcome | RunningLocation:
+    def _redirect(self, elsewhere: InternalRedirect) -> HandlerResult | LocationRuntime:
         """An internal redirect, to a URI or to a named location."""
-        facts = self.facts
+        ctx = self.ctx
         how = "redirect to named location" if elsewhere.named else "internally redirecting to"
         if self._is_cycle(how, elsewhere.uri):
             return self._internal_error()
-        facts.internal = True
-        facts.detours += (Detour(elsewhere.by, facts.location, elsewhere.uri, elsewhere.args),)
+        ctx.internal = True
+        ctx.detours += (RoutingStep(elsewhere.by, ctx.location, elsewhere.uri, elsewhere.args),)
         if not elsewhere.named:
-            facts.uri, facts.args = elsewhere.uri, elsewhere.args
-            facts.uri_is_clients = facts.adds_to_alias = False
-            facts.location_matched = True
+            ctx.uri, ctx.args = elsewhere.uri, elsewhere.args
+            ctx.uri_is_clients = ctx.adds_to_alias = False
+            ctx.location_matched = True
             return self._run_server_phases()
         location = self.server.named.get(elsewhere.uri)
         if location is None:
@@ -263,20 +265,20 @@ class RequestPhases:
         return location
 
     def _is_cycle(self, how: str, uri: str) -> bool:
-        self.facts.redirects_left -= 1
-        if self.facts.redirects_left > 0:
+        self.ctx.redirects_left -= 1
+        if self.ctx.redirects_left > 0:
             return False
         text = f'rewrite or internal redirection cycle while {how} "{uri}"'
         self.log.write(Level.ERROR, text)
         return True
 
     def _reset_error_state(self) -> None:
-        self.facts.error_status = None
-        self.facts.carried = _without_last(self.facts.carried, "accept-ranges")
+        self.ctx.error_status = None
+        self.ctx.carried = _without_last(self.ctx.carried, "accept-ranges")
 
     def _internal_error(self) -> Response:
         self._reset_error_state()
-        return special_response(500, self.facts)
+        return special_response(500, self.ctx)
 
 
 def _without_last(headers: tuple[Header, ...], name: str) -> tuple[Header, ...]:

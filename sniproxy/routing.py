@@ -73,7 +73,7 @@ class ServerNames:
         return None
 
 
-class Found(NamedTuple):
+class LocationMatch(NamedTuple):
     """What a path leads to."""
 
     location: Location | None
@@ -84,10 +84,10 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class LocationSearch:
     """What a path leads to, and what else there was."""
 
-    found: Found
+    found: LocationMatch
     prefixes: tuple[Location, ...]
     """Longest prefixes of their levels, innermost first, that are not chosen."""
     outer: tuple[Location, ...]
@@ -139,15 +139,15 @@ class _Level:
                 return location
         return None
 
-    def matching(self, path: str) -> Found | None:
+    def matching(self, path: str) -> LocationMatch | None:
         """The first regular expression that matches, and what is nested in it."""
-        found: Found | None = None
+        found: LocationMatch | None = None
         level: _Level | None = self
         while level is not None:
             for pattern, location in level.patterns:
                 match = pattern.search(path)
                 if match is not None:
-                    found = Found(location, match)
+                    found = LocationMatch(location, match)
                     level = level.nested.get(location)
                     break
             else:
@@ -173,17 +173,18 @@ class Locations:
 
         self._is_flat = not (self._outermost.nested or self._outermost.patterns)
         """Whether there are exact names and prefixes only, none of them nested."""
-        self._found: dict[Location | None, Found] = {
-            location: Found(location) for location in (None, *self._outermost.prefixes.values())
+        self._found: dict[Location | None, LocationMatch] = {
+            location: LocationMatch(location)
+            for location in (None, *self._outermost.prefixes.values())
         }
 
-    def explain(self, path: str) -> Explained:
+    def explain(self, path: str) -> LocationSearch:
         """`find` with what it has passed by."""
         passed: list[tuple[_Level, Location | None]] = []
         found = self.find(path, passed)
         outer = dict.fromkeys(self._outer(found.location))
         prefixes = [prefix for _, prefix in reversed(passed) if prefix is not None]
-        return Explained(
+        return LocationSearch(
             found,
             tuple(one for one in prefixes if one is not found.location and one not in outer),
             tuple(outer),
@@ -202,7 +203,9 @@ class Locations:
             location = around[location]
             yield location
 
-    def find(self, path: str, passed: list[tuple[_Level, Location | None]] | None = None) -> Found:
+    def find(
+        self, path: str, passed: list[tuple[_Level, Location | None]] | None = None
+    ) -> LocationMatch:
         """The location for a normalised path; `passed` is told the levels and their prefixes.
 
         An exact one ends the search. Else the longest prefix counts, and what is nested in it
@@ -218,11 +221,11 @@ class Locations:
         while level is not None:
             exact = level.exact.get(path)
             if exact is not None:
-                return Found(exact)
+                return LocationMatch(exact)
             prefix = level.longest_prefix(path)
             slashed = level.redirected.get(path)
             if slashed is not None:
-                return Found(slashed, add_slash=True)
+                return LocationMatch(slashed, add_slash=True)
             passed.append((level, prefix))
             level = level.nested.get(prefix) if prefix is not None else None
         best: Location | None = None
@@ -232,4 +235,4 @@ class Locations:
                 found = level.matching(path)
                 if found is not None:
                     return found
-        return Found(best)
+        return LocationMatch(best)

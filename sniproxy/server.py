@@ -14,12 +14,12 @@ from collections.abc import Iterable
 
 import trio
 
+from .build import Application
+from .build.listeners import Key, ListenSocket, close_all
 from .client.connection import ClientConnection
-from .facts import Connection
-from .message import Level, Side
-from .running import Listener
-from .site import Site
-from .site.listeners import Binding, Key, close_all
+from .context import Connection
+from .models import Level, Side
+from .runtime import Listener
 from .tls.stream import SocketStream
 
 # accept() can fail for lack of descriptors or memory: nginx too waits before it goes on.
@@ -28,10 +28,12 @@ _PAUSE_AFTER_FAILURE = 0.5
 _PASSING = frozenset((errno.ECONNABORTED, errno.EINTR, errno.EPROTO, errno.EPERM))
 
 
-class Server:
+class ConnectionServer:
     """Serves one site on its sockets."""
 
-    def __init__(self, site: Site, sockets: Iterable[tuple[Binding, socket.socket]]) -> None:
+    def __init__(
+        self, site: Application, sockets: Iterable[tuple[ListenSocket, socket.socket]]
+    ) -> None:
         self.site = site
         self._sockets = tuple(sockets)
         self._connections: set[ClientConnection] = set()
@@ -71,7 +73,7 @@ class Server:
                 accepting.start_soon(self._accept, binding, sock, connections)
 
     async def _accept(
-        self, binding: Binding, sock: socket.socket, connections: trio.Nursery
+        self, binding: ListenSocket, sock: socket.socket, connections: trio.Nursery
     ) -> None:
         while True:
             await trio.lowlevel.wait_readable(sock)
@@ -110,7 +112,7 @@ class Server:
             self._connections.discard(client)
 
     def _new_connection(
-        self, binding: Binding, sock: socket.socket, address: object
+        self, binding: ListenSocket, sock: socket.socket, address: object
     ) -> tuple[Listener, Connection]:
         number = self.site.running.next_connection_id()
         if sock.family == socket.AF_UNIX:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sniproxy.in_thread import in_thread
+from sniproxy.portal import in_thread
 from sniproxy.testing.upstreams import reserve_port
 from tests.nginx import NGINX
 from tests.programs import OURS, Program

@@ -7,9 +7,9 @@ from typing import Any
 
 from sniproxy.config.build import load
 from sniproxy.config.model import Config, Location, Server
-from sniproxy.facts import Connection, Facts
+from sniproxy.context import Connection, RequestContext
 from sniproxy.logs.sinks import Sink
-from sniproxy.message import Header, Level, Request
+from sniproxy.models import Header, Level, RequestHead
 from sniproxy.observer import Observer
 
 
@@ -33,18 +33,20 @@ def locations(directory: Path, server: str) -> tuple[Location, ...]:
 
 def request(
     target: str = "/", *, method: str = "GET", headers: tuple[Header, ...] = (), **more: Any
-) -> Request:
+) -> RequestHead:
     path, _, args = target.partition("?")
     line = f"{method} {target} HTTP/1.1"
     settled: dict[str, Any] = {"path": path, "args": args, "version": 11, "host": ""} | more
-    return Request(line, method, target, headers=headers, **settled)
+    return RequestHead(line, method, target, headers=headers, **settled)
 
 
-def facts(of: Request, server: Server, location: Location | None = None, **more: Any) -> Facts:
+def make_context(
+    of: RequestHead, server: Server, location: Location | None = None, **more: Any
+) -> RequestContext:
     """A request on its way, of a client at 192.0.2.1:1234."""
     connection = Connection(7, "192.0.2.1", 1234, "192.0.2.2", 80)
     where = location or server.outside
-    context = Facts(connection, of, server, where, of.path, of.args, of.method)
+    context = RequestContext(connection, of, server, where, of.path, of.args, of.method)
     for name, value in more.items():
         setattr(context, name, value)
     return context

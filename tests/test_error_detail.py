@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from sniproxy.embed import ThreadProxy
 from sniproxy.handlers import error_detail
 from sniproxy.http.pages import error_page
-from sniproxy.inprocess import ThreadProxy
-from sniproxy.message import Level
+from sniproxy.models import Level
 from sniproxy.testing.fixtures import DevelopmentCA, ProxyFactory, UpstreamFactory
 from sniproxy.testing.upstreams import reserve_port
 from sniproxy.testing.upstreams.catalog.log_messages import SHORT_TIMEOUTS, VERIFY

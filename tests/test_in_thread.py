@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from sniproxy.in_thread import Changes, in_thread
+from sniproxy.portal import ChangeNotifier, in_thread
 
 
 @asynccontextmanager
@@ -83,7 +83,7 @@ def test_exception_of_the_block_takes_precedence() -> None:
 
 
 def test_changes_wake_both_threads_and_tasks() -> None:
-    changes, seen = Changes(), list[int]()
+    changes, seen = ChangeNotifier(), list[int]()
 
     async def program() -> None:
         async with trio.open_nursery() as nursery:

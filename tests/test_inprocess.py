@@ -12,7 +12,7 @@ import pytest
 import trio
 
 import sniproxy
-from sniproxy.message import Level, Side
+from sniproxy.models import Level, Side
 from tests.compare_nginx import get, served
 from tests.conformance.observation import error_lines
 from tests.programs import OURS, SNIPROXY

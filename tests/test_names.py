@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sniproxy.names import (
+from sniproxy.server_name import (
     CertificateNames,
     certificate_names,
     check_host,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.script import ScriptError, Variable, compile_template, literal
+from sniproxy.template import ScriptError, TemplateVariable, compile_template, literal
 
 VALUES = {"host": "h", "uri": "/u", "1": "one", "empty": "", "a_b2": "x"}
 
@@ -69,7 +69,7 @@ def test_template_parts_round_trip(parts: list[tuple[str, str]]) -> None:
     template = compile_template("".join(f"{text}${{{name}}}" for text, name in parts))
     assert template.variables == tuple(name for _, name in parts)
     assert template.parts == tuple(
-        piece for text, name in parts for piece in (text, Variable(name))
+        piece for text, name in parts for piece in (text, TemplateVariable(name))
     )
     expected = "".join(f"{text}<{name}>" for text, name in parts)
     assert template.render(lambda name: f"<{name}>") == expected

@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from benchmarks.startup import ResourceCount
-from sniproxy.inprocess import ThreadProxy
+from sniproxy.embed import ThreadProxy
 from sniproxy.testing.fixtures import DevelopmentCA, ProxyFactory, UpstreamFactory
 from sniproxy.testing.upstreams import RunningUpstream, catalog
 

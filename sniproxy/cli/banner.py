@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..build import Application
 from ..config.model import Location, Server
-from ..running import Listener
-from ..site import Site
+from ..runtime import Listener
 from ..version import SNIPROXY_VERSION
 
 
-def banner(site: Site) -> str:
+def banner(site: Application) -> str:
     """The banner's lines, without a final newline."""
     lines = [f"sniproxy {SNIPROXY_VERSION}, configuration {site.config.file}"]
     for listener in site.running.listeners:

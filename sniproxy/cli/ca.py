@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
 
-from ..message import ConfigError
+from ..models import ConfigError
 from ..tls.ca import DevCA, host_name
 from ..tls.certificates import LoadedCertificate
 from .parsers import command_parser

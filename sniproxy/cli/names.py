@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .. import config
 from ..diagnose.names import UpstreamNames, upstream_names
-from ..message import ConfigError
+from ..models import ConfigError
 from ..terminal import columns
 from ..variables import definition_error, is_variable
 from .parsers import command_parser

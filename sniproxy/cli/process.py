@@ -13,19 +13,19 @@ from typing import IO
 
 import trio
 
+from ..build import Application
+from ..build.listeners import ListenSocket
 from ..logs.error import ErrorLog
 from ..logs.sinks import FileSink
-from ..message import ConfigError, Level
-from ..server import Server
-from ..site import Site
-from ..site.listeners import Binding
+from ..models import ConfigError, Level
+from ..server import ConnectionServer
 
 FAST_SHUTDOWN = (signal.SIGTERM, signal.SIGINT)
 
 
 async def serve_until_signal(
-    site: Site,
-    sockets: Sequence[tuple[Binding, socket.socket]],
+    site: Application,
+    sockets: Sequence[tuple[ListenSocket, socket.socket]],
     pid_file: PidFile,
     started: Callable[[], None],
 ) -> None:
@@ -34,7 +34,7 @@ async def serve_until_signal(
     `started` is called just before. Signals are handled from before the pid file is written.
     Raises `ConfigError` if it cannot be written.
     """
-    server = Server(site, sockets)
+    server = ConnectionServer(site, sockets)
     handled = (*FAST_SHUTDOWN, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
     with trio.open_signal_receiver(*handled) as signals, pid_file:
         started()
@@ -62,7 +62,7 @@ async def serve_until_signal(
                     )
 
 
-async def _run(server: Server, cancel_scope: trio.CancelScope) -> None:
+async def _run(server: ConnectionServer, cancel_scope: trio.CancelScope) -> None:
     await server.run()
     cancel_scope.cancel()
 

@@ -10,14 +10,14 @@ from contextlib import ExitStack
 import trio
 
 from .. import config
+from ..build import Application, LoadedConfig, load
+from ..build.listeners import close_all
+from ..build.paths import Paths
 from ..config.directives.log import ErrorLogDirective
 from ..config.model import Config
 from ..logs.error import ErrorLog, LogTarget
 from ..logs.sinks import Sinks, StderrSink
-from ..message import ConfigError, Level
-from ..site import Prepared, Site, prepare
-from ..site.listeners import close_all
-from ..site.paths import Paths
+from ..models import ConfigError, Level
 from ..variables import definition_error, is_variable
 from . import version
 from .banner import banner
@@ -107,7 +107,7 @@ class _Run:
         )
         for warning in loaded.warnings:
             self._report(Level.WARN, warning)
-        prepared = prepare(loaded, self.paths)
+        prepared = load(loaded, self.paths)
         for warning in prepared.warnings:
             self._report(Level.WARN, warning)
         pid_file = PidFile(self.paths.in_prefix(loaded.main.pid))
@@ -126,18 +126,18 @@ class _Run:
         trio.run(serve_until_signal, site, sockets, pid_file, lambda: _print_banner(site))
         return 0
 
-    def _open(self, prepared: Prepared) -> Site:
+    def _open(self, prepared: LoadedConfig) -> Application:
         default = (ErrorLogDirective(self.options.error_log or "stderr", Level.ERROR),)
         if not self.options.trace or self.options.test:
             return prepared.open(default_error_log=default)
         from ..trace.printing import print_tree
-        from ..trace.watching import Watch
+        from ..trace.recorder import Tracer
 
-        observer = Watch(print_tree, prepared.paths)
+        observer = Tracer(print_tree, prepared.paths)
         return prepared.open(default_error_log=default, observer=observer)
 
-    def _test(self, loaded: Config, site: Site) -> int:
-        site.try_binding()
+    def _test(self, loaded: Config, site: Application) -> int:
+        site.test_bind()
         self._print_unless_quiet(f"configuration file {self.conf_file} test is successful")
         if self.options.dump:
             for name, text in loaded.sources:
@@ -155,7 +155,7 @@ class _Run:
             _print_error(text)
 
 
-def _print_banner(site: Site) -> None:
+def _print_banner(site: Application) -> None:
     if sys.stdout.isatty():
         print(banner(site), flush=True)
 

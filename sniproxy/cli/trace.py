@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import trio
 
 from .. import config
+from ..build import load
+from ..build.paths import Paths
 from ..logs.sinks import NullSinks
-from ..message import ConfigError, Header, Level
-from ..site import prepare
-from ..site.paths import Paths
-from ..trace import Watch, as_data
-from ..trace.asking import Answers, CannotAsk, Question, ask, question
+from ..models import ConfigError, Header, Level
+from ..trace import Tracer, as_data
+from ..trace.client import TraceError, TraceRequest, TraceResult, make_trace_request, send
 from ..trace.printing import print_text, print_tree
 from ..variables import is_variable
 from .parsers import command_parser
@@ -31,12 +31,14 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     options = command_parser("trace").parse_args(arguments)
     try:
-        request = question(options.url, options.method, tuple(options.headers), options.sni)
+        request = make_trace_request(
+            options.url, options.method, tuple(options.headers), options.sni
+        )
         answers = _trace(options.file, request)
     except ConfigError as error:
         print(f"sniproxy: [{error.level.word}] {error}", file=sys.stderr)
         return USAGE
-    except CannotAsk as error:
+    except TraceError as error:
         print_text(f"sniproxy: {error}", sys.stderr)
         return USAGE
     except KeyboardInterrupt:
@@ -85,19 +87,19 @@ def _header(text: str) -> Header:
     return name, value.strip()
 
 
-def _trace(file: str, request: Question) -> Answers:
+def _trace(file: str, request: TraceRequest) -> TraceResult:
     """Send the request through the configuration. Raises `ConfigError` and `CannotAsk`."""
     loaded = config.load(file, is_variable=is_variable)
-    prepared = prepare(loaded, Paths("", os.path.dirname(file)))
+    prepared = load(loaded, Paths("", os.path.dirname(file)))
     for warning in (*loaded.warnings, *prepared.warnings):
         print(f"sniproxy: [{Level.WARN.word}] {warning}", file=sys.stderr)
-    answers = Answers()
-    observer = Watch(answers.told, prepared.paths)
+    answers = TraceResult()
+    observer = Tracer(answers.told, prepared.paths)
     site = prepared.open(observer=observer, sinks=NullSinks())
     try:
         # Otherwise Ctrl-C between a task's creation and its start leaves a warning.
         trio.run(
-            ask, site, request, answers, LIMIT, restrict_keyboard_interrupt_to_checkpoints=True
+            send, site, request, answers, LIMIT, restrict_keyboard_interrupt_to_checkpoints=True
         )
         return answers
     except BaseExceptionGroup as group:

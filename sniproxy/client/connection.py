@@ -18,24 +18,24 @@ import trio
 from OpenSSL import SSL
 
 from ..client_abort import ClientAbort, LazyCancelScope
-from ..facts import Connection, Facts
-from ..http.head import READING_HEADERS, READING_LINE, BadRequest, Note
+from ..context import Connection, RequestContext
+from ..http.request_head import READING_HEADERS, READING_LINE, BadRequestError, LogNote
 from ..logs.error import ConnectionLog
-from ..message import (
-    ClientFailed,
+from ..models import (
+    ClientAbortedError,
     ConfigError,
-    Failed,
     Failure,
-    FailureClass,
+    FailureType,
     Header,
     Level,
-    Request,
+    ProxyError,
+    RequestHead,
     Response,
     Side,
-    Special,
+    SpecialResponse,
 )
 from ..phases import RequestPhases
-from ..running import Listener, Running, RunningLocation, RunningServer, ServerSelector
+from ..runtime import HostSelector, Listener, LocationRuntime, Runtime, VirtualServer
 from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
 from .keepalive import TIMED_OUT, keepalive_allowed, lingering_close, reset_on_timeout
 from .request_body import BufferedBody, RequestBodyReader, StreamingBody
@@ -56,7 +56,7 @@ class ConnectedClient:
 
     __slots__ = ("_abort", "_descriptor", "_log", "_running", "body", "observer", "scope", "writer")
 
-    def __init__(self, running: Running, log: ConnectionLog) -> None:
+    def __init__(self, running: Runtime, log: ConnectionLog) -> None:
         self.observer = running.observer
         self.body: RequestBodyReader | None = None
         """The body of the request under way; None if it has none."""
@@ -75,21 +75,23 @@ class ConnectedClient:
     def has_body(self) -> bool:
         return self.body is not None
 
-    async def read_body(self, facts: Facts) -> BufferedBody | Special | Response | None:
-        return None if self.body is None else await self.body.read_all(facts)
+    async def read_body(
+        self, ctx: RequestContext
+    ) -> BufferedBody | SpecialResponse | Response | None:
+        return None if self.body is None else await self.body.read_all(ctx)
 
     async def stream_body(
-        self, facts: Facts
-    ) -> StreamingBody | BufferedBody | Special | Response | None:
-        return None if self.body is None else await self.body.stream(facts, self.abort())
+        self, ctx: RequestContext
+    ) -> StreamingBody | BufferedBody | SpecialResponse | Response | None:
+        return None if self.body is None else await self.body.stream(ctx, self.abort())
 
-    async def send_early_hints(self, facts: Facts, headers: Sequence[Header]) -> None:
+    async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
         """Send a 103. Raises `ClientFailed`."""
         try:
-            await self.writer.early_hints(facts, headers)
-        except Failed as failed:
+            await self.writer.early_hints(ctx, headers)
+        except ProxyError as failed:
             self._log.write_failure(failed.failure)
-            raise ClientFailed(Response(500, silent=True)) from None
+            raise ClientAbortedError(Response(500, silent=True)) from None
 
     def abort(self) -> ClientAbort:
         """A context in which the connection is cancelled if the client closes its side."""
@@ -109,12 +111,12 @@ class ClientConnection:
     """The requests of one connection, one after the other."""
 
     def __init__(
-        self, running: Running, listener: Listener, stream: SocketStream, connection: Connection
+        self, running: Runtime, listener: Listener, stream: SocketStream, connection: Connection
     ) -> None:
         self.running = running
         self.listener = listener
         self.connection = connection
-        self.selector = ServerSelector(running, listener)
+        self.selector = HostSelector(running, listener)
         self.default = self.selector.server
         """Virtual server in effect until the Host header selects one: by SNI, else the
         listener's default."""
@@ -160,7 +162,7 @@ class ClientConnection:
                     self.log.next_request()
                     self.log.error_log = self.default.outside.error_log
                     self.log.action = "keepalive"
-        except Failed as failed:
+        except ProxyError as failed:
             self.log.write_failure(failed.failure)
         finally:
             self.stream.close()
@@ -200,7 +202,7 @@ class ClientConnection:
         failure: Failure | None = None
         try:
             await tls.do_handshake(self.head_deadline - trio.current_time())
-        except Failed as failed:
+        except ProxyError as failed:
             failure = failed.failure
             raise
         finally:
@@ -253,8 +255,8 @@ class ClientConnection:
             data = await self.stream.receive_some(
                 self.keepalive_timeout, READ_SIZE, wait_first=True
             )
-        except Failed as failed:
-            if failed.failure.kind is FailureClass.TIMEOUT:
+        except ProxyError as failed:
+            if failed.failure.kind is FailureType.TIMEOUT:
                 self.stream.shutdown()
             else:
                 self._log_keepalive_closed(failed.failure.errno)
@@ -283,38 +285,38 @@ class ClientConnection:
             try:
                 deadline = self.head_deadline or self._head_deadline()
                 head = await self.reader.head(rules, selector.select, deadline)
-            except BadRequest as refused:
+            except BadRequestError as refused:
                 return await self._reject(refused)
             except IncompleteRequestError as incomplete:
                 return await self._reject(incomplete.request, silent=True)
         server = selector.server
-        facts = self._begin_request(server, head.request, head.length, head.notes)
+        ctx = self._begin_request(server, head.request, head.length, head.notes)
         if selector.captures is not None:
-            facts.matched(selector.captures)
-        phases = RequestPhases(server, facts, self.client, log)
+            ctx.matched(selector.captures)
+        phases = RequestPhases(server, ctx, self.client, log)
         try:
-            response = await phases.run(self._rejection(facts) if self.listener.ssl else None)
+            response = await phases.run(self._rejection(ctx) if self.listener.ssl else None)
             if not response.conditional:
                 log.action = "sending to client"
-            return await self._send(facts, response)
-        except Failed as failed:
+            return await self._send(ctx, response)
+        except ProxyError as failed:
             log.write_failure(failed.failure)
             return False
         except BaseException:
             # Cancelled, alone or in groups.
             if self.client.scope.cancel_called:
                 log.write(Level.INFO, CLIENT_LEFT)
-                if not (facts.status and facts.bytes_sent):
-                    facts.status = 499
+                if not (ctx.status and ctx.bytes_sent):
+                    ctx.status = 499
             raise
         finally:
             if self.client.body is not None:
                 self.client.body.close()
-            self._finish_request(phases.location, facts)
+            self._finish_request(phases.location, ctx)
 
     def _begin_request(
-        self, server: RunningServer, request: Request, length: int, notes: Sequence[Note]
-    ) -> Facts:
+        self, server: VirtualServer, request: RequestHead, length: int, notes: Sequence[LogNote]
+    ) -> RequestContext:
         """The request's context, and what log lines show from here on."""
         log = self.log
         self.connection.requests += 1
@@ -329,7 +331,7 @@ class ClientConnection:
         self.client.body = None
         if request.chunked or request.content_length or request.expects_continue:
             self.client.body = RequestBodyReader(self.stream, self.reader, log)
-        facts = Facts(
+        ctx = RequestContext(
             self.connection,
             request,
             server.settings,
@@ -338,44 +340,44 @@ class ClientConnection:
             request.args,
             request.method,
         )
-        facts.request_length = length
+        ctx.request_length = length
         if self.reading_line is READING_PIPELINED:
-            facts.pipelined = True
+            ctx.pipelined = True
         if self.running.observer is not None:
-            self.running.observer.request_read(facts)
-        return facts
+            self.running.observer.request_read(ctx)
+        return ctx
 
-    def _rejection(self, facts: Facts) -> Special | None:
+    def _rejection(self, ctx: RequestContext) -> SpecialResponse | None:
         """The response to a request that TLS settings reject before its location is looked for."""
         tls = self.connection.tls
         if tls is None:
             self.log.write(Level.INFO, "client sent plain HTTP request to HTTPS port")
-            return Special(497)
-        verify = facts.server.ssl.ssl_verify_client
+            return SpecialResponse(497)
+        verify = ctx.server.ssl.ssl_verify_client
         rejection = None if verify == "off" else check_client_certificate(verify, tls)
         if rejection is None:
             return None
         self.log.write(Level.INFO, rejection.text)
-        return Special(rejection.status)
+        return SpecialResponse(rejection.status)
 
     # --- the response ---
 
-    async def _send(self, facts: Facts, response: Response) -> bool:
+    async def _send(self, ctx: RequestContext, response: Response) -> bool:
         """Send a response; whether another request may follow."""
-        core, request = facts.location.core, facts.request
+        core, request = ctx.location.core, ctx.request
         may_keep = not self.running.stopping and keepalive_allowed(core, request, self.connection)
         try:
             if response.watched:
                 with self.client.abort():
-                    keep = await self.writer.write(facts, response, may_keep=may_keep)
+                    keep = await self.writer.write(ctx, response, may_keep=may_keep)
             else:
-                keep = await self.writer.write(facts, response, may_keep=may_keep)
-        except Failed as failed:
-            if failed.failure.kind is FailureClass.TIMEOUT:
+                keep = await self.writer.write(ctx, response, may_keep=may_keep)
+        except ProxyError as failed:
+            if failed.failure.kind is FailureType.TIMEOUT:
                 reset_on_timeout(self.stream, core)
             raise
         if self.running.observer is not None:
-            self.running.observer.response_sent(facts)
+            self.running.observer.response_sent(ctx)
         if response.silent:
             if response.status in TIMED_OUT:
                 reset_on_timeout(self.stream, core)
@@ -383,7 +385,7 @@ class ClientConnection:
         if response.upgraded is not None:
             self.log.action = UPGRADED
             rest = self.reader.take_buffered()
-            await tunnel(self.stream, response.upgraded, rest, facts, self.log)
+            await tunnel(self.stream, response.upgraded, rest, ctx, self.log)
             self.stream.shutdown()
             return False
         unread, body = False, self.client.body
@@ -393,7 +395,7 @@ class ClientConnection:
                 keep = False
             if unread and not body.started:
                 # The connection stays open until the body has arrived, as with nginx.
-                if not await self.reader.discard_body(facts):
+                if not await self.reader.discard_body(ctx):
                     self.stream.shutdown()
                     return False
                 unread = False
@@ -403,13 +405,13 @@ class ClientConnection:
         await lingering_close(self.stream, core, unread=unread or bool(self.reader.buffer))
         return False
 
-    async def _reject(self, refused: BadRequest, *, silent: bool = False) -> bool:
+    async def _reject(self, refused: BadRequestError, *, silent: bool = False) -> bool:
         """Answer a malformed head with an error page, and close; `silent` sends no page."""
         server = self.default
         if refused.name is not None:
             self.selector.select(refused.name)
             server = self.selector.server
-        request = Request(
+        request = RequestHead(
             refused.line,
             refused.method,
             refused.target,
@@ -420,33 +422,33 @@ class ClientConnection:
             refused.name or "",
             keepalive=False,
         )
-        facts = self._begin_request(server, request, refused.length, refused.notes)
+        ctx = self._begin_request(server, request, refused.length, refused.notes)
         at_the_line = refused.action == READING_LINE
         self.log.action = self.reading_line if at_the_line else refused.action
         self.log.headers = _log_headers(refused.host, refused.referrer)
         self.log.write(refused.level, refused.text)
-        facts.refused = refused
+        ctx.refused = refused
         if not refused.length:
-            facts.method = ""
-        phases = RequestPhases(server, facts, self.client, self.log)
-        core = facts.location.core
+            ctx.method = ""
+        phases = RequestPhases(server, ctx, self.client, self.log)
+        core = ctx.location.core
         try:
             if silent:
-                facts.status = refused.status
+                ctx.status = refused.status
                 if refused.status in TIMED_OUT:
                     reset_on_timeout(self.stream, core)
                 return False
-            response = await phases.run(Special(refused.status))
+            response = await phases.run(SpecialResponse(refused.status))
             self.log.action = "sending to client"
-            await self.writer.write(facts, response, may_keep=False)
-            await lingering_close(self.stream, facts.location.core, unread=True)
-        except Failed as failed:
+            await self.writer.write(ctx, response, may_keep=False)
+            await lingering_close(self.stream, ctx.location.core, unread=True)
+        except ProxyError as failed:
             self.log.write_failure(failed.failure)
         finally:
-            self._finish_request(phases.location, facts)
+            self._finish_request(phases.location, ctx)
         return False
 
-    def _finish_request(self, location: RunningLocation, facts: Facts) -> None:
+    def _finish_request(self, location: LocationRuntime, ctx: RequestContext) -> None:
         """Write the access log."""
         observer = self.running.observer
         if not location.access_logs and observer is None:
@@ -455,9 +457,9 @@ class ClientConnection:
         if not self.client.scope.cancel_called and trio.current_effective_deadline() == -math.inf:
             return  # a fast stop: nginx writes no line
         for access_log in location.access_logs:
-            access_log.write(facts, self.log)
+            access_log.write(ctx, self.log)
         if observer is not None:
-            observer.request_finished(facts)
+            observer.request_finished(ctx)
 
 
 def _log_headers(host: str | None, referrer: str | None) -> tuple[Header, ...]:

@@ -11,15 +11,15 @@ import time
 import trio
 
 from ..config.directives.core import ALWAYS, NEVER, CoreLocation
-from ..facts import Connection
-from ..message import Failed, Request
+from ..context import Connection
+from ..models import ProxyError, RequestHead
 from ..tls.stream import SocketStream
 
 TIMED_OUT = frozenset((408, 444))
 """Statuses that end a connection as a time-out does."""
 
 
-def keepalive_allowed(core: CoreLocation, request: Request, connection: Connection) -> bool:
+def keepalive_allowed(core: CoreLocation, request: RequestHead, connection: Connection) -> bool:
     """Whether the configuration allows another request after this one."""
     return (
         core.keepalive_timeout[0] > 0
@@ -32,7 +32,7 @@ def keepalive_allowed(core: CoreLocation, request: Request, connection: Connecti
     )
 
 
-def _is_disabled(disabled: frozenset[str], request: Request) -> bool:
+def _is_disabled(disabled: frozenset[str], request: RequestHead) -> bool:
     """`keepalive_disable`: no keep-alive after POST for old MSIE, none at all for old Safari."""
     agent = request.header("user-agent") or ""
     if request.method == "POST" and "msie6" in disabled and is_msie6(agent):
@@ -74,7 +74,7 @@ async def lingering_close(stream: SocketStream, core: CoreLocation, *, unread: b
         try:
             while await SocketStream.receive_some(stream, core.lingering_timeout):
                 pass
-        except Failed:
+        except ProxyError:
             pass
 
 

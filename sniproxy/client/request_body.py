@@ -17,18 +17,18 @@ from typing import IO
 
 from ..client_abort import ClientAbort
 from ..config.directives.core import KEEP, CoreLocation
-from ..facts import Facts
+from ..context import RequestContext
 from ..http.chunks import BodyTooLargeError, MalformedChunkError
 from ..logs.error import ConnectionLog
-from ..message import (
-    ClientFailed,
-    Failed,
+from ..models import (
+    ClientAbortedError,
     Failure,
-    FailureClass,
+    FailureType,
     Level,
-    Request,
+    ProxyError,
+    RequestHead,
     Response,
-    Special,
+    SpecialResponse,
 )
 from ..tls.stream import SocketStream
 from .request_reader import RequestReader, status_of
@@ -65,8 +65,8 @@ class BodyBufferPolicy:
             return open(path, "wb+"), path
         except OSError as error:
             name = f'open() "{error.filename}" failed'
-            failure = Failure(name, Level.CRIT, FailureClass.INTERNAL, error.errno)
-            raise Failed(failure) from None
+            failure = Failure(name, Level.CRIT, FailureType.INTERNAL, error.errno)
+            raise ProxyError(failure) from None
 
 
 def numbered_name(number: int, levels: Sequence[int]) -> str:
@@ -81,7 +81,7 @@ def numbered_name(number: int, levels: Sequence[int]) -> str:
 
 
 def body_buffer_policy(
-    request: Request, core: CoreLocation, prefix: str, preread: int
+    request: RequestHead, core: CoreLocation, prefix: str, preread: int
 ) -> BodyBufferPolicy:
     """The policy for the body of `request`, of which `preread` bytes came with the head.
 
@@ -214,7 +214,7 @@ class RequestBodyReader:
         """Whether a handler has left a part of it unread."""
         return self.streaming is not None and not self.streaming.complete
 
-    def has_unread(self, request: Request) -> bool:
+    def has_unread(self, request: RequestHead) -> bool:
         """Whether there is a body that was not read whole."""
         return self.buffered is None and request.has_body
 
@@ -222,96 +222,98 @@ class RequestBodyReader:
         if self.buffered is not None:
             self.buffered.close()
 
-    async def read_all(self, facts: Facts) -> BufferedBody | Special | Response | None:
+    async def read_all(
+        self, ctx: RequestContext
+    ) -> BufferedBody | SpecialResponse | Response | None:
         """The body, read whole; None without one, a response if it is rejected."""
-        await self._send_continue(facts)
-        if self.buffered is None and facts.request.has_body:
+        await self._send_continue(ctx)
+        if self.buffered is None and ctx.request.has_body:
             self.started = True
             try:
-                self.buffered = await self._read_buffered(facts)
-            except (MalformedChunkError, BodyTooLargeError, Failed) as error:
+                self.buffered = await self._read_buffered(ctx)
+            except (MalformedChunkError, BodyTooLargeError, ProxyError) as error:
                 return self._rejection(error)
         return self.buffered
 
     async def stream(
-        self, facts: Facts, abort: ClientAbort
-    ) -> StreamingBody | BufferedBody | Special | Response | None:
+        self, ctx: RequestContext, abort: ClientAbort
+    ) -> StreamingBody | BufferedBody | SpecialResponse | Response | None:
         """The body as it arrives; read whole if all of it is here already.
 
         `abort` is suspended until the end of the body.
         """
-        await self._send_continue(facts)
+        await self._send_continue(ctx)
         if self.streaming is not None:
             return None
-        if not self.has_unread(facts.request):
+        if not self.has_unread(ctx.request):
             return self.buffered
-        if self._reader.has_complete_body(facts):
-            return await self.read_all(facts)
+        if self._reader.has_complete_body(ctx):
+            return await self.read_all(ctx)
         self.started = True
         abort.suspend()
         self.streaming = StreamingBody(
-            facts.request.content_length,
-            self._iter_body(facts),
-            lambda: self._read_rest(facts),
+            ctx.request.content_length,
+            self._iter_body(ctx),
+            lambda: self._read_rest(ctx),
             abort,
         )
         return self.streaming
 
-    async def _read_buffered(self, facts: Facts) -> BufferedBody:
+    async def _read_buffered(self, ctx: RequestContext) -> BufferedBody:
         """Raises `BadChunk`, `TooLargeBody` and `Failed`."""
-        core = facts.location.core
-        room = facts.server.core.client_header_buffer_size - facts.request_length
+        core = ctx.location.core
+        room = ctx.server.core.client_header_buffer_size - ctx.request_length
         preread = min(len(self._reader.buffer), max(room, 0))
-        policy = body_buffer_policy(facts.request, core, facts.server.prefix, preread)
+        policy = body_buffer_policy(ctx.request, core, ctx.server.prefix, preread)
         body = BufferedBody(policy, self._log)
         try:
-            async for data, wire_length in self._reader.iter_body(facts, core.client_body_timeout):
+            async for data, wire_length in self._reader.iter_body(ctx, core.client_body_timeout):
                 body.write(data)
-                facts.request_length += wire_length
+                ctx.request_length += wire_length
         except BaseException:
             body.close()
             raise
-        facts.body_length = body.length
-        facts.body = body
+        ctx.body_length = body.length
+        ctx.body = body
         return body
 
     def _rejection(
-        self, error: MalformedChunkError | BodyTooLargeError | Failed
-    ) -> Special | Response:
+        self, error: MalformedChunkError | BodyTooLargeError | ProxyError
+    ) -> SpecialResponse | Response:
         """The response to a request whose body is wrong, or incomplete."""
         if isinstance(error, MalformedChunkError):
             self._log.write(Level.ERROR, str(error))
-            return Special(400)
+            return SpecialResponse(400)
         if isinstance(error, BodyTooLargeError):
             text = f"client intended to send too large chunked body: {error} bytes"
             self._log.write(Level.ERROR, text)
-            return Special(413)
-        if error.failure.kind is FailureClass.INTERNAL:
+            return SpecialResponse(413)
+        if error.failure.kind is FailureType.INTERNAL:
             self._log.write_failure(error.failure)
-            return Special(500)
-        if error.failure.kind is not FailureClass.TIMEOUT:
+            return SpecialResponse(500)
+        if error.failure.kind is not FailureType.TIMEOUT:
             self._log.write_failure(error.failure)
         return Response(status_of(error.failure), silent=True)
 
-    async def _iter_body(self, facts: Facts) -> AsyncIterator[bytes]:
+    async def _iter_body(self, ctx: RequestContext) -> AsyncIterator[bytes]:
         try:
-            timeout = facts.location.core.client_body_timeout
-            async for data, wire_length in self._reader.iter_body(facts, timeout):
-                facts.request_length += wire_length
+            timeout = ctx.location.core.client_body_timeout
+            async for data, wire_length in self._reader.iter_body(ctx, timeout):
+                ctx.request_length += wire_length
                 yield data
-        except (MalformedChunkError, BodyTooLargeError, Failed) as error:
-            raise ClientFailed(self._rejection(error)) from None
+        except (MalformedChunkError, BodyTooLargeError, ProxyError) as error:
+            raise ClientAbortedError(self._rejection(error)) from None
 
-    async def _read_rest(self, facts: Facts) -> BufferedBody:
-        body = await self.read_all(facts)
-        if isinstance(body, Special | Response):
-            raise ClientFailed(body)
+    async def _read_rest(self, ctx: RequestContext) -> BufferedBody:
+        body = await self.read_all(ctx)
+        if isinstance(body, SpecialResponse | Response):
+            raise ClientAbortedError(body)
         assert body is not None
         return body
 
-    async def _send_continue(self, facts: Facts) -> None:
+    async def _send_continue(self, ctx: RequestContext) -> None:
         """Send a 100 to a client that waits for one before it sends the body."""
-        if not self._continued and facts.request.expects_continue:
-            await self._stream.send_all(CONTINUE, facts.location.core.send_timeout)
-            facts.bytes_sent += len(CONTINUE)
+        if not self._continued and ctx.request.expects_continue:
+            await self._stream.send_all(CONTINUE, ctx.location.core.send_timeout)
+            ctx.bytes_sent += len(CONTINUE)
         self._continued = True

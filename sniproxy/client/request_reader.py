@@ -6,10 +6,17 @@ from collections.abc import AsyncIterator
 
 import trio
 
-from ..facts import Facts
+from ..context import RequestContext
 from ..http.chunks import BodyTooLargeError, ChunkReader, MalformedChunkError
-from ..http.head import BadRequest, HeadReader, HeadRules, ParsedHead, RulesOf, read_simple_head
-from ..message import Failed, Failure, FailureClass, Level
+from ..http.request_head import (
+    BadRequestError,
+    HeadReader,
+    HeadRules,
+    ParsedHead,
+    RulesOf,
+    read_simple_head,
+)
+from ..models import Failure, FailureType, Level, ProxyError
 from ..tls.stream import SocketStream
 
 READ_SIZE = 16384
@@ -19,14 +26,14 @@ CLOSED_EARLY = Failure("client prematurely closed connection", Level.INFO)
 class IncompleteRequestError(Exception):
     """The client will not send the rest of a head; `request` is what came of it."""
 
-    def __init__(self, request: BadRequest) -> None:
+    def __init__(self, request: BadRequestError) -> None:
         super().__init__(request.text)
         self.request = request
 
 
 def status_of(failure: Failure) -> int:
     """The status in the access log of a request that its client did not send completely."""
-    return 408 if failure.kind is FailureClass.TIMEOUT else 400
+    return 408 if failure.kind is FailureType.TIMEOUT else 400
 
 
 class RequestReader:
@@ -59,7 +66,7 @@ class RequestReader:
                 return parsed
             try:
                 self.buffer += await self._receive(deadline - trio.current_time())
-            except Failed as failed:
+            except ProxyError as failed:
                 status, text = status_of(failed.failure), failed.failure.message
                 raise IncompleteRequestError(reader.cut_short(self.buffer, status, text)) from None
 
@@ -69,39 +76,41 @@ class RequestReader:
         self.buffer.clear()
         return data
 
-    async def discard_body(self, facts: Facts) -> bool:
+    async def discard_body(self, ctx: RequestContext) -> bool:
         """Read and discard a body; False if its end does not come (`lingering_time`)."""
-        core = facts.location.core
+        core = ctx.location.core
         complete = False
         with trio.move_on_after(core.lingering_time):
             try:
-                async for _ in self.iter_body(facts, core.lingering_timeout):
+                async for _ in self.iter_body(ctx, core.lingering_timeout):
                     pass
                 complete = True
-            except (Failed, MalformedChunkError, BodyTooLargeError):
+            except (ProxyError, MalformedChunkError, BodyTooLargeError):
                 pass
         return complete
 
-    def has_complete_body(self, facts: Facts) -> bool:
+    def has_complete_body(self, ctx: RequestContext) -> bool:
         """Whether the whole body is in the buffer; True as well for one that is wrong."""
-        request = facts.request
+        request = ctx.request
         if not request.chunked:
             return len(self.buffer) >= (request.content_length or 0)
-        chunks = ChunkReader(limit=facts.location.core.client_max_body_size)
+        chunks = ChunkReader(limit=ctx.location.core.client_max_body_size)
         try:
             chunks.feed(bytes(self.buffer))
         except (MalformedChunkError, BodyTooLargeError):
             return True
         return chunks.done
 
-    async def iter_body(self, facts: Facts, timeout: float) -> AsyncIterator[tuple[bytes, int]]:
+    async def iter_body(
+        self, ctx: RequestContext, timeout: float
+    ) -> AsyncIterator[tuple[bytes, int]]:
         """A body piece by piece, each with its length on the wire.
 
         `timeout` is for each read. Raises `BadChunk`, `TooLargeBody` and `Failed`.
         """
-        request = facts.request
+        request = ctx.request
         if request.chunked:
-            chunks = ChunkReader(limit=facts.location.core.client_max_body_size)
+            chunks = ChunkReader(limit=ctx.location.core.client_max_body_size)
             while not chunks.done:
                 data = await self._next(timeout)
                 decoded = chunks.feed(data)
@@ -122,5 +131,5 @@ class RequestReader:
     async def _receive(self, timeout: float) -> bytes:
         data = await self.stream.receive_some(timeout, READ_SIZE)
         if not data:
-            raise Failed(CLOSED_EARLY)
+            raise ProxyError(CLOSED_EARLY)
         return data

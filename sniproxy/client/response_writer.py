@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ..facts import Facts
+from ..context import RequestContext
 from ..http.chunks import chunk, last_chunk
-from ..http.response import early_hints, response_head, settled_fields
-from ..message import BodyBroken, BodyReader, Header, Response
+from ..http.serialize import builtin_headers, early_hints, response_head
+from ..models import BodyReader, BodyReadError, Header, Response
 from ..rate_limit import RateLimiter
 from ..tls.stream import SocketStream
 
@@ -25,14 +25,14 @@ class ResponseWriter:
         self.stream = stream
         self.rate_limiter: RateLimiter | None = None
 
-    async def write(self, facts: Facts, response: Response, *, may_keep: bool) -> bool:
+    async def write(self, ctx: RequestContext, response: Response, *, may_keep: bool) -> bool:
         """Send all of `response`; whether another request may follow on the connection.
 
         `may_keep` is whether the server allows it. False as well if the body breaks off, which
         its reader has logged. Raises `Failed` if the client is gone or too slow.
         """
-        core, request = facts.location.core, facts.request
-        status = facts.status = response.status
+        core, request = ctx.location.core, ctx.request
+        status = ctx.status = response.status
         if response.silent:
             return False
         bodiless = request.method == "HEAD" or status in (204, 304)
@@ -52,7 +52,7 @@ class ResponseWriter:
             and (chunked or not unknown_length)
             and core.keepalive_timeout[0] > 0
         )
-        facts.sent_headers = partial(
+        ctx.sent_headers = partial(
             _sent_headers,
             status,
             response.content_type,
@@ -71,59 +71,65 @@ class ResponseWriter:
                 server_tokens=core.server_tokens,
                 keepalive_header=core.keepalive_timeout[1],
             )
-        facts.sent_head = head
-        facts.bytes_sent -= len(head)
-        self.rate_limiter = RateLimiter(facts.limit_rate) if facts.limit_rate else None
+        ctx.sent_head = head
+        ctx.bytes_sent -= len(head)
+        self.rate_limiter = RateLimiter(ctx.limit_rate) if ctx.limit_rate else None
         body = b"" if bodiless else response.body
         complete = True
         try:
             if isinstance(body, bytes):
                 if response.trailers is not None:
-                    facts.sent_trailers = response.trailers()
+                    ctx.sent_trailers = response.trailers()
                 if chunked:
-                    body = (chunk(body) if body else b"") + last_chunk(facts.sent_trailers)
-                await self._send(facts, head + body if body else head)
+                    body = (chunk(body) if body else b"") + last_chunk(ctx.sent_trailers)
+                await self._send(ctx, head + body if body else head)
             else:
-                complete = await self._write_pieces(facts, head, response, body, chunked=chunked)
+                complete = await self._write_pieces(ctx, head, response, body, chunked=chunked)
         finally:
-            facts.body_bytes_sent = max(facts.bytes_sent, 0)
-            facts.bytes_sent += len(head)
+            ctx.body_bytes_sent = max(ctx.bytes_sent, 0)
+            ctx.bytes_sent += len(head)
             if not isinstance(response.body, bytes):
                 response.body.discard()
-        facts.complete = complete
+        ctx.complete = complete
         return complete and keepalive
 
     async def _write_pieces(
-        self, facts: Facts, head: bytes, response: Response, body: BodyReader, *, chunked: bool
+        self,
+        ctx: RequestContext,
+        head: bytes,
+        response: Response,
+        body: BodyReader,
+        *,
+        chunked: bool,
     ) -> bool:
         pending = head
         if response.flushes:
-            await self._send(facts, pending)
+            await self._send(ctx, pending)
             pending = b""
         try:
             while piece := await body.read():
-                await self._send(facts, pending + (chunk(piece) if chunked else piece))
+                await self._send(ctx, pending + (chunk(piece) if chunked else piece))
                 pending = b""
-        except BodyBroken as broken:
+        except BodyReadError as broken:
             if not broken.invalid:
-                await self._send(facts, pending)
+                await self._send(ctx, pending)
             return False
         if response.trailers is not None:
-            facts.sent_trailers = response.trailers()
+            ctx.sent_trailers = response.trailers()
         if chunked:
-            pending += last_chunk(facts.sent_trailers)
-        await self._send(facts, pending)
+            pending += last_chunk(ctx.sent_trailers)
+        await self._send(ctx, pending)
         return True
 
-    async def _send(self, facts: Facts, data: bytes) -> None:
+    async def _send(self, ctx: RequestContext, data: bytes) -> None:
         if not data:
             return
-        timeout = facts.location.core.send_timeout
+        timeout = ctx.location.core.send_timeout
         if self.rate_limiter is not None:
             await self._send_slowly(self.rate_limiter, data, timeout)
         else:
             await self.stream.send_all(data, timeout)
-        facts.bytes_sent += len(data)
+        ctx.bytes_sent += len(data)
 
     async def _send_slowly(self, rate_limiter: RateLimiter, data: bytes, timeout: float) -> None:
         sent = 0
@@ -133,10 +139,10 @@ class ResponseWriter:
             rate_limiter.consume(allowed)
             sent += allowed
 
-    async def early_hints(self, facts: Facts, headers: Sequence[Header]) -> None:
+    async def early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
         """Send a 103 before the response. Raises `Failed`."""
         self.rate_limiter = None
-        await self._send(facts, early_hints(headers))
+        await self._send(ctx, early_hints(headers))
 
 
 def _sent_headers(
@@ -150,7 +156,7 @@ def _sent_headers(
     chunked: bool,
 ) -> tuple[Header, ...]:
     """The headers that `$sent_http_…` show: without Server and Date, never a kept connection."""
-    own = settled_fields(content_type, content_length, last_modified, location)
+    own = builtin_headers(content_type, content_length, last_modified, location)
     if chunked:
         own.append(("Transfer-Encoding", "chunked"))
     own.append(("Connection", "upgrade" if status == 101 else "close"))

@@ -12,26 +12,30 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from ..facts import Facts
+from ..context import RequestContext
 from ..logs.error import ConnectionLog
-from ..message import Failed, Failure, FailureClass, Level, Upgraded
+from ..models import Failure, FailureType, Level, ProxyError, UpgradedConnection
 from ..tls.stream import SocketStream
 
 UPGRADED = "proxying upgraded connection"
-LATE = Failure("upstream timed out", Level.INFO, FailureClass.TIMEOUT, errno=110)
+LATE = Failure("upstream timed out", Level.INFO, FailureType.TIMEOUT, errno=110)
 
 
 async def tunnel(
-    client: SocketStream, upstream: Upgraded, rest: bytes, facts: Facts, log: ConnectionLog
+    client: SocketStream,
+    upstream: UpgradedConnection,
+    rest: bytes,
+    ctx: RequestContext,
+    log: ConnectionLog,
 ) -> None:
     """Run until either side ends; `rest` was read from the client already."""
-    send_timeout = facts.location.core.send_timeout
+    send_timeout = ctx.location.core.send_timeout
     client.write_syscall = "send()"
 
     async def to_client(data: bytes) -> None:
         await client.send_all(data, send_timeout)
-        facts.bytes_sent += len(data)
-        facts.body_bytes_sent += len(data)
+        ctx.bytes_sent += len(data)
+        ctx.body_bytes_sent += len(data)
 
     async def from_client() -> bytes:
         return await client.receive_some(math.inf)
@@ -48,7 +52,7 @@ async def tunnel(
             if idle_scope.cancelled_caught:
                 log.write_failure(LATE)
                 nursery.cancel_scope.cancel()
-    except Failed as failed:
+    except ProxyError as failed:
         log.write_failure(failed.failure)
     finally:
         upstream.close()
@@ -83,6 +87,6 @@ class _Pump:
                 self.touch()
                 await send(data)
                 self.touch()
-        except Failed as failed:
+        except ProxyError as failed:
             self._log.write_failure(failed.failure)
         self._everything.cancel()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..facts import ClientTLS
+from ..context import ClientTLSInfo
 
 NO_CERTIFICATE = 496
 CERTIFICATE_ERROR = 495
@@ -33,7 +33,7 @@ class Rejection:
     text: str
 
 
-def check_client_certificate(verify: str, tls: ClientTLS) -> Rejection | None:
+def check_client_certificate(verify: str, tls: ClientTLSInfo) -> Rejection | None:
     """Apply `ssl_verify_client VERIFY` to a request; None if it may go on."""
     if verify == "off":
         return None

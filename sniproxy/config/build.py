@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from ..message import ConfigError
+from ..models import ConfigError
 from .directives.access import Access
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
@@ -15,7 +15,7 @@ from .directives.headers import Headers
 from .directives.log import Log
 from .directives.main import Events, Main
 from .directives.maps import MapVariable
-from .directives.proxy import Proxy
+from .directives.proxy import ProxySettings
 from .directives.rewrite import If, Rewrite
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
@@ -164,7 +164,7 @@ def _server(
     settings = _LocationSettings(
         CoreLocation.resolve(block.values, http),
         Log.resolve(block.values, http, main),
-        Proxy.resolve(block.values, http),
+        ProxySettings.resolve(block.values, http),
         Rewrite.resolve(block.values, http),
         Files.resolve(block.values, http),
         Headers.resolve(block.values, http),
@@ -189,7 +189,7 @@ class _LocationSettings:
         self,
         core: CoreLocation,
         log: Log,
-        proxy: Proxy,
+        proxy: ProxySettings,
         rewrite: Rewrite,
         files: Files,
         headers: Headers,

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..names import is_ipv4
+from ..server_name import is_ipv4
 from .directives.slots import parse_number
 
 

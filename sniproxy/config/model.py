@@ -12,7 +12,7 @@ from .directives.headers import Headers
 from .directives.log import ErrorLogDirective, Log, LogFormat
 from .directives.main import Events, Main
 from .directives.maps import MapVariable
-from .directives.proxy import Proxy
+from .directives.proxy import ProxySettings
 from .directives.rewrite import If, Rewrite
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
@@ -37,7 +37,7 @@ class Location:
     name: LocationName
     core: CoreLocation
     log: Log
-    proxy: Proxy
+    proxy: ProxySettings
     rewrite: Rewrite
     files: Files
     headers: Headers | None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
-from ..script import Template, compile_template
+from ..template import Template, compile_template
 from .addresses import Address
 from .directives.access import AuthRequestSet, Rule
 from .directives.core import Listen, LocationName, ServerName

@@ -10,10 +10,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 
-from ..message import ConfigError
-from ..script import ScriptError
+from ..models import ConfigError
+from ..template import ScriptError
 from .directives.core import CoreServer
-from .directives.proxy import Proxy
+from .directives.proxy import ProxySettings
 from .directives.ssl import Ssl
 from .model import Http, Location, Server, iter_locations
 from .parse_checks import ListenedAddress, ParseChecks
@@ -74,7 +74,7 @@ def _check_keys(ssl: Ssl, end: Place, checks: ParseChecks) -> None:
         checks.warn('"ssl_ech_file" is not supported on this platform, ignored')
 
 
-def _check_proxy_buffers(proxy: Proxy, end: Place) -> None:
+def _check_proxy_buffers(proxy: ProxySettings, end: Place) -> None:
     count, each = proxy.proxy_buffers
     largest = max(proxy.proxy_buffer_size, each)
     busy = proxy.proxy_busy_buffers_size
@@ -104,7 +104,7 @@ def _check_proxy_buffers(proxy: Proxy, end: Place) -> None:
         )
 
 
-def _check_proxy_ssl(proxy: Proxy) -> None:
+def _check_proxy_ssl(proxy: ProxySettings) -> None:
     target = proxy.proxy_pass
     if target is None or not (target.tls or target.template):
         return

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
-from ..message import ConfigError, Level
+from ..models import ConfigError, Level
 from .directives import registry
 from .directives.directive import (
     MAIN,

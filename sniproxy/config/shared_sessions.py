@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from .directives.proxy import Proxy
+from .directives.proxy import ProxySettings
 from .model import Location
 from .tree import Place
 
@@ -51,7 +51,7 @@ def shared_sessions(
             )
 
 
-def _differing(one: Proxy, other: Proxy) -> Iterator[str]:
+def _differing(one: ProxySettings, other: ProxySettings) -> Iterator[str]:
     """Names of the directives, relevant to a session, in which two locations differ."""
     if one.proxy_ssl_verify is not other.proxy_ssl_verify:
         yield "proxy_ssl_verify"
@@ -66,7 +66,7 @@ def _differing(one: Proxy, other: Proxy) -> Iterator[str]:
         yield "proxy_ssl_name"
 
 
-def _uses_name(proxy: Proxy) -> bool:
+def _uses_name(proxy: ProxySettings) -> bool:
     return proxy.proxy_ssl_verify or proxy.proxy_ssl_server_name
 
 

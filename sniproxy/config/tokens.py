@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..message import ConfigError
+from ..models import ConfigError
 from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement
 
 _BUFFER = 4096

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..message import ConfigError
+from ..models import ConfigError
 from .directives import registry
 from .directives.core import MODIFIERS
 from .directives.directive import LOCATION, MAIN, SERVER, TABLE, TYPES, Context, Directive, Status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..message import ConfigError
+from ..models import ConfigError
 
 COMMAND_LINE = "command line"
 """The file's name for the text of `-g`, which has no lines."""

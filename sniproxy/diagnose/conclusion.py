@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..config.directives.proxy import ProxyPass
-from .directives import Directive, changes
+from .directives import SuggestedDirective, changes
 from .model import Attempt, ProbeSpec, Result, Setting, is_name
 from .strategy import (
     AMBIGUOUS_STATUSES,
@@ -51,11 +51,11 @@ class Conclusion:
     status: int
     sentences: tuple[str, ...]
     cause: str = ""
-    directives: tuple[Directive, ...] = ()
+    directives: tuple[SuggestedDirective, ...] = ()
     """The directives that the location needs besides `proxy_pass`."""
     url: str = ""
     """The URL for `proxy_pass`."""
-    advice: tuple[Directive, ...] = ()
+    advice: tuple[SuggestedDirective, ...] = ()
     """Further directives that were tested and work."""
     chosen: Attempt | None = None
     """The attempt made with these directives."""
@@ -236,7 +236,7 @@ def cause_of(spec: ProbeSpec, base: Attempt, chosen: Attempt) -> str:
     return "sni-wrong-name"
 
 
-def _with_reasons(spec: ProbeSpec, base: Attempt, chosen: Attempt) -> list[Directive]:
+def _with_reasons(spec: ProbeSpec, base: Attempt, chosen: Attempt) -> list[SuggestedDirective]:
     if chosen.setting.plain:
         return []
     return [
@@ -245,7 +245,9 @@ def _with_reasons(spec: ProbeSpec, base: Attempt, chosen: Attempt) -> list[Direc
     ]
 
 
-def reason_for(directive: Directive, spec: ProbeSpec, base: Attempt, chosen: Attempt) -> str:
+def reason_for(
+    directive: SuggestedDirective, spec: ProbeSpec, base: Attempt, chosen: Attempt
+) -> str:
     """The reason for a directive, as a comment of one line."""
     match directive.name:
         case "proxy_ssl_server_name":
@@ -278,7 +280,9 @@ def reason_for(directive: Directive, spec: ProbeSpec, base: Attempt, chosen: Att
     return ""
 
 
-def _advice(spec: ProbeSpec, attempts: Sequence[Attempt], setting: Setting) -> list[Directive]:
+def _advice(
+    spec: ProbeSpec, attempts: Sequence[Attempt], setting: Setting
+) -> list[SuggestedDirective]:
     """Directives for verification, if an attempt with them succeeded."""
     if setting.proxy.proxy_ssl_verify or setting.plain:
         return []

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
-from ..config.directives.proxy import Proxy
+from ..build.paths import Paths
+from ..config.directives.proxy import ProxySettings
 from ..config.directives.upstream import PeerSettings
 from ..config.lenient import ParsedConfig, parse_lenient
-from ..message import ConfigError
-from ..script import ScriptError
-from ..site.paths import Paths
+from ..models import ConfigError
+from ..template import ScriptError
 from ..upstream.selector import Peer
 from ..variables import lookup
 from .conclusion import CANNOT_WORK, WORKS, WORKS_WITH, Conclusion, draw_conclusion
@@ -111,7 +111,7 @@ def diagnose_file(
     sites = _chosen(parsed, options)
     report.sites = len(sites)
     report.skipped = list(dict.fromkeys(parsed.skipped))
-    proven: dict[ProxyPassSite, Proxy] = {}
+    proven: dict[ProxyPassSite, ProxySettings] = {}
     if not options.offline:
         trio.run(
             _probe_all, options, sites, report, proven, timeouts, progress,
@@ -148,7 +148,7 @@ async def _probe_all(
     options: FileOptions,
     sites: Sequence[ProxyPassSite],
     report: FileReport,
-    proven: dict[ProxyPassSite, Proxy],
+    proven: dict[ProxyPassSite, ProxySettings],
     timeouts: Timeouts,
     progress: ProgressCallback,
 ) -> None:
@@ -168,7 +168,7 @@ async def _probe_all(
             proven[site] = chosen.setting.proxy
 
 
-def _refuses_to_start(proxy: Proxy) -> bool:
+def _refuses_to_start(proxy: ProxySettings) -> bool:
     return proxy.proxy_ssl_verify and not proxy.proxy_ssl_trusted_certificate
 
 
@@ -180,9 +180,9 @@ async def _probe(
     host = options.host or site.server_name or "localhost"
     location = site.location
     path = location.name if location.modifier in ("", "=", "^~") else "/"
-    facts = make_context(site.proxy, location, path, host)
-    facts.proxy_host = site.target.proxy_host
-    values = lookup(facts)
+    ctx = make_context(site.proxy, location, path, host)
+    ctx.proxy_host = site.target.proxy_host
+    values = lookup(ctx)
     spec = ProbeSpec(
         base=site.proxy,
         host=site.default_name,
@@ -194,7 +194,7 @@ async def _probe(
         values=values,
     )
     folder = os.path.dirname(os.path.abspath(options.file))
-    probe = Probe(spec, site.target, peers, facts, Paths(folder, folder), timeouts)
+    probe = Probe(spec, site.target, peers, ctx, Paths(folder, folder), timeouts)
     try:
         attempts = await investigate(probe, deadline, lambda s, n: progress(spec, s, n))
     except ScriptError as error:
@@ -263,7 +263,7 @@ def _write(
     sites: Sequence[ProxyPassSite], report: FileReport, parsed: ParsedConfig
 ) -> dict[str, str]:
     """The files with the edits of all findings applied."""
-    wanted: dict[ProxyPassSite, Proxy] = {}
+    wanted: dict[ProxyPassSite, ProxySettings] = {}
     edits: list[Edit] = []
     for finding in report.findings:
         if finding.site is not None and finding.wanted is not None:
@@ -293,7 +293,7 @@ def _collect_manual_edits(report: FileReport) -> Iterator[None]:
 
 def _check(
     sites: Sequence[ProxyPassSite],
-    wanted: Mapping[ProxyPassSite, Proxy],
+    wanted: Mapping[ProxyPassSite, ProxySettings],
     parsed: ParsedConfig,
     changed: Mapping[str, str],
 ) -> None:
@@ -314,7 +314,7 @@ def _check(
             raise ManualEditError(f"{old.node.place}: the edit would change other directives")
 
 
-def _same(one: Proxy, other: Proxy) -> bool:
+def _same(one: ProxySettings, other: ProxySettings) -> bool:
     """Whether two settings are equal, apart from those that depend on their place."""
     aside = replace(one, proxy_pass=None, proxy_redirect=())
     return aside == replace(other, proxy_pass=None, proxy_redirect=())

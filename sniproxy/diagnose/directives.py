@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..config.directives.proxy import Proxy, SetHeader
-from ..script import Template
+from ..config.directives.proxy import ProxySettings, SetHeader
+from ..template import Template
 
 Syntax = Literal["nginx", "toml"]
 
 
 @dataclass(frozen=True, slots=True)
-class Directive:
+class SuggestedDirective:
     """A directive, with the reason for it."""
 
     name: str
@@ -30,12 +30,12 @@ class Directive:
         return toml_line(self) if syntax == "toml" else nginx_line(self)
 
 
-def changes(base: Proxy, wanted: Proxy) -> Iterator[Directive]:
+def changes(base: ProxySettings, wanted: ProxySettings) -> Iterator[SuggestedDirective]:
     """The directives that turn `base` into `wanted`, in the order of the directive table.
 
     The default of `proxy_ssl_name` is written as `$proxy_host`.
     """
-    for row in Proxy.DIRECTIVES:
+    for row in ProxySettings.DIRECTIVES:
         before, after = getattr(base, row.field), getattr(wanted, row.field)
         if before == after or row.name == "proxy_pass":
             continue
@@ -44,9 +44,9 @@ def changes(base: Proxy, wanted: Proxy) -> Iterator[Directive]:
         if row.name in ("proxy_set_header", "proxy_ssl_conf_command"):
             # A level that has one of them inherits none from the level above.
             for item in after:
-                yield Directive(row.name, _pair(item))
+                yield SuggestedDirective(row.name, _pair(item))
         else:
-            yield Directive(row.name, _words(after))
+            yield SuggestedDirective(row.name, _words(after))
 
 
 def _pair(item: Any) -> tuple[str, str]:
@@ -78,7 +78,7 @@ def nginx_word(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def nginx_line(directive: Directive) -> str:
+def nginx_line(directive: SuggestedDirective) -> str:
     return " ".join((directive.name, *map(nginx_word, directive.args))) + ";"
 
 
@@ -97,7 +97,7 @@ def _toml_character(character: str) -> str:
     return character
 
 
-def toml_line(directive: Directive) -> str:
+def toml_line(directive: SuggestedDirective) -> str:
     """`name = value`; for directives with a key, an inline table with one entry."""
     name, args = directive.name, directive.args
     if name in ("proxy_set_header", "proxy_ssl_conf_command"):

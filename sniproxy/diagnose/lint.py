@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from ..config.directives.proxy import Proxy
+from ..config.directives.proxy import ProxySettings
 from ..config.lenient import StatementNode
 from ..config.shared_sessions import shared_sessions
 from ..config.tree import Place
-from ..script import compile_template
+from ..template import compile_template
 from .model import is_name
-from .proxy_passes import ROWS, ProxyPassSite, UpstreamGroup
+from .proxy_passes import ROWS, ProxyPassGroup, ProxyPassSite
 from .synthetic import default_server
 
 
@@ -29,7 +29,7 @@ class Finding:
     place: Place
     text: str
     site: ProxyPassSite | None = None
-    wanted: Proxy | None = None
+    wanted: ProxySettings | None = None
     """The settings that fix it."""
     url: str = ""
     """The URL for `proxy_pass` that fixes it."""
@@ -42,7 +42,7 @@ class Finding:
 def lint(
     sites: Sequence[ProxyPassSite],
     authorities: str,
-    proven: Mapping[ProxyPassSite, Proxy] = MappingProxyType({}),
+    proven: Mapping[ProxyPassSite, ProxySettings] = MappingProxyType({}),
 ) -> list[Finding]:
     """Check the TLS `proxy_pass` directives `sites`.
 
@@ -69,7 +69,7 @@ def lint(
 # --- one location ----------------------------------------------------------------------------
 
 
-def _missing_sni(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding | None:
+def _missing_sni(site: ProxyPassSite, proxy: ProxySettings, authorities: str) -> Finding | None:
     if site.default_name.startswith("unix:") and proxy.proxy_ssl_name is None:
         return None
     default = site.default_name
@@ -101,7 +101,7 @@ def _missing_sni(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding
     )
 
 
-def _unusable_name(site: ProxyPassSite, proxy: Proxy) -> Finding:
+def _unusable_name(site: ProxyPassSite, proxy: ProxySettings) -> Finding:
     """`proxy_ssl_server_name on`, but the default name is not a name of the upstream."""
     default, name = site.default_name, site.better_name()
     wanted = None
@@ -114,11 +114,11 @@ def _unusable_name(site: ProxyPassSite, proxy: Proxy) -> Finding:
     return _finding("sni-missing", site, text, wanted)
 
 
-def _hosts(group: UpstreamGroup) -> set[str]:
+def _hosts(group: ProxyPassGroup) -> set[str]:
     return {peer.host.lower() for peer in group.peers}
 
 
-def _group_verified(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding | None:
+def _group_verified(site: ProxyPassSite, proxy: ProxySettings, authorities: str) -> Finding | None:
     """Verification of a name that no certificate of the upstream can have."""
     if not proxy.proxy_ssl_verify or proxy.proxy_ssl_name is not None:
         return None
@@ -134,7 +134,7 @@ def _group_verified(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Find
 
 
 def _missing_trusted_certificate(
-    site: ProxyPassSite, proxy: Proxy, authorities: str
+    site: ProxyPassSite, proxy: ProxySettings, authorities: str
 ) -> Finding | None:
     if not proxy.proxy_ssl_verify or proxy.proxy_ssl_trusted_certificate:
         return None
@@ -145,7 +145,7 @@ def _missing_trusted_certificate(
     return _finding("verify-not-configured", site, text, wanted)
 
 
-def _default_depth(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding | None:
+def _default_depth(site: ProxyPassSite, proxy: ProxySettings, authorities: str) -> Finding | None:
     if not proxy.proxy_ssl_verify or site.has_directive("proxy_ssl_verify_depth"):
         return None
     text = (
@@ -155,7 +155,7 @@ def _default_depth(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Findi
     return replace(_finding("verify-depth", site, text), advice=True)
 
 
-def _wrong_port(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding | None:
+def _wrong_port(site: ProxyPassSite, proxy: ProxySettings, authorities: str) -> Finding | None:
     address = site.target.address
     if address is None or not site.target.tls:
         return None
@@ -171,7 +171,7 @@ def _wrong_port(site: ProxyPassSite, proxy: Proxy, authorities: str) -> Finding 
     return _finding("plain-http-upstream", site, text)
 
 
-Rule = Callable[[ProxyPassSite, Proxy, str], Finding | None]
+Rule = Callable[[ProxyPassSite, ProxySettings, str], Finding | None]
 RULES: tuple[Rule, ...] = (
     _missing_sni,
     _group_verified,
@@ -181,7 +181,9 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def _finding(rule: str, site: ProxyPassSite, text: str, wanted: Proxy | None = None) -> Finding:
+def _finding(
+    rule: str, site: ProxyPassSite, text: str, wanted: ProxySettings | None = None
+) -> Finding:
     return Finding(rule, site.node.place, text, site, wanted)
 
 
@@ -255,7 +257,7 @@ def _misplaced(node: StatementNode, block: StatementNode) -> Finding:
 
 
 def _shared_sessions(
-    sites: Sequence[ProxyPassSite], wanted: dict[ProxyPassSite, Proxy]
+    sites: Sequence[ProxyPassSite], wanted: dict[ProxyPassSite, ProxySettings]
 ) -> Iterator[Finding]:
     """Compare each location with the first one that has the same upstream."""
     first: dict[tuple[str, int], ProxyPassSite] = {}
@@ -282,7 +284,7 @@ def _shared_sessions(
 
 
 def _shared_connections(
-    sites: Sequence[ProxyPassSite], wanted: dict[ProxyPassSite, Proxy]
+    sites: Sequence[ProxyPassSite], wanted: dict[ProxyPassSite, ProxySettings]
 ) -> Iterator[Finding]:
     """Locations that share idle connections, but differ in name or verification."""
     for group, own in itertools.groupby(
@@ -310,7 +312,7 @@ def _group_name(site: ProxyPassSite) -> str:
     return "" if site.group is None else site.group.name
 
 
-def _identity(proxy: Proxy) -> tuple[object, ...]:
+def _identity(proxy: ProxySettings) -> tuple[object, ...]:
     """The settings that an established connection depends on."""
     return (
         proxy.proxy_ssl_server_name,

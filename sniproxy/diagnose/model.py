@@ -10,9 +10,9 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ..config.directives.proxy import Proxy, SetHeader
-from ..names import is_ipv4, without_port
-from ..script import compile_template, literal
+from ..config.directives.proxy import ProxySettings, SetHeader
+from ..server_name import is_ipv4, without_port
+from ..template import compile_template, literal
 from ..tls.contexts import PROTOCOLS
 
 
@@ -60,7 +60,7 @@ class Result(enum.Enum):
 class Setting:
     """The proxy settings of one attempt."""
 
-    proxy: Proxy
+    proxy: ProxySettings
     plain: bool = False
     """Whether to connect with `http://` instead of `https://`."""
     address: int = 0
@@ -115,7 +115,7 @@ class Attempt:
 class ProbeSpec:
     """What to find out about one `proxy_pass`."""
 
-    base: Proxy
+    base: ProxySettings
     """The settings of the location; nginx's defaults if only a URL is diagnosed."""
     host: str
     """The host of `proxy_pass`, or the `upstream` block's name: the default `proxy_ssl_name`."""
@@ -138,7 +138,7 @@ class ProbeSpec:
     values: Callable[[str], str | None] = lambda name: None
     """Looks up the value of a variable."""
 
-    def name(self, proxy: Proxy) -> str:
+    def name(self, proxy: ProxySettings) -> str:
         """The name for SNI and verification (`proxy_ssl_name`), evaluated, without a port."""
         template = proxy.proxy_ssl_name
         return without_port(self.host if template is None else template.render(self.values))

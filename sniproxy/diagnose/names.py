@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..config.directives.proxy import Proxy, ProxyPass
+from ..config.directives.proxy import ProxyPass, ProxySettings
 from ..config.model import Config, Http, Location, Server, iter_locations
-from ..names import verified, why_not_sent, without_port
+from ..server_name import verified, why_not_sent, without_port
 from ..variables import lookup
 from .proxy_passes import may_be_tls
 from .synthetic import context_in
@@ -104,29 +104,29 @@ def _describe(
     )
 
 
-def _name_text(proxy: Proxy, target: ProxyPass) -> str:
+def _name_text(proxy: ProxySettings, target: ProxyPass) -> str:
     if proxy.proxy_ssl_name is not None:
         return proxy.proxy_ssl_name.source
     return "$proxy_host" if target.address is None else target.address.host
 
 
 def _evaluated(server: Server, location: Location, target: ProxyPass, host: str) -> str:
-    facts = context_in(server, location, "/", host)
-    facts.proxy_host = target.proxy_host
+    ctx = context_in(server, location, "/", host)
+    ctx.proxy_host = target.proxy_host
     template = location.proxy.proxy_ssl_name or target.template
     assert template is not None
-    text = template.render(lookup(facts))
+    text = template.render(lookup(ctx))
     return text if location.proxy.proxy_ssl_name else text.partition("//")[2].partition("/")[0]
 
 
-def _server_name(proxy: Proxy, name: str, depends: bool) -> str:
+def _server_name(proxy: ProxySettings, name: str, depends: bool) -> str:
     # A value that depends on the request is assumed to be a DNS name.
     known = "$" if depends else name
     reason = why_not_sent(known, proxy_ssl_server_name=proxy.proxy_ssl_server_name)
     return f"{NOT_SENT}: {reason}" if reason else name
 
 
-def _verified(proxy: Proxy, name: str) -> str:
+def _verified(proxy: ProxySettings, name: str) -> str:
     return verified(
         name,
         proxy_ssl_verify=proxy.proxy_ssl_verify,

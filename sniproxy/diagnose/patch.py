@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..config.directives.proxy import Proxy
+from ..config.directives.proxy import ProxySettings
 from ..config.lenient import StatementNode
-from .directives import Directive, changes, toml_key, toml_line, toml_text, toml_value
+from .directives import SuggestedDirective, changes, toml_key, toml_line, toml_text, toml_value
 from .proxy_passes import ProxyPassSite
 
 KEYED_DIRECTIVES = frozenset({"proxy_set_header", "proxy_ssl_conf_command"})
@@ -36,7 +36,7 @@ class Edit:
     text: str
 
 
-def edits_for(site: ProxyPassSite, wanted: Proxy, texts: Mapping[str, str]) -> list[Edit]:
+def edits_for(site: ProxyPassSite, wanted: ProxySettings, texts: Mapping[str, str]) -> list[Edit]:
     """The edits that give `site` the settings `wanted`. Raises `ManualEditError`."""
     directives = list(changes(site.proxy, wanted))
     file = site.node.place.file
@@ -79,7 +79,7 @@ def url_edit(site: ProxyPassSite, url: str, texts: Mapping[str, str]) -> Edit:
 
 
 def _nginx_edits(
-    site: ProxyPassSite, directives: Sequence[Directive], texts: Mapping[str, str]
+    site: ProxyPassSite, directives: Sequence[SuggestedDirective], texts: Mapping[str, str]
 ) -> Iterator[Edit]:
     new: list[str] = []
     for directive in directives:
@@ -98,7 +98,7 @@ def _nginx_edits(
         yield _insert_edit(file, texts[file], site.node, new)
 
 
-def _replace_edit(node: StatementNode, directive: Directive) -> Edit:
+def _replace_edit(node: StatementNode, directive: SuggestedDirective) -> Edit:
     statement = node.statement
     return Edit(node.place.file, statement.start, statement.end, directive.text("nginx"))
 
@@ -125,10 +125,12 @@ _TOML_STRING = r"""(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 _TOML_SIMPLE = rf"(?:{_TOML_STRING}|true|false|[0-9]+)"
 
 
-def _toml_edits(site: ProxyPassSite, directives: Sequence[Directive], text: str) -> Iterator[Edit]:
+def _toml_edits(
+    site: ProxyPassSite, directives: Sequence[SuggestedDirective], text: str
+) -> Iterator[Edit]:
     file = site.node.place.file
     new: list[str] = []
-    pairs: dict[str, list[Directive]] = {}
+    pairs: dict[str, list[SuggestedDirective]] = {}
     for directive in directives:
         here = list(site.block.named(directive.name))
         if any(node.place.file != file for node in here):
@@ -161,7 +163,9 @@ def _line(text: str, number: int) -> tuple[int, int]:
     return start, end - (text[end - 1 : end] == "\r")
 
 
-def _toml_replace_edit(file: str, text: str, node: StatementNode, directive: Directive) -> Edit:
+def _toml_replace_edit(
+    file: str, text: str, node: StatementNode, directive: SuggestedDirective
+) -> Edit:
     start, end = _line(text, node.place.line)
     found = re.search(rf"(?<![\w-]){directive.name}\"?\s*=\s*({_TOML_SIMPLE})", text[start:end])
     if found is None:
@@ -171,7 +175,7 @@ def _toml_replace_edit(file: str, text: str, node: StatementNode, directive: Dir
 
 
 def _toml_pair_edit(
-    file: str, text: str, here: Sequence[StatementNode], directive: Directive
+    file: str, text: str, here: Sequence[StatementNode], directive: SuggestedDirective
 ) -> Edit:
     """Set a key in the inline table, or the `[…]` table, that the directive has already."""
     value = toml_text(directive.args[1])

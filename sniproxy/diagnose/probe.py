@@ -13,19 +13,19 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
+from ..build.paths import Paths
+from ..build.tls import ContextFactory
 from ..config.directives.proxy import ProxyPass
-from ..facts import Facts
-from ..http.upstream_head import NotHTTP, read_response_head
-from ..message import ConfigError, Failed, Failure, FailureClass
-from ..names import certificate_names
-from ..site.paths import Paths
-from ..site.tls import TLSContexts
+from ..context import RequestContext
+from ..http.response_head import NotHTTPError, read_response_head
+from ..models import ConfigError, Failure, FailureType, ProxyError
+from ..server_name import certificate_names
 from ..tls import openssl
 from ..tls.dialects import find_dialect
 from ..tls.errors import ALERT, Dialect, ErrorContext, FormattedError
 from ..tls.openssl import LIB_SSL, QueuedError
 from ..tls.stream import SocketStream, TLSStream
-from ..upstream.connector import UpstreamTLS, connect, verify
+from ..upstream.connector import UpstreamTLSConfig, connect, verify
 from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
 from ..upstream.selector import Peer
 from ..variables import lookup
@@ -102,7 +102,7 @@ class _AttemptState:
     stream: SocketStream | None = None
     certificate_requested: bool = False
     sent: str | None = None
-    facts: dict[str, object] = field(default_factory=dict)
+    ctx: dict[str, object] = field(default_factory=dict)
 
 
 class Probe:
@@ -113,7 +113,7 @@ class Probe:
         spec: ProbeSpec,
         target: ProxyPass,
         peers: Sequence[Peer],
-        facts: Facts,
+        ctx: RequestContext,
         paths: Paths,
         timeouts: Timeouts = Timeouts(),
     ) -> None:
@@ -123,7 +123,7 @@ class Probe:
         self.peers = peers
         self.timeouts = timeouts
         self.connections = 0
-        self._facts = facts
+        self._facts = ctx
         self._paths = paths
 
     async def attempt(self, setting: Setting) -> Attempt:
@@ -135,12 +135,12 @@ class Probe:
         try:
             result = await self._connect(setting, peer, state)
             line = ""
-        except Failed as failed:
+        except ProxyError as failed:
             if state.action == HANDSHAKING and state.dialect.missing_first_bytes:
                 state.dialect.first = await self._first_bytes(peer, state.sent)
             result = _result(state, failed.failure)
             line = f"{failed.failure.message} while {state.action}"
-        except NotHTTP as error:
+        except NotHTTPError as error:
             result, line = Result.NOT_HTTP, f"{error.text} while {state.action}"
         except ConfigError as error:
             result, line = Result.SETUP_ERROR, str(error)
@@ -158,7 +158,7 @@ class Probe:
             certificate_requested=state.certificate_requested,
             seconds=trio.current_time() - began,
         )
-        return replace(made, **state.facts)  # type: ignore[arg-type]
+        return replace(made, **state.ctx)  # type: ignore[arg-type]
 
     async def _connect(self, setting: Setting, peer: Peer, state: _AttemptState) -> Result:
         timeouts, proxy = self.timeouts, setting.proxy
@@ -171,17 +171,17 @@ class Probe:
             try:
                 await secured.do_handshake(timeouts.handshake)
             finally:
-                state.facts.update(_handshake_info(secured))
+                state.ctx.update(_handshake_info(secured))
             if proxy.proxy_ssl_verify:
                 verify(secured, tls.name)
         if not self.spec.send_request:
             return await self._await_alert(stream, state)
         return await self._request(stream, setting, state)
 
-    def _tls(self, setting: Setting, state: _AttemptState) -> UpstreamTLS:
+    def _tls(self, setting: Setting, state: _AttemptState) -> UpstreamTLSConfig:
         """Raises `ConfigError` if a file cannot be loaded."""
         proxy = setting.proxy
-        contexts = TLSContexts(self._paths, dialect=state.dialect)
+        contexts = ContextFactory(self._paths, dialect=state.dialect)
         context, named = contexts.for_upstream(proxy)
         if named is not None:
             context = named.context(lookup(self._facts)) or context
@@ -190,7 +190,7 @@ class Probe:
             state.certificate_requested = True
 
         openssl.on_certificate_request(context, note)
-        return UpstreamTLS(
+        return UpstreamTLSConfig(
             context,
             self.spec.name(proxy),
             server_name=proxy.proxy_ssl_server_name,
@@ -204,12 +204,12 @@ class Probe:
         self.connections += 1
         try:
             stream = await connect(peer, self.timeouts.connect)
-        except Failed:
+        except ProxyError:
             return b""
         try:
             await stream.send_all(_hello(server_name), self.timeouts.handshake)
             return await stream.receive_some(self.timeouts.handshake, 5)
-        except (Failed, ValueError):  # ssl rejects some names
+        except (ProxyError, ValueError):  # ssl rejects some names
             return b""
         finally:
             stream.close()
@@ -221,23 +221,23 @@ class Probe:
         state.action = READING
         try:
             data = await stream.receive_some(ALERT_WAIT)
-        except Failed as failed:
-            if failed.failure.kind is FailureClass.TIMEOUT:
+        except ProxyError as failed:
+            if failed.failure.kind is FailureType.TIMEOUT:
                 return Result.HANDSHAKE_OK
             raise
         if not data:
-            raise Failed(_CLOSED_EARLY)
+            raise ProxyError(_CLOSED_EARLY)
         return Result.HANDSHAKE_OK
 
     async def _request(
         self, stream: SocketStream, setting: Setting, state: _AttemptState
     ) -> Result:
         proxy = setting.proxy
-        facts = self._facts
-        facts.proxy_host = self.target.proxy_host
-        facts.location = replace(facts.location, proxy=proxy)
-        uri = upstream_uri(facts.location, self.target, facts)
-        head = RequestHeaderBuilder(proxy).build(facts, "GET", uri, None)
+        ctx = self._facts
+        ctx.proxy_host = self.target.proxy_host
+        ctx.location = replace(ctx.location, proxy=proxy)
+        uri = upstream_uri(ctx.location, self.target, ctx)
+        head = RequestHeaderBuilder(proxy).build(ctx, "GET", uri, None)
         state.action = SENDING
         await stream.send_all(head, self.timeouts.response)
         state.action = READING
@@ -246,7 +246,7 @@ class Probe:
             while True:
                 data = await stream.receive_some(self.timeouts.response)
                 if not data:
-                    raise Failed(_CLOSED_EARLY)
+                    raise ProxyError(_CLOSED_EARLY)
                 buffer += data
                 parsed = read_response_head(
                     buffer, request_method="GET", limit=proxy.proxy_buffer_size
@@ -256,19 +256,19 @@ class Probe:
                 if parsed is not None:
                     del buffer[: parsed.length]
         if timer.cancelled_caught or parsed is None:
-            raise Failed(_TIMED_OUT)
+            raise ProxyError(_TIMED_OUT)
         rest = bytes(buffer[parsed.length :])
         if setting.plain and not rest:
             # The body says whether a 400 is about plain HTTP on a TLS port.
-            with contextlib.suppress(Failed):
+            with contextlib.suppress(ProxyError):
                 rest = await stream.receive_some(ALERT_WAIT)
-        state.facts["status"] = parsed.head.status
-        state.facts["body"] = rest[:MAX_BODY].decode("latin-1")
+        state.ctx["status"] = parsed.head.status
+        state.ctx["body"] = rest[:MAX_BODY].decode("latin-1")
         return Result.RESPONSE
 
 
 _CLOSED_EARLY = Failure("upstream prematurely closed connection")
-_TIMED_OUT = Failure("upstream timed out", kind=FailureClass.TIMEOUT, errno=110)
+_TIMED_OUT = Failure("upstream timed out", kind=FailureType.TIMEOUT, errno=110)
 
 
 def _handshake_info(stream: TLSStream) -> dict[str, object]:
@@ -305,11 +305,11 @@ def _result(state: _AttemptState, failure: Failure) -> Result:
         return _handshake_result(state, failure)
     if "too big header" in failure.text:
         return Result.HEADER_TOO_BIG
-    if failure.kind is FailureClass.INVALID_HEADER:
+    if failure.kind is FailureType.INVALID_HEADER:
         return Result.NOT_HTTP
     if state.dialect.alert in CERTIFICATE_ALERTS:
         return Result.CERTIFICATE_REQUIRED
-    if failure.kind is FailureClass.TIMEOUT:
+    if failure.kind is FailureType.TIMEOUT:
         return Result.NO_RESPONSE
     return Result.CLOSED_WITHOUT_RESPONSE
 
@@ -324,9 +324,9 @@ def _handshake_result(state: _AttemptState, failure: Failure) -> Result:
         return Result.UNTRUSTED
     if "certificate does not match" in failure.text:
         return Result.NAME_MISMATCH
-    if failure.kind is FailureClass.INTERNAL:
+    if failure.kind is FailureType.INTERNAL:
         return Result.SETUP_ERROR
-    if failure.kind is FailureClass.TIMEOUT:
+    if failure.kind is FailureType.TIMEOUT:
         return Result.NO_SERVER_HELLO
     if not state.dialect.queue:
         return Result.CLOSED

@@ -13,18 +13,18 @@ from typing import Any
 from ..config.addresses import Address, AddressError, parse_address
 from ..config.directives.core import MODIFIERS, LocationName
 from ..config.directives.directive import Args, Directive
-from ..config.directives.proxy import Proxy, ProxyPass
+from ..config.directives.proxy import ProxyPass, ProxySettings
 from ..config.lenient import ParsedConfig, StatementNode
 from ..config.reader import freeze_values, store_value
-from ..message import ConfigError
-from ..names import without_port
+from ..models import ConfigError
+from ..server_name import without_port
 from .model import is_name
 
-ROWS: Mapping[str, Directive] = {row.name: row for row in Proxy.DIRECTIVES}
+ROWS: Mapping[str, Directive] = {row.name: row for row in ProxySettings.DIRECTIVES}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class UpstreamGroup:
+class ProxyPassGroup:
     """An `upstream {}` block."""
 
     name: str
@@ -47,9 +47,9 @@ class ProxyPassSite:
     blocks: tuple[StatementNode, ...]
     """The enclosing blocks, the innermost last."""
     target: ProxyPass
-    proxy: Proxy
+    proxy: ProxySettings
     """The proxy settings in effect."""
-    group: UpstreamGroup | None
+    group: ProxyPassGroup | None
 
     @property
     def block(self) -> StatementNode:
@@ -145,7 +145,7 @@ def find_proxy_passes(parsed: ParsedConfig) -> list[ProxyPassSite]:
     found: list[ProxyPassSite] = []
     for http in parsed.root.named("http"):
         groups = {group.name.lower(): group for group in _groups(http, parsed)}
-        pending: list[tuple[tuple[StatementNode, ...], Proxy]] = [
+        pending: list[tuple[tuple[StatementNode, ...], ProxySettings]] = [
             ((http,), _resolve(None, http, parsed))
         ]
         while pending:
@@ -169,7 +169,7 @@ def find_proxy_passes(parsed: ParsedConfig) -> list[ProxyPassSite]:
 _LEVELS = frozenset({"server", "location", "if", "limit_except"})
 
 
-def _groups(http: StatementNode, parsed: ParsedConfig) -> Iterator[UpstreamGroup]:
+def _groups(http: StatementNode, parsed: ParsedConfig) -> Iterator[ProxyPassGroup]:
     for node in http.named("upstream"):
         peers = []
         for server in node.named("server"):
@@ -178,10 +178,12 @@ def _groups(http: StatementNode, parsed: ParsedConfig) -> Iterator[UpstreamGroup
             except AddressError as error:
                 parsed.skipped.append(f"{server.place}: {error}")
         if node.args:
-            yield UpstreamGroup(node.args[0], node, tuple(peers))
+            yield ProxyPassGroup(node.args[0], node, tuple(peers))
 
 
-def _resolve(around: Proxy | None, block: StatementNode, parsed: ParsedConfig) -> Proxy:
+def _resolve(
+    around: ProxySettings | None, block: StatementNode, parsed: ParsedConfig
+) -> ProxySettings:
     """The settings of a block nested in one with the settings `around`."""
     values: dict[str, Any] = {}
     for node in block.inside:
@@ -197,7 +199,7 @@ def _resolve(around: Proxy | None, block: StatementNode, parsed: ParsedConfig) -
             continue
         store_value(values, row, value)
     freeze_values(values)
-    return Proxy.resolve(values) if around is None else around.merge(values)
+    return ProxySettings.resolve(values) if around is None else around.merge(values)
 
 
 def tls_proxy_passes(sites: Sequence[ProxyPassSite]) -> list[ProxyPassSite]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..terminal import columns, escape_control
 from .conclusion import Conclusion
-from .directives import Directive, Syntax, changes
+from .directives import SuggestedDirective, Syntax, changes
 from .model import Attempt, ProbeSpec, Result, Setting
 
 MAX_CELL = 120
@@ -79,7 +79,7 @@ def table(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Iterator[str]:
 
 def block(found: Conclusion, syntax: Syntax) -> Iterator[str]:
     """The directives to paste, with their reasons as comments."""
-    directives = [Directive("proxy_pass", (found.url,)), *found.directives]
+    directives = [SuggestedDirective("proxy_pass", (found.url,)), *found.directives]
     yield from with_comments(directives, syntax)
     if found.advice:
         yield ""
@@ -87,7 +87,7 @@ def block(found: Conclusion, syntax: Syntax) -> Iterator[str]:
         yield from (f"# {line}" for line in with_comments(list(found.advice), syntax))
 
 
-def with_comments(directives: Sequence[Directive], syntax: Syntax) -> Iterator[str]:
+def with_comments(directives: Sequence[SuggestedDirective], syntax: Syntax) -> Iterator[str]:
     lines = [directive.text(syntax) for directive in directives]
     width = max(map(len, lines), default=0)
     for directive, line in zip(directives, lines, strict=True):
@@ -119,7 +119,7 @@ def to_dict(spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion) -> 
     }
 
 
-def _directive(directive: Directive) -> dict[str, Any]:
+def _directive(directive: SuggestedDirective) -> dict[str, Any]:
     return {
         "name": directive.name,
         "args": list(directive.args),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from ..script import literal
+from ..template import literal
 from .directives import changes
 from .model import (
     ALL_PROTOCOLS,

@@ -7,28 +7,28 @@ from dataclasses import replace
 
 from ..config import parse
 from ..config.directives.core import LocationName
-from ..config.directives.proxy import Proxy
+from ..config.directives.proxy import ProxySettings
 from ..config.model import Location, Server
-from ..facts import Connection, Facts
-from ..message import Request
+from ..context import Connection, RequestContext
+from ..models import RequestHead
 
 AGENT = ("User-Agent", "sniproxy-diagnose")
 
 
-def make_context(proxy: Proxy, name: LocationName, path: str, host: str) -> Facts:
+def make_context(proxy: ProxySettings, name: LocationName, path: str, host: str) -> RequestContext:
     """The context of a GET for `path` with this Host, in a location with these settings."""
     server = default_server()
     return context_in(server, replace(server.outside, name=name, proxy=proxy), path, host)
 
 
-def context_in(server: Server, location: Location, path: str, host: str) -> Facts:
+def context_in(server: Server, location: Location, path: str, host: str) -> RequestContext:
     """The context of a GET for `path` with this Host, in a location of `server`."""
     plain, _, args = path.partition("?")
     fields = (("Host", host), AGENT, ("Accept", "*/*"), ("Connection", "close"))
     name = host.lower().partition(":")[0].rstrip(".")
-    request = Request(f"GET {path} HTTP/1.1", "GET", path, plain, args, 11, fields, name)
+    request = RequestHead(f"GET {path} HTTP/1.1", "GET", path, plain, args, 11, fields, name)
     connection = Connection(1, "127.0.0.1", 0, "127.0.0.1", 443)
-    return Facts(connection, request, server, location, plain, args, "GET")
+    return RequestContext(connection, request, server, location, plain, args, "GET")
 
 
 @functools.cache

@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 import trio
 
+from ..build.paths import Paths
+from ..build.upstreams import resolve_host
 from ..config.addresses import Address, AddressError, parse_address
 from ..config.directives.core import LocationName
-from ..config.directives.proxy import Proxy, ProxyPass
+from ..config.directives.proxy import ProxyPass, ProxySettings
 from ..config.directives.upstream import PeerSettings
 from ..config.tree import Place
-from ..message import ConfigError
-from ..names import without_port
-from ..site.paths import Paths
-from ..site.upstreams import look_up
+from ..models import ConfigError
+from ..server_name import without_port
 from ..upstream.selector import Peer, peer_name
 from .conclusion import CANNOT_WORK, Conclusion, draw_conclusion
 from .model import Attempt, ProbeSpec, Setting, is_name
@@ -111,9 +111,9 @@ async def _diagnose(
     deadline = trio.current_time() + timeouts.total
     peers = await find_peers(PeerSettings(address), timeouts)
     spec = _question(options, target, peers)
-    facts = make_context(Proxy.resolve(), LocationName("", "/"), path, _url_host(options))
-    facts.proxy_host = target.proxy_host
-    probe = Probe(spec, target, peers, facts, Paths("", os.getcwd()), timeouts)
+    ctx = make_context(ProxySettings.resolve(), LocationName("", "/"), path, _url_host(options))
+    ctx.proxy_host = target.proxy_host
+    probe = Probe(spec, target, peers, ctx, Paths("", os.getcwd()), timeouts)
     attempts = await investigate(probe, deadline, lambda s, n: progress(spec, s, n))
     if not attempts:
         raise DiagnoseError("no attempt finished before the deadline", CANNOT_WORK)
@@ -131,7 +131,7 @@ def _question(options: URLOptions, target: ProxyPass, peers: Sequence[Peer]) -> 
     names = [name for name in (options.name, url_name, options.host) if name and is_name(name)]
     header = options.host or (names[0] if names and names[0] != host else "")
     return ProbeSpec(
-        base=Proxy.resolve(),
+        base=ProxySettings.resolve(),
         host=host,
         names=tuple(dict.fromkeys(names)),
         host_header=header,
@@ -165,4 +165,4 @@ async def find_peers(settings: PeerSettings, timeouts: Timeouts) -> list[Peer]:
 def _look_up(
     address: Address,
 ) -> list[tuple[int, tuple[str, int] | tuple[str, int, int, int]]]:
-    return look_up(address, f"{address.host}:{address.port}", Place("", 0))
+    return resolve_host(address, f"{address.host}:{address.port}", Place("", 0))

@@ -14,9 +14,9 @@ import trio
 
 from ..config.cidr import parse_ip
 from ..config.directives.access import Access, AuthRequestSet, Rule
-from ..facts import Facts
+from ..context import RequestContext
 from ..logs.error import ConnectionLog
-from ..message import Failure, Header, Level, Response, Special
+from ..models import Failure, Header, Level, Response, SpecialResponse
 from ..variables import lookup
 from ..variables.core import basic_credentials
 from .auth_basic import find_user, is_slow, verify_password
@@ -35,7 +35,7 @@ class AccessResult:
     headers: tuple[Header, ...] = ()
 
 
-Subrequest = Callable[[str], Awaitable[tuple[Response, Facts]]]
+Subrequest = Callable[[str], Awaitable[tuple[Response, RequestContext]]]
 """Runs a subrequest for a URI; returns its response and state."""
 
 
@@ -48,15 +48,15 @@ class AccessPhase:
     """Directory that names of password files are relative to."""
 
     async def refusal(
-        self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
-    ) -> Special | None:
+        self, ctx: RequestContext, log: ConnectionLog, subrequest: Subrequest
+    ) -> SpecialResponse | None:
         """The response that denies access, or None if access is granted."""
         settings = self.settings
         satisfy_any = settings.satisfy == "any"
         denied: AccessResult | None = None
         challenges: tuple[Header, ...] = ()
         for check in (self._rules, self._password, self._request):
-            result = await check(facts, log, subrequest)
+            result = await check(ctx, log, subrequest)
             if result is None:
                 continue
             if result.status == OK:
@@ -76,18 +76,18 @@ class AccessPhase:
 
     async def _deny(
         self, result: AccessResult, challenges: tuple[Header, ...], log: ConnectionLog
-    ) -> Special:
+    ) -> SpecialResponse:
         if result.status == UNAUTHORIZED and self.settings.auth_delay:
             log.write(Level.INFO, "delaying unauthorized request")
             await trio.sleep(self.settings.auth_delay)
-        return Special(result.status, headers=(*challenges, *result.headers))
+        return SpecialResponse(result.status, headers=(*challenges, *result.headers))
 
     # --- addresses ---
 
     async def _rules(
-        self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
+        self, ctx: RequestContext, log: ConnectionLog, subrequest: Subrequest
     ) -> AccessResult | None:
-        rule = match_rule(self.settings.rules, facts.connection.client_address)
+        rule = match_rule(self.settings.rules, ctx.connection.client_address)
         if rule is None:
             return None
         if not rule.denies:
@@ -99,16 +99,16 @@ class AccessPhase:
     # --- passwords ---
 
     async def _password(
-        self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
+        self, ctx: RequestContext, log: ConnectionLog, subrequest: Subrequest
     ) -> AccessResult | None:
         settings = self.settings
         if settings.auth_basic is None or settings.auth_basic_user_file is None:
             return None
-        values = lookup(facts)
+        values = lookup(ctx)
         realm = settings.auth_basic.render(values)
         if realm == "off":
             return None
-        credentials = basic_credentials(facts.request.header("authorization"))
+        credentials = basic_credentials(ctx.request.header("authorization"))
         unauthorized = AccessResult(UNAUTHORIZED, (("WWW-Authenticate", f'Basic realm="{realm}"'),))
         if credentials is None:
             log.write(Level.INFO, "no user/password was provided for basic authentication")
@@ -143,13 +143,13 @@ class AccessPhase:
     # --- auth_request ---
 
     async def _request(
-        self, facts: Facts, log: ConnectionLog, subrequest: Subrequest
+        self, ctx: RequestContext, log: ConnectionLog, subrequest: Subrequest
     ) -> AccessResult | None:
         settings = self.settings
         if not settings.auth_request:
             return None
         response, subrequest_facts = await subrequest(settings.auth_request)
-        set_auth_variables(settings.auth_request_set, subrequest_facts, facts)
+        set_auth_variables(settings.auth_request_set, subrequest_facts, ctx)
         if response.status == FORBIDDEN:
             return AccessResult(FORBIDDEN)
         if response.status == UNAUTHORIZED:
@@ -179,9 +179,9 @@ def match_rule(rules: Sequence[Rule], client: str) -> Rule | None:
 
 
 def set_auth_variables(
-    directives: Sequence[AuthRequestSet], subrequest_facts: Facts, facts: Facts
+    directives: Sequence[AuthRequestSet], subrequest_facts: RequestContext, ctx: RequestContext
 ) -> None:
     """Set the `auth_request_set` variables from the state of the subrequest."""
     values = lookup(subrequest_facts)
     for one in directives:
-        facts.variables[one.name] = one.value.render(values)
+        ctx.variables[one.name] = one.value.render(values)

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from ..config.directives.files import Files
-from ..facts import Facts
+from ..context import RequestContext
 from ..http.dates import http_date
 from ..http.uri import escape_html, escape_uri_component
-from ..logs.access import escape_json
+from ..logs.access_format import escape_json
 from ..logs.error import ConnectionLog
-from ..message import Level, Outcome, Response, Special
+from ..models import HandlerResult, Level, Response, SpecialResponse
 from ..variables import lookup
-from .files import FORBIDDEN_ERRNOS, NOT_FOUND_ERRNOS, encode_path, syscall_error
+from .file_body import FORBIDDEN_ERRNOS, NOT_FOUND_ERRNOS, encode_path, syscall_error
 
 _CALLBACK = re.compile(r"[A-Za-z0-9_.]*")
 _MAX_CALLBACK = 128
@@ -34,21 +34,21 @@ _MEDIA_TYPES = {
 }
 
 
-def autoindex_response(directory: str, facts: Facts, log: ConnectionLog) -> Outcome:
+def autoindex_response(directory: str, ctx: RequestContext, log: ConnectionLog) -> HandlerResult:
     """List `directory`, whose name ends in a slash."""
-    files = facts.location.files
+    files = ctx.location.files
     callback = ""
     if files.autoindex_format == "jsonp":
-        callback = lookup(facts)("arg_callback") or ""
+        callback = lookup(ctx)("arg_callback") or ""
         if not _is_valid_callback(callback, log):
-            return Special(400)
+            return SpecialResponse(400)
     name = directory[:-1] if len(directory) > 1 else directory
     try:
         entries = sort_entries(_entries(name, log))
     except OSError as error:
-        return Special(_status_of(error, name, log))
+        return SpecialResponse(_status_of(error, name, log))
     form = "json" if files.autoindex_format == "jsonp" and not callback else files.autoindex_format
-    text = _format(form, entries, callback, facts.uri, files)
+    text = _format(form, entries, callback, ctx.uri, files)
     return Response(200, text.encode("latin-1"), content_type=_MEDIA_TYPES[form], conditional=True)
 
 

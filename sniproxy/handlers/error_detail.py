@@ -18,13 +18,13 @@ from html import escape
 from typing import Any
 
 from ..config.cidr import Network, parse_ip, parse_network
+from ..context import RequestContext
 from ..explain import ErrorGroup, ErrorGroups, render_text, to_dict
 from ..explain.groups import NO_LIVE_UPSTREAMS
 from ..explain.render import MAX_DETAILED, subject
-from ..facts import Facts
 from ..http import pages
 from ..logs.error import ConnectionLog
-from ..message import Level, Response
+from ..models import Level, Response
 from ..terminal import escape_control
 
 STATUSES = frozenset((502, 504))
@@ -91,7 +91,7 @@ def _quality(parameters: list[str]) -> float:
 
 
 def with_detail(
-    page: Response, lines: tuple[str, ...], facts: Facts, log: ConnectionLog
+    page: Response, lines: tuple[str, ...], ctx: RequestContext, log: ConnectionLog
 ) -> Response:
     """Add the log `lines` of a failure and their explanation to nginx's error `page`.
 
@@ -100,13 +100,13 @@ def with_detail(
     """
     if page.status not in STATUSES:
         return page
-    connection = facts.connection
+    connection = ctx.connection
     if not is_local(connection.client_address):
         if not connection.detail_refused:
             connection.detail_refused = True
             log.write(Level.WARN, ERROR_DETAIL_REFUSED)
         return page
-    accept = ",".join(value for name, value in facts.request.headers if name.lower() == "accept")
+    accept = ",".join(value for name, value in ctx.request.headers if name.lower() == "accept")
     form = negotiate_media_type(accept)
     detail = FailureDetail.from_log_lines(lines)
     if form == _HTML:
@@ -115,7 +115,7 @@ def with_detail(
     elif form == _JSON:
         body = json_page(page.status, detail)
     else:
-        server = pages.server_field(facts.location.core.server_tokens)
+        server = pages.server_field(ctx.location.core.server_tokens)
         body = text_page(pages.status_line(page.status), server, detail)
         form = "text/plain; charset=utf-8"
     return page._replace(body=body, content_type=form, content_length=len(body))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config.directives.files import ALL_RANGES
-from ..facts import Facts
+from ..context import RequestContext
 from ..http.conditions import evaluate_conditions
 from ..http.ranges import (
     RangeNotSatisfiableError,
@@ -17,9 +17,9 @@ from ..http.ranges import (
     multipart,
     requested_ranges,
 )
-from ..message import Response, Special, first_header
-from .files import FileBody
-from .headers import with_headers
+from ..models import Response, SpecialResponse, first_header
+from .added_headers import with_headers
+from .file_body import FileBody
 
 DATED = (200, 206, 304)
 """The statuses with which Last-Modified goes out."""
@@ -27,60 +27,60 @@ OF_THE_WHOLE = frozenset(("etag", "last-modified"))
 """The fields that do not go out with a 416; what was added before does."""
 
 
-def filtered(response: Response, facts: Facts) -> Response | Special:
+def apply_filters(response: Response, ctx: RequestContext) -> Response | SpecialResponse:
     """`response`, a part of it, or what answers instead: 304, 412, 416."""
-    added = facts.location.headers
+    added = ctx.location.headers
     if not response.conditional:
-        return response if added is None else with_headers(response, facts, added)
-    outcome: Response | Special = response
+        return response if added is None else with_headers(response, ctx, added)
+    outcome: Response | SpecialResponse = response
     if response.status == 200:
-        outcome = _unless_known(response, facts)
+        outcome = _unless_known(response, ctx)
     if added is not None and isinstance(outcome, Response):
-        outcome = with_headers(outcome, facts, added)
+        outcome = with_headers(outcome, ctx, added)
     if isinstance(outcome, Response) and outcome.status == 200:
-        outcome = _in_parts(sent := outcome, facts)
-        if added is not None and isinstance(outcome, Special):
+        outcome = _in_parts(sent := outcome, ctx)
+        if added is not None and isinstance(outcome, SpecialResponse):
             kept = [field for field in sent.headers if field[0].lower() not in OF_THE_WHOLE]
             outcome = replace(outcome, headers=(*kept, *outcome.headers))
-    if isinstance(outcome, Special):
+    if isinstance(outcome, SpecialResponse):
         response.without_body()
         return outcome
-    if facts.method == "HEAD":
+    if ctx.method == "HEAD":
         outcome = outcome.without_body()
     if outcome.status not in DATED:
         outcome = outcome._replace(last_modified=None)
     return outcome
 
 
-def _unless_known(response: Response, facts: Facts) -> Response | Special:
+def _unless_known(response: Response, ctx: RequestContext) -> Response | SpecialResponse:
     verdict = evaluate_conditions(
-        facts.request,
+        ctx.request,
         response.last_modified,
         first_header(response.headers, "etag"),
-        facts.location.files.if_modified_since,
+        ctx.location.files.if_modified_since,
     )
     if verdict == "failed":
-        return Special(412)
+        return SpecialResponse(412)
     if verdict == "send":
         return response
     return response.without_body()._replace(status=304, content_type="", content_length=None)
 
 
-def _in_parts(response: Response, facts: Facts) -> Response | Special:
-    body, most = response.body, facts.location.files.max_ranges
-    if not isinstance(body, FileBody) or not most or facts.request.version < 10:
+def _in_parts(response: Response, ctx: RequestContext) -> Response | SpecialResponse:
+    body, most = response.body, ctx.location.files.max_ranges
+    if not isinstance(body, FileBody) or not most or ctx.request.version < 10:
         return response
     length = body.file.size
     try:
         parts = requested_ranges(
-            facts.request,
+            ctx.request,
             length,
             response.last_modified,
             first_header(response.headers, "etag"),
             RangeRules(most, reject_inefficient=most == ALL_RANGES),
         )
     except RangeNotSatisfiableError:
-        return Special(416, headers=(("Content-Range", f"bytes */{length}"),))
+        return SpecialResponse(416, headers=(("Content-Range", f"bytes */{length}"),))
     if not parts:
         return response._replace(headers=(*response.headers, ("Accept-Ranges", "bytes")))
     if len(parts) == 1:

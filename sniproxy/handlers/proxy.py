@@ -10,36 +10,36 @@ from OpenSSL import SSL
 from ..config.directives.proxy import LocalAddress, ProxyPass, local_address
 from ..config.directives.slots import parse_size
 from ..config.model import Location
-from ..facts import Facts
-from ..http.upstream_head import SWITCHING_PROTOCOLS
+from ..context import RequestContext
+from ..http.response_head import SWITCHING_PROTOCOLS
 from ..http.uri import URIError, internal_target
 from ..logs.error import ConnectionLog
-from ..message import (
-    ClientFailed,
-    Elsewhere,
-    Failed,
-    FailureClass,
+from ..models import (
+    ClientAbortedError,
+    FailureType,
+    HandlerResult,
+    InternalRedirect,
     Level,
-    Outcome,
+    ProxyError,
     RequestBody,
     Response,
-    Special,
+    SpecialResponse,
     StreamedBody,
 )
-from ..names import without_port
-from ..script import Lookup
+from ..server_name import without_port
+from ..template import VariableLookup
 from ..tls.errors import NATIVE, Dialect
-from ..upstream.certificate import NamedCertificate
-from ..upstream.connector import UpstreamTLS
+from ..upstream.connector import UpstreamTLSConfig
 from ..upstream.dynamic import DynamicUpstream
 from ..upstream.request import UpstreamRequest, UpstreamResponse, write_failure
 from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
 from ..upstream.response_body import BodyReadOptions, ResponseBody
 from ..upstream.response_headers import ResponseHeaderPolicy, is_buffered, limit_rate
 from ..upstream.selector import Upstream
+from ..upstream.variable_certificate import VariableCertificate
 from ..variables import lookup
-from .handler import Client
-from .ranged import ranged
+from .base import Client
+from .force_ranges import force_ranges
 
 AUTHENTICATE = "www-authenticate"
 REDIRECT = "X-Accel-Redirect"
@@ -56,7 +56,7 @@ class ProxyHandler:
         location: Location,
         upstream: Upstream | DynamicUpstream,
         context: SSL.Context | None,
-        certificate: NamedCertificate | None = None,
+        certificate: VariableCertificate | None = None,
         dialect: Dialect = NATIVE,
     ) -> None:
         target = location.proxy.proxy_pass
@@ -99,13 +99,15 @@ class ProxyHandler:
         if isinstance(upstream, Upstream):
             self._proxy_host, self._proxy_port = target.proxy_host, target.proxy_port
 
-    async def handle(self, facts: Facts, client: Client, log: ConnectionLog) -> Outcome:
+    async def handle(
+        self, ctx: RequestContext, client: Client, log: ConnectionLog
+    ) -> HandlerResult:
         body: RequestBody | None = None
         streamed: StreamedBody | None = None
-        if client.has_body and not facts.discards_body:
+        if client.has_body and not ctx.discards_body:
             read = client.stream_body if self.streams_body else client.read_body
-            read_body = await read(facts)
-            if isinstance(read_body, Special | Response):
+            read_body = await read(ctx)
+            if isinstance(read_body, SpecialResponse | Response):
                 return read_body
             if isinstance(read_body, StreamedBody):
                 streamed = read_body
@@ -116,16 +118,16 @@ class ProxyHandler:
             log.upstream = None
             if isinstance(self.upstream, Upstream):
                 target, upstream = self.target, self.upstream
-                facts.proxy_host, facts.proxy_port = self._proxy_host, self._proxy_port
-                facts.begin_upstream()
+                ctx.proxy_host, ctx.proxy_port = self._proxy_host, self._proxy_port
+                ctx.begin_upstream()
             else:
                 try:
-                    target, upstream = await self._find_upstream(self.upstream, facts)
-                except Failed as failed:
-                    lines = write_failure(failed.failure, facts, log)
-                    if failed.failure.kind is not FailureClass.INTERNAL:
+                    target, upstream = await self._find_upstream(self.upstream, ctx)
+                except ProxyError as failed:
+                    lines = write_failure(failed.failure, ctx, log)
+                    if failed.failure.kind is not FailureType.INTERNAL:
                         log.action = "sending to client"
-                    return Special(failed.failure.kind.status, lines=lines)
+                    return SpecialResponse(failed.failure.kind.status, lines=lines)
             try:
                 if (
                     streamed is not None
@@ -133,14 +135,14 @@ class ProxyHandler:
                     and proxy.proxy_http_version == 10
                 ):
                     body, streamed = await streamed.read_all(), None
-                request = self._request(target, upstream, facts, client, body, streamed, log)
+                request = self._request(target, upstream, ctx, client, body, streamed, log)
                 response = await request.run()
-            except ClientFailed as failed:
+            except ClientAbortedError as failed:
                 return failed.outcome
-            if isinstance(response, FailureClass):
+            if isinstance(response, FailureType):
                 log.action = "sending to client"
-                return Special(response.status, lines=request.failure_lines)
-            return self._respond(response, facts, log)
+                return SpecialResponse(response.status, lines=request.failure_lines)
+            return self._respond(response, ctx, log)
 
     # --- the request ---
 
@@ -148,7 +150,7 @@ class ProxyHandler:
         self,
         target: ProxyPass,
         upstream: Upstream,
-        facts: Facts,
+        ctx: RequestContext,
         client: Client,
         body: RequestBody | None,
         streamed: StreamedBody | None,
@@ -156,15 +158,15 @@ class ProxyHandler:
     ) -> UpstreamRequest:
         """The request to the upstream."""
         proxy = self.location.proxy
-        length = facts.request.content_length if body is None else body.length
-        client_target = facts.request.target
-        if self.keeps_client_uri and facts.uri_is_clients and client_target.startswith("/"):
+        length = ctx.request.content_length if body is None else body.length
+        client_target = ctx.request.target
+        if self.keeps_client_uri and ctx.uri_is_clients and client_target.startswith("/"):
             uri = client_target
         else:
-            uri = upstream_uri(self.location, target, facts)
-        method, local, payload = facts.method, None, b""
+            uri = upstream_uri(self.location, target, ctx)
+        method, local, payload = ctx.method, None, b""
         if not self.is_plain:
-            values = lookup(facts)
+            values = lookup(ctx)
             if proxy.proxy_set_body is not None:
                 payload = proxy.proxy_set_body.render(values).encode("latin-1")
                 body, length = None, len(payload)
@@ -174,17 +176,17 @@ class ProxyHandler:
                 method = proxy.proxy_method.render(values)
             local = self._local_address(values, log)
         head = self.request_headers.build(
-            facts, method, uri, length, chunked=streamed is not None and length is None
+            ctx, method, uri, length, chunked=streamed is not None and length is None
         )
         return UpstreamRequest(
-            facts,
+            ctx,
             client,
             client.observer,
             log,
             self.location,
             proxy,
             upstream,
-            self.tls or (self._tls(upstream.name, lookup(facts)) if target.tls else None),
+            self.tls or (self._tls(upstream.name, lookup(ctx)) if target.tls else None),
             target.scheme,
             uri,
             method,
@@ -195,7 +197,7 @@ class ProxyHandler:
             self.response_headers,
         )
 
-    def _local_address(self, values: Lookup, log: ConnectionLog) -> LocalAddress | None:
+    def _local_address(self, values: VariableLookup, log: ConnectionLog) -> LocalAddress | None:
         bind = self.location.proxy.proxy_bind
         text = "" if bind is None else bind.address.render(values)
         if not text:
@@ -206,16 +208,16 @@ class ProxyHandler:
         return address
 
     async def _find_upstream(
-        self, dynamic: DynamicUpstream, facts: Facts
+        self, dynamic: DynamicUpstream, ctx: RequestContext
     ) -> tuple[ProxyPass, Upstream]:
         """The target of a `proxy_pass` with variables; raises `Failed` if they name none."""
-        facts.proxy_host = facts.proxy_port = ""
-        target = dynamic.target(lookup(facts))
-        facts.proxy_host, facts.proxy_port = target.proxy_host, target.proxy_port
-        facts.begin_upstream()
+        ctx.proxy_host = ctx.proxy_port = ""
+        target = dynamic.target(lookup(ctx))
+        ctx.proxy_host, ctx.proxy_port = target.proxy_host, target.proxy_port
+        ctx.begin_upstream()
         return target, await dynamic.upstream(target)
 
-    def _constant_tls(self) -> UpstreamTLS | None:
+    def _constant_tls(self) -> UpstreamTLSConfig | None:
         name = self.location.proxy.proxy_ssl_name
         if self.certificate is not None or not (name is None or name.is_constant):
             return None
@@ -223,12 +225,12 @@ class ProxyHandler:
             return None
         return self._tls(self.upstream.name, lambda variable: "")
 
-    def _tls(self, host: str, values: Lookup) -> UpstreamTLS | None:
+    def _tls(self, host: str, values: VariableLookup) -> UpstreamTLSConfig | None:
         if self.context is None:
             return None
         proxy, certificate = self.location.proxy, self.certificate
         name = host if proxy.proxy_ssl_name is None else proxy.proxy_ssl_name.render(values)
-        return UpstreamTLS(
+        return UpstreamTLSConfig(
             self.context,
             without_port(name),
             server_name=proxy.proxy_ssl_server_name,
@@ -240,29 +242,31 @@ class ProxyHandler:
 
     # --- the response ---
 
-    def _respond(self, upstream: UpstreamResponse, facts: Facts, log: ConnectionLog) -> Outcome:
+    def _respond(
+        self, upstream: UpstreamResponse, ctx: RequestContext, log: ConnectionLog
+    ) -> HandlerResult:
         """What the client gets for the upstream's response."""
         head, proxy, policy = upstream.head, self.location.proxy, self.response_headers
         if (
             proxy.proxy_intercept_errors
             and head.status >= 300
-            and facts.location.core.page_for(head.status) is not None
+            and ctx.location.core.page_for(head.status) is not None
         ):
-            return self._intercept(upstream, facts, log)
+            return self._intercept(upstream, ctx, log)
         x_accel = policy.x_accel_headers(head)
         if x_accel:
-            facts.limit_rate = limit_rate(x_accel, facts.limit_rate)
+            ctx.limit_rate = limit_rate(x_accel, ctx.limit_rate)
             if "redirect" in x_accel:
-                return self._redirect(x_accel["redirect"], upstream, facts, log)
-        filtered = policy.filter(head, facts)
-        content_type = filtered.content_type or facts.carried_type
+                return self._redirect(x_accel["redirect"], upstream, ctx, log)
+        filtered = policy.filter(head, ctx)
+        content_type = filtered.content_type or ctx.carried_type
         if x_accel.get("charset") and content_type:
             log.write(Level.ERROR, f'unknown charset "{x_accel["charset"]}" to override')
         buffered = is_buffered(x_accel, proxy.proxy_buffering) if x_accel else proxy.proxy_buffering
         if not buffered:
-            facts.limit_rate = 0
-        upgrades = head.status == SWITCHING_PROTOCOLS and facts.request.header("upgrade")
-        options = self._body_options(buffered, facts, log)
+            ctx.limit_rate = 0
+        upgrades = head.status == SWITCHING_PROTOCOLS and ctx.request.header("upgrade")
+        options = self._body_options(buffered, ctx, log)
         body: bytes | ResponseBody | None = None
         if not (upgrades or proxy.proxy_force_ranges):
             body = upstream.take_complete_body()
@@ -286,44 +290,48 @@ class ProxyHandler:
             trailers=None if streamed is None else lambda: policy.drop_hidden(streamed.trailers),
             upgraded=upstream.upgraded() if upgrades else None,
         )
-        return ranged(response, facts) if proxy.proxy_force_ranges else response
+        return force_ranges(response, ctx) if proxy.proxy_force_ranges else response
 
-    def _intercept(self, upstream: UpstreamResponse, facts: Facts, log: ConnectionLog) -> Special:
+    def _intercept(
+        self, upstream: UpstreamResponse, ctx: RequestContext, log: ConnectionLog
+    ) -> SpecialResponse:
         """Let `error_page` answer instead of the upstream (`proxy_intercept_errors`)."""
         upstream.discard()
         log.action = "sending to client"
         head = upstream.head
         if head.status == 401:
             challenges = [field for field in head.headers if field[0].lower() == AUTHENTICATE]
-            facts.carried = (*facts.carried, *challenges)
-        return Special(head.status)
+            ctx.carried = (*ctx.carried, *challenges)
+        return SpecialResponse(head.status)
 
     def _redirect(
-        self, target: str, upstream: UpstreamResponse, facts: Facts, log: ConnectionLog
-    ) -> Outcome:
+        self, target: str, upstream: UpstreamResponse, ctx: RequestContext, log: ConnectionLog
+    ) -> HandlerResult:
         """Redirect internally, as the upstream wants it (`X-Accel-Redirect`)."""
         upstream.discard()
-        passed = self.response_headers.redirect_headers(upstream.head.headers, facts)
-        facts.carried = (*facts.carried, *passed.headers)
-        facts.carried_type = passed.content_type or facts.carried_type
+        passed = self.response_headers.redirect_headers(upstream.head.headers, ctx)
+        ctx.carried = (*ctx.carried, *passed.headers)
+        ctx.carried_type = passed.content_type or ctx.carried_type
         if target.startswith("@"):
-            return Elsewhere(target, by=REDIRECT)
+            return InternalRedirect(target, by=REDIRECT)
         try:
             path, args = internal_target(target)
         except URIError as unsafe:
             log.write(Level.ERROR, f'unsafe URI "{unsafe}" was detected')
-            return Special(404)
-        if facts.method != "HEAD":
-            facts.method = "GET"
-        return Elsewhere(path, args, REDIRECT)
+            return SpecialResponse(404)
+        if ctx.method != "HEAD":
+            ctx.method = "GET"
+        return InternalRedirect(path, args, REDIRECT)
 
-    def _body_options(self, buffered: bool, facts: Facts, log: ConnectionLog) -> BodyReadOptions:
+    def _body_options(
+        self, buffered: bool, ctx: RequestContext, log: ConnectionLog
+    ) -> BodyReadOptions:
         if not buffered:
             return self.unbuffered
         rate = self.location.proxy.proxy_limit_rate
         if rate is None:
             return self.buffered
-        text = rate.render(lookup(facts))
+        text = rate.render(lookup(ctx))
         size = parse_size(text)
         if size is None:
             log.write(Level.ERROR, f'invalid size "{text}"')

@@ -5,44 +5,44 @@ from __future__ import annotations
 import stat
 
 from ..config.directives.files import Root
-from ..facts import Facts
+from ..context import RequestContext
 from ..logs.error import ConnectionLog
-from ..message import Elsewhere, Level, Outcome, Special
+from ..models import HandlerResult, InternalRedirect, Level, SpecialResponse
 from ..variables import lookup
 from ..variables.files import document_root
-from .files import NOT_FOUND_ERRNOS, stat_file, syscall_error
+from .file_body import NOT_FOUND_ERRNOS, stat_file, syscall_error
 from .static import map_uri_to_path
 
 
-def try_files(facts: Facts, log: ConnectionLog) -> Outcome | None:
+def try_files(ctx: RequestContext, log: ConnectionLog) -> HandlerResult | None:
     """Set the URI to the first file that exists and return None, or apply the fallback."""
-    directive = facts.location.files.try_files
+    directive = ctx.location.files.try_files
     if directive is None:
         return None
-    if map_uri_to_path(facts, log) is None:
-        return Special(500)
-    root, values = facts.location.files.root, lookup(facts)
-    directory = document_root(facts, values)
+    if map_uri_to_path(ctx, log) is None:
+        return SpecialResponse(500)
+    root, values = ctx.location.files.root, lookup(ctx)
+    directory = document_root(ctx, values)
     for candidate in directive.candidates:
-        name = _strip_alias(candidate.name.render(values), not candidate.name.is_constant, facts)
+        name = _strip_alias(candidate.name.render(values), not candidate.name.is_constant, ctx)
         if _exists(directory + name, candidate.is_directory, log):
-            _apply(name, candidate.is_directory, root, facts)
+            _apply(name, candidate.is_directory, root, ctx)
             return None
     if directive.status is not None:
-        return Special(directive.status)
+        return SpecialResponse(directive.status)
     target = _strip_alias(
-        directive.fallback.render(values), not directive.fallback.is_constant, facts
+        directive.fallback.render(values), not directive.fallback.is_constant, ctx
     )
     if target.startswith("@"):
-        return Elsewhere(target, by="try_files")
+        return InternalRedirect(target, by="try_files")
     path, _, args = target.partition("?")
-    return Elsewhere(path, args, "try_files")
+    return InternalRedirect(path, args, "try_files")
 
 
-def _strip_alias(name: str, rendered: bool, facts: Facts) -> str:
+def _strip_alias(name: str, rendered: bool, ctx: RequestContext) -> str:
     """Strip the part of `name` that an `alias` replaces; nginx does so only if it has variables."""
-    replaced = facts.location.files.root.replaced
-    if rendered and replaced and name.startswith(facts.uri[:replaced]):
+    replaced = ctx.location.files.root.replaced
+    if rendered and replaced and name.startswith(ctx.uri[:replaced]):
         return name[replaced:]
     return name
 
@@ -57,9 +57,9 @@ def _exists(name: str, as_directory: bool, log: ConnectionLog) -> bool:
     return stat.S_ISDIR(status.st_mode) is as_directory
 
 
-def _apply(name: str, is_directory: bool, root: Root, facts: Facts) -> None:
+def _apply(name: str, is_directory: bool, root: Root, ctx: RequestContext) -> None:
     if root.replaced is not None:
-        facts.uri = facts.uri[: root.replaced] + name
+        ctx.uri = ctx.uri[: root.replaced] + name
     elif not is_directory:
-        facts.uri = name
-        facts.adds_to_alias = True
+        ctx.uri = name
+        ctx.adds_to_alias = True

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from ..message import Header, Side
+from ..models import Header, Side
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 

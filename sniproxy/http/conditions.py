@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-from ..message import Request
+from ..models import RequestHead
 from .dates import parse_http_date
 
 Result = Literal["send", "not modified", "failed"]
@@ -14,7 +14,7 @@ _NEXT: Final = re.compile(r"[^,]*[ \t,]*")
 
 
 def evaluate_conditions(
-    request: Request, modified: int | None, etag: str | None, if_modified_since: str
+    request: RequestHead, modified: int | None, etag: str | None, if_modified_since: str
 ) -> Result:
     """Decide whether to send the response, 304 or 412, given its modification time and ETag.
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ..message import Request
+from ..models import RequestHead
 from .dates import parse_http_date
 
 LARGEST: Final = 2**63 - 1
@@ -32,7 +32,7 @@ class RangeRules:
 
 
 def requested_ranges(
-    request: Request, length: int, modified: int | None, etag: str | None, rules: RangeRules
+    request: RequestHead, length: int, modified: int | None, etag: str | None, rules: RangeRules
 ) -> tuple[Part, ...]:
     """The requested parts of a body of `length` bytes; empty to send the complete body.
 

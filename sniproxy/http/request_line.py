@@ -6,7 +6,7 @@ import functools
 import re
 from typing import Final
 
-from .fields import MINOR_VERSION, beginning
+from .header_fields import MINOR_VERSION, prefix_pattern
 
 _TEXT: Final = r"[^\x00-\x20\x7f]*"
 _SCHEME: Final = "[A-Za-z][A-Za-z0-9+.-]*"
@@ -57,7 +57,7 @@ _ROWS: Final = (
 
 @functools.cache
 def _beginnings() -> tuple[re.Pattern[str], ...]:
-    return tuple(beginning(row) for row in _ROWS)
+    return tuple(prefix_pattern(row) for row in _ROWS)
 
 
 @functools.cache

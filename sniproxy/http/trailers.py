@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..message import Header
-from . import fields
+from ..models import Header
+from . import header_fields
 
 
 class MalformedTrailersError(ValueError):
@@ -34,8 +34,8 @@ class TrailerReader:
         position = 0
         while not self.done:
             try:
-                line = fields.read_line(text, position, len(text))
-            except fields.InvalidLine as error:
+                line = header_fields.read_line(text, position, len(text))
+            except header_fields.InvalidLineError as error:
                 raise MalformedTrailersError(f'upstream sent invalid trailer: "{error}"') from None
             if line is None:
                 if self._read == self._limit:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..message import Failure, Header, Level, first_header
+from ..models import Failure, Header, Level, first_header
 from ..observer import Observer
 from .sinks import Sink, StderrSink
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..message import Level
+from ..models import Level
 
 _LINE = re.compile(
     r"""(?P<time>\d{4}/\d\d/\d\d[ ]\d\d:\d\d:\d\d)[ ]

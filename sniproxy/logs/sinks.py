@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Protocol
 
-from ..message import ConfigError
+from ..models import ConfigError
 
 
 class Sink(Protocol):

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from ..config.directives.log import FACILITIES
-from ..message import Level
+from ..models import Level
 from .error import LogTarget
 
 

@@ -13,11 +13,11 @@ from types import TracebackType
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from ..inprocess import (
+from ..embed import (
+    BaseProxy,
     Configuration,
-    Folder,
     Proxy,
-    RunningProxy,
+    StrPath,
     Syntax,
     ThreadProxy,
     serve,
@@ -73,7 +73,7 @@ class ProxyFactory:
     def __init__(self, state: Path) -> None:
         self._state = state
         self._running = ExitStack()
-        self.proxies: list[RunningProxy] = []
+        self.proxies: list[BaseProxy] = []
 
     def __enter__(self) -> ProxyFactory:
         return self
@@ -92,7 +92,7 @@ class ProxyFactory:
         *,
         syntax: Syntax = "nginx",
         directives: str = "",
-        prefix: Folder | None = None,
+        prefix: StrPath | None = None,
     ) -> ThreadProxy:
         """Start a proxy in a thread, as `sniproxy.serve_in_thread` does."""
         proxy = self._running.enter_context(
@@ -110,7 +110,7 @@ class ProxyFactory:
         *,
         syntax: Syntax = "nginx",
         directives: str = "",
-        prefix: Folder | None = None,
+        prefix: StrPath | None = None,
     ) -> AsyncIterator[Proxy]:
         """Start a proxy in this trio run, as `sniproxy.serve` does."""
         async with serve(
@@ -173,7 +173,7 @@ def report_failures(request: pytest.FixtureRequest, serve: ProxyFactory) -> None
     request.node.stash[_PROXIES] = serve
 
 
-def report_sections(proxy: RunningProxy) -> Iterator[tuple[str, str]]:
+def report_sections(proxy: BaseProxy) -> Iterator[tuple[str, str]]:
     """Titles and texts for a report: the end of the error log, and its explanation."""
     from ..explain import ErrorGroups, render_text
 

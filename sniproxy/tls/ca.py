@@ -38,7 +38,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 
-from ..message import ConfigError
+from ..models import ConfigError
 from .certificates import LoadedCertificate
 from .contexts import context_for
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from OpenSSL import SSL
 
-from ..message import ConfigError
+from ..models import ConfigError
 from . import openssl
 from .errors import NATIVE, NO_DATA, NO_START_LINE, Dialect, error_text
 from .openssl import X509, DHParameters, Pem, PrivateKey

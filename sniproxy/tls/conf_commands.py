@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from OpenSSL import SSL
 
-from ..message import ConfigError
+from ..models import ConfigError
 from . import openssl
 from .errors import NATIVE, Dialect, error_text
 

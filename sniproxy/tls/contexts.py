@@ -15,7 +15,7 @@ from typing import Any
 from cryptography import x509
 from OpenSSL import SSL
 
-from ..message import ConfigError
+from ..models import ConfigError
 from . import openssl
 from .certificates import CertificateSource, KeyObject, LoadedCertificate, Loader
 from .conf_commands import Command, apply

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from ..message import Failure, FailureClass, Level, Side
+from ..models import Failure, FailureType, Level, Side
 from . import openssl
 from .openssl import QueuedError
 
@@ -181,7 +181,7 @@ def timeout_failure(side: Side) -> Failure:
     return Failure(
         f"{side.value} timed out",
         ORDINARY_LEVEL[side],
-        FailureClass.TIMEOUT,
+        FailureType.TIMEOUT,
         errnos.ETIMEDOUT,
     )
 

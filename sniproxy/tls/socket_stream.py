@@ -13,7 +13,7 @@ import struct
 
 import trio
 
-from ..message import Failed, Side
+from ..models import ProxyError, Side
 from ..timers import DescriptorTimer
 from .errors import socket_failure, timeout_failure
 from .openssl import WANT_READ, WANT_WRITE
@@ -205,7 +205,7 @@ class SocketStream:
                 self._waiting -= 1
                 timer.deadline = math.inf
             if timer.expired:
-                raise Failed(timeout_failure(self.side))
+                raise ProxyError(timeout_failure(self.side))
             # The timer of the other direction has ended this wait too: go on.
 
     async def _checkpoint(self) -> None:
@@ -213,6 +213,6 @@ class SocketStream:
         self._immediate = 0
         await trio.lowlevel.checkpoint()
 
-    def _socket_failed(self, call: str, error: OSError) -> Failed:
+    def _socket_failed(self, call: str, error: OSError) -> ProxyError:
         self.broken = True
-        return Failed(socket_failure(f"{call} failed", self.side, error.errno or 0))
+        return ProxyError(socket_failure(f"{call} failed", self.side, error.errno or 0))

@@ -23,8 +23,9 @@ from collections.abc import Callable
 import trio
 from OpenSSL import SSL
 
-from ..message import Failed, Failure, FailureClass, Side
+from ..models import Failure, FailureType, ProxyError, Side
 from . import openssl
+from .client_hello import NotTLSError, peek_server_name
 from .errors import (
     NATIVE,
     Dialect,
@@ -32,12 +33,11 @@ from .errors import (
     openssl_failure,
     socket_failure,
 )
-from .handshake_facts import HandshakeFacts
-from .hello import NotTLS, peeked_server_name
+from .handshake_info import HandshakeInfo
 from .openssl import WANT_READ, WANT_WRITE, Session
 from .socket_stream import CHECKPOINT_INTERVAL, CHUNK, PEEKED, SocketStream
 
-__all__ = ["REJECT", "Choose", "Reject", "SocketStream", "TLSStream"]
+__all__ = ["REJECT", "ContextSelector", "Reject", "SocketStream", "TLSStream"]
 
 
 class Reject(enum.Enum):
@@ -48,21 +48,21 @@ class Reject(enum.Enum):
 
 REJECT = Reject.REJECT
 
-Choose = Callable[[str | None], SSL.Context | Reject]
+ContextSelector = Callable[[str | None], SSL.Context | Reject]
 """The SNI as received (None without one) → the context of the virtual server it chooses.
 
 Called once a connection, before the handshake when the whole hello is there, else inside.
 """
 
 
-class TLSStream(SocketStream, HandshakeFacts):
+class TLSStream(SocketStream, HandshakeInfo):
     """A TLS connection: the server of it on the client side, the client on the upstream side.
 
     Raises Failed of class INTERNAL, the socket being closed, when it can not be prepared: a
     `server_name` that OpenSSL refuses, say.
     """
 
-    _choose: Choose | None = None
+    _choose: ContextSelector | None = None
     _keep_hello = False
     _choice: SSL.Context | Reject | None = None
     _choose_error: Exception | None = None
@@ -79,7 +79,7 @@ class TLSStream(SocketStream, HandshakeFacts):
         server_name: str | None = None,
         session: Session | None = None,
         alpn: bytes = b"",
-        choose: Choose | None = None,
+        choose: ContextSelector | None = None,
         peeked: bytes = b"",
         keep_hello: bool = False,
         dialect: Dialect = NATIVE,
@@ -115,10 +115,10 @@ class TLSStream(SocketStream, HandshakeFacts):
         """Whether TLS 1.3 was negotiated."""
         return openssl.is_tls13(self._ssl)
 
-    def _setup_error(self, operation: str) -> Failed:
+    def _setup_error(self, operation: str) -> ProxyError:
         text = error_text(operation, openssl.drain_error_queue(), self.dialect)
         self.close()
-        return Failed(Failure(text, kind=FailureClass.INTERNAL))
+        return ProxyError(Failure(text, kind=FailureType.INTERNAL))
 
     # --- the handshake ---
 
@@ -146,7 +146,7 @@ class TLSStream(SocketStream, HandshakeFacts):
                 await self._wait(error, deadline)
                 result, error, errno = openssl.do_handshake(self._ssl)
             if result != 1:
-                raise Failed(self._handshake_failure(error, errno))
+                raise ProxyError(self._handshake_failure(error, errno))
         finally:
             if needs_record_header:
                 openssl.pop_record_header(self._ssl)
@@ -183,13 +183,13 @@ class TLSStream(SocketStream, HandshakeFacts):
             header=openssl.pop_record_header(self._ssl),
         )
 
-    async def _choose_early(self, choose: Choose, deadline: float) -> None:
+    async def _choose_early(self, choose: ContextSelector, deadline: float) -> None:
         # As nginx's ClientHello callback, before the library looks at versions and sessions,
         # so that a virtual server's own ssl_protocols hold and no session is resumed across
         # servers. What is no hello, or ends before its end, is left to the library.
         try:
             name = await self._peeked_server_name(deadline)
-        except (OSError, NotTLS):
+        except (OSError, NotTLSError):
             return
         if name is not None:
             self.server_name = name or None
@@ -203,7 +203,7 @@ class TLSStream(SocketStream, HandshakeFacts):
         data: bytes | None = self._hello or self._peeked()
         while True:
             if data is not None:
-                name = peeked_server_name(data)
+                name = peek_server_name(data)
                 if name is not None or len(data) <= seen:
                     self._hello = data if self._keep_hello else b""
                     return name
@@ -322,9 +322,9 @@ class TLSStream(SocketStream, HandshakeFacts):
 
     def _failed(
         self, operation: str, queue: list[openssl.QueuedError], error: int, errno: int
-    ) -> Failed:
+    ) -> ProxyError:
         self.broken = True
-        return Failed(
+        return ProxyError(
             openssl_failure(
                 operation,
                 self.side,

@@ -8,8 +8,8 @@ and the reasons come from the functions that chose (`routing`, `names`), asked a
 `watching` alone is called while requests are under way, `asking` alone touches a socket.
 """
 
-from .record import Trace
-from .telling import as_data, lines
-from .watching import Watch
+from .recorder import Tracer
+from .render import as_data, lines
+from .steps import Trace
 
-__all__ = ["Trace", "Watch", "as_data", "lines"]
+__all__ = ["Trace", "Tracer", "as_data", "lines"]

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
-from ..message import Header
+from ..models import Header
 
 MASK = "(masked)"
 SECRET_FIELDS = frozenset(("authorization", "proxy-authorization", "cookie", "set-cookie"))

@@ -6,8 +6,8 @@ import contextlib
 import sys
 from typing import TextIO
 
-from .record import Trace
-from .telling import lines
+from .render import lines
+from .steps import Trace
 
 
 def print_tree(trace: Trace, stream: TextIO | None = None) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..config.directives.core import LocationName, ServerName
 from ..config.model import Location, Server
-from ..routing import Explained, ServerNames
-from .record import Choice, Located
+from ..routing import LocationSearch, ServerNames
+from .steps import Choice, LocationStep
 
 OUTSIDE = "(server)"
 
@@ -55,13 +55,13 @@ def location_name(name: LocationName) -> str:
     return f"{modifier} {name.name}".strip() or OUTSIDE
 
 
-def located(path: str, explained: Explained) -> Located:
+def located(path: str, explained: LocationSearch) -> LocationStep:
     """What the search for a location has found for `path`."""
     found = explained.found.location
     passed = tuple(location_name(one.name) for one in explained.prefixes)
     if found is None:
         why = "no location matches"
-        return Located(path, OUTSIDE, why, "", passed)
+        return LocationStep(path, OUTSIDE, why, "", passed)
     why = _BY_MODIFIER[found.name.modifier]
     if explained.found.add_slash:
         why = "its name is the path with a slash behind: a redirect to there"
@@ -69,10 +69,10 @@ def located(path: str, explained: Explained) -> Located:
         why += ", no regular expression beside it matches"
     for outer in explained.outer[:1]:
         why += f"; inside {location_name(outer.name)}"
-    return Located(path, location_name(found.name), why, place(found), passed)
+    return LocationStep(path, location_name(found.name), why, place(found), passed)
 
 
-def named(found: Location) -> Located:
+def named(found: Location) -> LocationStep:
     """A named location, which nobody has to look for."""
     name = found.name.name
-    return Located(name, name, _BY_MODIFIER["@"], place(found))
+    return LocationStep(name, name, _BY_MODIFIER["@"], place(found))

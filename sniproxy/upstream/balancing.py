@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
 from ..config.directives.upstream import Balancing, Method
-from ..facts import Facts
+from ..context import RequestContext
 from ..variables import lookup
 from .selector import Peer, PeerSelector, Upstream
 
@@ -23,7 +23,7 @@ MAX_MISSES = 20
 POINTS = 160
 """Places of a peer on the ring of a consistent hash, for each unit of weight."""
 
-SelectorFactory = Callable[[Upstream, Facts], PeerSelector]
+SelectorFactory = Callable[[Upstream, RequestContext], PeerSelector]
 
 
 class LeastConnections(PeerSelector):
@@ -216,16 +216,16 @@ def selector_factory(
     chosen = balancing[-1]
     match chosen.method:
         case Method.LEAST_CONN:
-            return lambda upstream, facts: LeastConnections(upstream)
+            return lambda upstream, ctx: LeastConnections(upstream)
         case Method.IP_HASH:
-            return lambda upstream, facts: IPHash(upstream, facts.connection.client_address)
+            return lambda upstream, ctx: IPHash(upstream, ctx.connection.client_address)
         case Method.RANDOM:
-            return lambda upstream, facts: RandomSelector(upstream)
+            return lambda upstream, ctx: RandomSelector(upstream)
         case Method.RANDOM_TWO:
-            return lambda upstream, facts: RandomTwo(upstream)
+            return lambda upstream, ctx: RandomTwo(upstream)
     key = chosen.key
     assert key is not None
     if chosen.method is Method.HASH:
-        return lambda upstream, facts: HashSelector(upstream, key.render(lookup(facts)))
+        return lambda upstream, ctx: HashSelector(upstream, key.render(lookup(ctx)))
     ring = HashRing(peers)
-    return lambda upstream, facts: ConsistentHash(upstream, key.render(lookup(facts)), ring)
+    return lambda upstream, ctx: ConsistentHash(upstream, key.render(lookup(ctx)), ring)

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 
 from OpenSSL import SSL
 
-from ..config.directives.proxy import LocalAddress, Proxy
-from ..message import Failed, Failure, FailureClass, Handshake, Level, Side
-from ..names import certificate_names, check_host, sent_server_name
+from ..config.directives.proxy import LocalAddress, ProxySettings
+from ..models import Failure, FailureType, Handshake, Level, ProxyError, Side
+from ..server_name import certificate_names, check_host, sent_server_name
 from ..tls.errors import NATIVE, Dialect
 from ..tls.stream import SocketStream, TLSStream
 from .selector import Peer
@@ -37,11 +37,11 @@ _NETWORK_ERRNOS = frozenset(
     )
 )
 
-DEFAULTS = Proxy.resolve()
+DEFAULTS = ProxySettings.resolve()
 
 
 @dataclass(frozen=True, slots=True)
-class UpstreamTLS:
+class UpstreamTLSConfig:
     """Settings of the TLS handshakes of one request: the location's, with the name evaluated."""
 
     context: SSL.Context
@@ -81,7 +81,7 @@ class UpstreamTLS:
 
 
 async def connect(
-    peer: Peer, timeout: float, proxy: Proxy = DEFAULTS, local: LocalAddress | None = None
+    peer: Peer, timeout: float, proxy: ProxySettings = DEFAULTS, local: LocalAddress | None = None
 ) -> SocketStream:
     """A plain connection to `peer` within `timeout` seconds (`proxy_connect_timeout`).
 
@@ -90,8 +90,8 @@ async def connect(
     try:
         sock = socket.socket(peer.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     except OSError as error:
-        failure = Failure("socket() failed", Level.ALERT, FailureClass.INTERNAL, error.errno)
-        raise Failed(failure) from None
+        failure = Failure("socket() failed", Level.ALERT, FailureType.INTERNAL, error.errno)
+        raise ProxyError(failure) from None
     try:
         if proxy.proxy_socket_keepalive:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -118,7 +118,7 @@ async def connect(
                 error_number = 0
         if error_number:
             level = Level.ERROR if error_number in _NETWORK_ERRNOS else Level.CRIT
-            raise Failed(Failure(text, level, errno=error_number))
+            raise ProxyError(Failure(text, level, errno=error_number))
     except BaseException:
         sock.close()
         raise
@@ -135,7 +135,7 @@ def _bind(sock: socket.socket, local: LocalAddress) -> None:
         # An address of another family does not get as far as the system.
         number = errno.EAFNOSUPPORT if isinstance(error, socket.gaierror) else error.errno
         text = f"bind({local.text}) failed"
-        raise Failed(Failure(text, Level.CRIT, FailureClass.INTERNAL, number)) from None
+        raise ProxyError(Failure(text, Level.CRIT, FailureType.INTERNAL, number)) from None
 
 
 def keep_session(peer: Peer, stream: TLSStream) -> None:
@@ -168,7 +168,7 @@ def verify(stream: TLSStream, name: str) -> None:
     result = stream.verify_result
     if result:
         words = stream.verify_error()
-        raise Failed(Failure(f"upstream SSL certificate verify error: ({result}:{words})"))
+        raise ProxyError(Failure(f"upstream SSL certificate verify error: ({result}:{words})"))
     certificate = stream.peer_certificate
     if certificate is None or not check_host(certificate_names(certificate), name):
-        raise Failed(Failure(f'upstream SSL certificate does not match "{name}"'))
+        raise ProxyError(Failure(f'upstream SSL certificate does not match "{name}"'))

@@ -75,7 +75,7 @@ class InvalidNameError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class DNSQuery:
+class QueryMessage:
     """A query message."""
 
     id: int
@@ -101,14 +101,14 @@ class DNSResponse:
     """Messages about records that were ignored."""
 
 
-def make_query(name: str, record_type: RecordType) -> DNSQuery:
+def make_query(name: str, record_type: RecordType) -> QueryMessage:
     """Build a query for the addresses of `name`. Raises `InvalidNameError`."""
     labels = [label.encode("latin-1") for label in name.split(".")]
     try:
         message = dns.message.make_query(dns.name.Name([*labels, b""]), record_type.name)
     except dns.exception.DNSException:
         raise InvalidNameError from None
-    return DNSQuery(message.id, message.to_wire())
+    return QueryMessage(message.id, message.to_wire())
 
 
 def parse_response(wire: bytes, *, over_tcp: bool = False) -> DNSResponse:

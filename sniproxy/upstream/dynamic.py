@@ -18,8 +18,8 @@ from typing import Protocol
 from ..config.addresses import Address, AddressError, parse_address
 from ..config.directives.proxy import ProxyPass
 from ..config.directives.upstream import PeerSettings
-from ..message import Failed, Failure, FailureClass
-from ..script import Lookup, Template
+from ..models import Failure, FailureType, ProxyError
+from ..template import Template, VariableLookup
 from .selector import Peer, Upstream, peer_name
 
 
@@ -54,12 +54,12 @@ class DynamicUpstream:
         self._timeout = timeout
         self._next_connection_id = next_connection_id
 
-    def target(self, values: Lookup) -> ProxyPass:
+    def target(self, values: VariableLookup) -> ProxyPass:
         """What the variables say now; raises `Failed` of class INTERNAL."""
         try:
             return _target(self._template.render(values), self._template, *self._place)
         except AddressError as error:
-            raise Failed(Failure(str(error), kind=FailureClass.INTERNAL)) from None
+            raise ProxyError(Failure(str(error), kind=FailureType.INTERNAL)) from None
 
     async def upstream(self, target: ProxyPass) -> Upstream:
         """The upstream of a target; raises `Failed` where its name leads nowhere."""
@@ -80,14 +80,14 @@ class DynamicUpstream:
 
     async def _resolved(self, name: str) -> Sequence[str]:
         if self._resolver is None:
-            raise Failed(Failure(f"no resolver defined to resolve {name}"))
+            raise ProxyError(Failure(f"no resolver defined to resolve {name}"))
         from .resolver import ResolveError
 
         try:
             return await self._resolver.addresses(name, self._timeout)
         except ResolveError as error:
             shown = name.removesuffix(".")
-            raise Failed(Failure(f"{shown} could not be resolved ({error})")) from None
+            raise ProxyError(Failure(f"{shown} could not be resolved ({error})")) from None
 
 
 def peer_at(host: str, port: int, settings: PeerSettings) -> Peer:

@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..config.directives.proxy_rewrites import CookieFlags, Pattern, Replacement
-from ..script import Lookup
+from ..template import VariableLookup
 
 OnMatch = Callable[[re.Match[str]], None]
 """Told of the match of a regular expression, before the replacement is rendered with `$1`."""
 
 
 def rewritten_redirect(
-    rules: Sequence[Replacement], value: str, lookup: Lookup, on_match: OnMatch
+    rules: Sequence[Replacement], value: str, lookup: VariableLookup, on_match: OnMatch
 ) -> str | None:
     """A Location: text at its beginning is replaced, or all of what an expression matches."""
     for rule in rules:
@@ -33,7 +33,7 @@ def rewritten_redirect(
 
 
 def rewritten_refresh(
-    rules: Sequence[Replacement], value: str, lookup: Lookup, on_match: OnMatch
+    rules: Sequence[Replacement], value: str, lookup: VariableLookup, on_match: OnMatch
 ) -> str | None:
     """A Refresh (`5; url=…`), which has its redirect behind `url=`."""
     start = value.lower().find("url=") + len("url=")
@@ -67,7 +67,7 @@ class Attribute:
 
 
 def rewritten_cookie(
-    rules: CookieRules, value: str, lookup: Lookup, on_match: OnMatch
+    rules: CookieRules, value: str, lookup: VariableLookup, on_match: OnMatch
 ) -> str | None:
     """A Set-Cookie: its domain, its path and its flags; blanks are evened out by the way."""
     cookie, *attributes = map(_attribute, value.split(";"))
@@ -99,7 +99,7 @@ def _attribute(text: str) -> Attribute:
 
 
 def _rewritten_domain(
-    rules: Sequence[Replacement], value: str, lookup: Lookup, on_match: OnMatch
+    rules: Sequence[Replacement], value: str, lookup: VariableLookup, on_match: OnMatch
 ) -> str | None:
     """A domain is replaced whole, in any case; a dot before it stays."""
     dot, domain = ("." if value.startswith(".") else ""), value.removeprefix(".")
@@ -133,7 +133,7 @@ class Flags:
 
 
 def _flags_for(
-    rules: Sequence[CookieFlags], cookie: str, lookup: Lookup, on_match: OnMatch
+    rules: Sequence[CookieFlags], cookie: str, lookup: VariableLookup, on_match: OnMatch
 ) -> Flags | None:
     for rule in rules:
         if _names(rule.pattern, cookie, lookup, on_match):
@@ -141,7 +141,7 @@ def _flags_for(
     return None
 
 
-def _names(pattern: Pattern, cookie: str, lookup: Lookup, on_match: OnMatch) -> bool:
+def _names(pattern: Pattern, cookie: str, lookup: VariableLookup, on_match: OnMatch) -> bool:
     if isinstance(pattern, re.Pattern):
         return _matches(pattern, cookie, on_match)
     return cookie.lower() == pattern.render(lookup).lower()

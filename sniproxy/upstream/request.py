@@ -19,17 +19,17 @@ from typing import Protocol
 
 import trio
 
-from ..config.directives.proxy import LocalAddress, Proxy
-from ..facts import Facts, UpstreamState
-from ..http.upstream_head import EARLY_HINTS, WITHOUT_BODY, NotHTTP, read_response_head
+from ..config.directives.proxy import LocalAddress, ProxySettings
+from ..context import RequestContext, UpstreamState
+from ..http.response_head import EARLY_HINTS, WITHOUT_BODY, NotHTTPError, read_response_head
 from ..logs.error import ConnectionLog
-from ..message import (
-    Failed,
+from ..models import (
     Failure,
-    FailureClass,
+    FailureType,
     Handshake,
     Header,
     Level,
+    ProxyError,
     RequestBody,
     ResponseHead,
     StreamedBody,
@@ -37,28 +37,26 @@ from ..message import (
 from ..observer import Observer
 from ..tls.stream import SocketStream, TLSStream
 from ..variables import lookup
-from .connector import UpstreamTLS, connect, handshake_line, keep_session, verify
+from .connector import UpstreamTLSConfig, connect, handshake_line, keep_session, verify
 from .request_writer import READING_HEAD, SENDING, RequestWriter
 from .response_body import CLOSED_EARLY, BodyReadOptions, ResponseBody
 from .response_headers import ResponseHeaderPolicy
 from .selector import Peer, PeerSelector, Upstream
-from .upgrade import UpgradedConnection
+from .upgrade import UpgradedStream
 
 HTTP_0_9 = 9
 EAGER_SIZE = 16384
 """Bodies up to this size are sent before reading starts; they fit the socket's send buffer."""
 
-_BY_STATUS = {kind.status: kind for kind in FailureClass if kind.word.startswith("http_")}
+_BY_STATUS = {kind.status: kind for kind in FailureType if kind.word.startswith("http_")}
 _NON_IDEMPOTENT = frozenset(("POST", "LOCK", "PATCH"))
-_NOT_THE_PEERS_FAULT = frozenset(
-    (FailureClass.HTTP_403, FailureClass.HTTP_404, FailureClass.INTERNAL)
-)
+_NOT_THE_PEERS_FAULT = frozenset((FailureType.HTTP_403, FailureType.HTTP_404, FailureType.INTERNAL))
 
 
 class EarlyHintsSender(Protocol):
     """The client of a request, as far as an upstream has anything to say to it."""
 
-    async def send_early_hints(self, facts: Facts, headers: Sequence[Header]) -> None:
+    async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
         """Send a 103. Raises `ClientFailed`."""
         ...
 
@@ -75,10 +73,10 @@ class UpstreamAttempt(UpstreamState):
     _handshake_duration = 0.0
     _handshake_failure: Failure | None = None
 
-    def __init__(self, peer: Peer, tls: UpstreamTLS | None, request: bytes) -> None:
+    def __init__(self, peer: Peer, tls: UpstreamTLSConfig | None, request: bytes) -> None:
         super().__init__(peer.name, time.monotonic())
         self.peer = peer
-        self.tls: UpstreamTLS | None = tls
+        self.tls: UpstreamTLSConfig | None = tls
         self.request = request
 
     async def connect(self, request: UpstreamRequest) -> SocketStream:
@@ -99,7 +97,7 @@ class UpstreamAttempt(UpstreamState):
                 keep_session(self.peer, stream)
             if tls.verify:
                 verify(stream, tls.name)
-        except Failed as failed:
+        except ProxyError as failed:
             self._handshake_failure = failed.failure
             raise
         finally:
@@ -114,7 +112,7 @@ class UpstreamAttempt(UpstreamState):
         request.log.write(Level.DEBUG, handshake_line(handshake))
         observer = request.observer
         if observer is not None and observer.wants_handshakes:
-            observer.upstream_handshake_finished(request.facts, self, handshake)
+            observer.upstream_handshake_finished(request.ctx, self, handshake)
 
     def handshake(self) -> Handshake | None:
         """Its TLS handshake, as far as it came; None on a connection without one of its own."""
@@ -164,7 +162,7 @@ class UpstreamAttempt(UpstreamState):
             log.action = READING_HEAD
         try:
             data = await stream.receive_some(timeout, wait_first=True)
-        except Failed:
+        except ProxyError:
             log.action = READING_HEAD
             raise
         deadline = 0.0
@@ -172,7 +170,7 @@ class UpstreamAttempt(UpstreamState):
         while True:
             log.action = READING_HEAD
             if not data:
-                raise Failed(CLOSED_EARLY)
+                raise ProxyError(CLOSED_EARLY)
             self.bytes_received += len(data)
             try:
                 parsed = read_response_head(buffer, request_method=method, limit=limit)
@@ -182,7 +180,7 @@ class UpstreamAttempt(UpstreamState):
                     await request.forward_early_hints(parsed.head.headers, hints_size)
                     buffer = buffer[parsed.length :]
                     parsed = read_response_head(buffer, request_method=method, limit=limit)
-            except NotHTTP as error:
+            except NotHTTPError as error:
                 log.write(Level.ERROR, error.text)
                 return ResponseHead(HTTP_0_9, HTTP_0_9, "", ()), buffer
             if parsed is not None:
@@ -205,7 +203,7 @@ class UpstreamRequest:
     __slots__ = (
         "body",
         "client",
-        "facts",
+        "ctx",
         "failure_lines",
         "head",
         "local_address",
@@ -226,14 +224,14 @@ class UpstreamRequest:
 
     def __init__(
         self,
-        facts: Facts,
+        ctx: RequestContext,
         client: EarlyHintsSender,
         observer: Observer | None,
         log: ConnectionLog,
         location: object,
-        proxy: Proxy,
+        proxy: ProxySettings,
         upstream: Upstream,
-        tls: UpstreamTLS | None,
+        tls: UpstreamTLSConfig | None,
         scheme: str,
         uri: str,
         method: str,
@@ -246,7 +244,7 @@ class UpstreamRequest:
         """`head` may have the whole body behind it; else `body` was read whole and can be sent
         again, and `streamed_body` is forwarded as it arrives. `location` is who leaves
         connections in the pool. `local_address` is `proxy_bind`'s."""
-        self.facts = facts
+        self.ctx = ctx
         self.client = client
         self.observer = observer
         self.log = log
@@ -262,7 +260,7 @@ class UpstreamRequest:
         self.streamed_body = streamed_body
         self.local_address = local_address
         self.response_headers = response_headers
-        self.selector: PeerSelector = upstream.selector(facts)
+        self.selector: PeerSelector = upstream.selector(ctx)
         if proxy.proxy_next_upstream_tries:
             limit = proxy.proxy_next_upstream_tries
             self.selector.tries_left = min(self.selector.tries_left, limit)
@@ -270,9 +268,9 @@ class UpstreamRequest:
         self.failure_lines: tuple[str, ...] = ()
         """The error log's lines of the failures, where a page may show them (`error_detail`)."""
 
-    async def run(self) -> UpstreamResponse | FailureClass:
+    async def run(self) -> UpstreamResponse | FailureType:
         """The first acceptable response, or the type of the failure that ends the request."""
-        facts, log, selector = self.facts, self.log, self.selector
+        ctx, log, selector = self.ctx, self.log, self.selector
         pool = self.upstream.pool
         while True:
             log.action = "connecting to upstream"
@@ -281,9 +279,9 @@ class UpstreamRequest:
                 return self._no_live_upstreams()
             log.upstream = (self.scheme, peer.name, self.uri)
             attempt = UpstreamAttempt(peer, self.tls, self.head)
-            facts.tries.append(attempt)
+            ctx.tries.append(attempt)
             if self.observer is not None:
-                self.observer.attempt_started(facts, attempt)
+                self.observer.attempt_started(ctx, attempt)
             try:
                 stream = None if pool is None else pool.take(peer.sockaddr, self.location)
                 if stream is None:
@@ -293,7 +291,7 @@ class UpstreamRequest:
                     attempt.reused = True
                 attempt.connect_time = time.monotonic() - attempt.began
                 head, preread = await attempt.exchange(self, stream)
-            except Failed as failed:
+            except ProxyError as failed:
                 failure = failed.failure
             except BaseException:
                 # The client has ended the request, which is no fault of the peer's.
@@ -308,7 +306,7 @@ class UpstreamRequest:
                     attempt.status = 200 if head.status == HTTP_0_9 else head.status
                 attempt.head = head
                 if self.observer is not None:
-                    self.observer.response_head_read(facts, attempt)
+                    self.observer.response_head_read(ctx, attempt)
                 unacceptable = _BY_STATUS.get(head.status)
                 if (
                     unacceptable is None
@@ -324,7 +322,7 @@ class UpstreamRequest:
         """Note a failed attempt; whether another peer is tried (`ngx_http_upstream_next`)."""
         selector = self.selector
         self._note_failure(attempt, failure)
-        if attempt.reused and failure.kind is FailureClass.ERROR:
+        if attempt.reused and failure.kind is FailureType.ERROR:
             # The connection may have been closed while it was idle: that is no attempt.
             selector.tries_left += 1
         tries_next = selector.tries_left > 0 and self._allows_next(failure.kind, attempt)
@@ -332,21 +330,21 @@ class UpstreamRequest:
         self.close_connection(attempt, gracefully=not tries_next)
         return tries_next
 
-    def _no_live_upstreams(self) -> FailureClass:
+    def _no_live_upstreams(self) -> FailureType:
         name = self.upstream.name
         self.log.upstream = (self.scheme, name, self.uri)
-        kind = FailureClass.NO_LIVE
+        kind = FailureType.NO_LIVE
         self._write_failure(Failure("no live upstreams", kind=kind))
         state = UpstreamState(name, time.monotonic())
         state.status, state.response_time = kind.status, 0.0
-        self.facts.tries.append(state)
+        self.ctx.tries.append(state)
         return kind
 
-    def _allows_next(self, kind: FailureClass, attempt: UpstreamAttempt) -> bool:
+    def _allows_next(self, kind: FailureType, attempt: UpstreamAttempt) -> bool:
         """Whether `proxy_next_upstream` lets another peer be tried after such a failure."""
         proxy = self.proxy
         chosen = proxy.proxy_next_upstream
-        repeatable = not (attempt.sent and self.facts.method in _NON_IDEMPOTENT)
+        repeatable = not (attempt.sent and self.ctx.method in _NON_IDEMPOTENT)
         is_consumed = attempt.sent and self.streamed_body is not None
         timeout = proxy.proxy_next_upstream_timeout
         return (
@@ -360,11 +358,11 @@ class UpstreamRequest:
     def _note_failure(self, attempt: UpstreamAttempt, failure: Failure) -> None:
         """Write the line of a failed attempt, and return the peer to the selector."""
         # Where our own side could not be prepared, the upstream has no status.
-        internal = failure.kind is FailureClass.INTERNAL
+        internal = failure.kind is FailureType.INTERNAL
         attempt.status = None if internal else failure.kind.status
         attempt.response_time = time.monotonic() - attempt.began
         attempt.failure = failure
-        timed_out = failure.kind is FailureClass.TIMEOUT
+        timed_out = failure.kind is FailureType.TIMEOUT
         # nginx writes the line of a time-out after it has returned the peer.
         if failure.text and not timed_out:
             self._write_failure(failure)
@@ -375,7 +373,7 @@ class UpstreamRequest:
             self._write_failure(failure)
 
     def _write_failure(self, failure: Failure) -> None:
-        self.failure_lines += write_failure(failure, self.facts, self.log)
+        self.failure_lines += write_failure(failure, self.ctx, self.log)
 
     async def forward_early_hints(self, headers: Sequence[Header], size: int) -> None:
         """Pass a 103 on to the client, if the location's `early_hints` wants it.
@@ -385,15 +383,15 @@ class UpstreamRequest:
         if size > self.proxy.proxy_buffer_size:
             self.log.write(Level.INFO, "upstream sent too big early hints")
             return
-        values = lookup(self.facts)
+        values = lookup(self.ctx)
         passed = self.response_headers.drop_hidden(headers)
         wanted = any(
             condition.render(values) not in ("", "0")
-            for conditions in self.facts.location.core.early_hints
+            for conditions in self.ctx.location.core.early_hints
             for condition in conditions
         )
-        if wanted and passed and self.facts.request.version >= 11:
-            await self.client.send_early_hints(self.facts, passed)
+        if wanted and passed and self.ctx.request.version >= 11:
+            await self.client.send_early_hints(self.ctx, passed)
 
     def release(self, attempt: UpstreamAttempt, *, reusable: bool) -> None:
         """Return peer and connection after a response."""
@@ -468,11 +466,11 @@ class UpstreamResponse:
         """Release the peer without reading the body."""
         self.body(BodyReadOptions(0.0)).discard()
 
-    def upgraded(self) -> UpgradedConnection:
+    def upgraded(self) -> UpgradedStream:
         """The connection itself, which speaks another protocol from now on (status 101)."""
         proxy, stream = self._request.proxy, self._attempt.stream
         assert stream is not None
-        return UpgradedConnection(
+        return UpgradedStream(
             stream,
             self.preread,
             read_timeout=proxy.proxy_read_timeout,
@@ -483,9 +481,9 @@ class UpstreamResponse:
         )
 
 
-def write_failure(failure: Failure, facts: Facts, log: ConnectionLog) -> tuple[str, ...]:
+def write_failure(failure: Failure, ctx: RequestContext, log: ConnectionLog) -> tuple[str, ...]:
     """Write the line of a failure; the line itself where a page may show it (`error_detail`)."""
-    if facts.location.core.error_detail:
+    if ctx.location.core.error_detail:
         return (log.told(failure),)
     log.write_failure(failure)
     return ()

@@ -6,9 +6,9 @@ the fields that nginx sets and drops by itself stand in the table here.
 
 from __future__ import annotations
 
-from ..config.directives.proxy import Proxy, ProxyPass, SetHeader
+from ..config.directives.proxy import ProxyPass, ProxySettings, SetHeader
 from ..config.model import Location
-from ..facts import Facts
+from ..context import RequestContext
 from ..http.uri import escape_uri
 from ..variables import lookup
 
@@ -26,7 +26,7 @@ NEVER_FORWARDED = (
 """Fields of the client that are never forwarded as they are."""
 
 
-def upstream_uri(location: Location, target: ProxyPass, facts: Facts) -> str:
+def upstream_uri(location: Location, target: ProxyPass, ctx: RequestContext) -> str:
     """The request target for an upstream; `target` is the `proxy_pass` without its variables.
 
     Without a URI part in `proxy_pass` the client's own target goes on untouched. With one,
@@ -37,15 +37,15 @@ def upstream_uri(location: Location, target: ProxyPass, facts: Facts) -> str:
     replacement = target.address.uri
     if replacement and target.template is not None:
         return replacement if replacement.startswith("/") else f"/{replacement}"
-    if not replacement and facts.uri_is_clients and facts.request.target.startswith("/"):
-        return facts.request.target
-    matched = len(location.name.name) if replacement and facts.location_matched else 0
-    rest = facts.uri[matched:]
-    if facts.internal or "%" in facts.request.target.partition("?")[0]:
+    if not replacement and ctx.uri_is_clients and ctx.request.target.startswith("/"):
+        return ctx.request.target
+    matched = len(location.name.name) if replacement and ctx.location_matched else 0
+    rest = ctx.uri[matched:]
+    if ctx.internal or "%" in ctx.request.target.partition("?")[0]:
         rest = escape_uri(rest)
-    if not facts.location_matched:
+    if not ctx.location_matched:
         replacement = ""
-    return replacement + rest + (f"?{facts.args}" if facts.args else "")
+    return replacement + rest + (f"?{ctx.args}" if ctx.args else "")
 
 
 class RequestHeaderBuilder:
@@ -57,7 +57,7 @@ class RequestHeaderBuilder:
 
     __slots__ = ("_passes_headers", "_replaced", "_set_fields", "_set_names", "_version")
 
-    def __init__(self, proxy: Proxy) -> None:
+    def __init__(self, proxy: ProxySettings) -> None:
         self._version = " HTTP/1.1\r\n" if proxy.proxy_http_version == 11 else " HTTP/1.0\r\n"
         self._set_names = frozenset(field.name.lower() for field in proxy.proxy_set_header)
         self._replaced = self._set_names.union(NEVER_FORWARDED)
@@ -72,7 +72,7 @@ class RequestHeaderBuilder:
 
     def build(
         self,
-        facts: Facts,
+        ctx: RequestContext,
         method: str,
         uri: str,
         body_length: int | None,
@@ -86,18 +86,18 @@ class RequestHeaderBuilder:
             if isinstance(field, str):
                 head += field
                 continue
-            values = values or lookup(facts)
+            values = values or lookup(ctx)
             value = field.value.render(values)
             if value:
                 head += f"{field.name}: {value}\r\n"
         if "host" not in self._set_names:
-            head += f"Host: {facts.proxy_host}\r\n"
+            head += f"Host: {ctx.proxy_host}\r\n"
         if body_length is not None and "content-length" not in self._set_names:
             head += f"Content-Length: {body_length}\r\n"
         if chunked and "transfer-encoding" not in self._set_names:
             head += "Transfer-Encoding: chunked\r\n"
         if self._passes_headers:
-            request, replaced = facts.request, self._replaced
+            request, replaced = ctx.request, self._replaced
             names = request.names or [name.lower() for name, _ in request.headers]
             for position, lower_name in enumerate(names):
                 if lower_name not in replaced:

@@ -11,14 +11,14 @@ from typing import ParamSpec, TypeVar
 
 import trio
 
-from ..facts import UpstreamState
+from ..context import UpstreamState
 from ..http.chunks import LAST_CHUNK, chunk
 from ..logs.error import ConnectionLog
-from ..message import (
-    ClientFailed,
-    Failed,
+from ..models import (
+    ClientAbortedError,
     Failure,
-    FailureClass,
+    FailureType,
+    ProxyError,
     RequestBody,
     StreamedBody,
 )
@@ -26,7 +26,7 @@ from ..tls.stream import SocketStream
 
 SENDING = "sending request to upstream"
 READING_HEAD = "reading response header from upstream"
-LATE = Failure("upstream timed out", kind=FailureClass.TIMEOUT, errno=110)
+LATE = Failure("upstream timed out", kind=FailureType.TIMEOUT, errno=110)
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -60,7 +60,7 @@ class RequestWriter:
         self._log = log
         self._state = state
         self._failure: Failure | None = None
-        self._refused: ClientFailed | None = None
+        self._refused: ClientAbortedError | None = None
 
     async def run_while(
         self,
@@ -79,7 +79,7 @@ class RequestWriter:
                 try:
                     result = await read(*args, **kwargs)
                     failure = None
-                except Failed as failed:
+                except ProxyError as failed:
                     failure = failed.failure
             nursery.cancel_scope.cancel()
         if failure is None:
@@ -88,10 +88,10 @@ class RequestWriter:
             raise self._refused
         if self._failure is not None:
             self._log.action = SENDING
-            raise Failed(self._failure)
+            raise ProxyError(self._failure)
         if failure is LATE:
             self._log.action = READING_HEAD
-        raise Failed(failure)
+        raise ProxyError(failure)
 
     async def _send(self, reading: trio.CancelScope) -> None:
         """Send all; `proxy_read_timeout` begins when that is done."""
@@ -102,10 +102,10 @@ class RequestWriter:
                     await self._send_all(block)
             elif self._streamed is not None:
                 await self._send_streamed(self._streamed)
-        except ClientFailed as refused:
+        except ClientAbortedError as refused:
             self._refused = refused
             reading.cancel()
-        except Failed as failed:
+        except ProxyError as failed:
             self._failure = failed.failure
             # What the upstream sent before it closed the connection can still be read, at once.
             await trio.lowlevel.checkpoint()

@@ -23,15 +23,15 @@ import trio
 
 from ..config.directives.resolver import ResolverSettings
 from ..logs.error import ErrorLog
-from ..message import Level
+from ..models import Level
 from .dns_message import (
     ERRORS,
     HOST_NOT_FOUND,
-    DNSQuery,
     DNSResponse,
     FormErrError,
     InvalidNameError,
     MalformedResponseError,
+    QueryMessage,
     RecordType,
     make_query,
     parse_response,
@@ -81,7 +81,7 @@ class ResolverQuery:
     """The A and AAAA queries for one name and what has been answered so far (no I/O)."""
 
     name: str
-    unanswered: dict[RecordType, DNSQuery]
+    unanswered: dict[RecordType, QueryMessage]
     """Queries without an answer so far."""
     answers: dict[RecordType, tuple[str, ...]] = field(default_factory=dict)
     over_tcp: set[RecordType] = field(default_factory=set)

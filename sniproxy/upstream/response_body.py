@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..facts import UpstreamState
+from ..context import UpstreamState
 from ..http.chunks import ChunkReader, MalformedChunkError
+from ..http.response_head import WITHOUT_BODY
 from ..http.trailers import MalformedTrailersError, TrailerReader
-from ..http.upstream_head import WITHOUT_BODY
 from ..logs.error import ConnectionLog
-from ..message import (
-    BodyBroken,
-    Failed,
+from ..models import (
+    BodyReadError,
     Failure,
-    FailureClass,
+    FailureType,
     Header,
     Level,
+    ProxyError,
     ResponseHead,
     Side,
 )
@@ -51,7 +51,7 @@ class BodyReadOptions:
     """Bytes a second to read at most (`proxy_limit_rate`); 0 is no limit."""
 
 
-class _Invalid(Failed):
+class _Invalid(ProxyError):
     """What came is no body."""
 
 
@@ -108,7 +108,7 @@ class ResponseBody:
     async def read(self) -> bytes:
         """The next piece, b"" at the end; raises `BodyBroken` if it is cut short."""
         if self._broken:
-            raise BodyBroken
+            raise BodyReadError
         held = b""
         try:
             while not self._over:
@@ -121,13 +121,13 @@ class ResponseBody:
             self._log.action = ACTION_READING_BODY
             self._log.write_failure(invalid.failure)
             self._end()
-            raise BodyBroken(invalid=True) from None
-        except Failed as failed:
+            raise BodyReadError(invalid=True) from None
+        except ProxyError as failed:
             self._broken = True
             self._log.write_failure(failed.failure)
             self._end()
-            if not held or failed.failure.kind is FailureClass.TIMEOUT:
-                raise BodyBroken from None
+            if not held or failed.failure.kind is FailureType.TIMEOUT:
+                raise BodyReadError from None
         self._log.action = "sending to client"
         return held
 
@@ -150,7 +150,7 @@ class ResponseBody:
             data = await self._receive()
             if not data:
                 if self._left is not None or self._chunks is not None:
-                    raise Failed(CLOSED_EARLY)
+                    raise ProxyError(CLOSED_EARLY)
                 self._reusable = False
                 self._end()
                 return b""

@@ -10,11 +10,11 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..config.directives.proxy import Proxy
+from ..config.directives.proxy import ProxySettings
 from ..config.directives.proxy_rewrites import Replacement
 from ..config.directives.slots import parse_number
-from ..facts import Facts, absolute_location
-from ..message import Header, ResponseHead
+from ..context import RequestContext, absolute_location
+from ..models import Header, ResponseHead
 from ..variables import lookup
 from .header_rewrite import (
     CookieRules,
@@ -86,7 +86,7 @@ class ResponseHeaderPolicy:
     own_date: bool
 
     @classmethod
-    def of(cls, proxy: Proxy) -> ResponseHeaderPolicy:
+    def of(cls, proxy: ProxySettings) -> ResponseHeaderPolicy:
         passed = {name.lower() for name in proxy.proxy_pass_header}
         hidden = {*HIDDEN_FIELDS, *(name.lower() for name in proxy.proxy_hide_header)} - passed
         dropped = {*hidden, *FRAMING_FIELDS}
@@ -113,7 +113,7 @@ class ResponseHeaderPolicy:
             "date" in hidden,
         )
 
-    def filter(self, head: ResponseHead, facts: Facts) -> FilteredHeaders:
+    def filter(self, head: ResponseHead, ctx: RequestContext) -> FilteredHeaders:
         """The headers that the client gets, as it gets them."""
         filtered = FilteredHeaders()
         passed, actions = filtered.headers, self.actions
@@ -127,17 +127,17 @@ class ResponseHeaderPolicy:
             elif action is _HeaderAction.CONTENT_TYPE:
                 filtered.content_type = header[1]
             elif action is not _HeaderAction.DROPPED:
-                self._rewrite(action, header, filtered, facts)
+                self._rewrite(action, header, filtered, ctx)
         return filtered
 
     def _rewrite(
-        self, action: _HeaderAction, header: Header, filtered: FilteredHeaders, facts: Facts
+        self, action: _HeaderAction, header: Header, filtered: FilteredHeaders, ctx: RequestContext
     ) -> None:
         name, value = header
-        values, on_match = lookup(facts), facts.matched
+        values, on_match = lookup(ctx), ctx.matched
         if action is _HeaderAction.LOCATION:
             rewritten = rewritten_redirect(self.redirects, value, values, on_match)
-            location = None if rewritten is None else absolute_location(facts, rewritten)
+            location = None if rewritten is None else absolute_location(ctx, rewritten)
             filtered.location = location
             if location is not None:
                 return
@@ -147,7 +147,7 @@ class ResponseHeaderPolicy:
             rewritten = rewritten_cookie(self.cookies, value, values, on_match)
         filtered.headers.append((name, value if rewritten is None else rewritten))
 
-    def redirect_headers(self, headers: Iterable[Header], facts: Facts) -> FilteredHeaders:
+    def redirect_headers(self, headers: Iterable[Header], ctx: RequestContext) -> FilteredHeaders:
         """The same where another place answers instead: hidden fields count too."""
         filtered = FilteredHeaders()
         for name, value in headers:
@@ -156,12 +156,12 @@ class ResponseHeaderPolicy:
                 filtered.content_type = value
             elif lowered in REDIRECT_HEADERS:
                 if lowered == "set-cookie" and self.cookies:
-                    value = self._cookie(value, facts)
+                    value = self._cookie(value, ctx)
                 filtered.headers.append((name, value))
         return filtered
 
-    def _cookie(self, value: str, facts: Facts) -> str:
-        rewritten = rewritten_cookie(self.cookies, value, lookup(facts), facts.matched)
+    def _cookie(self, value: str, ctx: RequestContext) -> str:
+        rewritten = rewritten_cookie(self.cookies, value, lookup(ctx), ctx.matched)
         return rewritten or value
 
     def drop_hidden(self, headers: Iterable[Header]) -> list[Header]:

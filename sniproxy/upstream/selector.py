@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..config.directives.upstream import PeerSettings
-from ..facts import Facts
+from ..context import RequestContext
 from ..tls.openssl import Session
 from .pool import ConnectionPool
 
@@ -56,7 +56,7 @@ class Upstream:
     clock: Callable[[], float] = time.monotonic
     next_connection_id: Callable[[], int] = lambda: 0
     """Draws a connection's number: connections to clients and peers share one counter."""
-    make_selector: Callable[[Upstream, Facts], PeerSelector] | None = None
+    make_selector: Callable[[Upstream, RequestContext], PeerSelector] | None = None
     """Makes the selector of the group's load-balancing method; None for the round robin."""
     pool: ConnectionPool | None = None
     """The idle connections; None where each connection serves one request."""
@@ -71,10 +71,10 @@ class Upstream:
         self.single = len(self.peers) == 1 and not self.backups
         self.tries = sum(not peer.settings.down for peer in both)
 
-    def selector(self, facts: Facts) -> PeerSelector:
+    def selector(self, ctx: RequestContext) -> PeerSelector:
         """The selector of one request."""
         make = self.make_selector
-        return PeerSelector(self) if make is None else make(self, facts)
+        return PeerSelector(self) if make is None else make(self, ctx)
 
 
 class PeerSelector:

@@ -6,11 +6,11 @@ import math
 import time
 from collections.abc import Callable
 
-from ..facts import UpstreamState
+from ..context import UpstreamState
 from ..tls.stream import SocketStream
 
 
-class UpgradedConnection:
+class UpgradedStream:
     """The connection that the client is tunnelled to; implements `message.Upgraded`."""
 
     def __init__(

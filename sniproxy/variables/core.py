@@ -11,14 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from ..facts import Facts
-from ..message import Header
+from ..context import RequestContext
+from ..models import Header
 from ..version import NGINX_VERSION
 from .variable import Variable, seconds
 
 
-def _header(name: str) -> Callable[[Facts], str | None]:
-    return lambda facts: facts.request.header(name)
+def _header(name: str) -> Callable[[RequestContext], str | None]:
+    return lambda ctx: ctx.request.header(name)
 
 
 def joined(headers: Iterable[Header], name: str, separator: str = ", ") -> str | None:
@@ -27,8 +27,8 @@ def joined(headers: Iterable[Header], name: str, separator: str = ", ") -> str |
     return separator.join(values) if values else None
 
 
-def _host(facts: Facts) -> str:
-    return facts.request.host or facts.server.name
+def _host(ctx: RequestContext) -> str:
+    return ctx.request.host or ctx.server.name
 
 
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/]*)(?:=.*)?", re.IGNORECASE)
@@ -45,33 +45,33 @@ def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
     return (user, password.partition("\0")[0]) if user and colon else None
 
 
-def _remote_user(facts: Facts) -> str | None:
-    request = facts.request
+def _remote_user(ctx: RequestContext) -> str | None:
+    request = ctx.request
     if request.names and "authorization" not in request.names:
         return None
     credentials = basic_credentials(request.header("authorization"))
     return None if credentials is None else credentials[0]
 
 
-def _time_local(facts: Facts) -> str:
+def _time_local(ctx: RequestContext) -> str:
     return time.strftime("%d/%b/%Y:%H:%M:%S %z")
 
 
-def _time_iso8601(facts: Facts) -> str:
+def _time_iso8601(ctx: RequestContext) -> str:
     text = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     return f"{text[:-2]}:{text[-2:]}"
 
 
-def _argument(facts: Facts, name: str) -> str | None:
-    for part in facts.args.split("&") if name else ():
+def _argument(ctx: RequestContext, name: str) -> str | None:
+    for part in ctx.args.split("&") if name else ():
         key, equals, value = part.partition("=")
         if equals and key.lower() == name:
             return value
     return None
 
 
-def _cookie(facts: Facts, name: str) -> str | None:
-    for field_name, value in facts.request.headers:
+def _cookie(ctx: RequestContext, name: str) -> str | None:
+    for field_name, value in ctx.request.headers:
         if field_name.lower() == "cookie":
             for part in value.split(";"):
                 key, equals, text = part.partition("=")
@@ -80,41 +80,41 @@ def _cookie(facts: Facts, name: str) -> str | None:
     return None
 
 
-def _http(facts: Facts, name: str) -> str | None:
-    return joined(facts.request.headers, name, "; " if name == "cookie" else ", ")
+def _http(ctx: RequestContext, name: str) -> str | None:
+    return joined(ctx.request.headers, name, "; " if name == "cookie" else ", ")
 
 
 def request_header_getter(
-    name: str, value: Callable[[Facts, str], str | None]
-) -> Callable[[Facts], str | None] | None:
+    name: str, value: Callable[[RequestContext, str], str | None]
+) -> Callable[[RequestContext], str | None] | None:
     """A quick getter for `$http_…`, with `value` for the unusual; None for another variable."""
     if not name.startswith("http_"):
         return None
     header = name.removeprefix("http_").replace("_", "-")
 
-    def get(facts: Facts) -> str | None:
-        request = facts.request
+    def get(ctx: RequestContext) -> str | None:
+        request = ctx.request
         names = request.names
         if (
             not names
             or names.count(header) > 1
-            or name in facts.variables
-            or name in facts.server.map_variables
+            or name in ctx.variables
+            or name in ctx.server.map_variables
         ):
-            return value(facts, name)
+            return value(ctx, name)
         return request.headers[names.index(header)][1] if header in names else None
 
     return get
 
 
-def _sent_http(facts: Facts, name: str) -> str | None:
-    return joined(facts.sent_headers(), name)
+def _sent_http(ctx: RequestContext, name: str) -> str | None:
+    return joined(ctx.sent_headers(), name)
 
 
-def _content_length(facts: Facts) -> str | None:
-    value = facts.request.header("content-length")
-    if value is None and facts.request.chunked and (facts.body is not None or facts.complete):
-        return str(facts.body_length)
+def _content_length(ctx: RequestContext) -> str | None:
+    value = ctx.request.header("content-length")
+    if value is None and ctx.request.chunked and (ctx.body is not None or ctx.complete):
+        return str(ctx.body_length)
     return value
 
 
@@ -122,27 +122,27 @@ _AUTHORITY = re.compile(r"\S+ https?://([^/? ]*)", re.IGNORECASE)
 _PORT = re.compile(r"(?:^\[.*\]|^[^:\[]*):0*([0-9]{1,5})$")
 
 
-def _request_port(facts: Facts) -> str:
+def _request_port(ctx: RequestContext) -> str:
     """The port in the request line or the Host field; "" if there is none."""
-    authority = _AUTHORITY.match(facts.request.line)
-    name = authority[1] if authority else facts.request.header("host") or ""
-    port = _PORT.match(name) if facts.request.host else None
+    authority = _AUTHORITY.match(ctx.request.line)
+    name = authority[1] if authority else ctx.request.header("host") or ""
+    port = _PORT.match(name) if ctx.request.host else None
     return port[1] if port and port[1] != "0" else ""
 
 
-def _request_id(facts: Facts) -> str:
-    return facts.variables.setdefault("request_id", secrets.token_hex(16))
+def _request_id(ctx: RequestContext) -> str:
+    return ctx.variables.setdefault("request_id", secrets.token_hex(16))
 
 
-def _sent_trailer(facts: Facts, name: str) -> str | None:
-    return joined(facts.sent_trailers, name)
+def _sent_trailer(ctx: RequestContext, name: str) -> str | None:
+    return joined(ctx.sent_trailers, name)
 
 
-def _tcp_info(offset: int) -> Callable[[Facts], str | None]:
+def _tcp_info(offset: int) -> Callable[[RequestContext], str | None]:
     """A 32-bit member of Linux's `struct tcp_info`, by its offset."""
 
-    def value(facts: Facts) -> str | None:
-        sock = facts.connection.sock
+    def value(ctx: RequestContext) -> str | None:
+        sock = ctx.connection.sock
         if sock is None or not hasattr(socket, "TCP_INFO"):
             return None
         try:
@@ -154,37 +154,37 @@ def _tcp_info(offset: int) -> Callable[[Facts], str | None]:
     return value
 
 
-def _nothing(facts: Facts) -> None:
+def _nothing(ctx: RequestContext) -> None:
     """Always empty: `listen … proxy_protocol` is not supported."""
 
 
-def _body(facts: Facts) -> str | None:
-    return None if facts.body is None else facts.body.held
+def _body(ctx: RequestContext) -> str | None:
+    return None if ctx.body is None else ctx.body.held
 
 
-def _body_file(facts: Facts) -> str | None:
-    return None if facts.body is None else facts.body.file_name
+def _body_file(ctx: RequestContext) -> str | None:
+    return None if ctx.body is None else ctx.body.file_name
 
 
-def _binary_address(facts: Facts) -> str:
-    address = facts.connection.client_address
+def _binary_address(ctx: RequestContext) -> str:
+    address = ctx.connection.client_address
     if address == "unix:":
         return address
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return socket.inet_pton(family, address).decode("latin-1")
 
 
-def _uri(facts: Facts) -> str | None:
+def _uri(ctx: RequestContext) -> str | None:
     """The URI path; empty if the request line was rejected because of its path."""
-    if not facts.uri and facts.refused is not None and facts.refused.protocol:
+    if not ctx.uri and ctx.refused is not None and ctx.refused.protocol:
         return ""
-    return facts.uri or None
+    return ctx.uri or None
 
 
-def _protocol(facts: Facts) -> str | None:
-    if facts.refused is not None:
-        return facts.refused.protocol
-    return {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1"}[facts.request.version]
+def _protocol(ctx: RequestContext) -> str | None:
+    if ctx.refused is not None:
+        return ctx.refused.protocol
+    return {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1"}[ctx.request.version]
 
 
 VARIABLES = (
@@ -278,11 +278,11 @@ VARIABLES = (
     Variable("proxy_protocol_server_port", _nothing, "always empty"),
 )
 
-PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
+PREFIXES: tuple[tuple[str, Callable[[RequestContext, str], str | None]], ...] = (
     ("http_", _http),
     ("sent_http_", _sent_http),
     ("sent_trailer_", _sent_trailer),
-    ("proxy_protocol_tlv_", lambda facts, name: None),
+    ("proxy_protocol_tlv_", lambda ctx, name: None),
     ("arg_", _argument),
     ("cookie_", _cookie),
 )

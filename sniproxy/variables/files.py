@@ -6,44 +6,44 @@ import os
 from collections.abc import Callable
 
 from ..config.directives.files import TOP
-from ..facts import Facts
-from ..script import Lookup
+from ..context import RequestContext
+from ..template import VariableLookup
 from .variable import Variable
 
 
-def document_root(facts: Facts, values: Lookup) -> str:
+def document_root(ctx: RequestContext, values: VariableLookup) -> str:
     """The directory of `root` or `alias`, with a trailing slash only if it was written with one."""
-    directory = facts.location.files.root.directory
+    directory = ctx.location.files.root.directory
     name = directory.render(values)
     if name.startswith("/") or directory is TOP:
         return name
-    return os.path.join(facts.server.prefix, name)
+    return os.path.join(ctx.server.prefix, name)
 
 
-def file_name(facts: Facts, values: Lookup) -> str | None:
+def file_name(ctx: RequestContext, values: VariableLookup) -> str | None:
     """The file name for the request's URI.
 
     None if an `alias` applies but `rewrite` changed the URI so that it no longer starts with the
     location's name.
     """
-    root = facts.location.files.root
-    if root.is_alias and not facts.location_matched:
+    root = ctx.location.files.root
+    if root.is_alias and not ctx.location_matched:
         return None
-    directory = document_root(facts, values)
+    directory = document_root(ctx, values)
     if root.replaced is not None:
-        return directory + facts.uri[root.replaced :]
-    return directory + facts.uri if facts.adds_to_alias else directory
+        return directory + ctx.uri[root.replaced :]
+    return directory + ctx.uri if ctx.adds_to_alias else directory
 
 
-def _realpath_root(facts: Facts, values: Lookup) -> str | None:
+def _realpath_root(ctx: RequestContext, values: VariableLookup) -> str | None:
     try:
-        name = os.path.realpath(document_root(facts, values).encode("latin-1"), strict=True)
+        name = os.path.realpath(document_root(ctx, values).encode("latin-1"), strict=True)
     except OSError:
         return None
     return name.decode("latin-1")
 
 
-def file_variables(lookup: Callable[[Facts], Lookup]) -> tuple[Variable, ...]:
+def file_variables(lookup: Callable[[RequestContext], VariableLookup]) -> tuple[Variable, ...]:
     """The variables of this module; `lookup` evaluates the variables inside `root`."""
     return (
         Variable(

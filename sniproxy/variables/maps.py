@@ -6,30 +6,30 @@ from collections.abc import Sequence
 
 from ..config.cidr import IP, Network, parse_ip
 from ..config.directives.maps import Geo, Map, MapVariable, SplitClients
-from ..facts import Facts
-from ..names import is_ipv4
-from ..script import Lookup
+from ..context import RequestContext
+from ..server_name import is_ipv4
+from ..template import VariableLookup
 from .murmur import murmur_hash2
 
 NOWHERE = IP(4, 0xFFFFFFFF)
 """The address used for clients without one (nginx's INADDR_NONE)."""
 
 
-def map_value(name: str, table: MapVariable, facts: Facts, values: Lookup) -> str:
+def map_value(name: str, table: MapVariable, ctx: RequestContext, values: VariableLookup) -> str:
     """Compute the value of `$name`, and cache it for the request unless it is volatile."""
     match table:
         case Map():
-            value, keep = _map(table, facts, values), not table.volatile
+            value, keep = _map(table, ctx, values), not table.volatile
         case Geo():
-            value, keep = _geo(table, facts, values), not table.volatile
+            value, keep = _geo(table, ctx, values), not table.volatile
         case SplitClients():
             value, keep = _split(table, values), True
     if keep:
-        facts.variables[name] = value
+        ctx.variables[name] = value
     return value
 
 
-def _map(table: Map, facts: Facts, values: Lookup) -> str:
+def _map(table: Map, ctx: RequestContext, values: VariableLookup) -> str:
     key = table.source.render(values)
     if table.hostnames:
         key = key.removesuffix(".")
@@ -38,13 +38,13 @@ def _map(table: Map, facts: Facts, values: Lookup) -> str:
         for pattern, value in table.patterns:
             match = pattern.search(key)
             if match is not None:
-                facts.matched(match)
+                ctx.matched(match)
                 found = value
                 break
     return (found or table.default).render(values)
 
 
-def _split(table: SplitClients, values: Lookup) -> str:
+def _split(table: SplitClients, values: VariableLookup) -> str:
     share = murmur_hash2(table.source.render(values).encode("latin-1"))
     for below, value in table.parts:
         if below is None or share < below:
@@ -52,13 +52,13 @@ def _split(table: SplitClients, values: Lookup) -> str:
     return ""
 
 
-def _geo(table: Geo, facts: Facts, values: Lookup) -> str:
-    text: str | None = facts.connection.client_address
+def _geo(table: Geo, ctx: RequestContext, values: VariableLookup) -> str:
+    text: str | None = ctx.connection.client_address
     if table.source is not None:
         text = table.source.render(values)
     address = parse_ip(text or "")
     if address is not None and table.proxies:
-        forwarded = [v for n, v in facts.request.headers if n.lower() == "x-forwarded-for"]
+        forwarded = [v for n, v in ctx.request.headers if n.lower() == "x-forwarded-for"]
         address = forwarded_address(address, forwarded, table.proxies, recursive=table.recursive)
     return geo_value(table, address or NOWHERE)
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from ..facts import Facts
-from ..script import Lookup
-from . import core, files, proxy, ssl, upstream
+from ..context import RequestContext
+from ..template import VariableLookup
+from . import core, files, proxied, ssl, upstream
 from .maps import map_value
 from .variable import Variable
 
@@ -26,18 +26,18 @@ RESERVED = frozenset(_RESERVED_NAMES.split())
 
 VARIABLES: tuple[Variable, ...] = (
     *core.VARIABLES,
-    *files.file_variables(lambda facts: lookup(facts)),
-    *proxy.VARIABLES,
+    *files.file_variables(lambda ctx: lookup(ctx)),
+    *proxied.VARIABLES,
     *(replace(variable, changeable=True) for variable in ssl.VARIABLES),
     *upstream.VARIABLES,
 )
-BY_NAME: dict[str, Callable[[Facts], str | None]] = {
+BY_NAME: dict[str, Callable[[RequestContext], str | None]] = {
     variable.name: variable.value for variable in VARIABLES
 }
 _NOT_CHANGEABLE = frozenset(variable.name for variable in VARIABLES if not variable.changeable)
 # nginx allows all changeable variables to be redefined; sniproxy supports `set $args` only.
 _ASSIGNABLE = frozenset({"args"})
-PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
+PREFIXES: tuple[tuple[str, Callable[[RequestContext, str], str | None]], ...] = (
     *core.PREFIXES,
     *upstream.PREFIXES,
 )
@@ -57,36 +57,36 @@ def definition_error(name: str) -> str | None:
     return None
 
 
-def getter(name: str) -> Callable[[Facts], str | None]:
+def getter(name: str) -> Callable[[RequestContext], str | None]:
     """The function that evaluates one variable: for formats that are rendered often."""
     return BY_NAME.get(name) or core.request_header_getter(name, _value) or partial(_by_name, name)
 
 
-def _by_name(name: str, facts: Facts) -> str | None:
-    return _value(facts, name)
+def _by_name(name: str, ctx: RequestContext) -> str | None:
+    return _value(ctx, name)
 
 
-def lookup(facts: Facts) -> Lookup:
+def lookup(ctx: RequestContext) -> VariableLookup:
     """The function that evaluates variables for one request."""
     # Not a closure: one that refers to itself would keep `facts` alive until garbage collection.
-    return partial(_value, facts)
+    return partial(_value, ctx)
 
 
-def _value(facts: Facts, name: str) -> str | None:
+def _value(ctx: RequestContext, name: str) -> str | None:
     of = BY_NAME.get(name)
     if of is not None:
-        return of(facts)
-    if name in facts.variables:
-        return facts.variables[name]
-    table = facts.server.map_variables.get(name)
+        return of(ctx)
+    if name in ctx.variables:
+        return ctx.variables[name]
+    table = ctx.server.map_variables.get(name)
     if table is not None:
-        return map_value(name, table, facts, lookup(facts))
+        return map_value(name, table, ctx, lookup(ctx))
     for prefix, of_suffix in PREFIXES:
         if name.startswith(prefix):
-            return of_suffix(facts, name[len(prefix) :])
-    return _capture(facts, int(name)) if name.isdigit() else None
+            return of_suffix(ctx, name[len(prefix) :])
+    return _capture(ctx, int(name)) if name.isdigit() else None
 
 
-def _capture(facts: Facts, group: int) -> str | None:
-    match = facts.captures
+def _capture(ctx: RequestContext, group: int) -> str | None:
+    match = ctx.captures
     return match[group] if match is not None and group <= match.re.groups else None

@@ -7,28 +7,28 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from ..facts import ClientCertificate, ClientTLS, Facts
+from ..context import ClientCertificate, ClientTLSInfo, RequestContext
 from .variable import Variable
 
 DAY = 86400
 
 
-def _server_name(facts: Facts) -> str | None:
+def _server_name(ctx: RequestContext) -> str | None:
     """Available during the handshake already, because certificate names may contain it."""
-    tls = facts.connection.tls
+    tls = ctx.connection.tls
     return (tls.server_name or None) if tls is not None else None
 
 
-def _of(value: Callable[[ClientTLS], str]) -> Callable[[Facts], str | None]:
-    def read(facts: Facts) -> str | None:
-        tls = facts.connection.tls
+def _of(value: Callable[[ClientTLSInfo], str]) -> Callable[[RequestContext], str | None]:
+    def read(ctx: RequestContext) -> str | None:
+        tls = ctx.connection.tls
         return (value(tls) or None) if tls is not None and tls.established else None
 
     return read
 
 
-def _client(value: Callable[[ClientCertificate], str]) -> Callable[[Facts], str | None]:
-    def read(tls: ClientTLS) -> str:
+def _client(value: Callable[[ClientCertificate], str]) -> Callable[[RequestContext], str | None]:
+    def read(tls: ClientTLSInfo) -> str:
         certificate = tls.client_certificate
         return "" if certificate is None else value(certificate)
 
@@ -50,13 +50,13 @@ def _days_left(certificate: ClientCertificate) -> str:
     return str(max(left // DAY, 0))
 
 
-def _verify(tls: ClientTLS) -> str:
+def _verify(tls: ClientTLSInfo) -> str:
     if tls.client_certificate is None:
         return "NONE"
     return f"FAILED:{tls.verify_error()}" if tls.verify_result else "SUCCESS"
 
 
-def _nothing(facts: Facts) -> None:
+def _nothing(ctx: RequestContext) -> None:
     """Not supported: requires a newer OpenSSL or early data."""
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..facts import Facts, UpstreamState
-from ..message import Handshake
+from ..context import RequestContext, UpstreamState
+from ..models import Handshake
 from .core import joined
 from .variable import Variable, seconds
 
 
-def _each(value: Callable[[UpstreamState], str]) -> Callable[[Facts], str | None]:
-    return lambda facts: _joined(facts.tries, value) if facts.tries else None
+def _each(value: Callable[[UpstreamState], str]) -> Callable[[RequestContext], str | None]:
+    return lambda ctx: _joined(ctx.tries, value) if ctx.tries else None
 
 
 def _joined(tries: Sequence[UpstreamState], value: Callable[[UpstreamState], str]) -> str:
@@ -27,7 +27,7 @@ def _joined(tries: Sequence[UpstreamState], value: Callable[[UpstreamState], str
     return text
 
 
-def _time(value: Callable[[UpstreamState], float | None]) -> Callable[[Facts], str | None]:
+def _time(value: Callable[[UpstreamState], float | None]) -> Callable[[RequestContext], str | None]:
     def text(one: UpstreamState) -> str:
         elapsed = value(one)
         return "-" if elapsed is None else seconds(elapsed)
@@ -35,7 +35,7 @@ def _time(value: Callable[[UpstreamState], float | None]) -> Callable[[Facts], s
     return _each(text)
 
 
-def _handshake(value: Callable[[Handshake], str]) -> Callable[[Facts], str | None]:
+def _handshake(value: Callable[[Handshake], str]) -> Callable[[RequestContext], str | None]:
     """A value of each attempt's handshake; `-` without a handshake or on a reused connection."""
 
     def text(one: UpstreamState) -> str:
@@ -62,8 +62,8 @@ def _resumed(handshake: Handshake) -> str:
     return "r" if handshake.resumed else "."
 
 
-def _header(facts: Facts, name: str) -> str | None:
-    head = facts.tries[-1].head if facts.tries else None
+def _header(ctx: RequestContext, name: str) -> str | None:
+    head = ctx.tries[-1].head if ctx.tries else None
     return None if head is None else joined(head.headers, name)
 
 
@@ -128,6 +128,6 @@ VARIABLES = (
     ),
 )
 
-PREFIXES: tuple[tuple[str, Callable[[Facts, str], str | None]], ...] = (
+PREFIXES: tuple[tuple[str, Callable[[RequestContext, str], str | None]], ...] = (
     ("upstream_http_", _header),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..facts import Facts
+from ..context import RequestContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Variable:
     """
 
     name: str
-    value: Callable[[Facts], str | None]
+    value: Callable[[RequestContext], str | None]
     doc: str
     changeable: bool = False
     """Whether nginx lets `set`, `map` and the like redefine it (`NGX_HTTP_VAR_CHANGEABLE`)."""

@@ -26,9 +26,9 @@ import trio
 import sniproxy
 from benchmarks.certificates import write_certificates
 from sniproxy import config
-from sniproxy.server import Server
-from sniproxy.site import build_site
-from sniproxy.site.paths import Paths
+from sniproxy.build import build_application
+from sniproxy.build.paths import Paths
+from sniproxy.server import ConnectionServer
 from sniproxy.variables import is_variable
 
 PACKAGE = os.path.dirname(sniproxy.__file__) + os.sep
@@ -113,11 +113,11 @@ def _front(text: str, folder: str) -> Iterator[tuple[int, trio.lowlevel.TrioToke
         raise error
 
     async def main() -> None:
-        site = build_site(loaded, Paths(folder, folder))
+        site = build_application(loaded, Paths(folder, folder))
         sockets = site.bind(refuse)
         port = sockets[0][1].getsockname()[1]
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Server(site, sockets).run)
+            nursery.start_soon(ConnectionServer(site, sockets).run)
             started.append((port, trio.lowlevel.current_trio_token(), nursery.cancel_scope))
             ready.set()
         site.close()

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from sniproxy.build import build_application
+from sniproxy.build.paths import Paths
 from sniproxy.cli.banner import banner
 from sniproxy.config import parse
-from sniproxy.site import build_site
-from sniproxy.site.paths import Paths
 from sniproxy.testing.upstreams import reserve_port
 from sniproxy.version import SNIPROXY_VERSION
 from tests.cli.processes import PATIENCE
@@ -46,7 +46,7 @@ http {
 
 
 def told(configuration: str, folder: Path) -> list[str]:
-    site = build_site(parse(configuration), Paths(str(folder), str(folder)))
+    site = build_application(parse(configuration), Paths(str(folder), str(folder)))
     try:
         return banner(site).splitlines()
     finally:

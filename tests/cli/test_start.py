@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.server import Server
-from sniproxy.site import listeners
+from sniproxy.build import listeners
+from sniproxy.server import ConnectionServer
 from sniproxy.testing.upstreams import reserve_port
 from sniproxy.tls.ca import Authority, self_signed
 from tests.cli.commands import Outcome, Sniproxy, nameless, run_nginx
@@ -139,7 +139,7 @@ def test_what_is_refused_is_told_as_nginx_tells_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(files)
-    monkeypatch.setattr(Server, "run", lambda *_: pytest.fail("it serves"))
+    monkeypatch.setattr(ConnectionServer, "run", lambda *_: pytest.fail("it serves"))
     (files / "nginx.conf").write_text(CONFIGURATIONS[name].replace("PORT", str(port)))
     words = ("-p", f"{files}/", "-c", "nginx.conf", "-e", "early.log", *how)
     theirs = told(run_nginx(words, files), files)

@@ -8,7 +8,7 @@ import pytest
 
 from sniproxy.client.keepalive import is_msie6, is_safari, keepalive_allowed
 from sniproxy.config.directives.core import CoreLocation
-from sniproxy.facts import Connection
+from sniproxy.context import Connection
 from tests.configured import request
 
 MSIE6 = "Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1)"

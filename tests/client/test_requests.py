@@ -14,10 +14,10 @@ import trio.testing
 from sniproxy.client.request_body import BufferedBody, RequestBodyReader
 from sniproxy.client.request_reader import RequestReader
 from sniproxy.config.model import Server
-from sniproxy.facts import Facts
-from sniproxy.message import Response, Side, Special
+from sniproxy.context import RequestContext
+from sniproxy.models import Response, Side, SpecialResponse
 from sniproxy.tls.stream import SocketStream
-from tests.configured import facts, request, servers
+from tests.configured import make_context, request, servers
 from tests.upstream.fakes import Lines
 
 T = TypeVar("T")
@@ -43,8 +43,8 @@ def received(data: bytes, use: Callable[[RequestReader], Awaitable[T]], *, ends:
 
 
 async def read_all(
-    reader: RequestReader, context: Facts, lines: Lines | None = None
-) -> BufferedBody | Special | Response | None:
+    reader: RequestReader, context: RequestContext, lines: Lines | None = None
+) -> BufferedBody | SpecialResponse | Response | None:
     body_reader = RequestBodyReader(reader.stream, reader, (lines or Lines()).log())
     body = await body_reader.read_all(context)
     body_reader.close()
@@ -72,7 +72,7 @@ def server(tmp_path: Path) -> Server:
 def test_complete_body_is_read(
     server: Server, data: bytes, more: dict[str, Any], body: bytes, rest: bytes, on_the_wire: int
 ) -> None:
-    request_ = facts(request(method="POST", **more), server, request_length=100)
+    request_ = make_context(request(method="POST", **more), server, request_length=100)
 
     async def use(reader: RequestReader) -> tuple[bytes, bytes]:
         body_reader = RequestBodyReader(reader.stream, reader, Lines().log())
@@ -103,22 +103,22 @@ def test_complete_body_is_read(
 def test_broken_bodies(
     server: Server, data: bytes, more: dict[str, Any], status: int, line: str
 ) -> None:
-    request_ = facts(request(method="POST", **more), server)
+    request_ = make_context(request(method="POST", **more), server)
     lines = Lines()
     rejection = received(data, lambda reader: read_all(reader, request_, lines))
-    assert isinstance(rejection, Special | Response)
+    assert isinstance(rejection, SpecialResponse | Response)
     assert (rejection.status, lines.lines) == (status, [line])
     assert received(data, lambda reader: reader.discard_body(request_)) is False
 
 
 def test_missing_body_times_out(server: Server) -> None:
-    request_ = facts(request(method="POST", content_length=5), server)
+    request_ = make_context(request(method="POST", content_length=5), server)
     rejection = received(b"he", lambda reader: read_all(reader, request_), ends=False)
     assert rejection == Response(408, silent=True)
 
 
 def test_unread_body_is_discarded(server: Server) -> None:
-    request_ = facts(request(method="POST", content_length=5), server, request_length=100)
+    request_ = make_context(request(method="POST", content_length=5), server, request_length=100)
 
     async def use(reader: RequestReader) -> tuple[bool, bytes]:
         return await reader.discard_body(request_), bytes(reader.buffer)

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from sniproxy.client.response_writer import ResponseWriter
 from sniproxy.config.model import Server
-from sniproxy.facts import Facts
-from sniproxy.message import BodyBroken, Response
+from sniproxy.context import RequestContext
+from sniproxy.models import BodyReadError, Response
 from sniproxy.tls.stream import SocketStream
 from sniproxy.variables import lookup
-from tests.configured import facts, request, servers
+from tests.configured import make_context, request, servers
 
 
 class Wire:
@@ -44,7 +44,7 @@ class Pieces:
         if self.pieces:
             return self.pieces.pop(0)
         if self.breaks:
-            raise BodyBroken
+            raise BodyReadError
         return b""
 
     def discard(self) -> None:
@@ -58,11 +58,11 @@ def server(tmp_path: Path) -> Server:
 
 def written(
     server: Server, response: Response, *, may_keep: bool = True, **more: Any
-) -> tuple[list[bytes], bytes, bool, Facts]:
+) -> tuple[list[bytes], bytes, bool, RequestContext]:
     """Head lines, body, whether the connection lives on, and the facts."""
     wire = Wire()
     request_ = request(**more)
-    noted = facts(request_, server)
+    noted = make_context(request_, server)
     writer = ResponseWriter(cast(SocketStream, wire))
 
     async def write() -> bool:
@@ -90,7 +90,7 @@ def test_h11_reads_a_response_as_it_was_meant(
 ) -> None:
     server = servers(tmp_path_factory.mktemp("h11"), "server { }")[0]
     wire = Wire()
-    context = facts(request(method=method, headers=(("Host", "a"),)), server)
+    context = make_context(request(method=method, headers=(("Host", "a"),)), server)
     body = b"".join(pieces)
     length = len(body) if known_length else None
     response = Response(status, Pieces(pieces), content_type="a/b", content_length=length)

@@ -16,7 +16,7 @@ from sniproxy.client.request_body import (
     numbered_name,
 )
 from sniproxy.config.directives.core import CLEAN, KEEP, CoreLocation
-from sniproxy.message import Failed
+from sniproxy.models import ProxyError
 from tests.configured import request
 from tests.upstream.fakes import Lines
 
@@ -66,5 +66,5 @@ def test_in_file_only_writes_all_bodies_to_files(tmp_path: Path, only: int, stay
 
 def test_missing_temp_folder_fails(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Failed, match='" failed'):
+    with pytest.raises(ProxyError, match='" failed'):
         BodyBufferPolicy(0, str(tmp_path / "file")).make_file()

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from sniproxy.client.verify import Rejection, check_client_certificate
-from sniproxy.facts import ClientTLS
+from sniproxy.context import ClientTLSInfo
 
 
 class Client:
@@ -37,7 +37,7 @@ class Client:
     ],
 )
 def test_verify_modes_reject_as_nginx_does(result: int | None, refused_by: dict[str, int]) -> None:
-    client = cast(ClientTLS, Client(result))
+    client = cast(ClientTLSInfo, Client(result))
     for mode in ("off", "on", "optional", "optional_no_ca"):
         refused = check_client_certificate(mode, client)
         assert (refused.status if refused else None) == refused_by.get(mode)
@@ -45,6 +45,6 @@ def test_verify_modes_reject_as_nginx_does(result: int | None, refused_by: dict[
 
 def test_verify_error_texts() -> None:
     error = Rejection(495, "client SSL certificate verify error: (18:some words)")
-    assert check_client_certificate("on", cast(ClientTLS, Client(18))) == error
+    assert check_client_certificate("on", cast(ClientTLSInfo, Client(18))) == error
     missing = Rejection(496, "client sent no required SSL certificate")
-    assert check_client_certificate("on", cast(ClientTLS, Client(None))) == missing
+    assert check_client_certificate("on", cast(ClientTLSInfo, Client(None))) == missing

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sniproxy import config
-from sniproxy.message import ConfigError
+from sniproxy.models import ConfigError
 from sniproxy.variables import definition_error
 
 from .cases import VARIABLES

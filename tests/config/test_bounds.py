@@ -12,7 +12,7 @@ import pytest
 
 from sniproxy import config
 from sniproxy.config.model import iter_locations
-from sniproxy.message import ConfigError
+from sniproxy.models import ConfigError
 
 MEGABYTES = 50_000_000
 DEPTH = 10_000

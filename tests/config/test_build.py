@@ -8,7 +8,7 @@ import pytest
 
 from sniproxy import config
 from sniproxy.config.model import Config, Location, Server
-from sniproxy.message import ConfigError, Level
+from sniproxy.models import ConfigError, Level
 
 
 def read(http: str, main: str = "") -> Config:

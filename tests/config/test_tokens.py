@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sniproxy import config
 from sniproxy.config.tokens import read_statements
 from sniproxy.config.tree import BlockEnd, FileEnd, Place, Statement
-from sniproxy.message import ConfigError
+from sniproxy.models import ConfigError
 
 from .oracle import nginx_verdict, sniproxy_verdict
 

@@ -11,7 +11,7 @@ from sniproxy.config.model import Config
 from sniproxy.config.toml import read_toml
 from sniproxy.config.toml_lines import key_lines
 from sniproxy.config.tree import BlockEnd, Statement
-from sniproxy.message import ConfigError
+from sniproxy.models import ConfigError
 
 SITE = """\
 error_log = "stderr error"

@@ -13,7 +13,7 @@ import pytest
 
 from sniproxy.cli.diagnose import main
 from sniproxy.diagnose.probe import Timeouts
-from sniproxy.in_thread import in_thread
+from sniproxy.portal import in_thread
 from sniproxy.testing.upstreams import (
     RunningUpstream,
     UpstreamSpec,

@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from sniproxy.config.addresses import parse_address
-from sniproxy.config.directives.proxy import Proxy, ProxyPass
+from sniproxy.config.directives.proxy import ProxyPass, ProxySettings
 from sniproxy.diagnose.conclusion import Conclusion, draw_conclusion
 from sniproxy.diagnose.model import Attempt, ProbeSpec, Result, Setting
 from sniproxy.diagnose.strategy import MAX_CONNECTIONS, next_setting
-from sniproxy.names import sent_server_name
+from sniproxy.server_name import sent_server_name
 
 FakeUpstream = Callable[[ProbeSpec, Setting], Attempt]
 
 
 def make_spec(host: str = "127.0.0.1", *names: str, **more: Any) -> ProbeSpec:
-    spec = ProbeSpec(Proxy.resolve(), host, names)
+    spec = ProbeSpec(ProxySettings.resolve(), host, names)
     return replace(spec, **more)
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import trio
 
 from sniproxy import config
-from sniproxy.server import Server
-from sniproxy.site import build_site
-from sniproxy.site.paths import Paths
+from sniproxy.build import build_application
+from sniproxy.build.paths import Paths
+from sniproxy.server import ConnectionServer
 from sniproxy.tls.ca import Authority
 from sniproxy.variables import is_variable
 from tests.configured import LineObserver
@@ -94,8 +94,8 @@ async def _run(
     text = site_text.replace("UPSTREAM", str(run.upstream_port)).replace("PORT", str(run.port))
     loaded = config.parse(text, is_variable=is_variable)
     paths = Paths(str(run.directory), str(run.directory))
-    site = build_site(loaded, paths, observer=LineObserver(run))
-    server = Server(site, site.bind(lambda error: None))
+    site = build_application(loaded, paths, observer=LineObserver(run))
+    server = ConnectionServer(site, site.bind(lambda error: None))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)
         nursery.start_soon(companions, run)

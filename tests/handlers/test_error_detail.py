@@ -12,10 +12,10 @@ from sniproxy.handlers.error_detail import (
     negotiate_media_type,
     with_detail,
 )
-from sniproxy.handlers.special import special_response
+from sniproxy.handlers.special_response import special_response
 from sniproxy.logs.error import ConnectionLog, ErrorLog, LogTarget
-from sniproxy.message import Level
-from tests.configured import facts, request, servers
+from sniproxy.models import Level
+from tests.configured import make_context, request, servers
 
 LINE = (
     "2024/07/15 17:14:08 [error] 1#1: *1 connect() failed (111: Connection refused) while "
@@ -108,7 +108,7 @@ def test_remote_clients_get_the_page_of_nginx_and_one_log_line(tmp_path: Path, s
     sink = Lines()
     log = ConnectionLog(ErrorLog([LogTarget(sink, Level.WARN)]), 7, "192.0.2.1", "0.0.0.0:80")
     log.action = "sending to client"
-    asking = facts(request("/"), server)
+    asking = make_context(request("/"), server)
     page = special_response(status, asking)
     for _ in range(2):
         assert with_detail(page, (LINE,), asking, log) is page
@@ -129,7 +129,7 @@ def test_explained_page_keeps_status_and_headers(
     tmp_path: Path, headers: tuple[tuple[str, str], ...], content_type: str
 ) -> None:
     (server,) = servers(tmp_path, "server { error_detail on; server_tokens off; }")
-    asking = facts(request("/", headers=headers), server)
+    asking = make_context(request("/", headers=headers), server)
     asking.connection.client_address = "::1"
     log = ConnectionLog(ErrorLog([]), 7, "::1", "[::1]:80")
     page = special_response(502, asking, headers=(("X-Field", "kept"),))
@@ -144,7 +144,7 @@ def test_explained_page_keeps_status_and_headers(
 def test_internal_errors_are_not_explained(tmp_path: Path) -> None:
     """The log lines may name private key files."""
     (server,) = servers(tmp_path, "server { error_detail on; }")
-    asking = facts(request("/"), server)
+    asking = make_context(request("/"), server)
     asking.connection.client_address = "127.0.0.1"
     page = special_response(500, asking)
     assert with_detail(page, (LINE,), asking, ConnectionLog(ErrorLog([]), 7, "", "")) is page

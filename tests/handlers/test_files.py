@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.handlers.files import BLOCK, FileBody, OpenFile
+from sniproxy.handlers.file_body import BLOCK, FileBody, OpenFile
 from sniproxy.logs.error import ConnectionLog, ErrorLog, LogTarget
-from sniproxy.message import BodyBroken, Level
+from sniproxy.models import BodyReadError, Level
 
 
 class Lines:
@@ -83,7 +83,7 @@ def test_empty_file(tmp_path: Path, log: ConnectionLog) -> None:
 def test_truncated_file_breaks_the_body(tmp_path: Path, log: ConnectionLog, lines: Lines) -> None:
     file = opened(tmp_path / "a", b"0123456789")
     os.truncate(tmp_path / "a", 4)
-    with pytest.raises(BodyBroken):
+    with pytest.raises(BodyReadError):
         run(FileBody(file, log))
     file.close()
     assert lines.messages == [f'pread() read only 4 of 10 from "{tmp_path}/a"']
@@ -99,7 +99,7 @@ def test_read_error_breaks_the_body(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "pread", broken)
-    with pytest.raises(BodyBroken):
+    with pytest.raises(BodyReadError):
         run(FileBody(file, log))
     file.close()
     assert lines.messages == [f'pread() "{tmp_path}/a" failed (5: {os.strerror(errno.EIO)})']

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sniproxy.config.directives.headers import Expires, ExpiresBase, ExpiresError, parse_expires
-from sniproxy.handlers.headers import expiry, next_time, replaced
+from sniproxy.handlers.added_headers import expiry, next_local_time, replaced
 from sniproxy.http.dates import http_date
 
 NOW = 1_750_000_000
@@ -70,7 +70,7 @@ def test_negative_expires_disables_caching() -> None:
 
 @given(st.integers(0, 86400), st.integers(1_000_000_000, 2_000_000_000))
 def test_time_of_day_is_within_the_next_day(seconds: int, now: int) -> None:
-    at = next_time(seconds, now)
+    at = next_local_time(seconds, now)
     assert now < at <= now + 25 * 3600
     local = time.localtime(at)
     passed = (local.tm_hour * 60 + local.tm_min) * 60 + local.tm_sec

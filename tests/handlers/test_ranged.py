@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.handlers.ranged import PartOf
+from sniproxy.handlers.force_ranges import RangeBody
 
 
 class Pieces:
@@ -28,7 +28,7 @@ async def test_part_of_a_body_equals_the_slice(
 ) -> None:
     whole = b"".join(pieces)
     body = Pieces(list(pieces))
-    part = PartOf(body, start, start + length)
+    part = RangeBody(body, start, start + length)
 
     read = b""
     while piece := await part.read():

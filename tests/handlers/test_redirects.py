@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.facts import Connection, absolute_location
-from sniproxy.handlers.special import special_response
+from sniproxy.context import Connection, absolute_location
+from sniproxy.handlers.special_response import special_response
 from tests.compare_nginx import Answer, NginxPair, get, paired_with_nginx
-from tests.configured import facts, request, servers
+from tests.configured import make_context, request, servers
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_absolute_redirects(
     tls: bool,
     absolute: str,
 ) -> None:
-    request_ = facts(request(host=host), servers(tmp_path, "server { }")[0])
+    request_ = make_context(request(host=host), servers(tmp_path, "server { }")[0])
     request_.connection.server_port = port
     monkeypatch.setattr(Connection, "scheme", "https" if tls else "http")
     assert absolute_location(request_, "/x") == absolute
@@ -41,14 +41,14 @@ def test_absolute_redirects(
 
 @pytest.mark.parametrize("status", [408, 444, 499])
 def test_statuses_without_reason_phrase(tmp_path: Path, status: int) -> None:
-    response = special_response(status, facts(request(), servers(tmp_path, "server { }")[0]))
+    response = special_response(status, make_context(request(), servers(tmp_path, "server { }")[0]))
     assert response.silent
     assert response.status == status
 
 
 @pytest.mark.parametrize("inner", [494, 495, 496, 497])
 def test_internal_statuses_are_sent_as_400(tmp_path: Path, inner: int) -> None:
-    response = special_response(inner, facts(request(), servers(tmp_path, "server { }")[0]))
+    response = special_response(inner, make_context(request(), servers(tmp_path, "server { }")[0]))
     assert response.status == 400
 
 

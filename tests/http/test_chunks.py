@@ -16,7 +16,7 @@ from sniproxy.http.chunks import (
     chunk,
     last_chunk,
 )
-from sniproxy.message import Side
+from sniproxy.models import Side
 from tests.http.oracle import Nginx, ScriptedUpstream
 
 BODIES: dict[str, bytes] = {

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sniproxy.http.head import (
-    BadRequest,
+from sniproxy.http.pages import displayed_status, error_page
+from sniproxy.http.request_head import (
+    BadRequestError,
     HeadReader,
     HeadRules,
-    Note,
+    LogNote,
     ParsedHead,
     read_request_head,
     read_simple_head,
 )
-from sniproxy.http.pages import displayed_status, error_page
-from sniproxy.message import Level, Request
+from sniproxy.models import Level, RequestHead
 from tests.http.oracle import Answer, Nginx, ScriptedUpstream
 from tests.http.requests import ALL, FIELDS, PLAIN, SIZES, get
 
@@ -36,10 +36,12 @@ LOG_LENGTH = 1500
 """Characters compared of a log line: nginx truncates lines at 2048 bytes."""
 
 
-def outcome(raw: bytes | bytearray, rules: HeadRules = RULES) -> ParsedHead | BadRequest | None:
+def outcome(
+    raw: bytes | bytearray, rules: HeadRules = RULES
+) -> ParsedHead | BadRequestError | None:
     try:
         return read_request_head(raw, rules)
-    except BadRequest as refused:
+    except BadRequestError as refused:
         return refused
 
 
@@ -61,7 +63,7 @@ def nginx_seen(answer: Answer) -> Seen:
     return Seen(answer.status, answer.body, answer.kept, log)
 
 
-def our_seen(result: ParsedHead | BadRequest | None, server: str) -> Seen:
+def our_seen(result: ParsedHead | BadRequestError | None, server: str) -> Seen:
     if result is None:
         return Seen(0, b"", False, [])
     if isinstance(result, ParsedHead):
@@ -71,13 +73,13 @@ def our_seen(result: ParsedHead | BadRequest | None, server: str) -> Seen:
         body = b"" if request.method == "HEAD" else _shown(request, server)
         return Seen(status, body, kept, log)
     log = [_log_line(note, result.line, server) for note in result.notes]
-    last = Note(result.text, result.level, result.host, result.referrer)
+    last = LogNote(result.text, result.level, result.host, result.referrer)
     log.append(_log_line(last, result.line, server, result.action))
     page = b"" if result.method == "HEAD" else error_page(result.status)
     return Seen(displayed_status(result.status) if result.version > 9 else 0, page, False, log)
 
 
-def _shown(request: Request, server: str) -> bytes:
+def _shown(request: RequestHead, server: str) -> bytes:
     lengths = [request.header("content-length") or "", request.header("transfer-encoding") or ""]
     host = request.host or server
     parts = [request.method, request.target, request.path, request.args, host, *lengths]
@@ -85,7 +87,7 @@ def _shown(request: Request, server: str) -> bytes:
 
 
 def _log_line(
-    note: Note, line: str, server: str, action: str = "reading client request headers"
+    note: LogNote, line: str, server: str, action: str = "reading client request headers"
 ) -> str:
     text = f"{note.level.word}: {note.text} while {action}, client: 127.0.0.1, server: {server}"
     text += f', request: "{line}"' if line else ""
@@ -130,8 +132,8 @@ def test_settings_of_the_named_server_apply_after_the_host_field(
         return STRICT_RULES if name == STRICT else TURNED_RULES
 
     try:
-        ours: ParsedHead | BadRequest | None = read_request_head(raw, TURNED_RULES, rules_of)
-    except BadRequest as refused:
+        ours: ParsedHead | BadRequestError | None = read_request_head(raw, TURNED_RULES, rules_of)
+    except BadRequestError as refused:
         ours = refused
     server = STRICT if STRICT.encode() in raw else ""
     assert our_seen(ours, server) == nginx_seen(unmerged.ask(raw))
@@ -139,10 +141,10 @@ def test_settings_of_the_named_server_apply_after_the_host_field(
 
 def first_refused(raw: bytes) -> int:
     """Length of the shortest prefix of `raw` that is rejected."""
-    return next(n for n in range(len(raw) + 1) if isinstance(outcome(raw[:n]), BadRequest))
+    return next(n for n in range(len(raw) + 1) if isinstance(outcome(raw[:n]), BadRequestError))
 
 
-REFUSED = [name for name in {**PLAIN, **FIELDS} if isinstance(outcome(ALL[name]), BadRequest)]
+REFUSED = [name for name in {**PLAIN, **FIELDS} if isinstance(outcome(ALL[name]), BadRequestError)]
 
 
 @pytest.mark.nginx
@@ -199,9 +201,9 @@ def test_nginx_passes_on_the_same_fields(nginx: Nginx, upstream: ScriptedUpstrea
 # Splitting
 
 
-def essence(result: ParsedHead | BadRequest | None) -> object:
+def essence(result: ParsedHead | BadRequestError | None) -> object:
     """The parts of a result that must not depend on how much was received."""
-    if not isinstance(result, BadRequest):
+    if not isinstance(result, BadRequestError):
         return result
     facts = vars(result).copy()
     del facts["line"]
@@ -215,18 +217,18 @@ def test_prefix_is_incomplete_or_has_the_final_result(name: str) -> None:
     for length in range(len(raw)):
         part = outcome(raw[:length])
         assert part is None or essence(part) == essence(whole)
-        if isinstance(part, BadRequest) and isinstance(whole, BadRequest):
+        if isinstance(part, BadRequestError) and isinstance(whole, BadRequestError):
             assert whole.line.startswith(part.line)
 
 
-def read_in_pieces(raw: bytes, cuts: list[int]) -> ParsedHead | BadRequest | None:
+def read_in_pieces(raw: bytes, cuts: list[int]) -> ParsedHead | BadRequestError | None:
     reader = HeadReader(RULES)
     try:
         for cut in [*sorted(cut % (len(raw) + 1) for cut in cuts), len(raw)]:
             parsed = reader.read(bytearray(raw[:cut]))
             if parsed is not None:
                 return parsed
-    except BadRequest as refused:
+    except BadRequestError as refused:
         return refused
     return None
 
@@ -285,7 +287,7 @@ def test_typical_head() -> None:
         b"Content-Length: 3\r\nConnection: close\r\n\r\nxyz"
     )
     assert read_request_head(raw, RULES) == ParsedHead(
-        Request(
+        RequestHead(
             line="POST /a/../b%20c?d=%20 HTTP/1.1",
             method="POST",
             target="/a/../b%20c?d=%20",
@@ -312,6 +314,6 @@ def test_ignored_header_line_is_logged_with_the_context_at_that_time() -> None:
     parsed = outcome(b"GET / HTTP/1.1\r\nX_Y: 1\r\nHost: a\r\nReferer: r\r\nY_Z: 2\r\n\r\n")
     assert isinstance(parsed, ParsedHead)
     assert parsed.notes == (
-        Note('client sent invalid header line: "X_Y: 1"', Level.INFO, None, None),
-        Note('client sent invalid header line: "Y_Z: 2"', Level.INFO, "a", "r"),
+        LogNote('client sent invalid header line: "X_Y: 1"', Level.INFO, None, None),
+        LogNote('client sent invalid header line: "Y_Z: 2"', Level.INFO, "a", "r"),
     )

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sniproxy.http.head import BadResponse, NotHTTP, ParsedResponse, read_response_head
-from sniproxy.message import FailureClass, Level
+from sniproxy.http.response_head import (
+    BadResponseError,
+    NotHTTPError,
+    ParsedResponse,
+    read_response_head,
+)
+from sniproxy.models import FailureType, Level
 from tests.http.oracle import Nginx, ScriptedUpstream
 from tests.http.requests import get
 
@@ -121,9 +126,9 @@ def our_seen(raw: bytes) -> Seen:
         parsed = read(raw)
         if parsed and parsed.head.status == 103:
             parsed = read(raw[parsed.length :])
-    except NotHTTP as odd:
+    except NotHTTPError as odd:
         return Seen("", [], [f"error: {odd.text}"])
-    except BadResponse as refused:
+    except BadResponseError as refused:
         log = [f"{Level.WARN.word}: {note}" for note in refused.notes]
         log.append(f"{refused.failure.level.word}: {refused.failure.text}")
         return Seen("502 Bad Gateway", [], log)
@@ -146,7 +151,7 @@ def nginx_seen(nginx: Nginx, upstream: ScriptedUpstream, raw: bytes) -> Seen:
     upstream.script = raw
     answer = nginx.ask(get(target="/proxy/"))
     log = answer.messages("upstream sent", "upstream prematurely")
-    if log == [f"error: {NotHTTP().text}"]:
+    if log == [f"error: {NotHTTPError().text}"]:
         assert answer.raw == raw
         return Seen("", [], log)
     return Seen(answer.status_line, shown(answer.fields), log)
@@ -194,9 +199,9 @@ def test_nginx_treats_any_head_the_same(
 def outcome(raw: bytes) -> object:
     try:
         return read(raw)
-    except NotHTTP as odd:
+    except NotHTTPError as odd:
         return odd.text
-    except BadResponse as refused:
+    except BadResponseError as refused:
         return (refused.failure, refused.notes)
 
 
@@ -240,6 +245,6 @@ def test_keepalive_of_the_upstream_connection(raw: bytes, method: str, keepalive
 
 
 def test_errors_are_invalid_header_failures() -> None:
-    with pytest.raises(BadResponse) as refused:
+    with pytest.raises(BadResponseError) as refused:
         read(ok("X A: b"))
-    assert refused.value.failure.kind is FailureClass.INVALID_HEADER
+    assert refused.value.failure.kind is FailureType.INVALID_HEADER

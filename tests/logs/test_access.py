@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.logs.access import ESCAPES, AccessFormat
-from sniproxy.script import compile_template
-from tests.configured import facts, request, servers
+from sniproxy.logs.access_format import ESCAPES, AccessFormat
+from sniproxy.template import compile_template
+from tests.configured import make_context, request, servers
 
 ROWS = [
     # value, default, json, none
@@ -36,7 +36,7 @@ def test_escape_functions(value: str | None, default: str, as_json: str, none: s
 
 
 def test_only_variables_are_escaped(tmp_path: Path) -> None:
-    context = facts(request("/"), servers(tmp_path, "server { }")[0])
+    context = make_context(request("/"), servers(tmp_path, "server { }")[0])
     context.variables["a"] = 'x"y'
     line = AccessFormat(compile_template('"$a" \\ $b')).line(context)
     assert line == '"x\\x22y" \\ -\n'

@@ -16,7 +16,7 @@ from trio.testing import MockClock
 from sniproxy.logs.buffered import BufferedSink
 from sniproxy.logs.sinks import FileSink, Sinks
 from sniproxy.logs.syslog import SyslogServer
-from sniproxy.message import Level
+from sniproxy.models import Level
 
 LINES = st.lists(st.text("ab\xff", max_size=12).map(lambda text: text + "\n"), max_size=30)
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sniproxy.logs.error import MAX_ERROR_LINE, ConnectionLog, ErrorLog, LogTarget, error_line
-from sniproxy.message import Failure, Header, Level
+from sniproxy.models import Failure, Header, Level
 from tests.compare_nginx import NginxPair, get, paired_with_nginx
 
 

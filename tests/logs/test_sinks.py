@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sniproxy.logs.sinks import FileSink, Sinks, StderrSink
-from sniproxy.message import ConfigError
+from sniproxy.models import ConfigError
 
 
 def test_lines_are_appended_unchanged(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import trio
 
 from sniproxy import timers
+from sniproxy.build import build_application
+from sniproxy.build.paths import Paths
 from sniproxy.config import parse
-from sniproxy.server import Server
-from sniproxy.site import build_site
-from sniproxy.site.paths import Paths
+from sniproxy.server import ConnectionServer
 from tests.configured import LineObserver
 from tests.robustness.runner import Ports
 
@@ -62,7 +62,7 @@ class Lines:
 class InProcessServer:
     ports: Ports
     log: Lines
-    server: Server
+    server: ConnectionServer
     before: ResourceCount
 
     async def quiesce(self) -> ResourceCount:
@@ -104,8 +104,8 @@ async def serving(folder: Path, ports: Ports) -> AsyncIterator[InProcessServer]:
     paths = Paths(str(folder), str(folder))
     timers.current_timers()  # whose task is not the server's
     outside = ResourceCount.count()
-    site = build_site(config, paths, observer=LineObserver(log))
-    server = Server(site, site.bind(lambda error: None))
+    site = build_application(config, paths, observer=LineObserver(log))
+    server = ConnectionServer(site, site.bind(lambda error: None))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run)
         await trio.testing.wait_all_tasks_blocked()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sniproxy import config
-from sniproxy.message import ConfigError
-from sniproxy.site import prepare
-from sniproxy.site.paths import Paths
+from sniproxy.build import load
+from sniproxy.build.paths import Paths
+from sniproxy.models import ConfigError
 from sniproxy.testing.upstreams import generate_certificates
 from sniproxy.variables import is_variable
 from tests.config.oracle import Verdict, nginx_verdict
@@ -213,7 +213,7 @@ def our_verdict(certificates: Path, text: str) -> Verdict:
     file.write_text(text)
     try:
         loaded = config.load(file, is_variable=is_variable)
-        prepared = prepare(loaded, Paths(str(certificates), str(certificates)))
+        prepared = load(loaded, Paths(str(certificates), str(certificates)))
     except ConfigError as error:
         return Verdict(same_codes(str(error).replace(str(file), "FILE")))
     return Verdict(None, (*loaded.warnings, *prepared.warnings))

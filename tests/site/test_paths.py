@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sniproxy.site.paths import Paths
+from sniproxy.build.paths import Paths
 
 PATHS = Paths("/prefix/", "/etc/conf")
 

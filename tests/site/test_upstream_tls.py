@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sniproxy import config
-from sniproxy.message import ConfigError
-from sniproxy.site import prepare
-from sniproxy.site.paths import Paths
+from sniproxy.build import load
+from sniproxy.build.paths import Paths
+from sniproxy.models import ConfigError
 from sniproxy.testing.upstreams import generate_certificates
 from sniproxy.variables import is_variable
 from tests.config.oracle import nginx_verdict
@@ -135,7 +135,7 @@ def our_verdict(certificates: Path, text: str) -> str | None:
     file = certificates / "nginx.conf"
     file.write_text(text)
     try:
-        prepare(
+        load(
             config.load(file, is_variable=is_variable), Paths(str(certificates), str(certificates))
         )
     except ConfigError as error:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from sniproxy.build import load
+from sniproxy.build.paths import Paths
+from sniproxy.build.upstreams import resolve_host
 from sniproxy.config.addresses import parse_address
 from sniproxy.config.tree import Place
 from sniproxy.handlers.proxy import ProxyHandler
-from sniproxy.message import ConfigError
-from sniproxy.site import prepare
-from sniproxy.site.paths import Paths
-from sniproxy.site.upstreams import look_up
+from sniproxy.models import ConfigError
 from sniproxy.upstream.selector import Upstream, peer_name
 from tests.configured import configuration
 
@@ -30,13 +30,13 @@ def test_peer_names(sockaddr: tuple[str, int], name: str) -> None:
 
 def test_unknown_host_is_an_error() -> None:
     with pytest.raises(ConfigError) as refused:
-        look_up(parse_address("no.invalid", 80), "no.invalid", Place("a.conf", 3))
+        resolve_host(parse_address("no.invalid", 80), "no.invalid", Place("a.conf", 3))
     assert str(refused.value) == 'host not found in upstream "no.invalid" in a.conf:3'
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
 def test_addresses_are_not_resolved(host: str) -> None:
-    found = look_up(parse_address(f"{host}:81", 80), host, Place("a.conf", 3))
+    found = resolve_host(parse_address(f"{host}:81", 80), host, Place("a.conf", 3))
     assert [sockaddr[:2] for _, sockaddr in found] == [(host.strip("[]"), 81)]
 
 
@@ -45,7 +45,7 @@ def upstreams(directory: Path, *targets: str, groups: str = "") -> list[Upstream
     text = "".join(f"location /{n} {{ proxy_pass {to}; }}" for n, to in enumerate(targets))
     config = configuration(directory, f"{groups} server {{ {text} }}")
     assert config.http is not None
-    prepared = prepare(config, Paths(str(directory), str(directory)))
+    prepared = load(config, Paths(str(directory), str(directory)))
     handlers = [prepared.handlers[one] for one in config.http.servers[0].outside.locations]
     assert all(isinstance(handler, ProxyHandler) for handler in handlers)
     found = [handler.upstream for handler in handlers if isinstance(handler, ProxyHandler)]

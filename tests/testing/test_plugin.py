@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.message import Level
+from sniproxy.models import Level
 from sniproxy.testing.fixtures import (
     MAX_LOG_LINES,
     DevelopmentCA,

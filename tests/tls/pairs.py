@@ -8,7 +8,7 @@ from typing import Any
 import trio
 from OpenSSL import SSL
 
-from sniproxy.message import Side
+from sniproxy.models import Side
 from sniproxy.tls.stream import TLSStream
 
 

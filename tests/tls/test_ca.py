@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
-from sniproxy.message import ConfigError, Side
-from sniproxy.names import certificate_names, check_host
+from sniproxy.models import ConfigError, Side
+from sniproxy.server_name import certificate_names, check_host
 from sniproxy.tls import ca as ca_module
 from sniproxy.tls.ca import DevCA, host_name
 from sniproxy.tls.stream import TLSStream

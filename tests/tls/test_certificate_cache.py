@@ -9,7 +9,7 @@ import pytest
 from OpenSSL import SSL
 
 from sniproxy.config.directives.tls import CacheRules
-from sniproxy.message import ConfigError
+from sniproxy.models import ConfigError
 from sniproxy.tls.certificate_cache import (
     MAX_UNCACHED,
     NO_CACHE,

@@ -16,7 +16,7 @@ import trio
 from OpenSSL import SSL
 from trio.testing import MockClock
 
-from sniproxy.message import Failed, Side
+from sniproxy.models import ProxyError, Side
 from sniproxy.tls.contexts import server_context
 from sniproxy.tls.errors import Dialect
 from sniproxy.tls.stream import REJECT, Reject, TLSStream
@@ -163,7 +163,7 @@ def ours(case: Case, files: Files, dialect: Dialect) -> tuple[str, str]:
             assert await stream.peek(5)
             await stream.do_handshake(5)
             await stream.receive_some(5)
-        except Failed as error:
+        except ProxyError as error:
             return error.failure.level.word, error.failure.message
         finally:
             stream.shutdown()

@@ -9,7 +9,7 @@ import pytest
 from OpenSSL import SSL
 
 from sniproxy.config.directives.main import DIALECTS
-from sniproxy.message import Level, Side
+from sniproxy.models import Level, Side
 from sniproxy.tls.dialects import MAX_RECORD, NAMES, ReleaseDialect, find_dialect, is_too_long
 from sniproxy.tls.errors import NATIVE, ORDINARY_REASONS, error_text, openssl_failure
 from sniproxy.tls.openssl import queued_error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.message import Failure, FailureClass, Level, Side
+from sniproxy.models import Failure, FailureType, Level, Side
 from sniproxy.tls import openssl
 from sniproxy.tls.errors import (
     NATIVE,
@@ -67,7 +67,7 @@ def test_levels_of_tls_errors(
     for side, level in ((Side.CLIENT, client), (Side.UPSTREAM, upstream)):
         failure = openssl_failure("f() failed", side, queue, ssl_error=ssl_error, errno=number)
         assert failure.level is level
-        assert failure.kind is FailureClass.ERROR
+        assert failure.kind is FailureType.ERROR
         assert failure.errno == (number or None)
 
 
@@ -93,7 +93,7 @@ def test_levels_of_socket_errors(number: int) -> None:
 
 def test_timeout_failures() -> None:
     assert timeout_failure(Side.UPSTREAM) == Failure(
-        "upstream timed out", Level.ERROR, FailureClass.TIMEOUT, errno.ETIMEDOUT
+        "upstream timed out", Level.ERROR, FailureType.TIMEOUT, errno.ETIMEDOUT
     )
     assert timeout_failure(Side.CLIENT).message == "client timed out (110: Connection timed out)"
 

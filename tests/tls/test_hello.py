@@ -13,9 +13,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.message import Failed, FailureClass, Side
+from sniproxy.models import FailureType, ProxyError, Side
+from sniproxy.tls.client_hello import ClientHello, NotTLSError, parse_client_hello, peek_server_name
 from sniproxy.tls.contexts import upstream_context
-from sniproxy.tls.hello import ClientHello, NotTLS, parse_client_hello, peeked_server_name
 from sniproxy.tls.stream import TLSStream
 
 
@@ -111,7 +111,7 @@ def test_hello_may_be_split_into_records(cuts: list[int]) -> None:
     ],
 )
 def test_other_data_is_rejected(data: bytes) -> None:
-    with pytest.raises(NotTLS):
+    with pytest.raises(NotTLSError):
         parse_client_hello(data)
 
 
@@ -120,15 +120,15 @@ def test_any_bytes_raise_no_other_exception(data: bytes, framed: bool) -> None:
     if framed:
         message = b"\x01" + len(data).to_bytes(3) + data
         data = b"\x16\x03\x01" + len(message).to_bytes(2) + message
-    with contextlib.suppress(NotTLS):
+    with contextlib.suppress(NotTLSError):
         parse_client_hello(data)
 
 
 def _outcome(find: Callable[[bytes], object], data: bytes) -> object:
     try:
         return find(data)
-    except NotTLS:
-        return NotTLS
+    except NotTLSError:
+        return NotTLSError
 
 
 def _thorough(data: bytes) -> str | None:
@@ -139,8 +139,8 @@ def _thorough(data: bytes) -> str | None:
 @pytest.mark.parametrize("name", ["w.test", None])
 def test_peeked_server_name(name: str | None) -> None:
     data = python_hello(name)
-    assert peeked_server_name(data) == (name or "")
-    assert peeked_server_name(data[:-1]) is None
+    assert peek_server_name(data) == (name or "")
+    assert peek_server_name(data[:-1]) is None
 
 
 @given(st.integers(0, len(HELLO) - 1), st.binary(min_size=1, max_size=4))
@@ -148,20 +148,20 @@ def test_peeked_server_name_equals_the_parsed_one(position: int, damage: bytes) 
     """Unless the complete parser rejects the hello for another reason."""
     data = HELLO[:position] + damage + HELLO[position + len(damage) :]
     thorough = _outcome(_thorough, data)
-    assert thorough is NotTLS or _outcome(peeked_server_name, data) == thorough
+    assert thorough is NotTLSError or _outcome(peek_server_name, data) == thorough
 
 
 @given(st.integers(5, len(HELLO) - 1), st.binary(min_size=1, max_size=4))
 def test_damaged_hello_is_parsed_or_rejected(position: int, damage: bytes) -> None:
     data = HELLO[:position] + damage + HELLO[position + len(damage) :]
-    with contextlib.suppress(NotTLS):
+    with contextlib.suppress(NotTLSError):
         parse_client_hello(data)
 
 
 def test_server_name_rejected_by_openssl_is_not_sent() -> None:
     near, far = socket.socketpair()
     with near, far:
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(ProxyError) as failed:
             TLSStream(near, Side.UPSTREAM, upstream_context(), server_name="x" * 256)
-        assert failed.value.failure.kind is FailureClass.INTERNAL
+        assert failed.value.failure.kind is FailureType.INTERNAL
         assert far.recv(100) == b""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from sniproxy.message import ConfigError
+from sniproxy.models import ConfigError
 from sniproxy.tls.certificates import CertificateSource, read_password_file
 from sniproxy.tls.conf_commands import Command
 from sniproxy.tls.contexts import server_context, upstream_context

@@ -6,9 +6,9 @@ import socket
 
 import pytest
 
-from sniproxy.message import Side
+from sniproxy.models import Side
 from sniproxy.tls.contexts import server_context, upstream_context
-from sniproxy.tls.offers import GROUPS, named
+from sniproxy.tls.iana_names import GROUPS, format_ids
 from sniproxy.tls.stream import TLSStream
 
 from .conftest import Files
@@ -28,8 +28,8 @@ def test_groups_are_named_as_in_openssl(number: int, name: str) -> None:
 
 
 def test_unknown_ids_are_shown_as_numbers() -> None:
-    assert named([29, 0x0A0A, 0xFFFF], GROUPS.get) == "X25519:0x0a0a:0xffff"
-    assert named([], GROUPS.get) == ""
+    assert format_ids([29, 0x0A0A, 0xFFFF], GROUPS.get) == "X25519:0x0a0a:0xffff"
+    assert format_ids([], GROUPS.get) == ""
 
 
 async def hands_shaken(files: Files, *, keep_hello: bool, protocol: str) -> TLSStream:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from sniproxy.message import Side
+from sniproxy.models import Side
 from sniproxy.tls.dialects import ReleaseDialect, find_dialect
 from sniproxy.tls.errors import ErrorContext
 

@@ -7,7 +7,7 @@ import socket
 import pytest
 from OpenSSL import SSL
 
-from sniproxy.message import Side
+from sniproxy.models import Side
 from sniproxy.tls.certificates import CertificateSource
 from sniproxy.tls.contexts import _session_id_context, server_context, upstream_context
 from sniproxy.tls.stream import TLSStream

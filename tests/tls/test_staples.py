@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from OpenSSL import SSL
 
-from sniproxy.message import ConfigError
+from sniproxy.models import ConfigError
 from sniproxy.tls import openssl
 from sniproxy.tls.ca import Authority
 from sniproxy.tls.certificates import CertificateSource

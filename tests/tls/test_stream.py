@@ -16,7 +16,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from sniproxy.message import Failed, Failure, FailureClass, Level, Side
+from sniproxy.models import Failure, FailureType, Level, ProxyError, Side
 from sniproxy.tls.contexts import server_context, upstream_context
 from sniproxy.tls.socket_stream import CHECKPOINT_INTERVAL, SocketStream
 from sniproxy.tls.stream import TLSStream
@@ -27,7 +27,7 @@ from .pairs import connected, part, shake_hands, tls_pair
 
 
 async def failure_of(operation: Awaitable[object]) -> Failure:
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(ProxyError) as failed:
         await operation
     return failed.value.failure
 
@@ -128,7 +128,7 @@ async def test_operations_time_out(side: Side, files: Files, mock_clock: MockClo
     expected = Failure(
         f"{side.value} timed out",
         Level.INFO if side is Side.CLIENT else Level.ERROR,
-        FailureClass.TIMEOUT,
+        FailureType.TIMEOUT,
         110,
     )
 

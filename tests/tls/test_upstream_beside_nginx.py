@@ -15,7 +15,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from sniproxy.message import Failed, Side
+from sniproxy.models import ProxyError, Side
 from sniproxy.tls.certificates import CertificateSource
 from sniproxy.tls.contexts import upstream_context
 from sniproxy.tls.errors import Dialect
@@ -147,7 +147,7 @@ def ours(case: Case, port: int, files: Files, dialect: Dialect) -> tuple[str, st
             await stream.send_all(b"GET / HTTP/1.0\r\n\r\n", 5)
             await stream.receive_some(5)
             stream.shutdown()
-        except Failed as error:
+        except ProxyError as error:
             return error.failure.level.word, error.failure.message
         finally:
             sock.close()

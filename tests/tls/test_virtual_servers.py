@@ -10,10 +10,10 @@ import trio
 import trio.testing
 from OpenSSL import SSL
 
-from sniproxy.message import Failed, Failure, Level, Side
+from sniproxy.models import Failure, Level, ProxyError, Side
 from sniproxy.tls.contexts import server_context, upstream_context
 from sniproxy.tls.openssl import Session
-from sniproxy.tls.stream import REJECT, Choose, Reject, TLSStream
+from sniproxy.tls.stream import REJECT, ContextSelector, Reject, TLSStream
 
 from . import authority
 from .conftest import Files
@@ -35,7 +35,7 @@ async def meet(
             await stream.receive_some(5)
             if not first:
                 await stream.send_all(b"x", 5)
-        except Failed as error:
+        except ProxyError as error:
             failures[stream] = error.failure
             stream.close()
 
@@ -79,7 +79,7 @@ async def _carry(source: socket.socket, target: socket.socket) -> None:
 class Listener:
     """A listener with virtual servers that receives ClientHellos whole or in pieces."""
 
-    def __init__(self, whole: bool, default: SSL.Context, choose: Choose) -> None:
+    def __init__(self, whole: bool, default: SSL.Context, choose: ContextSelector) -> None:
         self.whole = whole
         self.default = default
         self.choose = choose

@@ -16,7 +16,7 @@ import sniproxy
 from sniproxy.testing.client import ClientRecord, ClientTLSOptions, run_client
 from sniproxy.testing.upstreams import UpstreamSpec, catalog, generate_certificates, open_upstreams
 from sniproxy.trace import Trace, lines
-from sniproxy.trace.record import Asked, Located, Turned
+from sniproxy.trace.steps import LocationStep, RedirectStep, UpstreamStep
 
 NAMED = "proxy_ssl_server_name on; proxy_ssl_name upstream.test;"
 
@@ -84,8 +84,8 @@ async def front(
             yield Front(certificates, proxy, traces)
 
 
-def asked(trace: Trace) -> Asked:
-    (stop,) = [stop for stop in trace.way if isinstance(stop, Asked)]
+def asked(trace: Trace) -> UpstreamStep:
+    (stop,) = [stop for stop in trace.way if isinstance(stop, UpstreamStep)]
     return stop
 
 
@@ -190,8 +190,8 @@ async def test_redirects_on_the_way(certificates: Path) -> None:
         trace = await site.get("/outer/x.php")
         plain = await site.get("/plain/x.php")
     way = [
-        stop.location if isinstance(stop, Located)
-        else f"{stop.by} {stop.to}" if isinstance(stop, Turned)
+        stop.location if isinstance(stop, LocationStep)
+        else f"{stop.by} {stop.to}" if isinstance(stop, RedirectStep)
         else stop.kind
         for stop in trace.way
     ]  # fmt: skip
@@ -205,10 +205,10 @@ async def test_redirects_on_the_way(certificates: Path) -> None:
         "@fallback",
         "proxy_pass",
     ]
-    (found,) = [s for s in trace.way if isinstance(s, Located) and s.path == "/app/x.php"]
+    (found,) = [s for s in trace.way if isinstance(s, LocationStep) and s.path == "/app/x.php"]
     assert found.why == "first regular expression that matches; inside /app/"
     assert found.place.endswith("nginx.conf:9")
-    (found,) = [s for s in plain.way if isinstance(s, Located)]
+    (found,) = [s for s in plain.way if isinstance(s, LocationStep)]
     assert found.why == "longest prefix, and ^~ asks no regular expression"
     assert plain.way[-1].kind == "detour"
 
@@ -369,7 +369,7 @@ async def test_a_subrequest(certificates: Path) -> None:
     """
     async with front(certificates, inside, catalog.PLAIN) as site:
         trace = await site.get("/a")
-    first, second = [stop for stop in trace.way if isinstance(stop, Asked)]
+    first, second = [stop for stop in trace.way if isinstance(stop, UpstreamStep)]
     assert (first.subrequest, second.subrequest) == ("/auth", "")
     assert "subrequest /auth: proxy_pass http://backend/check" in text(trace)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sniproxy.message import Header
+from sniproxy.models import Header
 from sniproxy.trace.masking import MASK, is_secret_variable, masked, masked_fields, secrets
-from sniproxy.trace.record import Choice, Head
+from sniproxy.trace.steps import Choice, Head
 
 
 def test_fields_by_their_names() -> None:

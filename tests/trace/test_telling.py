@@ -7,23 +7,23 @@ from dataclasses import replace
 
 import pytest
 
-from sniproxy.message import Failure, Handshake, Level, Side
-from sniproxy.trace.record import (
+from sniproxy.models import Failure, Handshake, Level, Side
+from sniproxy.trace.render import Node, as_data, drawn, lines, node, tree
+from sniproxy.trace.steps import (
     Answer,
-    Asked,
     Certificate,
     Choice,
-    ClientTLS,
+    ClientTLSTrace,
+    FileStep,
     Head,
-    Located,
+    LocationStep,
     Names,
-    Peer,
-    Served,
-    Stop,
+    PeerTrace,
+    RedirectStep,
+    Step,
     Trace,
-    Turned,
+    UpstreamStep,
 )
-from sniproxy.trace.telling import Node, as_data, drawn, lines, node, tree
 
 TREE = node("a", node("b", node("c", "d"), "e"), node("f", "g"))
 
@@ -63,31 +63,33 @@ FAILED = Handshake(
     failure=Failure("SSL_do_handshake() failed (SSL: no)", Level.ERROR), duration=0.001,
 )  # fmt: skip
 NAMES = Names("up.test", "proxy_ssl_name $a", "", "up.test by ca.pem, depth 1", ("TLSv1.3",))
-PEER = Peer(
+PEER = PeerTrace(
     "127.0.0.1:9443", False, 0.0003, DONE,
     Head("GET / HTTP/1.1", (("Host", "up.test"),)), Head("HTTP/1.1 200 OK", (("A", "b"),)),
     "", 200, 0.003, 0.004, 50, 60,
 )  # fmt: skip
-ASKED = Asked("https://$a", "n:3", "up.test", (("a", "up.test"), ("b", None)), NAMES, (PEER,))
+ASKED = UpstreamStep(
+    "https://$a", "n:3", "up.test", (("a", "up.test"), ("b", None)), NAMES, (PEER,)
+)
 
 
 @pytest.mark.parametrize(
     ("stop", "said"),
     [
         (
-            Located("/a", "~ x", "first", "n:1", ("/", "/b/")),
+            LocationStep("/a", "~ x", "first", "n:1", ("/", "/b/")),
             ["location for /a: ~ x (first) n:1", "└─ passed over: /, /b/"],
         ),
         (
-            Located("/a", "/", "w", "n:1", tuple("abcdefghij")),
+            LocationStep("/a", "/", "w", "n:1", tuple("abcdefghij")),
             ["location for /a: / (w) n:1", "└─ passed over: a, b, c, d, e, f, g, h and 2 more"],
         ),
-        (Located("/a", "(server)", "no location matches", ""),
+        (LocationStep("/a", "(server)", "no location matches", ""),
          ["location for /a: (server) (no location matches)"]),
-        (Turned("rewrite", "/b?c", "/a/", "n:2"), ["rewrite to /b?c, said in /a/ n:2"]),
-        (Turned("return", "", "/a/", "n:2"), ["return: answered there, said in /a/ n:2"]),
-        (Served("/f"), ["files: /f"]),
-        (Served("/f", "/auth"), ["subrequest /auth: files: /f"]),
+        (RedirectStep("rewrite", "/b?c", "/a/", "n:2"), ["rewrite to /b?c, said in /a/ n:2"]),
+        (RedirectStep("return", "", "/a/", "n:2"), ["return: answered there, said in /a/ n:2"]),
+        (FileStep("/f"), ["files: /f"]),
+        (FileStep("/f", "/auth"), ["subrequest /auth: files: /f"]),
         (
             ASKED,
             [
@@ -117,7 +119,7 @@ ASKED = Asked("https://$a", "n:3", "up.test", (("a", "up.test"), ("b", None)), N
                 variables=(("a", ""),),
                 names=Names("", "the host of proxy_pass", "the name is empty", "not verified", ()),
                 peers=(
-                    Peer("[::1]:1", False, 0.1, FAILED, None, None, "SSL_do_handshake() failed "
+                    PeerTrace("[::1]:1", False, 0.1, FAILED, None, None, "SSL_do_handshake() failed "
                          "(SSL: no)", 502, None, 0.101, 0, 0),
                     replace(PEER, kept=True, handshake=None, status=None, response=None,
                             header_time=None, response_time=None),
@@ -143,12 +145,12 @@ ASKED = Asked("https://$a", "n:3", "up.test", (("a", "up.test"), ("b", None)), N
         ),
     ],
 )  # fmt: skip
-def test_stops_of_the_way(stop: Stop, said: list[str]) -> None:
+def test_stops_of_the_way(stop: Step, said: list[str]) -> None:
     trace = replace(TRACE, way=(stop,), answer=None, access_log=(), error_log=())
     assert list(drawn(tree(trace).below[-1], "utf-8")) == said
 
 
-CLIENT = ClientTLS(
+CLIENT = ClientTLSTrace(
     Handshake(
         Side.CLIENT, "192.0.2.1:5", "a.test", protocol="TLSv1.2", cipher="X", alpn="http/1.1",
         resumed=True, certificate_names=("joe",), verify_error="ok", duration=0.001,
@@ -165,7 +167,7 @@ TRACE = Trace(
     request=Head("GET / HTTP/1.1", (("Host", "a.test"),)),
     url="https://a.test/",
     server=Choice("a.test", "the only server of 192.0.2.2:443", "n:1"),
-    way=(Located("/", "/", "longest prefix", "n:2"),),
+    way=(LocationStep("/", "/", "longest prefix", "n:2"),),
     answer=Answer(404, Head("HTTP/1.1 404 Not Found", (("A", "b"),)), False, 0.0123, 30, 90, 40),
     access_log=("line",),
     error_log=("one", "two"),
@@ -201,7 +203,7 @@ def test_a_handshake_that_failed() -> None:
         Side.CLIENT, "192.0.2.1:5", None, failure=Failure("handshake rejected"), duration=0.001
     )
     failed = replace(
-        TRACE, number=0, tls=ClientTLS(handshake, None, None),
+        TRACE, number=0, tls=ClientTLSTrace(handshake, None, None),
         request=None, server=None, way=(), answer=None, access_log=(), error_log=("one",),
     )  # fmt: skip
     assert lines(failed) == [
@@ -214,10 +216,10 @@ def test_a_handshake_that_failed() -> None:
 
 
 def test_as_data() -> None:
-    said = as_data(replace(TRACE, way=(ASKED, Turned("rewrite", "/b", "/a", "n:1"))))
+    said = as_data(replace(TRACE, way=(ASKED, RedirectStep("rewrite", "/b", "/a", "n:1"))))
     assert json.loads(json.dumps(said)) == said
     assert said["tls"]["handshake"]["side"] == "client"
     assert [stop["kind"] for stop in said["way"]] == ["proxy_pass", "detour"]
-    failed = as_data(replace(TRACE, tls=ClientTLS(FAILED, None, None)))
+    failed = as_data(replace(TRACE, tls=ClientTLSTrace(FAILED, None, None)))
     failure = failed["tls"]["handshake"]["failure"]
     assert (failure["level"], failure["kind"]) == ("error", "error")

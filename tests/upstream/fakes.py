@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from sniproxy.logs.error import ConnectionLog, ErrorLog, LogTarget
-from sniproxy.message import Failed, Failure, Level
+from sniproxy.models import Failure, Level, ProxyError
 from sniproxy.tls.stream import SocketStream
 
 
@@ -24,7 +24,7 @@ class ScriptedStream:
     ) -> bytes:
         piece = self.script.pop(0)
         if isinstance(piece, Failure):
-            raise Failed(piece)
+            raise ProxyError(piece)
         return piece
 
     def is_reusable(self) -> bool:

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sniproxy.config.directives.upstream import Balancing, Method
-from sniproxy.facts import Facts
-from sniproxy.script import compile_template
+from sniproxy.context import RequestContext
+from sniproxy.template import compile_template
 from sniproxy.upstream.balancing import POINTS, HashRing, by_weight, selector_factory
 from sniproxy.upstream.selector import Peer, PeerSelector, Upstream
 from tests import configured
@@ -24,9 +24,9 @@ from tests.upstream.test_peers import Clock, peer
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+def make_context(tmp_path_factory: pytest.TempPathFactory) -> RequestContext:
     (server,) = configured.servers(tmp_path_factory.mktemp("balancing"), "server { }")
-    return configured.facts(configured.request("/?k=a"), server)
+    return configured.make_context(configured.request("/?k=a"), server)
 
 
 def upstream(method: Method, peers: list[Peer], backups: list[Peer], key: str = "") -> Upstream:
@@ -39,34 +39,34 @@ def upstream(method: Method, peers: list[Peer], backups: list[Peer], key: str = 
 # --- the least busy ---
 
 
-def test_least_conn_counts_connections_by_weight(facts: Facts) -> None:
+def test_least_conn_counts_connections_by_weight(make_context: RequestContext) -> None:
     group = upstream(Method.LEAST_CONN, [peer("a", weight=2), peer("b")], [])
     # a is as busy with two as b is with one; among equals the round robin decides.
-    assert [group.selector(facts).get() for _ in range(3)].count(group.peers[0]) == 2
+    assert [group.selector(make_context).get() for _ in range(3)].count(group.peers[0]) == 2
     assert [one.connections for one in group.peers] == [2, 1]
 
 
-def test_least_conn_chooses_backups_likewise(facts: Facts) -> None:
+def test_least_conn_chooses_backups_likewise(make_context: RequestContext) -> None:
     group = upstream(Method.LEAST_CONN, [peer("a", down=True)], [peer("x"), peer("y")])
-    taken = [group.selector(facts).get() for _ in range(4)]
+    taken = [group.selector(make_context).get() for _ in range(4)]
     assert sorted(one.name for one in taken if one) == ["x", "x", "y", "y"]
 
 
 # --- chance ---
 
 
-def test_random_goes_by_weight(facts: Facts) -> None:
+def test_random_goes_by_weight(make_context: RequestContext) -> None:
     random.seed(7)
     group = upstream(Method.RANDOM, [peer("a", weight=8), peer("b", weight=2)], [])
-    taken = Counter(one.name for _ in range(2000) if (one := group.selector(facts).get()))
+    taken = Counter(one.name for _ in range(2000) if (one := group.selector(make_context).get()))
     assert 0.75 < taken["a"] / 2000 < 0.85
 
 
-def test_random_two_takes_the_less_busy(facts: Facts) -> None:
+def test_random_two_takes_the_less_busy(make_context: RequestContext) -> None:
     random.seed(7)
     group = upstream(Method.RANDOM_TWO, [peer("a"), peer("b")], [])
     group.peers[0].connections = 50
-    taken = Counter(one.name for _ in range(40) if (one := group.selector(facts).get()))
+    taken = Counter(one.name for _ in range(40) if (one := group.selector(make_context).get()))
     # With two peers both are drawn, but for the times when chance draws one 21 times over.
     assert taken["b"] == 40
 
@@ -105,7 +105,10 @@ def test_points_of_equal_servers_are_shared() -> None:
     failing=st.sets(st.integers(0, 5)),
 )
 def test_laws(
-    facts: Facts, method: Method, settings: list[tuple[int, bool, bool]], failing: set[int]
+    make_context: RequestContext,
+    method: Method,
+    settings: list[tuple[int, bool, bool]],
+    failing: set[int],
 ) -> None:
     """Nobody twice, nobody who is down, and whoever is well is found in the end."""
     peers: list[Peer] = []
@@ -115,7 +118,7 @@ def test_laws(
         into.append(peer(str(number), weight=weight, down=down))
     group = upstream(method, peers, backups, "$arg_k")
     for _ in range(3):
-        turns: PeerSelector = group.selector(facts)
+        turns: PeerSelector = group.selector(make_context)
         tried = []
         while (chosen := turns.get()) is not None:
             tried.append(chosen)

@@ -10,12 +10,12 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.facts import UpstreamState
-from sniproxy.message import BodyBroken, Failure, FailureClass, ResponseHead
+from sniproxy.context import UpstreamState
+from sniproxy.models import BodyReadError, Failure, FailureType, ResponseHead
 from sniproxy.upstream.response_body import BUFFER_SIZE, BodyReadOptions, ResponseBody
 from tests.upstream.fakes import Lines, ScriptedStream
 
-LATE = Failure("upstream timed out", kind=FailureClass.TIMEOUT, errno=110)
+LATE = Failure("upstream timed out", kind=FailureType.TIMEOUT, errno=110)
 
 
 class Played:
@@ -52,7 +52,7 @@ class Played:
         try:
             while piece := await self.body.read():
                 self.pieces.append(piece)
-        except BodyBroken:
+        except BodyReadError:
             self.broken = True
 
     @property

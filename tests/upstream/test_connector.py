@@ -11,7 +11,7 @@ import trio.testing
 
 from sniproxy.config.addresses import Address
 from sniproxy.config.directives.upstream import PeerSettings
-from sniproxy.message import Failed, Failure, FailureClass, Level
+from sniproxy.models import Failure, FailureType, Level, ProxyError
 from sniproxy.upstream.connector import connect
 from sniproxy.upstream.selector import Peer
 
@@ -29,7 +29,7 @@ def unix(path: str) -> Peer:
 
 def failure(peer: Peer) -> Failure:
     async def main() -> Failure:
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(ProxyError) as failed:
             await connect(peer, 5)
         return failed.value.failure
 
@@ -54,7 +54,7 @@ def test_nobody_listens() -> None:
         dead.bind(("127.0.0.1", 0))
         failed = failure(tcp(dead.getsockname()[1]))
     assert failed.message == "connect() failed (111: Connection refused)"
-    assert (failed.level, failed.kind) == (Level.ERROR, FailureClass.ERROR)
+    assert (failed.level, failed.kind) == (Level.ERROR, FailureType.ERROR)
 
 
 def test_no_such_socket(tmp_path: Path) -> None:
@@ -87,4 +87,4 @@ def test_too_late() -> None:
         for sock in waiting:
             sock.close()
     assert failed.message == "upstream timed out (110: Connection timed out)"
-    assert failed.kind is FailureClass.TIMEOUT
+    assert failed.kind is FailureType.TIMEOUT

@@ -11,12 +11,12 @@ import pytest
 import trio
 
 from sniproxy import config
-from sniproxy.facts import Facts, UpstreamState
-from sniproxy.message import Handshake, Level, Side
+from sniproxy.build import build_application
+from sniproxy.build.paths import Paths
+from sniproxy.context import RequestContext, UpstreamState
+from sniproxy.models import Handshake, Level, Side
 from sniproxy.observer import Observer
-from sniproxy.server import Server
-from sniproxy.site import build_site
-from sniproxy.site.paths import Paths
+from sniproxy.server import ConnectionServer
 from sniproxy.testing.upstreams import (
     TLS,
     Action,
@@ -61,7 +61,7 @@ class Seen(Observer):
         self.key_log = ""
 
     def upstream_handshake_finished(
-        self, facts: Facts, attempt: UpstreamState, handshake: Handshake
+        self, facts: RequestContext, attempt: UpstreamState, handshake: Handshake
     ) -> None:
         self.handshakes.append(handshake)
 
@@ -93,8 +93,8 @@ async def serving(
                 is_variable=is_variable,
             )
             paths = Paths(str(folder), str(certificates))
-            site = build_site(loaded, paths, observer=seen)
-            server = Server(site, site.bind(lambda error: None))
+            site = build_application(loaded, paths, observer=seen)
+            server = ConnectionServer(site, site.bind(lambda error: None))
             nursery.start_soon(server.run)
             yield port
             nursery.cancel_scope.cancel()

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sniproxy.config.model import Location, Server
-from sniproxy.message import Header
+from sniproxy.models import Header
 from sniproxy.upstream.request_headers import RequestHeaderBuilder, upstream_uri
-from tests.configured import facts, request, servers
+from tests.configured import make_context, request, servers
 
 
 def proxied(directory: Path, name: str, target: str, more: str = "") -> tuple[Server, Location]:
@@ -51,7 +51,7 @@ def test_the_target(
     request_ = request(asked, path=path, args=args)
     said = location.proxy.proxy_pass
     assert said is not None
-    assert upstream_uri(location, said, facts(request_, server, location)) == sent
+    assert upstream_uri(location, said, make_context(request_, server, location)) == sent
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_the_head(
     sent: tuple[str, ...],
 ) -> None:
     server, location = proxied(tmp_path, "/", "http://h:81", directives)
-    request_ = facts(request("/x", headers=fields, host="a.test"), server, location)
+    request_ = make_context(request("/x", headers=fields, host="a.test"), server, location)
     request_.proxy_host = "h:81"
     head = RequestHeaderBuilder(location.proxy).build(request_, "GET", "/x", length)
     lines = head.decode().split("\r\n")
@@ -105,6 +105,6 @@ def test_the_head(
 
 def test_the_version(tmp_path: Path) -> None:
     server, location = proxied(tmp_path, "/", "http://h", "proxy_http_version 1.0;")
-    request_ = facts(request(), server, location)
+    request_ = make_context(request(), server, location)
     head = RequestHeaderBuilder(location.proxy).build(request_, "GET", "/", None)
     assert head.startswith(b"GET / HTTP/1.0\r\n")

@@ -13,7 +13,7 @@ import trio
 import trio.testing
 
 from sniproxy.config.directives.upstream import Keepalive, UpstreamGroup
-from sniproxy.message import Side
+from sniproxy.models import Side
 from sniproxy.tls.stream import SocketStream
 from sniproxy.upstream.pool import ConnectionPool, IdleMonitor
 from tests.upstream.test_peers import peer

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.message import Header, ResponseHead
+from sniproxy.models import Header, ResponseHead
 from sniproxy.upstream.response_headers import (
     FilteredHeaders,
     ResponseHeaderPolicy,
     is_buffered,
     limit_rate,
 )
-from tests.configured import facts, request, servers
+from tests.configured import make_context, request, servers
 
 SEEN = ("X-Accel-Other", "set-cookie", "ETag")
 HIDDEN = (
@@ -33,7 +33,7 @@ def rules(
 
 def replied(directory: Path, of: ResponseHeaderPolicy, *headers: Header) -> FilteredHeaders:
     server = servers(directory, "server { }")[0]
-    request_ = facts(request("/x?a=b"), server)
+    request_ = make_context(request("/x?a=b"), server)
     return of.filter(ResponseHead(11, 200, "OK", headers), request_)
 
 
@@ -92,7 +92,7 @@ def test_the_type_has_a_place_of_its_own(tmp_path: Path) -> None:
 def test_what_stays_with_a_request_that_goes_elsewhere(tmp_path: Path) -> None:
     of = rules(tmp_path, "proxy_hide_header Expires; proxy_cookie_path / /a;")
     server = servers(tmp_path, "server { }")[0]
-    request_ = facts(request("/"), server)
+    request_ = make_context(request("/"), server)
     reply = of.redirect_headers(
         (
             ("Content-Type", "a/b"), ("Set-Cookie", "a=b; path=/"), ("Expires", "x"),

@@ -19,7 +19,7 @@ from sniproxy.config.addresses import Address
 from sniproxy.config.directives.resolver import ResolverSettings
 from sniproxy.config.tree import Place
 from sniproxy.logs.error import ErrorLog, LogTarget
-from sniproxy.message import Level
+from sniproxy.models import Level
 from sniproxy.testing.dns import (
     NXDOMAIN,
     SERVFAIL,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sniproxy.config.directives.proxy_rewrites import CookieFlags, Replacement
-from sniproxy.script import literal
+from sniproxy.template import literal
 from sniproxy.upstream.header_rewrite import (
     CookieRules,
     rewritten_cookie,
@@ -17,7 +17,7 @@ from sniproxy.upstream.header_rewrite import (
     rewritten_refresh,
 )
 from sniproxy.variables import lookup
-from tests.configured import facts, request, servers
+from tests.configured import make_context, request, servers
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def rewritten(directory: Path, directives: str, value: str, *, field: str) -> st
     text = f"server {{ location / {{ proxy_pass http://h:81; {directives} }} }}"
     server = servers(directory, text)[0]
     proxy = server.outside.locations[0].proxy
-    of = facts(request("/x?a=b", host="front.test"), server)
+    of = make_context(request("/x?a=b", host="front.test"), server)
     if field == "cookie":
         rules = CookieRules(
             tuple(rule for rule in proxy.proxy_cookie_domain if rule),

@@ -11,16 +11,16 @@ import pytest
 import trio
 import trio.testing
 
-from sniproxy.facts import UpstreamState
+from sniproxy.context import UpstreamState
 from sniproxy.http.chunks import ChunkReader
 from sniproxy.logs.error import ConnectionLog
-from sniproxy.message import ClientFailed, Failed, Failure, FailureClass, Special
+from sniproxy.models import ClientAbortedError, Failure, FailureType, ProxyError, SpecialResponse
 from sniproxy.tls.stream import SocketStream
 from sniproxy.upstream.request_writer import READING_HEAD, SENDING, RequestWriter
 from tests.upstream.fakes import Lines
 
 BROKEN = Failure("writev() failed", errno=104)
-REFUSED = ClientFailed(Special(413))
+REFUSED = ClientAbortedError(SpecialResponse(413))
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Taking:
         if len(self.taken) + len(data) <= self.most:
             self.taken += data
         elif self.failure is not None:
-            raise Failed(self.failure)
+            raise ProxyError(self.failure)
         else:
             await trio.sleep_forever()
 
@@ -57,13 +57,13 @@ class Blocks:
 class Arriving:
     """A body that comes piece by piece, or ends with a refusal."""
 
-    pieces: list[bytes | ClientFailed]
+    pieces: list[bytes | ClientAbortedError]
     length: int | None = None
 
     async def read(self) -> bytes:
         await trio.lowlevel.checkpoint()
         piece = self.pieces.pop(0) if self.pieces else b""
-        if isinstance(piece, ClientFailed):
+        if isinstance(piece, ClientAbortedError):
             raise piece
         return piece
 
@@ -102,7 +102,7 @@ class Played:
         async def answer() -> str:
             await trio.sleep(seconds)
             if failure is not None:
-                raise Failed(failure)
+                raise ProxyError(failure)
             return "answer"
 
         async def run() -> str:
@@ -144,7 +144,7 @@ def test_a_body_of_known_length_has_no_chunks() -> None:
 
 def test_a_failure_to_send_is_told() -> None:
     played = Played(Taking(most=5, failure=BROKEN), Blocks((b"abc",)))
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(ProxyError) as failed:
         played.until(10)
     assert failed.value.failure is BROKEN
     assert played.log.action == SENDING
@@ -156,22 +156,22 @@ def test_what_came_before_a_failure_to_send_counts() -> None:
 
 def test_an_answer_may_fail() -> None:
     late = Failure("upstream prematurely closed connection")
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(ProxyError) as failed:
         Played(Taking(), Blocks((b"abc",))).until(1, late)
     assert failed.value.failure is late
 
 
 def test_the_time_for_an_answer_begins_when_all_is_sent() -> None:
     played = Played(Taking(), Blocks((b"abc",)), read_timeout=5)
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(ProxyError) as failed:
         played.until(10)
-    assert failed.value.failure.kind is FailureClass.TIMEOUT
+    assert failed.value.failure.kind is FailureType.TIMEOUT
     assert played.log.action == READING_HEAD
     assert Played(Taking(most=5), Blocks((b"abc",)), read_timeout=5).until(10) == "answer"
 
 
 def test_a_client_that_fails_ends_it() -> None:
     played = Played(Taking(), streamed=Arriving([b"abc", REFUSED]))
-    with pytest.raises(ClientFailed) as failed:
+    with pytest.raises(ClientAbortedError) as failed:
         played.until(10)
     assert failed.value is REFUSED

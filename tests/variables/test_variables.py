@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from sniproxy.config.model import Server
-from sniproxy.facts import UpstreamState
-from sniproxy.message import Header
-from sniproxy.variables import core, is_variable, lookup, proxy, upstream
+from sniproxy.context import UpstreamState
+from sniproxy.models import Header
+from sniproxy.variables import core, is_variable, lookup, proxied, upstream
 from tests.compare_nginx import NginxPair, get, paired_with_nginx
-from tests.configured import facts, request, servers
+from tests.configured import make_context, request, servers
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def values(
 ) -> Mapping[str, str | None]:
     class Values(dict[str, str | None]):
         def __missing__(self, name: str) -> str | None:
-            return lookup(facts(request(target, headers=headers), server))(name)
+            return lookup(make_context(request(target, headers=headers), server))(name)
 
     return Values()
 
@@ -111,14 +111,14 @@ def test_upstream_variables_list_every_attempt(server: Server) -> None:
     tries = [UpstreamState("a:1", 0.0), UpstreamState("b:2", 0.0)]
     tries[0].status = 502
     tries[1].status, tries[1].response_time = 200, 0.5
-    value = lookup(facts(request(), server, tries=tries))
+    value = lookup(make_context(request(), server, tries=tries))
     assert value("upstream_addr") == "a:1, b:2"
     assert value("upstream_status") == "502, 200"
     assert value("upstream_response_time") == "-, 0.500"
 
 
 def test_only_named_captures_survive_the_next_match(server: Server) -> None:
-    request_ = facts(request(), server)
+    request_ = make_context(request(), server)
     for pattern, text in ((r"(?P<Who>\w)(\d)", "a1"), (r"(\w+)|(x)", "zz")):
         match = re.match(pattern, text)
         assert match is not None
@@ -258,7 +258,7 @@ def test_every_variable_is_compared_with_nginx() -> None:
     }
     known = {
         row.name
-        for module in (core, proxy, upstream)
+        for module in (core, proxied, upstream)
         for row in module.VARIABLES
         if "ssl_" not in row.name
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...script import Template, literal
+from ...template import Template, literal
 from ..cidr import Network, parse_network
 from .core import HSL
 from .core import MODULE as CORE

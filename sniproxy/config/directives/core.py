@@ -6,7 +6,7 @@ import re
 import socket
 from dataclasses import dataclass, field, replace
 
-from ...script import Template
+from ...template import Template
 from ..addresses import Address, AddressError, parse_address
 from ..regex import RegexError, compile_regex
 from ..tree import Place

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...script import Template, literal
+from ...template import Template, literal
 from .core import HSL, MODULE, LocationName
 from .directive import (
     LOCATION,

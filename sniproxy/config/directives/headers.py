@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from ...script import Template, literal
+from ...template import Template, literal
 from .core import HSL
 from .directive import LOCATION_IF, Args, Repeat, Settings, between, directive, settings
 from .slots import compiled, one_of, parse_time

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...message import Level
-from ...script import Template, literal
+from ...models import Level
+from ...template import Template, literal
 from ..addresses import Address, AddressError, parse_address
 from ..tree import Place
 from .directive import (

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ...message import ConfigError
-from ...script import Template, literal
+from ...models import ConfigError
+from ...template import Template, literal
 from ..cidr import IP, Network, parse_ip, parse_network
 from ..regex import RegexError, compile_regex
 from ..tree import Place

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ...script import Template, literal
+from ...template import Template, literal
 from ..addresses import Address, AddressError, parse_address
 from .core import temp_path
 from .directive import (
@@ -201,7 +201,7 @@ NEXT_UPSTREAM = (
 
 
 @settings("ngx_http_proxy_module")
-class Proxy(Settings):
+class ProxySettings(Settings):
     """The proxy settings of a location."""
 
     proxy_pass: ProxyPass | None = directive(
@@ -389,7 +389,7 @@ class Proxy(Settings):
         HSL, flag, "resume TLS sessions with the same peer", default="on"
     )
 
-    def bind_location(self, location: str) -> Proxy:
+    def bind_location(self, location: str) -> ProxySettings:
         """Fill in the default `proxy_redirect`: the upstream URL becomes this location's name."""
         target = self.proxy_pass
         if target is None or target.address is None:

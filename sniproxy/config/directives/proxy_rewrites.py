@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ...script import Template, literal
+from ...template import Template, literal
 from ..regex import RegexError, compile_regex
 from .directive import Args
 from .slots import compiled

@@ -24,7 +24,7 @@ SERVER_SETTINGS: tuple[type[Settings], ...] = (core.CoreServer, ssl.Ssl)
 LOCATION_SETTINGS: tuple[type[Settings], ...] = (
     core.CoreLocation,
     log.Log,
-    proxy.Proxy,
+    proxy.ProxySettings,
     rewrite.Rewrite,
     files.Files,
     headers.Headers,

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...script import Template, Variable, literal
+from ...template import Template, TemplateVariable, literal
 from ..regex import RegexError, compile_regex
 from .directive import (
     LOCATION,
@@ -159,7 +159,7 @@ def rewrite_statement(args: Args) -> Substitution:
 
 def _split_at_question_mark(template: Template) -> tuple[Template, Template | None]:
     for position, part in enumerate(template.parts):
-        if isinstance(part, Variable) or "?" not in part:
+        if isinstance(part, TemplateVariable) or "?" not in part:
             continue
         before, _, after = part.partition("?")
         left = (*template.parts[:position], *((before,) if before else ()))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ...script import ScriptError, Template, compile_template
+from ...template import ScriptError, Template, compile_template
 from .directive import Args, Slot
 
 MAX_INT = 2**63 - 1

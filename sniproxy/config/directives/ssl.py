@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...script import Template, compile_template, literal
+from ...template import Template, compile_template, literal
 from .directive import (
     HTTP,
     SERVER,

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
-from ...script import Template
+from ...template import Template
 from ..addresses import Address, AddressError, parse_address
 from .directive import (
     HTTP,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from sniproxy.tls.hello import ClientHello
+from sniproxy.tls.client_hello import ClientHello
 
 
 class CloseKind(enum.Enum):

@@ -20,7 +20,7 @@ from typing import Any
 
 import trio
 
-from sniproxy.in_thread import Changes
+from sniproxy.portal import ChangeNotifier
 from sniproxy.testing.http_framing import message_length
 from sniproxy.testing.streams import BIOTLSStream, ByteStream, RecordingStream, ssl_reason
 from sniproxy.testing.upstreams.certificates import GOOD_NAME
@@ -35,7 +35,7 @@ from sniproxy.testing.upstreams.spec import (
     ReceivedRequest,
     UpstreamSpec,
 )
-from sniproxy.tls.hello import NotTLS, parse_client_hello
+from sniproxy.tls.client_hello import NotTLSError, parse_client_hello
 
 HOST = "127.0.0.1"
 
@@ -63,7 +63,7 @@ class RunningUpstream:
 
     spec: UpstreamSpec
     port: int
-    changes: Changes
+    changes: ChangeNotifier
     """Notified whenever the record of a connection to any upstream of the server changes."""
     certificates: Path
     """The folder with the generated certificates."""
@@ -127,7 +127,7 @@ class UpstreamServer:
         self.certificates = certificates
         self.signals = Signals()
         self._contexts: dict[TLS, ssl.SSLContext] = {}
-        self._changes = Changes()
+        self._changes = ChangeNotifier()
         self._sockets: list[socket.socket | trio.socket.SocketType] = []
 
     async def start(self, spec: UpstreamSpec, port: int = 0) -> RunningUpstream:
@@ -238,7 +238,7 @@ class ConnectionHandler:
                 if not (more := await self.stream.read()):
                     return data
                 data += more
-        except NotTLS:
+        except NotTLSError:
             return data
         self._update(hello=hello)
         return data

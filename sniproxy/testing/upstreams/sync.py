@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from sniproxy.in_thread import Loop, in_thread
+from sniproxy.portal import BlockingPortal, in_thread
 from sniproxy.testing.upstreams.catalog import ALL
 from sniproxy.testing.upstreams.server import RunningUpstream, UpstreamServer, open_upstreams
 from sniproxy.testing.upstreams.spec import UpstreamSpec
@@ -23,7 +23,7 @@ from sniproxy.testing.upstreams.spec import UpstreamSpec
 class ThreadUpstreams:
     """An `UpstreamServer` that runs in a background thread."""
 
-    def __init__(self, server: UpstreamServer, loop: Loop) -> None:
+    def __init__(self, server: UpstreamServer, loop: BlockingPortal) -> None:
         self._server = server
         self._loop = loop
 

@@ -1,0 +1,280 @@
+"""`Config` → `Site`: assembled in nginx's order, so that of several mistakes the first is told."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..config.directives.log import ErrorLogDirective
+from ..config.model import NOWHERE, Config, Http, Location, Server
+from ..handlers.access import access_phase
+from ..handlers.base import Handler
+from ..handlers.proxy import ProxyHandler
+from ..handlers.static import StaticHandler
+from ..http.request_head import HeadRules
+from ..logs.error import ErrorLog
+from ..logs.sinks import Sinks
+from ..models import ConfigError, Level
+from ..observer import Observer
+from ..routing import Locations
+from ..runtime import LocationRuntime, Runtime, ServerTLS, VirtualServer
+from ..tls.dialects import find_dialect
+from ..tls.errors import Dialect
+from ..upstream.dynamic import DynamicUpstream
+from ..upstream.pool import IdleMonitor
+from ..upstream.selector import Upstream
+from .client_tls import ServerContextFactory
+from .listeners import Key, ListenSocket, bind_all, bindings, test_bind
+from .logs import LogFactory
+from .paths import Paths
+from .tls import ContextFactory, KeyLog
+from .upstreams import UpstreamRegistry
+
+if TYPE_CHECKING:
+    from ..upstream.resolver import Resolver
+
+_OF_THE_HELLO = frozenset({"ssl_ciphers", "ssl_curves", "ssl_sigalgs"})
+"""Variables for which the hello is kept."""
+STDERR = (ErrorLogDirective("stderr", Level.ERROR),)
+
+
+@dataclass(slots=True)
+class Application:
+    """A configuration with everything open but its sockets."""
+
+    config: Config
+    running: Runtime
+    bindings: tuple[ListenSocket, ...]
+    error_log: ErrorLog
+    """Of the main level."""
+    sinks: Sinks
+    paths: Paths
+    idle_monitor: IdleMonitor
+    """Watches the idle connections to upstreams."""
+    resolvers: Sequence[Resolver]
+
+    def bind(
+        self,
+        report: Callable[[ConfigError], None],
+        kept: Mapping[Key, socket.socket] | None = None,
+    ) -> list[tuple[ListenSocket, socket.socket]]:
+        """Bind every address (`listeners.bind_all`); raises `ConfigError`."""
+        return bind_all(self.bindings, report, kept)
+
+    def test_bind(self) -> None:
+        """Bind every address and let go of it, as `-t` does; raises `ConfigError`."""
+        test_bind(self.bindings)
+
+    def close(self) -> None:
+        self.idle_monitor.stop()
+        self.sinks.close()
+
+
+def build_application(
+    config: Config,
+    paths: Paths,
+    *,
+    default_error_log: Sequence[ErrorLogDirective] = STDERR,
+    observer: Observer | None = None,
+    default_access_log: bool = True,
+    state: str | None = None,
+) -> Application:
+    """Open all that `config` needs; raises `ConfigError` in nginx's words.
+
+    `default_error_log` is for errors without an `error_log` (`-e`), `default_access_log` whether
+    requests without an `access_log` go to nginx's default file; `state` is the folder of the
+    development CA.
+    """
+    prepared = load(config, paths, state=state)
+    return prepared.open(
+        default_error_log=default_error_log,
+        observer=observer,
+        default_access_log=default_access_log,
+    )
+
+
+def load(config: Config, paths: Paths, *, state: str | None = None) -> LoadedConfig:
+    """Load keys and certificates and look hosts up; raises `ConfigError`."""
+    servers = config.http.servers if config.http is not None else ()
+    groups = config.http.groups if config.http is not None else {}
+    bound = tuple(bindings(servers))
+    number = itertools.count(1).__next__
+    idle_monitor = IdleMonitor()
+    dialect = find_dialect(config.main.ssl_error_dialect)
+    maker = _HandlerFactory(
+        UpstreamRegistry(groups, number, idle_monitor), ContextFactory(paths, state, dialect)
+    )
+    end = config.http.end if config.http is not None else NOWHERE
+    clients = ServerContextFactory(maker.tls, end)
+    defaults = _default_servers(bound)
+    contexts, handlers = {}, {}
+    for server in servers:
+        for location in (server.outside, *_below(server.outside)):
+            handlers[location] = maker.handler(location)
+        contexts[server] = clients.for_server(server, defaults.get(server, server).ssl)
+    return LoadedConfig(
+        config,
+        paths,
+        bound,
+        handlers,
+        contexts,
+        number,
+        idle_monitor,
+        maker.upstreams.resolvers,
+        tuple(maker.tls.key_logs.values()),
+        dialect,
+        tuple(clients.warnings),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A configuration that is in order, before its logs are opened."""
+
+    config: Config
+    paths: Paths
+    bindings: tuple[ListenSocket, ...]
+    handlers: Mapping[Location, Handler]
+    contexts: Mapping[Server, ServerTLS | None]
+    number: Callable[[], int]
+    idle_monitor: IdleMonitor
+    resolvers: Sequence[Resolver]
+    key_logs: Sequence[KeyLog]
+    dialect: Dialect
+    warnings: tuple[str, ...]
+    """What is found at `[warn]` while keys and certificates are loaded."""
+
+    def open(
+        self,
+        *,
+        default_error_log: Sequence[ErrorLogDirective] = STDERR,
+        observer: Observer | None = None,
+        default_access_log: bool = True,
+        sinks: Sinks | None = None,
+    ) -> Application:
+        """Open the logs, in `sinks` if given; raises `ConfigError`."""
+        http = self.config.http or Http((), {}, {})
+        sinks = sinks or Sinks()
+        try:
+            logs = LogFactory(
+                sinks,
+                self.paths,
+                http.log_formats,
+                default_error_log,
+                observer,
+                default_access_log=default_access_log,
+            )
+            main_log = logs.error_log(self.config.error_log)
+            for resolver in self.resolvers:
+                resolver.log = main_log
+            for key_log in self.key_logs:
+                key_log.open(sinks)
+            servers = {server: self._server(server, logs) for server in http.servers}
+        except BaseException:
+            sinks.close()
+            raise
+        listeners = [listener for binding in self.bindings for listener in binding.listeners]
+        running = Runtime(
+            servers,
+            tuple(listeners),
+            keep_hellos=not _OF_THE_HELLO.isdisjoint(http.variables),
+            dialect=self.dialect,
+            next_connection_id=self.number,
+            observer=observer,
+        )
+        if observer is not None:
+            observer.configuration_opened(running)
+        return Application(
+            self.config,
+            running,
+            self.bindings,
+            main_log,
+            sinks,
+            self.paths,
+            self.idle_monitor,
+            self.resolvers,
+        )
+
+    def _server(self, server: Server, logs: LogFactory) -> VirtualServer:
+        core = server.core
+        outside = self._location(server.outside, server.outside, logs)
+        running = {
+            location: self._location(location, server.outside, logs)
+            for location in _below(server.outside)
+        }
+        return VirtualServer(
+            server,
+            server.name,
+            HeadRules(
+                core.client_header_buffer_size,
+                core.large_client_header_buffers,
+                core.ignore_invalid_headers,
+                core.underscores_in_headers,
+                core.merge_slashes,
+                core.max_headers,
+            ),
+            outside,
+            server.outside.rewrite.statements or None,
+            {
+                location.name.name: running[location]
+                for location in server.outside.locations
+                if location.name.modifier == "@"
+            },
+            Locations(server.outside.locations),
+            running,
+            self.contexts[server],
+        )
+
+    def _location(self, location: Location, outside: Location, logs: LogFactory) -> LocationRuntime:
+        return LocationRuntime(
+            location,
+            logs.error_log(location.log.error_log),
+            logs.access_logs(location.log.access_log),
+            self.handlers[location],
+            None if location is outside else location.rewrite.statements or None,
+            access_phase(location.access, self.paths.conf_prefix),
+            location.files.try_files,
+        )
+
+
+@dataclass(slots=True)
+class _HandlerFactory:
+    upstreams: UpstreamRegistry
+    tls: ContextFactory
+
+    def handler(self, location: Location) -> Handler:
+        target = location.proxy.proxy_pass
+        if target is None:
+            return StaticHandler()
+        upstream: Upstream | DynamicUpstream
+        if target.address is None:
+            upstream = self.upstreams.dynamic(target, location.core)
+        else:
+            upstream = self.upstreams.of(target)
+            if not target.tls:
+                return ProxyHandler(location, upstream, None)
+        context, certificate = self.tls.for_upstream(location.proxy)
+        return ProxyHandler(location, upstream, context, certificate, self.tls.dialect)
+
+
+def _default_servers(bound: Iterable[ListenSocket]) -> dict[Server, Server]:
+    """The default server of the first TLS address that each server listens on."""
+    found: dict[Server, Server] = {}
+    for binding in bound:
+        for listener in binding.listeners:
+            for server in listener.names.servers if listener.ssl else ():
+                found.setdefault(server, listener.names.default)
+    return found
+
+
+def _below(location: Location) -> Iterator[Location]:
+    """All that is nested in `location`, outer ones first; as deep as it may be, so no recursion."""
+    waiting = [location]
+    while waiting:
+        found = waiting.pop()
+        if found is not location:
+            yield found
+        waiting += reversed((*found.locations, *found.conditional))

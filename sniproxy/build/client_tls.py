@@ -1,0 +1,148 @@
+"""TLS settings of virtual servers → what their handshakes are made with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from OpenSSL import SSL
+
+from ..config.directives.ssl import Ssl
+from ..config.model import Server
+from ..config.tree import Place
+from ..context import Connection, RequestContext
+from ..models import ConfigError, RequestHead
+from ..runtime import ServerTLS
+from ..template import Template
+from ..tls import openssl
+from ..tls.certificate_cache import NO_CACHE, CertificateCache
+from ..tls.certificates import CertificateSource
+from ..tls.contexts import server_context
+from ..variables import lookup
+from .tls import ContextFactory
+
+AUTO = "auto"
+
+_NO_REQUEST = RequestHead("", "", "", "", "", 11, (), "", keepalive=False)
+_TICKET_KEY_SIZES = (48, 80)
+
+
+@dataclass(slots=True)
+class ServerContextFactory:
+    """Makes contexts for virtual servers; raises `ConfigError` in nginx's words."""
+
+    shared: ContextFactory
+    end: Place
+    """The end of `http {}`."""
+    warnings: list[str] = field(default_factory=list)
+
+    def for_server(self, server: Server, default: Ssl) -> ServerTLS | None:
+        """What `server` has; None without TLS settings. `default` are the settings of the
+        server that stands for its address."""
+        ssl = server.ssl
+        if not ssl.has_context:
+            return None
+        settings = self._settings(ssl, default)
+        if AUTO in ssl.ssl_certificate:
+            made = self._issued(server, settings)
+        else:
+            made = self._loaded(server, settings)
+        self._check_ticket_keys(ssl)
+        if ssl.ssl_stapling and ssl.ssl_certificate_compression:
+            raise ConfigError('"ssl_stapling" is incompatible with "ssl_certificate_compression"')
+        if ssl.ssl_stapling and not ssl.ssl_stapling_file:
+            self.warnings.append('"ssl_stapling" ignored, sniproxy needs an "ssl_stapling_file"')
+        return made
+
+    def _issued(self, server: Server, settings: dict[str, Any]) -> ServerTLS:
+        ca = self.shared.ca
+
+        def issued(connection: Connection) -> SSL.Context:
+            server_name = connection.tls.server_name if connection.tls is not None else None
+            default = tuple(name for name in (server.name, connection.server_address) if name)
+            return ca.context(server_name, default, **settings)
+
+        return ServerTLS(ca.context("", (server.name,), **settings), issued)
+
+    def _loaded(self, server: Server, settings: dict[str, Any]) -> ServerTLS:
+        ssl = server.ssl
+        pairs = ssl.pairs()
+        passphrases = self.shared.passphrases(ssl.ssl_password_file)
+        if all(template.is_constant for pair in pairs for template in pair):
+            sources = [
+                CertificateSource(
+                    self.shared.certificate(certificate.source),
+                    self.shared.certificate(key.source),
+                    passphrases,
+                )
+                for certificate, key in pairs
+            ]
+            context = server_context(certificates=sources, **settings)
+            return ServerTLS(context, lambda connection: context)
+        base = server_context(**settings)
+        openssl.set_no_certificate(base)
+        contexts = CertificateCache(
+            lambda *sources: server_context(certificates=sources, by_variables=base, **settings),
+            ssl.ssl_certificate_cache or NO_CACHE,
+        )
+        # nginx tries an empty passphrase then, where it would have asked for one at start.
+        return ServerTLS(base, self._named(server, pairs, passphrases or ("",), contexts))
+
+    def _named(
+        self,
+        server: Server,
+        pairs: list[tuple[Template, Template]],
+        passphrases: tuple[str, ...],
+        contexts: CertificateCache,
+    ) -> Callable[[Connection], SSL.Context]:
+        def named(connection: Connection) -> SSL.Context:
+            ctx = RequestContext(connection, _NO_REQUEST, server, server.outside, "", "", "")
+            values = lookup(ctx)
+            sources = [
+                CertificateSource(
+                    self.shared.certificate(certificate.render(values)),
+                    self.shared.certificate(key.render(values)),
+                    passphrases,
+                )
+                for certificate, key in pairs
+            ]
+            return contexts.context(*sources)
+
+        return named
+
+    def _settings(self, ssl: Ssl, default: Ssl) -> dict[str, Any]:
+        # A connection begins with the context of its address's default server: what OpenSSL
+        # takes from there and never again, nginx has from there for all servers.
+        return {
+            "protocols": ssl.ssl_protocols,
+            "ciphers": ssl.ssl_ciphers,
+            "prefer_server_ciphers": ssl.ssl_prefer_server_ciphers,
+            "groups": default.ssl_ecdh_curve,
+            "dhparam": self._path(ssl.ssl_dhparam),
+            "verify_client": ssl.ssl_verify_client,
+            "client_certificate": self._path(ssl.ssl_client_certificate),
+            "trusted_certificate": self._path(ssl.ssl_trusted_certificate),
+            "verify_depth": ssl.ssl_verify_depth,
+            "crl": self._path(ssl.ssl_crl),
+            "session_cache": default.ssl_session_cache,
+            "session_tickets": ssl.ssl_session_tickets,
+            "session_timeout": default.ssl_session_timeout,
+            "stapling_file": self._path(ssl.ssl_stapling_file) if ssl.ssl_stapling else "",
+            "conf_commands": ssl.ssl_conf_command,
+            "dialect": self.shared.dialect,
+        }
+
+    def _path(self, value: str | None) -> str:
+        return self.shared.certificate(value) if value else ""
+
+    def _check_ticket_keys(self, ssl: Ssl) -> None:
+        for name in ssl.ssl_session_ticket_key:
+            path = self.shared.paths.in_conf(name)
+            try:
+                size = os.stat(path).st_size
+            except OSError as error:
+                raise self.end.error(f'open() "{path}" failed', error.errno) from None
+            if size not in _TICKET_KEY_SIZES:
+                raise self.end.error(f'"{path}" must be 48 or 80 bytes')

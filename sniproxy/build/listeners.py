@@ -1,0 +1,253 @@
+"""`listen` directives → sockets to bind, and who answers on which address of them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..config.directives.core import Listen
+from ..config.model import Server
+from ..models import ConfigError
+from ..routing import ServerNames
+from ..runtime import Listener
+
+UNIX = "unix:"
+BIND_TRIES = 5
+BIND_PAUSE = 0.5
+"""Seconds. nginx tries a port in use as often and waits as long."""
+
+Key = tuple[str, int]
+"""Host (numeric, `*` and `[::]` for any) and port."""
+
+
+@dataclass(slots=True)
+class ListenAddress:
+    """What all `listen`s of one address say together."""
+
+    key: Key
+    listens: list[Listen] = field(default_factory=list)
+    servers: list[Server] = field(default_factory=list)
+    default: Server | None = None
+
+    @property
+    def text(self) -> str:
+        host, port = self.key
+        if host.startswith(UNIX):
+            return host
+        return f"{'0.0.0.0' if host == '*' else host}:{port}"
+
+    def listener(self) -> Listener:
+        names = ServerNames(self.servers, self.default or self.servers[0])
+        return Listener(self.text, any(listen.ssl for listen in self.listens), names)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSocket:
+    """One socket to listen on, with the addresses that share it."""
+
+    key: Key
+    backlog: int
+    ipv6only: bool
+    reuseport: bool
+    wildcard: Listener | None
+    """Who answers on addresses that no `listen` names."""
+    by_host: Mapping[str, Listener]
+
+    @property
+    def text(self) -> str:
+        host, port = self.key
+        return host if host.startswith(UNIX) else f"{_host(host)}:{port}"
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        own = (self.wildcard,) if self.wildcard is not None else ()
+        return (*own, *self.by_host.values())
+
+    def unlink(self) -> None:
+        """Remove the file of a UNIX socket, which outlives it."""
+        host, _ = self.key
+        if host.startswith(UNIX):
+            with contextlib.suppress(OSError):
+                os.unlink(host.removeprefix(UNIX))
+
+    @property
+    def ssl(self) -> bool:
+        """Whether TLS is spoken on it."""
+        return any(listener.ssl for listener in self.listeners)
+
+    def address(self, sock: socket.socket) -> tuple[str, int]:
+        """Host and port that its socket is bound to; a UNIX socket has its path and port 0."""
+        host, _ = self.key
+        return (host, 0) if host.startswith(UNIX) else (_host(host), sock.getsockname()[1])
+
+    def listener_for(self, host: str) -> Listener:
+        """The listener for the local address that a client has called."""
+        found = self.by_host.get(host, self.wildcard)
+        assert found is not None
+        return found
+
+
+def bindings(servers: Sequence[Server]) -> list[ListenSocket]:
+    """The sockets of a site. A wildcard serves the addresses of its port too, as in nginx."""
+    addresses = _addresses(servers)
+    wildcards = {key[1] for key in addresses if key[0] == "*"}
+    made = []
+    for key, address in addresses.items():
+        host, port = key
+        if host != "*" and port in wildcards and ":" not in host:
+            continue
+        sharing = {key: address}
+        if host == "*":
+            sharing |= {
+                k: a for k, a in addresses.items() if k[1] == port and ":" not in k[0] and k != key
+            }
+        listeners = {k: a.listener() for k, a in sharing.items()}
+        made.append(
+            ListenSocket(
+                key,
+                backlog=address.listens[0].backlog,
+                ipv6only=all(listen.ipv6only for listen in address.listens),
+                reuseport=any(listen.reuseport for listen in address.listens),
+                wildcard=listeners[key],
+                by_host={k[0].strip("[]"): v for k, v in listeners.items() if k != key},
+            )
+        )
+    return made
+
+
+def _addresses(servers: Sequence[Server]) -> dict[Key, ListenAddress]:
+    addresses: dict[Key, ListenAddress] = {}
+    for server in servers:
+        for listen in server.core.listen:
+            for key in _keys(listen):
+                address = addresses.setdefault(key, ListenAddress(key))
+                address.listens.append(listen)
+                if server not in address.servers:
+                    address.servers.append(server)
+                if listen.default_server:
+                    address.default = server
+    return addresses
+
+
+def _keys(listen: Listen) -> Iterator[Key]:
+    """Every address and port that a `listen` means; raises `ConfigError`."""
+    first = listen.address.port
+    for host in _numeric_hosts(listen):
+        for port in range(first, (listen.address.last_port or first) + 1):
+            yield host, port
+
+
+def _numeric_hosts(listen: Listen) -> list[str]:
+    address = listen.address
+    if address.host in ("", "*", "0.0.0.0"):
+        return ["*"]
+    if address.is_literal:
+        return [address.host]
+    try:
+        found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        message = f'host not found in "{address.url}" of the "listen" directive'
+        raise listen.place.error(message) from None
+    # nginx puts IPv4 addresses first.
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return [f"[{to[0]}]" if family == socket.AF_INET6 else str(to[0]) for family, *_, to in found]
+
+
+def _host(host: str) -> str:
+    return "0.0.0.0" if host == "*" else host
+
+
+def bind_all(
+    wanted: Iterable[ListenSocket],
+    report: Callable[[ConfigError], None],
+    kept: Mapping[Key, socket.socket] | None = None,
+) -> list[tuple[ListenSocket, socket.socket]]:
+    """Bind and listen; what is in use is tried again, each failure told to `report`.
+
+    `kept` are the sockets of a configuration before this one, which are listened on further.
+    Raises `ConfigError` in nginx's words.
+    """
+    kept = kept or {}
+    bound: list[tuple[ListenSocket, socket.socket]] = []
+    waiting = list(wanted)
+    try:
+        for attempt in range(BIND_TRIES):
+            if attempt:
+                time.sleep(BIND_PAUSE)
+            still: list[ListenSocket] = []
+            for binding in waiting:
+                try:
+                    if binding.key in kept:
+                        bound.append((binding, kept[binding.key].dup()))
+                    else:
+                        bound.append((binding, _bind(binding, listens=True)))
+                except OSError as error:
+                    failure = _bind_failure(binding, error)
+                    if error.errno != errno.EADDRINUSE:
+                        raise failure from None
+                    report(failure)
+                    still.append(binding)
+            waiting = still
+            if not waiting:
+                return bound
+        raise ConfigError("still could not bind()")
+    except BaseException:
+        close_all(bound)
+        raise
+
+
+def close_all(bound: Iterable[tuple[ListenSocket, socket.socket]]) -> None:
+    """Listen no more; may be said twice."""
+    for binding, sock in bound:
+        if sock.fileno() >= 0:
+            sock.close()
+            binding.unlink()
+
+
+def test_bind(wanted: Iterable[ListenSocket]) -> None:
+    """Bind and let go; an address in use is none of `-t`'s business. Raises `ConfigError`."""
+    for binding in wanted:
+        try:
+            _bind(binding, listens=False).close()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise _bind_failure(binding, error) from None
+        else:
+            binding.unlink()
+
+
+def _bind_failure(binding: ListenSocket, error: OSError) -> ConfigError:
+    return ConfigError(f"bind() to {binding.text} failed", errno=error.errno)
+
+
+def _bind(binding: ListenSocket, *, listens: bool) -> socket.socket:
+    host, port = binding.key
+    if host.startswith(UNIX):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        where: str | tuple[str, int] = host.removeprefix(UNIX)
+    else:
+        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        where = (_host(host).strip("[]"), port)
+    try:
+        sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, binding.ipv6only)
+        if binding.reuseport:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(where)
+        if isinstance(where, str):
+            os.chmod(where, 0o666)
+        if listens:
+            sock.listen(binding.backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,119 @@
+"""`error_log` and `access_log` directives → open logs."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+
+from ..config.directives import log as directives
+from ..config.directives.log import AccessLogDirective, LogFormat
+from ..logs.access_format import AccessFormat
+from ..logs.buffered import BufferedSink
+from ..logs.error import ErrorLog, LogTarget
+from ..logs.sinks import Sink, Sinks
+from ..logs.syslog import SyslogServer, SyslogSink, SyslogTarget
+from ..observer import Observer
+from ..runtime import AccessLog, VariableAccessLog
+from .paths import Paths
+
+DEFAULT_ACCESS_LOG = directives.Log.resolve().access_log
+"""The value of a location without any `access_log`: nginx's default file."""
+
+
+class LogFactory:
+    """Makes the logs of all levels, each file opened once."""
+
+    def __init__(
+        self,
+        sinks: Sinks,
+        paths: Paths,
+        formats: Mapping[str, LogFormat],
+        default: Sequence[directives.ErrorLogDirective],
+        observer: Observer | None = None,
+        *,
+        default_access_log: bool = True,
+    ) -> None:
+        self.sinks = sinks
+        self._paths = paths
+        self._formats = formats
+        self._default = tuple(default)
+        self._observer = observer
+        self._default_access_log = default_access_log
+        self._buffers: dict[str, BufferedSink] = {}
+        self._made: dict[tuple[directives.ErrorLogDirective, ...], ErrorLog] = {}
+
+    def error_log(self, said: Sequence[directives.ErrorLogDirective]) -> ErrorLog:
+        """The log of a level; one that says nothing has the default."""
+        wanted = () if self.sinks.silent else tuple(said) or self._default
+        if wanted not in self._made:
+            targets = [self._target(log) for log in wanted]
+            self._made[wanted] = ErrorLog(targets, self._observer)
+        return self._made[wanted]
+
+    def _target(self, log: directives.ErrorLogDirective) -> LogTarget:
+        if log.syslog is not None:
+            return SyslogTarget(self._syslog(log.syslog), log.level)
+        return LogTarget(self._sink(log.target), log.level)
+
+    def access_logs(
+        self, said: Sequence[AccessLogDirective | None]
+    ) -> tuple[AccessLog | VariableAccessLog, ...]:
+        """The access logs of a location; `off` (None) beats all."""
+        if None in said or (said is DEFAULT_ACCESS_LOG and not self._default_access_log):
+            return ()
+        return tuple([self._access(log) for log in said if log is not None])
+
+    def _access(self, log: AccessLogDirective) -> AccessLog | VariableAccessLog:
+        format_ = self._formats[log.format]
+        template, escape = format_.template, format_.escape
+        if self.sinks.silent:
+            return AccessLog(self.sinks.stderr, AccessFormat(template, escape), log.condition)
+        if not log.file.is_constant:
+            return VariableAccessLog(
+                log.file, self._paths.prefix, AccessFormat(template, escape), log.condition
+            )
+        if log.syslog is not None:
+            sink: Sink = self._syslog(log.syslog)
+        elif log.buffer is not None:
+            sink = self._buffered(log, log.buffer)
+        else:
+            sink = self._sink(log.file.source)
+        return AccessLog(sink, AccessFormat(template, escape), log.condition)
+
+    def _buffered(self, log: AccessLogDirective, size: int) -> BufferedSink:
+        """All lines of a file go through one buffer; raises `ConfigError`."""
+        path = self._paths.in_prefix(log.file.source)
+        buffered = BufferedSink(self.sinks.file(path), size, log.flush, log.gzip)
+        known = self._buffers.setdefault(path, buffered)
+        if known is buffered:
+            self.sinks.flushables.append(buffered)
+        if known.settings != buffered.settings:
+            raise log.place.error(
+                f'access_log "{log.file.source}" already defined with conflicting parameters'
+            )
+        return known
+
+    def _syslog(self, said: directives.Syslog) -> SyslogSink:
+        """Raises `ConfigError` where the server's name is not found."""
+        server = said.server
+        hostname = None if said.nohostname else socket.gethostname().lower()
+        if server.is_unix:
+            family, address = socket.AF_UNIX, server.host.removeprefix("unix:")
+            found: str | tuple[str, int] = address
+        else:
+            host = server.host.strip("[]")
+            try:
+                known = socket.getaddrinfo(host, server.port, type=socket.SOCK_DGRAM)
+            except OSError:
+                raise said.place.error(f'host not found in syslog server "{server.url}"') from None
+            family, found = known[0][0], (str(known[0][4][0]), server.port)
+        sink = SyslogSink(
+            SyslogServer(family, found, said.facility, said.tag, hostname), said.severity
+        )
+        self.sinks.flushables.append(sink)
+        return sink
+
+    def _sink(self, target: str) -> Sink:
+        if target == "stderr":
+            return self.sinks.stderr
+        return self.sinks.file(self._paths.in_prefix(target))

@@ -1,0 +1,121 @@
+"""TLS settings of locations → contexts; what both sides of TLS load is here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from OpenSSL import SSL
+
+from ..config.directives.proxy import ProxySettings
+from ..config.directives.tls import PasswordFile
+from ..logs.sinks import FileSink, Sinks
+from ..tls.certificate_cache import NO_CACHE, CertificateCache
+from ..tls.certificates import NO_FILE, CertificateSource, read_password_file
+from ..tls.contexts import upstream_context
+from ..tls.errors import NATIVE, Dialect
+from ..upstream.variable_certificate import VariableCertificate
+from .paths import Paths
+
+if TYPE_CHECKING:
+    from ..tls.ca import DevCA
+
+
+class KeyLog:
+    """The file of a `proxy_ssl_key_log`, for its owner's eyes."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._sink: FileSink | None = None
+
+    def open(self, sinks: Sinks) -> None:
+        """Raises `ConfigError`."""
+        self._sink = sinks.file(self._path, 0o600)
+
+    def __call__(self, line: bytes) -> None:
+        if self._sink is not None:
+            self._sink.write(line.decode("latin-1") + "\n")
+
+
+@dataclass(slots=True)
+class ContextFactory:
+    """Makes contexts; the development CA is opened only when a server wants it."""
+
+    paths: Paths
+    state: str | None = None
+    """The folder of the development CA; None for the user's own."""
+    dialect: Dialect = NATIVE
+    """`ssl_error_dialect`."""
+    key_logs: dict[str, KeyLog] = field(default_factory=dict)
+    """By name; to be opened before the first handshake."""
+    _ca: DevCA | None = None
+    _upstream: dict[tuple[Any, ...], SSL.Context] = field(default_factory=dict)
+
+    @property
+    def ca(self) -> DevCA:
+        if self._ca is None:
+            # Few sites need it, and it brings most of `cryptography` with it.
+            from ..tls.ca import DevCA
+
+            self._ca = DevCA.open(self.state)
+        return self._ca
+
+    def for_upstream(self, proxy: ProxySettings) -> tuple[SSL.Context, VariableCertificate | None]:
+        """The context of a location's connections to `https` upstreams.
+
+        Beside it our certificate, where variables name it; else the context has it.
+        """
+        certificate, key = proxy.proxy_ssl_certificate, proxy.proxy_ssl_certificate_key
+        passphrases = self.passphrases(proxy.proxy_ssl_password_file)
+        settings = self._upstream_settings(proxy)
+        if certificate is None or not certificate.source or key is None:
+            return self._upstream_context(settings), None
+        if certificate.is_constant and key.is_constant:
+            source = CertificateSource(
+                self.certificate(certificate.source), self.certificate(key.source), passphrases
+            )
+            return self._upstream_context({**settings, "certificate": source}), None
+        base = self._upstream_context(settings)
+
+        contexts = CertificateCache(
+            lambda source: upstream_context(**settings, certificate=source, trust_of=base),
+            proxy.proxy_ssl_certificate_cache or NO_CACHE,
+        )
+        named = VariableCertificate(certificate, key, passphrases, self.certificate, contexts)
+        return base, named
+
+    def _upstream_settings(self, proxy: ProxySettings) -> dict[str, Any]:
+        in_conf = self.paths.in_conf
+        trusted, crl = proxy.proxy_ssl_trusted_certificate, proxy.proxy_ssl_crl
+        return {
+            "protocols": proxy.proxy_ssl_protocols,
+            "ciphers": proxy.proxy_ssl_ciphers,
+            "verify": proxy.proxy_ssl_verify,
+            "trusted_certificate": in_conf(trusted) if trusted else "",
+            "verify_depth": proxy.proxy_ssl_verify_depth,
+            "crl": in_conf(crl) if crl else "",
+            "conf_commands": proxy.proxy_ssl_conf_command,
+            "key_log": self._key_log(proxy.proxy_ssl_key_log),
+            "dialect": self.dialect,
+        }
+
+    def _upstream_context(self, settings: dict[str, Any]) -> SSL.Context:
+        """One context for all locations with the same settings."""
+        key = tuple(settings.items())
+        if key not in self._upstream:
+            self._upstream[key] = upstream_context(**settings)
+        return self._upstream[key]
+
+    def certificate(self, value: str) -> str:
+        """A certificate's or a key's value with its path made absolute."""
+        return value if value.startswith(NO_FILE) else self.paths.in_conf(value)
+
+    def passphrases(self, file: PasswordFile | None) -> tuple[str, ...]:
+        if file is None:
+            return ()
+        return read_password_file(self.paths.in_conf(file.path), file.file, file.line)
+
+    def _key_log(self, name: str | None) -> KeyLog | None:
+        if not name:
+            return None
+        return self.key_logs.setdefault(name, KeyLog(self.paths.in_prefix(name)))

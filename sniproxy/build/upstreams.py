@@ -1,0 +1,138 @@
+"""`upstream {}` and the hosts of `proxy_pass` → upstreams with addresses."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from ..config.addresses import Address
+from ..config.directives.core import CoreLocation
+from ..config.directives.proxy import ProxyPass
+from ..config.directives.resolver import ResolverSettings
+from ..config.directives.upstream import PeerSettings
+from ..config.model import UpstreamBlock
+from ..config.tree import Place
+from ..models import ConfigError
+from ..upstream.balancing import selector_factory
+from ..upstream.dynamic import DynamicUpstream
+from ..upstream.pool import ConnectionPool, IdleMonitor
+from ..upstream.selector import Peer, Upstream, peer_name
+
+if TYPE_CHECKING:
+    from ..upstream.resolver import Resolver
+
+
+class UpstreamRegistry:
+    """Every upstream of a site, each once: locations that share one share its peers."""
+
+    def __init__(
+        self,
+        groups: Mapping[str, UpstreamBlock],
+        next_connection_id: Callable[[], int],
+        idle_monitor: IdleMonitor,
+    ) -> None:
+        self._next_connection_id = next_connection_id
+        self._groups = {
+            name: _group(group, next_connection_id, idle_monitor) for name, group in groups.items()
+        }
+        self._implicit: dict[tuple[str, int], Upstream] = {}
+        self._resolvers: dict[ResolverSettings, Resolver] = {}
+
+    def of(self, target: ProxyPass) -> Upstream:
+        """The upstream of a `proxy_pass` without variables; raises `ConfigError`."""
+        address = target.address
+        assert address is not None
+        group = self._groups.get(address.host.lower())
+        if group is not None:
+            return group
+        key = (address.host.lower(), address.port)
+        if key not in self._implicit:
+            place = Place(target.file, target.line)
+            settings = PeerSettings(address)
+            peers = _peers(settings, address.host, place)
+            self._implicit[key] = Upstream(
+                address.name, peers, next_connection_id=self._next_connection_id
+            )
+        return self._implicit[key]
+
+    def find(self, address: Address) -> Upstream | None:
+        """What variables may name: a group, or what a `proxy_pass` without them names too."""
+        host = address.host.lower()
+        group = None if address.explicit_port else self._groups.get(host)
+        return group or self._implicit.get((host, address.port))
+
+    def dynamic(self, target: ProxyPass, core: CoreLocation) -> DynamicUpstream:
+        """The upstreams of a `proxy_pass` with variables; raises `ConfigError`."""
+        settings = core.resolver
+        resolver = None if settings is None else self._resolver(settings)
+        return DynamicUpstream(
+            target, self.find, resolver, core.resolver_timeout, self._next_connection_id
+        )
+
+    @property
+    def resolvers(self) -> tuple[Resolver, ...]:
+        """All that are in use."""
+        return tuple(self._resolvers.values())
+
+    def _resolver(self, settings: ResolverSettings) -> Resolver:
+        from ..upstream.resolver import DNSServer, Resolver
+
+        if settings not in self._resolvers:
+            servers = [
+                DNSServer(family, sockaddr, peer_name(sockaddr))
+                for server in settings.servers
+                for family, sockaddr in resolve_host(server, server.url, settings.place, "resolver")
+            ]
+            self._resolvers[settings] = Resolver(settings, servers)
+        return self._resolvers[settings]
+
+
+def _group(
+    group: UpstreamBlock, next_connection_id: Callable[[], int], idle_monitor: IdleMonitor
+) -> Upstream:
+    peers: list[Peer] = []
+    backups: list[Peer] = []
+    for settings in group.settings.server:
+        found = _peers(settings, settings.address.url, group.place)
+        (backups if settings.backup else peers).extend(found)
+    keeps = group.settings.keepalive.connections > 0
+    return Upstream(
+        group.name,
+        peers,
+        backups,
+        explicit=True,
+        next_connection_id=next_connection_id,
+        make_selector=selector_factory(group.settings.balancing, peers),
+        pool=ConnectionPool(group.settings, idle_monitor) if keeps else None,
+    )
+
+
+def _peers(settings: PeerSettings, shown: str, place: Place) -> list[Peer]:
+    address = settings.address
+    if address.is_unix:
+        path = address.host[len("unix:") :]
+        return [Peer(socket.AF_UNIX, path, address.host, settings)]
+    return [
+        Peer(family, sockaddr, peer_name(sockaddr), settings)
+        for family, sockaddr in resolve_host(address, shown, place)
+    ]
+
+
+def resolve_host(
+    address: Address, shown: str, place: Place, what: str = "upstream"
+) -> list[tuple[int, tuple[str, int] | tuple[str, int, int, int]]]:
+    """Every address of a host; raises `ConfigError`: `host not found in upstream "…"`.
+
+    `what` is the directive that it is for, as the message has it.
+    """
+    host = address.host.strip("[]")
+    flags = socket.AI_NUMERICHOST if address.is_literal else 0
+    try:
+        found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=flags)
+    except (OSError, UnicodeError):
+        message = f'host not found in {what} "{shown}"'
+        raise ConfigError(message, place.file, place.line) from None
+    # nginx puts IPv4 addresses first.
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return [(entry[0], entry[4]) for entry in found]  # type: ignore[misc]

@@ -1,0 +1,201 @@
+"""The rewrite directives of one level, carried out in the order they are written.
+
+nginx's rewrite module: `set`, `if`, `rewrite`, `break`, `return`. They change what is known of
+the request (its path, its variables), choose the settings of an `if`, or answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..config.directives.rewrite import Break, Condition, If, Return, Set, Statement, Substitution
+from ..config.model import Location
+from ..context import RequestContext
+from ..http.uri import escape_args
+from ..models import HandlerResult, SpecialResponse
+from ..template import Template, VariableLookup
+from ..variables import lookup
+from .return_response import return_response
+
+
+@dataclass(slots=True)
+class RewriteResult:
+    """What the statements of a level come to."""
+
+    outcome: HandlerResult | None = None
+    """An answer, which ends the request's search for one."""
+    inside: Location | None = None
+    """The last `if` whose condition held: its settings count now."""
+    path_changed: bool = False
+    """Whether a location is to be looked for again."""
+
+
+def rewrite(statements: Sequence[Statement], ctx: RequestContext) -> RewriteResult:
+    """Carry out `statements` on `facts`."""
+    result = RewriteResult()
+    _run(statements, ctx, lookup(ctx), result)
+    return result
+
+
+def _run(
+    statements: Sequence[Statement],
+    ctx: RequestContext,
+    values: VariableLookup,
+    result: RewriteResult,
+) -> bool:
+    """Whether statements around these are to follow."""
+    for statement in statements:
+        match statement:
+            case Set(name, value):
+                _set(ctx, name, value.render(values))
+            case Return():
+                result.outcome = return_response(statement, ctx)
+                return False
+            case Break():
+                _stay(ctx, result)
+                return False
+            case If(condition, inside):
+                if evaluate_condition(condition, ctx, values):
+                    result.inside = inside
+                    if not _run(inside.rewrite.statements, ctx, values, result):
+                        return False
+            case Substitution():
+                if not _substitute(statement, ctx, values, result):
+                    return False
+    return True
+
+
+def _set(ctx: RequestContext, name: str, value: str) -> None:
+    if name == "args":
+        ctx.args = value
+        ctx.uri_is_clients = False
+    else:
+        ctx.variables[name] = value
+
+
+def _stay(ctx: RequestContext, result: RewriteResult) -> None:
+    if result.path_changed:
+        ctx.location_matched = False
+        result.path_changed = False
+
+
+def _substitute(
+    said: Substitution, ctx: RequestContext, values: VariableLookup, result: RewriteResult
+) -> bool:
+    match = said.pattern.search(ctx.uri)
+    set_captures(ctx, match)
+    if match is None:
+        return True
+    if said.redirect is not None:
+        target = redirect_unescaped(said.path.render(_escaping(ctx, values)))
+        if said.keeps_args and ctx.args:
+            target += ("&" if "?" in said.path.source else "?") + ctx.args
+        result.outcome = SpecialResponse(said.redirect, target)
+        return False
+    ctx.internal = True
+    ctx.uri_is_clients = False
+    if said.breaks:
+        ctx.location_matched = False
+    result.path_changed = not said.breaks
+    path = said.path.render(values)
+    if said.args is not None:
+        added = [ctx.args] if said.keeps_args and ctx.args else []
+        ctx.args = "&".join([_rendered_args(said.args, ctx, values), *added])
+    elif not said.keeps_args:
+        ctx.args = ""
+    ctx.uri = path
+    if not path:
+        result.outcome = SpecialResponse(500)
+        return False
+    return not said.stops
+
+
+def _rendered_args(args: Template, ctx: RequestContext, values: VariableLookup) -> str:
+    return args.render(_escaping(ctx, values))
+
+
+def _escaping(ctx: RequestContext, values: VariableLookup) -> VariableLookup:
+    """Captures of a path that was escaped are escaped again where they go into arguments."""
+    path = ctx.request.target.partition("?")[0]
+    if "%" not in path and "+" not in path:
+        return values
+
+    def escaped(name: str) -> str | None:
+        value = values(name)
+        return escape_args(value) if value and name.isdigit() else value
+
+    return escaped
+
+
+_ESCAPED = re.compile("%([0-9A-Fa-f]{2})")
+
+
+def redirect_unescaped(target: str) -> str:
+    """`target` with the escapes undone that a redirect's path does not need."""
+    path, question, query = target.partition("?")
+
+    def undone(match: re.Match[str]) -> str:
+        char = chr(int(match[1], 16))
+        return char if "%" < char < "\x7f" else match[0]
+
+    return _ESCAPED.sub(undone, path) + question + query
+
+
+def set_captures(ctx: RequestContext, match: re.Match[str] | None) -> None:
+    """`$1` … are those of the last expression that was tried; none if it did not match."""
+    if match is None:
+        ctx.captures = None
+    else:
+        ctx.matched(match)
+
+
+def evaluate_condition(condition: Condition, ctx: RequestContext, values: VariableLookup) -> bool:
+    """Whether the condition of an `if` is met."""
+    value = condition.value.render(values)
+    match condition.operator:
+        case "":
+            return value not in ("", "0")
+        case "=":
+            assert condition.operand is not None
+            met = value == condition.operand.render(values)
+        case "~":
+            assert condition.pattern is not None
+            found = condition.pattern.search(value)
+            set_captures(ctx, found)
+            met = found is not None
+        case operator:
+            met = _FILE_TESTS[operator](value)
+    return met is not condition.negated
+
+
+def _mode(path: str) -> int | None:
+    try:
+        return os.stat(path.encode("latin-1")).st_mode
+    except (OSError, ValueError):
+        return None
+
+
+def _is_file(path: str) -> bool:
+    mode = _mode(path)
+    return mode is not None and stat.S_ISREG(mode)
+
+
+def _is_directory(path: str) -> bool:
+    mode = _mode(path)
+    return mode is not None and stat.S_ISDIR(mode)
+
+
+def _exists(path: str) -> bool:
+    return _mode(path) is not None
+
+
+def _is_executable(path: str) -> bool:
+    mode = _mode(path)
+    return mode is not None and bool(mode & stat.S_IXUSR)
+
+
+_FILE_TESTS = {"-f": _is_file, "-d": _is_directory, "-e": _exists, "-x": _is_executable}

@@ -1,0 +1,271 @@
+"""What is known of a request while its head is read, and what each field has to pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from ..models import Header, Level, RequestHead
+from . import header_fields
+
+READING_LINE: Final = "reading client request line"
+READING_HEADERS: Final = "reading client request headers"
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRules:
+    """What the configuration says about request heads, under the directives' names."""
+
+    client_header_buffer_size: int = 1024
+    large_client_header_buffers: tuple[int, int] = (4, 8192)
+    ignore_invalid_headers: bool = True
+    underscores_in_headers: bool = False
+    merge_slashes: bool = True
+    max_headers: int = 1000
+
+
+RulesOf = Callable[[str], HeadRules | None]
+"""The rules of the server for a host name (as in `Request.host`, "" without one).
+
+None where the client may not ask for that server on this connection.
+"""
+
+MISDIRECTED: Final = (
+    "client attempted to request the server name different from the one that was negotiated"
+)
+
+
+class LogNote(NamedTuple):
+    """A line for the error log that refuses nothing, with the log's context at that moment."""
+
+    text: str
+    level: Level
+    host: str | None
+    referrer: str | None
+
+
+class BadRequestError(Exception):
+    """A request head that nginx refuses; it closes the connection after the answer.
+
+    What was understood by then is what nginx answers by (`method`, `version`, `name`,
+    `headers`) and what its log line shows (`line`, `host`, `referrer`).
+    """
+
+    def __init__(self, status: int, text: str, action: str, draft: RequestHeadBuilder) -> None:
+        super().__init__(text)
+        self.status = status
+        """The page to show: 400, 405, 414, 421, 494 (shown as 400), 501 or 505."""
+        self.text = text
+        self.level = Level.INFO
+        self.action = action
+        self.line = draft.line
+        """The request line as far as it was received."""
+        self.method = draft.method
+        self.target = draft.target
+        """As in `Request`, like `path` and `query` (`args`); "" for a line not understood."""
+        self.path = draft.path
+        self.query = draft.args
+        self.length = draft.length
+        """Bytes of the lines that were understood."""
+        self.protocol = draft.protocol
+        """`HTTP/1.1`; "" where a protocol was begun, None where none was."""
+        self.version = draft.version
+        """As in `Request`: after 9 the answer is the bare page, without a head."""
+        self.name = draft.name
+        """As `Request.host`; None where no name had chosen a server yet."""
+        self.headers = tuple(draft.headers)
+        self.host = draft.host
+        """The Host header as sent; None if none was read."""
+        self.referrer = draft.referrer
+        self.notes = tuple(draft.notes)
+
+
+class RequestHeadBuilder:
+    """What is known of a request while its head is read."""
+
+    __slots__ = (
+        "args",
+        "connection",
+        "headers",
+        "host",
+        "length",
+        "line",
+        "method",
+        "name",
+        "notes",
+        "path",
+        "protocol",
+        "referrer",
+        "rules",
+        "rules_of",
+        "target",
+        "unique",
+        "version",
+    )
+
+    def __init__(self, rules: HeadRules, rules_of: RulesOf | None) -> None:
+        self.rules = rules
+        self.rules_of = rules_of
+        self.line = ""
+        self.length = 0
+        """Bytes of the lines that were understood."""
+        self.protocol: str | None = None
+        self.method = ""
+        self.target = ""
+        self.path = ""
+        self.args = ""
+        self.version = 10
+        self.name: str | None = None
+        self.host: str | None = None
+        self.referrer: str | None = None
+        self.connection: bool | None = None
+        """Whether the Connection header asks for keep-alive; None if it does not say."""
+        self.headers: list[Header] = []
+        self.unique: dict[str, Header] = {}
+        """The fields of `_UNIQUE` that were met, by lower-case name."""
+        self.notes: list[LogNote] = []
+
+    def choose(self, name: str, action: str = READING_HEADERS) -> None:
+        """The host is known, "" being none: from here on the rules of its server hold."""
+        if self.rules_of is not None:
+            rules = self.rules_of(name)
+            if rules is None:
+                raise self.refusal(MISDIRECTED, 421, action)
+            self.rules = rules
+        self.name = name
+
+    def note(self, text: str) -> None:
+        self.notes.append(LogNote(text, Level.INFO, self.host, self.referrer))
+
+    def refusal(
+        self, text: str, status: int = 400, action: str = READING_HEADERS
+    ) -> BadRequestError:
+        return BadRequestError(status, text, action, self)
+
+    def take(self, field: Header) -> None:
+        """Accept a field, if its row does. Raises `BadRequest`."""
+        if len(self.headers) >= self.rules.max_headers:
+            raise self.refusal("client sent too many header lines", 494)
+        self.headers.append(field)
+        rule = _RULES.get(field[0].lower())
+        if rule is not None:
+            rule(self, field)
+
+    def judge(self) -> None:
+        """What nginx checks once the last line is in, in its order. Raises `BadRequest`."""
+        if self.name is None:
+            self.choose("")
+        length = self.unique.get("content-length")
+        encoding = self.unique.get("transfer-encoding")
+        if self.host is None and self.version > 10:
+            raise self.refusal('client sent HTTP/1.1 request without "Host" header')
+        if length is not None and header_fields.content_length(length[1]) is None:
+            raise self.refusal('client sent invalid "Content-Length" header')
+        if encoding is not None:
+            if self.version < 11:
+                raise self.refusal('client sent HTTP/1.0 request with "Transfer-Encoding" header')
+            if encoding[1].lower() != "chunked":
+                text = f'client sent unknown "Transfer-Encoding": "{encoding[1]}"'
+                raise self.refusal(text, 501)
+            if length is not None:
+                raise self.refusal(
+                    'client sent "Content-Length" and "Transfer-Encoding" headers at the same time'
+                )
+        if self.method in ("CONNECT", "TRACE"):
+            raise self.refusal(f"client sent {self.method} method", 405)
+
+    def request(self) -> RequestHead:
+        length = self.unique.get("content-length")
+        return RequestHead(
+            line=self.line,
+            method=self.method,
+            target=self.target,
+            path=self.path,
+            args=self.args,
+            version=self.version,
+            headers=tuple(self.headers),
+            host=self.name or "",
+            content_length=None if length is None else header_fields.content_length(length[1]),
+            chunked="transfer-encoding" in self.unique,
+            keepalive=self.version > 10 if self.connection is None else self.connection,
+            expects_continue=self.version == 11 and self._expects_continue(),
+            names=self._names(),
+        )
+
+    def _names(self) -> tuple[str, ...]:
+        if any(header_fields.is_invalid_name(name, underscores=False) for name, _ in self.headers):
+            return ()
+        return tuple([name.lower() for name, _ in self.headers])
+
+    def _expects_continue(self) -> bool:
+        expect = self.unique.get("expect")
+        return expect is not None and expect[1].lower() == "100-continue"
+
+
+# The rows of fields that nginx looks at
+
+
+def _take_host(draft: RequestHeadBuilder, field: Header) -> None:
+    _, value = field
+    if draft.host is not None:
+        previous = draft.unique["host"]
+        raise draft.refusal(_duplicate("host header", field, previous))
+    draft.host = value
+    draft.unique["host"] = field
+    host = header_fields.valid_host(value)
+    if host is None:
+        raise draft.refusal("client sent invalid host header")
+    if draft.name is None:  # an absolute target's host wins
+        draft.choose(host)
+
+
+def _take_referrer(draft: RequestHeadBuilder, field: Header) -> None:
+    if draft.referrer is None:
+        draft.referrer = field[1]
+
+
+def _take_connection(draft: RequestHeadBuilder, field: Header) -> None:
+    value = field[1].lower()
+    if "close" in value:
+        draft.connection = False
+    elif "keep-alive" in value:
+        draft.connection = True
+
+
+def _take_unique(draft: RequestHeadBuilder, field: Header) -> None:
+    previous = draft.unique.setdefault(field[0].lower(), field)
+    if previous is not field:
+        raise draft.refusal(_duplicate("header line", field, previous))
+
+
+def _duplicate(what: str, field: Header, previous: Header) -> str:
+    return (
+        f'client sent duplicate {what}: "{field[0]}: {field[1]}", '
+        f'previous value: "{previous[0]}: {previous[1]}"'
+    )
+
+
+_UNIQUE: Final = (
+    "authorization",
+    "content-length",
+    "content-range",
+    "expect",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "proxy-authorization",
+    "transfer-encoding",
+)
+
+AT_MOST_ONCE: Final = ("host", "connection", *_UNIQUE)
+"""Fields that a simple head has once. A second Connection is legal, and judged with the first."""
+
+_RULES: Final[dict[str, Callable[[RequestHeadBuilder, Header], None]]] = {
+    "host": _take_host,
+    "connection": _take_connection,
+    "referer": _take_referrer,
+    **dict.fromkeys(_UNIQUE, _take_unique),
+}

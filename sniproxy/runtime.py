@@ -1,0 +1,210 @@
+"""Runtime objects built from a `Config`, shared by all connections (nginx's `ngx_cycle_t`).
+
+`site` makes them and opens what they need; nothing here opens anything.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from OpenSSL import SSL
+
+from .client_abort import ClientAbortMonitor
+from .config.directives.files import TryFiles
+from .config.directives.rewrite import Statement
+from .config.model import Location, Server
+from .context import Connection, RequestContext
+from .handlers.access import AccessPhase
+from .handlers.base import Handler
+from .http.header_fields import valid_host
+from .http.request_head import HeadRules
+from .logs.access_format import AccessFormat
+from .logs.error import ConnectionLog, ErrorLog
+from .logs.sinks import FileSink, Sink
+from .models import ConfigError, Failure, Level
+from .observer import Observer
+from .routing import Locations, ServerNames
+from .template import Template
+from .tls.errors import NATIVE, Dialect
+from .variables import lookup
+from .variables.files import document_root
+
+
+class AccessLogWriter(Protocol):
+    """Told of each request that is over."""
+
+    def write(self, ctx: RequestContext, log: ConnectionLog) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """One `access_log` with its format."""
+
+    sink: Sink
+    format: AccessFormat
+    condition: Template | None
+
+    def write(self, ctx: RequestContext, log: ConnectionLog) -> None:
+        """Write the line of a request; `log` is told what goes wrong with that."""
+        if self.condition is None or self.condition.render(lookup(ctx)) not in ("", "0"):
+            self.sink.write(self.format.line(ctx))
+
+
+@dataclass(frozen=True, slots=True)
+class VariableAccessLog:
+    """One `access_log` whose file is named by variables: opened for each line."""
+
+    file: Template
+    """Relative to `prefix`."""
+    prefix: str
+    format: AccessFormat
+    condition: Template | None
+
+    def write(self, ctx: RequestContext, log: ConnectionLog) -> None:
+        """As `AccessTarget.write`. Without the folder of `root` there is no line."""
+        values = lookup(ctx)
+        if self.condition is not None and self.condition.render(values) in ("", "0"):
+            return
+        root = document_root(ctx, values)
+        if not os.path.isdir(root.encode("latin-1")):
+            failure = Failure(f'testing "{root}" existence failed', errno=_why_no_folder(root))
+            log.write_failure(failure)
+            return
+        path = os.path.join(self.prefix, self.file.render(values))
+        try:
+            sink = FileSink(path)
+        except ConfigError as error:
+            log.write_failure(Failure(error.message, Level.CRIT, errno=error.errno))
+            return
+        sink.write(self.format.line(ctx))
+        sink.close()
+
+
+def _why_no_folder(path: str) -> int:
+    return errno.ENOTDIR if os.path.exists(path.encode("latin-1")) else errno.ENOENT
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocationRuntime:
+    """One location, compiled: its logs, its content handler, and the phases that it needs."""
+
+    settings: Location
+    error_log: ErrorLog
+    access_logs: tuple[AccessLogWriter, ...]
+    handler: Handler
+    rewrite: tuple[Statement, ...] | None
+    """None if the location has no rewrite directives. Those of a server are the server's."""
+    access: AccessPhase | None
+    """None if the location has no access restrictions."""
+    try_files: TryFiles | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServerTLS:
+    """What one virtual server makes handshakes with."""
+
+    base: SSL.Context
+    """Where a handshake begins, before the hello is read; and where it fails, when there is no
+    certificate."""
+    context: Callable[[Connection], SSL.Context]
+    """The context for a connection whose SNI is known; raises `ConfigError` where a certificate
+    that variables name does not load."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VirtualServer:
+    """One virtual server."""
+
+    settings: Server
+    name: str
+    """Its first name (`$server_name`)."""
+    head_rules: HeadRules
+    outside: LocationRuntime
+    """For requests that no location matches."""
+    rewrite: tuple[Statement, ...] | None
+    """The rewrite directives outside of any location; None without."""
+    named: Mapping[str, LocationRuntime]
+    """The named locations, by name with its `@`."""
+    locations: Locations
+    running: Mapping[Location, LocationRuntime]
+    tls: ServerTLS | None
+    """None without a certificate."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listener:
+    """One address that is listened on, with the servers behind it."""
+
+    text: str
+    """`127.0.0.1:443`, as log lines show it."""
+    ssl: bool
+    names: ServerNames
+
+
+@dataclass(slots=True, eq=False)
+class Runtime:
+    """All that the connections of one running configuration share."""
+
+    servers: Mapping[Server, VirtualServer]
+    listeners: tuple[Listener, ...]
+    keep_hellos: bool = False
+    """Whether the configuration uses a variable that shows what the client offered."""
+    dialect: Dialect = NATIVE
+    """The OpenSSL release whose error strings are used in log messages (`ssl_error_dialect`)."""
+    client_aborts: ClientAbortMonitor = field(default_factory=ClientAbortMonitor)
+    next_connection_id: Callable[[], int] = lambda: 0
+    """Draws a connection's number; one counter for clients and peers."""
+    observer: Observer | None = None
+    stopping: bool = False
+    """Set once: connections finish the request under way and take no other."""
+
+    def server_for(self, listener: Listener, host: str) -> VirtualServer:
+        return self.servers[listener.names.find(host)]
+
+    def tls_of(self, listener: Listener, server: VirtualServer) -> ServerTLS:
+        """The TLS settings of `server`: its own, else those of the default server."""
+        tls = server.tls or self.servers[listener.names.default].tls
+        assert tls is not None, "a configuration without is refused"
+        return tls
+
+    def negotiated(
+        self, listener: Listener, server_name: str | None
+    ) -> tuple[str, VirtualServer] | None:
+        """The name that an SNI stands for, and its server; None if it selects no server."""
+        name = valid_host(server_name) if server_name else None
+        server = listener.names.negotiated(name) if name else None
+        return (name, self.servers[server]) if name and server else None
+
+
+class HostSelector:
+    """Selects the virtual server of each request of a connection by its host.
+
+    nginx's `ngx_http_set_virtual_server`. The reader of a request head calls `select` once, when
+    it knows the host, and goes on by the rules of the server selected.
+    """
+
+    __slots__ = ("_names", "_servers", "captures", "server", "sni")
+
+    def __init__(self, running: Runtime, listener: Listener) -> None:
+        self._names = listener.names
+        self._servers = running.servers
+        self.sni = ""
+        """The SNI, if it selected a server."""
+        self.server = running.servers[listener.names.default]
+        """The server selected last; the listener's default until then."""
+        self.captures: re.Match[str] | None = None
+        """The match of the `server_name` expression that selected it."""
+
+    def select(self, host: str) -> HeadRules | None:
+        """The rules of the server for `host`, "" without one; None if the client must not ask
+        for it on this connection, because it could get around `ssl_verify_client`."""
+        settings, self.captures = self._names.match(host)
+        server = self.server = self._servers[settings]
+        if self.sni and host != self.sni and settings.ssl.ssl_verify_client != "off":
+            return None
+        return server.head_rules

@@ -1,0 +1,395 @@
+"""What a walk has noted → a `Trace`: put together once, when the request is over.
+
+Nothing here is called while anything is under way, and nothing is decided: which location and
+which server is asked again of the functions that chose them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ..build.logs import DEFAULT_ACCESS_LOG
+from ..build.paths import Paths
+from ..config.directives.log import COMBINED
+from ..config.directives.proxy import ProxySettings
+from ..config.model import Location, Server
+from ..context import RequestContext, RoutingStep, UpstreamState
+from ..http.header_fields import valid_host
+from ..logs.access_format import AccessFormat
+from ..logs.parser import parse_error_line
+from ..models import Handshake, Header, ResponseHead
+from ..runtime import AccessLog, Listener, Runtime, VariableAccessLog
+from ..server_name import certificate_names, verified, why_not_sent
+from ..template import Template, VariableLookup, compile_template
+from ..tls.peer_certificate import PeerCertificate
+from ..tls.stream import TLSStream
+from ..variables import lookup
+from . import reasons
+from .masking import MASK, is_secret_variable, masked, masked_fields, secrets
+from .steps import (
+    Answer,
+    Certificate,
+    ClientTLSTrace,
+    FileStep,
+    Head,
+    Names,
+    PeerTrace,
+    RedirectStep,
+    Step,
+    Trace,
+    UpstreamStep,
+)
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerCall:
+    """A handler was asked: what will not be known any more when the request is over."""
+
+    ctx: RequestContext
+    location: Location
+    path: str
+    after: int
+    """How many detours there were before."""
+    tries: Sequence[UpstreamState]
+    """They go on being written while the body is read."""
+    proxy_host: str
+    variables: tuple[tuple[str, str | None], ...]
+
+
+def handler_call(
+    ctx: RequestContext, location: Location, path: str, after: int, tries: int
+) -> HandlerCall:
+    """What is there to be noted when a handler has answered; `tries` were there before."""
+    templates = _templates(location.proxy) if location.proxy.proxy_pass is not None else ()
+    values = lookup(ctx)
+    names = dict.fromkeys(name for template in templates for name in template.variables)
+    return HandlerCall(
+        ctx,
+        location,
+        path,
+        after,
+        ctx.tries[tries:],
+        ctx.proxy_host or "",
+        tuple([(name, MASK if is_secret_variable(name) else values(name)) for name in names]),
+    )
+
+
+def _templates(proxy: ProxySettings) -> Iterator[Template]:
+    """What is evaluated to make a request to an upstream."""
+    assert proxy.proxy_pass is not None
+    said = (
+        proxy.proxy_pass.template,
+        proxy.proxy_ssl_name,
+        proxy.proxy_ssl_certificate,
+        proxy.proxy_method,
+        *[field.value for field in proxy.proxy_set_header],
+        proxy.proxy_set_body,
+        None if proxy.proxy_bind is None else proxy.proxy_bind.address,
+    )
+    return (template for template in said if template is not None)
+
+
+# --- a request that is over -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRequest:
+    """A request at its end."""
+
+    ctx: RequestContext
+    handshake: Handshake | None
+    """The client's."""
+    handler_calls: Sequence[HandlerCall]
+    lines: Sequence[str]
+
+
+def request_trace(over: FinishedRequest, running: Runtime, paths: Paths) -> Trace:
+    """The trace of a request that is over."""
+    ctx, connection = over.ctx, over.ctx.connection
+    listener = next(one for one in running.listeners if one.text == connection.listening)
+    host = ctx.request.host
+    trace = Trace(
+        connection=connection.number,
+        number=connection.requests,
+        client=f"{connection.client_address}:{connection.client_port}",
+        listening=listener.text,
+        tls=_client_tls(over.handshake, ctx, listener, running, paths),
+        request=Head(ctx.request.line, masked_fields(ctx.request.headers)),
+        url=_url(ctx),
+        server=reasons.server(listener.names, host, "Host", listener.text),
+        way=tuple(_way(over, running)),
+        answer=_answer(ctx),
+        access_log=tuple(_access_lines(over.ctx, running)),
+        error_log=tuple(over.lines),
+    )
+    return masked(trace, secrets(_all_fields(over)))
+
+
+def _url(ctx: RequestContext) -> str:
+    """Where the client has turned to."""
+    connection, request = ctx.connection, ctx.request
+    usual = {"https": 443, "http": 80}[connection.scheme]
+    port = "" if connection.server_port in (0, usual) else f":{connection.server_port}"
+    return (
+        f"{connection.scheme}://{request.host or connection.server_address}{port}{request.target}"
+    )
+
+
+def _all_fields(over: FinishedRequest) -> Iterator[Header]:
+    yield from over.ctx.request.headers
+    for one in over.handler_calls:
+        for tried in one.tries:
+            yield from tried.head.headers if tried.head is not None else ()
+    if over.ctx.sent_head:
+        yield from _fields(over.ctx.sent_head)
+
+
+def _answer(ctx: RequestContext) -> Answer:
+    return Answer(
+        ctx.status,
+        head_of(ctx.sent_head) if ctx.sent_head else None,
+        ctx.complete,
+        time.monotonic() - ctx.began,
+        ctx.request_length,
+        ctx.bytes_sent,
+        ctx.body_bytes_sent,
+    )
+
+
+def _access_lines(ctx: RequestContext, running: Runtime) -> Iterator[str]:
+    server = running.servers[ctx.server]
+    location = server.running.get(ctx.location, server.outside)
+    values = lookup(ctx)
+    lines: dict[str, None] = {}
+    if not location.access_logs and ctx.location.log.access_log is DEFAULT_ACCESS_LOG:
+        # In process nginx's default file is not opened.
+        lines[AccessFormat(compile_template(COMBINED)).line(ctx).rstrip("\n")] = None
+    for target in location.access_logs:
+        if not isinstance(target, AccessLog | VariableAccessLog):
+            continue
+        if target.condition is None or target.condition.render(values) not in ("", "0"):
+            lines[target.format.line(ctx).rstrip("\n")] = None
+    yield from lines
+
+
+def head_of(data: bytes) -> Head:
+    """The head that `data` begins with; a body behind it is left out."""
+    return Head(data.partition(b"\r\n")[0].decode("latin-1"), masked_fields(_fields(data)))
+
+
+def _fields(data: bytes) -> Iterator[Header]:
+    lines = data.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    for line in lines[1:]:
+        name, _, value = line.partition(":")
+        yield name, value.strip(" ")
+
+
+# --- a handshake that failed ---------------------------------------------------------------
+
+
+def handshake_trace(handshake: Handshake, lines: Sequence[str], running: Runtime) -> Trace:
+    """The trace of a client whose handshake has failed; the last of `lines` says so."""
+    record = parse_error_line(lines[-1])
+    text = (record.server if record is not None else None) or ""
+    listener = next((one for one in running.listeners if one.text == text), None)
+    server = None
+    if listener is not None:
+        server = reasons.server(listener.names, _sni(handshake.server_name), "SNI", text)
+    return Trace(
+        connection=None if record is None else record.connection,
+        number=0,
+        client=handshake.peer,
+        listening=text,
+        tls=ClientTLSTrace(handshake, server, None),
+        request=None,
+        url="",
+        server=None,
+        way=(),
+        answer=None,
+        access_log=(),
+        error_log=tuple(lines),
+    )
+
+
+# --- the way --------------------------------------------------------------------------------
+
+
+def _way(over: FinishedRequest, running: Runtime) -> Iterator[Step]:
+    """Every place that the request came to, in order."""
+    ctx = over.ctx
+    server = running.servers[ctx.server]
+    path, waits = ctx.request.path, True
+    for number, detour in enumerate((*ctx.detours, None)):
+        if waits and (detour is None or detour.location is not server.settings.outside):
+            explained = server.locations.explain(path)
+            if detour is not None or ctx.location is not server.settings.outside:
+                yield reasons.located(path, explained)
+            waits = False
+        yield from _stops(one for one in over.handler_calls if one.after == number)
+        if detour is None:
+            continue
+        yield _turned(detour)
+        if detour.uri.startswith("@"):
+            location = server.named.get(detour.uri)
+            if location is not None:
+                yield reasons.named(location.settings)
+        elif detour.searches:
+            # A cycle ends before another search.
+            is_last = number == len(ctx.detours) - 1
+            path, waits = detour.uri, not (is_last and ctx.redirects_left <= 0)
+
+
+def _turned(detour: RoutingStep) -> RedirectStep:
+    to = detour.uri + (f"?{detour.args}" if detour.args else "")
+    name = reasons.location_name(detour.location.name)
+    return RedirectStep(
+        detour.by, "" if detour.by == "return" else to, name, reasons.place(detour.location)
+    )
+
+
+def _stops(handler_call: Iterable[HandlerCall]) -> Iterator[Step]:
+    for one in handler_call:
+        subrequest = one.ctx.uri if one.ctx.is_subrequest else ""
+        if one.location.proxy.proxy_pass is None:
+            yield FileStep(one.path, subrequest)
+        else:
+            yield _asked(one, subrequest)
+
+
+def _asked(one: HandlerCall, subrequest: str) -> UpstreamStep:
+    proxy = one.location.proxy
+    target = proxy.proxy_pass
+    assert target is not None
+    tries = [tried for tried in one.tries if tried.address]
+    return UpstreamStep(
+        target.url,
+        f"{target.file}:{target.line}",
+        one.proxy_host,
+        one.variables,
+        _names(proxy, tries),
+        tuple([_peer(tried) for tried in tries]),
+        subrequest,
+    )
+
+
+def _names(proxy: ProxySettings, tries: Sequence[UpstreamState]) -> Names | None:
+    tls = next((tried.tls for tried in tries if tried.tls is not None), None)
+    if tls is None:
+        return None
+    said = proxy.proxy_ssl_name
+    return Names(
+        tls.name,
+        "the host of proxy_pass" if said is None else f"proxy_ssl_name {said}",
+        why_not_sent(tls.name, proxy_ssl_server_name=tls.server_name),
+        verified(
+            tls.name,
+            proxy_ssl_verify=proxy.proxy_ssl_verify,
+            trusted=proxy.proxy_ssl_trusted_certificate,
+            depth=proxy.proxy_ssl_verify_depth,
+        ),
+        tuple(sorted(proxy.proxy_ssl_protocols)),
+    )
+
+
+def _peer(tried: UpstreamState) -> PeerTrace:
+    handshake = tried.handshake()
+    head = tried.head
+    return PeerTrace(
+        tried.address,
+        tried.reused,
+        _connect_time(tried, handshake),
+        handshake,
+        head_of(tried.request) if tried.bytes_sent else None,
+        None if head is None else _response(head),
+        "" if tried.failure is None else tried.failure.message,
+        tried.status,
+        tried.header_time,
+        tried.response_time,
+        tried.bytes_sent,
+        tried.bytes_received,
+    )
+
+
+def _connect_time(tried: UpstreamState, handshake: Handshake | None) -> float | None:
+    """nginx's own time has the handshake in it, and is missing where that has failed."""
+    if handshake is None:
+        return tried.connect_time
+    whole = tried.response_time if tried.connect_time is None else tried.connect_time
+    return None if whole is None else max(whole - handshake.duration, 0.0)
+
+
+def _response(head: ResponseHead) -> Head:
+    version = {9: "HTTP/0.9", 10: "HTTP/1.0"}.get(head.version, "HTTP/1.1")
+    return Head(f"{version} {head.status_line}".rstrip(), masked_fields(head.headers))
+
+
+# --- the client's TLS -----------------------------------------------------------------------
+
+
+def _client_tls(
+    handshake: Handshake | None,
+    ctx: RequestContext,
+    listener: Listener,
+    running: Runtime,
+    paths: Paths,
+) -> ClientTLSTrace | None:
+    tls = ctx.connection.tls
+    if handshake is None or not isinstance(tls, TLSStream):
+        return None
+    chosen = _negotiated(listener, running, handshake.server_name)
+    return ClientTLSTrace(
+        handshake,
+        reasons.server(listener.names, _sni(handshake.server_name), "SNI", listener.text),
+        _certificate(tls.own_certificate_der, chosen, ctx, paths),
+    )
+
+
+def _sni(name: str | None) -> str:
+    return (valid_host(name) if name else None) or ""
+
+
+def _negotiated(listener: Listener, running: Runtime, name: str | None) -> Server:
+    """The server whose certificate was used: without one of its own, the default's."""
+    found = running.negotiated(listener, name)
+    server = listener.names.default if found is None else found[1].settings
+    return server if running.servers[server].tls is not None else listener.names.default
+
+
+def _certificate(
+    der: bytes | None, server: Server, ctx: RequestContext, paths: Paths
+) -> Certificate | None:
+    if der is None:
+        return None
+    try:
+        names = certificate_names(x509.load_der_x509_certificate(der)).all
+        issuer = PeerCertificate(der).issuer
+    except ValueError:
+        names, issuer = (), ""
+    return Certificate(names, issuer, _source(der, server, lookup(ctx), paths))
+
+
+def _source(der: bytes, server: Server, values: VariableLookup, paths: Paths) -> str:
+    """What `ssl_certificate` says of the one that was used; "" where that is not to be told."""
+    if AUTO in server.ssl.ssl_certificate:
+        return AUTO
+    sources = [certificate.render(values) for certificate, _ in server.ssl.pairs()]
+    if len(sources) == 1:
+        return sources[0]
+    return next((source for source in sources if _holds(paths.in_conf(source), der)), "")
+
+
+def _holds(path: str, der: bytes) -> bool:
+    """Whether a file begins with this certificate."""
+    try:
+        with open(path, "rb") as file:
+            found = x509.load_pem_x509_certificate(file.read())
+    except (OSError, ValueError):
+        return False
+    return found.public_bytes(Encoding.DER) == der

@@ -1,0 +1,252 @@
+"""One request to a configuration that nobody need run: what a listener makes of it.
+
+No address of the configuration's is bound. The client's connection is a pair of sockets on the
+loopback, and the house is told that it came to the listener which the URL's port says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import h11
+import trio
+
+from ..build import Application
+from ..build.listeners import UNIX, ListenSocket
+from ..context import Connection
+from ..models import Header, ProxyError, Side
+from ..runtime import Listener
+from ..server import ConnectionServer
+from ..server_name import sent_server_name
+from ..tls.contexts import upstream_context
+from ..tls.stream import SocketStream, TLSStream
+from ..version import SNIPROXY_VERSION
+from .steps import Trace
+
+LOOPBACK = "127.0.0.1"
+_ANY = ("*", "[::]")
+_PORTS = {"http": 80, "https": 443}
+_LAST_WORDS = 2.0
+"""Seconds that a request has to come to its end once its client has given up."""
+
+
+class TraceError(Exception):
+    """The question makes no sense here; `str()` says why in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRequest:
+    """One request."""
+
+    scheme: str
+    host: str
+    """As it stands in the URL, an IPv6 address in brackets."""
+    port: int
+    target: str
+    method: str = "GET"
+    headers: tuple[Header, ...] = ()
+    """They replace what is sent by itself."""
+    server_name: str | None = None
+    """The SNI; None where the host is no name."""
+
+    @property
+    def request(self) -> h11.Request:
+        """The request that is sent. Raises `h11.LocalProtocolError` if it is malformed."""
+        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
+        own = (
+            ("Host", self.host + port),
+            ("User-Agent", f"sniproxy/{SNIPROXY_VERSION}"),
+            ("Accept", "*/*"),
+            ("Connection", "close"),
+        )
+        given = {name.lower() for name, _ in self.headers}
+        fields = [*(field for field in own if field[0].lower() not in given), *self.headers]
+        return h11.Request(
+            method=self.method.encode("latin-1"),
+            target=self.target.encode("latin-1"),
+            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields],
+        )
+
+
+def make_trace_request(
+    url: str,
+    method: str = "GET",
+    headers: Sequence[Header] = (),
+    server_name: str | None = None,
+) -> TraceRequest:
+    """What a URL asks for; raises `CannotAsk`. `server_name` is for an SNI of another name."""
+    url = url.encode("utf-8", "surrogateescape").decode("latin-1")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise TraceError(f"{url} is no URL: {error}") from None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise TraceError(f"{url} is no URL of http:// or https://")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    _check(method, target, headers)
+    return TraceRequest(
+        parts.scheme,
+        host,
+        _PORTS[parts.scheme] if port is None else port,
+        target,
+        method,
+        tuple(headers),
+        sent_server_name(host, proxy_ssl_server_name=True) if server_name is None else server_name,
+    )
+
+
+def _check(method: str, target: str, headers: Sequence[Header]) -> None:
+    """Nothing may end a line of the head but its end."""
+    for text in (method, target, *[part for header in headers for part in header]):
+        if any(character in text for character in "\r\n"):
+            raise TraceError("a request has no line ends inside of its lines")
+
+
+def listener_for(site: Application, asked: TraceRequest) -> tuple[Listener, str]:
+    """Who listens on the port of the URL, with that scheme, and the address there.
+
+    Of several it is the one whose address the URL's host is, else the first that is no single
+    address, else the first. Raises `CannotAsk`.
+    """
+    host = asked.host.strip("[]")
+    found = [
+        entry
+        for binding in site.bindings
+        if binding.key[1] == asked.port
+        for entry in _addresses(binding)
+        if entry[0].ssl is (asked.scheme == "https")
+    ]
+    if not found:
+        raise TraceError(
+            f"{site.config.file} does not listen with {asked.scheme} on port {asked.port}; "
+            f"it listens on {_listening(site)}"
+        )
+    exact = [entry for entry in found if entry[1] == host]
+    every = [entry for entry in found if not entry[1]]
+    listener, address = (exact or every or found)[0]
+    return listener, address or (host if _is_ip4(host) else LOOPBACK)
+
+
+def _is_ip4(text: str) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(socket.inet_pton(socket.AF_INET, text))
+    return False
+
+
+def _addresses(binding: ListenSocket) -> Iterator[tuple[Listener, str]]:
+    """Every listener of a socket with its address; "" for any."""
+    host, _ = binding.key
+    if binding.wildcard is not None and not host.startswith(UNIX):
+        yield binding.wildcard, "" if host in _ANY else host.strip("[]")
+    for address, listener in binding.by_host.items():
+        yield listener, address
+
+
+def _listening(site: Application) -> str:
+    shown = [
+        f"{one.text} ({'https' if one.ssl else 'http'})"
+        for binding in site.bindings
+        for one in binding.listeners
+    ]
+    return ", ".join(shown) or "nothing"
+
+
+class TraceResult:
+    """Where the trace of the one request ends up."""
+
+    def __init__(self) -> None:
+        self.trace: Trace | None = None
+        self.come = trio.Event()
+        self.given_up = False
+        """Whether the client has waited long enough."""
+
+    def told(self, trace: Trace) -> None:
+        """The first one counts."""
+        if self.trace is None:
+            self.trace = trace
+        self.come.set()
+
+
+async def send(site: Application, asked: TraceRequest, answers: TraceResult, limit: float) -> None:
+    """Ask `site`, whose `Watch` tells `answers`, and wait at most `limit` seconds.
+
+    A client that has waited so long leaves, which ends most requests with 499. Raises `CannotAsk`.
+    """
+    listener, address = listener_for(site, asked)
+    http = h11.Connection(h11.CLIENT)
+    try:
+        data = (http.send(asked.request) or b"") + (http.send(h11.EndOfMessage()) or b"")
+    except h11.LocalProtocolError as error:
+        raise TraceError(f"the request is malformed: {error}") from None
+    ours, theirs = _pair()
+    with ours, theirs:
+        connection = Connection(
+            site.running.next_connection_id(), LOOPBACK, ours.getsockname()[1], address,
+            asked.port, listener.text, sock=theirs,
+        )  # fmt: skip
+        server = ConnectionServer(site, ())
+
+        async def serve() -> None:
+            await server.serve_connection(listener, connection, theirs)
+            answers.come.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.run)
+            nursery.start_soon(serve)
+            with trio.move_on_after(limit) as client:
+                nursery.start_soon(_visit, ours, asked, data, http)
+                await answers.come.wait()
+            if client.cancelled_caught:
+                answers.given_up = True
+                with contextlib.suppress(OSError):
+                    ours.shutdown(socket.SHUT_RDWR)
+                with trio.move_on_after(_LAST_WORDS):
+                    await answers.come.wait()
+            nursery.cancel_scope.cancel()
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of one TCP connection."""
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        ours = socket.create_connection(listening.getsockname())
+        theirs, _ = listening.accept()
+    for end in (ours, theirs):
+        end.setblocking(False)
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return ours, theirs
+
+
+async def _visit(
+    sock: socket.socket, asked: TraceRequest, request: bytes, http: h11.Connection
+) -> None:
+    """The client: its TLS handshake and its request; the response is read and ignored."""
+    # The proxy's side reports what has gone wrong.
+    with contextlib.suppress(ProxyError, h11.RemoteProtocolError):
+        await _converse(sock, asked, request, http)
+
+
+async def _converse(
+    sock: socket.socket, asked: TraceRequest, request: bytes, http: h11.Connection
+) -> None:
+    forever = float("inf")
+    if asked.scheme == "https":
+        stream: SocketStream = TLSStream(
+            sock, Side.UPSTREAM, upstream_context(), server_name=asked.server_name or None
+        )
+        assert isinstance(stream, TLSStream)
+        await stream.do_handshake(forever)
+    else:
+        stream = SocketStream(sock, Side.UPSTREAM)
+    await stream.send_all(request, forever)
+    while not isinstance(event := http.next_event(), h11.EndOfMessage):
+        if event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
+            break
+        if event is h11.NEED_DATA:
+            http.receive_data(await stream.receive_some(forever))
+    stream.shutdown()

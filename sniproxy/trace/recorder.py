@@ -1,0 +1,89 @@
+"""Record what happens to requests, and report each as a `Trace` when it is over.
+
+`Watch` is an observer (`sniproxy.observer`): it is called at the steps of a request and keeps what
+will not be known any more at the end. What belongs to a connection is kept under its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..build.paths import Paths
+from ..context import Connection, RequestContext
+from ..models import Handshake, Level
+from ..observer import Observer
+from ..runtime import Runtime
+from .builder import FinishedRequest, HandlerCall, handler_call, handshake_trace, request_trace
+from .steps import Trace
+
+TraceCallback = Callable[[Trace], None]
+
+
+@dataclass(slots=True)
+class _ConnectionState:
+    """What was seen of one connection since its last request."""
+
+    handshake: Handshake | None = None
+    handler_calls: list[HandlerCall] = field(default_factory=list)
+    handlers: list[tuple[int, int, str]] = field(default_factory=list)
+    """Of handlers that run now: detours and attempts before them, and the path."""
+    lines: list[str] = field(default_factory=list)
+
+
+class Tracer(Observer):
+    """Calls `told` with the trace of every request when it is over, and of failed handshakes."""
+
+    log_level = Level.INFO
+    wants_handshakes = True
+
+    def __init__(self, told: TraceCallback, paths: Paths) -> None:
+        """`paths` resolve the names of certificate files."""
+        self._told = told
+        self._paths = paths
+        self._running: Runtime | None = None
+        self._connections: dict[int, _ConnectionState] = {}
+
+    def configuration_opened(self, running: object) -> None:
+        assert isinstance(running, Runtime)
+        self._running = running
+
+    def connection_accepted(self, connection: Connection) -> None:
+        self._connections[connection.number] = _ConnectionState()
+
+    def connection_closed(self, connection: Connection) -> None:
+        self._connections.pop(connection.number, None)
+
+    def handshake_finished(self, connection: Connection, handshake: Handshake) -> None:
+        state = self._connections[connection.number]
+        state.handshake = handshake
+
+    def handler_started(self, ctx: RequestContext) -> None:
+        state = self._connections[ctx.connection.number]
+        state.handlers.append((len(ctx.detours), len(ctx.tries), ctx.uri))
+
+    def handler_finished(self, ctx: RequestContext) -> None:
+        state = self._connections[ctx.connection.number]
+        detours, tries, path = state.handlers.pop()
+        state.handler_calls.append(handler_call(ctx, ctx.location, path, detours, tries))
+
+    def line_logged(self, level: Level, line: str, connection: int | None) -> None:
+        state = None if connection is None else self._connections.get(connection)
+        if state is None:
+            return
+        state.lines.append(line.rstrip("\n"))
+        if state.handshake is not None and state.handshake.failure is not None:
+            # Its line follows at once.
+            assert self._running is not None
+            self._told(handshake_trace(state.handshake, state.lines, self._running))
+            state.handshake = None
+
+    def request_finished(self, ctx: RequestContext) -> None:
+        if ctx.is_subrequest:
+            return
+        state = self._connections[ctx.connection.number]
+        assert self._running is not None
+        over = FinishedRequest(ctx, state.handshake, state.handler_calls, state.lines)
+        trace = request_trace(over, self._running, self._paths)
+        state.handler_calls, state.lines = [], []
+        self._told(trace)
