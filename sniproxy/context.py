@@ -92,7 +92,7 @@ class Connection:
     listening: str = ""
     """The address that is listened on, as log lines show it: `0.0.0.0:443`."""
     tls: ClientTLSInfo | None = None
-    began: float = field(default_factory=time.time)
+    started_at: float = field(default_factory=time.time)
     requests: int = 0
     detail_refused: bool = False
     """Whether the log has told that `error_detail` is not for this client."""
@@ -145,7 +145,7 @@ class UpstreamState:
     def __init__(self, address: str, began: float) -> None:
         self.address = address
         """"" for the separator between the attempts of one upstream and the next."""
-        self.began = began
+        self.started = began
         """Monotonic seconds."""
 
     def handshake(self) -> Handshake | None:
@@ -157,7 +157,7 @@ class UpstreamState:
 class RoutingStep:
     """A place where a request has left the straight way from its path to a location."""
 
-    by: str
+    source: str
     """`rewrite`, `error_page 502`, `try_files`, `index`, `X-Accel-Redirect`; `return` where the
     rewrite directives have answered."""
     location: Location
@@ -165,7 +165,7 @@ class RoutingStep:
     uri: str = ""
     """The path from then on, or the `@name` of a location."""
     args: str = ""
-    searches: bool = True
+    relocates: bool = True
     """Whether a location is looked for again."""
 
 
@@ -209,20 +209,20 @@ class RequestContext:
     """As the client's, until an internal redirect makes it GET."""
     internal: bool = False
     """Whether `uri` is no longer the client's own (`internal`)."""
-    uri_is_clients: bool = True
+    uri_unchanged: bool = True
     """Whether the request target still says where the request goes."""
-    location_matched: bool = True
+    uri_matches_location: bool = True
     """False once a `rewrite … break` has changed `uri` under its location."""
-    adds_to_alias: bool = False
+    add_uri_to_alias: bool = False
     """Whether `try_files` has found `uri` below an `alias` that is the whole name else."""
-    redirects_left: int = 11
+    uri_changes_left: int = 11
     """Rewrites and internal redirects that may still follow."""
     error_status: int | None = None
     """The status that the client sees whatever answers, once an `error_page` has its turn."""
-    error_page_used: bool = False
-    carried: tuple[Header, ...] = ()
+    error_page_active: bool = False
+    redirect_headers: tuple[Header, ...] = ()
     """Fields of an answer that sent the request elsewhere, which the next one has too."""
-    carried_type: str = ""
+    redirect_content_type: str = ""
     """Its Content-Type, for an answer that has none of its own."""
     limit_rate: int | None = None
     """Bytes a second that the client gets, 0 for no limit; None where nobody has said."""
@@ -234,15 +234,15 @@ class RequestContext:
     """What `set` and the named groups of regular expressions have set."""
     captures: re.Match[str] | None = None
     """Of the last regular expression that matched: `$1` to `$9`."""
-    began: float
+    started: float
     """Monotonic seconds."""
-    detours: tuple[RoutingStep, ...] = ()
+    routing_steps: tuple[RoutingStep, ...] = ()
     proxy_host: str | None = None
     """None where no `proxy_pass` was reached."""
     proxy_port: str | None = None
     asks_upstream: bool = False
     """Whether an upstream is asked, or has been."""
-    tries: list[UpstreamState]
+    upstream_states: list[UpstreamState]
     status: int = 0
     sent_headers: Callable[[], Sequence[Header]] = tuple
     """The headers of the response, as far as it has any; assembled on demand."""
@@ -281,15 +281,15 @@ class RequestContext:
         self.args = args
         self.method = method
         self.variables = {}
-        self.tries = []
-        self.began = time.monotonic()
+        self.upstream_states = []
+        self.started = time.monotonic()
 
     def begin_upstream(self) -> None:
         """Note that an upstream is used, perhaps after another one and an internal redirect."""
         if self.asks_upstream:
             separator = UpstreamState("", 0.0)
             separator.connect_time = separator.header_time = separator.response_time = 0.0
-            self.tries.append(separator)
+            self.upstream_states.append(separator)
         self.asks_upstream = True
 
     def subrequest(self, uri: str) -> RequestContext:
@@ -304,8 +304,8 @@ class RequestContext:
             "GET",
         )
         inside.internal = inside.is_subrequest = True
-        inside.uri_is_clients = False
-        inside.redirects_left = 10
+        inside.uri_unchanged = False
+        inside.uri_changes_left = 10
         inside.variables, inside.captures = self.variables, self.captures
         inside.pipelined = self.pipelined
         inside.proxy_host, inside.proxy_port = self.proxy_host, self.proxy_port
@@ -314,7 +314,7 @@ class RequestContext:
         inside.body, inside.body_length = self.body, self.body_length
         return inside
 
-    def matched(self, match: re.Match[str]) -> None:
+    def set_captures(self, match: re.Match[str]) -> None:
         """Note what the groups of a regular expression have captured."""
         self.captures = match
         for name, value in match.groupdict().items():

@@ -216,7 +216,7 @@ class Proxy(BaseProxy):
         try:
             await server.run()
         finally:
-            server.site.close()
+            server.application.close()
 
 
 def _refuse(error: ConfigError) -> None:

@@ -29,7 +29,7 @@ class Level(enum.IntEnum):
     DEBUG = 8
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         return self.name.lower()
 
 
@@ -61,7 +61,7 @@ class FailureType(enum.Enum):
     """Preparing our own side failed: 500, never tried on another peer."""
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         return self.value[0]
 
     @property
@@ -233,23 +233,23 @@ class Response(NamedTuple):
     """The upstream's own, from the number on; None for nginx's."""
     location: str | None = None
     """A redirect's target where nginx itself made it absolute."""
-    closes: bool = False
+    close_connection: bool = False
     """Whether the connection ends with this answer, whatever the client asked for."""
     last_modified: int | None = None
     """POSIX time, seconds."""
-    conditional: bool = False
+    allow_conditional: bool = False
     """Whether a client may ask for it under a condition: what proxies pass on is not."""
-    ends_in_trailers: bool = False
+    force_chunked: bool = False
     """Whether it goes in chunks for the sake of `trailers`, its length known or not."""
-    silent: bool = False
+    close_without_response: bool = False
     """Whether the connection is closed without a byte; the status is for the log alone."""
-    own_server: bool = True
+    add_server: bool = True
     """Whether it has our Server field; False where `headers` may have another one."""
-    own_date: bool = True
+    add_date: bool = True
     """The same for Date."""
-    flushes: bool = False
+    flush_headers: bool = False
     """Whether the head goes out before anything of the body has come (`proxy_buffering off`)."""
-    watched: bool = False
+    cancel_on_client_abort: bool = False
     """Whether a client that leaves before the end of the body puts an end to it."""
     trailers: Callable[[], Sequence[Header]] | None = None
     """What follows the last chunk, known at the end of the body."""
@@ -260,7 +260,7 @@ class Response(NamedTuple):
         """The same answer under another status (`error_page`)."""
         return self._replace(status=status, status_line=None)
 
-    def carrying(self, headers: tuple[Header, ...]) -> Response:
+    def with_headers(self, headers: tuple[Header, ...]) -> Response:
         """The same answer with these fields before its own."""
         return self._replace(headers=(*headers, *self.headers)) if headers else self
 
@@ -292,7 +292,7 @@ class InternalRedirect:
     uri: str
     """A path, or `@name` for a named location."""
     args: str = ""
-    by: str = ""
+    source: str = ""
     """The directive, or the field of an answer, that leads there."""
 
     @property
@@ -362,7 +362,7 @@ class Handshake:
     """Whether a session was offered to the upstream."""
     resumed: bool = False
     certificate_names: tuple[str, ...] = ()
-    began: float = 0.0
+    started_at: float = 0.0
     """POSIX time, seconds."""
     duration: float = 0.0
     """Seconds."""

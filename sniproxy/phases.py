@@ -69,7 +69,7 @@ class RequestPhases:
         self.ctx = ctx
         self.client = client
         self.log = log
-        self.location = server.outside
+        self.location = server.default_location
         """The current location."""
         self.close_connection = False
         """Whether the connection ends with the response, because of an earlier error."""
@@ -98,15 +98,15 @@ class RequestPhases:
             elif isinstance(step, Response):
                 if ctx.error_status:
                     step = step.with_status(ctx.error_status)
-                if step.conditional or ctx.location.headers is not None:
+                if step.allow_conditional or ctx.location.headers is not None:
                     filtered_response = apply_filters(step, ctx)
                     if isinstance(filtered_response, SpecialResponse):
                         step = filtered_response
                         continue
                     step = filtered_response
-                if ctx.carried:
-                    step = step.carrying(ctx.carried)
-                return step._replace(closes=True) if self.close_connection else step
+                if ctx.redirect_headers:
+                    step = step.with_headers(ctx.redirect_headers)
+                return step._replace(close_connection=True) if self.close_connection else step
             elif isinstance(step, SpecialResponse):
                 step = self._error_page(step)
             else:
@@ -121,7 +121,7 @@ class RequestPhases:
 
     def _run_server_phases(self) -> HandlerResult | LocationRuntime:
         """The rewrite directives of the server, then the search for a location."""
-        outside = self.server.outside
+        outside = self.server.default_location
         self._enter(outside)
         if self.server.rewrite is not None:
             outcome, _ = self._rewrite(outside, self.server.rewrite)
@@ -133,14 +133,14 @@ class RequestPhases:
         """The location of the URI, or what answers instead of it."""
         ctx, server = self.ctx, self.server
         found = server.locations.find(ctx.uri)
-        location = server.outside
+        location = server.default_location
         if found.location is not None:
-            location = server.running[found.location]
+            location = server.location_runtimes[found.location]
             if found.captures is not None:
-                ctx.matched(found.captures)
+                ctx.set_captures(found.captures)
         limited = location.settings.limit_except
         if limited is not None and ctx.method not in limited.methods:
-            location = server.running[limited.location]
+            location = server.location_runtimes[limited.location]
         self._enter(location)
         core = location.settings.core
         if core.internal and not ctx.internal:
@@ -173,12 +173,18 @@ class RequestPhases:
         ctx, before = self.ctx, self.ctx.uri
         rewritten = rewrite(statements, ctx)
         if rewritten.outcome is not None:
-            ctx.detours += (RoutingStep("return", location.settings, ctx.uri, searches=False),)
+            ctx.routing_steps += (
+                RoutingStep("return", location.settings, ctx.uri, relocates=False),
+            )
         elif ctx.uri != before or rewritten.path_changed:
-            searches = rewritten.path_changed or location.settings is self.server.outside.settings
-            ctx.detours += (RoutingStep("rewrite", location.settings, ctx.uri, ctx.args, searches),)
+            searches = (
+                rewritten.path_changed or location.settings is self.server.default_location.settings
+            )
+            ctx.routing_steps += (
+                RoutingStep("rewrite", location.settings, ctx.uri, ctx.args, searches),
+            )
         if rewritten.inside is not None:
-            self._enter(self.server.running[rewritten.inside])
+            self._enter(self.server.location_runtimes[rewritten.inside])
         return rewritten.outcome, rewritten.path_changed
 
     async def _subrequest(self, uri: str) -> tuple[Response, RequestContext]:
@@ -188,7 +194,7 @@ class RequestPhases:
         phases = RequestPhases(self.server, ctx, SubrequestClient(self.client), log)
         response = (await phases.run()).without_body()
         ctx.status = response.status
-        if ctx.tries:
+        if ctx.upstream_states:
             self.log.action = "sending to client"
         if phases.location.settings.core.log_subrequest:
             for access_log in phases.location.access_logs:
@@ -209,7 +215,7 @@ class RequestPhases:
         """The page of a status: nginx's own, or what the location's `error_page` says."""
         ctx, core = self.ctx, self.ctx.location.core
         page = None
-        if not ctx.error_page_used and special.status >= 300:
+        if not ctx.error_page_active and special.status >= 300:
             page = core.page_for(special.status)
         if page is None:
             self._reset_error_state()
@@ -218,20 +224,20 @@ class RequestPhases:
             )
             return self._with_detail(response, special.lines) if special.lines else response
         self.close_connection = self.close_connection or closes_connection(special.status)
-        ctx.error_page_used = not core.recursive_error_pages
+        ctx.error_page_active = not core.recursive_error_pages
         ctx.error_status = special.status if page.status is None else page.status
         if page.status is None and special.status in _BAD_REQUEST:
             ctx.error_status = 400
         target = page.target.render(lookup(ctx))
         by = f"error_page {special.status}"
         if target.startswith(("/", "@")):
-            ctx.carried += special.headers
+            ctx.redirect_headers += special.headers
         if target.startswith("/"):
             if ctx.method != "HEAD":
                 ctx.method = "GET"
             return InternalRedirect(*split_target(target), by)
         if target.startswith("@"):
-            return InternalRedirect(target, by=by)
+            return InternalRedirect(target, source=by)
         status = page.status if page.status in REDIRECTS else 302
         ctx.error_status = None
         return special_response(status, ctx, location=target, headers=special.headers)
@@ -249,11 +255,13 @@ class RequestPhases:
         if self._is_cycle(how, elsewhere.uri):
             return self._internal_error()
         ctx.internal = True
-        ctx.detours += (RoutingStep(elsewhere.by, ctx.location, elsewhere.uri, elsewhere.args),)
+        ctx.routing_steps += (
+            RoutingStep(elsewhere.source, ctx.location, elsewhere.uri, elsewhere.args),
+        )
         if not elsewhere.named:
             ctx.uri, ctx.args = elsewhere.uri, elsewhere.args
-            ctx.uri_is_clients = ctx.adds_to_alias = False
-            ctx.location_matched = True
+            ctx.uri_unchanged = ctx.add_uri_to_alias = False
+            ctx.uri_matches_location = True
             return self._run_server_phases()
         location = self.server.named.get(elsewhere.uri)
         if location is None:
@@ -265,8 +273,8 @@ class RequestPhases:
         return location
 
     def _is_cycle(self, how: str, uri: str) -> bool:
-        self.ctx.redirects_left -= 1
-        if self.ctx.redirects_left > 0:
+        self.ctx.uri_changes_left -= 1
+        if self.ctx.uri_changes_left > 0:
             return False
         text = f'rewrite or internal redirection cycle while {how} "{uri}"'
         self.log.write(Level.ERROR, text)
@@ -274,7 +282,7 @@ class RequestPhases:
 
     def _reset_error_state(self) -> None:
         self.ctx.error_status = None
-        self.ctx.carried = _without_last(self.ctx.carried, "accept-ranges")
+        self.ctx.redirect_headers = _without_last(self.ctx.redirect_headers, "accept-ranges")
 
     def _internal_error(self) -> Response:
         self._reset_error_state()

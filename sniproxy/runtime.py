@@ -124,14 +124,14 @@ class VirtualServer:
     name: str
     """Its first name (`$server_name`)."""
     head_rules: HeadRules
-    outside: LocationRuntime
+    default_location: LocationRuntime
     """For requests that no location matches."""
     rewrite: tuple[Statement, ...] | None
     """The rewrite directives outside of any location; None without."""
     named: Mapping[str, LocationRuntime]
     """The named locations, by name with its `@`."""
     locations: Locations
-    running: Mapping[Location, LocationRuntime]
+    location_runtimes: Mapping[Location, LocationRuntime]
     tls: ServerTLS | None
     """None without a certificate."""
 

@@ -34,7 +34,7 @@ class ConnectionServer:
     def __init__(
         self, site: Application, sockets: Iterable[tuple[ListenSocket, socket.socket]]
     ) -> None:
-        self.site = site
+        self.application = site
         self._sockets = tuple(sockets)
         self._connections: set[ClientConnection] = set()
         self._accepting = trio.CancelScope()
@@ -42,9 +42,9 @@ class ConnectionServer:
     async def run(self) -> None:
         """Serve until `stop_gracefully` was called and the last connection is closed."""
         async with trio.open_nursery() as watching:
-            watching.start_soon(self.site.running.client_aborts.run)
-            watching.start_soon(self.site.idle_monitor.run)
-            for resolver in self.site.resolvers:
+            watching.start_soon(self.application.runtime.client_aborts.run)
+            watching.start_soon(self.application.idle_monitor.run)
+            for resolver in self.application.resolvers:
                 watching.start_soon(resolver.run)
             async with trio.open_nursery() as connections:
                 try:
@@ -56,9 +56,9 @@ class ConnectionServer:
 
     def stop_gracefully(self) -> None:
         """Accept no more, close idle connections, let requests under way finish (`QUIT`)."""
-        self.site.running.stopping = True
+        self.application.runtime.stopping = True
         self._accepting.cancel()
-        self.site.idle_monitor.stop()
+        self.application.idle_monitor.stop()
         for connection in self._connections:
             connection.stop_if_waiting()
 
@@ -85,7 +85,7 @@ class ConnectionServer:
                 except OSError as error:
                     if error.errno not in _PASSING:
                         failure = f"accept4() failed ({error.errno}: {error.strerror})"
-                        self.site.error_log.write(Level.CRIT, failure)
+                        self.application.error_log.write(Level.CRIT, failure)
                         await trio.sleep(_PAUSE_AFTER_FAILURE)
                     break
                 try:
@@ -100,21 +100,23 @@ class ConnectionServer:
     ) -> None:
         """Serve one client until its connection is closed, while `run` runs."""
         client = ClientConnection(
-            self.site.running, listener, SocketStream(sock, Side.CLIENT), connection
+            self.application.runtime, listener, SocketStream(sock, Side.CLIENT), connection
         )
         self._connections.add(client)
         try:
             await client.serve()
         except Exception as bug:
             # An error in one connection must not end the others.
-            self.site.error_log.write(Level.ALERT, f"internal error: {format_exception(bug)}")
+            self.application.error_log.write(
+                Level.ALERT, f"internal error: {format_exception(bug)}"
+            )
         finally:
             self._connections.discard(client)
 
     def _new_connection(
         self, binding: ListenSocket, sock: socket.socket, address: object
     ) -> tuple[Listener, Connection]:
-        number = self.site.running.next_connection_id()
+        number = self.application.runtime.next_connection_id()
         if sock.family == socket.AF_UNIX:
             local = binding.key[0]
             listener = binding.listener_for("")

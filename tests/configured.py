@@ -28,7 +28,7 @@ def servers(directory: Path, http: str) -> tuple[Server, ...]:
 
 def locations(directory: Path, server: str) -> tuple[Location, ...]:
     """The locations of one server."""
-    return servers(directory, f"server {{ {server} }}")[0].outside.locations
+    return servers(directory, f"server {{ {server} }}")[0].default_location.locations
 
 
 def request(
@@ -45,7 +45,7 @@ def make_context(
 ) -> RequestContext:
     """A request on its way, of a client at 192.0.2.1:1234."""
     connection = Connection(7, "192.0.2.1", 1234, "192.0.2.2", 80)
-    where = location or server.outside
+    where = location or server.default_location
     context = RequestContext(connection, of, server, where, of.path, of.args, of.method)
     for name, value in more.items():
         setattr(context, name, value)

@@ -60,7 +60,7 @@ class InProcess:
             try:
                 await stack.enter_async_context(serve)
             except sniproxy.ConfigError as error:
-                raise Ended(f"{self.name}: [{error.level.word}] {error}") from None
+                raise Ended(f"{self.name}: [{error.level.label}] {error}") from None
             yield
 
 

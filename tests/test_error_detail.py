@@ -105,7 +105,7 @@ def nobody() -> Iterator[str]:
 
 
 def lines(proxy: ThreadProxy) -> list[str]:
-    return [record.line for record in proxy.error_log if record.level.word == "error"]
+    return [record.line for record in proxy.error_log if record.level.label == "error"]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from ..upstream.dynamic import DynamicUpstream
 from ..upstream.pool import IdleMonitor
 from ..upstream.selector import Upstream
 from .client_tls import ServerContextFactory
-from .listeners import Key, ListenSocket, bind_all, bindings, test_bind
+from .listeners import Key, ListenSocket, bind_all, bindings, check_binding
 from .logs import LogFactory
 from .paths import Paths
 from .tls import ContextFactory, KeyLog
@@ -46,7 +46,7 @@ class Application:
     """A configuration with everything open but its sockets."""
 
     config: Config
-    running: Runtime
+    runtime: Runtime
     bindings: tuple[ListenSocket, ...]
     error_log: ErrorLog
     """Of the main level."""
@@ -64,9 +64,9 @@ class Application:
         """Bind every address (`listeners.bind_all`); raises `ConfigError`."""
         return bind_all(self.bindings, report, kept)
 
-    def test_bind(self) -> None:
+    def check_binding(self) -> None:
         """Bind every address and let go of it, as `-t` does; raises `ConfigError`."""
-        test_bind(self.bindings)
+        check_binding(self.bindings)
 
     def close(self) -> None:
         self.idle_monitor.stop()
@@ -112,7 +112,7 @@ def load(config: Config, paths: Paths, *, state: str | None = None) -> LoadedCon
     defaults = _default_servers(bound)
     contexts, handlers = {}, {}
     for server in servers:
-        for location in (server.outside, *_below(server.outside)):
+        for location in (server.default_location, *_below(server.default_location)):
             handlers[location] = maker.handler(location)
         contexts[server] = clients.for_server(server, defaults.get(server, server).ssl)
     return LoadedConfig(
@@ -200,10 +200,10 @@ class LoadedConfig:
 
     def _server(self, server: Server, logs: LogFactory) -> VirtualServer:
         core = server.core
-        outside = self._location(server.outside, server.outside, logs)
+        outside = self._location(server.default_location, server.default_location, logs)
         running = {
-            location: self._location(location, server.outside, logs)
-            for location in _below(server.outside)
+            location: self._location(location, server.default_location, logs)
+            for location in _below(server.default_location)
         }
         return VirtualServer(
             server,
@@ -217,13 +217,13 @@ class LoadedConfig:
                 core.max_headers,
             ),
             outside,
-            server.outside.rewrite.statements or None,
+            server.default_location.rewrite.statements or None,
             {
                 location.name.name: running[location]
-                for location in server.outside.locations
+                for location in server.default_location.locations
                 if location.name.modifier == "@"
             },
-            Locations(server.outside.locations),
+            Locations(server.default_location.locations),
             running,
             self.contexts[server],
         )

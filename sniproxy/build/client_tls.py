@@ -98,7 +98,9 @@ class ServerContextFactory:
         contexts: CertificateCache,
     ) -> Callable[[Connection], SSL.Context]:
         def named(connection: Connection) -> SSL.Context:
-            ctx = RequestContext(connection, _NO_REQUEST, server, server.outside, "", "", "")
+            ctx = RequestContext(
+                connection, _NO_REQUEST, server, server.default_location, "", "", ""
+            )
             values = lookup(ctx)
             sources = [
                 CertificateSource(

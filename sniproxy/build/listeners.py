@@ -209,7 +209,7 @@ def close_all(bound: Iterable[tuple[ListenSocket, socket.socket]]) -> None:
             binding.unlink()
 
 
-def test_bind(wanted: Iterable[ListenSocket]) -> None:
+def check_binding(wanted: Iterable[ListenSocket]) -> None:
     """Bind and let go; an address in use is none of `-t`'s business. Raises `ConfigError`."""
     for binding in wanted:
         try:

@@ -13,7 +13,7 @@ from ..version import SNIPROXY_VERSION
 def banner(site: Application) -> str:
     """The banner's lines, without a final newline."""
     lines = [f"sniproxy {SNIPROXY_VERSION}, configuration {site.config.file}"]
-    for listener in site.running.listeners:
+    for listener in site.runtime.listeners:
         lines.append(f"  listening on {'https' if listener.ssl else 'http'}://{listener.text}")
         lines += [f"    {command}" for command in _commands(listener)]
     return "\n".join(lines)
@@ -24,7 +24,7 @@ def _commands(listener: Listener) -> Iterator[str]:
         return
     for server in listener.names.servers:
         host, resolve = _reachable_as(listener, server)
-        for path in _paths(server.outside):
+        for path in _paths(server.default_location):
             yield f"curl -k {resolve}https://{host}{path}"
 
 

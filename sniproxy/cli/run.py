@@ -137,7 +137,7 @@ class _Run:
         return prepared.open(default_error_log=default, observer=observer)
 
     def _test(self, loaded: Config, site: Application) -> int:
-        site.test_bind()
+        site.check_binding()
         self._print_unless_quiet(f"configuration file {self.conf_file} test is successful")
         if self.options.dump:
             for name, text in loaded.sources:
@@ -148,7 +148,7 @@ class _Run:
         """Report a problem at start: on stderr, and in the log if there is one."""
         self.log.write(level, text)
         if not self.log.is_on_stderr:
-            _print_error(f"[{level.word}] {text}")
+            _print_error(f"[{level.label}] {text}")
 
     def _print_unless_quiet(self, text: str) -> None:
         if not self.options.quiet:

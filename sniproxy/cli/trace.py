@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         )
         answers = _trace(options.file, request)
     except ConfigError as error:
-        print(f"sniproxy: [{error.level.word}] {error}", file=sys.stderr)
+        print(f"sniproxy: [{error.level.label}] {error}", file=sys.stderr)
         return USAGE
     except TraceError as error:
         print_text(f"sniproxy: {error}", sys.stderr)
@@ -92,7 +92,7 @@ def _trace(file: str, request: TraceRequest) -> TraceResult:
     loaded = config.load(file, is_variable=is_variable)
     prepared = load(loaded, Paths("", os.path.dirname(file)))
     for warning in (*loaded.warnings, *prepared.warnings):
-        print(f"sniproxy: [{Level.WARN.word}] {warning}", file=sys.stderr)
+        print(f"sniproxy: [{Level.WARN.label}] {warning}", file=sys.stderr)
     answers = TraceResult()
     observer = Tracer(answers.told, prepared.paths)
     site = prepared.open(observer=observer, sinks=NullSinks())

@@ -91,7 +91,7 @@ class ConnectedClient:
             await self.writer.early_hints(ctx, headers)
         except ProxyError as failed:
             self._log.write_failure(failed.failure)
-            raise ClientAbortedError(Response(500, silent=True)) from None
+            raise ClientAbortedError(Response(500, close_without_response=True)) from None
 
     def abort(self) -> ClientAbort:
         """A context in which the connection is cancelled if the client closes its side."""
@@ -121,7 +121,7 @@ class ClientConnection:
         """Virtual server in effect until the Host header selects one: by SNI, else the
         listener's default."""
         self.log = ConnectionLog(
-            self.default.outside.error_log,
+            self.default.default_location.error_log,
             connection.number,
             connection.client_address,
             listener.text,
@@ -160,7 +160,7 @@ class ClientConnection:
                 self.client.open(self.writer)
                 while await self._wait_for_request() and await self._serve_request():
                     self.log.next_request()
-                    self.log.error_log = self.default.outside.error_log
+                    self.log.error_log = self.default.default_location.error_log
                     self.log.action = "keepalive"
         except ProxyError as failed:
             self.log.write_failure(failed.failure)
@@ -222,7 +222,7 @@ class ClientConnection:
         negotiated = self.running.negotiated(self.listener, server_name)
         if negotiated is not None:
             self.selector.sni, self.default = negotiated
-            self.log.error_log = self.default.outside.error_log
+            self.log.error_log = self.default.default_location.error_log
         if self.default.settings.ssl.ssl_reject_handshake:
             return REJECT
         tls = self.running.tls_of(self.listener, self.default)
@@ -292,11 +292,11 @@ class ClientConnection:
         server = selector.server
         ctx = self._begin_request(server, head.request, head.length, head.notes)
         if selector.captures is not None:
-            ctx.matched(selector.captures)
+            ctx.set_captures(selector.captures)
         phases = RequestPhases(server, ctx, self.client, log)
         try:
             response = await phases.run(self._rejection(ctx) if self.listener.ssl else None)
-            if not response.conditional:
+            if not response.allow_conditional:
                 log.action = "sending to client"
             return await self._send(ctx, response)
         except ProxyError as failed:
@@ -323,7 +323,7 @@ class ClientConnection:
         log.action = READING_HEADERS if request.version > 9 else READING_LINE
         log.server_name = server.name
         log.request_line = request.line
-        log.error_log = server.outside.error_log
+        log.error_log = server.default_location.error_log
         for note in notes:
             log.headers = _log_headers(note.host, note.referrer)
             log.write(note.level, note.text)
@@ -335,7 +335,7 @@ class ClientConnection:
             self.connection,
             request,
             server.settings,
-            server.outside.settings,
+            server.default_location.settings,
             request.path,
             request.args,
             request.method,
@@ -367,7 +367,7 @@ class ClientConnection:
         core, request = ctx.location.core, ctx.request
         may_keep = not self.running.stopping and keepalive_allowed(core, request, self.connection)
         try:
-            if response.watched:
+            if response.cancel_on_client_abort:
                 with self.client.abort():
                     keep = await self.writer.write(ctx, response, may_keep=may_keep)
             else:
@@ -378,7 +378,7 @@ class ClientConnection:
             raise
         if self.running.observer is not None:
             self.running.observer.response_sent(ctx)
-        if response.silent:
+        if response.close_without_response:
             if response.status in TIMED_OUT:
                 reset_on_timeout(self.stream, core)
             return False

@@ -24,7 +24,7 @@ def keepalive_allowed(core: CoreLocation, request: RequestHead, connection: Conn
     return (
         core.keepalive_timeout[0] > 0
         and connection.requests < core.keepalive_requests
-        and time.time() - connection.began <= core.keepalive_time
+        and time.time() - connection.started_at <= core.keepalive_time
         and not (
             (request.method == "POST" or "safari" in core.keepalive_disable)
             and _is_disabled(core.keepalive_disable, request)

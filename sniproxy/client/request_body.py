@@ -293,7 +293,7 @@ class RequestBodyReader:
             return SpecialResponse(500)
         if error.failure.kind is not FailureType.TIMEOUT:
             self._log.write_failure(error.failure)
-        return Response(status_of(error.failure), silent=True)
+        return Response(status_of(error.failure), close_without_response=True)
 
     async def _iter_body(self, ctx: RequestContext) -> AsyncIterator[bytes]:
         try:

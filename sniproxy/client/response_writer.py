@@ -33,12 +33,12 @@ class ResponseWriter:
         """
         core, request = ctx.location.core, ctx.request
         status = ctx.status = response.status
-        if response.silent:
+        if response.close_without_response:
             return False
         bodiless = request.method == "HEAD" or status in (204, 304)
         unknown_length = response.content_length is None and not bodiless
         chunked = (
-            (unknown_length or (response.ends_in_trailers and not bodiless))
+            (unknown_length or (response.force_chunked and not bodiless))
             and request.version == 11
             and status >= 200
             and core.chunked_transfer_encoding
@@ -48,7 +48,7 @@ class ResponseWriter:
         keepalive = (
             may_keep
             and request.keepalive
-            and not response.closes
+            and not response.close_connection
             and (chunked or not unknown_length)
             and core.keepalive_timeout[0] > 0
         )
@@ -103,7 +103,7 @@ class ResponseWriter:
         chunked: bool,
     ) -> bool:
         pending = head
-        if response.flushes:
+        if response.flush_headers:
             await self._send(ctx, pending)
             pending = b""
         try:

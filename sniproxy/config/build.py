@@ -173,7 +173,7 @@ def _server(
     return Server(
         core=CoreServer.resolve(block.values, http),
         ssl=Ssl.resolve(block.values, http),
-        outside=_location(block, LocationName("", ""), settings),
+        default_location=_location(block, LocationName("", ""), settings),
         place=block.place,
         prefix=prefix,
         map_variables=defined,

@@ -76,7 +76,7 @@ class Server:
 
     core: CoreServer
     ssl: Ssl
-    outside: Location
+    default_location: Location
     """Settings for requests that match no location; its `locations` are the server's locations."""
     place: Place
     prefix: str = ""

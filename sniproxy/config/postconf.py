@@ -38,17 +38,19 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     for server in http.servers:
         _check_keys(server.ssl, block.end, checks)
     for server in http.servers:
-        for location in iter_locations(server.outside):
+        for location in iter_locations(server.default_location):
             _check_proxy_buffers(location.proxy, block.end)
             _check_proxy_ssl(location.proxy)
     for server in http.servers:
-        _check_duplicate_locations(server.outside)
+        _check_duplicate_locations(server.default_location)
     _check_certificates(checks.addresses.values(), http.servers, block)
     _check_variables(checks, is_variable)
     for address in checks.addresses.values():
         if len(address.servers) > 1 or _has_captures(address.default_server):
             _check_names(address, checks)
-    locations = (location for server in http.servers for location in iter_locations(server.outside))
+    locations = (
+        location for server in http.servers for location in iter_locations(server.default_location)
+    )
     for advice in shared_sessions(locations, http.groups):
         checks.warn(advice.text, advice.place)
 

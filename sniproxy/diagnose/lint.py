@@ -261,7 +261,7 @@ def _shared_sessions(
 ) -> Iterator[Finding]:
     """Compare each location with the first one that has the same upstream."""
     first: dict[tuple[str, int], ProxyPassSite] = {}
-    outside = default_server().outside
+    outside = default_server().default_location
     for site in sites:
         address = site.target.address
         proxy = wanted.get(site, site.proxy)

@@ -56,7 +56,7 @@ def upstream_names(config: Config, host: str | None = None) -> list[UpstreamName
 
 def _tls_locations(http: Http) -> Iterator[tuple[Server, Location, ProxyPass]]:
     for server in http.servers:
-        for location in iter_locations(server.outside):
+        for location in iter_locations(server.default_location):
             target = location.proxy.proxy_pass
             if target is not None and (target.tls or may_be_tls(target)):
                 yield server, location, target

@@ -18,7 +18,7 @@ AGENT = ("User-Agent", "sniproxy-diagnose")
 def make_context(proxy: ProxySettings, name: LocationName, path: str, host: str) -> RequestContext:
     """The context of a GET for `path` with this Host, in a location with these settings."""
     server = default_server()
-    return context_in(server, replace(server.outside, name=name, proxy=proxy), path, host)
+    return context_in(server, replace(server.default_location, name=name, proxy=proxy), path, host)
 
 
 def context_in(server: Server, location: Location, path: str, host: str) -> RequestContext:

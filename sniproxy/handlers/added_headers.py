@@ -89,7 +89,7 @@ def _trailing(response: Response, fields: Sequence[AddedField], values: Variable
         own = [(field.name, field.value.render(values)) for field in fields]
         return (*(before() if before is not None else ()), *(field for field in own if field[1]))
 
-    return response._replace(trailers=trailers, ends_in_trailers=True)
+    return response._replace(trailers=trailers, force_chunked=True)
 
 
 # expires

@@ -49,7 +49,9 @@ def autoindex_response(directory: str, ctx: RequestContext, log: ConnectionLog) 
         return SpecialResponse(_status_of(error, name, log))
     form = "json" if files.autoindex_format == "jsonp" and not callback else files.autoindex_format
     text = _format(form, entries, callback, ctx.uri, files)
-    return Response(200, text.encode("latin-1"), content_type=_MEDIA_TYPES[form], conditional=True)
+    return Response(
+        200, text.encode("latin-1"), content_type=_MEDIA_TYPES[form], allow_conditional=True
+    )
 
 
 def _is_valid_callback(callback: str, log: ConnectionLog) -> bool:

@@ -30,7 +30,7 @@ OF_THE_WHOLE = frozenset(("etag", "last-modified"))
 def apply_filters(response: Response, ctx: RequestContext) -> Response | SpecialResponse:
     """`response`, a part of it, or what answers instead: 304, 412, 416."""
     added = ctx.location.headers
-    if not response.conditional:
+    if not response.allow_conditional:
         return response if added is None else with_headers(response, ctx, added)
     outcome: Response | SpecialResponse = response
     if response.status == 200:

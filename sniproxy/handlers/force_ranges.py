@@ -26,7 +26,9 @@ def force_ranges(response: Response, ctx: RequestContext) -> Response | SpecialR
         parts = requested_ranges(ctx.request, length, since, etag, ONE)
     except RangeNotSatisfiableError:
         response.without_body()
-        ctx.carried = tuple([f for f in response.headers if f[0].lower() not in OF_THE_WHOLE])
+        ctx.redirect_headers = tuple(
+            [f for f in response.headers if f[0].lower() not in OF_THE_WHOLE]
+        )
         return SpecialResponse(416, headers=(("Content-Range", f"bytes */{length}"),))
     if not parts:
         return response._replace(headers=(*response.headers, ("Accept-Ranges", "bytes")))

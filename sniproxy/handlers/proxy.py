@@ -160,7 +160,7 @@ class ProxyHandler:
         proxy = self.location.proxy
         length = ctx.request.content_length if body is None else body.length
         client_target = ctx.request.target
-        if self.keeps_client_uri and ctx.uri_is_clients and client_target.startswith("/"):
+        if self.keeps_client_uri and ctx.uri_unchanged and client_target.startswith("/"):
             uri = client_target
         else:
             uri = upstream_uri(self.location, target, ctx)
@@ -259,7 +259,7 @@ class ProxyHandler:
             if "redirect" in x_accel:
                 return self._redirect(x_accel["redirect"], upstream, ctx, log)
         filtered = policy.filter(head, ctx)
-        content_type = filtered.content_type or ctx.carried_type
+        content_type = filtered.content_type or ctx.redirect_content_type
         if x_accel.get("charset") and content_type:
             log.write(Level.ERROR, f'unknown charset "{x_accel["charset"]}" to override')
         buffered = is_buffered(x_accel, proxy.proxy_buffering) if x_accel else proxy.proxy_buffering
@@ -281,10 +281,10 @@ class ProxyHandler:
             tuple(filtered.headers),
             head.status_line or None,
             filtered.location,
-            own_server=policy.own_server,
-            own_date=policy.own_date,
-            flushes=not (buffered or upstream.preread),
-            watched=streamed is not None
+            add_server=policy.own_server,
+            add_date=policy.own_date,
+            flush_headers=not (buffered or upstream.preread),
+            cancel_on_client_abort=streamed is not None
             and not proxy.proxy_ignore_client_abort
             and not streamed.is_complete,
             trailers=None if streamed is None else lambda: policy.drop_hidden(streamed.trailers),
@@ -301,7 +301,7 @@ class ProxyHandler:
         head = upstream.head
         if head.status == 401:
             challenges = [field for field in head.headers if field[0].lower() == AUTHENTICATE]
-            ctx.carried = (*ctx.carried, *challenges)
+            ctx.redirect_headers = (*ctx.redirect_headers, *challenges)
         return SpecialResponse(head.status)
 
     def _redirect(
@@ -310,10 +310,10 @@ class ProxyHandler:
         """Redirect internally, as the upstream wants it (`X-Accel-Redirect`)."""
         upstream.discard()
         passed = self.response_headers.redirect_headers(upstream.head.headers, ctx)
-        ctx.carried = (*ctx.carried, *passed.headers)
-        ctx.carried_type = passed.content_type or ctx.carried_type
+        ctx.redirect_headers = (*ctx.redirect_headers, *passed.headers)
+        ctx.redirect_content_type = passed.content_type or ctx.redirect_content_type
         if target.startswith("@"):
-            return InternalRedirect(target, by=REDIRECT)
+            return InternalRedirect(target, source=REDIRECT)
         try:
             path, args = internal_target(target)
         except URIError as unsafe:

@@ -25,7 +25,7 @@ def return_response(statement: Return, ctx: RequestContext) -> HandlerResult:
     data = text.encode("latin-1")
     media_type = ctx.location.files.media_type(ctx.uri)
     return Response(
-        status, data, content_type=media_type, content_length=len(data), conditional=True
+        status, data, content_type=media_type, content_length=len(data), allow_conditional=True
     )
 
 

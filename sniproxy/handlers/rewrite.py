@@ -72,14 +72,14 @@ def _run(
 def _set(ctx: RequestContext, name: str, value: str) -> None:
     if name == "args":
         ctx.args = value
-        ctx.uri_is_clients = False
+        ctx.uri_unchanged = False
     else:
         ctx.variables[name] = value
 
 
 def _stay(ctx: RequestContext, result: RewriteResult) -> None:
     if result.path_changed:
-        ctx.location_matched = False
+        ctx.uri_matches_location = False
         result.path_changed = False
 
 
@@ -97,9 +97,9 @@ def _substitute(
         result.outcome = SpecialResponse(said.redirect, target)
         return False
     ctx.internal = True
-    ctx.uri_is_clients = False
+    ctx.uri_unchanged = False
     if said.breaks:
-        ctx.location_matched = False
+        ctx.uri_matches_location = False
     result.path_changed = not said.breaks
     path = said.path.render(values)
     if said.args is not None:
@@ -150,7 +150,7 @@ def set_captures(ctx: RequestContext, match: re.Match[str] | None) -> None:
     if match is None:
         ctx.captures = None
     else:
-        ctx.matched(match)
+        ctx.set_captures(match)
 
 
 def evaluate_condition(condition: Condition, ctx: RequestContext, values: VariableLookup) -> bool:

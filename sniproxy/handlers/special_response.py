@@ -19,7 +19,7 @@ def special_response(
 ) -> Response:
     """The built-in page of `status`; `location` is where a redirect leads."""
     if status in SILENT:
-        return Response(status, silent=True)
+        return Response(status, close_without_response=True)
     core = ctx.location.core
     page = pages.error_page(
         status,
@@ -40,5 +40,5 @@ def special_response(
         content_length=len(page),
         headers=headers,
         location=absolute,
-        closes=pages.closes_connection(status),
+        close_connection=pages.closes_connection(status),
     )

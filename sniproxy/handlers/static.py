@@ -106,7 +106,7 @@ def _response(file: OpenFile, files: Files, ctx: RequestContext, log: Connection
         content_length=file.size,
         headers=etag,
         last_modified=file.modified,
-        conditional=True,
+        allow_conditional=True,
     )
 
 

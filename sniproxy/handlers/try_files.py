@@ -34,7 +34,7 @@ def try_files(ctx: RequestContext, log: ConnectionLog) -> HandlerResult | None:
         directive.fallback.render(values), not directive.fallback.is_constant, ctx
     )
     if target.startswith("@"):
-        return InternalRedirect(target, by="try_files")
+        return InternalRedirect(target, source="try_files")
     path, _, args = target.partition("?")
     return InternalRedirect(path, args, "try_files")
 
@@ -62,4 +62,4 @@ def _apply(name: str, is_directory: bool, root: Root, ctx: RequestContext) -> No
         ctx.uri = ctx.uri[: root.replaced] + name
     elif not is_directory:
         ctx.uri = name
-        ctx.adds_to_alias = True
+        ctx.add_uri_to_alias = True

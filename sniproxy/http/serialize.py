@@ -31,9 +31,9 @@ def response_head(
     if line is None:
         line = status_line(response.status)
     lines = [f"HTTP/1.1 {line}"]
-    if response.own_server:
+    if response.add_server:
         lines.append(_SERVER_FIELDS[server_tokens])
-    if response.own_date:
+    if response.add_date:
         lines.append(_date_field())
     if response.status != 204 or response.status_line is not None:
         if response.content_type:

@@ -61,7 +61,7 @@ def error_line(level: Level, text: str, connection: int | None = None) -> str:
     """Format `2024/07/15 17:14:08 [error] 245105#0: *1 TEXT`, truncated as in nginx."""
     now = time.strftime("%Y/%m/%d %H:%M:%S")
     number = "" if connection is None else f"*{connection} "
-    line = f"{now} [{level.word}] {os.getpid()}#{threading.get_native_id()}: {number}{text}"
+    line = f"{now} [{level.label}] {os.getpid()}#{threading.get_native_id()}: {number}{text}"
     return line[: MAX_ERROR_LINE - 1] + "\n"
 
 

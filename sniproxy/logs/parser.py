@@ -47,7 +47,7 @@ class ErrorRecord:
     referrer: str | None = None
 
 
-_LEVELS = {level.word: level for level in Level}
+_LEVELS = {level.label: level for level in Level}
 
 
 def parse_error_line(line: str) -> ErrorRecord | None:

@@ -158,7 +158,7 @@ class HandshakeInfo:
             offered_session=self.offered_session,
             resumed=self.established and self.resumed,
             certificate_names=server_name.certificate_names(certificate).all if certificate else (),
-            began=began,
+            started_at=began,
             duration=duration,
             failure=failure,
         )

@@ -75,7 +75,7 @@ def handler_call(
         location,
         path,
         after,
-        ctx.tries[tries:],
+        ctx.upstream_states[tries:],
         ctx.proxy_host or "",
         tuple([(name, MASK if is_secret_variable(name) else values(name)) for name in names]),
     )
@@ -156,7 +156,7 @@ def _answer(ctx: RequestContext) -> Answer:
         ctx.status,
         head_of(ctx.sent_head) if ctx.sent_head else None,
         ctx.complete,
-        time.monotonic() - ctx.began,
+        time.monotonic() - ctx.started,
         ctx.request_length,
         ctx.bytes_sent,
         ctx.body_bytes_sent,
@@ -165,7 +165,7 @@ def _answer(ctx: RequestContext) -> Answer:
 
 def _access_lines(ctx: RequestContext, running: Runtime) -> Iterator[str]:
     server = running.servers[ctx.server]
-    location = server.running.get(ctx.location, server.outside)
+    location = server.location_runtimes.get(ctx.location, server.default_location)
     values = lookup(ctx)
     lines: dict[str, None] = {}
     if not location.access_logs and ctx.location.log.access_log is DEFAULT_ACCESS_LOG:
@@ -226,10 +226,10 @@ def _way(over: FinishedRequest, running: Runtime) -> Iterator[Step]:
     ctx = over.ctx
     server = running.servers[ctx.server]
     path, waits = ctx.request.path, True
-    for number, detour in enumerate((*ctx.detours, None)):
-        if waits and (detour is None or detour.location is not server.settings.outside):
+    for number, detour in enumerate((*ctx.routing_steps, None)):
+        if waits and (detour is None or detour.location is not server.settings.default_location):
             explained = server.locations.explain(path)
-            if detour is not None or ctx.location is not server.settings.outside:
+            if detour is not None or ctx.location is not server.settings.default_location:
                 yield reasons.located(path, explained)
             waits = False
         yield from _stops(one for one in over.handler_calls if one.after == number)
@@ -240,17 +240,17 @@ def _way(over: FinishedRequest, running: Runtime) -> Iterator[Step]:
             location = server.named.get(detour.uri)
             if location is not None:
                 yield reasons.named(location.settings)
-        elif detour.searches:
+        elif detour.relocates:
             # A cycle ends before another search.
-            is_last = number == len(ctx.detours) - 1
-            path, waits = detour.uri, not (is_last and ctx.redirects_left <= 0)
+            is_last = number == len(ctx.routing_steps) - 1
+            path, waits = detour.uri, not (is_last and ctx.uri_changes_left <= 0)
 
 
 def _turned(detour: RoutingStep) -> RedirectStep:
     to = detour.uri + (f"?{detour.args}" if detour.args else "")
     name = reasons.location_name(detour.location.name)
     return RedirectStep(
-        detour.by, "" if detour.by == "return" else to, name, reasons.place(detour.location)
+        detour.source, "" if detour.source == "return" else to, name, reasons.place(detour.location)
     )
 
 

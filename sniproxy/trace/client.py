@@ -187,7 +187,7 @@ async def send(site: Application, asked: TraceRequest, answers: TraceResult, lim
     ours, theirs = _pair()
     with ours, theirs:
         connection = Connection(
-            site.running.next_connection_id(), LOOPBACK, ours.getsockname()[1], address,
+            site.runtime.next_connection_id(), LOOPBACK, ours.getsockname()[1], address,
             asked.port, listener.text, sock=theirs,
         )  # fmt: skip
         server = ConnectionServer(site, ())

@@ -60,7 +60,7 @@ class Tracer(Observer):
 
     def handler_started(self, ctx: RequestContext) -> None:
         state = self._connections[ctx.connection.number]
-        state.handlers.append((len(ctx.detours), len(ctx.tries), ctx.uri))
+        state.handlers.append((len(ctx.routing_steps), len(ctx.upstream_states), ctx.uri))
 
     def handler_finished(self, ctx: RequestContext) -> None:
         state = self._connections[ctx.connection.number]

@@ -321,5 +321,5 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     if isinstance(value, enum.Enum):
-        return getattr(value, "word", value.value)
+        return getattr(value, "label", value.value)
     return value

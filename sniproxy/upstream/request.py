@@ -48,7 +48,7 @@ HTTP_0_9 = 9
 EAGER_SIZE = 16384
 """Bodies up to this size are sent before reading starts; they fit the socket's send buffer."""
 
-_BY_STATUS = {kind.status: kind for kind in FailureType if kind.word.startswith("http_")}
+_BY_STATUS = {kind.status: kind for kind in FailureType if kind.label.startswith("http_")}
 _NON_IDEMPOTENT = frozenset(("POST", "LOCK", "PATCH"))
 _NOT_THE_PEERS_FAULT = frozenset((FailureType.HTTP_403, FailureType.HTTP_404, FailureType.INTERNAL))
 
@@ -84,7 +84,7 @@ class UpstreamAttempt(UpstreamState):
         tls, timeout = self.tls, request.proxy.proxy_connect_timeout
         request.upstream.next_connection_id()
         stream = await connect(self.peer, timeout, request.proxy, request.local_address)
-        stream.opened = self.began
+        stream.opened = self.started
         self.stream = stream
         if tls is None:
             return stream
@@ -279,7 +279,7 @@ class UpstreamRequest:
                 return self._no_live_upstreams()
             log.upstream = (self.scheme, peer.name, self.uri)
             attempt = UpstreamAttempt(peer, self.tls, self.head)
-            ctx.tries.append(attempt)
+            ctx.upstream_states.append(attempt)
             if self.observer is not None:
                 self.observer.attempt_started(ctx, attempt)
             try:
@@ -289,7 +289,7 @@ class UpstreamRequest:
                 else:
                     attempt.stream = stream
                     attempt.reused = True
-                attempt.connect_time = time.monotonic() - attempt.began
+                attempt.connect_time = time.monotonic() - attempt.started
                 head, preread = await attempt.exchange(self, stream)
             except ProxyError as failed:
                 failure = failed.failure
@@ -299,7 +299,7 @@ class UpstreamRequest:
                 self.close_connection(attempt, gracefully=True)
                 raise
             else:
-                attempt.header_time = time.monotonic() - attempt.began
+                attempt.header_time = time.monotonic() - attempt.started
                 if attempt.tls is not None and attempt.tls.session_reuse:
                     attempt.keep_session()
                 if attempt.status is None:
@@ -337,7 +337,7 @@ class UpstreamRequest:
         self._write_failure(Failure("no live upstreams", kind=kind))
         state = UpstreamState(name, time.monotonic())
         state.status, state.response_time = kind.status, 0.0
-        self.ctx.tries.append(state)
+        self.ctx.upstream_states.append(state)
         return kind
 
     def _allows_next(self, kind: FailureType, attempt: UpstreamAttempt) -> bool:
@@ -348,7 +348,7 @@ class UpstreamRequest:
         is_consumed = attempt.sent and self.streamed_body is not None
         timeout = proxy.proxy_next_upstream_timeout
         return (
-            kind.word in chosen
+            kind.label in chosen
             and "off" not in chosen
             and (repeatable or "non_idempotent" in chosen)
             and not is_consumed
@@ -360,7 +360,7 @@ class UpstreamRequest:
         # Where our own side could not be prepared, the upstream has no status.
         internal = failure.kind is FailureType.INTERNAL
         attempt.status = None if internal else failure.kind.status
-        attempt.response_time = time.monotonic() - attempt.began
+        attempt.response_time = time.monotonic() - attempt.started
         attempt.failure = failure
         timed_out = failure.kind is FailureType.TIMEOUT
         # nginx writes the line of a time-out after it has returned the peer.
@@ -440,7 +440,7 @@ class UpstreamResponse:
         if self._request.method == "HEAD":
             return None
         attempt.response_length += length
-        attempt.response_time = time.monotonic() - attempt.began
+        attempt.response_time = time.monotonic() - attempt.started
         self._request.log.action = "sending to client"
         self._request.release(attempt, reusable=head.keepalive)
         return self.preread

@@ -37,13 +37,13 @@ def upstream_uri(location: Location, target: ProxyPass, ctx: RequestContext) -> 
     replacement = target.address.uri
     if replacement and target.template is not None:
         return replacement if replacement.startswith("/") else f"/{replacement}"
-    if not replacement and ctx.uri_is_clients and ctx.request.target.startswith("/"):
+    if not replacement and ctx.uri_unchanged and ctx.request.target.startswith("/"):
         return ctx.request.target
-    matched = len(location.name.name) if replacement and ctx.location_matched else 0
+    matched = len(location.name.name) if replacement and ctx.uri_matches_location else 0
     rest = ctx.uri[matched:]
     if ctx.internal or "%" in ctx.request.target.partition("?")[0]:
         rest = escape_uri(rest)
-    if not ctx.location_matched:
+    if not ctx.uri_matches_location:
         replacement = ""
     return replacement + rest + (f"?{ctx.args}" if ctx.args else "")
 

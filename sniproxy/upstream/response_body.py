@@ -220,7 +220,7 @@ class ResponseBody:
     def _end(self) -> None:
         if not self._over:
             self._over = True
-            self._state.response_time = time.monotonic() - self._state.began
+            self._state.response_time = time.monotonic() - self._state.started
             self._release(self._reusable and not self._broken)
 
     @property

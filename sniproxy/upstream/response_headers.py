@@ -134,7 +134,7 @@ class ResponseHeaderPolicy:
         self, action: _HeaderAction, header: Header, filtered: FilteredHeaders, ctx: RequestContext
     ) -> None:
         name, value = header
-        values, on_match = lookup(ctx), ctx.matched
+        values, on_match = lookup(ctx), ctx.set_captures
         if action is _HeaderAction.LOCATION:
             rewritten = rewritten_redirect(self.redirects, value, values, on_match)
             location = None if rewritten is None else absolute_location(ctx, rewritten)
@@ -161,7 +161,7 @@ class ResponseHeaderPolicy:
         return filtered
 
     def _cookie(self, value: str, ctx: RequestContext) -> str:
-        rewritten = rewritten_cookie(self.cookies, value, lookup(ctx), ctx.matched)
+        rewritten = rewritten_cookie(self.cookies, value, lookup(ctx), ctx.set_captures)
         return rewritten or value
 
     def drop_hidden(self, headers: Iterable[Header]) -> list[Header]:

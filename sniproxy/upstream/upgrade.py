@@ -51,5 +51,5 @@ class UpgradedStream:
     def close(self) -> None:
         """Close the connection."""
         if self._state.response_time is None:
-            self._state.response_time = time.monotonic() - self._state.began
+            self._state.response_time = time.monotonic() - self._state.started
             self._release(False)

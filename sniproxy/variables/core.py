@@ -203,7 +203,7 @@ VARIABLES = (
     Variable("request_length", lambda f: str(f.request_length), "length of the request in bytes"),
     Variable(
         "request_time",
-        lambda f: seconds(time.monotonic() - f.began),
+        lambda f: seconds(time.monotonic() - f.started),
         "seconds since the first byte of the request",
     ),
     Variable("server_protocol", _protocol, "protocol version of the request"),
@@ -232,7 +232,7 @@ VARIABLES = (
     ),
     Variable(
         "connection_time",
-        lambda f: seconds(time.time() - f.connection.began),
+        lambda f: seconds(time.time() - f.connection.started_at),
         "seconds since the connection was accepted",
     ),
     Variable("status", lambda f: f"{f.error_status or f.status:03d}", "response status"),

@@ -27,12 +27,12 @@ def file_name(ctx: RequestContext, values: VariableLookup) -> str | None:
     location's name.
     """
     root = ctx.location.files.root
-    if root.is_alias and not ctx.location_matched:
+    if root.is_alias and not ctx.uri_matches_location:
         return None
     directory = document_root(ctx, values)
     if root.replaced is not None:
         return directory + ctx.uri[root.replaced :]
-    return directory + ctx.uri if ctx.adds_to_alias else directory
+    return directory + ctx.uri if ctx.add_uri_to_alias else directory
 
 
 def _realpath_root(ctx: RequestContext, values: VariableLookup) -> str | None:

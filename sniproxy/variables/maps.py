@@ -38,7 +38,7 @@ def _map(table: Map, ctx: RequestContext, values: VariableLookup) -> str:
         for pattern, value in table.patterns:
             match = pattern.search(key)
             if match is not None:
-                ctx.matched(match)
+                ctx.set_captures(match)
                 found = value
                 break
     return (found or table.default).render(values)

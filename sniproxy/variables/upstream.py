@@ -11,7 +11,7 @@ from .variable import Variable, seconds
 
 
 def _each(value: Callable[[UpstreamState], str]) -> Callable[[RequestContext], str | None]:
-    return lambda ctx: _joined(ctx.tries, value) if ctx.tries else None
+    return lambda ctx: _joined(ctx.upstream_states, value) if ctx.upstream_states else None
 
 
 def _joined(tries: Sequence[UpstreamState], value: Callable[[UpstreamState], str]) -> str:
@@ -63,7 +63,7 @@ def _resumed(handshake: Handshake) -> str:
 
 
 def _header(ctx: RequestContext, name: str) -> str | None:
-    head = ctx.tries[-1].head if ctx.tries else None
+    head = ctx.upstream_states[-1].head if ctx.upstream_states else None
     return None if head is None else joined(head.headers, name)
 
 

@@ -39,7 +39,7 @@ def test_keepalive_disable_detects_old_browsers(agent: str, msie6: bool, safari:
 
 def connection(age: float = 0.0, requests: int = 1) -> Connection:
     known = Connection(7, "192.0.2.1", 1234, "192.0.2.2", 80)
-    known.began = time.time() - age
+    known.started_at = time.time() - age
     known.requests = requests
     return known
 

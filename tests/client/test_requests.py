@@ -114,7 +114,7 @@ def test_broken_bodies(
 def test_missing_body_times_out(server: Server) -> None:
     request_ = make_context(request(method="POST", content_length=5), server)
     rejection = received(b"he", lambda reader: read_all(reader, request_), ends=False)
-    assert rejection == Response(408, silent=True)
+    assert rejection == Response(408, close_without_response=True)
 
 
 def test_unread_body_is_discarded(server: Server) -> None:

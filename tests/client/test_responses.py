@@ -176,7 +176,7 @@ def test_response_that_is_not_http_is_passed_on(server: Server) -> None:
 
 
 def test_response_444_sends_nothing(server: Server) -> None:
-    head, body, kept, noted = written(server, Response(444, silent=True))
+    head, body, kept, noted = written(server, Response(444, close_without_response=True))
     assert (head, body, kept) == ([b""], b"", False)
     assert noted.status == 444
 

@@ -62,7 +62,7 @@ def test_deeply_nested_locations_need_no_recursion() -> None:
     text = "events{} http { server { listen 8000; %s %s } }"
     read = config.parse(text % ("location / { proxy_read_timeout 1s; " * DEPTH, "}" * DEPTH))
     assert read.http is not None
-    assert sum(1 for _ in iter_locations(read.http.servers[0].outside)) == DEPTH + 1
+    assert sum(1 for _ in iter_locations(read.http.servers[0].default_location)) == DEPTH + 1
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_deeply_nested_toml_is_an_error() -> None:
     name = 'http.server.location."/"' + '.location."/"' * 3000
     read = config.parse(f"[{name}]\nproxy_read_timeout = '1s'\n[http]\n", "toml")
     assert read.http is not None
-    *_, innermost = iter_locations(read.http.servers[0].outside)
+    *_, innermost = iter_locations(read.http.servers[0].default_location)
     assert innermost.proxy.proxy_read_timeout == 1
 
 

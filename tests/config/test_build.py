@@ -23,7 +23,7 @@ def only_server(http: str, main: str = "") -> Server:
 
 
 def locations(inside: str) -> dict[str, Location]:
-    outside = only_server(f"server {{ listen 8000; {inside} }}").outside
+    outside = only_server(f"server {{ listen 8000; {inside} }}").default_location
     return {location.name.name: location for location in outside.locations}
 
 
@@ -33,14 +33,14 @@ def test_innermost_level_overrides_outer_levels() -> None:
         "server { listen 8000; proxy_read_timeout 2s; proxy_send_timeout 2s;"
         "location / { proxy_read_timeout 3s; location /a { } } }"
     )
-    [location] = server.outside.locations
+    [location] = server.default_location.locations
     for where in (location.proxy, location.locations[0].proxy):
         assert (
             where.proxy_connect_timeout,
             where.proxy_send_timeout,
             where.proxy_read_timeout,
         ) == (1, 2, 3)
-    assert server.outside.proxy.proxy_read_timeout == 2
+    assert server.default_location.proxy.proxy_read_timeout == 2
 
 
 def test_repeatable_directives_are_inherited_only_if_absent() -> None:
@@ -66,10 +66,10 @@ def test_defaults_are_those_of_nginx() -> None:
     assert server.core.listen[0].address.port in (80, 8000)
     assert server.core.large_client_header_buffers == (4, 8192)
     assert server.name == ""
-    proxy = server.outside.locations[0].proxy
+    proxy = server.default_location.locations[0].proxy
     assert proxy.proxy_next_upstream == {"error", "timeout"}
     assert proxy.proxy_ssl_protocols == {"TLSv1.2", "TLSv1.3"}
-    assert [log.format for log in server.outside.log.access_log if log] == ["combined"]
+    assert [log.format for log in server.default_location.log.access_log if log] == ["combined"]
 
 
 @pytest.mark.parametrize("behind", [False, True])
@@ -78,8 +78,10 @@ def test_main_error_log_after_http_is_inherited(behind: bool) -> None:
     said = "error_log stderr info;"
     parsed = config.parse("events{}" + (text + said if behind else said + text))
     assert parsed.http is not None
-    assert [log.level for log in parsed.http.servers[0].outside.log.error_log] == [Level.INFO]
-    assert parsed.error_log == parsed.http.servers[0].outside.log.error_log
+    assert [log.level for log in parsed.http.servers[0].default_location.log.error_log] == [
+        Level.INFO
+    ]
+    assert parsed.error_log == parsed.http.servers[0].default_location.log.error_log
 
 
 def test_first_server_name_is_the_name() -> None:

@@ -99,7 +99,7 @@ def test_nginx_names_the_same_files_and_lines(tmp_path: Path, server: str) -> No
 def locations(http: str) -> Iterator[Location]:
     read = config.parse(f"events {{}} http {{ {http} }}")
     assert read.http is not None
-    waiting = [server.outside for server in read.http.servers]
+    waiting = [server.default_location for server in read.http.servers]
     for location in waiting:
         waiting += location.locations
         yield location
@@ -154,7 +154,9 @@ def test_types_may_be_included_from_a_file(tmp_path: Path, name: str, text: str)
     (tmp_path / name).write_text(text)
     read = config.load(tmp_path / name)
     assert read.http is not None
-    assert read.http.servers[0].outside.files.types == ({"c": "a/b", "d": "a/b", "g": "e/f"},)
+    assert read.http.servers[0].default_location.files.types == (
+        {"c": "a/b", "d": "a/b", "g": "e/f"},
+    )
 
 
 def test_try_files_is_not_inherited() -> None:

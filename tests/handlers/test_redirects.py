@@ -42,7 +42,7 @@ def test_absolute_redirects(
 @pytest.mark.parametrize("status", [408, 444, 499])
 def test_statuses_without_reason_phrase(tmp_path: Path, status: int) -> None:
     response = special_response(status, make_context(request(), servers(tmp_path, "server { }")[0]))
-    assert response.silent
+    assert response.close_without_response
     assert response.status == status
 
 

@@ -89,7 +89,7 @@ def _shown(request: RequestHead, server: str) -> bytes:
 def _log_line(
     note: LogNote, line: str, server: str, action: str = "reading client request headers"
 ) -> str:
-    text = f"{note.level.word}: {note.text} while {action}, client: 127.0.0.1, server: {server}"
+    text = f"{note.level.label}: {note.text} while {action}, client: 127.0.0.1, server: {server}"
     text += f', request: "{line}"' if line else ""
     text += f', host: "{note.host}"' if note.host is not None else ""
     text += f', referrer: "{note.referrer}"' if note.referrer is not None else ""

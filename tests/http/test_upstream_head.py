@@ -129,13 +129,13 @@ def our_seen(raw: bytes) -> Seen:
     except NotHTTPError as odd:
         return Seen("", [], [f"error: {odd.text}"])
     except BadResponseError as refused:
-        log = [f"{Level.WARN.word}: {note}" for note in refused.notes]
-        log.append(f"{refused.failure.level.word}: {refused.failure.text}")
+        log = [f"{Level.WARN.label}: {note}" for note in refused.notes]
+        log.append(f"{refused.failure.level.label}: {refused.failure.text}")
         return Seen("502 Bad Gateway", [], log)
     if parsed is None:
         return Seen("502 Bad Gateway", [], [PREMATURE])
     fields = [f"{name}: {value}" for name, value in parsed.head.headers]
-    log = [f"{Level.WARN.word}: {note}" for note in parsed.notes]
+    log = [f"{Level.WARN.label}: {note}" for note in parsed.notes]
     return Seen(parsed.head.status_line, shown(fields), log)
 
 

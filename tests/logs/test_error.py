@@ -53,14 +53,14 @@ def test_target_ignores_less_severe_lines(level: Level, taken: Level) -> None:
     sink = Lines()
     ErrorLog([LogTarget(sink, taken)]).write(level, "text")
     assert bool(sink.lines) is (level <= taken)
-    assert all(f"[{level.word}]" in line for line in sink.lines)
+    assert all(f"[{level.label}]" in line for line in sink.lines)
 
 
 def test_target_gets_lines_of_its_level_and_above() -> None:
     severe, chatty = Lines(), Lines()
     log = ErrorLog([LogTarget(severe, Level.CRIT), LogTarget(chatty, Level.INFO)])
     for level in (Level.CRIT, Level.ERROR, Level.DEBUG):
-        log.write(level, level.word)
+        log.write(level, level.label)
     assert [line[-5:-1] for line in severe.lines] == ["crit"]
     assert [line.split()[-1] for line in chatty.lines] == ["crit", "error"]
 

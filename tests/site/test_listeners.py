@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sniproxy.build import listeners
-from sniproxy.build.listeners import ListenSocket, bind_all, bindings, test_bind
+from sniproxy.build.listeners import ListenSocket, bind_all, bindings, check_binding
 from sniproxy.models import ConfigError
 from tests.configured import servers
 
@@ -107,7 +107,7 @@ def test_address_in_use_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         wanted = bound(tmp_path, f"127.0.0.1:{port}")
         with pytest.raises(ConfigError) as refused:
             bind_all(wanted, lambda failure: reports.append(str(failure)))
-        test_bind(wanted)
+        check_binding(wanted)
     words = os.strerror(errno.EADDRINUSE)
     assert reports == [f"bind() to 127.0.0.1:{port} failed (98: {words})"] * 5
     assert str(refused.value) == "still could not bind()"
@@ -115,7 +115,7 @@ def test_address_in_use_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_foreign_address_is_an_error(tmp_path: Path) -> None:
     wanted = bound(tmp_path, "192.0.2.1:80")
-    for bind in (test_bind, lambda all_: bind_all(all_, lambda failure: None)):
+    for bind in (check_binding, lambda all_: bind_all(all_, lambda failure: None)):
         with pytest.raises(ConfigError) as refused:
             bind(wanted)
         assert str(refused.value).startswith("bind() to 192.0.2.1:80 failed (99: ")

@@ -46,7 +46,7 @@ def upstreams(directory: Path, *targets: str, groups: str = "") -> list[Upstream
     config = configuration(directory, f"{groups} server {{ {text} }}")
     assert config.http is not None
     prepared = load(config, Paths(str(directory), str(directory)))
-    handlers = [prepared.handlers[one] for one in config.http.servers[0].outside.locations]
+    handlers = [prepared.handlers[one] for one in config.http.servers[0].default_location.locations]
     assert all(isinstance(handler, ProxyHandler) for handler in handlers)
     found = [handler.upstream for handler in handlers if isinstance(handler, ProxyHandler)]
     return [upstream for upstream in found if isinstance(upstream, Upstream)]

@@ -164,7 +164,7 @@ def ours(case: Case, files: Files, dialect: Dialect) -> tuple[str, str]:
             await stream.do_handshake(5)
             await stream.receive_some(5)
         except ProxyError as error:
-            return error.failure.level.word, error.failure.message
+            return error.failure.level.label, error.failure.message
         finally:
             stream.shutdown()
         raise AssertionError("nothing failed")

@@ -148,7 +148,7 @@ def ours(case: Case, port: int, files: Files, dialect: Dialect) -> tuple[str, st
             await stream.receive_some(5)
             stream.shutdown()
         except ProxyError as error:
-            return error.failure.level.word, error.failure.message
+            return error.failure.level.label, error.failure.message
         finally:
             sock.close()
         return None

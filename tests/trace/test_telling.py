@@ -119,8 +119,8 @@ ASKED = UpstreamStep(
                 variables=(("a", ""),),
                 names=Names("", "the host of proxy_pass", "the name is empty", "not verified", ()),
                 peers=(
-                    PeerTrace("[::1]:1", False, 0.1, FAILED, None, None, "SSL_do_handshake() failed "
-                         "(SSL: no)", 502, None, 0.101, 0, 0),
+                    PeerTrace("[::1]:1", False, 0.1, FAILED, None, None,
+                         "SSL_do_handshake() failed (SSL: no)", 502, None, 0.101, 0, 0),
                     replace(PEER, kept=True, handshake=None, status=None, response=None,
                             header_time=None, response_time=None),
                 ),

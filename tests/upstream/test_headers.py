@@ -15,7 +15,7 @@ from tests.configured import make_context, request, servers
 def proxied(directory: Path, name: str, target: str, more: str = "") -> tuple[Server, Location]:
     text = f"server {{ location {name} {{ proxy_pass {target}; {more} }} }}"
     server = servers(directory, text)[0]
-    return server, server.outside.locations[0]
+    return server, server.default_location.locations[0]
 
 
 @pytest.mark.parametrize(

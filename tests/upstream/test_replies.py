@@ -28,7 +28,7 @@ def rules(
 ) -> ResponseHeaderPolicy:
     text = f"server {{ location {name} {{ proxy_pass {target}; {more} }} }}"
     server = servers(directory, text)[0]
-    return ResponseHeaderPolicy.of(server.outside.locations[0].proxy)
+    return ResponseHeaderPolicy.of(server.default_location.locations[0].proxy)
 
 
 def replied(directory: Path, of: ResponseHeaderPolicy, *headers: Header) -> FilteredHeaders:

@@ -28,7 +28,7 @@ def directory(tmp_path: Path) -> Path:
 def rewritten(directory: Path, directives: str, value: str, *, field: str) -> str | None:
     text = f"server {{ location / {{ proxy_pass http://h:81; {directives} }} }}"
     server = servers(directory, text)[0]
-    proxy = server.outside.locations[0].proxy
+    proxy = server.default_location.locations[0].proxy
     of = make_context(request("/x?a=b", host="front.test"), server)
     if field == "cookie":
         rules = CookieRules(
@@ -36,10 +36,10 @@ def rewritten(directory: Path, directives: str, value: str, *, field: str) -> st
             tuple(rule for rule in proxy.proxy_cookie_path if rule),
             tuple(rule for rule in proxy.proxy_cookie_flags if rule),
         )
-        return rewritten_cookie(rules, value, lookup(of), of.matched)
+        return rewritten_cookie(rules, value, lookup(of), of.set_captures)
     rewrite = {"location": rewritten_redirect, "refresh": rewritten_refresh}[field]
     redirects = [rule for rule in proxy.proxy_redirect if rule]
-    return rewrite(redirects, value, lookup(of), of.matched)
+    return rewrite(redirects, value, lookup(of), of.set_captures)
 
 
 @pytest.mark.parametrize(

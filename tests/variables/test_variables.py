@@ -111,7 +111,7 @@ def test_upstream_variables_list_every_attempt(server: Server) -> None:
     tries = [UpstreamState("a:1", 0.0), UpstreamState("b:2", 0.0)]
     tries[0].status = 502
     tries[1].status, tries[1].response_time = 200, 0.5
-    value = lookup(make_context(request(), server, tries=tries))
+    value = lookup(make_context(request(), server, upstream_states=tries))
     assert value("upstream_addr") == "a:1, b:2"
     assert value("upstream_status") == "502, 200"
     assert value("upstream_response_time") == "-, 0.500"
@@ -122,7 +122,7 @@ def test_only_named_captures_survive_the_next_match(server: Server) -> None:
     for pattern, text in ((r"(?P<Who>\w)(\d)", "a1"), (r"(\w+)|(x)", "zz")):
         match = re.match(pattern, text)
         assert match is not None
-        request_.matched(match)
+        request_.set_captures(match)
     value = lookup(request_)
     assert value("who") == "a"
     assert value("1") == "zz"

@@ -37,7 +37,7 @@ FACILITIES = (
 )  # fmt: skip
 """syslog facilities by number."""
 GZIP_BUFFER = 65536
-LEVELS = {level.word: level for level in Level}
+LEVELS = {level.label: level for level in Level}
 DEBUG_LEVELS = tuple(
     f"debug_{part}" for part in ("core", "alloc", "mutex", "event", "http", "mail", "stream")
 )
