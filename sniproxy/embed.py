@@ -151,9 +151,9 @@ class Proxy(BaseProxy):
             default_access_log=False,
             state=self._state,
         )
-        kept = self._server.sockets() if self._server is not None else {}
+        pooled = self._server.sockets() if self._server is not None else {}
         try:
-            sockets = site.bind(_refuse, kept)
+            sockets = site.bind(_refuse, pooled)
         except ConfigError:
             site.close()
             raise
@@ -165,16 +165,16 @@ class Proxy(BaseProxy):
         ]
 
     def _observer(self, paths: Paths) -> Observer:
-        told = self._trace
-        if told is None:
+        callback = self._trace
+        if callback is None:
             return self.records
         from .trace.recorder import Tracer
 
-        def told_of(trace: Trace) -> None:
-            told(trace)
+        def on_trace(trace: Trace) -> None:
+            callback(trace)
             self.records.changes.notify()
 
-        return Observers([self.records, Tracer(told_of, paths)])
+        return Observers([self.records, Tracer(on_trace, paths)])
 
     def start(self, nursery: trio.Nursery | None = None) -> None:
         """Begin to serve what was prepared."""

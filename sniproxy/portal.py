@@ -65,10 +65,10 @@ class BlockingPortal:
             except BaseException as error:
                 answer.set_exception(error)
 
-        self.tell(lambda: trio.lowlevel.spawn_system_task(run))
+        self.report(lambda: trio.lowlevel.spawn_system_task(run))
         return answer.result()
 
-    def tell(self, function: Callable[[], object]) -> None:
+    def report(self, function: Callable[[], object]) -> None:
         """Call `function` there, soon. Raises `trio.RunFinishedError`."""
         self._token.run_sync_soon(function)
 
@@ -107,7 +107,7 @@ def in_thread(
             yield begun
         finally:
             with contextlib.suppress(trio.RunFinishedError):
-                begun[1].tell(stop.set)
+                begun[1].report(stop.set)
             thread.join()
     thread.join()
     if failures:

@@ -144,8 +144,8 @@ class NginxPair:
 
     def ask(self, requests: Iterable[bytes], port: str = "") -> list[list[Answer]]:
         """Send the requests to both programs, and return the responses of each."""
-        asked = list(requests)
-        return [served.ask(asked, port) for served in self.both]
+        query = list(requests)
+        return [served.ask(query, port) for served in self.both]
 
     def logs(self, name: str = "access.log", lines: int = 0) -> list[list[str]]:
         """Return the new lines of a log of each program."""

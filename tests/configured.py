@@ -36,8 +36,8 @@ def request(
 ) -> RequestHead:
     path, _, args = target.partition("?")
     line = f"{method} {target} HTTP/1.1"
-    settled: dict[str, Any] = {"path": path, "args": args, "version": 11, "host": ""} | more
-    return RequestHead(line, method, target, headers=headers, **settled)
+    defaults: dict[str, Any] = {"path": path, "args": args, "version": 11, "host": ""} | more
+    return RequestHead(line, method, target, headers=headers, **defaults)
 
 
 def make_context(

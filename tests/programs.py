@@ -90,8 +90,8 @@ class Command:
             if process.poll() is None:
                 yield
             if (status := process.poll()) is not None:
-                said = stderr.read_text(errors="replace")
-                raise Ended(f"{self.name} ended with exit status {status}\n{said}")
+                output = stderr.read_text(errors="replace")
+                raise Ended(f"{self.name} ended with exit status {status}\n{output}")
         finally:
             process.kill()
             with trio.CancelScope(shield=True):

@@ -40,32 +40,32 @@ def run(*command: str) -> str:
 @pytest.mark.needs("wrk")
 def test_wrk_gets_no_errors(urls: list[str]) -> None:
     for url in urls:
-        told = run("wrk", "-t1", "-c8", "-d1", url + "/")
-        assert "Non-2xx" not in told
-        assert "Socket errors" not in told
-        (requests,) = re.findall(r"(\d+) requests in", told)
+        reports = run("wrk", "-t1", "-c8", "-d1", url + "/")
+        assert "Non-2xx" not in reports
+        assert "Socket errors" not in reports
+        (requests,) = re.findall(r"(\d+) requests in", reports)
         assert int(requests) > 50
 
 
 @pytest.mark.needs("ab")
-@pytest.mark.parametrize("kept", [("-k",), ()], ids=["kept", "closed"])
-def test_ab_gets_no_errors(urls: list[str], kept: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("pool", [("-k",), ()], ids=["kept", "closed"])
+def test_ab_gets_no_errors(urls: list[str], pool: tuple[str, ...]) -> None:
     for url in urls:
-        told = run("ab", "-q", *kept, "-n", "300", "-c", "8", url + "/")
-        assert re.search(r"Complete requests: +300\n", told)
-        assert re.search(r"Failed requests: +0\n", told)
-        assert "Non-2xx" not in told
+        reports = run("ab", "-q", *pool, "-n", "300", "-c", "8", url + "/")
+        assert re.search(r"Complete requests: +300\n", reports)
+        assert re.search(r"Failed requests: +0\n", reports)
+        assert "Non-2xx" not in reports
 
 
 @pytest.mark.needs("h2load")
 def test_h2load_gets_no_errors(urls: list[str]) -> None:
     for url in urls:
-        told = run("h2load", "--h1", "-n", "300", "-c", "8", url + "/")
-        assert "300 succeeded, 0 failed, 0 errored" in told
+        reports = run("h2load", "--h1", "-n", "300", "-c", "8", url + "/")
+        assert "300 succeeded, 0 failed, 0 errored" in reports
 
 
 @pytest.mark.needs("curl")
 def test_curl_gets_the_response(urls: list[str]) -> None:
     for url in urls:
-        told = run("curl", "-sk", "-w", "|", *[f"{url}/{n}" for n in range(20)])
-        assert told == "hello world|" * 20
+        reports = run("curl", "-sk", "-w", "|", *[f"{url}/{n}" for n in range(20)])
+        assert reports == "hello world|" * 20

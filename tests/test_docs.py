@@ -44,14 +44,14 @@ def test_trace_page_shows_real_output(
 ) -> None:
     text = (DOCS / "trace.md").read_text()
     (configuration,) = re.findall("```nginx\n(.*?)```", text, re.DOTALL)
-    (shown,) = re.findall("```\n(GET .*?)```", text, re.DOTALL)
+    (rendered,) = re.findall("```\n(GET .*?)```", text, re.DOTALL)
     peer = tls_upstream("needs-sni-112")
     monkeypatch.chdir(tmp_path)
     Path("nginx.conf").write_text(configuration.replace("127.0.0.1:9443", peer.address))
     command = ["trace", "-c", "nginx.conf", "https://shop.test/old/cart"]
     assert main([*command, "-H", "Cookie: session=0123456789"]) == 1
-    said = capsys.readouterr().out.replace(peer.address, "127.0.0.1:9443")
-    assert _at_any_time(said.rstrip()) == _at_any_time(shown.rstrip()), "paste what it prints"
+    output = capsys.readouterr().out.replace(peer.address, "127.0.0.1:9443")
+    assert _at_any_time(output.rstrip()) == _at_any_time(rendered.rstrip()), "paste what it prints"
 
 
 def _at_any_time(tree: str) -> str:

@@ -78,9 +78,9 @@ class Stage:
         self._clients: list[Client] = []
 
     def __call__(
-        self, upstream: str, said: str = "", *, http: str = "", server: str = ""
+        self, upstream: str, output: str = "", *, http: str = "", server: str = ""
     ) -> tuple[ThreadProxy, Client]:
-        parts = {"upstream": upstream, "said": said, "http": http, "server": server}
+        parts = {"upstream": upstream, "said": output, "http": http, "server": server}
         proxy = self._serve(CONFIG % parts)
         self._clients.append(Client(proxy))
         return proxy, self._clients[-1]
@@ -98,7 +98,7 @@ def stage(sniproxy_serve: ProxyFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def nobody() -> Iterator[str]:
+def no_peer() -> Iterator[str]:
     """An address where nobody listens."""
     with reserve_port() as held:
         yield f"127.0.0.1:{held.getsockname()[1]}"
@@ -109,7 +109,7 @@ def lines(proxy: ThreadProxy) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("upstream_spec", "said", "status", "cause", "directive"),
+    ("upstream_spec", "output", "status", "cause", "directive"),
     [
         ("needs-sni-112", "", 502, "sni-missing", "proxy_ssl_server_name on;"),
         ("plain-http", "", 502, "plain-http-upstream", "proxy_pass http://{address};"),
@@ -124,13 +124,13 @@ def test_error_detail_of_each_upstream_fault(
     stage: Stage,
     tls_upstream: UpstreamFactory,
     upstream_spec: str,
-    said: str,
+    output: str,
     status: int,
     cause: str,
     directive: str | None,
 ) -> None:
     peer = tls_upstream(upstream_spec)
-    proxy, client = stage(peer.url, said.replace("root.pem", str(peer.root)))
+    proxy, client = stage(peer.url, output.replace("root.pem", str(peer.root)))
     text, page, machine = client(), client(headers=BROWSER), client(headers=MACHINE)
     first, second, third = lines(proxy)
     assert [answer.status for answer in (text, page, machine)] == [status] * 3
@@ -156,8 +156,8 @@ def test_error_detail_of_each_upstream_fault(
     assert client("/good/").body == "good", "the connection is kept"
 
 
-def test_error_detail_for_head_has_no_body(stage: Stage, nobody: str) -> None:
-    _, client = stage(f"http://{nobody}")
+def test_error_detail_for_head_has_no_body(stage: Stage, no_peer: str) -> None:
+    _, client = stage(f"http://{no_peer}")
     for headers in ({}, BROWSER, MACHINE):
         head = client(headers=headers, method="HEAD")
         whole = client(headers=headers)
@@ -168,30 +168,30 @@ def test_error_detail_for_head_has_no_body(stage: Stage, nobody: str) -> None:
     assert client("/good/").body == "good"
 
 
-def test_error_detail_off_gives_the_page_of_nginx(stage: Stage, nobody: str) -> None:
-    _, client = stage(f"http://{nobody}", "error_detail off;")
+def test_error_detail_off_gives_the_page_of_nginx(stage: Stage, no_peer: str) -> None:
+    _, client = stage(f"http://{no_peer}", "error_detail off;")
     own = error_page(502).decode()
     for headers in ({}, BROWSER, MACHINE):
         assert client(headers=headers) == Answer(502, "text/html", len(own), own)
 
 
-def test_other_statuses_have_the_page_of_nginx(stage: Stage, nobody: str) -> None:
+def test_other_statuses_have_the_page_of_nginx(stage: Stage, no_peer: str) -> None:
     server = "location /502/ { return 502; } location /own/ { error_page 502 /502/; "
-    server += f"proxy_pass http://{nobody}; }}"
-    _, client = stage(f"http://{nobody}", server=server)
+    server += f"proxy_pass http://{no_peer}; }}"
+    _, client = stage(f"http://{no_peer}", server=server)
     own = error_page(502).decode()
     for path in ("/502/", "/own/"):
         assert client(path) == Answer(502, "text/html", len(own), own)
 
 
-def test_error_page_takes_precedence(stage: Stage, nobody: str) -> None:
+def test_error_page_takes_precedence(stage: Stage, no_peer: str) -> None:
     own = "error_page 502 =503 /sorry/; error_page 504 /sorry/;"
     server = f"""
         location /sorry/ {{ return 200 sorry; }}
-        location /back/ {{ error_page 502 @back; proxy_pass http://{nobody}/front/; }}
-        location @back {{ proxy_pass http://{nobody}; }}
+        location /back/ {{ error_page 502 @back; proxy_pass http://{no_peer}/front/; }}
+        location @back {{ proxy_pass http://{no_peer}; }}
     """
-    proxy, client = stage(f"http://{nobody}", own, server=server)
+    proxy, client = stage(f"http://{no_peer}", own, server=server)
     assert (client().status, client().body) == (503, "sorry")
     failed = client("/back/", MACHINE)
     assert failed.status == 502
@@ -200,18 +200,18 @@ def test_error_page_takes_precedence(stage: Stage, nobody: str) -> None:
 
 @pytest.mark.parametrize("log", ["error_log stderr emerg;", ""])
 def test_error_detail_has_the_lines_of_all_attempts(
-    stage: Stage, nobody: str, tls_upstream: UpstreamFactory, log: str
+    stage: Stage, no_peer: str, tls_upstream: UpstreamFactory, log: str
 ) -> None:
     """Whatever the log takes."""
     peer = tls_upstream("needs-sni-112")
-    group = f"{log} upstream both {{ server {peer.address}; server {nobody}; }}"
+    group = f"{log} upstream both {{ server {peer.address}; server {no_peer}; }}"
     proxy, client = stage("https://both", http=group)
     value = client(headers=MACHINE).value
     assert value["lines"] == lines(proxy)
     assert [one["causes"][0] for one in value["groups"]] == ["connect-failed", "sni-missing"]
-    nobody_left = client(headers=MACHINE).value
-    assert nobody_left["lines"] == lines(proxy)[2:]
-    assert [one["causes"] for one in nobody_left["groups"]] == [["no-live-upstreams"]]
+    no_peer_left = client(headers=MACHINE).value
+    assert no_peer_left["lines"] == lines(proxy)[2:]
+    assert [one["causes"] for one in no_peer_left["groups"]] == [["no-live-upstreams"]]
 
 
 def test_error_detail_of_unresolvable_name(stage: Stage) -> None:
@@ -228,12 +228,12 @@ def test_error_detail_masks_secrets(
     issued = dev_ca.issue("client.test")
     passwords = tmp_path / "passwords"
     passwords.write_text("words\n")
-    said = f"""
+    output = f"""
         proxy_ssl_certificate {issued.certificate}; proxy_ssl_certificate_key {issued.key};
         proxy_ssl_password_file {passwords};
         proxy_set_header Authorization "Bearer upstream-secret";
     """
-    _, client = stage(tls_upstream("needs-sni-112").url, said)
+    _, client = stage(tls_upstream("needs-sni-112").url, output)
     secrets = {"Authorization": "Basic Y2xpZW50", "Cookie": "session=client-secret"}
     for headers in ({}, BROWSER, MACHINE):
         answer = client(headers=headers | secrets)
@@ -243,11 +243,11 @@ def test_error_detail_masks_secrets(
 
 
 def test_error_detail_is_hidden_from_remote_clients(
-    stage: Stage, nobody: str, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, no_peer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is near here."""
     monkeypatch.setattr(error_detail, "LOCAL", ())
-    proxy, client = stage(f"http://{nobody}")
+    proxy, client = stage(f"http://{no_peer}")
     own = error_page(502).decode()
     for headers in ({}, BROWSER, MACHINE):
         assert client(headers=headers) == Answer(502, "text/html", len(own), own)

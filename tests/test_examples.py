@@ -37,10 +37,10 @@ def run(*words: str, folder: Path = EXAMPLES) -> str:
 
 
 def run_tests(*words: str, folder: Path = EXAMPLES) -> None:
-    said = run(
+    output = run(
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words, folder=folder
     )
-    assert re.search(r"^\d+ passed in", said, re.MULTILINE), said
+    assert re.search(r"^\d+ passed in", output, re.MULTILINE), output
 
 
 @pytest.mark.packages(*NEEDED)
@@ -56,8 +56,8 @@ def test_example_for_both_programs_passes_on_nginx() -> None:
 
 @pytest.mark.needs("curl")
 def test_shell_example_passes() -> None:
-    said = run("sh", "integration.sh")
-    assert said.splitlines()[-3:] == ["/without-sni: 502", "/with-sni: 200", "/expired: 502"]
+    output = run("sh", "integration.sh")
+    assert output.splitlines()[-3:] == ["/without-sni: 502", "/with-sni: 200", "/expired: 502"]
 
 
 @pytest.mark.packages(*NEEDED)

@@ -223,9 +223,9 @@ def test_command_line_behaves_as_serve(tmp_path: Path) -> None:
         room.mkdir()
         with served(program, room, BOTH) as one:
             answers = one.ask([get("/nosuch?q"), get("/down"), get("/said")])
-            told = [(answer.status, answer.body) for answer in answers]
+            reports = [(answer.status, answer.body) for answer in answers]
             errors = one.log("error.log", lines=2)[:2]
-            seen.append((told, one.log(lines=3), list(error_lines("\n".join(errors)))))
+            seen.append((reports, one.log(lines=3), list(error_lines("\n".join(errors)))))
     in_process, command = seen
     assert in_process == command
     assert [status for status, _ in in_process[0]] == [404, 502, 200]

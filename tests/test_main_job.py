@@ -161,11 +161,11 @@ def test_readme_shows_what_curl_prints(tmp_path: Path, ca: Path) -> None:
     """All of it, or the parts between two `…`; time and line breaks are others."""
     blocks = re.findall(r"^\$ curl -sk (\S+)\n(.*?)^```$", README.read_text(), re.M | re.S)
     with served("site.toml", tmp_path, ca) as site:
-        for url, shown in blocks:
+        for url, rendered in blocks:
             url = url.replace(FRONT, str(site.front))
             done = subprocess.run(["curl", "-sSk", url], capture_output=True, text=True, check=True)
             printed = done.stdout.replace(str(site.front), FRONT).replace(str(site.back), BACK)
-            parts = [reflowed(part) for part in shown.split("…\n")]
+            parts = [reflowed(part) for part in rendered.split("…\n")]
             assert re.fullmatch(".*".join(map(re.escape, parts)), reflowed(printed)), printed
         site.stop()
     assert len(blocks) == 2

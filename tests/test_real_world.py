@@ -76,10 +76,10 @@ class Site:
             connection.request(method, target, body, {"Connection": "close", **(headers or {})})
             with connection.getresponse() as response:
                 text = response.read().decode("latin-1")
-                told = [pair for pair in response.getheaders() if pair[0] not in UNSTEADY]
+                reports = [pair for pair in response.getheaders() if pair[0] not in UNSTEADY]
         return Answer(
             response.status,
-            tuple((name, self.as_written(value)) for name, value in told),
+            tuple((name, self.as_written(value)) for name, value in reports),
             self.as_written(text),
         )
 
@@ -265,8 +265,8 @@ def store(question: ReceivedRequest) -> bytes:
         return response("<Error/>", *amazon, status="500 Internal Server Error")
     if question.path not in ("/index.html", "/guide/index.html"):
         return response("<Error/>", *amazon, status="403 Forbidden", with_body=with_body)
-    told = f"SNI {question.server_name}\n{question.request.decode()}"
-    return response(told, 'ETag: "abc"', *amazon, with_body=with_body)
+    reports = f"SNI {question.server_name}\n{question.request.decode()}"
+    return response(reports, 'ETag: "abc"', *amazon, with_body=with_body)
 
 
 @pytest.mark.nginx

@@ -94,7 +94,7 @@ def test_matched_server_name_is_reported(server_names: ServerNames) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "shown"),
+    ("names", "rendered"),
     [
         ("a.test b.test", "a.test"),
         ("A.Test", "a.test"),
@@ -106,9 +106,9 @@ def test_matched_server_name_is_reported(server_names: ServerNames) -> None:
         ("", ""),
     ],
 )
-def test_server_name_in_logs(names: str, shown: str, tmp_path: Path) -> None:
+def test_server_name_in_logs(names: str, rendered: str, tmp_path: Path) -> None:
     text = f"server_name {names};" if names else ""
-    assert servers(tmp_path, f"server {{ {text} }}")[0].name == shown
+    assert servers(tmp_path, f"server {{ {text} }}")[0].name == rendered
 
 
 # --- locations ---
@@ -284,7 +284,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
         yield running
 
 
-def shown(answer: Answer) -> tuple[int, str | None, str]:
+def rendered(answer: Answer) -> tuple[int, str | None, str]:
     return answer.status, answer.header("location"), answer.body
 
 
@@ -292,20 +292,20 @@ def shown(answer: Answer) -> tuple[int, str | None, str]:
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_server_selection_equals_nginx(both: NginxPair, request_: bytes) -> None:
     ours, nginxs = both.ask([request_])
-    assert [shown(answer) for answer in ours] == [shown(answer) for answer in nginxs]
+    assert [rendered(answer) for answer in ours] == [rendered(answer) for answer in nginxs]
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize("target", TARGETS)
 def test_location_selection_equals_nginx(both: NginxPair, target: str) -> None:
     ours, nginxs = both.ask([get(target)], "1")
-    assert [shown(answer) for answer in ours] == [shown(answer) for answer in nginxs]
+    assert [rendered(answer) for answer in ours] == [rendered(answer) for answer in nginxs]
 
 
 @pytest.mark.nginx
 def test_location_selection_of_many_targets_equals_nginx(both: NginxPair) -> None:
     targets = random_targets(seed=1, count=600)
     ours, nginxs = both.ask([get(target) for target in targets], "1")
-    assert {t: shown(a) for t, a in zip(targets, ours, strict=True)} == {
-        t: shown(a) for t, a in zip(targets, nginxs, strict=True)
+    assert {t: rendered(a) for t, a in zip(targets, ours, strict=True)} == {
+        t: rendered(a) for t, a in zip(targets, nginxs, strict=True)
     }

@@ -59,10 +59,10 @@ class Application:
     def bind(
         self,
         report: Callable[[ConfigError], None],
-        kept: Mapping[Key, socket.socket] | None = None,
+        pooled: Mapping[Key, socket.socket] | None = None,
     ) -> list[tuple[ListenSocket, socket.socket]]:
         """Bind every address (`listeners.bind_all`); raises `ConfigError`."""
-        return bind_all(self.bindings, report, kept)
+        return bind_all(self.bindings, report, pooled)
 
     def check_binding(self) -> None:
         """Bind every address and let go of it, as `-t` does; raises `ConfigError`."""

@@ -165,14 +165,14 @@ def _host(host: str) -> str:
 def bind_all(
     wanted: Iterable[ListenSocket],
     report: Callable[[ConfigError], None],
-    kept: Mapping[Key, socket.socket] | None = None,
+    pooled: Mapping[Key, socket.socket] | None = None,
 ) -> list[tuple[ListenSocket, socket.socket]]:
     """Bind and listen; what is in use is tried again, each failure told to `report`.
 
     `kept` are the sockets of a configuration before this one, which are listened on further.
     Raises `ConfigError` in nginx's words.
     """
-    kept = kept or {}
+    pooled = pooled or {}
     bound: list[tuple[ListenSocket, socket.socket]] = []
     waiting = list(wanted)
     try:
@@ -182,8 +182,8 @@ def bind_all(
             still: list[ListenSocket] = []
             for binding in waiting:
                 try:
-                    if binding.key in kept:
-                        bound.append((binding, kept[binding.key].dup()))
+                    if binding.key in pooled:
+                        bound.append((binding, pooled[binding.key].dup()))
                     else:
                         bound.append((binding, _bind(binding, listens=True)))
                 except OSError as error:

@@ -42,9 +42,9 @@ class LogFactory:
         self._buffers: dict[str, BufferedSink] = {}
         self._made: dict[tuple[directives.ErrorLogDirective, ...], ErrorLog] = {}
 
-    def error_log(self, said: Sequence[directives.ErrorLogDirective]) -> ErrorLog:
+    def error_log(self, directive: Sequence[directives.ErrorLogDirective]) -> ErrorLog:
         """The log of a level; one that says nothing has the default."""
-        wanted = () if self.sinks.silent else tuple(said) or self._default
+        wanted = () if self.sinks.silent else tuple(directive) or self._default
         if wanted not in self._made:
             targets = [self._target(log) for log in wanted]
             self._made[wanted] = ErrorLog(targets, self._observer)
@@ -56,12 +56,12 @@ class LogFactory:
         return LogTarget(self._sink(log.target), log.level)
 
     def access_logs(
-        self, said: Sequence[AccessLogDirective | None]
+        self, directive: Sequence[AccessLogDirective | None]
     ) -> tuple[AccessLog | VariableAccessLog, ...]:
         """The access logs of a location; `off` (None) beats all."""
-        if None in said or (said is DEFAULT_ACCESS_LOG and not self._default_access_log):
+        if None in directive or (directive is DEFAULT_ACCESS_LOG and not self._default_access_log):
             return ()
-        return tuple([self._access(log) for log in said if log is not None])
+        return tuple([self._access(log) for log in directive if log is not None])
 
     def _access(self, log: AccessLogDirective) -> AccessLog | VariableAccessLog:
         format_ = self._formats[log.format]
@@ -93,10 +93,10 @@ class LogFactory:
             )
         return known
 
-    def _syslog(self, said: directives.Syslog) -> SyslogSink:
+    def _syslog(self, directive: directives.Syslog) -> SyslogSink:
         """Raises `ConfigError` where the server's name is not found."""
-        server = said.server
-        hostname = None if said.nohostname else socket.gethostname().lower()
+        server = directive.server
+        hostname = None if directive.nohostname else socket.gethostname().lower()
         if server.is_unix:
             family, address = socket.AF_UNIX, server.host.removeprefix("unix:")
             found: str | tuple[str, int] = address
@@ -105,10 +105,13 @@ class LogFactory:
             try:
                 known = socket.getaddrinfo(host, server.port, type=socket.SOCK_DGRAM)
             except OSError:
-                raise said.place.error(f'host not found in syslog server "{server.url}"') from None
+                raise directive.place.error(
+                    f'host not found in syslog server "{server.url}"'
+                ) from None
             family, found = known[0][0], (str(known[0][4][0]), server.port)
         sink = SyslogSink(
-            SyslogServer(family, found, said.facility, said.tag, hostname), said.severity
+            SyslogServer(family, found, directive.facility, directive.tag, hostname),
+            directive.severity,
         )
         self.sinks.flushables.append(sink)
         return sink

@@ -108,19 +108,19 @@ def _group(
     )
 
 
-def _peers(settings: PeerSettings, shown: str, place: Place) -> list[Peer]:
+def _peers(settings: PeerSettings, displayed: str, place: Place) -> list[Peer]:
     address = settings.address
     if address.is_unix:
         path = address.host[len("unix:") :]
         return [Peer(socket.AF_UNIX, path, address.host, settings)]
     return [
         Peer(family, sockaddr, peer_name(sockaddr), settings)
-        for family, sockaddr in resolve_host(address, shown, place)
+        for family, sockaddr in resolve_host(address, displayed, place)
     ]
 
 
 def resolve_host(
-    address: Address, shown: str, place: Place, what: str = "upstream"
+    address: Address, displayed: str, place: Place, what: str = "upstream"
 ) -> list[tuple[int, tuple[str, int] | tuple[str, int, int, int]]]:
     """Every address of a host; raises `ConfigError`: `host not found in upstream "…"`.
 
@@ -131,7 +131,7 @@ def resolve_host(
     try:
         found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=flags)
     except (OSError, UnicodeError):
-        message = f'host not found in {what} "{shown}"'
+        message = f'host not found in {what} "{displayed}"'
         raise ConfigError(message, place.file, place.line) from None
     # nginx puts IPv4 addresses first.
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)

@@ -144,7 +144,7 @@ class FileProgress:
     def __init__(self, size: int) -> None:
         self._size = size
         self._done = 0
-        self._shown = -1
+        self._escape = -1
         self._on = bool(size) and sys.stderr.isatty()
 
     def show(self, size: int, groups: ErrorGroups) -> None:
@@ -152,11 +152,11 @@ class FileProgress:
             return
         self._done += size
         percent = min(100, self._done * 100 // self._size)
-        if percent != self._shown:
-            self._shown = percent
+        if percent != self._escape:
+            self._escape = percent
             text = f"\r{percent:3} %  {groups.lines} lines, {len(groups)} groups"
             print(text, end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
-        if self._shown >= 0:
+        if self._escape >= 0:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -94,7 +94,7 @@ def _trace(file: str, request: TraceRequest) -> TraceResult:
     for warning in (*loaded.warnings, *prepared.warnings):
         print(f"sniproxy: [{Level.WARN.label}] {warning}", file=sys.stderr)
     answers = TraceResult()
-    observer = Tracer(answers.told, prepared.paths)
+    observer = Tracer(answers.callback, prepared.paths)
     site = prepared.open(observer=observer, sinks=NullSinks())
     try:
         # Otherwise Ctrl-C between a task's creation and its start leaves a warning.

@@ -29,25 +29,25 @@ _REPLACED = frozenset(("etag", "last-modified"))
 """Fields that an answer has once: a new value takes the old one's place, an empty one too."""
 
 
-def with_headers(response: Response, ctx: RequestContext, said: Headers) -> Response:
+def with_headers(response: Response, ctx: RequestContext, directive: Headers) -> Response:
     """`response` with what the location adds to it."""
     # Variables see what there is of the answer by now.
     ctx.status = response.status
     values = lookup(ctx)
     safe = response.status in SAFE
-    if said.expires is not None and safe:
+    if directive.expires is not None and safe:
         ctx.sent_headers = partial(tuple, current_headers(response))
-        expires = _settled(said.expires, values)
+        expires = _evaluated(directive.expires, values)
         if expires is not None and expires.since is not ExpiresBase.OFF:
             # A time from variables counts as one that has not passed: `no-cache` is for the
             # constant ones, unless the age itself has become negative.
-            negative = isinstance(said.expires, Expires) and said.expires.seconds < 0
+            negative = isinstance(directive.expires, Expires) and directive.expires.seconds < 0
             response = _expiring(response, expires, negative=negative)
-    for field in said.add_header:
+    for field in directive.add_header:
         if safe or field.always:
             ctx.sent_headers = partial(tuple, current_headers(response))
             response = _added(response, field.name, field.value.render(values))
-    trailers = [field for field in said.add_trailer if safe or field.always]
+    trailers = [field for field in directive.add_trailer if safe or field.always]
     if trailers:
         response = _trailing(response, trailers, values)
     return response
@@ -74,12 +74,12 @@ def replaced(headers: Sequence[Header], name: str, value: str) -> tuple[Header, 
     """`headers` with `value` for the first field called `name`, or behind them; an empty value
     takes it away.
     """
-    kept = list(headers)
-    for index, (known, _) in enumerate(kept):
+    pooled = list(headers)
+    for index, (known, _) in enumerate(pooled):
         if known.lower() == name.lower():
-            kept[index : index + 1] = [(name, value)] if value else []
-            return tuple(kept)
-    return (*kept, (name, value)) if value else tuple(kept)
+            pooled[index : index + 1] = [(name, value)] if value else []
+            return tuple(pooled)
+    return (*pooled, (name, value)) if value else tuple(pooled)
 
 
 def _trailing(response: Response, fields: Sequence[AddedField], values: VariableLookup) -> Response:
@@ -95,11 +95,11 @@ def _trailing(response: Response, fields: Sequence[AddedField], values: Variable
 # expires
 
 
-def _settled(said: Expires | VariableExpires, values: VariableLookup) -> Expires | None:
-    if isinstance(said, Expires):
-        return said
+def _evaluated(directive: Expires | VariableExpires, values: VariableLookup) -> Expires | None:
+    if isinstance(directive, Expires):
+        return directive
     try:
-        return parse_expires(said.value.render(values), modified=said.modified)
+        return parse_expires(directive.value.render(values), modified=directive.modified)
     except ExpiresError:
         return None
 

@@ -40,8 +40,8 @@ def apply_filters(response: Response, ctx: RequestContext) -> Response | Special
     if isinstance(outcome, Response) and outcome.status == 200:
         outcome = _in_parts(sent := outcome, ctx)
         if added is not None and isinstance(outcome, SpecialResponse):
-            kept = [field for field in sent.headers if field[0].lower() not in OF_THE_WHOLE]
-            outcome = replace(outcome, headers=(*kept, *outcome.headers))
+            pooled = [field for field in sent.headers if field[0].lower() not in OF_THE_WHOLE]
+            outcome = replace(outcome, headers=(*pooled, *outcome.headers))
     if isinstance(outcome, SpecialResponse):
         response.without_body()
         return outcome

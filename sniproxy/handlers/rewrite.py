@@ -84,34 +84,34 @@ def _stay(ctx: RequestContext, result: RewriteResult) -> None:
 
 
 def _substitute(
-    said: Substitution, ctx: RequestContext, values: VariableLookup, result: RewriteResult
+    directive: Substitution, ctx: RequestContext, values: VariableLookup, result: RewriteResult
 ) -> bool:
-    match = said.pattern.search(ctx.uri)
+    match = directive.pattern.search(ctx.uri)
     set_captures(ctx, match)
     if match is None:
         return True
-    if said.redirect is not None:
-        target = redirect_unescaped(said.path.render(_escaping(ctx, values)))
-        if said.keeps_args and ctx.args:
-            target += ("&" if "?" in said.path.source else "?") + ctx.args
-        result.outcome = SpecialResponse(said.redirect, target)
+    if directive.redirect is not None:
+        target = redirect_unescaped(directive.path.render(_escaping(ctx, values)))
+        if directive.keeps_args and ctx.args:
+            target += ("&" if "?" in directive.path.source else "?") + ctx.args
+        result.outcome = SpecialResponse(directive.redirect, target)
         return False
     ctx.internal = True
     ctx.uri_unchanged = False
-    if said.breaks:
+    if directive.breaks:
         ctx.uri_matches_location = False
-    result.path_changed = not said.breaks
-    path = said.path.render(values)
-    if said.args is not None:
-        added = [ctx.args] if said.keeps_args and ctx.args else []
-        ctx.args = "&".join([_rendered_args(said.args, ctx, values), *added])
-    elif not said.keeps_args:
+    result.path_changed = not directive.breaks
+    path = directive.path.render(values)
+    if directive.args is not None:
+        added = [ctx.args] if directive.keeps_args and ctx.args else []
+        ctx.args = "&".join([_rendered_args(directive.args, ctx, values), *added])
+    elif not directive.keeps_args:
         ctx.args = ""
     ctx.uri = path
     if not path:
         result.outcome = SpecialResponse(500)
         return False
-    return not said.stops
+    return not directive.stops
 
 
 def _rendered_args(args: Template, ctx: RequestContext, values: VariableLookup) -> str:

@@ -27,14 +27,14 @@ def special_response(
         user_agent=ctx.request.header("user-agent"),
         msie_padding=core.msie_padding,
     )
-    shown = pages.displayed_status(status)
+    displayed = pages.displayed_status(status)
     absolute = None
     if location is not None:
         absolute = absolute_location(ctx, location)
         if absolute is None:
             headers = (("Location", location), *headers)
     return Response(
-        shown,
+        displayed,
         page,
         content_type="text/html" if page else "",
         content_length=len(page),

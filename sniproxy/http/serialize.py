@@ -63,13 +63,13 @@ def builtin_headers(
     content_type: str, content_length: int | None, last_modified: int | None, location: str | None
 ) -> list[Header]:
     """Those with places of their own, as far as the answer has them; for `$sent_http_…`."""
-    settled = (
+    defaults = (
         ("Content-Type", content_type or None),
         ("Content-Length", content_length),
         ("Last-Modified", http_date(last_modified) if last_modified is not None else None),
         ("Location", location),
     )
-    return [(name, str(value)) for name, value in settled if value is not None]
+    return [(name, str(value)) for name, value in defaults if value is not None]
 
 
 def early_hints(headers: Iterable[Header]) -> bytes:

@@ -129,7 +129,7 @@ class ConnectionLog:
     def write_failure(self, failure: Failure) -> None:
         self.write(failure.level, failure.message)
 
-    def told(self, failure: Failure) -> str:
+    def callback(self, failure: Failure) -> str:
         """Write the line of a failure, and return it whether a log takes it or not."""
         line = error_line(failure.level, failure.message + self.context(), self.number)
         self.error_log.write_line(failure.level, line, self.number)

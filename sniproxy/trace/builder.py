@@ -84,7 +84,7 @@ def handler_call(
 def _templates(proxy: ProxySettings) -> Iterator[Template]:
     """What is evaluated to make a request to an upstream."""
     assert proxy.proxy_pass is not None
-    said = (
+    directive = (
         proxy.proxy_pass.template,
         proxy.proxy_ssl_name,
         proxy.proxy_ssl_certificate,
@@ -93,7 +93,7 @@ def _templates(proxy: ProxySettings) -> Iterator[Template]:
         proxy.proxy_set_body,
         None if proxy.proxy_bind is None else proxy.proxy_bind.address,
     )
-    return (template for template in said if template is not None)
+    return (template for template in directive if template is not None)
 
 
 # --- a request that is over -----------------------------------------------------------------
@@ -124,7 +124,7 @@ def request_trace(over: FinishedRequest, running: Runtime, paths: Paths) -> Trac
         request=Head(ctx.request.line, masked_fields(ctx.request.headers)),
         url=_url(ctx),
         server=reasons.server(listener.names, host, "Host", listener.text),
-        way=tuple(_way(over, running)),
+        steps=tuple(_way(over, running)),
         answer=_answer(ctx),
         access_log=tuple(_access_lines(over.ctx, running)),
         error_log=tuple(over.lines),
@@ -211,7 +211,7 @@ def handshake_trace(handshake: Handshake, lines: Sequence[str], running: Runtime
         request=None,
         url="",
         server=None,
-        way=(),
+        steps=(),
         answer=None,
         access_log=(),
         error_log=tuple(lines),
@@ -260,10 +260,10 @@ def _stops(handler_call: Iterable[HandlerCall]) -> Iterator[Step]:
         if one.location.proxy.proxy_pass is None:
             yield FileStep(one.path, subrequest)
         else:
-            yield _asked(one, subrequest)
+            yield _upstream_step(one, subrequest)
 
 
-def _asked(one: HandlerCall, subrequest: str) -> UpstreamStep:
+def _upstream_step(one: HandlerCall, subrequest: str) -> UpstreamStep:
     proxy = one.location.proxy
     target = proxy.proxy_pass
     assert target is not None
@@ -283,10 +283,10 @@ def _names(proxy: ProxySettings, tries: Sequence[UpstreamState]) -> Names | None
     tls = next((tried.tls for tried in tries if tried.tls is not None), None)
     if tls is None:
         return None
-    said = proxy.proxy_ssl_name
+    directive = proxy.proxy_ssl_name
     return Names(
         tls.name,
-        "the host of proxy_pass" if said is None else f"proxy_ssl_name {said}",
+        "the host of proxy_pass" if directive is None else f"proxy_ssl_name {directive}",
         why_not_sent(tls.name, proxy_ssl_server_name=tls.server_name),
         verified(
             tls.name,

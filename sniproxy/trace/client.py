@@ -108,23 +108,23 @@ def _check(method: str, target: str, headers: Sequence[Header]) -> None:
             raise TraceError("a request has no line ends inside of its lines")
 
 
-def listener_for(site: Application, asked: TraceRequest) -> tuple[Listener, str]:
+def listener_for(site: Application, queried: TraceRequest) -> tuple[Listener, str]:
     """Who listens on the port of the URL, with that scheme, and the address there.
 
     Of several it is the one whose address the URL's host is, else the first that is no single
     address, else the first. Raises `CannotAsk`.
     """
-    host = asked.host.strip("[]")
+    host = queried.host.strip("[]")
     found = [
         entry
         for binding in site.bindings
-        if binding.key[1] == asked.port
+        if binding.key[1] == queried.port
         for entry in _addresses(binding)
-        if entry[0].ssl is (asked.scheme == "https")
+        if entry[0].ssl is (queried.scheme == "https")
     ]
     if not found:
         raise TraceError(
-            f"{site.config.file} does not listen with {asked.scheme} on port {asked.port}; "
+            f"{site.config.file} does not listen with {queried.scheme} on port {queried.port}; "
             f"it listens on {_listening(site)}"
         )
     exact = [entry for entry in found if entry[1] == host]
@@ -149,12 +149,12 @@ def _addresses(binding: ListenSocket) -> Iterator[tuple[Listener, str]]:
 
 
 def _listening(site: Application) -> str:
-    shown = [
+    displayed = [
         f"{one.text} ({'https' if one.ssl else 'http'})"
         for binding in site.bindings
         for one in binding.listeners
     ]
-    return ", ".join(shown) or "nothing"
+    return ", ".join(displayed) or "nothing"
 
 
 class TraceResult:
@@ -166,29 +166,31 @@ class TraceResult:
         self.given_up = False
         """Whether the client has waited long enough."""
 
-    def told(self, trace: Trace) -> None:
+    def callback(self, trace: Trace) -> None:
         """The first one counts."""
         if self.trace is None:
             self.trace = trace
         self.come.set()
 
 
-async def send(site: Application, asked: TraceRequest, answers: TraceResult, limit: float) -> None:
+async def send(
+    site: Application, queried: TraceRequest, answers: TraceResult, limit: float
+) -> None:
     """Ask `site`, whose `Watch` tells `answers`, and wait at most `limit` seconds.
 
     A client that has waited so long leaves, which ends most requests with 499. Raises `CannotAsk`.
     """
-    listener, address = listener_for(site, asked)
+    listener, address = listener_for(site, queried)
     http = h11.Connection(h11.CLIENT)
     try:
-        data = (http.send(asked.request) or b"") + (http.send(h11.EndOfMessage()) or b"")
+        data = (http.send(queried.request) or b"") + (http.send(h11.EndOfMessage()) or b"")
     except h11.LocalProtocolError as error:
         raise TraceError(f"the request is malformed: {error}") from None
     ours, theirs = _pair()
     with ours, theirs:
         connection = Connection(
             site.runtime.next_connection_id(), LOOPBACK, ours.getsockname()[1], address,
-            asked.port, listener.text, sock=theirs,
+            queried.port, listener.text, sock=theirs,
         )  # fmt: skip
         server = ConnectionServer(site, ())
 
@@ -200,7 +202,7 @@ async def send(site: Application, asked: TraceRequest, answers: TraceResult, lim
             nursery.start_soon(server.run)
             nursery.start_soon(serve)
             with trio.move_on_after(limit) as client:
-                nursery.start_soon(_visit, ours, asked, data, http)
+                nursery.start_soon(_visit, ours, queried, data, http)
                 await answers.come.wait()
             if client.cancelled_caught:
                 answers.given_up = True
@@ -223,21 +225,21 @@ def _pair() -> tuple[socket.socket, socket.socket]:
 
 
 async def _visit(
-    sock: socket.socket, asked: TraceRequest, request: bytes, http: h11.Connection
+    sock: socket.socket, queried: TraceRequest, request: bytes, http: h11.Connection
 ) -> None:
     """The client: its TLS handshake and its request; the response is read and ignored."""
     # The proxy's side reports what has gone wrong.
     with contextlib.suppress(ProxyError, h11.RemoteProtocolError):
-        await _converse(sock, asked, request, http)
+        await _converse(sock, queried, request, http)
 
 
 async def _converse(
-    sock: socket.socket, asked: TraceRequest, request: bytes, http: h11.Connection
+    sock: socket.socket, queried: TraceRequest, request: bytes, http: h11.Connection
 ) -> None:
     forever = float("inf")
-    if asked.scheme == "https":
+    if queried.scheme == "https":
         stream: SocketStream = TLSStream(
-            sock, Side.UPSTREAM, upstream_context(), server_name=asked.server_name or None
+            sock, Side.UPSTREAM, upstream_context(), server_name=queried.server_name or None
         )
         assert isinstance(stream, TLSStream)
         await stream.do_handshake(forever)

@@ -37,8 +37,8 @@ def _why(names: ServerNames, host: str, what: str, listening: str) -> str:
         return f"there is no {what}, which is a name of its own"
     if name is not None:
         return f"by {what}: {_kind(name, host)}"
-    asked = f"no other has {host} among its names" if host else f"there is no {what}"
-    return f"default server of {listening}: {asked}"
+    request = f"no other has {host} among its names" if host else f"there is no {what}"
+    return f"default server of {listening}: {request}"
 
 
 def _kind(name: ServerName, host: str) -> str:

@@ -37,9 +37,9 @@ class Tracer(Observer):
     log_level = Level.INFO
     wants_handshakes = True
 
-    def __init__(self, told: TraceCallback, paths: Paths) -> None:
+    def __init__(self, callback: TraceCallback, paths: Paths) -> None:
         """`paths` resolve the names of certificate files."""
-        self._told = told
+        self._callback = callback
         self._paths = paths
         self._running: Runtime | None = None
         self._connections: dict[int, _ConnectionState] = {}
@@ -75,7 +75,7 @@ class Tracer(Observer):
         if state.handshake is not None and state.handshake.failure is not None:
             # Its line follows at once.
             assert self._running is not None
-            self._told(handshake_trace(state.handshake, state.lines, self._running))
+            self._callback(handshake_trace(state.handshake, state.lines, self._running))
             state.handshake = None
 
     def request_finished(self, ctx: RequestContext) -> None:
@@ -86,4 +86,4 @@ class Tracer(Observer):
         over = FinishedRequest(ctx, state.handshake, state.handler_calls, state.lines)
         trace = request_trace(over, self._running, self._paths)
         state.handler_calls, state.lines = [], []
-        self._told(trace)
+        self._callback(trace)

@@ -98,7 +98,7 @@ def tree(trace: Trace) -> Node:
         None if trace.tls is None else _client_tls(trace.tls),
         None if trace.request is None else _head("request", trace.request),
         None if trace.server is None else _choice("server", trace.server),
-        *[_stop(stop) for stop in trace.way],
+        *[_stop(stop) for stop in trace.steps],
         *([] if trace.answer is None else _answer(trace.answer)),
         *[f"access log: {line}" for line in trace.access_log],
         *[f"error log: {line}" for line in trace.error_log],
@@ -190,7 +190,7 @@ def _verify(handshake: Handshake) -> str:
 
 
 def _upstream_tls(handshake: Handshake, offered: Sequence[str]) -> Node:
-    session = "the session kept of this peer" if handshake.offered_session else "no session"
+    session = "the cached session of this peer" if handshake.offered_session else "no session"
     sent = handshake.server_name
     name = "no SNI" if sent is None else f"SNI {sent}"
     agreed = ", ".join(_agreed(handshake))
@@ -227,7 +227,7 @@ def _stop(stop: Step) -> Node:
         case FileStep():
             return node(f"{_inside(stop.subrequest)}files: {stop.path}")
         case UpstreamStep():
-            return _asked(stop)
+            return _upstream_step(stop)
 
 
 def _first(names: Sequence[str]) -> str:
@@ -239,13 +239,13 @@ def _inside(subrequest: str) -> str:
     return f"subrequest {subrequest}: " if subrequest else ""
 
 
-def _asked(asked: UpstreamStep) -> Node:
+def _upstream_step(step: UpstreamStep) -> Node:
     return node(
-        f"{_inside(asked.subrequest)}proxy_pass {asked.url} {asked.place}",
-        f"upstream: {asked.upstream}" if asked.upstream else None,
-        *[f"${name} = {_valued(value)}" for name, value in asked.variables],
-        *([] if asked.names is None else _names(asked.names)),
-        *[_peer(peer, asked.names) for peer in asked.peers],
+        f"{_inside(step.subrequest)}proxy_pass {step.url} {step.place}",
+        f"upstream: {step.upstream}" if step.upstream else None,
+        *[f"${name} = {_valued(value)}" for name, value in step.variables],
+        *([] if step.names is None else _names(step.names)),
+        *[_peer(peer, step.names) for peer in step.peers],
     )
 
 
@@ -254,7 +254,7 @@ def _valued(value: str | None) -> str:
 
 
 def _names(names: Names) -> Iterator[str]:
-    yield f"name: {_valued(names.name)}, from {names.said_by}"
+    yield f"name: {_valued(names.name)}, from {names.name_source}"
     yield f"SNI: none, since {names.not_sent}" if names.not_sent else f"SNI: {names.name}"
     yield names.verified if names.verified == NOT_VERIFIED else f"verified: {names.verified}"
 
@@ -279,8 +279,8 @@ def _came(peer: PeerTrace) -> str:
 
 
 def _connected(peer: PeerTrace) -> str | None:
-    if peer.kept:
-        return "over a connection that was kept"
+    if peer.reused:
+        return "over a pooled connection"
     return None if peer.connect is None else f"connected in {_ms(peer.connect)}"
 
 

@@ -69,7 +69,7 @@ class RedirectStep:
     location: str
     """Where that is said."""
     place: str
-    kind: str = field(default="detour", init=False)
+    kind: str = field(default="redirect", init=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class PeerTrace:
     """One try with one peer."""
 
     address: str
-    kept: bool
+    reused: bool
     connect: float | None
     """Seconds until the connection was there, TLS not counted; None where it never was."""
     handshake: Handshake | None
@@ -98,7 +98,7 @@ class Names:
     """What is sent and verified, and where the name comes from."""
 
     name: str
-    said_by: str
+    name_source: str
     """`proxy_ssl_name`, or `the host of proxy_pass`."""
     not_sent: str
     """Why there is no SNI; "" where `name` is sent."""
@@ -170,7 +170,7 @@ class Trace:
     request: Head | None
     url: str
     server: Choice | None
-    way: tuple[Step, ...]
+    steps: tuple[Step, ...]
     answer: Answer | None
     access_log: tuple[str, ...]
     error_log: tuple[str, ...]

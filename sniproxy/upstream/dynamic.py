@@ -39,16 +39,16 @@ class DynamicUpstream:
 
     def __init__(
         self,
-        said: ProxyPass,
+        directive: ProxyPass,
         known: Callable[[Address], Upstream | None],
         resolver: NameResolver | None,
         timeout: float,
         next_connection_id: Callable[[], int],
     ) -> None:
         """`known` finds the upstreams of the configuration; `timeout` is `resolver_timeout`."""
-        assert said.template is not None
-        self._template = said.template
-        self._place = (said.file, said.line)
+        assert directive.template is not None
+        self._template = directive.template
+        self._place = (directive.file, directive.line)
         self._known = known
         self._resolver = resolver
         self._timeout = timeout
@@ -86,8 +86,8 @@ class DynamicUpstream:
         try:
             return await self._resolver.addresses(name, self._timeout)
         except ResolveError as error:
-            shown = name.removesuffix(".")
-            raise ProxyError(Failure(f"{shown} could not be resolved ({error})")) from None
+            displayed = name.removesuffix(".")
+            raise ProxyError(Failure(f"{displayed} could not be resolved ({error})")) from None
 
 
 def peer_at(host: str, port: int, settings: PeerSettings) -> Peer:

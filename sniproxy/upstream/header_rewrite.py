@@ -149,14 +149,14 @@ def _names(pattern: Pattern, cookie: str, lookup: VariableLookup, on_match: OnMa
 
 def read_flags(words: Sequence[str]) -> Flags:
     """`secure`, `nohttponly`, `samesite=lax` …; other words mean nothing."""
-    said = {word.lower() for word in words}
+    directive = {word.lower() for word in words}
     flags = Flags(
-        {name: word for name, word in _SWITCHES.items() if name in said},
-        {name for name in (*_SWITCHES, "samesite") if f"no{name}" in said},
+        {name: word for name, word in _SWITCHES.items() if name in directive},
+        {name for name in (*_SWITCHES, "samesite") if f"no{name}" in directive},
     )
     # Of several that contradict each other the first of nginx's own order counts.
     flags.removed -= set(flags.added)
-    flags.samesite = next((word for name, word in _SAMESITE.items() if name in said), None)
+    flags.samesite = next((word for name, word in _SAMESITE.items() if name in directive), None)
     if flags.samesite is not None:
         flags.removed.discard("samesite")
     return flags

@@ -484,6 +484,6 @@ class UpstreamResponse:
 def write_failure(failure: Failure, ctx: RequestContext, log: ConnectionLog) -> tuple[str, ...]:
     """Write the line of a failure; the line itself where a page may show it (`error_detail`)."""
     if ctx.location.core.error_detail:
-        return (log.told(failure),)
+        return (log.callback(failure),)
     log.write_failure(failure)
     return ()

@@ -190,5 +190,5 @@ def is_buffered(accelerated: Mapping[str, str], buffering: bool) -> bool:
 
 def limit_rate(accelerated: Mapping[str, str], before: int | None) -> int | None:
     """Bytes a second that the client is to get: what it says itself, else what held `before`."""
-    said = parse_number(accelerated.get("limit-rate", ""))
-    return before if said is None else said
+    directive = parse_number(accelerated.get("limit-rate", ""))
+    return before if directive is None else directive

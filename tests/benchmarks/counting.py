@@ -107,7 +107,7 @@ def watch_allocations(counts: Counts) -> None:
     sys.settrace(look)
 
 
-def tell(listening: socket.socket, counts: Counts, steps: Steps) -> None:
+def report(listening: socket.socket, counts: Counts, steps: Steps) -> None:
     while True:
         asking, _ = listening.accept()
         with asking:
@@ -132,7 +132,7 @@ def serve(path: str, *words: str) -> int:
     listening.listen()
     option = words[0] if words[0] in (ALLOCATIONS, PROFILE) else ""
     steps = Steps(counts, option)
-    threading.Thread(target=tell, args=(listening, counts, steps), daemon=True).start()
+    threading.Thread(target=report, args=(listening, counts, steps), daemon=True).start()
     watch_h11(counts)
     trio.run = partial(trio.run, instruments=[steps])  # type: ignore[assignment]
     return main(words[bool(option) :])

@@ -91,8 +91,8 @@ class Stand:
 
     def system_calls(self, case: str) -> Counter[str]:
         """Those of `EXCHANGES` by name; strace looks on."""
-        told = self.directory / "strace"
-        argv = ("strace", "-f", "-o", str(told), sys.executable, "-m", "sniproxy")
+        reports = self.directory / "strace"
+        argv = ("strace", "-f", "-o", str(reports), sys.executable, "-m", "sniproxy")
 
         def mark(pid: int) -> None:
             # A signal that does nothing is a line in what strace tells.
@@ -103,7 +103,7 @@ class Stand:
             os.kill(pid, signal.SIGTERM)
 
         self._run(case, argv, EXCHANGES[SYSTEM_CALLS], mark, end)
-        parts = told.read_text().split("--- SIGURG ")
+        parts = reports.read_text().split("--- SIGURG ")
         assert len(parts) == 3, f"{len(parts) - 1} marks"
         return Counter(re.findall(r"^\d+ +(\w+)\(", parts[1], re.MULTILINE))
 

@@ -47,7 +47,7 @@ ORIGIN = """events {{}} http {{
     }}
 }}"""
 FRONT = """events {{}} http {{
-    upstream origin {{ server 127.0.0.1:{port}; keepalive {kept}; }}
+    upstream origin {{ server 127.0.0.1:{port}; keepalive {pool}; }}
     server {{
         listen 127.0.0.1:0 ssl;
         ssl_certificate {folder}/ecdsa.crt;
@@ -144,7 +144,7 @@ def profile_request(*, keeps_upstream: bool) -> Calls:
             )
         )
         text = FRONT.format(
-            folder=folder, port=origin.addresses[0][1], kept=8 if keeps_upstream else 0
+            folder=folder, port=origin.addresses[0][1], pool=8 if keeps_upstream else 0
         )
         port, token = stack.enter_context(_front(text, folder))
         context = ssl.create_default_context()

@@ -12,9 +12,9 @@ from sniproxy.explain import explain
 
 def test_it_counts(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--lines", "2000", "--rounds", "1"]) in (0, 1)
-    told = capsys.readouterr().out
-    assert all(f"{name} " in told for name in KINDS)
-    assert f"{AIM:,} lines/s" in told
+    reports = capsys.readouterr().out
+    assert all(f"{name} " in reports for name in KINDS)
+    assert f"{AIM:,} lines/s" in reports
 
 
 @pytest.mark.parametrize(

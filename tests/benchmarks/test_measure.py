@@ -131,20 +131,20 @@ def test_rounds_begin_with_another_program_and_peers_have_fewer() -> None:
 def test_nginx_accepts_every_configuration(case: Case, peer: Program, tmp_path: Path) -> None:
     write_certificates(tmp_path)
     argv = peer.prepare(case, Place(tmp_path, 18443, 18444, tmp_path))
-    told = subprocess.run(
+    reports = subprocess.run(
         [*argv, "-t", "-e", "stderr"], capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stderr
-    assert "[warn]" not in told.stderr
+    assert reports.returncode == 0, reports.stderr
+    assert "[warn]" not in reports.stderr
 
 
 @pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_peers_get_ports_and_certificates(case: Case, name: str, tmp_path: Path) -> None:
     argv = PEERS[name].prepare(name, case, Place(tmp_path, 18443, 18444, Path("certificates")))
-    told = "\n".join([*argv, *(file.read_text() for file in tmp_path.iterdir())])
+    reports = "\n".join([*argv, *(file.read_text() for file in tmp_path.iterdir())])
     assert name in argv
-    assert HOST in told
-    assert "18443" in told
-    assert f"certificates/{case.key}" in told
-    assert ("18444" in told) or case.upstream is Mode.NONE
+    assert HOST in reports
+    assert "18443" in reports
+    assert f"certificates/{case.key}" in reports
+    assert ("18444" in reports) or case.upstream is Mode.NONE

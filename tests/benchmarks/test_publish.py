@@ -20,11 +20,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def figures() -> Mapping[str, Any]:
-    kept: Mapping[str, Any] = json.loads(publish.MEASURED.with_suffix(".json").read_text())
-    return kept
+    pool: Mapping[str, Any] = json.loads(publish.MEASURED.with_suffix(".json").read_text())
+    return pool
 
 
-def test_all_cases_are_kept_with_machine_versions_and_date(figures: Mapping[str, Any]) -> None:
+def test_all_cases_are_retained_with_machine_versions_and_date(figures: Mapping[str, Any]) -> None:
     assert [case["case"] for case in figures["cases"]] == list(CASES)
     assert all(figures["machine"].values())
     assert figures["time"].startswith("20")

@@ -29,7 +29,7 @@ def test_a_new_upstream_connection_stays_within_its_budget(new_upstream: Calls) 
     assert new_upstream.depth <= 12
 
 
-def test_a_kept_upstream_connection_stays_within_its_budget() -> None:
-    kept = profile_request(keeps_upstream=True)
-    assert kept.calls <= 150
-    assert kept.depth <= 10
+def test_a_retained_upstream_connection_stays_within_its_budget() -> None:
+    pool = profile_request(keeps_upstream=True)
+    assert pool.calls <= 150
+    assert pool.depth <= 10

@@ -37,8 +37,8 @@ class Sniproxy:
     def __call__(self, *words: str) -> Outcome:
         self._capture.readouterr()
         status = main(words)
-        said = self._capture.readouterr()
-        return Outcome(status, said.out, nameless("sniproxy", said.err))
+        output = self._capture.readouterr()
+        return Outcome(status, output.out, nameless("sniproxy", output.err))
 
 
 def run(program: Command, words: Sequence[str], directory: Path) -> Outcome:

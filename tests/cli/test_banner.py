@@ -45,7 +45,7 @@ http {
 """
 
 
-def told(configuration: str, folder: Path) -> list[str]:
+def reports(configuration: str, folder: Path) -> list[str]:
     site = build_application(parse(configuration), Paths(str(folder), str(folder)))
     try:
         return banner(site).splitlines()
@@ -71,7 +71,7 @@ def test_every_address_with_its_scheme_and_every_tls_location_with_a_command(
         }
         server { listen 127.0.0.1:8443 ssl; server_name v.test x.test; }
     """
-    assert told(http(servers), tmp_path) == [
+    assert reports(http(servers), tmp_path) == [
         f"sniproxy {SNIPROXY_VERSION}, configuration configuration",
         "  listening on http://127.0.0.1:8080",
         "  listening on https://127.0.0.1:8443",
@@ -83,7 +83,7 @@ def test_every_address_with_its_scheme_and_every_tls_location_with_a_command(
 
 
 @pytest.mark.parametrize(
-    ("listen", "asked"),
+    ("listen", "query"),
     [
         ("8443", "127.0.0.1:8443"),
         ("0.0.0.0:8443", "127.0.0.1:8443"),
@@ -91,17 +91,17 @@ def test_every_address_with_its_scheme_and_every_tls_location_with_a_command(
         ("[::1]:8443", "[::1]:8443"),
     ],
 )
-def test_any_address_is_asked_on_this_machine(listen: str, asked: str, tmp_path: Path) -> None:
-    lines = told(http(f"server {{ listen {listen} ssl; }}"), tmp_path)
-    assert lines[2:] == [f"    curl -k https://{asked}/"]
+def test_any_address_is_queried_on_this_machine(listen: str, query: str, tmp_path: Path) -> None:
+    lines = reports(http(f"server {{ listen {listen} ssl; }}"), tmp_path)
+    assert lines[2:] == [f"    curl -k https://{query}/"]
 
 
-def test_names_that_are_no_names_are_asked_by_address(tmp_path: Path) -> None:
+def test_names_that_are_no_names_are_queried_by_address(tmp_path: Path) -> None:
     servers = "".join(
         f"server {{ listen 127.0.0.1:8443 ssl; server_name {name}; }}"
         for name in ("first.test", "*.w.test", "~^x", '""')
     )
-    assert told(http(servers), tmp_path)[2:] == ["    curl -k https://127.0.0.1:8443/"] * 4
+    assert reports(http(servers), tmp_path)[2:] == ["    curl -k https://127.0.0.1:8443/"] * 4
 
 
 @contextmanager
@@ -154,7 +154,7 @@ def test_on_a_terminal_the_commands_work(tmp_path: Path) -> None:
             assert (process.returncode, stderr) == (0, b"")
 
 
-def test_elsewhere_nothing_is_said(tmp_path: Path) -> None:
+def test_elsewhere_nothing_is_configured(tmp_path: Path) -> None:
     with reserve_port() as reserved:
         text = CONFIGURATION.replace("PORT", str(reserved.getsockname()[1]))
         (tmp_path / "nginx.conf").write_text(text)

@@ -35,31 +35,31 @@ def mode(path: Path) -> int:
 
 
 def test_it_is_made_once_for_its_owner_alone(state: Path, sniproxy: Sniproxy) -> None:
-    shown = sniproxy("ca")
-    assert (shown.status, shown.stderr) == (0, "")
+    rendered = sniproxy("ca")
+    assert (rendered.status, rendered.stderr) == (0, "")
     assert mode(state) == mode(state / "ca") == 0o700
     assert mode(state / "ca" / "ca-key.pem") == 0o600
     made = (state / "ca" / "ca.pem").read_bytes()
-    assert sniproxy("ca") == shown
+    assert sniproxy("ca") == rendered
     assert (state / "ca" / "ca.pem").read_bytes() == made
 
 
-def test_it_tells_how_to_trust_it_and_does_nothing(state: Path, sniproxy: Sniproxy) -> None:
-    shown = sniproxy("ca").stdout
+def test_it_reports_how_to_trust_it_and_does_nothing(state: Path, sniproxy: Sniproxy) -> None:
+    rendered = sniproxy("ca").stdout
     path = state / "ca" / "ca.pem"
     certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    fingerprint = re.search(r"SHA-256 ([0-9A-F:]{95})", shown)
+    fingerprint = re.search(r"SHA-256 ([0-9A-F:]{95})", rendered)
     assert fingerprint is not None
     der = ssl.PEM_cert_to_DER_cert(path.read_text())
     assert fingerprint[1].replace(":", "").lower() == hashlib.sha256(der).hexdigest()
-    assert f"{certificate.not_valid_after_utc:%Y-%m-%d}" in shown
+    assert f"{certificate.not_valid_after_utc:%Y-%m-%d}" in rendered
     for command in (
         f"curl --cacert {path} ",
         "certutil -d sql:$HOME/.pki/nssdb -A ",
         "update-ca-certificates",
         "security add-trusted-cert",
     ):
-        assert command in shown
+        assert command in rendered
     assert list((state.parent / "home").iterdir()) == []
 
 

@@ -40,18 +40,18 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_a_file_is_explained_by_frequency(sniproxy: Sniproxy, log: Path) -> None:
-    said = sniproxy("explain", str(log))
-    assert said.status == 0
-    assert said.stdout.index("connect-failed") < said.stdout.index("sni-missing"), "by weight"
-    assert "2 lines, 2024/07/15 17:14:09" in said.stdout
-    assert "proxy_ssl_server_name on;" in said.stdout
-    assert "openssl s_client -connect 192.0.2.9:443" in said.stdout
-    assert said.lines == ["4 lines: 3 explained in 2 groups, 1 unrecognized."]
+    output = sniproxy("explain", str(log))
+    assert output.status == 0
+    assert output.stdout.index("connect-failed") < output.stdout.index("sni-missing"), "by weight"
+    assert "2 lines, 2024/07/15 17:14:09" in output.stdout
+    assert "proxy_ssl_server_name on;" in output.stdout
+    assert "openssl s_client -connect 192.0.2.9:443" in output.stdout
+    assert output.lines == ["4 lines: 3 explained in 2 groups, 1 unrecognized."]
 
 
 def test_json_has_all_groups(sniproxy: Sniproxy, log: Path) -> None:
-    said = sniproxy("explain", "--json", str(log))
-    refused, alert = json.loads(said.stdout)
+    output = sniproxy("explain", "--json", str(log))
+    refused, alert = json.loads(output.stdout)
     assert (refused["side"], refused["causes"]) == ("upstream", ["connect-failed"])
     assert (refused["count"], refused["first"]) == (2, "2024/07/15 17:14:09")
     assert alert["causes"][:2] == ["sni-missing", "sni-wrong-name"]
@@ -71,25 +71,25 @@ def test_unrecognized_lines_are_counted(
 ) -> None:
     (tmp_path / "log").write_text(text)
     assert sniproxy("explain", "log").status == status
-    said = sniproxy("explain", "log", "--json")
-    assert (said.status, json.loads(said.stdout), said.lines) == (status, [], [words])
+    output = sniproxy("explain", "log", "--json")
+    assert (output.status, json.loads(output.stdout), output.lines) == (status, [], [words])
 
 
 @pytest.mark.parametrize(
     ("name", "words"), [("gone.log", "No such file or directory"), (".", "Is a directory")]
 )
 def test_an_unreadable_file_is_reported(sniproxy: Sniproxy, name: str, words: str) -> None:
-    said = sniproxy("explain", name)
-    assert (said.status, said.stdout, said.lines) == (2, "", [f"{name}: {words}"])
+    output = sniproxy("explain", name)
+    assert (output.status, output.stdout, output.lines) == (2, "", [f"{name}: {words}"])
 
 
 def test_bytes_of_every_kind(sniproxy: Sniproxy, tmp_path: Path) -> None:
     noise = bytes(range(256)) * 5000
     (tmp_path / "log").write_bytes(noise + ALERT.encode() + b"\n" + noise + b"\n" + noise[:10])
-    said = sniproxy("explain", "log")
-    assert said.status == 0
-    assert "sni-missing" in said.stdout
-    assert all(one.isprintable() or one == "\n" for one in said.stdout)
+    output = sniproxy("explain", "log")
+    assert output.status == 0
+    assert "sni-missing" in output.stdout
+    assert all(one.isprintable() or one == "\n" for one in output.stdout)
 
 
 # --- as it comes ---
@@ -163,10 +163,10 @@ def test_progress_is_for_terminals(log: Path) -> None:
     leader, follower = pty.openpty()
     try:
         done = subprocess.run([*COMMAND, str(log)], stdout=subprocess.PIPE, stderr=follower)
-        shown = os.read(leader, 65_536).decode()
+        rendered = os.read(leader, 65_536).decode()
     finally:
         os.close(leader)
         os.close(follower)
     assert done.returncode == 0
-    assert "100 %  4 lines, 2 groups" in shown
+    assert "100 %  4 lines, 2 groups" in rendered
     assert b"%  4 lines" not in done.stdout

@@ -101,17 +101,19 @@ def test_names_of_signals(name: str) -> None:
 
 
 def test_the_version_is_nginx_s_and_ours(sniproxy: Sniproxy) -> None:
-    shown = sniproxy("-v")
-    assert shown.status == 0
-    assert shown.stdout == ""
-    assert shown.stderr == (f"nginx version: nginx/{NGINX_VERSION} (sniproxy {SNIPROXY_VERSION})\n")
+    rendered = sniproxy("-v")
+    assert rendered.status == 0
+    assert rendered.stdout == ""
+    assert rendered.stderr == (
+        f"nginx version: nginx/{NGINX_VERSION} (sniproxy {SNIPROXY_VERSION})\n"
+    )
 
 
 def test_configure_arguments_name_the_modules(sniproxy: Sniproxy) -> None:
     """Tools that look for a module in `nginx -V` find what works here, and nothing else."""
-    shown = sniproxy("-V")
-    assert shown.status == 0
-    version, library, sni, arguments = shown.lines
+    rendered = sniproxy("-V")
+    assert rendered.status == 0
+    version, library, sni, arguments = rendered.lines
     assert version.startswith(f"nginx version: nginx/{NGINX_VERSION} ")
     assert re.fullmatch(r"built with OpenSSL \d+\.\d+\.\d+ .*", library)
     assert sni == "TLS SNI support enabled"
@@ -136,13 +138,13 @@ def test_every_module_named_is_one_that_nginx_could_leave_out(
 
 @pytest.mark.parametrize("words", [("-h",), ("-?",), ("-th",), ("-?", "-q")])
 def test_help_lists_every_option(words: tuple[str, ...], sniproxy: Sniproxy) -> None:
-    shown = sniproxy(*words)
-    assert shown.stdout == ""
-    assert shown.stderr.startswith(f"nginx version: nginx/{NGINX_VERSION} ")
+    rendered = sniproxy(*words)
+    assert rendered.stdout == ""
+    assert rendered.stderr.startswith(f"nginx version: nginx/{NGINX_VERSION} ")
     for option in ("-h", "-v", "-V", "-t", "-T", "-q", "-p", "-e", "-c", "-g"):
-        assert re.search(rf"^  (-\?,)?{option}[ ,]", shown.stderr, re.MULTILINE)
+        assert re.search(rf"^  (-\?,)?{option}[ ,]", rendered.stderr, re.MULTILINE)
     for name, summary in COMMANDS.items():
-        assert re.search(rf"^  {name} +: {re.escape(summary)}$", shown.stderr, re.MULTILINE)
+        assert re.search(rf"^  {name} +: {re.escape(summary)}$", rendered.stderr, re.MULTILINE)
 
 
 def test_signals_are_not_sent_yet(sniproxy: Sniproxy) -> None:

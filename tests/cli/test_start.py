@@ -108,18 +108,18 @@ def port() -> Iterator[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reports:
     outcome: Outcome
     logs: dict[str, str]
 
 
-def told(outcome: Outcome, folder: Path) -> Told:
+def reports(outcome: Outcome, folder: Path) -> Reports:
     logs = {}
     for name in LOGS:
         file = folder / name
         logs[name] = plain(nameless("", file.read_text("latin-1"))) if file.exists() else ""
         file.unlink(missing_ok=True)
-    return Told(Outcome(outcome.status, outcome.stdout, plain(outcome.stderr)), logs)
+    return Reports(Outcome(outcome.status, outcome.stdout, plain(outcome.stderr)), logs)
 
 
 def plain(text: str) -> str:
@@ -130,7 +130,7 @@ def plain(text: str) -> str:
 @pytest.mark.nginx
 @pytest.mark.parametrize("how", [TEST, START], ids=["test", "start"])
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_what_is_refused_is_told_as_nginx_tells_it(
+def test_what_is_refused_is_reported_as_nginx_reports_it(
     name: str,
     how: tuple[str, ...],
     files: Path,
@@ -142,8 +142,8 @@ def test_what_is_refused_is_told_as_nginx_tells_it(
     monkeypatch.setattr(ConnectionServer, "run", lambda *_: pytest.fail("it serves"))
     (files / "nginx.conf").write_text(CONFIGURATIONS[name].replace("PORT", str(port)))
     words = ("-p", f"{files}/", "-c", "nginx.conf", "-e", "early.log", *how)
-    theirs = told(run_nginx(words, files), files)
-    ours = told(sniproxy(*words), files)
+    theirs = reports(run_nginx(words, files), files)
+    ours = reports(sniproxy(*words), files)
     assert ours == theirs
     assert ours.outcome.status == 1
     assert "[emerg]" in ours.outcome.stderr
@@ -161,14 +161,14 @@ def test_a_port_in_use_is_tried_five_times(
         text = site(f"listen 127.0.0.1:{port};", main=f"error_log {log};")
         (tmp_path / "nginx.conf").write_text(text)
         words = ("-p", f"{tmp_path}/", "-c", "nginx.conf", "-e", "early.log")
-        tested = told(run_nginx((*words, "-t"), tmp_path), tmp_path)
-        assert told(sniproxy(*words, "-t"), tmp_path) == tested
+        tested = reports(run_nginx((*words, "-t"), tmp_path), tmp_path)
+        assert reports(sniproxy(*words, "-t"), tmp_path) == tested
         assert tested.outcome.status == 0
-        theirs = told(run_nginx((*words, *START), tmp_path), tmp_path)
+        theirs = reports(run_nginx((*words, *START), tmp_path), tmp_path)
         (tmp_path / "nginx.pid").unlink()  # of nginx -t
         pauses: list[float] = []
         monkeypatch.setattr(time, "sleep", pauses.append)
-        ours = told(sniproxy(*words, *START), tmp_path)
+        ours = reports(sniproxy(*words, *START), tmp_path)
     assert ours == theirs
     assert ours.outcome.status == 1
     failure = f"[emerg] bind() to 127.0.0.1:{port} failed (98)"
@@ -248,5 +248,5 @@ def test_warnings_stop_nothing(tmp_path: Path, sniproxy: Sniproxy) -> None:
 
 def test_nginx_is_there() -> None:
     """The program beside which all this is tested is the one that is imitated."""
-    shown = subprocess.run([*NGINX.command, "-v"], capture_output=True, text=True, check=True)
-    assert shown.stderr == "nginx version: nginx/1.31.3\n"
+    rendered = subprocess.run([*NGINX.command, "-v"], capture_output=True, text=True, check=True)
+    assert rendered.stderr == "nginx version: nginx/1.31.3\n"

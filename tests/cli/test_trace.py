@@ -17,7 +17,7 @@ from tests.cli.commands import Sniproxy
 from tests.cli.processes import HEAD, PATIENCE, ask, everything, served, wait_until
 from tests.programs import SNIPROXY
 
-House = Callable[[str], RunningUpstream]
+ServerSetup = Callable[[str], RunningUpstream]
 
 CONFIGURATION = """
 events {{}}
@@ -40,7 +40,7 @@ NAMED = "proxy_ssl_server_name on; proxy_ssl_name upstream.test;"
 
 
 @pytest.fixture
-def configured(tmp_path: Path, tls_upstream: House) -> Callable[[str], None]:
+def configured(tmp_path: Path, tls_upstream: ServerSetup) -> Callable[[str], None]:
     """Writes `nginx.conf`, with these directives at its upstream that wants the SNI."""
 
     def configure(names: str) -> None:
@@ -73,7 +73,7 @@ def test_the_way_of_one_request(
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "output"),
     [
         (("https://front.test/no",), 0, "-> 404 in"),
         (("http://plain.test/",), 0, "-> 301 in"),
@@ -88,18 +88,18 @@ def test_the_way_of_one_request(
 def test_exit_statuses(
     words: tuple[str, ...],
     status: int,
-    said: str,
+    output: str,
     sniproxy: Sniproxy,
     configured: Callable[[str], None],
 ) -> None:
     configured("")
     done = sniproxy("trace", "-c", "nginx.conf", *words)
     assert (done.status, done.stderr) == (status, "")
-    assert said in done.stdout
+    assert output in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "output"),
     [
         (
             ("https://front.test:9443/",),
@@ -114,14 +114,14 @@ def test_exit_statuses(
         (("https://front.test/", "-H", "A: b\nC: d"), "a request has no line ends"),
     ],
 )
-def test_what_can_not_be_asked(
-    words: tuple[str, ...], said: str, sniproxy: Sniproxy, configured: Callable[[str], None]
+def test_what_can_not_be_queried(
+    words: tuple[str, ...], output: str, sniproxy: Sniproxy, configured: Callable[[str], None]
 ) -> None:
     configured("")
     done = sniproxy("trace", "-c", "nginx.conf", *words)
     assert done.status == 2
     assert done.stdout == ""
-    assert done.stderr.startswith(said)
+    assert done.stderr.startswith(output)
 
 
 def test_a_configuration_that_is_wrong(sniproxy: Sniproxy, tmp_path: Path) -> None:
@@ -137,12 +137,12 @@ def test_a_configuration_that_is_wrong(sniproxy: Sniproxy, tmp_path: Path) -> No
 def test_json(sniproxy: Sniproxy, configured: Callable[[str], None]) -> None:
     configured(NAMED)
     done = sniproxy("trace", "-c", "nginx.conf", "https://front.test/up/x", "--json")
-    said = json.loads(done.stdout)
-    assert said["answer"]["status"] == 200
-    assert said["tls"]["handshake"]["side"] == "client"
-    location, asked = said["way"]
+    output = json.loads(done.stdout)
+    assert output["answer"]["status"] == 200
+    assert output["tls"]["handshake"]["side"] == "client"
+    location, query = output["steps"]
     assert (location["kind"], location["location"]) == ("location", "/up/")
-    (peer,) = asked["peers"]
+    (peer,) = query["peers"]
     assert peer["handshake"]["server_name"] == "upstream.test"
     assert peer["handshake"]["failure"] is None
 
@@ -158,7 +158,7 @@ def test_toml(sniproxy: Sniproxy, tmp_path: Path) -> None:
 
 
 def test_an_upstream_that_takes_too_long(
-    sniproxy: Sniproxy, tmp_path: Path, tls_upstream: House, monkeypatch: pytest.MonkeyPatch
+    sniproxy: Sniproxy, tmp_path: Path, tls_upstream: ServerSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trace, "LIMIT", 0.2)
     address = tls_upstream("needs-sni-silent").address

@@ -102,29 +102,29 @@ def test_control_characters_from_clients_are_escaped() -> None:
 
 
 def test_list_describes_every_upstream(sniproxy: Sniproxy) -> None:
-    said = sniproxy("upstreams", "--list")
-    assert (said.status, said.stderr) == (0, "")
+    output = sniproxy("upstreams", "--list")
+    assert (output.status, output.stderr) == (0, "")
     for upstream in catalog.ALL.values():
         line = rf"(?m)^{re.escape(upstream.name)} +{re.escape(upstream.description)}$"
-        assert re.search(line, said.stdout)
-        assert upstream.expected_log in said.stdout
+        assert re.search(line, output.stdout)
+        assert upstream.expected_log in output.stdout
 
 
 def test_invalid_arguments_are_reported(sniproxy: Sniproxy, tmp_path: Path) -> None:
-    said = sniproxy("upstreams", "unknown")
-    assert (said.status, said.lines) == (1, ['no upstream is called "unknown"; see --list'])
-    said = sniproxy("upstreams")
-    assert (said.status, said.lines[0].split()[:3]) == (2, ["usage:", "sniproxy", "upstreams"])
+    output = sniproxy("upstreams", "unknown")
+    assert (output.status, output.lines) == (1, ['no upstream is called "unknown"; see --list'])
+    output = sniproxy("upstreams")
+    assert (output.status, output.lines[0].split()[:3]) == (2, ["usage:", "sniproxy", "upstreams"])
     with reserve_port() as taken:
         taken.listen()
         port = str(taken.getsockname()[1])
-        said = sniproxy("upstreams", "good", "--port", port)
-    assert said.status == 1
-    assert "in use" in said.stderr
+        output = sniproxy("upstreams", "good", "--port", port)
+    assert output.status == 1
+    assert "in use" in output.stderr
     (tmp_path / "file").write_text("")
-    said = sniproxy("upstreams", "good", "--certificates", "file")
-    assert said.status == 1
-    assert said.lines
+    output = sniproxy("upstreams", "good", "--certificates", "file")
+    assert output.status == 1
+    assert output.lines
 
 
 def test_certificates_are_generated_once(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def connection(age: float = 0.0, requests: int = 1) -> Connection:
 
 
 @pytest.mark.parametrize(
-    ("settings", "age", "requests", "kept"),
+    ("settings", "age", "requests", "pool"),
     [
         ({}, 0, 1, True),
         ({}, 0, 999, True),
@@ -58,10 +58,10 @@ def connection(age: float = 0.0, requests: int = 1) -> Connection:
     ],
 )
 def test_keepalive_limits_of_requests_and_time(
-    settings: dict[str, object], age: float, requests: int, kept: bool
+    settings: dict[str, object], age: float, requests: int, pool: bool
 ) -> None:
     core = CoreLocation.resolve(settings)
-    assert keepalive_allowed(core, request("/"), connection(age, requests)) is kept
+    assert keepalive_allowed(core, request("/"), connection(age, requests)) is pool
 
 
 def test_post_of_old_browser_disables_keepalive() -> None:

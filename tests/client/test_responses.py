@@ -68,9 +68,9 @@ def written(
     async def write() -> bool:
         return await writer.write(noted, response, may_keep=may_keep)
 
-    kept = trio.run(write)
+    pool = trio.run(write)
     head, _, body = wire.data.partition(b"\r\n\r\n")
-    return head.split(b"\r\n"), body, kept, noted
+    return head.split(b"\r\n"), body, pool, noted
 
 
 @given(
@@ -114,7 +114,7 @@ def test_h11_reads_a_response_as_it_was_meant(
     assert judge.trailing_data[0] == b""
 
 
-KEPT, CLOSED, CHUNKED = (
+KEEPALIVE, CLOSED, CHUNKED = (
     b"Connection: keep-alive",
     b"Connection: close",
     b"Transfer-Encoding: chunked",
@@ -122,11 +122,11 @@ KEPT, CLOSED, CHUNKED = (
 
 
 @pytest.mark.parametrize(
-    ("length", "more", "body", "fields", "kept"),
+    ("length", "more", "body", "fields", "pool"),
     [
-        (5, {}, b"hello", [KEPT, b"Content-Length: 5"], True),
-        (None, {}, b"5\r\nhello\r\n0\r\n\r\n", [KEPT, CHUNKED], True),
-        (5, {"version": 10}, b"hello", [KEPT, b"Content-Length: 5"], True),
+        (5, {}, b"hello", [KEEPALIVE, b"Content-Length: 5"], True),
+        (None, {}, b"5\r\nhello\r\n0\r\n\r\n", [KEEPALIVE, CHUNKED], True),
+        (5, {"version": 10}, b"hello", [KEEPALIVE, b"Content-Length: 5"], True),
         (None, {"version": 10}, b"hello", [CLOSED], False),
         (5, {"keepalive": False}, b"hello", [CLOSED], False),
         (None, {"keepalive": False}, b"5\r\nhello\r\n0\r\n\r\n", [CLOSED, CHUNKED], False),
@@ -139,14 +139,14 @@ def test_response_framing(
     more: dict[str, Any],
     body: bytes,
     fields: list[bytes],
-    kept: bool,
+    pool: bool,
 ) -> None:
     response = Response(200, Pieces([b"hello"]), content_length=length)
     head, sent, lives, noted = written(server, response, **more)
     assert sent == body
     assert set(fields) <= set(head)
     assert (CHUNKED in head) is (CHUNKED in fields)
-    assert lives is kept
+    assert lives is pool
     assert noted.status == 200
     assert noted.body_bytes_sent == len(body)
     assert noted.bytes_sent == len(b"\r\n".join(head)) + 4 + len(body)
@@ -154,19 +154,19 @@ def test_response_framing(
 
 @pytest.mark.parametrize(("status", "method"), [(204, "GET"), (304, "GET"), (200, "HEAD")])
 def test_response_without_body(server: Server, status: int, method: str) -> None:
-    head, body, kept, noted = written(server, Response(status, b"hello"), method=method)
+    head, body, pool, noted = written(server, Response(status, b"hello"), method=method)
     assert body == b""
     assert CHUNKED not in head
-    assert kept
+    assert pool
     assert noted.body_bytes_sent == 0
 
 
 def test_http_0_9_response_has_no_head(server: Server) -> None:
-    head, _, kept, noted = written(
+    head, _, pool, noted = written(
         server, Response(200, b"hello", content_length=5), version=9, keepalive=False
     )
     assert head == [b"hello"]
-    assert not kept
+    assert not pool
     assert noted.bytes_sent == noted.body_bytes_sent == 5
 
 
@@ -176,25 +176,25 @@ def test_response_that_is_not_http_is_passed_on(server: Server) -> None:
 
 
 def test_response_444_sends_nothing(server: Server) -> None:
-    head, body, kept, noted = written(server, Response(444, close_without_response=True))
-    assert (head, body, kept) == ([b""], b"", False)
+    head, body, pool, noted = written(server, Response(444, close_without_response=True))
+    assert (head, body, pool) == ([b""], b"", False)
     assert noted.status == 444
 
 
 def test_body_that_fails_midway_closes_the_connection(server: Server) -> None:
     pieces = Pieces([b"he"], breaks=True)
-    _, body, kept, noted = written(server, Response(200, pieces))
+    _, body, pool, noted = written(server, Response(200, pieces))
     assert body == b"2\r\nhe\r\n"
-    assert not kept
+    assert not pool
     assert pieces.abandoned
     assert noted.body_bytes_sent == len(body)
 
 
 def test_body_that_fails_at_once_closes_the_connection(server: Server) -> None:
-    head, body, kept, _ = written(server, Response(200, Pieces([], breaks=True)))
+    head, body, pool, _ = written(server, Response(200, Pieces([], breaks=True)))
     assert head[0] == b"HTTP/1.1 200 OK"
     assert body == b""
-    assert not kept
+    assert not pool
 
 
 def test_variables_of_the_response(server: Server) -> None:

@@ -38,13 +38,13 @@ def nginx_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict:
     run = subprocess.run(command, stderr=subprocess.PIPE, check=False)
     # A message may contain a line feed of the configuration.
     lines = re.split("\n(?=nginx: )", run.stderr.decode("latin-1").replace(str(file), "FILE"))
-    told: dict[str, list[str]] = {"emerg": [], "crit": [], "warn": []}
+    reports: dict[str, list[str]] = {"emerg": [], "crit": [], "warn": []}
     for line in lines:
         level, bracket, message = line.removeprefix("nginx: [").partition("] ")
-        if bracket and level in told:
-            told[level].append(message.removesuffix("\n"))
-    errors = told["emerg"] + told["crit"]
-    return Verdict(errors[0] if errors else None, tuple(told["warn"]))
+        if bracket and level in reports:
+            reports[level].append(message.removesuffix("\n"))
+    errors = reports["emerg"] + reports["crit"]
+    return Verdict(errors[0] if errors else None, tuple(reports["warn"]))
 
 
 def sniproxy_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict:

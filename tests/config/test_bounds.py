@@ -78,8 +78,8 @@ def test_deeply_nested_locations_need_no_recursion() -> None:
     ids=["lists", "tables", "keys", "digits", "string", "name"],
 )
 def test_large_toml_is_read(text: str, message: str) -> None:
-    said = refusal(text.encode(), "toml")
-    assert said == message or (not message and len(said) < 1200)
+    output = refusal(text.encode(), "toml")
+    assert output == message or (not message and len(output) < 1200)
 
 
 def test_deeply_nested_toml_is_an_error() -> None:

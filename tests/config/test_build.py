@@ -75,8 +75,8 @@ def test_defaults_are_those_of_nginx() -> None:
 @pytest.mark.parametrize("behind", [False, True])
 def test_main_error_log_after_http_is_inherited(behind: bool) -> None:
     text = "http { server { listen 8000; location / {} } }"
-    said = "error_log stderr info;"
-    parsed = config.parse("events{}" + (text + said if behind else said + text))
+    output = "error_log stderr info;"
+    parsed = config.parse("events{}" + (text + output if behind else output + text))
     assert parsed.http is not None
     assert [log.level for log in parsed.http.servers[0].default_location.log.error_log] == [
         Level.INFO
@@ -88,7 +88,7 @@ def test_first_server_name_is_the_name() -> None:
     server = only_server(
         "server { listen 8000; server_name A.b *.C ~^(?<x>.)$ .d; server_name e; }"
     )
-    assert [name.name for said in server.core.server_name for name in said] == [
+    assert [name.name for output in server.core.server_name for name in output] == [
         "a.b", "*.c", "^(?<x>.)$", ".d", "e",
     ]  # fmt: skip
     assert server.name == "a.b"
@@ -120,14 +120,14 @@ def test_variable_names_are_lower_cased() -> None:
     text = (
         "events{} http { server { listen 8000; location ~ (?<Own>a) { return 200 $Own$HOST; } } }"
     )
-    asked: list[str] = []
+    query: list[str] = []
 
     def is_variable(name: str) -> bool:
-        asked.append(name)
+        query.append(name)
         return True
 
     config.parse(text, is_variable=is_variable)
-    assert asked == ["host"]
+    assert query == ["host"]
 
 
 def test_sources_list_included_files(tmp_path: Path) -> None:

@@ -111,8 +111,8 @@ def files(http: str) -> list[Files]:
 
 def test_innermost_root_or_alias_overrides_outer_levels() -> None:
     nested = "location /b/d/ { } location /b/e { root f; }"
-    said = files(f"root a/; server {{ location /b/ {{ alias c/; {nested} }} }}")
-    roots = [one.root for one in said]
+    output = files(f"root a/; server {{ location /b/ {{ alias c/; {nested} }} }}")
+    roots = [one.root for one in output]
     assert [(str(root.directory), root.replaced, root.is_alias) for root in roots] == [
         ("a", 0, False),
         ("c/", 3, True),
@@ -162,10 +162,10 @@ def test_types_may_be_included_from_a_file(tmp_path: Path, name: str, text: str)
 def test_try_files_is_not_inherited() -> None:
     outside, nested = files("server { try_files a b/ =404; location / { } }")
     assert nested.try_files is None
-    said = outside.try_files
-    assert said is not None
-    assert said.status == 404
-    assert [(str(one.name), one.is_directory) for one in said.candidates] == [
+    output = outside.try_files
+    assert output is not None
+    assert output.status == 404
+    assert [(str(one.name), one.is_directory) for one in output.candidates] == [
         ("a", False),
         ("b", True),
     ]

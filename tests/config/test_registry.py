@@ -85,23 +85,23 @@ def statement(row: Directive, count: int) -> str:
     return f"{words} {{}}" if row.opens_context is not None else f"{words};"
 
 
-def ask_nginx(folder: Path, asked: list[Question]) -> list[str]:
+def ask_nginx(folder: Path, query: list[Question]) -> list[str]:
     """nginx's message for each statement; one shell starts them all, taking a millisecond each."""
-    for index, (row, context, count) in enumerate(asked):
+    for index, (row, context, count) in enumerate(query):
         (folder / f"{index}.conf").write_text(AROUND[context] % statement(row, count))
     loop = 'for i in $(seq 0 $1); do "$0" -t -q -p . -e /dev/null -c $i.conf 2>$i.log; done'
-    subprocess.run(["sh", "-c", loop, nginx_binary(), str(len(asked) - 1)], cwd=folder, check=False)
-    answers = [(folder / f"{index}.log").read_text("latin-1") for index in range(len(asked))]
+    subprocess.run(["sh", "-c", loop, nginx_binary(), str(len(query) - 1)], cwd=folder, check=False)
+    answers = [(folder / f"{index}.log").read_text("latin-1") for index in range(len(query))]
     return [next((short for words, short in SAYS if words in answer), "") for answer in answers]
 
 
 @pytest.mark.nginx
 def test_nginx_has_the_same_contexts_and_arity(tmp_path: Path) -> None:
-    asked = list(questions())
-    answers = ask_nginx(tmp_path, [question for question, _ in asked])
+    query = list(questions())
+    answers = ask_nginx(tmp_path, [question for question, _ in query])
     unknown: Counter[str] = Counter()
     wrong = []
-    for ((row, context, count), expected), answer in zip(asked, answers, strict=True):
+    for ((row, context, count), expected), answer in zip(query, answers, strict=True):
         if answer == UNKNOWN:
             unknown[row.module] += 1
         elif answer != expected:

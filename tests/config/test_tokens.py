@@ -73,8 +73,8 @@ def quoted(word: str) -> str:
 
 
 @given(st.lists(st.text(st.characters(max_codepoint=255), max_size=20), min_size=1))
-def test_quoted_words_are_read_back(said: list[str]) -> None:
-    assert words(" ".join(quoted(word) for word in said) + ";") == [tuple(said)]
+def test_quoted_words_are_read_back(output: list[str]) -> None:
+    assert words(" ".join(quoted(word) for word in output) + ";") == [tuple(output)]
 
 
 FRAGMENTS = st.lists(

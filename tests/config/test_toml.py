@@ -52,7 +52,7 @@ def test_site_in_toml_equals_nginx_conf() -> None:
     read = toml(SITE)
     assert read.http is not None
     [server] = read.http.servers
-    assert [name.name for said in server.core.server_name for name in said] == [
+    assert [name.name for output in server.core.server_name for name in output] == [
         "7bu.top",
         "*.7bu.top",
     ]

@@ -40,7 +40,7 @@ def run_upstreams(certificates: Path) -> RunUpstreams:
     """`with housed(upstream, …) as peers`."""
 
     @contextlib.contextmanager
-    def house(*upstreams: UpstreamSpec) -> Iterator[list[RunningUpstream]]:
+    def setup_servers(*upstreams: UpstreamSpec) -> Iterator[list[RunningUpstream]]:
         @contextlib.asynccontextmanager
         async def opened() -> AsyncIterator[list[RunningUpstream]]:
             async with open_upstreams(certificates) as upstream_server:
@@ -49,7 +49,7 @@ def run_upstreams(certificates: Path) -> RunUpstreams:
         with in_thread(opened) as (peers, _):
             yield peers
 
-    return house
+    return setup_servers
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,14 +70,14 @@ def verified(
 ) -> Attempt:
     """An upstream with a certificate for `names` below so many intermediates."""
     proxy = setting.proxy
-    shown: dict[str, Any] = {"names": tuple(names), "sni": sent(spec, setting)}
+    rendered: dict[str, Any] = {"names": tuple(names), "sni": sent(spec, setting)}
     if not proxy.proxy_ssl_verify:
-        return response(setting, **shown, **more)
+        return response(setting, **rendered, **more)
     if proxy.proxy_ssl_verify_depth < intermediates:
-        return Attempt(setting, Result.UNTRUSTED, verify_result=20, line="a line", **shown)
+        return Attempt(setting, Result.UNTRUSTED, verify_result=20, line="a line", **rendered)
     if spec.name(proxy) not in names:
-        return Attempt(setting, Result.NAME_MISMATCH, line="a line", **shown)
-    return response(setting, intermediates=intermediates, **shown, **more)
+        return Attempt(setting, Result.NAME_MISMATCH, line="a line", **rendered)
+    return response(setting, intermediates=intermediates, **rendered, **more)
 
 
 def plain_http(spec: ProbeSpec, setting: Setting) -> Attempt:

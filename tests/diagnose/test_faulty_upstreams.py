@@ -129,13 +129,13 @@ def test_status_and_cause(
     case: Case, run_upstreams: RunUpstreams, diagnose: Diagnose, certificates: Path
 ) -> None:
     with run_upstreams(case.upstream) as (peer,):
-        said = diagnose(*words(case, peer.port, certificates), "--json")
-        assert (said.status, said.data["cause"] or "") == (case.status, case.cause), said.text
+        output = diagnose(*words(case, peer.port, certificates), "--json")
+        assert (output.status, output.data["cause"] or "") == (case.status, case.cause), output.text
         assert len(peer.connections) <= 12
         requests = [request for visit in peer.connections for request in visit.requests]
-        asked = [request for request in requests if not request.startswith(HELLO)]
-        assert all(request.endswith(b"\r\n\r\n") for request in asked)
-        assert not (asked and "--no-request" in case.options)
+        query = [request for request in requests if not request.startswith(HELLO)]
+        assert all(request.endswith(b"\r\n\r\n") for request in query)
+        assert not (query and "--no-request" in case.options)
 
 
 @pytest.mark.parametrize("case", CURED, ids=lambda case: case.name)
@@ -143,8 +143,8 @@ def test_the_directives_cure_sniproxy(
     case: Case, run_upstreams: RunUpstreams, diagnose: Diagnose, certificates: Path
 ) -> None:
     with run_upstreams(case.upstream) as (peer,):
-        said = diagnose(*words(case, peer.port, certificates))
-        location = pasted(said.directives, peer.port)
+        output = diagnose(*words(case, peer.port, certificates))
+        location = pasted(output.directives, peer.port)
         text = f"events {{}} http {{ server {{ listen 127.0.0.1:0; {location} }} }}"
         with sniproxy.serve_in_thread(text) as proxy:
             assert status_of(proxy.addresses[0][1]) == case.response, (location, proxy.error_log)
@@ -155,9 +155,9 @@ def test_the_directives_cure_sniproxy_in_toml(
     case: Case, run_upstreams: RunUpstreams, diagnose: Diagnose, certificates: Path
 ) -> None:
     with run_upstreams(case.upstream) as (peer,):
-        said = diagnose(*words(case, peer.port, certificates), "--format", "toml")
+        output = diagnose(*words(case, peer.port, certificates), "--format", "toml")
         lines = (
-            said.directives if case.status else [f'proxy_pass = "https://127.0.0.1:{peer.port}"']
+            output.directives if case.status else [f'proxy_pass = "https://127.0.0.1:{peer.port}"']
         )
         head = ["[[http.server]]", 'listen = "127.0.0.1:0"', '[http.server.location."/"]']
         with sniproxy.serve_in_thread("\n".join([*head, *lines]), syntax="toml") as proxy:
@@ -170,8 +170,8 @@ def test_the_directives_cure_nginx(
     case: Case, run_upstreams: RunUpstreams, diagnose: Diagnose, certificates: Path, tmp_path: Path
 ) -> None:
     with run_upstreams(case.upstream) as (peer,):
-        said = diagnose(*words(case, peer.port, certificates))
-        location = pasted(said.directives, peer.port)
+        output = diagnose(*words(case, peer.port, certificates))
+        location = pasted(output.directives, peer.port)
         text = f"server {{ listen 127.0.0.1:@PORT@; {location} }}"
         with served(NGINX, tmp_path, text) as nginx:
             (got,) = nginx.ask([get("/")])

@@ -89,8 +89,8 @@ def test_nginx_conf_is_spliced(tmp_path: Path, diagnose: Diagnose) -> None:
     included.write_bytes(b"# \xff\r\nserver {\r\n  location / {\r\n\tproxy_pass https://d.test;"
                          b" # d\r\n  }\r\n}")  # fmt: skip
     os.chmod(file, 0o640)
-    said = diagnose("-c", str(file), "--offline", "--fix")
-    assert said.status == 3, said.text
+    output = diagnose("-c", str(file), "--offline", "--fix")
+    assert output.status == 3, output.text
     wanted = NGINX_FILE
     for before, after in NGINX_FIXED:
         wanted = wanted.replace(before, after)
@@ -156,8 +156,8 @@ def test_shared_snippets_are_left_to_people(tmp_path: Path, diagnose: Diagnose) 
     )
     file = tmp_path / "nginx.conf"
     file.write_text(f"events {{}} http {{ server {{ {locations} }} }}")
-    said = diagnose("-c", str(file), "--offline", "--fix")
-    assert (said.status, "manual edit needed: " in said.text) == (4, True)
+    output = diagnose("-c", str(file), "--offline", "--fix")
+    assert (output.status, "manual edit needed: " in output.text) == (4, True)
     assert (tmp_path / "tls.conf").read_text() == "proxy_ssl_server_name off;\n"
     assert not list(tmp_path.glob("*.bak"))
 
@@ -176,10 +176,10 @@ def test_shared_snippets_are_left_to_people(tmp_path: Path, diagnose: Diagnose) 
 def test_broken_files(tmp_path: Path, diagnose: Diagnose, text: str, words: str) -> None:
     file = tmp_path / "nginx.conf"
     file.write_text(text)
-    said = diagnose("-c", str(file), "--offline")
-    assert said.status == (2 if words else 0)
-    assert words in said.errors
-    assert "Traceback" not in said.errors
+    output = diagnose("-c", str(file), "--offline")
+    assert output.status == (2 if words else 0)
+    assert words in output.errors
+    assert "Traceback" not in output.errors
 
 
 @pytest.mark.parametrize(
@@ -199,8 +199,8 @@ def test_what_can_not_be_read(diagnose: Diagnose, words: tuple[str, ...]) -> Non
 def test_toml_that_is_wrong(tmp_path: Path, diagnose: Diagnose) -> None:
     file = tmp_path / "site.toml"
     file.write_text("[http]\nnonsense = 1\n")
-    said = diagnose("-c", str(file), "--offline")
-    assert (said.status, 'unknown directive "nonsense"' in said.errors) == (2, True)
+    output = diagnose("-c", str(file), "--offline")
+    assert (output.status, 'unknown directive "nonsense"' in output.errors) == (2, True)
 
 
 @given(st.text(alphabet="ab{}\"'-\n ;\\", max_size=60))
@@ -216,7 +216,7 @@ def test_lua_keeps_its_length(code: str) -> None:
     st.sampled_from(["https://a.test", '"https://a.test"', "'https://a.test/'"]),
     st.lists(st.sampled_from([" ", "\n", "  # d\n", " more x;"]), max_size=3),
 )
-def test_any_layout_is_kept(
+def test_any_layout_is_retained(
     tmp_path_factory: pytest.TempPathFactory, before: list[str], url: str, behind: list[str]
 ) -> None:
     """Whatever stands around it, the change adds one statement and takes nothing away."""
@@ -276,8 +276,8 @@ def test_a_fixed_file_works(
             root=certificates / "root.pem",
         )
         file.write_text(text)
-        said = diagnose("-c", str(file), "--fix", "--host", "upstream.test")
-        assert said.status == 3, said.text
+        output = diagnose("-c", str(file), "--fix", "--host", "upstream.test")
+        assert output.status == 3, output.text
         fixed = file.read_text()
         assert diagnose("-c", str(file), "--host", "upstream.test").status == 0
         with sniproxy.serve_in_thread(fixed) as proxy:
@@ -316,6 +316,6 @@ def test_every_peer_is_tried(
             f" server 127.0.0.1:{bad}; }} server {{ location / {{ proxy_pass https://g;"
             " proxy_ssl_server_name on; proxy_ssl_name upstream.test; } } }"
         )
-        said = diagnose("-c", str(file))
-    assert said.status == 4
-    assert f"the peer 127.0.0.1:{bad} fails: peer closed connection" in said.text
+        output = diagnose("-c", str(file))
+    assert output.status == 4
+    assert f"the peer 127.0.0.1:{bad} fails: peer closed connection" in output.text

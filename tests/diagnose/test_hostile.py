@@ -65,9 +65,9 @@ def test_escapes_in_a_certificate(diagnose: Diagnose, tmp_path: Path) -> None:
 
     with serving(play) as port:
         for more in ((), ("--json",), ("--ca", str(tmp_path / "evil.pem"), "--name", "a.test")):
-            said = diagnose(f"https://127.0.0.1:{port}/", *more)
-            assert not ESCAPE.search(said.text)
-            assert "x1B" in said.text or "u001b" in said.text
+            output = diagnose(f"https://127.0.0.1:{port}/", *more)
+            assert not ESCAPE.search(output.text)
+            assert "x1B" in output.text or "u001b" in output.text
 
 
 def test_endless_certificates(diagnose: Diagnose) -> None:
@@ -85,8 +85,8 @@ def test_endless_certificates(diagnose: Diagnose) -> None:
 
     with serving(play) as port:
         began = time.monotonic()
-        said = diagnose(f"https://127.0.0.1:{port}/")
-    assert said.status == 4
+        output = diagnose(f"https://127.0.0.1:{port}/")
+    assert output.status == 4
     assert time.monotonic() - began < 10
 
 
@@ -101,8 +101,8 @@ def test_an_endless_header(diagnose: Diagnose) -> None:
             client.sendall(b"X: " + b"y" * 1000 + b"\r\n")
 
     with serving(play) as port:
-        said = diagnose(f"https://127.0.0.1:{port}/")
-    assert said.status == 4
+        output = diagnose(f"https://127.0.0.1:{port}/")
+    assert output.status == 4
 
 
 def test_a_tarpit_has_its_time(diagnose: Diagnose) -> None:
@@ -121,10 +121,10 @@ def test_a_tarpit_has_its_time(diagnose: Diagnose) -> None:
 
     with serving(play) as port:
         began = time.monotonic()
-        said = diagnose(f"https://127.0.0.1:{port}/", timeouts=timeouts)
+        output = diagnose(f"https://127.0.0.1:{port}/", timeouts=timeouts)
         assert time.monotonic() - began < 2
-    assert said.status == 4
-    assert "before the deadline" in said.errors
+    assert output.status == 4
+    assert "before the deadline" in output.errors
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 7, 4096])
@@ -135,11 +135,11 @@ def test_any_bytes(
     bytes_ = (first + bytes(range(256)) * 16)[:size]
     upstream = UpstreamSpec("bytes", "says them", handshake_fault=HandshakeFault(Action(bytes_)))
     with run_upstreams(upstream) as (peer,):
-        said = diagnose(f"https://127.0.0.1:{peer.port}/", "--name", "a.test")
-        assert said.status in (3, 4)
+        output = diagnose(f"https://127.0.0.1:{peer.port}/", "--name", "a.test")
+        assert output.status in (3, 4)
         assert len(peer.connections) <= 12
-    assert not ESCAPE.search(said.text)
-    assert "Traceback" not in said.errors
+    assert not ESCAPE.search(output.text)
+    assert "Traceback" not in output.errors
 
 
 def test_an_alert_of_an_odd_size_is_no_plain_http(
@@ -154,9 +154,9 @@ def test_an_alert_of_an_odd_size_is_no_plain_http(
         ),
     )
     with run_upstreams(odd) as (peer,):
-        said = diagnose(f"https://127.0.0.1:{peer.port}/", "--name", "upstream.test", "--json")
-    assert (said.status, said.data["cause"]) == (3, "sni-missing")
-    assert said.data["attempts"][0]["result"].startswith("alert")
+        output = diagnose(f"https://127.0.0.1:{peer.port}/", "--name", "upstream.test", "--json")
+    assert (output.status, output.data["cause"]) == (3, "sni-missing")
+    assert output.data["attempts"][0]["result"].startswith("alert")
 
 
 @pytest.mark.parametrize(
@@ -181,17 +181,17 @@ def test_an_alert_of_an_odd_size_is_no_plain_http(
     ],
 )
 def test_usage(diagnose: Diagnose, words: tuple[str, ...]) -> None:
-    said = diagnose(*words)
-    assert said.status == 2
-    assert said.errors
-    assert not ESCAPE.search(said.errors)
-    assert "Traceback" not in said.errors
+    output = diagnose(*words)
+    assert output.status == 2
+    assert output.errors
+    assert not ESCAPE.search(output.errors)
+    assert "Traceback" not in output.errors
 
 
-def test_a_host_that_nobody_knows(diagnose: Diagnose) -> None:
-    said = diagnose("https://nobody.invalid/")
-    assert said.status == 4
-    assert "nobody" in said.errors
+def test_a_host_that_no_one_knows(diagnose: Diagnose) -> None:
+    output = diagnose("https://nobody.invalid/")
+    assert output.status == 4
+    assert "nobody" in output.errors
 
 
 def test_files_that_are_no_certificates(
@@ -200,20 +200,20 @@ def test_files_that_are_no_certificates(
     (tmp_path / "no.pem").write_text("no")
     with run_upstreams(catalog.GOOD) as (peer,):
         url = f"https://127.0.0.1:{peer.port}/"
-        said = diagnose(url, "--name", "a.test", "--ca", str(tmp_path / "no.pem"))
-        assert (said.status, "no.pem" in said.text) == (4, True)
+        output = diagnose(url, "--name", "a.test", "--ca", str(tmp_path / "no.pem"))
+        assert (output.status, "no.pem" in output.text) == (4, True)
 
 
 def test_resolve_keeps_the_name(run_upstreams: RunUpstreams, diagnose: Diagnose) -> None:
     with run_upstreams(catalog.NEEDS_SNI) as (peer,):
-        said = diagnose(
+        output = diagnose(
             f"https://upstream.test:{peer.port}/a?b", "--resolve", "127.0.0.1", "--json"
         )
-        assert said.status == 3
+        assert output.status == 3
         assert peer.connections[-1].server_name == "upstream.test"
-        asked = next(visit.requests[0] for visit in peer.connections if visit.requests)
-    assert asked.startswith(b"GET /a?b HTTP/1.1\r\nHost: upstream.test\r\n")
-    assert said.data["proxy_pass"] == f"https://127.0.0.1:{peer.port}"
+        query = next(visit.requests[0] for visit in peer.connections if visit.requests)
+    assert query.startswith(b"GET /a?b HTTP/1.1\r\nHost: upstream.test\r\n")
+    assert output.data["proxy_pass"] == f"https://127.0.0.1:{peer.port}"
 
 
 def test_names_go_out_as_they_are_written(run_upstreams: RunUpstreams, diagnose: Diagnose) -> None:
@@ -246,10 +246,10 @@ def test_a_terminal_sees_what_is_tried(
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with run_upstreams(catalog.GOOD) as (peer,):
-        said = diagnose(f"https://127.0.0.1:{peer.port}/", "--json")
-    assert "\r\x1b[K1: no SNI …" in said.errors
-    assert said.errors.endswith("\r\x1b[K")
-    assert json.loads(said.text)["status"] == 0
+        output = diagnose(f"https://127.0.0.1:{peer.port}/", "--json")
+    assert "\r\x1b[K1: no SNI …" in output.errors
+    assert output.errors.endswith("\r\x1b[K")
+    assert json.loads(output.text)["status"] == 0
 
 
 def test_defaults_stay_below_ten_seconds() -> None:

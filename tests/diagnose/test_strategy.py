@@ -25,7 +25,7 @@ def lines(found: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("spec", "respond", "status", "cause", "said", "connections"),
+    ("spec", "respond", "status", "cause", "output", "connections"),
     [
         pytest.param(make_spec(), always(Result.RESPONSE, status=200), WORKS, "", [], 1, id="good"),
         pytest.param(
@@ -173,13 +173,13 @@ def test_verdicts(
     respond: FakeUpstream,
     status: int,
     cause: str,
-    said: list[str],
+    output: list[str],
     connections: int,
 ) -> None:
     attempts, found = investigated(spec, respond)
     words = [describe_setting(spec, attempt.setting) for attempt in attempts]
     assert (found.status, found.cause) == (status, cause), words
-    assert lines(found) == said
+    assert lines(found) == output
     assert len(attempts) == connections, words
     assert len(found.sentences) == 2
 
@@ -208,7 +208,7 @@ def test_a_wrong_port_is_not_plain_http() -> None:
     assert investigated(make_spec(), respond)[1].status == CANNOT_WORK
 
 
-def test_the_other_family_is_told_of() -> None:
+def test_the_other_family_is_reported_of() -> None:
     def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
         if setting.address:
             return Attempt(setting, Result.UNREACHABLE, "a line", address="[::1]:443")

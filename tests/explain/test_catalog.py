@@ -171,7 +171,7 @@ NOT_PROVOKED = {
 }
 
 
-def test_each_cause_is_provoked_or_it_is_said_why_not() -> None:
+def test_each_cause_is_provoked_or_it_is_configured_why_not() -> None:
     provoked = {row.cause for row in (*ROWS, *STARTUP)}
     excused = set().union(*NOT_PROVOKED.values())
     assert not provoked & excused

@@ -25,8 +25,8 @@ def test_mutated_lines_keep_side_and_cause(kind: str) -> None:
             tried += 1
             explanation = read(line)
             if not case.is_right(explanation):
-                said = explanation and (explanation.side, *explanation.signature.cause_names[:2])
-                wrong.append(f"{case.side} {case.cause}, {name}: {said}\n    {line}")
+                output = explanation and (explanation.side, *explanation.signature.cause_names[:2])
+                wrong.append(f"{case.side} {case.cause}, {name}: {output}\n    {line}")
     print(f"{kind}: {tried - len(wrong)} of {tried} right")
     assert tried > len(CASES) // 2
     assert not wrong, f"{len(wrong)} of {tried}\n" + "\n".join(wrong)

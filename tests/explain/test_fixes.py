@@ -105,14 +105,14 @@ class Rooms:
 
     def __init__(self, program: Program, certificates: Path) -> None:
         self._program = program
-        self._wardrobe = certificates
+        self._certificates = certificates
         self._number = 0
 
     def _room(self) -> Path:
         self._number += 1
-        room = self._wardrobe / f"{self._program.name}-{self._number}"
+        room = self._certificates / f"{self._program.name}-{self._number}"
         room.mkdir()
-        for file in self._wardrobe.iterdir():
+        for file in self._certificates.iterdir():
             if file.is_file():
                 (room / file.name).symlink_to(file)
         return room

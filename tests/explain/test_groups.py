@@ -63,7 +63,7 @@ def test_counts_and_times() -> None:
     assert (groups.lines, groups.explained, groups.unknown) == (6, 5, 1)
 
 
-def test_upstreams_and_names_are_told_apart() -> None:
+def test_upstreams_and_names_are_reported_apart() -> None:
     mismatch = 'upstream SSL certificate does not match "{}" while SSL handshaking to upstream'
     groups = grouped(
         line(mismatch.format("one")),
@@ -150,7 +150,7 @@ def test_nothing_moves_the_terminal() -> None:
         ("\u202e".encode().decode("latin-1"), "\\u202E"),
     ],
 )
-def test_shown(text: str, seen: str) -> None:
+def test_displayed(text: str, seen: str) -> None:
     assert escape_control(text) == seen
 
 
@@ -162,13 +162,13 @@ def test_the_address_is_filled_in_only_if_it_is_one() -> None:
 
 
 @given(st.binary(max_size=80), st.integers(0, 300))
-def test_whatever_a_line_has_it_can_be_told(noise: bytes, at: int) -> None:
+def test_whatever_a_line_has_it_can_be_reported(noise: bytes, at: int) -> None:
     text = line(NO_SNI)
     for group in grouped(text[:at] + noise.decode("latin-1") + text[at:]):
         assert all(one.isprintable() or one == "\n" for one in render_text(group))
 
 
-def test_one_line_can_be_told_as_a_group() -> None:
+def test_one_line_can_be_reported_as_a_group() -> None:
     explanation = explain(line(NO_SNI))
     assert explanation is not None
     group = ErrorGroup.of(explanation)

@@ -133,12 +133,16 @@ def test_explained_page_keeps_status_and_headers(
     asking.connection.client_address = "::1"
     log = ConnectionLog(ErrorLog([]), 7, "::1", "[::1]:80")
     page = special_response(502, asking, headers=(("X-Field", "kept"),))
-    told = with_detail(page, (LINE,), asking, log)
-    assert (told.status, told.headers, told.content_type) == (502, page.headers, content_type)
-    assert isinstance(told.body, bytes)
-    assert told.content_length == len(told.body)
-    assert b"connect() failed (111: Connection refused)" in told.body
-    assert b"1.31" not in told.body
+    reports = with_detail(page, (LINE,), asking, log)
+    assert (reports.status, reports.headers, reports.content_type) == (
+        502,
+        page.headers,
+        content_type,
+    )
+    assert isinstance(reports.body, bytes)
+    assert reports.content_length == len(reports.body)
+    assert b"connect() failed (111: Connection refused)" in reports.body
+    assert b"1.31" not in reports.body
 
 
 def test_internal_errors_are_not_explained(tmp_path: Path) -> None:

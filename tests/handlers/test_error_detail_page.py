@@ -109,10 +109,10 @@ def test_failures_of_several_peers(lines: list[str], signs: list[str]) -> None:
     detail = FailureDetail.from_log_lines(whole)
     assert [group.signature.name for group in detail.groups] == signs
     assert detail.lines == tuple(whole)
-    said = text(*whole)
+    output = text(*whole)
     if len(lines) > 1 or not signs:
-        assert "\n".join(whole) in said
-    assert (error_detail.NO_EXPLANATION in said) == (not signs)
+        assert "\n".join(whole) in output
+    assert (error_detail.NO_EXPLANATION in output) == (not signs)
     assert "\n".join(texts(html(*whole), "pre", "log")) == "\n".join(whole)
     assert json.loads(error_detail.json_page(502, detail))["lines"] == whole
 

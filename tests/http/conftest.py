@@ -8,7 +8,9 @@ import pytest
 
 from tests.http.oracle import Nginx, ScriptedUpstream, running
 
-SHOWN = "$request_method|$request_uri|$uri|$args|$host|$http_content_length|$http_transfer_encoding"
+VISIBLE = (
+    "$request_method|$request_uri|$uri|$args|$host|$http_content_length|$http_transfer_encoding"
+)
 
 HTTP = """
 server {
@@ -46,7 +48,7 @@ def nginx(tmp_path_factory: pytest.TempPathFactory, upstream: ScriptedUpstream) 
         f"location = /status/{status} {{ return {status}; }}\n" for status in RETURNED
     )
     http = (
-        HTTP.replace("@SHOWN@", SHOWN)
+        HTTP.replace("@SHOWN@", VISIBLE)
         .replace("@STATUSES@", statuses)
         .replace("@UPSTREAM@", str(upstream.port))
     )
@@ -66,13 +68,13 @@ def unmerged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
         large_client_header_buffers 2 2k;
         client_header_buffer_size 512;
         max_headers 5;
-        location / {{ return 200 "{SHOWN}"; }}
+        location / {{ return 200 "{VISIBLE}"; }}
     }}
     server {{
         listen 127.0.0.1:@PORT@;
         server_name strict.test;
         max_headers 3;
-        location / {{ return 200 "{SHOWN}"; }}
+        location / {{ return 200 "{VISIBLE}"; }}
     }}
     """
     with running(tmp_path_factory.mktemp("unmerged"), http) as one:

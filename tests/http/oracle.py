@@ -56,7 +56,7 @@ class Answer:
         return head.decode("latin-1").split("\r\n")[1:]
 
     @property
-    def kept(self) -> bool:
+    def pool(self) -> bool:
         """Whether nginx would have read another request."""
         return "Connection: keep-alive" in self.fields
 

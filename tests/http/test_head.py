@@ -54,13 +54,13 @@ class Seen:
 
     status: int
     body: bytes
-    kept: bool
+    pool: bool
     log: list[str]
 
 
 def nginx_seen(answer: Answer) -> Seen:
     log = [line[:LOG_LENGTH] for line in answer.lines("client sent")]
-    return Seen(answer.status, answer.body, answer.kept, log)
+    return Seen(answer.status, answer.body, answer.pool, log)
 
 
 def our_seen(result: ParsedHead | BadRequestError | None, server: str) -> Seen:
@@ -69,9 +69,9 @@ def our_seen(result: ParsedHead | BadRequestError | None, server: str) -> Seen:
     if isinstance(result, ParsedHead):
         request = result.request
         log = [_log_line(note, request.line, server) for note in result.notes]
-        status, kept = (200, request.keepalive) if request.version > 9 else (0, False)
-        body = b"" if request.method == "HEAD" else _shown(request, server)
-        return Seen(status, body, kept, log)
+        status, pool = (200, request.keepalive) if request.version > 9 else (0, False)
+        body = b"" if request.method == "HEAD" else _rendered(request, server)
+        return Seen(status, body, pool, log)
     log = [_log_line(note, result.line, server) for note in result.notes]
     last = LogNote(result.text, result.level, result.host, result.referrer)
     log.append(_log_line(last, result.line, server, result.action))
@@ -79,7 +79,7 @@ def our_seen(result: ParsedHead | BadRequestError | None, server: str) -> Seen:
     return Seen(displayed_status(result.status) if result.version > 9 else 0, page, False, log)
 
 
-def _shown(request: RequestHead, server: str) -> bytes:
+def _rendered(request: RequestHead, server: str) -> bytes:
     lengths = [request.header("content-length") or "", request.header("transfer-encoding") or ""]
     host = request.host or server
     parts = [request.method, request.target, request.path, request.args, host, *lengths]

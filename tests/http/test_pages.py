@@ -18,7 +18,7 @@ def test_nginx_sends_the_same_status_lines_and_pages(nginx: Nginx) -> None:
         page = pages.error_page(status)
         assert answer.status_line == pages.status_line(status)
         assert answer.body == page
-        assert answer.kept is not pages.closes_connection(status), status
+        assert answer.pool is not pages.closes_connection(status), status
         assert ("Content-Type: text/html" in answer.fields) is bool(page), status
 
 

@@ -117,7 +117,17 @@ class Seen:
 
 PREMATURE = "error: upstream prematurely closed connection"
 
-SHOWN_FIELDS = ("x-", "set-cookie", "-", "\xe4", "@", "https/1", "etag", "expires", "last-modified")
+VISIBLE_FIELDS = (
+    "x-",
+    "set-cookie",
+    "-",
+    "\xe4",
+    "@",
+    "https/1",
+    "etag",
+    "expires",
+    "last-modified",
+)
 """Prefixes of fields that nginx passes on unchanged."""
 
 
@@ -136,14 +146,14 @@ def our_seen(raw: bytes) -> Seen:
         return Seen("502 Bad Gateway", [], [PREMATURE])
     fields = [f"{name}: {value}" for name, value in parsed.head.headers]
     log = [f"{Level.WARN.label}: {note}" for note in parsed.notes]
-    return Seen(parsed.head.status_line, shown(fields), log)
+    return Seen(parsed.head.status_line, rendered(fields), log)
 
 
-def shown(fields: list[str]) -> list[str]:
+def rendered(fields: list[str]) -> list[str]:
     return [
         field
         for field in fields
-        if field.lower().startswith(SHOWN_FIELDS) and not field.lower().startswith("x-accel")
+        if field.lower().startswith(VISIBLE_FIELDS) and not field.lower().startswith("x-accel")
     ]
 
 
@@ -154,7 +164,7 @@ def nginx_seen(nginx: Nginx, upstream: ScriptedUpstream, raw: bytes) -> Seen:
     if log == [f"error: {NotHTTPError().text}"]:
         assert answer.raw == raw
         return Seen("", [], log)
-    return Seen(answer.status_line, shown(answer.fields), log)
+    return Seen(answer.status_line, rendered(answer.fields), log)
 
 
 @pytest.mark.nginx

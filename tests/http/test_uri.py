@@ -80,7 +80,7 @@ TARGETS = [
 ]
 
 
-def shown(target: str, merge_slashes: bool) -> str:
+def rendered(target: str, merge_slashes: bool) -> str:
     path, args = split_target(target)
     try:
         return f"{normalise(path, merge_slashes)}|{args}"
@@ -88,7 +88,7 @@ def shown(target: str, merge_slashes: bool) -> str:
         return "refused"
 
 
-def nginx_shown(nginx: Nginx, target: str) -> str:
+def nginx_rendered(nginx: Nginx, target: str) -> str:
     answer = nginx.ask(get(target=target))
     if answer.status == 400:
         return "refused"
@@ -98,8 +98,8 @@ def nginx_shown(nginx: Nginx, target: str) -> str:
 @pytest.mark.nginx
 @pytest.mark.parametrize("target", TARGETS)
 def test_nginx_normalises_the_same(nginx: Nginx, unmerged: Nginx, target: str) -> None:
-    assert shown(target, True) == nginx_shown(nginx, target)
-    assert shown(target, False) == nginx_shown(unmerged, target)
+    assert rendered(target, True) == nginx_rendered(nginx, target)
+    assert rendered(target, False) == nginx_rendered(unmerged, target)
 
 
 PIECES = ["/", ".", "..", "a", "%2e", "%2F", "%25", "%3f", "%", "%4", "?", "#", "+", "\xe4"]
@@ -114,8 +114,8 @@ def test_nginx_normalises_anything_the_same(
     nginx: Nginx, unmerged: Nginx, pieces: list[str]
 ) -> None:
     target = "/" + "".join(pieces)
-    assert shown(target, True) == nginx_shown(nginx, target)
-    assert shown(target, False) == nginx_shown(unmerged, target)
+    assert rendered(target, True) == nginx_rendered(nginx, target)
+    assert rendered(target, False) == nginx_rendered(unmerged, target)
 
 
 @pytest.mark.nginx
@@ -132,8 +132,8 @@ def test_nginx_escapes_query_values_the_same(nginx: Nginx) -> None:
     for byte in range(1, 256):
         if chr(byte) not in "\n./":  # a dot in a regular expression, and path segments
             answer = nginx.ask(get(target=f"/args/a%{byte:02x}b"))
-            shown_args = answer.body.decode("latin-1").split("|")[3]
-            assert shown_args == "value=" + escape_args(f"a{chr(byte)}b")
+            rendered_args = answer.body.decode("latin-1").split("|")[3]
+            assert rendered_args == "value=" + escape_args(f"a{chr(byte)}b")
 
 
 # Properties

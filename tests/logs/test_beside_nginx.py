@@ -103,7 +103,7 @@ _STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (\[\w+\]) \d+#\d+: \*\d+ "
 _ERRNO = re.compile(r"\((\d+): [^)]*\)")
 
 
-def settled(lines: list[str]) -> list[str]:
+def defaults(lines: list[str]) -> list[str]:
     """Error log lines without time, numbers and messages of the C library."""
     return [_ERRNO.sub(r"(\1)", _STAMP.sub(r"\1 ", line)) for line in lines]
 
@@ -124,7 +124,7 @@ def test_who_writes_where(beside: NginxPair, name: str) -> None:
     assert answered[0] == answered[1]
     for file in files:
         ours, theirs = beside.logs(file, FLUSHED.get(file, 0))
-        assert settled(ours) == settled(theirs), file
+        assert defaults(ours) == defaults(theirs), file
 
 
 FLUSHED = {"flushed.log": 2}

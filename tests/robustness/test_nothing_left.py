@@ -349,8 +349,8 @@ async def test_connection_is_released_if_client_stops_reading(
         [line] = server.log.take()
         assert line.startswith("[info] ")
         # Whoever sees a reset first tells it: the write, or the watch over departures.
-        resets_told = ("reset by peer", "epoll_wait() reported that")
-        output = resets_told if resets else ("client timed out",)
+        resets_reported = ("reset by peer", "epoll_wait() reported that")
+        output = resets_reported if resets else ("client timed out",)
         assert any(text in line for text in output)
         assert ", client: 127.0.0.1, server: front.test, " in line
 

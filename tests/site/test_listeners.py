@@ -18,8 +18,8 @@ from tests.configured import servers
 def bound(directory: Path, *listens: str) -> list[ListenSocket]:
     """The bindings of servers s0, s1 …; each argument has the `listen` parameters of one server."""
     text = ""
-    for number, said in enumerate(listens):
-        directives = "".join(f"listen {one};" for one in said.split(", "))
+    for number, output in enumerate(listens):
+        directives = "".join(f"listen {one};" for one in output.split(", "))
         text += f"server {{ server_name s{number}; {directives} }}"
     return bindings(servers(directory, text))
 

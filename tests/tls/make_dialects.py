@@ -44,7 +44,7 @@ PACKAGES = {
 
 ROOT = Path(__file__).parents[2]
 TABLES = Path(dialects.__file__).with_name("dialect_tables")
-KEPT = (2, 3, 4, 5, 6, 8, 9, 10, 11, 13, 14, 15, 16, 20, 32, 34, 35, 36, 40, 41, 52, 57, 60)
+KEEPALIVE = (2, 3, 4, 5, 6, 8, 9, 10, 11, 13, 14, 15, 16, 20, 32, 34, 35, 36, 40, 41, 52, 57, 60)
 """Libraries whose errors nginx meets; 20 is SSL."""
 
 UNPROVOKED = {
@@ -118,8 +118,8 @@ def ask(python: str, files: Path) -> dict[str, Any]:
     return json.loads(run.stdout)  # type: ignore[no-any-return]
 
 
-def cases(said: dict[str, Any]) -> dict[str, Case | None]:
-    return {name: provoked and _case(*provoked) for name, provoked in said["provoked"].items()}
+def cases(output: dict[str, Any]) -> dict[str, Case | None]:
+    return {name: provoked and _case(*provoked) for name, provoked in output["provoked"].items()}
 
 
 def _case(side: str, operation: str, queue: list[tuple[int, str]], header: str) -> Case:
@@ -128,28 +128,30 @@ def _case(side: str, operation: str, queue: list[tuple[int, str]], header: str) 
     return Case(f"{side} {operation}", codes, errors, bytes.fromhex(header))
 
 
-def words_of(said: dict[str, Any]) -> dict[str, Any]:
+def words_of(output: dict[str, Any]) -> dict[str, Any]:
     """The strings, as in a table."""
     return {
-        "release": said["release"],
-        "made with": said["made with"],
-        "libraries": said["libraries"],
-        "reasons": {n: own for n, own in said["reasons"].items() if int(n) in (0, *KEPT)},
-        "functions": said["functions"],
-        "verify": said["verify"],
+        "release": output["release"],
+        "made with": output["made with"],
+        "libraries": output["libraries"],
+        "reasons": {n: own for n, own in output["reasons"].items() if int(n) in (0, *KEEPALIVE)},
+        "functions": output["functions"],
+        "verify": output["verify"],
     }
 
 
-def make(said: dict[str, Any], native: dict[str, Any]) -> dict[str, Any]:
+def make(output: dict[str, Any], native: dict[str, Any]) -> dict[str, Any]:
     """The table of one release, compared with the linked release."""
-    table = {**words_of(said), "beside": native["release"], "places": {}, "queues": {}}
-    pairs = list(failures_of_both(dialects.ReleaseDialect(table), said, native))
+    table = {**words_of(output), "beside": native["release"], "places": {}, "queues": {}}
+    pairs = list(failures_of_both(dialects.ReleaseDialect(table), output, native))
     places = places_of(dialects.ReleaseDialect(table), pairs)
-    if said["functions"]:
-        table["functions"] = functions_of(said, places)
+    if output["functions"]:
+        table["functions"] = functions_of(output, places)
         table["places"] = {f"{n}:{reason}": compact(p) for (n, reason), p in sorted(places.items())}
     table["queues"] = {
-        hexadecimal(codes): {place: hexadecimal(told) for place, told in compact(by_place).items()}
+        hexadecimal(codes): {
+            place: hexadecimal(reports) for place, reports in compact(by_place).items()
+        }
         for codes, by_place in sorted(queues_of(dialects.ReleaseDialect(table), pairs).items())
         if any(by_place.values())
     }
@@ -161,10 +163,10 @@ Pair = tuple[str, Case, Case]
 
 
 def failures_of_both(
-    release: dialects.ReleaseDialect, said: dict[str, Any], native: dict[str, Any]
+    release: dialects.ReleaseDialect, output: dict[str, Any], native: dict[str, Any]
 ) -> Iterator[Pair]:
     linked = cases(native)
-    for name, theirs in cases(said).items():
+    for name, theirs in cases(output).items():
         ours = linked.get(name)
         if ours is None or theirs is None or ours.place != theirs.place:
             continue  # what fails in one of them only has no errors in common
@@ -197,13 +199,13 @@ def queues_of(
         operation = ours.place.split()[1]
         same = release.packed(ours.errors, ours.place, operation) == list(theirs.codes)
         if same or not name.startswith("damaged"):
-            told = () if same else theirs.codes
-            queues.setdefault(ours.codes, {}).setdefault(ours.place, told)
+            reports = () if same else theirs.codes
+            queues.setdefault(ours.codes, {}).setdefault(ours.place, reports)
     return queues
 
 
 def functions_of(
-    said: dict[str, Any], places: dict[tuple[int, int], dict[Place, int]]
+    output: dict[str, Any], places: dict[tuple[int, int], dict[Place, int]]
 ) -> dict[str, dict[str, str]]:
     """All functions of the SSL library, and those of other libraries that occurred."""
     met = {(n, function) for (n, _), by_place in places.items() for function in by_place.values()}
@@ -211,7 +213,7 @@ def functions_of(
         library: {
             n: name for n, name in own.items() if library == "20" or (int(library), int(n)) in met
         }
-        for library, own in said["functions"].items()
+        for library, own in output["functions"].items()
         if library == "20" or any(int(library) == n for n, _ in met)
     }
 

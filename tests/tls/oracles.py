@@ -29,7 +29,7 @@ def dialect_of_3_3() -> Dialect:
     table = json.loads(
         files(dialects.__package__).joinpath("dialect_tables", "3.5.json").read_bytes()
     )
-    queues = {codes: told for codes, told in table["queues"].items() if codes not in AS_4_0}
+    queues = {codes: reports for codes, reports in table["queues"].items() if codes not in AS_4_0}
     return dialects.ReleaseDialect({**table, "release": "OpenSSL 3.3", "queues": queues})
 
 

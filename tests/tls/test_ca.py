@@ -171,7 +171,7 @@ def test_no_name_is_too_odd(text: str) -> None:
         assert len(name) <= 253
 
 
-def test_contexts_are_kept_up_to_a_number(ca: DevCA, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contexts_are_retained_up_to_a_number(ca: DevCA, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ca_module, "MAX_CONTEXTS", 3)
     monkeypatch.setattr(ca, "_contexts", type(ca._contexts)())
     first = ca.context("0.test", ciphers="HIGH")

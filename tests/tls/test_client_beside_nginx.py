@@ -183,6 +183,6 @@ def ours(case: Case, files: Files, dialect: Dialect) -> tuple[str, str]:
 def test_nginx_logs_the_same_failure(name: str, world: World, files: Files) -> None:
     case = CASES[name]
     level, text = theirs(case, world, world.ports[name], files)
-    told_level, told = ours(case, files, world.oracle.dialect)
-    assert told == text
-    assert told_level == level or not world.oracle.same_levels
+    reported_level, reports = ours(case, files, world.oracle.dialect)
+    assert reports == text
+    assert reported_level == level or not world.oracle.same_levels

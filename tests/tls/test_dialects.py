@@ -146,9 +146,9 @@ The lines of 1.1.1 and 3.0 are those found in public logs.
 
 
 @pytest.mark.parametrize("name", RELEASES)
-@pytest.mark.parametrize(("side", "operation", "codes", "header", "told"), FAILURES)
+@pytest.mark.parametrize(("side", "operation", "codes", "header", "reports"), FAILURES)
 def test_connection_failures_in_every_dialect(
-    side: Side, operation: str, codes: list[int], header: bytes, told: dict[str, str], name: str
+    side: Side, operation: str, codes: list[int], header: bytes, reports: dict[str, str], name: str
 ) -> None:
     failure = openssl_failure(
         f"{operation}() failed",
@@ -157,7 +157,7 @@ def test_connection_failures_in_every_dialect(
         dialect=find_dialect(name),
         header=header,
     )
-    assert failure.text == f"{operation}() failed (SSL: {told[name]})"
+    assert failure.text == f"{operation}() failed (SSL: {reports[name]})"
     assert failure.level is (Level.ERROR if side is UP else Level.INFO)
 
 
@@ -202,12 +202,12 @@ STARTS: list[tuple[str, list[int], dict[int, str], dict[str, str]]] = [
 
 
 @pytest.mark.parametrize("name", RELEASES)
-@pytest.mark.parametrize(("operation", "codes", "data", "told"), STARTS)
+@pytest.mark.parametrize(("operation", "codes", "data", "reports"), STARTS)
 def test_startup_failures_in_every_dialect(
-    operation: str, codes: list[int], data: dict[int, str], told: dict[str, str], name: str
+    operation: str, codes: list[int], data: dict[int, str], reports: dict[str, str], name: str
 ) -> None:
     queue = [queued_error(code) for code in codes]
-    words = told.get(name, told["3.0"])  # 3.5 is unchanged here
+    words = reports.get(name, reports["3.0"])  # 3.5 is unchanged here
     assert error_text(operation, queue, find_dialect(name), data) == f"{operation} (SSL: {words})"
 
 
@@ -231,8 +231,8 @@ VERIFY = {
 
 @pytest.mark.parametrize("number", VERIFY)
 def test_verify_errors_in_every_dialect(number: int) -> None:
-    told = tuple(find_dialect(name).verify(number) for name in ("1.1.1", "3.0", "3.5"))
-    assert told == VERIFY[number]
+    reports = tuple(find_dialect(name).verify(number) for name in ("1.1.1", "3.0", "3.5"))
+    assert reports == VERIFY[number]
 
 
 def test_unknown_verify_error() -> None:

@@ -27,7 +27,7 @@ def test_groups_are_named_as_in_openssl(number: int, name: str) -> None:
     assert GROUPS[number] == name
 
 
-def test_unknown_ids_are_shown_as_numbers() -> None:
+def test_unknown_ids_are_displayed_as_numbers() -> None:
     assert format_ids([29, 0x0A0A, 0xFFFF], GROUPS.get) == "X25519:0x0a0a:0xffff"
     assert format_ids([], GROUPS.get) == ""
 
@@ -50,7 +50,7 @@ async def hands_shaken(files: Files, *, keep_hello: bool, protocol: str) -> TLSS
 
 
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
-async def test_offers_are_available_if_the_hello_is_kept(files: Files, protocol: str) -> None:
+async def test_offers_are_available_if_the_hello_is_retained(files: Files, protocol: str) -> None:
     server = await hands_shaken(files, keep_hello=True, protocol=protocol)
     ciphers = server.offered_ciphers.split(":")
     assert ("ECDHE-ECDSA-AES128-GCM-SHA256" in ciphers) is (protocol == "TLSv1.2")
@@ -60,7 +60,7 @@ async def test_offers_are_available_if_the_hello_is_kept(files: Files, protocol:
     server.close()
 
 
-async def test_offers_are_empty_unless_the_hello_is_kept(files: Files) -> None:
+async def test_offers_are_empty_unless_the_hello_is_retained(files: Files) -> None:
     server = await hands_shaken(files, keep_hello=False, protocol="TLSv1.3")
     assert server.offered_ciphers == server.offered_groups == ""
     assert server.offered_signature_algorithms == ""

@@ -30,7 +30,7 @@ SIDES = {"upstream": Side.UPSTREAM, "client": Side.CLIENT, "start": None}
 
 
 @dataclass(frozen=True)
-class Said:
+class Output:
     name: str
     native: dict[str, Any]
     theirs: dict[str, Any]
@@ -49,10 +49,10 @@ def native(files: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=PACKAGES)
-def said(request: pytest.FixtureRequest, files: Path, native: dict[str, Any]) -> Said:
+def output(request: pytest.FixtureRequest, files: Path, native: dict[str, Any]) -> Output:
     name: str = request.param
     python = interpreter(request.config.cache.mkdir(f"openssl-{name}"), PACKAGES[name])
-    return Said(name, native, make_dialects.ask(python, files))
+    return Output(name, native, make_dialects.ask(python, files))
 
 
 def interpreter(folder: Path, packages: tuple[str, ...]) -> str:
@@ -66,17 +66,17 @@ def interpreter(folder: Path, packages: tuple[str, ...]) -> str:
     return str(python)
 
 
-def test_committed_table_equals_the_generated_one(said: Said) -> None:
-    made = json.loads(make_dialects.written(make_dialects.make(said.theirs, said.native)))
-    committed = json.loads((make_dialects.TABLES / f"{said.name}.json").read_text())
+def test_committed_table_equals_the_generated_one(output: Output) -> None:
+    made = json.loads(make_dialects.written(make_dialects.make(output.theirs, output.native)))
+    committed = json.loads((make_dialects.TABLES / f"{output.name}.json").read_text())
     assert made == committed
 
 
-def test_every_failure_is_formatted_as_by_the_release(said: Said) -> None:
-    release = find_dialect(said.name)
+def test_every_failure_is_formatted_as_by_the_release(output: Output) -> None:
+    release = find_dialect(output.name)
     assert isinstance(release, ReleaseDialect)
     met: set[tuple[str, tuple[int, ...]]] = set()
-    ours, theirs = cases(said.native), cases(said.theirs)
+    ours, theirs = cases(output.native), cases(output.theirs)
     for name, linked in ours.items():
         real = theirs[name]
         if linked is None or real is None or name.startswith("damaged"):
@@ -84,12 +84,12 @@ def test_every_failure_is_formatted_as_by_the_release(said: Said) -> None:
         key = (linked.place, linked.codes)
         # Failures that the linked library does not distinguish are reported as the most likely one.
         if linked.place == real.place and key not in met:
-            assert told(release, linked) == lines(release, real), name
+            assert reports(release, linked) == lines(release, real), name
         met.add(key)
     assert len(met) > 200
 
 
-def told(release: ReleaseDialect, case: Case) -> list[str]:
+def reports(release: ReleaseDialect, case: Case) -> list[str]:
     """Code and reason of each error."""
     side, operation = case.place.split()
     where = ErrorContext(operation, SIDES[side], case.header)

@@ -74,8 +74,8 @@ def test_openssl_prints_the_same_names(texts: list[str]) -> None:
     identity = Authority.root("a root").issue(subject=name)
     command = ["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253"]
     run = subprocess.run(command, input=identity.certificate_pem(), capture_output=True, check=True)
-    told = run.stdout.decode("latin-1").removeprefix("subject=").removesuffix("\n")
-    assert certificate(identity).subject == told
+    reports = run.stdout.decode("latin-1").removeprefix("subject=").removesuffix("\n")
+    assert certificate(identity).subject == reports
 
 
 def certificate(identity: Identity) -> PeerCertificate:

@@ -44,11 +44,11 @@ def source(tmp_path: Path) -> CertificateSource:
 
 def shake(server_context: SSL.Context, *, asks: bool = True) -> list[bytes]:
     """Perform a handshake in memory; returns the stapled response that the client received."""
-    shown: list[bytes] = []
+    rendered: list[bytes] = []
     client_context = SSL.Context(SSL.TLS_METHOD)
 
     def note(connection: SSL.Connection, response: bytes, data: object) -> bool:
-        shown.append(response)
+        rendered.append(response)
         return True
 
     client_context.set_ocsp_client_callback(note)
@@ -66,7 +66,7 @@ def shake(server_context: SSL.Context, *, asks: bool = True) -> list[bytes]:
             finally:
                 with contextlib.suppress(SSL.WantReadError):
                     other.bio_write(one.bio_read(65536))
-    return shown
+    return rendered
 
 
 def test_ocsp_response_is_stapled_on_request(source: CertificateSource, tmp_path: Path) -> None:

@@ -159,17 +159,17 @@ def ours(case: Case, port: int, files: Files, dialect: Dialect) -> tuple[str, st
 def theirs(world: World, port: int) -> tuple[str, str] | None:
     with contextlib.suppress(urllib.error.HTTPError):
         urllib.request.urlopen(f"http://127.0.0.1:{world.nginx.ports['']}/{port}").close()
-    told = [line for line in lines(world.nginx.log("error.log")) if line.level != "info"]
-    assert len(told) <= 1
-    return (told[0].level, told[0].text) if told else None
+    reports = [line for line in lines(world.nginx.log("error.log")) if line.level != "info"]
+    assert len(reports) <= 1
+    return (reports[0].level, reports[0].text) if reports else None
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_nginx_logs_the_same_failure(name: str, world: World, files: Files) -> None:
     port = world.ports[name]
     expected = theirs(world, port)
-    told = ours(CASES[name], port, files, world.oracle.dialect)
-    assert _comparable(told, world.oracle) == _comparable(expected, world.oracle)
+    reports = ours(CASES[name], port, files, world.oracle.dialect)
+    assert _comparable(reports, world.oracle) == _comparable(expected, world.oracle)
 
 
 def _comparable(line: tuple[str, str] | None, oracle: Oracle) -> tuple[str, str] | None:

@@ -83,10 +83,10 @@ class Listener:
         self.whole = whole
         self.default = default
         self.choose = choose
-        self.asked: list[str | None] = []
+        self.query: list[str | None] = []
 
     def _note(self, name: str | None) -> SSL.Context | Reject:
-        self.asked.append(name)
+        self.query.append(name)
         return self.choose(name)
 
     def visit(
@@ -138,15 +138,15 @@ def test_each_name_gets_its_certificate(
         assert failures == [None, None]
         assert client.handshake("").certificate_names == (expected,)
         assert server.server_name == name
-    assert listener.asked == ["other.test", "w.test", None]
+    assert listener.query == ["other.test", "w.test", None]
 
 
 @pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
 def test_ssl_reject_handshake(protocol: str, whole: bool, default: SSL.Context) -> None:
     listener = Listener(whole, default, lambda name: REJECT if name == "no.test" else default)
     client_context = upstream_context(protocols=[protocol])
-    server, _, told, seen = listener.visit(client_context, "no.test")
-    assert told == Failure("handshake rejected", Level.INFO)
+    server, _, reports, seen = listener.visit(client_context, "no.test")
+    assert reports == Failure("handshake rejected", Level.INFO)
     assert seen is not None
     assert seen.text.endswith("unrecognized name:SSL alert number 112)")
     assert server.server_name == "no.test"
@@ -187,8 +187,8 @@ def test_sessions_are_not_resumed_under_another_server(
     session = listener.visit(client_context, "w.test")[1].session
     assert session is not None
     assert listener.visit(client_context, "w.test", session)[0].resumed
-    server, _, told, _ = listener.visit(client_context, "other.test", session)
-    assert told is not None or not server.resumed
+    server, _, reports, _ = listener.visit(client_context, "other.test", session)
+    assert reports is not None or not server.resumed
     # A ticket issued after a late selection is not accepted by the default server either.
     session = listener.visit(client_context, "other.test")[1].session
     listener.whole = True
@@ -237,7 +237,7 @@ def test_hello_retry_request_selects_the_server_once(
     server, _, *failures = listener.visit(upstream_context(), "w.test")
     assert failures == [None, None]
     assert server.group == "secp384r1"
-    assert listener.asked == ["w.test"]
+    assert listener.query == ["w.test"]
 
 
 @pytest.mark.parametrize(

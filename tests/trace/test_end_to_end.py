@@ -84,8 +84,8 @@ async def front(
             yield Front(certificates, proxy, traces)
 
 
-def asked(trace: Trace) -> UpstreamStep:
-    (stop,) = [stop for stop in trace.way if isinstance(stop, UpstreamStep)]
+def query(trace: Trace) -> UpstreamStep:
+    (stop,) = [stop for stop in trace.steps if isinstance(stop, UpstreamStep)]
     return stop
 
 
@@ -93,35 +93,37 @@ async def test_without_sni(certificates: Path) -> None:
     inside = "location / { proxy_pass https://backend; }"
     async with front(certificates, inside, catalog.NEEDS_SNI) as site:
         trace = await site.get()
-    shown = text(trace)
+    rendered = text(trace)
     assert trace.answer is not None
     assert trace.answer.status == 502
-    assert "SNI: none, since proxy_ssl_server_name is off" in shown
-    assert "name: backend, from the host of proxy_pass" in shown
-    assert "SSL alert number 112) after N ms" in shown
+    assert "SNI: none, since proxy_ssl_server_name is off" in rendered
+    assert "name: backend, from the host of proxy_pass" in rendered
+    assert "SSL alert number 112) after N ms" in rendered
     assert re.search(
-        r"error log: .*\[error\] .*SSL alert number 112\) while SSL handshaking", shown
+        r"error log: .*\[error\] .*SSL alert number 112\) while SSL handshaking", rendered
     )
-    assert "offered: no SNI, TLSv1.2 TLSv1.3, no ALPN, no session" in shown
-    assert "sent: " not in shown
-    assert re.search(r'access log: 127.0.0.1 - - .* "GET / HTTP/1.1" 502 ', shown)
+    assert "offered: no SNI, TLSv1.2 TLSv1.3, no ALPN, no session" in rendered
+    assert "sent: " not in rendered
+    assert re.search(r'access log: 127.0.0.1 - - .* "GET / HTTP/1.1" 502 ', rendered)
 
 
 async def test_with_sni(certificates: Path) -> None:
     inside = f"location / {{ proxy_pass https://backend; {NAMED} proxy_set_header Host $host; }}"
     async with front(certificates, inside, catalog.NEEDS_SNI) as site:
         trace = await site.get("/a?b=c")
-    shown = text(trace)
-    assert shown.startswith(f"GET http://front.test:{site.proxy.addresses[0][1]}/a?b=c -> 200 in")
-    assert "SNI: upstream.test" in shown
-    assert "name: upstream.test, from proxy_ssl_name upstream.test" in shown
-    assert "$host = front.test" in shown
-    assert "agreed: TLSv1.3, TLS_AES_256_GCM_SHA384, X25519, new session" in shown
-    assert "certificate: upstream.test, up_stream.test, " in shown
-    assert "sent: GET /a?b=c HTTP/1.1" in shown
-    assert "received: HTTP/1.1 200 OK" in shown
-    assert "answer: HTTP/1.1 200 OK" in shown
-    (peer,) = asked(trace).peers
+    rendered = text(trace)
+    assert rendered.startswith(
+        f"GET http://front.test:{site.proxy.addresses[0][1]}/a?b=c -> 200 in"
+    )
+    assert "SNI: upstream.test" in rendered
+    assert "name: upstream.test, from proxy_ssl_name upstream.test" in rendered
+    assert "$host = front.test" in rendered
+    assert "agreed: TLSv1.3, TLS_AES_256_GCM_SHA384, X25519, new session" in rendered
+    assert "certificate: upstream.test, up_stream.test, " in rendered
+    assert "sent: GET /a?b=c HTTP/1.1" in rendered
+    assert "received: HTTP/1.1 200 OK" in rendered
+    assert "answer: HTTP/1.1 200 OK" in rendered
+    (peer,) = query(trace).peers
     assert peer.request is not None
     assert ("Host", "front.test") in peer.request.fields
     assert not trace.error_log
@@ -133,40 +135,40 @@ async def test_a_certificate_that_is_not_believed(certificates: Path) -> None:
         " proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; }"
     )
     async with front(certificates, inside, catalog.SELF_SIGNED) as site:
-        shown = text(await site.get())
-    assert "verified: upstream.test by root.pem, depth 1" in shown
-    assert "upstream SSL certificate verify error: (18:self-signed certificate)" in shown
-    assert 'verify result 18: self-signed certificate, for "upstream.test"' in shown
+        rendered = text(await site.get())
+    assert "verified: upstream.test by root.pem, depth 1" in rendered
+    assert "upstream SSL certificate verify error: (18:self-signed certificate)" in rendered
+    assert 'verify result 18: self-signed certificate, for "upstream.test"' in rendered
 
 
 async def test_a_resumed_session(certificates: Path) -> None:
     inside = f"location / {{ proxy_pass https://ALONE; {NAMED} }}"
     async with front(certificates, inside, catalog.GOOD) as site:
         await site.get()
-        shown = text(await site.get())
-    assert "no ALPN, the session kept of this peer" in shown
-    assert "X25519, resumed session" in shown
+        rendered = text(await site.get())
+    assert "no ALPN, the cached session of this peer" in rendered
+    assert "X25519, resumed session" in rendered
 
 
-async def test_a_kept_connection(certificates: Path) -> None:
+async def test_a_retained_connection(certificates: Path) -> None:
     inside = f"location / {{ proxy_pass https://backend; {NAMED} }}"
     async with front(certificates, inside, catalog.GOOD) as site:
         first = await site.get()
         second = await site.get()
-    assert [asked(one).peers[0].kept for one in (first, second)] == [False, True]
-    assert "over a connection that was kept" in text(second)
+    assert [query(one).peers[0].reused for one in (first, second)] == [False, True]
+    assert "over a pooled connection" in text(second)
 
 
 async def test_the_next_peer(certificates: Path) -> None:
     inside = f"location / {{ proxy_pass https://backend; {NAMED} }}"
     async with front(certificates, inside, catalog.NEEDS_SNI_CLOSES, catalog.GOOD) as site:
         first = await site.get()
-    assert len(asked(first).peers) == 1
+    assert len(query(first).peers) == 1
     async with front(
         certificates, inside.replace(NAMED, ""), catalog.NEEDS_SNI, catalog.GOOD
     ) as site:
         trace = await site.get()
-    failed, answered = asked(trace).peers
+    failed, answered = query(trace).peers
     assert "alert number 112" in failed.failure
     assert failed.response is None
     assert answered.status == 200
@@ -193,7 +195,7 @@ async def test_redirects_on_the_way(certificates: Path) -> None:
         stop.location if isinstance(stop, LocationStep)
         else f"{stop.by} {stop.to}" if isinstance(stop, RedirectStep)
         else stop.kind
-        for stop in trace.way
+        for stop in trace.steps
     ]  # fmt: skip
     assert way == [
         "rewrite /old/x.php",
@@ -205,19 +207,19 @@ async def test_redirects_on_the_way(certificates: Path) -> None:
         "@fallback",
         "proxy_pass",
     ]
-    (found,) = [s for s in trace.way if isinstance(s, LocationStep) and s.path == "/app/x.php"]
+    (found,) = [s for s in trace.steps if isinstance(s, LocationStep) and s.path == "/app/x.php"]
     assert found.why == "first regular expression that matches; inside /app/"
     assert found.place.endswith("nginx.conf:9")
-    (found,) = [s for s in plain.way if isinstance(s, LocationStep)]
+    (found,) = [s for s in plain.steps if isinstance(s, LocationStep)]
     assert found.why == "longest prefix, and ^~ asks no regular expression"
-    assert plain.way[-1].kind == "detour"
+    assert plain.steps[-1].kind == "redirect"
 
 
 async def test_a_cycle(certificates: Path) -> None:
     async with front(certificates, "location / { rewrite ^ /a last; }") as site:
         trace = await site.get()
-    kinds = [stop.kind for stop in trace.way]
-    assert kinds == ["location", "detour"] * 11
+    kinds = [stop.kind for stop in trace.steps]
+    assert kinds == ["location", "redirect"] * 11
     assert "redirection cycle" in trace.error_log[0]
 
 
@@ -232,13 +234,13 @@ async def test_try_files_and_an_index(certificates: Path, tmp_path: Path) -> Non
     """
     async with front(certificates, inside) as site:
         tried = await site.get("/none")
-        kept = await site.get("/kept")
-    told = [
+        pool = await site.get("/kept")
+    reports = [
         line
         for line in text(tried).splitlines()
         if line[3:].startswith(("loc", "try", "ind", "fil"))
     ]
-    assert [line[3:].partition(" /")[0] for line in told] == [
+    assert [line[3:].partition(" /")[0] for line in reports] == [
         "location for",
         "try_files to",
         "location for",
@@ -247,7 +249,7 @@ async def test_try_files_and_an_index(certificates: Path, tmp_path: Path) -> Non
         "location for",
         "files:",
     ]
-    assert [stop.kind for stop in kept.way] == ["location", "detour", "files"]
+    assert [stop.kind for stop in pool.steps] == ["location", "redirect", "files"]
 
 
 async def test_which_server_and_which_certificate(certificates: Path) -> None:
@@ -274,16 +276,16 @@ async def test_which_server_and_which_certificate(certificates: Path) -> None:
     assert exact.tls.certificate is not None
     assert exact.tls.certificate.source == "wrong-host.pem"
     assert exact.tls.certificate.names == ("other.test",)
-    shown = text(exact)
-    assert 'by SNI: exact name "front.test"' in shown
-    assert "issued by CN=Test Root" in shown
+    rendered = text(exact)
+    assert 'by SNI: exact name "front.test"' in rendered
+    assert "issued by CN=Test Root" in rendered
     assert "by SNI: wildcard *.front.test" in text(wildcard)
     assert "by Host: regular expression ~^re\\d+\\.test$" in text(wildcard)
-    shown = text(default)
-    assert "SNI received: none" in shown
-    assert "there is no SNI" in shown
-    assert "no other has other.test among its names" in shown
-    assert "ssl_certificate good.pem" in shown
+    rendered = text(default)
+    assert "SNI received: none" in rendered
+    assert "there is no SNI" in rendered
+    assert "no other has other.test among its names" in rendered
+    assert "ssl_certificate good.pem" in rendered
 
 
 async def test_a_client_that_does_not_get_in(certificates: Path) -> None:
@@ -299,11 +301,11 @@ async def test_a_client_that_does_not_get_in(certificates: Path) -> None:
         )
         await site.proxy.wait_for(lambda: bool(site.traces))
         (trace,) = site.traces
-    shown = text(trace)
-    assert shown.startswith(f"connection from {trace.client}: SSL handshake failed\n")
-    assert "failed: handshake rejected" in shown
-    assert "SNI received: front.test" in shown
-    assert re.search(r"error log: .*\[info\] .* handshake rejected while SSL handshaking", shown)
+    rendered = text(trace)
+    assert rendered.startswith(f"connection from {trace.client}: SSL handshake failed\n")
+    assert "failed: handshake rejected" in rendered
+    assert "SNI received: front.test" in rendered
+    assert re.search(r"error log: .*\[info\] .* handshake rejected while SSL handshaking", rendered)
 
 
 async def test_secrets_are_masked(certificates: Path) -> None:
@@ -319,24 +321,24 @@ async def test_secrets_are_masked(certificates: Path) -> None:
             "Authorization: Bearer 0123456789abcdef",
             "Cookie: session=fedcba9876543210",
         )
-    shown = text(trace)
+    rendered = text(trace)
     for secret in ("0123456789abcdef", "fedcba9876543210", "verysecret"):
-        assert secret not in shown
+        assert secret not in rendered
         assert secret not in repr(trace)
-    assert "Authorization: (masked)" in shown
-    assert "X-Token: (masked)" in shown
-    assert "X-Cookie: (masked)" in shown
-    assert "Set-Cookie: (masked)" in shown
-    assert "$http_authorization = (masked)" in shown
+    assert "Authorization: (masked)" in rendered
+    assert "X-Token: (masked)" in rendered
+    assert "X-Cookie: (masked)" in rendered
+    assert "Set-Cookie: (masked)" in rendered
+    assert "$http_authorization = (masked)" in rendered
 
 
 async def test_nothing_steers_a_terminal(certificates: Path) -> None:
     inside = "location / { proxy_pass http://backend; proxy_set_header X-Arg $arg_a; }"
     async with front(certificates, inside, catalog.PLAIN) as site:
-        shown = text(await site.get("/?a=%1b", "X-Evil: \x1b[31mred\x9b"))
-    assert "\x1b" not in shown
-    assert "\x9b" not in shown
-    assert "X-Evil: \\x1B[31mred\\x9B" in shown
+        rendered = text(await site.get("/?a=%1b", "X-Evil: \x1b[31mred\x9b"))
+    assert "\x1b" not in rendered
+    assert "\x9b" not in rendered
+    assert "X-Evil: \\x1B[31mred\\x9B" in rendered
 
 
 async def test_requests_on_one_connection(certificates: Path) -> None:
@@ -358,7 +360,7 @@ async def test_a_head_that_is_refused(certificates: Path) -> None:
         (trace,) = site.traces
     assert trace.answer is not None
     assert trace.answer.status == 400
-    assert not trace.way
+    assert not trace.steps
     assert "client sent HTTP/1.1 request without" in trace.error_log[0]
 
 
@@ -369,7 +371,7 @@ async def test_a_subrequest(certificates: Path) -> None:
     """
     async with front(certificates, inside, catalog.PLAIN) as site:
         trace = await site.get("/a")
-    first, second = [stop for stop in trace.way if isinstance(stop, UpstreamStep)]
+    first, second = [stop for stop in trace.steps if isinstance(stop, UpstreamStep)]
     assert (first.subrequest, second.subrequest) == ("/auth", "")
     assert "subrequest /auth: proxy_pass http://backend/check" in text(trace)
 
@@ -385,7 +387,7 @@ async def test_many_at_once(certificates: Path) -> None:
                 )
         await site.proxy.wait_for(lambda: len(site.traces) == 10)
     for trace in site.traces:
-        (peer,) = asked(trace).peers
+        (peer,) = query(trace).peers
         assert trace.request is not None
         assert peer.request is not None
         path = trace.request.line.split()[1]

@@ -38,7 +38,7 @@ def test_a_tree_in_unicode_and_in_ascii() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "encoding", "shown"),
+    ("text", "encoding", "rendered"),
     [
         ("\x1b[31m", "utf-8", "\\x1B[31m"),
         ("a\nb\r\0", "utf-8", "a\\x0Ab\\x0D\\x00"),
@@ -48,8 +48,8 @@ def test_a_tree_in_unicode_and_in_ascii() -> None:
         ("\xe2\x80\xae", "utf-8", "\\u202E"),  # right to left
     ],
 )
-def test_nothing_is_raw(text: str, encoding: str, shown: str) -> None:
-    assert list(drawn(Node(text), encoding)) == [shown]
+def test_nothing_is_raw(text: str, encoding: str, rendered: str) -> None:
+    assert list(drawn(Node(text), encoding)) == [rendered]
 
 
 DONE = Handshake(
@@ -68,13 +68,13 @@ PEER = PeerTrace(
     Head("GET / HTTP/1.1", (("Host", "up.test"),)), Head("HTTP/1.1 200 OK", (("A", "b"),)),
     "", 200, 0.003, 0.004, 50, 60,
 )  # fmt: skip
-ASKED = UpstreamStep(
+UPSTREAM_STEP = UpstreamStep(
     "https://$a", "n:3", "up.test", (("a", "up.test"), ("b", None)), NAMES, (PEER,)
 )
 
 
 @pytest.mark.parametrize(
-    ("stop", "said"),
+    ("stop", "output"),
     [
         (
             LocationStep("/a", "~ x", "first", "n:1", ("/", "/b/")),
@@ -91,7 +91,7 @@ ASKED = UpstreamStep(
         (FileStep("/f"), ["files: /f"]),
         (FileStep("/f", "/auth"), ["subrequest /auth: files: /f"]),
         (
-            ASKED,
+            UPSTREAM_STEP,
             [
                 "proxy_pass https://$a n:3",
                 "├─ upstream: up.test",
@@ -115,13 +115,13 @@ ASKED = UpstreamStep(
         ),
         (
             replace(
-                ASKED,
+                UPSTREAM_STEP,
                 variables=(("a", ""),),
                 names=Names("", "the host of proxy_pass", "the name is empty", "not verified", ()),
                 peers=(
                     PeerTrace("[::1]:1", False, 0.1, FAILED, None, None,
                          "SSL_do_handshake() failed (SSL: no)", 502, None, 0.101, 0, 0),
-                    replace(PEER, kept=True, handshake=None, status=None, response=None,
+                    replace(PEER, reused=True, handshake=None, status=None, response=None,
                             header_time=None, response_time=None),
                 ),
             ),
@@ -137,7 +137,7 @@ ASKED = UpstreamStep(
                 "│  └─ SSL handshake: failed, 1.0 ms",
                 "│     └─ offered: no SNI, , no ALPN, no session",
                 "└─ peer 127.0.0.1:9443: no answer",
-                "   ├─ over a connection that was kept",
+                "   ├─ over a pooled connection",
                 "   ├─ sent: GET / HTTP/1.1",
                 "   │  └─ Host: up.test",
                 "   └─ 50 bytes sent, 60 received",
@@ -145,9 +145,9 @@ ASKED = UpstreamStep(
         ),
     ],
 )  # fmt: skip
-def test_stops_of_the_way(stop: Step, said: list[str]) -> None:
-    trace = replace(TRACE, way=(stop,), answer=None, access_log=(), error_log=())
-    assert list(drawn(tree(trace).below[-1], "utf-8")) == said
+def test_stops_of_the_way(stop: Step, output: list[str]) -> None:
+    trace = replace(TRACE, steps=(stop,), answer=None, access_log=(), error_log=())
+    assert list(drawn(tree(trace).below[-1], "utf-8")) == output
 
 
 CLIENT = ClientTLSTrace(
@@ -167,7 +167,7 @@ TRACE = Trace(
     request=Head("GET / HTTP/1.1", (("Host", "a.test"),)),
     url="https://a.test/",
     server=Choice("a.test", "the only server of 192.0.2.2:443", "n:1"),
-    way=(LocationStep("/", "/", "longest prefix", "n:2"),),
+    steps=(LocationStep("/", "/", "longest prefix", "n:2"),),
     answer=Answer(404, Head("HTTP/1.1 404 Not Found", (("A", "b"),)), False, 0.0123, 30, 90, 40),
     access_log=("line",),
     error_log=("one", "two"),
@@ -204,7 +204,7 @@ def test_a_handshake_that_failed() -> None:
     )
     failed = replace(
         TRACE, number=0, tls=ClientTLSTrace(handshake, None, None),
-        request=None, server=None, way=(), answer=None, access_log=(), error_log=("one",),
+        request=None, server=None, steps=(), answer=None, access_log=(), error_log=("one",),
     )  # fmt: skip
     assert lines(failed) == [
         "connection from 192.0.2.1:5: SSL handshake failed",
@@ -216,10 +216,12 @@ def test_a_handshake_that_failed() -> None:
 
 
 def test_as_data() -> None:
-    said = as_data(replace(TRACE, way=(ASKED, RedirectStep("rewrite", "/b", "/a", "n:1"))))
-    assert json.loads(json.dumps(said)) == said
-    assert said["tls"]["handshake"]["side"] == "client"
-    assert [stop["kind"] for stop in said["way"]] == ["proxy_pass", "detour"]
+    output = as_data(
+        replace(TRACE, steps=(UPSTREAM_STEP, RedirectStep("rewrite", "/b", "/a", "n:1")))
+    )
+    assert json.loads(json.dumps(output)) == output
+    assert output["tls"]["handshake"]["side"] == "client"
+    assert [stop["kind"] for stop in output["steps"]] == ["proxy_pass", "redirect"]
     failed = as_data(replace(TRACE, tls=ClientTLSTrace(FAILED, None, None)))
     failure = failed["tls"]["handshake"]["failure"]
     assert (failure["level"], failure["kind"]) == ("error", "error")

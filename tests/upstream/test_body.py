@@ -33,10 +33,10 @@ class Played:
         self.lines = Lines()
         self.facts = UpstreamState("192.0.2.3:80", 0.0)
         self.given_back: list[bool] = []
-        settled = {"status": 200, "keepalive": True} | head
+        defaults = {"status": 200, "keepalive": True} | head
         self.body = ResponseBody(
             ScriptedStream(script).as_stream,
-            ResponseHead(11, reason="OK", headers=(), **settled),
+            ResponseHead(11, reason="OK", headers=(), **defaults),
             rest,
             method=method,
             options=reading or BodyReadOptions(60),

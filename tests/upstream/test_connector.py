@@ -49,7 +49,7 @@ def test_it_connects() -> None:
     trio.run(main)
 
 
-def test_nobody_listens() -> None:
+def test_no_one_listens() -> None:
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
         failed = failure(tcp(dead.getsockname()[1]))
@@ -64,7 +64,7 @@ def test_no_such_socket(tmp_path: Path) -> None:
     assert failed.level is Level.CRIT
 
 
-def test_a_socket_that_nobody_reads(tmp_path: Path) -> None:
+def test_a_socket_that_no_one_reads(tmp_path: Path) -> None:
     path = f"{tmp_path}/a.sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(path)

@@ -41,31 +41,31 @@ Answers = Callable[[DNSQuery], Sequence[bytes]]
 def both_kinds(*records: DNSRecord, **options: Any) -> Answers:
     """Each kind of question gets the records of that kind, and the aliases."""
 
-    def answers(asked: DNSQuery) -> Sequence[bytes]:
-        mine = [r for r in records if r.type in (asked.type, "CNAME", "DNAME") or r.type.isdigit()]
-        return [reply(asked, *mine, **options)]
+    def answers(query: DNSQuery) -> Sequence[bytes]:
+        mine = [r for r in records if r.type in (query.type, "CNAME", "DNAME") or r.type.isdigit()]
+        return [reply(query, *mine, **options)]
 
     return answers
 
 
 def for_a(answers: Answers) -> Answers:
     """Something for the A question; there is no IPv6 address."""
-    return lambda asked: answers(asked) if asked.type == "A" else [reply(asked)]
+    return lambda query: answers(query) if query.type == "A" else [reply(query)]
 
 
-def only_over_tcp(asked: DNSQuery) -> Sequence[bytes]:
-    if asked.tcp:
-        return both_kinds(HERE)(asked)
-    return [reply(asked, truncated=True)]
+def only_over_tcp(query: DNSQuery) -> Sequence[bytes]:
+    if query.tcp:
+        return both_kinds(HERE)(query)
+    return [reply(query, truncated=True)]
 
 
 def bad(**options: Any) -> Answers:
     """A reply that is no good, and then a good one."""
-    return for_a(lambda asked: [reply(asked, HERE, **options), reply(asked, HERE)])
+    return for_a(lambda query: [reply(query, HERE, **options), reply(query, HERE)])
 
 
 def bad_record(record: DNSRecord, *others: DNSRecord) -> Answers:
-    return for_a(lambda asked: [reply(asked, record, *others), reply(asked, HERE)])
+    return for_a(lambda query: [reply(query, record, *others), reply(query, HERE)])
 
 
 NAMES: dict[str, Answers] = {
@@ -81,14 +81,14 @@ NAMES: dict[str, Answers] = {
     "formerr": both_kinds(code=FORMERR),
     "code-9": both_kinds(code=9),
     "empty": both_kinds(),
-    "half-broken": lambda asked: (
-        [reply(asked, HERE)] if asked.type == "A" else [reply(asked, code=SERVFAIL)]
+    "half-broken": lambda query: (
+        [reply(query, HERE)] if query.type == "A" else [reply(query, code=SERVFAIL)]
     ),
-    "half-nobody": lambda asked: (
-        [reply(asked, code=NXDOMAIN)] if asked.type == "A" else [reply(asked, SIX)]
+    "half-nobody": lambda query: (
+        [reply(query, code=NXDOMAIN)] if query.type == "A" else [reply(query, SIX)]
     ),
-    "silent": lambda asked: (),
-    "half-silent": lambda asked: both_kinds(HERE)(asked) if asked.type == "A" else (),
+    "silent": lambda query: (),
+    "half-silent": lambda query: both_kinds(HERE)(query) if query.type == "A" else (),
     "alias": both_kinds(cname("one.test")),
     "alias-with-address": both_kinds(cname("other.test"), HERE),
     "alias-to-nobody": both_kinds(cname("nobody.test")),
@@ -96,7 +96,7 @@ NAMES: dict[str, Answers] = {
     "loop-a": both_kinds(cname("loop-b.test")),
     "loop-b": both_kinds(cname("loop-a.test")),
     "too-long-for-udp": only_over_tcp,
-    "always-truncated": lambda asked: [reply(asked, truncated=True)],
+    "always-truncated": lambda query: [reply(query, truncated=True)],
     "wrong-id": bad(wrong_id=1),
     "wrong-name": bad(name=name_bytes("else.test")),
     "wrong-type": bad(question_type=16),
@@ -114,15 +114,15 @@ NAMES: dict[str, Answers] = {
     "long-a": bad_record(DNSRecord("A", b"abcde")),
     "lying-a": bad_record(DNSRecord("A", b"", length=4)),
     "other-class": bad_record(DNSRecord("A", HERE.data, record_class=3)),
-    "text-too": for_a(lambda asked: [reply(asked, DNSRecord("TXT", b"\3abc"), HERE)]),
-    "text-only": for_a(lambda asked: [reply(asked, DNSRecord("TXT", b"\3abc"))]),
+    "text-too": for_a(lambda query: [reply(query, DNSRecord("TXT", b"\3abc"), HERE)]),
+    "text-only": for_a(lambda query: [reply(query, DNSRecord("TXT", b"\3abc"))]),
     "dname": both_kinds(DNSRecord("DNAME", name_bytes("test")), HERE),
     "root-owner": bad_record(DNSRecord("A", HERE.data, owner=b"\0")),
     "owner-loop": for_a(
-        lambda asked: [reply(asked, DNSRecord("A", HERE.data, owner=b"\xc0\x1c"))]
+        lambda query: [reply(query, DNSRecord("A", HERE.data, owner=b"\xc0\x1c"))]
     ),
-    "cname-loop": for_a(lambda asked: [reply(asked, DNSRecord("CNAME", b"\xc0\x28"))]),
-    "twice": for_a(lambda asked: [reply(asked, HERE), reply(asked, HERE)]),
+    "cname-loop": for_a(lambda query: [reply(query, DNSRecord("CNAME", b"\xc0\x28"))]),
+    "twice": for_a(lambda query: [reply(query, HERE), reply(query, HERE)]),
 }  # fmt: skip
 
 
@@ -132,9 +132,9 @@ FRESH: dict[str, Answers] = {
 }
 
 
-def script(asked: DNSQuery) -> Sequence[bytes]:
-    answers = (NAMES | FRESH).get(asked.name.lower().removesuffix(".test"))
-    return [reply(asked, code=NXDOMAIN)] if answers is None else answers(asked)
+def script(query: DNSQuery) -> Sequence[bytes]:
+    answers = (NAMES | FRESH).get(query.name.lower().removesuffix(".test"))
+    return [reply(query, code=NXDOMAIN)] if answers is None else answers(query)
 
 
 @dataclass(slots=True)

@@ -140,7 +140,7 @@ def closing(upstream: UpstreamSpec) -> UpstreamSpec:
     )
 
 
-def test_a_handshake_is_told_with_all_that_is_known(certificates: Path, tmp_path: Path) -> None:
+def test_a_handshake_is_reported_with_all_that_is_known(certificates: Path, tmp_path: Path) -> None:
     found = seen(certificates, tmp_path, VERIFIED, closing(catalog.GOOD_13), requests=2)
     first, second = found.handshakes
     assert first.side is Side.UPSTREAM
@@ -154,7 +154,7 @@ def test_a_handshake_is_told_with_all_that_is_known(certificates: Path, tmp_path
     assert (first.resumed, second.resumed) == (False, True)
 
 
-def test_a_handshake_that_fails_is_told_too(certificates: Path, tmp_path: Path) -> None:
+def test_a_handshake_that_fails_is_reported_too(certificates: Path, tmp_path: Path) -> None:
     (handshake,) = seen(certificates, tmp_path, NAMED, catalog.PLAIN_HTTP).handshakes
     assert (handshake.server_name, handshake.protocol) == ("upstream.test", "")
     assert handshake.failure is not None
@@ -182,13 +182,13 @@ def test_a_handshake_that_fails_is_told_too(certificates: Path, tmp_path: Path) 
     ],
     ids=lambda value: value.name if isinstance(value, UpstreamSpec) else None,
 )
-def test_variables_tell_of_the_handshake(
+def test_variables_report_of_the_handshake(
     directives: str, upstream: UpstreamSpec, line: str, certificates: Path, tmp_path: Path
 ) -> None:
     assert seen(certificates, tmp_path, directives, upstream).variables == [line]
 
 
-def test_variables_tell_of_each_try(certificates: Path, tmp_path: Path) -> None:
+def test_variables_report_of_each_try(certificates: Path, tmp_path: Path) -> None:
     upstreams = (catalog.CLOSES, closing(catalog.GOOD_12))
     (line,) = seen(certificates, tmp_path, NAMED, *upstreams).variables
     assert line == (
@@ -196,13 +196,13 @@ def test_variables_tell_of_each_try(certificates: Path, tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_a_resumed_session_is_told(certificates: Path, tmp_path: Path) -> None:
+def test_a_resumed_session_is_reported(certificates: Path, tmp_path: Path) -> None:
     found = seen(certificates, tmp_path, NAMED, closing(catalog.GOOD_12), requests=2)
     assert [line.split("|")[3] for line in found.variables] == [".", "r"]
 
 
 @pytest.mark.parametrize(("scheme", "upstream"), [("https", catalog.GOOD), ("http", catalog.PLAIN)])
-def test_without_a_handshake_there_is_nothing_to_tell(
+def test_without_a_handshake_there_is_nothing_to_report(
     scheme: str, upstream: UpstreamSpec, certificates: Path, tmp_path: Path
 ) -> None:
     """Plain HTTP, and a connection that was kept."""

@@ -19,7 +19,7 @@ def proxied(directory: Path, name: str, target: str, more: str = "") -> tuple[Se
 
 
 @pytest.mark.parametrize(
-    ("name", "target", "asked", "path", "sent"),
+    ("name", "target", "query", "path", "sent"),
     [
         # Without a URI the client's own target goes on as it is.
         ("/a/", "http://h", "/a/%20//b/../c?d=%20#e", "/a/ /c", "/a/%20//b/../c?d=%20#e"),
@@ -44,14 +44,14 @@ def proxied(directory: Path, name: str, target: str, more: str = "") -> tuple[Se
     ],
 )
 def test_the_target(
-    tmp_path: Path, name: str, target: str, asked: str, path: str, sent: str
+    tmp_path: Path, name: str, target: str, query: str, path: str, sent: str
 ) -> None:
     server, location = proxied(tmp_path, name, target)
-    args = asked.partition("#")[0].partition("?")[2]
-    request_ = request(asked, path=path, args=args)
-    said = location.proxy.proxy_pass
-    assert said is not None
-    assert upstream_uri(location, said, make_context(request_, server, location)) == sent
+    args = query.partition("#")[0].partition("?")[2]
+    request_ = request(query, path=path, args=args)
+    output = location.proxy.proxy_pass
+    assert output is not None
+    assert upstream_uri(location, output, make_context(request_, server, location)) == sent
 
 
 @pytest.mark.parametrize(

@@ -63,14 +63,14 @@ def group(
 
 @in_trio
 async def test_the_last_one_used_goes_first_and_to_its_address_alone() -> None:
-    kept = group()
+    retained = group()
     streams = [Connection() for _ in range(3)]
     for owner, stream in zip((A, B, A), streams, strict=True):
-        kept.put(owner.sockaddr, HERE, stream)
-    assert kept.take(peer("a").sockaddr, HERE) is streams[2]
-    assert kept.take(A.sockaddr, HERE) is streams[0]
-    assert kept.take(A.sockaddr, HERE) is None
-    assert kept.take(B.sockaddr, HERE) is streams[1]
+        retained.put(owner.sockaddr, HERE, stream)
+    assert retained.take(peer("a").sockaddr, HERE) is streams[2]
+    assert retained.take(A.sockaddr, HERE) is streams[0]
+    assert retained.take(A.sockaddr, HERE) is None
+    assert retained.take(B.sockaddr, HERE) is streams[1]
     for stream in streams:
         stream.close()
 
@@ -78,33 +78,33 @@ async def test_the_last_one_used_goes_first_and_to_its_address_alone() -> None:
 @pytest.mark.parametrize("local", [True, False])
 @in_trio
 async def test_whose_it_is(local: bool) -> None:
-    kept = group(local=local)
+    retained = group(local=local)
     stream = Connection()
-    kept.put(A.sockaddr, HERE, stream)
-    found = kept.take(A.sockaddr, THERE)
+    retained.put(A.sockaddr, HERE, stream)
+    found = retained.take(A.sockaddr, THERE)
     assert (found is None) is local
-    assert (kept.take(A.sockaddr, HERE) is stream) is local
+    assert (retained.take(A.sockaddr, HERE) is stream) is local
     stream.close()
 
 
 @in_trio
 async def test_one_that_has_something_to_say_is_of_no_use() -> None:
-    kept = group()
+    retained = group()
     stream = Connection()
-    kept.put(A.sockaddr, HERE, stream)
+    retained.put(A.sockaddr, HERE, stream)
     stream.upstreams.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
-    assert kept.take(A.sockaddr, HERE) is None
+    assert retained.take(A.sockaddr, HERE) is None
     assert stream.ended == "closed"
 
 
 @in_trio
 async def test_the_oldest_makes_room() -> None:
-    kept = group(2)
+    retained = group(2)
     streams = [Connection() for _ in range(3)]
     for place, stream in zip((HERE, THERE, THERE), streams, strict=True):
-        kept.put(A.sockaddr, place, stream)
+        retained.put(A.sockaddr, place, stream)
     assert [stream.ended for stream in streams] == ["closed", "", ""]
-    kept.close()
+    retained.close()
     assert [stream.ended for stream in streams] == ["closed"] * 3
 
 
@@ -113,11 +113,11 @@ async def test_the_oldest_makes_room() -> None:
 )
 @in_trio
 async def test_long_service(requests: int, age: float, fit: bool) -> None:
-    kept = group(keepalive_requests=3, keepalive_time=60.0)
+    retained = group(keepalive_requests=3, keepalive_time=60.0)
     stream = Connection(requests, age)
-    kept.put(A.sockaddr, HERE, stream)
+    retained.put(A.sockaddr, HERE, stream)
     assert stream.ended == ("" if fit else "shut down")
-    kept.close()
+    retained.close()
 
 
 # --- while nobody asks ---
@@ -128,50 +128,50 @@ async def watched(watch: IdleMonitor, nursery: trio.Nursery) -> None:
     await trio.testing.wait_all_tasks_blocked()
 
 
-@pytest.mark.parametrize("said", [b"", b"bytes"])
+@pytest.mark.parametrize("output", [b"", b"bytes"])
 @in_trio
-async def test_the_end_of_an_idle_connection_is_noticed(said: bytes) -> None:
+async def test_the_end_of_an_idle_connection_is_noticed(output: bytes) -> None:
     watch = IdleMonitor()
-    kept = group(watch=watch)
+    retained = group(watch=watch)
     first, second = Connection(), Connection()
     async with trio.open_nursery() as nursery:
         await watched(watch, nursery)
-        kept.put(A.sockaddr, HERE, first)
-        kept.put(A.sockaddr, HERE, second)
-        if said:
-            first.upstreams.send(said)
+        retained.put(A.sockaddr, HERE, first)
+        retained.put(A.sockaddr, HERE, second)
+        if output:
+            first.upstreams.send(output)
         else:
             first.upstreams.shutdown(socket.SHUT_WR)
         while not first.ended:
             await trio.sleep(0)
         assert (first.ended, second.ended) == ("closed", "")
-        assert kept.take(A.sockaddr, HERE) is second
-        kept.put(A.sockaddr, HERE, second)
+        assert retained.take(A.sockaddr, HERE) is second
+        retained.put(A.sockaddr, HERE, second)
         watch.stop()
         assert second.ended == "closed"
         nursery.cancel_scope.cancel()
 
 
 @in_trio
-async def test_nothing_is_kept_once_it_stops() -> None:
+async def test_nothing_is_retained_once_it_stops() -> None:
     watch = IdleMonitor()
-    kept = group(watch=watch)
+    retained = group(watch=watch)
     watch.stop()
     stream = Connection()
-    kept.put(A.sockaddr, HERE, stream)
+    retained.put(A.sockaddr, HERE, stream)
     assert stream.ended == "shut down"
 
 
 @in_trio
-async def test_what_is_said_in_use_is_no_end() -> None:
+async def test_what_is_configured_in_use_is_no_end() -> None:
     watch = IdleMonitor()
-    kept = group(watch=watch)
+    retained = group(watch=watch)
     stream = Connection()
     async with trio.open_nursery() as nursery:
         await watched(watch, nursery)
         for _ in range(3):
-            kept.put(A.sockaddr, HERE, stream)
-            assert kept.take(A.sockaddr, HERE) is stream
+            retained.put(A.sockaddr, HERE, stream)
+            assert retained.take(A.sockaddr, HERE) is stream
             stream.upstreams.send(b"an answer")
             await trio.testing.wait_all_tasks_blocked()
             assert await stream.receive_some(1.0) == b"an answer"

@@ -148,7 +148,7 @@ def test_a_lone_peer_is_never_put_aside() -> None:
     assert group.requests(5, "a") == ["a"] * 5
 
 
-def test_who_is_told_that_a_peer_is_put_aside() -> None:
+def test_who_is_reported_that_a_peer_is_put_aside() -> None:
     group = Group([peer("a", max_fails=2), peer("b")])
     verdicts = []
     for _ in range(2):
@@ -171,7 +171,7 @@ def test_a_recovering_peer_gets_its_weight_back_step_by_step() -> None:
 # --- down, backup, max_conns ---
 
 
-def test_down_is_never_asked() -> None:
+def test_down_is_never_queried() -> None:
     group = Group([peer("a", down=True), peer("b")])
     assert group.requests(3) == ["b"] * 3
     assert Group([peer("a", down=True)]).request() == []

@@ -123,14 +123,14 @@ def test_what_is_obeyed(tmp_path: Path, directives: str, obeyed: dict[str, str])
 
 
 @pytest.mark.parametrize(
-    ("said", "otherwise", "buffered"),
+    ("output", "otherwise", "buffered"),
     [(None, True, True), ("No", True, False), ("yes", False, True), ("off", True, True)],
 )
-def test_buffering(said: str | None, otherwise: bool, buffered: bool) -> None:
-    assert is_buffered({} if said is None else {"buffering": said}, otherwise) is buffered
+def test_buffering(output: str | None, otherwise: bool, buffered: bool) -> None:
+    assert is_buffered({} if output is None else {"buffering": output}, otherwise) is buffered
 
 
-@pytest.mark.parametrize(("said", "rate"), [("10", 10), ("0", 0), ("x", 7), ("-1", 7), ("", 7)])
-def test_rates(said: str, rate: int) -> None:
-    assert limit_rate({"limit-rate": said}, 7) == rate
+@pytest.mark.parametrize(("output", "rate"), [("10", 10), ("0", 0), ("x", 7), ("-1", 7), ("", 7)])
+def test_rates(output: str, rate: int) -> None:
+    assert limit_rate({"limit-rate": output}, 7) == rate
     assert limit_rate({}, None) is None

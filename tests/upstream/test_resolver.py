@@ -62,10 +62,10 @@ from sniproxy.upstream.resolver import (
 
 @pytest.mark.parametrize("kind", RecordType)
 def test_query_is_readable_by_servers(kind: RecordType) -> None:
-    asked = make_query("www.example.test", kind)
-    assert read_question(asked.wire) == DNSQuery("www.example.test", kind.name)
-    assert read_question(asked.wire).id == asked.id
-    assert asked.wire[2:4] == b"\x01\x00"
+    query = make_query("www.example.test", kind)
+    assert read_question(query.wire) == DNSQuery("www.example.test", kind.name)
+    assert read_question(query.wire).id == query.id
+    assert query.wire[2:4] == b"\x01\x00"
 
 
 NO_NAMES = ("", ".", "a..b", ".a", "a.b..", "x" * 64, ".".join(["y" * 60] * 5))
@@ -130,8 +130,8 @@ def lookup(*kinds: RecordType) -> ResolverQuery:
 
 
 def answer(of: ResolverQuery, kind: RecordType, *addresses: str, **more: Any) -> DNSResponse:
-    settled = {"code": 0, "truncated": False, "records": len(addresses)} | more
-    return DNSResponse(of.unanswered[kind].id, "a.test", kind, addresses=addresses, **settled)
+    defaults = {"code": 0, "truncated": False, "records": len(addresses)} | more
+    return DNSResponse(of.unanswered[kind].id, "a.test", kind, addresses=addresses, **defaults)
 
 
 def outcomes(of: ResolverQuery, replies: Iterable[DNSResponse]) -> list[object]:
@@ -210,7 +210,7 @@ class Stage:
             return str(error)
 
     @property
-    def asked(self) -> list[str]:
+    def query(self) -> list[str]:
         return [f"{q.type} {q.name}" for server in self.servers for q in server.queries]
 
 
@@ -240,7 +240,7 @@ async def open_stage(*scripts: Responder, **settings: Any) -> AsyncIterator[Stag
 
 
 def found(*records: DNSRecord) -> Responder:
-    return lambda asked: [reply(asked, *[r for r in records if r.type in (asked.type, "CNAME")])]
+    return lambda query: [reply(query, *[r for r in records if r.type in (query.type, "CNAME")])]
 
 
 async def test_concurrent_lookups_share_one_query() -> None:
@@ -254,7 +254,7 @@ async def test_concurrent_lookups_share_one_query() -> None:
             for _ in range(20):
                 nursery.start_soon(ask)
         assert seen == [("192.0.2.1",)] * 20
-        assert sorted(stage.asked) == ["A a.test", "AAAA a.test"]
+        assert sorted(stage.query) == ["A a.test", "AAAA a.test"]
 
 
 @pytest.mark.parametrize(
@@ -265,17 +265,17 @@ async def test_cache_time(settings: dict[str, Any], ttl: int, seconds: int) -> N
         await stage.addresses("a.test")
         stage.now += seconds
         await stage.addresses("A.test.")
-        assert len(stage.asked) == 2
+        assert len(stage.query) == 2
         stage.now += 1
         await stage.addresses("a.test")
-        assert len(stage.asked) == 4
+        assert len(stage.query) == 4
 
 
 async def test_failures_are_not_cached() -> None:
-    async with open_stage(lambda asked: [reply(asked, code=SERVFAIL)]) as stage:
+    async with open_stage(lambda query: [reply(query, code=SERVFAIL)]) as stage:
         for _ in range(2):
             assert await stage.addresses("a.test") == "2: Server failure"
-        assert len(stage.asked) == 4
+        assert len(stage.query) == 4
 
 
 async def test_unused_cache_entries_expire() -> None:
@@ -284,21 +284,21 @@ async def test_unused_cache_entries_expire() -> None:
         stage.now += EXPIRE + 1
         await stage.addresses("b.test")
         await stage.addresses("a.test")
-        assert stage.asked.count("A a.test") == 2
+        assert stage.query.count("A a.test") == 2
 
 
 @pytest.mark.parametrize(
-    ("settings", "asked"),
+    ("settings", "query"),
     [
         ({}, ["A a.test", "AAAA a.test"]),
         ({"ipv6": False}, ["A a.test"]),
         ({"ipv4": False}, ["AAAA a.test"]),
     ],
 )
-async def test_queried_record_types(settings: dict[str, Any], asked: list[str]) -> None:
+async def test_queried_record_types(settings: dict[str, Any], query: list[str]) -> None:
     async with open_stage(found(a("192.0.2.1"), aaaa("::1")), **settings) as stage:
         await stage.addresses("a.test")
-        assert sorted(stage.asked) == asked
+        assert sorted(stage.query) == query
 
 
 async def test_cached_addresses_are_rotated() -> None:
@@ -318,11 +318,11 @@ def test_single_address_is_not_rotated() -> None:
 
 
 async def test_cname_chain_is_limited() -> None:
-    def script(asked: DNSQuery) -> Sequence[bytes]:
-        number = int(asked.name.partition(".")[0])
+    def script(query: DNSQuery) -> Sequence[bytes]:
+        number = int(query.name.partition(".")[0])
         if number == 0:
-            return [reply(asked, *([a("192.0.2.1")] if asked.type == "A" else []))]
-        return [reply(asked, cname(f"{number - 1}.test"))]
+            return [reply(query, *([a("192.0.2.1")] if query.type == "A" else []))]
+        return [reply(query, cname(f"{number - 1}.test"))]
 
     async with open_stage(script) as stage:
         assert await stage.addresses(f"{MAX_CNAME_DEPTH}.test") == ("192.0.2.1",)
@@ -332,10 +332,10 @@ async def test_cname_chain_is_limited() -> None:
 async def test_truncated_response_is_queried_over_tcp() -> None:
     addresses = [f"10.0.{n // 250}.{n % 250}" for n in range(1000)]
 
-    def script(asked: DNSQuery) -> Sequence[bytes]:
-        if asked.type == "AAAA":
-            return [reply(asked)]
-        return [reply(asked, *map(a, addresses)) if asked.tcp else reply(asked, truncated=True)]
+    def script(query: DNSQuery) -> Sequence[bytes]:
+        if query.type == "AAAA":
+            return [reply(query)]
+        return [reply(query, *map(a, addresses)) if query.tcp else reply(query, truncated=True)]
 
     async with open_stage(script) as stage:
         assert await stage.addresses("a.test") == tuple(addresses)
@@ -343,19 +343,19 @@ async def test_truncated_response_is_queried_over_tcp() -> None:
 
 async def test_lookup_times_out(mock_clock: MockClock) -> None:
     mock_clock.autojump_threshold = PACKET_TIME
-    async with open_stage(lambda asked: ()) as stage:
+    async with open_stage(lambda query: ()) as stage:
         before = trio.current_time()
         assert await stage.addresses("a.test", 12.0) == "110: Operation timed out"
         assert 12.0 <= trio.current_time() - before < 12.5
-        assert stage.asked.count("A a.test") == 3
+        assert stage.query.count("A a.test") == 3
         # No caller waits any more: no more queries.
         await trio.sleep(4 * RESEND_INTERVAL)
-        assert stage.asked.count("A a.test") == 3
+        assert stage.query.count("A a.test") == 3
 
 
 async def test_next_server_is_queried_after_the_resend_interval(mock_clock: MockClock) -> None:
     mock_clock.autojump_threshold = PACKET_TIME
-    async with open_stage(lambda asked: (), found(a("192.0.2.1"))) as stage:
+    async with open_stage(lambda query: (), found(a("192.0.2.1"))) as stage:
         before = trio.current_time()
         assert await stage.addresses("a.test") == ("192.0.2.1",)
         assert RESEND_INTERVAL <= trio.current_time() - before < RESEND_INTERVAL + 0.5
@@ -367,8 +367,8 @@ async def test_next_server_is_queried_after_the_resend_interval(mock_clock: Mock
 async def test_only_unanswered_queries_are_resent(mock_clock: MockClock) -> None:
     mock_clock.autojump_threshold = PACKET_TIME
 
-    def half(asked: DNSQuery) -> Sequence[bytes]:
-        return [reply(asked, a("192.0.2.1"))] if asked.type == "A" else []
+    def half(query: DNSQuery) -> Sequence[bytes]:
+        return [reply(query, a("192.0.2.1"))] if query.type == "A" else []
 
     async with open_stage(half, found(a("192.0.2.9"), aaaa("::1"))) as stage:
         assert await stage.addresses("a.test") == ("192.0.2.1", "::1")
@@ -377,7 +377,7 @@ async def test_only_unanswered_queries_are_resent(mock_clock: MockClock) -> None
 
 async def test_cancelled_lookup_does_not_end_the_query_for_others(mock_clock: MockClock) -> None:
     mock_clock.autojump_threshold = PACKET_TIME
-    async with open_stage(lambda asked: (), found(a("192.0.2.1"))) as stage:
+    async with open_stage(lambda query: (), found(a("192.0.2.1"))) as stage:
         seen = []
 
         async def ask() -> None:
@@ -406,10 +406,10 @@ async def test_unreachable_server_is_logged(mock_clock: MockClock) -> None:
 
 
 async def test_invalid_name_is_not_queried() -> None:
-    async with open_stage(lambda asked: [reply(asked, code=NXDOMAIN)]) as stage:
+    async with open_stage(lambda query: [reply(query, code=NXDOMAIN)]) as stage:
         for name in ("", "a..b", "x" * 64 + ".test"):
             assert await stage.addresses(name) == "3: Host not found"
-        assert stage.asked == []
+        assert stage.query == []
 
 
 async def test_name_server_of_the_tests_has_a_port() -> None:

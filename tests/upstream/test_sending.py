@@ -142,7 +142,7 @@ def test_a_body_of_known_length_has_no_chunks() -> None:
     assert played.peer.taken == b"head abcde"
 
 
-def test_a_failure_to_send_is_told() -> None:
+def test_a_failure_to_send_is_reported() -> None:
     played = Played(Taking(most=5, failure=BROKEN), Blocks((b"abc",)))
     with pytest.raises(ProxyError) as failed:
         played.until(10)

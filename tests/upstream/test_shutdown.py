@@ -26,7 +26,7 @@ class Upstream:
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.asked = threading.Semaphore(0)
+        self.query = threading.Semaphore(0)
         self.go_on = threading.Event()
         self.ended = threading.Semaphore(0)
         self.threads: list[threading.Thread] = []
@@ -42,7 +42,7 @@ class Upstream:
     def _answer(self, connection: socket.socket) -> None:
         with connection:
             while request := connection.recv(65536):
-                self.asked.release()
+                self.query.release()
                 if b"/slow" in request:
                     self.go_on.wait(10)
                 connection.sendall(ANSWER)
@@ -91,13 +91,13 @@ def test_idle_connections_end_at_once(
         process.process.wait(5)
 
 
-def test_one_that_is_in_use_is_not_kept_afterwards(tmp_path: Path, upstream: Upstream) -> None:
+def test_one_that_is_in_use_is_not_retained_afterwards(tmp_path: Path, upstream: Upstream) -> None:
     # nginx does so in its workers; without a master it ends at once.
     group = f"upstream u {{ server 127.0.0.1:{upstream.port}; }}"
     with proxying(SNIPROXY, tmp_path, group) as process:
         with process.connect() as client:
             client.sendall(get("/slow"))
-            assert upstream.asked.acquire(timeout=5)
+            assert upstream.query.acquire(timeout=5)
             process.send(signal.SIGQUIT)
             assert not upstream.ended.acquire(timeout=0.1)
             upstream.go_on.set()

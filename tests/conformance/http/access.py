@@ -134,7 +134,7 @@ def authorized(user: str, password: str) -> str:
     return f"Authorization: Basic {token}"
 
 
-LINES = [f"{name}:{kept}:comment\r\n" for name, kept in PASSWORDS.items()]
+LINES = [f"{name}:{pool}:comment\r\n" for name, pool in PASSWORDS.items()]
 USERS = "".join(("# users\n\n", *LINES, "last:{PLAIN}x"))
 BASIC = 'auth_basic "a realm"; auth_basic_user_file $document_root/users;'
 

@@ -84,12 +84,12 @@ def headers() -> Iterator[Scenario]:
         status=301,
     )
     for inherit in ("", "on", "off", "merge"):
-        said = f"add_header_inherit {inherit};" if inherit else ""
+        output = f"add_header_inherit {inherit};" if inherit else ""
         for inner in ("", "add_header X-A inner;"):
             yield inheriting(
                 f"inherit-{inherit or 'default'}-{'own' if inner else 'none'}",
                 "add_header X-O outer; add_header X-A outer;",
-                f"{said} {inner}",
+                f"{output} {inner}",
             )
     yield inheriting(
         "inherit-inherited", "add_header_inherit merge; add_header X-A a;", "add_header X-B b;"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sniproxy.testing.upstreams import catalog
 from tests.conformance.scenario import GET, Scenario, Table, get, request
 
-NOBODY = "proxy_pass http://127.0.0.1:1;"
+NO_PEER = "proxy_pass http://127.0.0.1:1;"
 PAGE = 'location = PATH/page { return 200 "page of $request_uri, now $uri?$args $status"; }'
 
 
@@ -43,7 +43,7 @@ def refused(
 ) -> Scenario:
     """The same behind a `proxy_pass` to where nobody listens."""
     logs = ("connect() failed", *more)
-    return paged(name, rule, f"{NOBODY} {directives}", server, status=status, logs=logs)
+    return paged(name, rule, f"{NO_PEER} {directives}", server, status=status, logs=logs)
 
 
 SCENARIOS = (

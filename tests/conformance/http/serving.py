@@ -10,7 +10,7 @@ PAGES = (
     *(400, 401, 402, 403, 404, 405, 406, 409, 410, 411, 412, 413, 414, 415, 416, 418, 421),
     *(429, 494, 495, 496, 497, 500, 501, 502, 503, 504, 505, 507, 599),
 )
-SHOWN_AS = dict.fromkeys((494, 495, 496, 497), 400)
+RENDERED_AS = dict.fromkeys((494, 495, 496, 497), 400)
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -105,7 +105,9 @@ LOCATIONS = (
 
 def returns() -> Iterator[Scenario]:
     for status in PAGES:
-        yield returning(f"{status}", SHOWN_AS.get(status, status), "a status has its page, if any")
+        yield returning(
+            f"{status}", RENDERED_AS.get(status, status), "a status has its page, if any"
+        )
     for status in REDIRECTS:
         target = "https://front.test$request_uri"
         yield returning(f"{status} {target}", status, "a redirect has its page", f"{status}")

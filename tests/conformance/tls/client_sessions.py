@@ -69,10 +69,10 @@ def client(
 
 def caches() -> Iterator[Scenario]:
     for number, version in VERSIONS.items():
-        for address, said, resumed in CACHES:
+        for address, output, resumed in CACHES:
             yield meetings(
                 f"{address.rpartition('.')[2]}-{number}",
-                f"{said} a session is {'' if resumed else 'not '}resumed",
+                f"{output} a session is {'' if resumed else 'not '}resumed",
                 client(version, address=address),
                 resumed,
             )
@@ -162,7 +162,7 @@ TABLE = Table(
     server=f'location / {{ return 200 "{FACTS}"; }}',
     http="".join(
         (
-            *(server("x", said, f"{address}:TLS_PORT ssl") for address, said, _ in CACHES),
+            *(server("x", output, f"{address}:TLS_PORT ssl") for address, output, _ in CACHES),
             server("second.test", "", "FRONT_TLS ssl", "second"),
             server("strict.test", STRICT, "FRONT_TLS ssl"),
             server("stranger.test", OPTIONAL, "FRONT_TLS ssl"),

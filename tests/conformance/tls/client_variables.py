@@ -45,7 +45,7 @@ PAGE = 'return 200 "' + "".join(f"{name}=${name}\\n" for name in VARIABLES) + '"
 LOGGED = "".join(f" {name}=${name}" for name in VARIABLES)
 
 
-def shown(name: str, rule: str, tls: ClientTLSOptions | None, **others: int) -> Scenario:
+def rendered(name: str, rule: str, tls: ClientTLSOptions | None, **others: int) -> Scenario:
     host = (tls.server_name if tls else None) or "front.test"
     repeat = others.get("repeat", 1)
     return Scenario(
@@ -61,15 +61,15 @@ def shown(name: str, rule: str, tls: ClientTLSOptions | None, **others: int) -> 
 
 
 def connections() -> Iterator[Scenario]:
-    yield shown("plain", "without TLS there is none", None)
+    yield rendered("plain", "without TLS there is none", None)
     for version, number in ((TLS12, "1.2"), (TLS13, "1.3")):
-        yield shown(
+        yield rendered(
             f"tls-{number}",
             "of the handshake and of the hello",
             ClientTLSOptions("verifying.test", min_version=version, max_version=version),
         )
         for certificate in ("client", "client-odd", "client-deep", "self-signed", "client-alone"):
-            yield shown(
+            yield rendered(
                 f"{certificate}-{number}",
                 "of the client's certificate",
                 ClientTLSOptions(
@@ -79,7 +79,7 @@ def connections() -> Iterator[Scenario]:
                     max_version=version,
                 ),
             )
-        yield shown(
+        yield rendered(
             f"resumed-{number}",
             "of a session that is resumed",
             ClientTLSOptions(
@@ -91,22 +91,22 @@ def connections() -> Iterator[Scenario]:
             ),
             repeat=2,
         )
-        yield shown(
+        yield rendered(
             f"group-{number}",
             "of one group",
             ClientTLSOptions(
                 "verifying.test", min_version=version, max_version=version, group="prime256v1"
             ),
         )
-    yield shown("no-sni", "without an SNI", ClientTLSOptions(None))
-    yield shown(
+    yield rendered("no-sni", "without an SNI", ClientTLSOptions(None))
+    yield rendered(
         "sni-as-sent", "the SNI is shown as it was sent", ClientTLSOptions("VERIFYING.test")
     )
-    yield shown("alpn", "with ALPN", ClientTLSOptions("verifying.test", alpn=("h2", "http/1.1")))
-    yield shown(
+    yield rendered("alpn", "with ALPN", ClientTLSOptions("verifying.test", alpn=("h2", "http/1.1")))
+    yield rendered(
         "default", "clients of a server that does not verify", ClientTLSOptions("front.test")
     )
-    yield shown(
+    yield rendered(
         "ciphers",
         "ciphers in the client's order",
         ClientTLSOptions(

@@ -262,7 +262,7 @@ TABLE = Table(
     "client-verification",
     (*by_mode(), *others()),
     http="".join(
-        [server(name, said) for name, said in SERVERS.items()]
+        [server(name, output) for name, output in SERVERS.items()]
         + [
             server("strict.test", STRICT, LISTEN),
             server("lax.test", "", LISTEN),

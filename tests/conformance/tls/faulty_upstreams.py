@@ -35,7 +35,7 @@ def client_certificate(name: str) -> str:
     return f"proxy_ssl_certificate {name}.pem; proxy_ssl_certificate_key {name}.key;"
 
 
-def kept(upstream: UpstreamSpec) -> Scenario:
+def pool(upstream: UpstreamSpec) -> Scenario:
     """An upstream whose fault shows when connections are kept alive, which needs a group."""
     single = scenario(upstream)
     return replace(
@@ -48,8 +48,8 @@ def kept(upstream: UpstreamSpec) -> Scenario:
 
 
 SPECIAL = {
-    catalog.CLOSES_KEPT.name: kept(catalog.CLOSES_KEPT),
-    catalog.CLOSES_SECOND_REQUEST.name: kept(catalog.CLOSES_SECOND_REQUEST),
+    catalog.CLOSES_IDLE.name: pool(catalog.CLOSES_IDLE),
+    catalog.CLOSES_SECOND_REQUEST.name: pool(catalog.CLOSES_SECOND_REQUEST),
     catalog.TICKETS.name: replace(
         scenario(catalog.TICKETS), repeat=2, sessions_offered=(False, True)
     ),

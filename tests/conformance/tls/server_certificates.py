@@ -19,7 +19,9 @@ CHAIN = (
 PASSPHRASES = "ssl_password_file passphrases;"
 
 
-def shown(name: str, rule: str, tls: ClientTLSOptions, *, logs: tuple[str, ...] = ()) -> Scenario:
+def rendered(
+    name: str, rule: str, tls: ClientTLSOptions, *, logs: tuple[str, ...] = ()
+) -> Scenario:
     """A client that is told which certificate by its common name; with `logs` by none."""
     host = tls.server_name or "front.test"
     return Scenario(
@@ -38,32 +40,36 @@ def shown(name: str, rule: str, tls: ClientTLSOptions, *, logs: tuple[str, ...] 
 def several() -> Iterator[Scenario]:
     for cipher in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"):
         for host in ("two.test", "two-reversed.test"):
-            yield shown(
+            yield rendered(
                 f"{host.removesuffix('.test')}-{cipher[6:9].lower()}",
                 "of certificates with different kinds of keys the cipher chooses",
                 ClientTLSOptions(host, max_version=TLS12, ciphers=cipher),
             )
-    yield shown("two-1.3", "so do the client's signatures in TLS 1.3", ClientTLSOptions("two.test"))
-    yield shown(
+    yield rendered(
+        "two-1.3", "so do the client's signatures in TLS 1.3", ClientTLSOptions("two.test")
+    )
+    yield rendered(
         "doubled", "of two with the same kind the last one counts", ClientTLSOptions("doubled.test")
     )
-    yield shown(
+    yield rendered(
         "chain",
         "intermediates are sent from the file",
         ClientTLSOptions("deep.test", trusted_ca="root"),
     )
-    yield shown("chains", "each with its own", ClientTLSOptions("chains.test", trusted_ca="root"))
-    yield shown(
+    yield rendered(
+        "chains", "each with its own", ClientTLSOptions("chains.test", trusted_ca="root")
+    )
+    yield rendered(
         "more-keys", "keys without a certificate do not count", ClientTLSOptions("more.test")
     )
 
 
 def texts() -> Iterator[Scenario]:
-    yield shown("data", "the PEM itself behind data:", ClientTLSOptions("data.test"))
-    yield shown(
+    yield rendered("data", "the PEM itself behind data:", ClientTLSOptions("data.test"))
+    yield rendered(
         "data-chain", "also with its chain", ClientTLSOptions("data-chain.test", trusted_ca="root")
     )
-    yield shown("encrypted", "ssl_password_file opens keys", ClientTLSOptions("encrypted.test"))
+    yield rendered("encrypted", "ssl_password_file opens keys", ClientTLSOptions("encrypted.test"))
 
 
 NAMED, FILE, KEY, LOCKED, BOTH, CACHED, VERIFYING = (f"127.0.0.{n}" for n in range(2, 9))
@@ -72,7 +78,7 @@ NAMED, FILE, KEY, LOCKED, BOTH, CACHED, VERIFYING = (f"127.0.0.{n}" for n in ran
 
 def by_variables() -> Iterator[Scenario]:
     for name in ("front", "second", "deep-2"):
-        yield shown(
+        yield rendered(
             f"named-{name}",
             "variables name certificate and key for each handshake",
             ClientTLSOptions(name, trusted_ca="root", address=NAMED),
@@ -85,39 +91,39 @@ def by_variables() -> Iterator[Scenario]:
         ("locked", "client-encrypted", KEY, "cannot load certificate key"),
         ("empty", None, NAMED, "cannot load certificate"),
     ):
-        yield shown(
+        yield rendered(
             name,
             "a certificate that does not load is told, and the handshake fails",
             ClientTLSOptions(sni, address=address),
             logs=(log,),
         )
-    yield shown(
+    yield rendered(
         "key-only",
         "a variable in the key makes templates of both",
         ClientTLSOptions("front", address=KEY),
     )
-    yield shown(
+    yield rendered(
         "named-encrypted",
         "the passphrases hold for them too",
         ClientTLSOptions("client", address=LOCKED),
     )
     for cipher in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"):
-        yield shown(
+        yield rendered(
             f"named-two-{cipher[6:9].lower()}",
             "several may be named",
             ClientTLSOptions("front", max_version=TLS12, ciphers=cipher, address=BOTH),
         )
-    yield shown(
+    yield rendered(
         "cached", "ssl_certificate_cache keeps them", ClientTLSOptions("front", address=CACHED)
     )
-    yield shown(
+    yield rendered(
         "captures",
         "captures of the server's name are not there yet",
         ClientTLSOptions("front.capturing.test"),
         logs=("cannot load certificate",),
     )
     verifying = ClientTLSOptions("front", certificate="client", address=VERIFYING)
-    yield shown("named-verifying", "clients are verified there as elsewhere", verifying)
+    yield rendered("named-verifying", "clients are verified there as elsewhere", verifying)
     yield Scenario(
         "named-refusing",
         "and refused",

@@ -19,7 +19,7 @@ GOOD = {"1.2": catalog.GOOD_12, "1.3": catalog.GOOD_13}
 VERSIONS = {"1.2": TLS12, "1.3": TLS13}
 
 
-def asked(*paths: str) -> tuple[str, ...]:
+def query(*paths: str) -> tuple[str, ...]:
     """GETs of PATH/… on one connection."""
     requests = [
         GET.replace("PATH", f"PATH{path}").replace("Connection: close\r\n", "") for path in paths
@@ -55,7 +55,7 @@ def in_each_version() -> Iterator[Scenario]:
             own,
             (good,),
             server=beside(strange=strange),
-            requests=asked("/strange", "", "/strange"),
+            requests=query("/strange", "", "/strange"),
             status=(502, 502, 502) if in_vain else (502, 200, 200),
             sessions_offered=(False, in_vain, True),
             logs=(untrusted,) * 3 if in_vain else (untrusted,),
@@ -66,7 +66,7 @@ def in_each_version() -> Iterator[Scenario]:
             own,
             (good,),
             server=beside(strange=strange),
-            requests=asked("", "/strange"),
+            requests=query("", "/strange"),
             status=(200, 200),
             sessions_offered=(False, True),
         )
@@ -76,7 +76,7 @@ def in_each_version() -> Iterator[Scenario]:
             f"{REUSE} {NAME}",
             (dressed("self-signed", version),),
             server=beside(strict=f"{REUSE} {NAME} {TRUSTED}"),
-            requests=asked("", "/strict", ""),
+            requests=query("", "/strict", ""),
             status=(200, 502, 200),
             sessions_offered=(False, True, version == "1.2"),
             logs=(verify_failed(18, ""),),
@@ -88,7 +88,7 @@ def in_each_version() -> Iterator[Scenario]:
             f"{REUSE} {NAME}",
             (good,),
             server=beside(strict=f"{REUSE} {NAME} {TRUSTED}"),
-            requests=asked("", "/strict"),
+            requests=query("", "/strict"),
             status=(200, 502),
             sessions_offered=(False, True),
             logs=(verify_failed(20, ""),),
@@ -99,7 +99,7 @@ def in_each_version() -> Iterator[Scenario]:
             own,
             (good,),
             server=beside(other=f"{REUSE} {TRUSTED} proxy_ssl_name other.test;"),
-            requests=asked("", "/other"),
+            requests=query("", "/other"),
             status=(200, 502),
             sessions_offered=(False, True),
             logs=(name_mismatch("other.test"),),
@@ -110,7 +110,7 @@ def in_each_version() -> Iterator[Scenario]:
             f"{own} proxy_ssl_verify_depth 2;",
             (dressed("deep-2", version),),
             server=beside(flat=f"{REUSE} {NAME} {TRUSTED} proxy_ssl_verify_depth 0;"),
-            requests=asked("", "/flat"),
+            requests=query("", "/flat"),
             status=(200, 200),
             sessions_offered=(False, True),
         )
@@ -120,7 +120,7 @@ def in_each_version() -> Iterator[Scenario]:
             own,
             (dressed("revoked", version),),
             server=beside(lists=f"{REUSE} {NAME} {TRUSTED} proxy_ssl_crl one-revoked.crl;"),
-            requests=asked("", "/lists"),
+            requests=query("", "/lists"),
             status=(200, 200),
             sessions_offered=(False, True),
         )
@@ -131,7 +131,7 @@ def in_each_version() -> Iterator[Scenario]:
             REUSE,
             (good,),
             server=beside(off="proxy_ssl_session_reuse off;"),
-            requests=asked("/off", "", "/off", ""),
+            requests=query("/off", "", "/off", ""),
             status=(200,) * 4,
             sessions_offered=(False, False, False, True),
         )
@@ -143,7 +143,7 @@ def in_each_version() -> Iterator[Scenario]:
             server=beside(
                 other=f"{REUSE} proxy_ssl_protocols TLSv{'1.3' if version == '1.2' else '1.2'};"
             ),
-            requests=asked("", "/other", "/other", ""),
+            requests=query("", "/other", "/other", ""),
             status=(200,) * 4,
             sessions_offered=(False, False, True, False),
         )
@@ -193,7 +193,7 @@ def in_each_version() -> Iterator[Scenario]:
         "a session is offered whatever the name that is sent",
         f"{REUSE} proxy_ssl_server_name on; proxy_ssl_name $arg_n;",
         (catalog.GOOD_12,),
-        requests=asked("?n=upstream.test", "?n=upstream.test"),
+        requests=query("?n=upstream.test", "?n=upstream.test"),
         status=(200, 200),
         sni="upstream.test",
         sessions_offered=(False, True),

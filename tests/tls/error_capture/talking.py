@@ -202,10 +202,10 @@ def talk(end: SSL.Connection, reply: Reply, side: str, tamper: Tamper | None) ->
             queue = drain()
             return Provoked(side, operation, queue, header.hex()) if queue else None
         try:
-            said = end.bio_read(1 << 20)
+            output = end.bio_read(1 << 20)
         except SSL.WantReadError:
-            said = b""
-        heard = reply(said)
+            output = b""
+        heard = reply(output)
         if tamper is not None and heard:
             heard = tamper(flight, heard)
         flight += 1

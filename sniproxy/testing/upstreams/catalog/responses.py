@@ -137,7 +137,7 @@ NO_CLOSE_NOTIFY = responds(
     "ends a response of unknown length by closing the connection without close_notify",
     Action(b"HTTP/1.1 200 OK\r\nServer: sniproxy-testing\r\n\r\nall of it\n", AfterSend.CUT),
 )
-CLOSES_KEPT = responds(
+CLOSES_IDLE = responds(
     "closes-kept",
     "closes the connection after each response, without sending Connection: close",
     Action(response("once\n")),

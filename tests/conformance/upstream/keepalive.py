@@ -36,7 +36,7 @@ TIRED = replace(
 TIRED_TLS = replace(catalog.GOOD, name="tired-tls", description=TIRED.description, max_requests=1)
 
 
-def kept(name: str, rule: str, group: str = "server PEER;", **rest: object) -> Scenario:
+def pool(name: str, rule: str, group: str = "server PEER;", **rest: object) -> Scenario:
     plain = {
         "upstreams": (PLAIN,),
         "proxy_pass": "http://GROUP",
@@ -54,17 +54,17 @@ def other(directives: str = "", target: str = "http://GROUP") -> str:
 def numbers() -> Iterator[Scenario]:
     """How many connections are kept, and for how much."""
     two = (PLAIN, PLAIN)
-    yield kept(
+    yield pool(
         "0", "keepalive 0 keeps none", "server PEER; keepalive 0;", repeat=2, open_connections=0
     )
-    yield kept(
+    yield pool(
         "1",
         "the connection that was used longest ago makes room",
         "server PEER; server PEER2; keepalive 1;",
         upstreams=two,
         repeat=4,
     )
-    yield kept(
+    yield pool(
         "2",
         "each peer's connection is used again",
         "server PEER; server PEER2; keepalive 2;",
@@ -72,26 +72,26 @@ def numbers() -> Iterator[Scenario]:
         repeat=4,
         open_connections=2,
     )
-    yield kept(
+    yield pool(
         "requests",
         "keepalive_requests is the number of requests that one carries",
         "server PEER; keepalive_requests 2;",
         repeat=5,
     )
-    yield kept(
+    yield pool(
         "requests-1",
         "keepalive_requests 1 keeps none",
         "server PEER; keepalive_requests 1;",
         repeat=2,
         open_connections=0,
     )
-    yield kept(
+    yield pool(
         "timeout",
         "an idle connection is closed after keepalive_timeout",
         "server PEER; keepalive_timeout 50ms;",
         open_connections=0,
     )
-    yield kept(
+    yield pool(
         "timeout-tls",
         "an idle connection is closed without a close_notify",
         "server PEER; keepalive_timeout 50ms;",
@@ -99,7 +99,7 @@ def numbers() -> Iterator[Scenario]:
         proxy_pass="https://GROUP",
         open_connections=0,
     )
-    yield kept(
+    yield pool(
         "time",
         "a connection older than keepalive_time is not kept",
         "server PEER; keepalive_time 0;",
@@ -113,14 +113,14 @@ def numbers() -> Iterator[Scenario]:
 def places() -> Iterator[Scenario]:
     """Which locations share connections."""
     three = (KEEP, OTHER, get())
-    yield kept(
+    yield pool(
         "local-default",
         "a location keeps its connections for itself",
         server=other(),
         requests=three,
         open_connections=2,
     )
-    yield kept(
+    yield pool(
         "local",
         "so it does where keepalive says local",
         "server PEER; keepalive 9 local;",
@@ -128,21 +128,21 @@ def places() -> Iterator[Scenario]:
         requests=three,
         open_connections=2,
     )
-    yield kept(
+    yield pool(
         "local-bound",
         "the number is the group's, not the location's",
         "server PEER; keepalive 1 local;",
         server=other(),
         requests=(KEEP, OTHER, KEEP, get(path="PATH/other")),
     )
-    yield kept(
+    yield pool(
         "shared",
         "without local the locations of a group share its connections",
         "server PEER; keepalive 9;",
         server=other(),
         requests=three,
     )
-    yield kept(
+    yield pool(
         "shared-names",
         "whatever name and verification the other location wants for a new one",
         "server PEER; keepalive 9;",
@@ -153,7 +153,7 @@ def places() -> Iterator[Scenario]:
         ),
         requests=(KEEP, get(path="PATH/other")),
     )
-    yield kept(
+    yield pool(
         "one-location-names",
         "a location uses its connection again for another name",
         directives="proxy_ssl_server_name on; proxy_ssl_name $arg_name;",
@@ -165,7 +165,7 @@ def places() -> Iterator[Scenario]:
         ),
         sni="upstream.test",
     )
-    yield kept(
+    yield pool(
         "tls-for-plain",
         "and TLS, for one that wants none",
         "server PEER; keepalive 9;",
@@ -174,14 +174,14 @@ def places() -> Iterator[Scenario]:
         server=other(),
         requests=(KEEP, get(path="PATH/other")),
     )
-    yield kept(
+    yield pool(
         "if",
         "an if is a location of its own",
         directives="if ($arg_a) { set $b 1; }",
         requests=(KEEP, KEEP.replace("PATH", "PATH?a=1"), get()),
         open_connections=2,
     )
-    yield kept(
+    yield pool(
         "twice",
         "a connection belongs to an address, not to a server of the group",
         "server PEER; server PEER;",
@@ -192,7 +192,7 @@ def places() -> Iterator[Scenario]:
 def ends() -> Iterator[Scenario]:
     """Connections that the upstream ends."""
     for upstream, scheme in ((ENDS, "http"), (ENDS_TLS, "https")):
-        yield kept(
+        yield pool(
             upstream.name,
             "a connection that ends while it is idle is closed, and nobody hears of it",
             upstreams=(upstream,),
@@ -201,7 +201,7 @@ def ends() -> Iterator[Scenario]:
             open_connections=0,
         )
     for upstream, scheme in ((TIRED, "http"), (TIRED_TLS, "https")):
-        yield kept(
+        yield pool(
             upstream.name,
             "a request that meets the end of a kept connection is asked again on a new one",
             upstreams=(upstream,),
@@ -209,7 +209,7 @@ def ends() -> Iterator[Scenario]:
             repeat=3,
             logs=(PREMATURE, PREMATURE),
         )
-    yield kept(
+    yield pool(
         "tired-post",
         "one that is not idempotent is not",
         upstreams=(TIRED,),
@@ -218,7 +218,7 @@ def ends() -> Iterator[Scenario]:
         logs=(PREMATURE,),
         open_connections=0,
     )
-    yield kept(
+    yield pool(
         "tired-post-repeated",
         "unless it is said to be",
         directives="proxy_next_upstream error non_idempotent;",
@@ -226,7 +226,7 @@ def ends() -> Iterator[Scenario]:
         requests=(KEEP, request("POST", body="a=1")),
         logs=(PREMATURE,),
     )
-    yield kept(
+    yield pool(
         "tired-off",
         "nor is any where errors are not passed on",
         directives="proxy_next_upstream off;",
@@ -236,7 +236,7 @@ def ends() -> Iterator[Scenario]:
         logs=(PREMATURE,),
         open_connections=0,
     )
-    yield kept(
+    yield pool(
         "tired-two",
         "in a group of two the other one is asked, and the failure counts",
         "server PEER; server PEER2;",
@@ -244,7 +244,7 @@ def ends() -> Iterator[Scenario]:
         repeat=4,
         logs=(PREMATURE, disabled(READING_HEAD)),
     )
-    yield kept(
+    yield pool(
         "tired-tries",
         "an end that came while idle is no try of proxy_next_upstream_tries",
         "server PEER max_fails=0; server PEER2;",
