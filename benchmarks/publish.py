@@ -1,7 +1,8 @@
-"""Results as files, and the documents that quote them: `python -m benchmarks.publish`.
+"""Write the figures into the documents that quote them: `python -m benchmarks.publish`.
 
-The documents take every figure from `results/measured.json`, between `<!-- made: … -->` marks;
-`python -m benchmarks --save` measures and writes all of it. A test holds the documents to the file.
+The documents contain generated parts between `<!-- made: … -->` marks, made from
+`results/measured.json`; `python -m benchmarks --save` measures and writes all of it. A test
+compares the documents with the file.
 """
 
 from __future__ import annotations
@@ -48,6 +49,22 @@ def machine(figures: Mapping[str, Any]) -> str:
         f" ({where['architecture']}, Linux {where['kernel']}, Python {where['python']}),"
         f" {plan['rounds']} rounds with windows of {plan['window']:g} s: {'; '.join(programs)}.\n"
     )
+
+
+def cost(figures: Mapping[str, Any]) -> str:
+    """The sentence of the README: CPU time relative to the cheaper nginx."""
+    cases = {case["case"]: case for case in figures["cases"]}
+    ratios = {name: _ratio(cases[name]) for name in "acfg"}
+    return (
+        f"A TLS handshake costs {ratios['a']} times nginx's CPU time, a request with new"
+        f" connections on both sides {ratios['c']} times, a small request on kept connections"
+        f" {ratios['f']} times, and a large response {ratios['g']} times.\n"
+    )
+
+
+def _ratio(case: Mapping[str, Any]) -> str:
+    ours = next(row for row in case["rows"] if row["program"] == "sniproxy")
+    return f"{ours['ratios'][case['cheapest']][case['compared']]['median']:.1f}"
 
 
 def _library(version: str) -> str:
@@ -149,6 +166,7 @@ def _figure(value: float, column: Mapping[str, Any]) -> str:
 def filled(text: str, figures: Mapping[str, Any], tables: str) -> str:
     """`text` with what stands between the marks made again."""
     made = {
+        "cost": cost(figures),
         "machine": machine(figures),
         "summary": summary(figures),
         "peers": peers(figures),

@@ -1,8 +1,9 @@
-"""Plot and documents say what the figures say, and nothing else."""
+"""The plot and the generated parts of the documents match the measured figures."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,14 @@ def test_documents_quote_what_was_measured(document: Path, figures: Mapping[str,
     text = document.read_text()
     tables = publish.MEASURED.with_suffix(".txt").read_text()
     assert text == publish.filled(text, figures, tables), "run python -m benchmarks.publish"
+
+
+def test_readme_quotes_the_cost_in_one_sentence(figures: Mapping[str, Any]) -> None:
+    readme = publish.DOCUMENTS[0].read_text()
+    assert re.findall(r"<!-- made: (\w+) -->", readme) == ["cost"]
+    sentence = publish.cost(figures)
+    assert sentence.count(" times") == 4
+    assert sentence in readme
 
 
 def test_plot_is_of_what_was_measured(figures: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ from sniproxy.config.directives.directive import (
     Directive,
     Status,
 )
+from sniproxy.config.directives.ignored import NOTICEABLE
 
 from .oracle import nginx_binary
 
@@ -134,6 +135,11 @@ def test_nginx_treats_repetition_the_same(tmp_path: Path) -> None:
         answer = (tmp_path / f"{index}.log").read_text("latin-1")
         refused = "directive is duplicate" in answer
         assert refused is (row.repeat.name == "REFUSED"), (row.name, answer)
+
+
+def test_only_directives_without_effect_are_noticeable() -> None:
+    without_effect = {row.name for row in registry.DIRECTIVES if row.status is Status.NO_EFFECT}
+    assert set(NOTICEABLE) <= without_effect
 
 
 def test_directive_is_declared_once_per_context() -> None:

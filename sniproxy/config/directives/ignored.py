@@ -2,12 +2,13 @@
 
 They tune nginx's implementation (shared memory, sendfile, hash tables) or enable optional
 features (gzip, HTTP/2). A directive that influences which response a client gets must not be
-listed here; it belongs into `unsupported` until it works.
+listed here; it belongs into `unsupported` until it works. `NOTICEABLE` lists the directives, of
+other modules too, whose missing effect can be seen from outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .directive import (
     EVENTS,
@@ -148,6 +149,32 @@ _TABLE: tuple[_Entry, ...] = (
     (_PROXY, HSL, number, ONE, _ONCE, "proxy_headers_hash_max_size proxy_headers_hash_bucket_size"),
     (_PROXY, HSL, size, ONE, _ONCE, "proxy_send_lowat"),
 )  # fmt: skip
+
+
+NOTICEABLE: Mapping[str, str] = {
+    "debug_connection": "no debug messages are logged",
+    "gzip": "responses are not compressed; responses of upstreams pass unchanged",
+    "gzip_vary": "`Vary: Accept-Encoding` is not added",
+    "http2": "clients are offered HTTP/1.1 only",
+    "keepalive_min_timeout": "on shutdown, idle connections are closed at once",
+    "msie_refresh": "MSIE gets redirects instead of refresh pages",
+    "proxy_max_temp_file_size": "responses are not buffered in files: a slow client slows the "
+    "upstream down",
+    "rewrite_log": "rewrites are not logged",
+    "ssl_buffer_size": "TLS records are as large as the data available, up to 16k",
+    "ssl_certificate_compression": "certificates are sent uncompressed",
+    "ssl_early_data": "early data is not accepted; clients send it again after the handshake",
+    "ssl_ech_file": "Encrypted Client Hello is not accepted",
+    "ssl_session_ticket_key": "the file is checked, but tickets are encrypted with random keys: "
+    "they are not valid after a restart or on another server",
+    "ssl_stapling_responder": "OCSP responses are not fetched; only that of `ssl_stapling_file` "
+    "is stapled",
+    "ssl_stapling_verify": "the OCSP response of `ssl_stapling_file` is not verified",
+    "uninitialized_variable_warn": "uninitialized variables are never logged",
+}
+"""What a client, an upstream or a reader of the logs notices, for each directive without effect
+whose absence can be noticed. A directive without effect that is not listed changes nothing.
+"""
 
 
 def _directives() -> Iterator[Directive]:
