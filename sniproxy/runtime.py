@@ -16,7 +16,7 @@ from OpenSSL import SSL
 
 from .client_abort import ClientAbortMonitor
 from .config.directives.files import TryFiles
-from .config.directives.rewrite import Statement
+from .config.directives.rewrite import RewriteStatement
 from .config.model import Location, Server
 from .context import Connection, RequestContext
 from .handlers.access import AccessPhase
@@ -97,7 +97,7 @@ class LocationRuntime:
     error_log: ErrorLog
     access_logs: tuple[AccessLogWriter, ...]
     handler: Handler
-    rewrite: tuple[Statement, ...] | None
+    rewrite: tuple[RewriteStatement, ...] | None
     """None if the location has no rewrite directives. Those of a server are the server's."""
     access: AccessPhase | None
     """None if the location has no access restrictions."""
@@ -126,7 +126,7 @@ class VirtualServer:
     head_rules: HeadRules
     default_location: LocationRuntime
     """For requests that no location matches."""
-    rewrite: tuple[Statement, ...] | None
+    rewrite: tuple[RewriteStatement, ...] | None
     """The rewrite directives outside of any location; None without."""
     named: Mapping[str, LocationRuntime]
     """The named locations, by name with its `@`."""
