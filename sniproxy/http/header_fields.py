@@ -75,7 +75,7 @@ class InvalidLineError(ValueError):
 def read_line(text: str, start: int, stop: int) -> re.Match[str] | None:
     """The complete line at `start` (a match of `LINE`), None if `text[:stop]` ends before it.
 
-    Raises `InvalidLine`.
+    Raises `InvalidLineError`.
     """
     match = LINE.match(text, start, stop)
     if match and not match["end"]:

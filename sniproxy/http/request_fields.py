@@ -26,7 +26,7 @@ class HeadRules:
 
 
 RulesOf = Callable[[str], HeadRules | None]
-"""The rules of the server for a host name (as in `Request.host`, "" without one).
+"""The rules of the server for a host name (as in `RequestHead.host`, "" without one).
 
 None where the client may not ask for that server on this connection.
 """
@@ -63,7 +63,7 @@ class BadRequestError(Exception):
         """The request line as far as it was received."""
         self.method = draft.method
         self.target = draft.target
-        """As in `Request`, like `path` and `query` (`args`); "" for a line not understood."""
+        """As in `RequestHead`, like `path` and `query` (`args`); "" for a line not understood."""
         self.path = draft.path
         self.query = draft.args
         self.length = draft.length
@@ -71,9 +71,9 @@ class BadRequestError(Exception):
         self.protocol = draft.protocol
         """`HTTP/1.1`; "" where a protocol was begun, None where none was."""
         self.version = draft.version
-        """As in `Request`: after 9 the answer is the bare page, without a head."""
+        """As in `RequestHead`: after 9 the answer is the bare page, without a head."""
         self.name = draft.name
-        """As `Request.host`; None where no name had chosen a server yet."""
+        """As `RequestHead.host`; None where no name had chosen a server yet."""
         self.headers = tuple(draft.headers)
         self.host = draft.host
         """The Host header as sent; None if none was read."""
@@ -144,7 +144,7 @@ class RequestHeadBuilder:
         return BadRequestError(status, text, action, self)
 
     def take(self, field: Header) -> None:
-        """Accept a field, if its row does. Raises `BadRequest`."""
+        """Accept a field, if its row does. Raises `BadRequestError`."""
         if len(self.headers) >= self.rules.max_headers:
             raise self.refusal("client sent too many header lines", 494)
         self.headers.append(field)
@@ -153,7 +153,7 @@ class RequestHeadBuilder:
             rule(self, field)
 
     def judge(self) -> None:
-        """What nginx checks once the last line is in, in its order. Raises `BadRequest`."""
+        """What nginx checks once the last line is in, in its order. Raises `BadRequestError`."""
         if self.name is None:
             self.choose("")
         length = self.unique.get("content-length")

@@ -1,4 +1,4 @@
-"""Request heads: from the first bytes of a request to a `Request`, or to nginx's refusal.
+"""Request heads: from the first bytes of a request to a `RequestHead`, or to nginx's refusal.
 
 nginx judges a head byte by byte as it arrives. Here it is judged line by line, with the same
 outcome however the bytes are cut: `HeadReader.read` is asked again with all that has come so
@@ -72,7 +72,7 @@ class HeadReader:
     def read(self, buffer: bytes | bytearray) -> ParsedHead | None:
         """The head, from all that has come since its first byte; None if more is needed.
 
-        Raises `BadRequest` as early as nginx does.
+        Raises `BadRequestError` as early as nginx does.
         """
         if self._room is None:
             return self._begin(buffer)
@@ -204,7 +204,7 @@ def read_request_head(
 ) -> ParsedHead | None:
     """The head that `buffer` begins with, however unusual; None if more is needed.
 
-    Raises `BadRequest`.
+    Raises `BadRequestError`.
     """
     parsed = read_simple_head(buffer, rules, rules_of)
     return HeadReader(rules, rules_of).read(buffer) if parsed is None else parsed
@@ -257,7 +257,7 @@ def _begun_protocol(line: str) -> str | None:
 
 
 def _refuse_line(draft: RequestHeadBuilder, received: str, limit: int) -> None:
-    """Raise `BadRequest` unless `received` may become a request line within `limit`."""
+    """Raise `BadRequestError` unless `received` may become a request line within `limit`."""
     begun = received[:limit]
     method = _METHOD.match(begun)
     if method is not None:

@@ -67,8 +67,8 @@ def read_response_head(
     """The head at the beginning of `buffer`; None if more bytes are needed to tell.
 
     `limit` is nginx's buffer for it (`proxy_buffer_size`), in bytes. A head of status 103 has
-    another one behind it; any other 1xx is a response like the rest. Raises `BadResponse` and
-    `NotHTTP` as early as nginx does.
+    another one behind it; any other 1xx is a response like the rest. Raises `BadResponseError` and
+    `NotHTTPError` as early as nginx does.
     """
     text = bytes(buffer[:limit]).decode("latin-1")
     parsed = _read_simple(text, request_method) or _read(text, request_method)

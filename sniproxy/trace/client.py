@@ -78,7 +78,7 @@ def make_trace_request(
     headers: Sequence[Header] = (),
     server_name: str | None = None,
 ) -> TraceRequest:
-    """What a URL asks for; raises `CannotAsk`. `server_name` is for an SNI of another name."""
+    """What a URL asks for; raises `TraceError`. `server_name` is for an SNI of another name."""
     url = url.encode("utf-8", "surrogateescape").decode("latin-1")
     try:
         parts = urlsplit(url)
@@ -112,7 +112,7 @@ def listener_for(site: Application, queried: TraceRequest) -> tuple[Listener, st
     """Who listens on the port of the URL, with that scheme, and the address there.
 
     Of several it is the one whose address the URL's host is, else the first that is no single
-    address, else the first. Raises `CannotAsk`.
+    address, else the first. Raises `TraceError`.
     """
     host = queried.host.strip("[]")
     found = [
@@ -178,7 +178,7 @@ async def send(
 ) -> None:
     """Ask `site`, whose `Watch` tells `answers`, and wait at most `limit` seconds.
 
-    A client that has waited so long leaves, which ends most requests with 499. Raises `CannotAsk`.
+    A client that has waited so long leaves, which ends most requests with 499. Raises `TraceError`.
     """
     listener, address = listener_for(site, queried)
     http = h11.Connection(h11.CLIENT)
