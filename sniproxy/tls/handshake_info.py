@@ -102,7 +102,7 @@ class HandshakeInfo:
 
     @property
     def offered_ciphers(self) -> str:
-        """`TLS_AES_256_GCM_SHA384:…`, as sent by the client; "" if the ClientHello is not stored."""
+        """`TLS_AES_256_GCM_SHA384:…`, as sent; "" if the ClientHello is not stored."""
         hello = self._parsed_hello
         name = functools.partial(openssl.cipher_name, self._ssl)
         return format_ids(hello.cipher_suites, name) if hello else ""
