@@ -1,4 +1,4 @@
-"""sniproxy: nginx's TLS reverse proxy in pure Python, which also says why the handshake failed.
+"""sniproxy: nginx's TLS reverse proxy in pure Python, which also explains failed handshakes.
 
 async with sniproxy.serve(config) as proxy: …       # in a trio program
 with sniproxy.serve_in_thread(config) as proxy: …   # in any other
@@ -30,11 +30,11 @@ __all__ = [
 
 
 _HOMES = {"ConfigError": "models", "load": "config", "parse": "config"}
-"""Where a name is found, if not in `embed`."""
+"""Modules of public names; all others are in `embed`."""
 
 
 def __getattr__(name: str) -> object:
-    # Whoever merely has us installed imports this (pytest, for the plugin): it is to be light.
+    # pytest imports this wherever sniproxy is installed, for the plugin: it must be cheap.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = importlib.import_module(f".{_HOMES.get(name, 'embed')}", __name__)

@@ -18,9 +18,9 @@ class LazyCancelScope:
     """A cancel scope that is entered when it is first needed.
 
     Entering a `trio.CancelScope` costs about 15 microseconds, 2% of a TLS handshake, and a
-    connection that never talks to an upstream needs none. So the `with` block of the connection
-    enters nothing, and the first request that an upstream answers calls `open`: from there to
-    the end of the block the scope is active. trio wants scopes to be left in the reverse order
+    connection that never uses an upstream needs none. So the `with` block of the connection
+    enters nothing, and the first request to an upstream calls `open`: from then to the end of
+    the block the scope is active. trio wants scopes to be left in the reverse order
     of entering, hence the rule: `open` must not be called inside another scope or nursery that
     was opened within the block. Only `ConnectedClient` calls it, from the connection's own task.
     """
@@ -56,7 +56,7 @@ class LazyCancelScope:
 
 
 class ClientAbort:
-    """Whether one client has closed its side; a context in which that cancels its connection."""
+    """Whether a client has closed its side; inside the context this cancels the connection."""
 
     __slots__ = ("_active", "_connection", "_suspended", "happened")
 
@@ -93,7 +93,7 @@ class ClientAbort:
 
 
 class ClientAbortMonitor:
-    """Notices the aborts of all clients of a running configuration."""
+    """Monitors the clients of a running configuration for aborts."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
@@ -125,6 +125,6 @@ class ClientAbortMonitor:
         return abort
 
     def remove(self, descriptor: int, abort: ClientAbort) -> None:
-        """Forget a socket that is closed; its number may be another one's by now."""
+        """Stop watching a socket that was closed; its descriptor may have been reused."""
         if self._aborts.get(descriptor) is abort:
             del self._aborts[descriptor]

@@ -1,7 +1,6 @@
-"""What is known of one request, noted step by step on its one walk through the house.
+"""Per-request state, filled in as the request is processed (nginx's `ngx_http_request_t`).
 
-nginx's `ngx_http_request_t` as far as variables and logs read it. Each step writes what it
-has found and nobody takes anything back.
+Variables and logs read it. Each step sets the attributes that it has determined.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from .models import Failure, Handshake, Header, RequestHead, ResponseHead
 
 
 class ClientCertificate(Protocol):
-    """The client's certificate in the texts that nginx has for it."""
+    """A client certificate in nginx's text formats (`$ssl_client_…`)."""
 
     @property
     def pem(self) -> str: ...
@@ -42,11 +41,11 @@ class ClientCertificate(Protocol):
 
 
 class ClientTLSInfo(Protocol):
-    """The client's side of TLS, as variables and checks of requests ask for it."""
+    """TLS properties of a client connection, for variables and request checks."""
 
     @property
     def established(self) -> bool:
-        """Whether the handshake is over; before, only `server_name` is to be asked for."""
+        """Whether the handshake has finished; until then only `server_name` is available."""
         ...
 
     @property
@@ -81,23 +80,23 @@ class ClientTLSInfo(Protocol):
 
 @dataclass(slots=True)
 class Connection:
-    """The client's connection, for all requests on it."""
+    """A client connection; shared by all requests on it."""
 
     number: int
     client_address: str
-    """Without port; `unix:` for a UNIX socket."""
+    """IP address without port; `unix:` for a UNIX socket."""
     client_port: int
     server_address: str
     server_port: int
     listening: str = ""
-    """The address that is listened on, as log lines show it: `0.0.0.0:443`."""
+    """The listening address as it appears in log lines: `0.0.0.0:443`."""
     tls: ClientTLSInfo | None = None
     started_at: float = field(default_factory=time.time)
     requests: int = 0
     detail_refused: bool = False
-    """Whether the log has told that `error_detail` is not for this client."""
+    """Whether it was logged that `error_detail` is not sent to this client."""
     sock: socket.socket | None = None
-    """For what the kernel knows of it."""
+    """The socket, for variables about the TCP connection."""
 
     @property
     def scheme(self) -> str:
@@ -105,11 +104,11 @@ class Connection:
 
 
 class UpstreamTLSInfo(Protocol):
-    """How a try shakes hands."""
+    """TLS settings of an attempt."""
 
     @property
     def name(self) -> str:
-        """What SNI and the check start from, without its port."""
+        """The upstream name, without port: used for SNI and verification."""
         ...
 
     @property
@@ -119,23 +118,23 @@ class UpstreamTLSInfo(Protocol):
 
 
 class UpstreamState:
-    """One attempt to get a response from a peer, as `$upstream_*` show it.
+    """An attempt to get a response from a peer, for the variables `$upstream_*`.
 
     nginx's `ngx_http_upstream_state_t`. `upstream.request.UpstreamAttempt` adds the connection;
     a bare state stands for an attempt without one.
     """
 
-    # Defaults on the class: most attempts keep most of them.
+    # Class attributes as defaults: most attempts never change most of them.
     status: int | None = None
     connect_time: float | None = None
-    """Seconds, like the next two; from the start of the attempt."""
+    """Seconds from the start of the attempt, as in the next two."""
     header_time: float | None = None
     response_time: float | None = None
     bytes_sent = 0
     bytes_received = 0
     response_length = 0
     request = b""
-    """The head that is sent, and behind it the text of `proxy_set_body`."""
+    """The request head, followed by the value of `proxy_set_body`."""
     tls: UpstreamTLSInfo | None = None
     reused = False
     """Whether the connection was taken from the pool."""
@@ -144,46 +143,46 @@ class UpstreamState:
 
     def __init__(self, address: str, began: float) -> None:
         self.address = address
-        """"" for the separator between the attempts of one upstream and the next."""
+        """The peer's address; "" for the separator between two upstreams."""
         self.started = began
         """Monotonic seconds."""
 
     def handshake(self) -> Handshake | None:
-        """Its TLS handshake, as far as it came; None if it made none."""
+        """The TLS handshake, finished or failed; None without TLS."""
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class RoutingStep:
-    """A place where a request has left the straight way from its path to a location."""
+    """A step that changed the URI or location of a request: a rewrite or an internal redirect."""
 
     source: str
-    """`rewrite`, `error_page 502`, `try_files`, `index`, `X-Accel-Redirect`; `return` where the
-    rewrite directives have answered."""
+    """`rewrite`, `error_page 502`, `try_files`, `index`, `X-Accel-Redirect`; `return` if rewrite
+    directives returned a response."""
     location: Location
-    """Where that is said."""
+    """The location of the directive."""
     uri: str = ""
-    """The path from then on, or the `@name` of a location."""
+    """The new path, or the `@name` of a location."""
     args: str = ""
     relocates: bool = True
-    """Whether a location is looked for again."""
+    """Whether the location is searched again."""
 
 
 class RejectedHead(Protocol):
-    """A head that was refused."""
+    """A request head that was rejected."""
 
     @property
     def protocol(self) -> str | None:
-        """`HTTP/1.1`; "" where one was begun, None where none was."""
+        """`HTTP/1.1`; "" if it is incomplete, None if the line has none."""
         ...
 
 
 class HeldRequestBody(Protocol):
-    """A request body that was read whole."""
+    """A request body that was read completely."""
 
     @property
     def held(self) -> str | None:
-        """What is in memory; None where it is in a file, or empty."""
+        """The body if it is in memory; None if it is in a file or empty."""
         ...
 
     @property
@@ -191,11 +190,10 @@ class HeldRequestBody(Protocol):
 
 
 class RequestContext:
-    """One request (`ngx_http_request_t`).
+    """The state of one request (`ngx_http_request_t`).
 
-    The initial values of most attributes stand on the class, and an instance gets an attribute
-    only when a step sets it: forty assignments fewer for each request, most of which never need
-    them.
+    Most attributes have their default on the class, and an instance gets an attribute only when
+    a step sets it. This saves about forty assignments for each request.
     """
 
     connection: Connection
@@ -203,65 +201,64 @@ class RequestContext:
     server: Server
     location: Location
     uri: str
-    """The path, normalised; internal redirects change it."""
+    """The normalized path; rewrites and internal redirects change it."""
     args: str
     method: str
-    """As the client's, until an internal redirect makes it GET."""
+    """The client's method; internal redirects set it to GET."""
     internal: bool = False
-    """Whether `uri` is no longer the client's own (`internal`)."""
+    """Whether the request was redirected internally (the directive `internal`)."""
     uri_unchanged: bool = True
-    """Whether the request target still says where the request goes."""
+    """Whether `uri` is still that of the request line (`r->valid_unparsed_uri`)."""
     uri_matches_location: bool = True
-    """False once a `rewrite … break` has changed `uri` under its location."""
+    """False after `rewrite … break` changed `uri` (`r->valid_location`)."""
     add_uri_to_alias: bool = False
-    """Whether `try_files` has found `uri` below an `alias` that is the whole name else."""
+    """Whether the whole `uri` is appended to `alias`, after `try_files` (`r->add_uri_to_alias`)."""
     uri_changes_left: int = 11
-    """Rewrites and internal redirects that may still follow."""
+    """Number of rewrites and internal redirects that may still follow (`r->uri_changes`)."""
     error_status: int | None = None
-    """The status that the client sees whatever answers, once an `error_page` has its turn."""
+    """Status for the client while an `error_page` is processed, unless that sets another."""
     error_page_active: bool = False
     redirect_headers: tuple[Header, ...] = ()
-    """Fields of an answer that sent the request elsewhere, which the next one has too."""
+    """Fields of a response that caused an internal redirect, added to the final response."""
     redirect_content_type: str = ""
-    """Its Content-Type, for an answer that has none of its own."""
+    """Content-Type of that response, if the final response has none."""
     limit_rate: int | None = None
-    """Bytes a second that the client gets, 0 for no limit; None where nobody has said."""
+    """Maximum bytes per second to the client; 0 is unlimited, None is not set."""
     discards_body: bool = False
-    """Whether the request's body is read and discarded, whatever handler answers: it is too
-    large."""
+    """Whether to read and discard the request body, because it is too large."""
     is_subrequest: bool = False
     variables: dict[str, str]
-    """What `set` and the named groups of regular expressions have set."""
+    """Values of variables set by `set` and by named groups of regular expressions."""
     captures: re.Match[str] | None = None
-    """Of the last regular expression that matched: `$1` to `$9`."""
+    """Match of the last regular expression, for `$1` to `$9`."""
     started: float
     """Monotonic seconds."""
     routing_steps: tuple[RoutingStep, ...] = ()
     proxy_host: str | None = None
-    """None where no `proxy_pass` was reached."""
+    """`$proxy_host`; None before a `proxy_pass` is processed."""
     proxy_port: str | None = None
     asks_upstream: bool = False
-    """Whether an upstream is asked, or has been."""
+    """Whether the request was passed to an upstream."""
     upstream_states: list[UpstreamState]
     status: int = 0
     sent_headers: Callable[[], Sequence[Header]] = tuple
-    """The headers of the response, as far as it has any; assembled on demand."""
+    """Returns the headers of the response, for `$sent_http_…`; called on demand."""
     sent_head: bytes = b""
-    """The response's head as it went out."""
+    """The response head as sent."""
     refused: RejectedHead | None = None
-    """What there is of a head that was refused, or cut short."""
+    """The rejected or incomplete request head, if there is one."""
     sent_trailers: Sequence[Header] = ()
     complete: bool = False
-    """Whether the whole answer was sent."""
+    """Whether the response was sent completely."""
     pipelined: bool = False
-    """Whether it came before the answer to the one before."""
+    """Whether the request arrived before the previous response was sent."""
     bytes_sent: int = 0
     body_bytes_sent: int = 0
     request_length: int = 0
     body: HeldRequestBody | None = None
-    """The request's body, once it was read whole."""
+    """The request body, if it was read completely."""
     body_length: int = 0
-    """Of the request's body as it was read."""
+    """Length of the request body in bytes, as read."""
 
     def __init__(
         self,
@@ -285,7 +282,7 @@ class RequestContext:
         self.started = time.monotonic()
 
     def begin_upstream(self) -> None:
-        """Note that an upstream is used, perhaps after another one and an internal redirect."""
+        """Start the attempts of an upstream, after those of others before an internal redirect."""
         if self.asks_upstream:
             separator = UpstreamState("", 0.0)
             separator.connect_time = separator.header_time = separator.response_time = 0.0
@@ -293,7 +290,7 @@ class RequestContext:
         self.asks_upstream = True
 
     def subrequest(self, uri: str) -> RequestContext:
-        """The facts of a request inside this one, for another path; variables are shared."""
+        """Create the context of a subrequest for `uri`; it shares the variables."""
         inside = RequestContext(
             self.connection,
             self.request._replace(content_length=None, chunked=False, expects_continue=False),
@@ -315,14 +312,14 @@ class RequestContext:
         return inside
 
     def set_captures(self, match: re.Match[str]) -> None:
-        """Note what the groups of a regular expression have captured."""
+        """Set the captures and named variables from the match of a regular expression."""
         self.captures = match
         for name, value in match.groupdict().items():
             self.variables[name.lower()] = value or ""
 
 
 def absolute_location(ctx: RequestContext, target: str) -> str | None:
-    """A path with scheme, host and port; None for a target that stays as it is.
+    """Make the path of a redirect absolute; None if `target` is to be sent unchanged.
 
     Directives: `absolute_redirect`, `server_name_in_redirect`, `port_in_redirect`.
     """

@@ -1,12 +1,12 @@
-"""nginx as a value: a proxy that runs in this process, for tests and for programs.
+"""Run a proxy in this process, for tests and programs.
 
     async with sniproxy.serve(config) as proxy:          # trio
         ...
-    with sniproxy.serve_in_thread(config) as proxy:      # everybody else
+    with sniproxy.serve_in_thread(config) as proxy:      # other code
         requests.get(proxy.urls[0])
         assert proxy.error_log[-1].message.startswith("SSL_do_handshake() failed")
 
-Several may run at once; nothing is global. `listen 127.0.0.1:0` takes a free port.
+Several proxies can run at once; there is no global state. `listen 127.0.0.1:0` takes a free port.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ Syntax = Literal["nginx", "toml"]
 StrPath = str | os.PathLike[str]
 
 _QUIET = (ErrorLogDirective("stderr", Level.EMERG),)
-"""Where lines go that no `error_log` claims: they are records, and stderr is the tests' own."""
+"""Default `error_log`: lines are captured, and stderr is left to the tests."""
 
 
 class LogCapture(Observer):
-    """What a proxy has logged, and who waits for more of it."""
+    """The log lines and handshakes of a proxy, and the callers waiting for more of them."""
 
     log_level = Level.INFO
     wants_handshakes = True
@@ -84,28 +84,28 @@ class LogCapture(Observer):
 
 
 class BaseProxy:
-    """What is known of a proxy that runs; the same for trio and for threads."""
+    """Attributes of a running proxy, common to trio and threads."""
 
     def __init__(self) -> None:
         self.records = LogCapture()
         self.addresses: list[tuple[str, int]] = []
-        """Where it listens: host and port, in the configuration's order."""
+        """Listening addresses as host and port, in the order of the configuration."""
         self.urls: list[str] = []
         """`https://127.0.0.1:PORT` or `http://…`, in the same order."""
 
     @property
     def error_log(self) -> list[ErrorRecord]:
-        """Every line at level info and above, whatever `error_log` says."""
+        """All error log lines from level info, regardless of `error_log`."""
         return self.records.errors
 
     @property
     def access_log(self) -> list[str]:
-        """A line in `combined` for every request, whatever `access_log` says."""
+        """A line in the format `combined` for each request, regardless of `access_log`."""
         return self.records.accesses
 
     @property
     def handshakes(self) -> list[Handshake]:
-        """Every TLS handshake, of both sides, in the order of their ends."""
+        """All TLS handshakes with clients and upstreams, in the order in which they ended."""
         return self.records.handshakes
 
 
@@ -130,9 +130,9 @@ class Proxy(BaseProxy):
         self._nursery: trio.Nursery | None = None
 
     async def reload(self, config: Configuration) -> None:
-        """Serve `config` from now on; requests under way finish under the old one.
+        """Serve `config` from now on; requests in progress finish with the old configuration.
 
-        Raises `ConfigError`, and the old configuration goes on.
+        Raises `ConfigError`; the old configuration then stays in effect.
         """
         previous = self._server
         self.prepare(config)
@@ -177,7 +177,7 @@ class Proxy(BaseProxy):
         return Observers([self.records, Tracer(on_trace, paths)])
 
     def start(self, nursery: trio.Nursery | None = None) -> None:
-        """Begin to serve what was prepared."""
+        """Start to serve the loaded configuration."""
         self._nursery = nursery or self._nursery
         assert self._nursery is not None
         assert self._server is not None
@@ -209,7 +209,7 @@ class Proxy(BaseProxy):
         return loaded, Paths(here, os.path.dirname(path))
 
     async def wait_for(self, predicate: Callable[[], bool]) -> None:
-        """Wait until `predicate` holds; it is asked again whenever something was logged."""
+        """Wait until `predicate` returns true; it is called whenever something was logged."""
         await self.records.changes.until(predicate)
 
     async def _run(self, server: ConnectionServer) -> None:
@@ -220,7 +220,7 @@ class Proxy(BaseProxy):
 
 
 def _refuse(error: ConfigError) -> None:
-    # nginx would try again for a while: a test wants to know at once.
+    # nginx retries for a while; a test should fail at once.
     raise error
 
 
@@ -236,13 +236,14 @@ async def serve(
 ) -> AsyncIterator[Proxy]:
     """Serve `config` while the block runs.
 
-    A path is a file (TOML by its name), a string is the text of one in `syntax`. `directives`
-    are of the main level and come first, as `-g` has them. `prefix` is the folder that relative
-    names of logs and of `root` start from, as `-p` has it, None the current one; certificates and
-    `include` start from the folder of the file, those of a text from `prefix`. `state` is the
-    folder of the development CA, None the user's own; `trace` is told of every request when it is
-    over (`sniproxy.trace`). Raises `ConfigError` with nginx's words. At the end everything stops at
-    once: no connection, task or socket is left.
+    `config` is a path (TOML if the name ends in `.toml`), a text in `syntax`, or a `Config`.
+    `directives` are added to the main level, like nginx's `-g`. `prefix` is the folder that
+    relative names of logs and of `root` refer to, like `-p`; the default is the current folder.
+    Names of certificates and `include` files refer to the folder of the file, or to `prefix` for
+    a text. `state` is the folder of the development CA; the default is the user's. `trace` is
+    called with the trace of each request when it has finished (`sniproxy.trace`). Raises
+    `ConfigError` with nginx's message. When the block ends, everything is stopped at once, and
+    no connection, task or socket is left.
     """
     proxy = Proxy(syntax, directives, prefix, state, trace)
     proxy.prepare(config)
@@ -252,7 +253,7 @@ async def serve(
         try:
             yield proxy
         except BaseException as error:
-            # The nursery would wrap it into a group: it is the caller's own, and goes on as it is.
+            # The nursery would wrap the caller's exception in a group; it is re-raised unchanged.
             failure = error
         nursery.cancel_scope.cancel()
     if failure is not None:
@@ -278,7 +279,7 @@ class ThreadProxy(BaseProxy):
         self._look()
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float = 5.0) -> bool:
-        """Wait until `predicate` holds, at most `timeout` seconds; whether it does."""
+        """Wait at most `timeout` seconds until `predicate` returns true; returns whether it did."""
         return self.records.changes.block_until(predicate, timeout)
 
 
@@ -292,7 +293,7 @@ def serve_in_thread(
     state: StrPath | None = None,
     trace: TraceCallback | None = None,
 ) -> Iterator[ThreadProxy]:
-    """`serve` in a thread of its own, with the same proxy for code that does not know trio."""
+    """Run `serve` in a thread, for code that does not use trio."""
 
     def opened() -> AbstractAsyncContextManager[Proxy]:
         return serve(

@@ -1,7 +1,8 @@
-"""The values that walk through the house, all frozen; this module imports nothing of ours.
+"""Immutable values shared by all layers; imports no other module of sniproxy.
 
-Text is `str` with one character a byte (latin-1), as WSGI has it: every byte that a
-client, an upstream or a configuration file holds survives, and lengths are byte counts.
+Text is `str` with one character per byte (Latin-1), as in WSGI: every byte of a client, an
+upstream or a configuration file is preserved, and lengths are byte counts. Frequently created
+values are named tuples, which are constructed faster than frozen dataclasses.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 Header = tuple[str, str]
-"""One header field: name and value as received, without the colon and outer blanks."""
+"""A header field: name and value as received, without colon and surrounding spaces."""
 
 
 class Level(enum.IntEnum):
@@ -34,16 +35,17 @@ class Level(enum.IntEnum):
 
 
 class Side(enum.Enum):
-    """Which of the proxy's two neighbours a connection leads to."""
+    """The peer of a connection: client or upstream."""
 
     CLIENT = "client"
     UPSTREAM = "upstream"
 
 
 class FailureType(enum.Enum):
-    """What a failed try means to `proxy_next_upstream`, and the status it ends in.
+    """Type of a failed attempt (`NGX_HTTP_UPSTREAM_FT_*`), with the resulting status.
 
-    An answer with one of the `http_…` statuses is a failure only where the directive says so.
+    `label` is the parameter of `proxy_next_upstream`. Responses with the `http_…` statuses are
+    failures only if the directive lists them.
     """
 
     ERROR = ("error", 502)
@@ -58,7 +60,7 @@ class FailureType(enum.Enum):
     HTTP_429 = ("http_429", 429)
     NO_LIVE = ("no_live", 502)
     INTERNAL = ("internal", 500)
-    """Preparing our own side failed: 500, never tried on another peer."""
+    """Preparing the request failed: status 500, and no other peer is tried."""
 
     @property
     def label(self) -> str:
@@ -71,7 +73,7 @@ class FailureType(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why something went wrong, in nginx's words: `text` alone, errno apart."""
+    """The cause of an error, with nginx's log message; the errno is separate."""
 
     text: str
     level: Level = Level.ERROR
@@ -80,14 +82,14 @@ class Failure:
 
     @property
     def message(self) -> str:
-        """`text`, with nginx's ` (104: Connection reset by peer)` where there is an errno."""
+        """`text`, followed by ` (104: Connection reset by peer)` if there is an errno."""
         if self.errno is None:
             return self.text
         return f"{self.text} ({self.errno}: {os.strerror(self.errno)})"
 
 
 class ProxyError(Exception):
-    """Carries a `Failure` from the module that touched the socket to the one that decides."""
+    """An I/O or TLS operation failed; `failure` has the cause."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -95,10 +97,10 @@ class ProxyError(Exception):
 
 
 class ConfigError(Exception):
-    """A configuration that nginx would refuse, in its words.
+    """The configuration is invalid; the message is nginx's.
 
-    `str(error)` is the text after `[emerg] ` (`level`): the message, and ` in FILE:LINE` where
-    nginx says it. `file` is None where nginx names no place (a key that does not load, say).
+    `str(error)` is the text after `[emerg] ` (`level`): the message, and ` in FILE:LINE` if nginx
+    adds it. `file` is None if nginx names no place (for a key that cannot be loaded, for example).
     """
 
     def __init__(
@@ -121,33 +123,32 @@ class ConfigError(Exception):
 
 
 class RequestHead(NamedTuple):
-    """A request head that passed nginx's grammar (`http/head.py`)."""
+    """A valid request head (see `http/request_head.py`)."""
 
     line: str
     """The request line as received, for the log."""
     method: str
     target: str
-    """Path and query as received, unnormalised (`$request_uri`); `/` for an absolute target
-    without a path."""
+    """Path and query as received (`$request_uri`); `/` for an absolute target without a path."""
     path: str
-    """The normalised path: percent-decoded, dots and doubled slashes resolved (`$uri`)."""
+    """The normalized path: percent-decoded, dot segments and double slashes resolved (`$uri`)."""
     args: str
     """The query without `?` (`$args`)."""
     version: int
-    """9, 10 or 11."""
+    """HTTP version: 9, 10 or 11."""
     headers: tuple[Header, ...]
-    """All accepted fields, in the client's order and spelling."""
+    """All accepted fields, in the order and spelling received."""
     host: str
-    """The name asked for: lower-cased, without port and trailing dot; "" if there is none."""
+    """The requested host in lower case, without port and trailing dot; "" if there is none."""
     content_length: int | None = None
     chunked: bool = False
     keepalive: bool = True
-    """What version and Connection header ask for."""
+    """Whether version and Connection field allow keep-alive."""
     expects_continue: bool = False
-    """Whether the client waits for a 100 before it sends the body."""
+    """Whether the client waits for status 100 before it sends the body."""
     names: tuple[str, ...] = ()
-    """The lower-case names of `headers`, one by one, where all of them are letters, digits and
-    `-`; else empty."""
+    """The names of `headers` in lower case if all consist of letters, digits and `-`; else
+    empty."""
 
     @property
     def has_body(self) -> bool:
@@ -159,40 +160,40 @@ class RequestHead(NamedTuple):
 
 
 class ResponseHead(NamedTuple):
-    """A response head that passed nginx's grammar (`http/head.py`)."""
+    """A valid response head (see `http/response_head.py`)."""
 
     version: int
     status: int
     reason: str
-    """May be empty."""
+    """Reason phrase; may be empty."""
     headers: tuple[Header, ...]
     content_length: int | None = None
     chunked: bool = False
     keepalive: bool = False
-    """Whether the upstream lets this connection live on."""
+    """Whether the upstream allows keep-alive."""
     status_line: str = ""
-    """Status and reason as received (`200 OK`), what nginx passes on."""
+    """Status and reason as received (`200 OK`), which nginx forwards."""
     names: tuple[str, ...] = ()
-    """The lower-case names of `headers`, one by one; empty if they were not collected."""
+    """The names of `headers` in lower case; empty if they were not collected."""
 
     def header(self, name: str) -> str | None:
         return first_header(self.headers, name)
 
 
 class BodyReadError(Exception):
-    """A response's body has broken off; why is in the log already."""
+    """A response body ended early; the cause was logged already."""
 
     def __init__(self, *, invalid: bool = False) -> None:
         super().__init__()
         self.invalid = invalid
-        """Whether what came was no body: then nothing more goes out, not even the head."""
+        """Whether the data was malformed: then nothing more is sent, not even the head."""
 
 
 class BodyReader(Protocol):
-    """A body that comes piece by piece."""
+    """A response body that is read in pieces."""
 
     async def read(self) -> bytes:
-        """The next piece, b"" at the end; raises `BodyBroken` if it is cut short."""
+        """The next piece, b"" at the end; raises `BodyReadError` if it is cut short."""
         ...
 
     def discard(self) -> None:
@@ -201,17 +202,17 @@ class BodyReader(Protocol):
 
 
 class UpgradedConnection(Protocol):
-    """The connection to an upstream that speaks another protocol from now on (status 101)."""
+    """The connection to an upstream that switched protocols (status 101)."""
 
     read_timeout: float
-    """Seconds that it may be silent (`proxy_read_timeout`)."""
+    """Timeout between two reads, in seconds (`proxy_read_timeout`)."""
 
     async def receive(self) -> bytes:
-        """What it has sent, b"" at its end; raises `Failed`."""
+        """Receive data; b"" at the end. Raises `ProxyError`."""
         ...
 
     async def send(self, data: bytes) -> None:
-        """Send all of `data`; raises `Failed`."""
+        """Send all of `data`; raises `ProxyError`."""
         ...
 
     def close(self) -> None:
@@ -220,52 +221,52 @@ class UpgradedConnection(Protocol):
 
 
 class Response(NamedTuple):
-    """An answer on its way to the client, before it is framed."""
+    """A response to a client, before it is framed."""
 
     status: int
     body: bytes | BodyReader = b""
     content_type: str = ""
     content_length: int | None = None
-    """None where only the end of `body` tells."""
+    """Length in bytes; None if unknown."""
     headers: tuple[Header, ...] = ()
-    """All fields that nginx does not write in a place of their own."""
+    """Fields except those that nginx writes at a fixed position."""
     status_line: str | None = None
-    """The upstream's own, from the number on; None for nginx's."""
+    """The upstream's status line from the number on; None for nginx's."""
     location: str | None = None
-    """A redirect's target where nginx itself made it absolute."""
+    """Target of a redirect that nginx generated, made absolute."""
     close_connection: bool = False
-    """Whether the connection ends with this answer, whatever the client asked for."""
+    """Whether the connection is closed after this response."""
     last_modified: int | None = None
     """POSIX time, seconds."""
     allow_conditional: bool = False
-    """Whether a client may ask for it under a condition: what proxies pass on is not."""
+    """Whether conditional and range requests are evaluated; not for proxied responses."""
     force_chunked: bool = False
-    """Whether it goes in chunks for the sake of `trailers`, its length known or not."""
+    """Whether to use chunked encoding even if the length is known, for `trailers`."""
     close_without_response: bool = False
-    """Whether the connection is closed without a byte; the status is for the log alone."""
+    """Whether to close the connection without sending anything; the status is only logged (444)."""
     add_server: bool = True
-    """Whether it has our Server field; False where `headers` may have another one."""
+    """Whether to add the Server field; False if `headers` may contain one."""
     add_date: bool = True
     """The same for Date."""
     flush_headers: bool = False
-    """Whether the head goes out before anything of the body has come (`proxy_buffering off`)."""
+    """Whether to send the head before the first data of the body (`proxy_buffering off`)."""
     cancel_on_client_abort: bool = False
-    """Whether a client that leaves before the end of the body puts an end to it."""
+    """Whether to stop if the client closes its side while the body is sent."""
     trailers: Callable[[], Sequence[Header]] | None = None
-    """What follows the last chunk, known at the end of the body."""
+    """Returns the trailer fields; called at the end of the body."""
     upgraded: UpgradedConnection | None = None
-    """What the client is connected with once it has the head."""
+    """The connection to tunnel to the client after the head was sent."""
 
     def with_status(self, status: int) -> Response:
-        """The same answer under another status (`error_page`)."""
+        """The response with another status (`error_page`)."""
         return self._replace(status=status, status_line=None)
 
     def with_headers(self, headers: tuple[Header, ...]) -> Response:
-        """The same answer with these fields before its own."""
+        """The response with these fields before its own."""
         return self._replace(headers=(*headers, *self.headers)) if headers else self
 
     def without_body(self) -> Response:
-        """The same answer when nobody will read its body."""
+        """Discard the body, and return the response without it."""
         if not isinstance(self.body, bytes):
             self.body.discard()
         return self._replace(body=b"")
@@ -273,27 +274,27 @@ class Response(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SpecialResponse:
-    """An answer of nginx's own: the built-in page of a status, or what `error_page` has for it."""
+    """A response generated by nginx: the built-in page of a status, or its `error_page`."""
 
     status: int
     location: str | None = None
-    """Where a redirect leads."""
+    """Target of a redirect."""
     headers: tuple[Header, ...] = ()
-    """What else the page is to have."""
+    """Additional fields."""
     lines: tuple[str, ...] = ()
-    """The error log's lines of the upstream's failure, the one that decided last; only where a
-    page may show them (`error_detail`)."""
+    """The error log lines of the upstream's failures, the one that determined the status last;
+    only if the page may show them (`error_detail`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class InternalRedirect:
-    """Another place of the same server answers: an internal redirect."""
+    """An internal redirect: the request is processed again with another URI or location."""
 
     uri: str
     """A path, or `@name` for a named location."""
     args: str = ""
     source: str = ""
-    """The directive, or the field of an answer, that leads there."""
+    """The directive or response field that caused it."""
 
     @property
     def named(self) -> bool:
@@ -301,7 +302,7 @@ class InternalRedirect:
 
 
 class RequestBody(Protocol):
-    """A request body that was read whole, so that every attempt can send it again."""
+    """A request body that was read completely, so that each attempt can send it."""
 
     @property
     def length(self) -> int: ...
@@ -314,46 +315,46 @@ class StreamedBody(Protocol):
 
     @property
     def length(self) -> int | None:
-        """None for one that comes in chunks."""
+        """Length in bytes; None if chunked."""
         ...
 
     async def read(self) -> bytes:
-        """The next bytes, b"" at the end; raises `ClientFailed`."""
+        """The next bytes, b"" at the end; raises `ClientAbortedError`."""
         ...
 
     async def read_all(self) -> RequestBody:
-        """All of it, where it can not be forwarded as it arrives; raises `ClientFailed`."""
+        """Read the complete body, if it cannot be streamed; raises `ClientAbortedError`."""
         ...
 
 
 class ClientAbortedError(Exception):
-    """The client ends the request: its body is incomplete or wrong, or it reads no longer."""
+    """The client aborted the request, or its body is malformed."""
 
     def __init__(self, outcome: SpecialResponse | Response) -> None:
         super().__init__(outcome.status)
         self.outcome = outcome
-        """The response; one without a byte if the client is gone."""
+        """The response; an empty one if the client has disconnected."""
 
 
 HandlerResult = Response | SpecialResponse | InternalRedirect
-"""What a handler makes of a request."""
+"""Result of a content handler."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """One TLS handshake, of either side, as far as it came."""
+    """A TLS handshake with a client or an upstream, finished or failed."""
 
     side: Side
     peer: str
     """`ADDRESS:PORT`."""
     server_name: str | None
-    """The SNI that was received (client side) or sent (upstream side); None without one."""
+    """The SNI received from the client or sent to the upstream; None without one."""
     verified_name: str | None = None
-    """The name the certificate was checked for (upstream side, `proxy_ssl_verify on`)."""
+    """The name that the upstream's certificate was verified for (`proxy_ssl_verify on`)."""
     verify_result: int = 0
-    """X509_V_*; 0 is fine."""
+    """X509_V_*; 0 is OK."""
     verify_error: str = ""
-    """The library's words for it."""
+    """OpenSSL's text for `verify_result`."""
     protocol: str = ""
     cipher: str = ""
     group: str = ""

@@ -1,9 +1,9 @@
-"""The one interface through which others see a request go by.
+"""The interface for observing the steps of requests and connections.
 
-Captured logs, `proxy.handshakes`, `sniproxy trace` and the test fixtures are observers. An observer
-is given to the builder once (`Prepared.open`); each method is named after a step and is called when
-that step is done, in the task of the connection. Methods must neither wait nor raise. Without an
-observer the steps cost nothing but a comparison with None.
+Captured logs, `proxy.handshakes`, `sniproxy trace` and the test fixtures are observers. An
+observer is passed to `LoadedConfig.open`. Each method is named after a step and is called when that
+step is done, in the task of the connection. Methods must neither wait nor raise. Without an
+observer a step costs a comparison with None.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .models import Handshake, Level
 
 
 class Observer:
-    """Sees every step of connections and requests; by itself it does nothing."""
+    """Base class of observers; its methods do nothing."""
 
     log_level = Level.EMERG
     """The least severe level of the lines that `line_logged` is to see."""
@@ -23,7 +23,7 @@ class Observer:
     """Whether to assemble a `Handshake` record for each TLS handshake."""
 
     def configuration_opened(self, running: object) -> None:
-        """The configuration is about to be served; `running` is its `running.Running`."""
+        """The configuration is about to be served; `running` is its `runtime.Runtime`."""
 
     def connection_accepted(self, connection: Connection) -> None:
         """A client has connected."""
@@ -55,7 +55,7 @@ class Observer:
         """An upstream's response head was read."""
 
     def response_sent(self, ctx: RequestContext) -> None:
-        """The response was sent to the client, as far as it would take it."""
+        """The response was sent, completely or until the client disconnected."""
 
     def request_finished(self, ctx: RequestContext) -> None:
         """A request, or a subrequest, is over; its access log lines were written."""

@@ -7,7 +7,7 @@
 
 nginx's `ngx_http_core_run_phases`. `RequestPhases.run` is one loop over what the request needs
 next: a location to run through, a built-in page, an internal redirect, a response. A location has
-a phase only if its settings make it necessary (`RunningLocation`): rewrite, access and `try_files`
+a phase only if its settings make it necessary (`LocationRuntime`): rewrite, access and `try_files`
 are None in the others. At most ten internal redirects follow each other.
 """
 
@@ -72,10 +72,10 @@ class RequestPhases:
         self.location = server.default_location
         """The current location."""
         self.close_connection = False
-        """Whether the connection ends with the response, because of an earlier error."""
+        """Whether to close the connection after the response, because of an earlier error."""
 
     async def run(self, outcome: HandlerResult | None = None) -> Response:
-        """The response. `outcome` is given for a request that was rejected before any phase."""
+        """Run the phases and return the response; `outcome` is set if the head was rejected."""
         ctx, log = self.ctx, self.log
         step: HandlerResult | LocationRuntime = (
             self._run_server_phases() if outcome is None else outcome
@@ -120,7 +120,7 @@ class RequestPhases:
             observer.handler_finished(self.ctx)
 
     def _run_server_phases(self) -> HandlerResult | LocationRuntime:
-        """The rewrite directives of the server, then the search for a location."""
+        """Run the rewrite directives of the server, then find the location."""
         outside = self.server.default_location
         self._enter(outside)
         if self.server.rewrite is not None:
@@ -130,7 +130,7 @@ class RequestPhases:
         return self._find_location()
 
     def _find_location(self) -> HandlerResult | LocationRuntime:
-        """The location of the URI, or what answers instead of it."""
+        """Find the location for the URI; returns it, or a response."""
         ctx, server = self.ctx, self.server
         found = server.locations.find(ctx.uri)
         location = server.default_location
@@ -169,7 +169,7 @@ class RequestPhases:
     def _rewrite(
         self, location: LocationRuntime, statements: Sequence[RewriteStatement]
     ) -> tuple[HandlerResult | None, bool]:
-        """A response, and whether a location is to be found for a new URI."""
+        """Run rewrite directives; returns a response, and whether to search the location again."""
         ctx, before = self.ctx, self.ctx.uri
         rewritten = rewrite(statements, ctx)
         if rewritten.outcome is not None:
@@ -188,7 +188,7 @@ class RequestPhases:
         return rewritten.outcome, rewritten.path_changed
 
     async def _subrequest(self, uri: str) -> tuple[Response, RequestContext]:
-        """The response of `uri` on this server to the same head without its body."""
+        """Run a subrequest for `uri` with the same request head and without a body."""
         ctx = self.ctx.subrequest(uri)
         log = self.log.for_subrequest(uri)
         phases = RequestPhases(self.server, ctx, SubrequestClient(self.client), log)
@@ -212,7 +212,7 @@ class RequestPhases:
     # --- error pages and internal redirects ---
 
     def _error_page(self, special: SpecialResponse) -> Response | InternalRedirect:
-        """The page of a status: nginx's own, or what the location's `error_page` says."""
+        """Apply `error_page` to a response of nginx's own; the built-in page without one."""
         ctx, core = self.ctx, self.ctx.location.core
         page = None
         if not ctx.error_page_active and special.status >= 300:
@@ -249,7 +249,7 @@ class RequestPhases:
         return with_detail(page, lines, self.ctx, self.log)
 
     def _redirect(self, elsewhere: InternalRedirect) -> HandlerResult | LocationRuntime:
-        """An internal redirect, to a URI or to a named location."""
+        """Redirect internally to a URI or a named location."""
         ctx = self.ctx
         how = "redirect to named location" if elsewhere.named else "internally redirecting to"
         if self._is_cycle(how, elsewhere.uri):

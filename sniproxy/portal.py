@@ -1,4 +1,4 @@
-"""A trio program in a thread of its own, for code that does not know trio."""
+"""Run trio in a thread, for code that does not use trio (like anyio's `BlockingPortal`)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class ChangeNotifier:
-    """Something changes in a trio program, and others wait for what it becomes."""
+    """Wakes tasks and threads that wait for a condition to become true."""
 
     def __init__(self) -> None:
         self._inside = trio.lowlevel.ParkingLot()
         self._outside = threading.Condition()
 
     def notify(self) -> None:
-        """Something has changed; to be called in the trio program."""
+        """Wake all waiters; call it in the trio thread."""
         with self._outside:
             self._outside.notify_all()
         self._inside.unpark_all()
 
     async def wait(self) -> None:
-        """Until the next change."""
+        """Wait for the next `notify`."""
         await self._inside.park()
 
     async def until(self, predicate: Callable[[], bool]) -> None:
@@ -38,13 +38,13 @@ class ChangeNotifier:
             await self.wait()
 
     def block_until(self, predicate: Callable[[], bool], timeout: float) -> bool:
-        """In another thread: wait for `timeout` seconds at most; whether `predicate` holds."""
+        """In another thread: wait `timeout` seconds at most; returns if `predicate` is true."""
         with self._outside:
             return self._outside.wait_for(predicate, timeout)
 
 
 class BlockingPortal:
-    """The trio program of another thread."""
+    """Calls functions in the trio event loop of another thread."""
 
     def __init__(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
@@ -52,8 +52,8 @@ class BlockingPortal:
     def run(
         self, function: Callable[[*Arguments], Awaitable[Value]], *arguments: *Arguments
     ) -> Value:
-        """What `function` comes to there. `trio.from_thread` would refuse those who run a trio
-        program themselves; they too may ask, and their program waits."""
+        """Call an async function in the event loop, and return its result. Unlike
+        `trio.from_thread` this works in a thread that runs trio itself, which is blocked."""
         answer: Future[Value] = Future()
 
         async def run() -> None:
@@ -69,7 +69,7 @@ class BlockingPortal:
         return answer.result()
 
     def report(self, function: Callable[[], object]) -> None:
-        """Call `function` there, soon. Raises `trio.RunFinishedError`."""
+        """Schedule a call of `function` in the event loop. Raises `trio.RunFinishedError`."""
         self._token.run_sync_soon(function)
 
 
@@ -77,10 +77,10 @@ class BlockingPortal:
 def in_thread(
     opened: Callable[[], AbstractAsyncContextManager[Value]],
 ) -> Iterator[tuple[Value, BlockingPortal]]:
-    """What `opened()` gives, kept open in a thread while the block runs.
+    """Enter the async context manager `opened()` in a thread while the block runs.
 
-    Beside it the loop of that thread. What fails there is raised here: at the
-    beginning, or at the end of a block that has no error of its own.
+    Yields its value and the portal of the thread. Exceptions in the thread are raised here: when
+    entering, or at the end of a block that did not raise.
     """
     started: queue.SimpleQueue[tuple[Value, BlockingPortal] | None] = queue.SimpleQueue()
     failures: list[BaseException] = []

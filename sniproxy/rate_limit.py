@@ -1,4 +1,4 @@
-"""So many bytes a second: nginx's arithmetic of `limit_rate` and `proxy_limit_rate`."""
+"""Rate limits with nginx's arithmetic (`limit_rate`, `proxy_limit_rate`)."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import trio
 
 
 class RateLimiter:
-    """One limit, from its first second on; each second allows as many bytes as it says."""
+    """Limits the average rate since the start to a number of bytes per second."""
 
     def __init__(self, rate: int, clock: Callable[[], float] = time.time) -> None:
-        """`rate` is in bytes a second."""
+        """`rate` is in bytes per second."""
         self._rate = rate
         self._clock = clock
         self._began = int(clock())
         self._passed = 0
 
     async def acquire(self, most: int) -> int:
-        """How many bytes may pass now, `most` at most and one at least, once any may."""
+        """Wait until at least one byte may pass; returns how many, `most` at most."""
         while (allowed := self.available()) <= 0:
             await trio.sleep(-allowed / self._rate + 0.001)
         return min(allowed, most)
 
     def available(self) -> int:
-        """Bytes that may pass; where that is less than one, so many are to be waited for."""
+        """Bytes that may pass now; zero or negative if the rate is exceeded."""
         return self._rate * (int(self._clock()) - self._began + 1) - self._passed
 
     def consume(self, length: int) -> None:
-        """Note that so many bytes have passed."""
+        """Record that `length` bytes have passed."""
         self._passed += length

@@ -1,4 +1,4 @@
-"""Which server, which location: nginx's choices as pure functions of names and URIs."""
+"""Selection of virtual servers by name and locations by URI, as in nginx (pure)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .config.wildcards import WildcardNames
 
 
 class ServerNames:
-    """The servers of one listening address, found by name.
+    """The virtual servers of a listening address, searched by name.
 
     Exact names first, then the longest `*.suffix` (or `.suffix`), the longest `prefix.*`, the
     first regular expression in file order, else the default server (`server_name`).
@@ -31,12 +31,12 @@ class ServerNames:
                 else:
                     self._names.add(name.name, server)
         self._exact = {name: (server, None) for name, server in self._names.exact.items()}
-        """The commonest case of `match`, without a further call."""
-        # nginx makes no table of names for one server, unless its name has captures.
+        """Results of `match` for exact names, the most frequent case."""
+        # nginx builds no table of names for a single server, unless its name has captures.
         self._choice = len(servers) > 1 or any(pattern.groups for pattern, _ in self._patterns)
 
     def find(self, host: str) -> Server:
-        """The server for a name that is lower-case and has neither port nor trailing dot."""
+        """The server for a name in lower case, without port and trailing dot."""
         return self.match(host)[0]
 
     def match(self, host: str) -> tuple[Server, re.Match[str] | None]:
@@ -58,7 +58,7 @@ class ServerNames:
         return own.find(host)
 
     def negotiated(self, server_name: str) -> Server | None:
-        """The server that has an SNI among its names; None as well where there is no choice."""
+        """The server that has the SNI among its names; None also if there is only one server."""
         found = self._named(server_name) if self._choice else None
         return None if found is None else found[0]
 
@@ -74,26 +74,26 @@ class ServerNames:
 
 
 class LocationMatch(NamedTuple):
-    """What a path leads to."""
+    """Result of a location search."""
 
     location: Location | None
     captures: re.Match[str] | None = None
-    """Of the regular expression that chose the location."""
+    """Match of the regular expression that selected the location."""
     add_slash: bool = False
-    """The path lacks the slash at its end that a proxying location's name has: a redirect."""
+    """Whether to redirect to the path with a trailing slash (nginx's `auto_redirect`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocationSearch:
-    """What a path leads to, and what else there was."""
+    """Result of a location search, with the alternatives that were considered."""
 
     found: LocationMatch
     prefixes: tuple[Location, ...]
-    """Longest prefixes of their levels, innermost first, that are not chosen."""
+    """The longest matching prefix of each level that was not selected, innermost first."""
     outer: tuple[Location, ...]
-    """Those that the chosen location is nested in, innermost first."""
+    """The locations that contain the selected one, innermost first."""
     patterns: int
-    """Regular expressions beside those prefixes."""
+    """Number of regular expressions on the levels searched."""
 
 
 class _Level:
@@ -119,14 +119,14 @@ class _Level:
         self.lengths = sorted({len(name) for name in self.prefixes}, reverse=True)
         self.redirected = {
             name.removesuffix("/"): location
-            for locations in (self.prefixes, self.exact)  # an exact one has precedence
+            for locations in (self.prefixes, self.exact)  # exact names take precedence
             for name, location in locations.items()
             if name.endswith("/")
             and location.proxy.proxy_pass is not None
             and name.removesuffix("/") not in self.prefixes
         }
-        """Proxying locations, by their names without the slash at the end: such a path gets a
-        redirect."""
+        """Proxying locations by name without trailing slash: requests for these paths are
+        redirected."""
 
     def all(self) -> tuple[Location, ...]:
         patterns = [location for _, location in self.patterns]
@@ -140,7 +140,7 @@ class _Level:
         return None
 
     def matching(self, path: str) -> LocationMatch | None:
-        """The first regular expression that matches, and what is nested in it."""
+        """Search the regular expressions; a match is searched for nested locations."""
         found: LocationMatch | None = None
         level: _Level | None = self
         while level is not None:
@@ -156,7 +156,7 @@ class _Level:
 
 
 class Locations:
-    """The locations of a server, searched as nginx does. They may be nested to any depth."""
+    """The locations of a virtual server, which may be nested; searched as in nginx."""
 
     def __init__(self, locations: Iterable[Location]) -> None:
         self._outermost = _Level(locations, patterns_only=False)
@@ -165,21 +165,21 @@ class Locations:
             level = waiting.pop()
             for location in level.all():
                 if location.locations:
-                    # nginx looks at nothing else inside of a regular expression's.
+                    # nginx searches only these inside a location with a regular expression.
                     patterns_only = location.name.pattern is not None
                     nested = _Level(location.locations, patterns_only=patterns_only)
                     level.nested[location] = nested
                     waiting.append(nested)
 
         self._is_flat = not (self._outermost.nested or self._outermost.patterns)
-        """Whether there are exact names and prefixes only, none of them nested."""
+        """Whether all locations are exact names or prefixes without nested locations."""
         self._found: dict[Location | None, LocationMatch] = {
             location: LocationMatch(location)
             for location in (None, *self._outermost.prefixes.values())
         }
 
     def explain(self, path: str) -> LocationSearch:
-        """`find` with what it has passed by."""
+        """Like `find`, but also return the locations that were considered."""
         passed: list[tuple[_Level, Location | None]] = []
         found = self.find(path, passed)
         outer = dict.fromkeys(self._outer(found.location))
@@ -192,7 +192,7 @@ class Locations:
         )
 
     def _outer(self, location: Location | None) -> Iterator[Location]:
-        """Those that a location is nested in, innermost first."""
+        """The locations that contain `location`, innermost first."""
         around = {
             nested: one
             for outermost in self._outermost.all()
@@ -206,10 +206,11 @@ class Locations:
     def find(
         self, path: str, passed: list[tuple[_Level, Location | None]] | None = None
     ) -> LocationMatch:
-        """The location for a normalised path; `passed` is told the levels and their prefixes.
+        """The location for a normalized path; the levels searched are added to `passed`.
 
-        An exact one ends the search. Else the longest prefix counts, and what is nested in it
-        beats it; then come regular expressions, innermost first, unless that prefix is `^~`.
+        An exact name ends the search. Otherwise the longest prefix is remembered, and its nested
+        locations are searched; then regular expressions are tried, innermost first, unless the
+        prefix is `^~`.
         """
         if passed is None:
             if self._is_flat and path not in self._outermost.exact:

@@ -1,6 +1,6 @@
 """Runtime objects built from a `Config`, shared by all connections (nginx's `ngx_cycle_t`).
 
-`site` makes them and opens what they need; nothing here opens anything.
+`build` creates them and opens the files they need; this module opens nothing.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ from .variables.files import document_root
 
 
 class AccessLogWriter(Protocol):
-    """Told of each request that is over."""
+    """Writes a line for each finished request."""
 
     def write(self, ctx: RequestContext, log: ConnectionLog) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class AccessLog:
-    """One `access_log` with its format."""
+    """An `access_log` and its format."""
 
     sink: Sink
     format: AccessFormat
     condition: Template | None
 
     def write(self, ctx: RequestContext, log: ConnectionLog) -> None:
-        """Write the line of a request; `log` is told what goes wrong with that."""
+        """Write the line of a request; errors are logged to `log`."""
         if self.condition is None or self.condition.render(lookup(ctx)) not in ("", "0"):
             self.sink.write(self.format.line(ctx))
 
 
 @dataclass(frozen=True, slots=True)
 class VariableAccessLog:
-    """One `access_log` whose file is named by variables: opened for each line."""
+    """An `access_log` whose file name contains variables; the file is opened for each line."""
 
     file: Template
     """Relative to `prefix`."""
@@ -66,7 +66,7 @@ class VariableAccessLog:
     condition: Template | None
 
     def write(self, ctx: RequestContext, log: ConnectionLog) -> None:
-        """As `AccessTarget.write`. Without the folder of `root` there is no line."""
+        """As `AccessLog.write`. Nothing is written if the folder `root` does not exist."""
         values = lookup(ctx)
         if self.condition is not None and self.condition.render(values) in ("", "0"):
             return
@@ -91,14 +91,14 @@ def _why_no_folder(path: str) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocationRuntime:
-    """One location, compiled: its logs, its content handler, and the phases that it needs."""
+    """A location with its logs, its content handler, and the phases that it needs."""
 
     settings: Location
     error_log: ErrorLog
     access_logs: tuple[AccessLogWriter, ...]
     handler: Handler
     rewrite: tuple[RewriteStatement, ...] | None
-    """None if the location has no rewrite directives. Those of a server are the server's."""
+    """Rewrite directives; None if there are none. Those of the server are not included."""
     access: AccessPhase | None
     """None if the location has no access restrictions."""
     try_files: TryFiles | None
@@ -106,30 +106,30 @@ class LocationRuntime:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServerTLS:
-    """What one virtual server makes handshakes with."""
+    """TLS contexts of a virtual server."""
 
     base: SSL.Context
-    """Where a handshake begins, before the hello is read; and where it fails, when there is no
+    """The context in which handshakes start, before the ClientHello is read; they fail if it has no
     certificate."""
     context: Callable[[Connection], SSL.Context]
-    """The context for a connection whose SNI is known; raises `ConfigError` where a certificate
-    that variables name does not load."""
+    """Returns the context for a connection after the SNI was read; raises `ConfigError` if a
+    certificate whose name contains variables cannot be loaded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VirtualServer:
-    """One virtual server."""
+    """A virtual server."""
 
     settings: Server
     name: str
-    """Its first name (`$server_name`)."""
+    """The first `server_name` (`$server_name`)."""
     head_rules: HeadRules
     default_location: LocationRuntime
-    """For requests that no location matches."""
+    """Used for requests that match no location."""
     rewrite: tuple[RewriteStatement, ...] | None
-    """The rewrite directives outside of any location; None without."""
+    """Rewrite directives of the server block; None if there are none."""
     named: Mapping[str, LocationRuntime]
-    """The named locations, by name with its `@`."""
+    """Named locations by name, including the `@`."""
     locations: Locations
     location_runtimes: Mapping[Location, LocationRuntime]
     tls: ServerTLS | None
@@ -138,30 +138,30 @@ class VirtualServer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listener:
-    """One address that is listened on, with the servers behind it."""
+    """A listening address with its virtual servers."""
 
     text: str
-    """`127.0.0.1:443`, as log lines show it."""
+    """`127.0.0.1:443`, as in log lines."""
     ssl: bool
     names: ServerNames
 
 
 @dataclass(slots=True, eq=False)
 class Runtime:
-    """All that the connections of one running configuration share."""
+    """State shared by all connections of a running configuration."""
 
     servers: Mapping[Server, VirtualServer]
     listeners: tuple[Listener, ...]
     keep_hellos: bool = False
-    """Whether the configuration uses a variable that shows what the client offered."""
+    """Whether to store ClientHello messages, because a variable depends on them."""
     dialect: Dialect = NATIVE
     """The OpenSSL release whose error strings are used in log messages (`ssl_error_dialect`)."""
     client_aborts: ClientAbortMonitor = field(default_factory=ClientAbortMonitor)
     next_connection_id: Callable[[], int] = lambda: 0
-    """Draws a connection's number; one counter for clients and peers."""
+    """Returns a new connection number; clients and upstreams share a counter."""
     observer: Observer | None = None
     stopping: bool = False
-    """Set once: connections finish the request under way and take no other."""
+    """Whether the server is shutting down: connections finish their current request and close."""
 
     def server_for(self, listener: Listener, host: str) -> VirtualServer:
         return self.servers[listener.names.find(host)]
@@ -175,7 +175,7 @@ class Runtime:
     def negotiated(
         self, listener: Listener, server_name: str | None
     ) -> tuple[str, VirtualServer] | None:
-        """The name that an SNI stands for, and its server; None if it selects no server."""
+        """The normalized name and the server for an SNI; None if it selects no server."""
         name = valid_host(server_name) if server_name else None
         server = listener.names.negotiated(name) if name else None
         return (name, self.servers[server]) if name and server else None
@@ -185,7 +185,7 @@ class HostSelector:
     """Selects the virtual server of each request of a connection by its host.
 
     nginx's `ngx_http_set_virtual_server`. The reader of a request head calls `select` once, when
-    it knows the host, and goes on by the rules of the server selected.
+    it knows the host, and continues with the rules of the selected server.
     """
 
     __slots__ = ("_names", "_servers", "captures", "server", "sni")
@@ -201,8 +201,8 @@ class HostSelector:
         """The match of the `server_name` expression that selected it."""
 
     def select(self, host: str) -> HeadRules | None:
-        """The rules of the server for `host`, "" without one; None if the client must not ask
-        for it on this connection, because it could get around `ssl_verify_client`."""
+        """The rules of the server for `host` ("" without one); None if the server must not be
+        used on this connection, because that would bypass `ssl_verify_client`."""
         settings, self.captures = self._names.match(host)
         server = self.server = self._servers[settings]
         if self.sni and host != self.sni and settings.ssl.ssl_verify_client != "off":

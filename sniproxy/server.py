@@ -2,7 +2,7 @@
 
     accept ─► Connection (addresses, number) ─► ClientConnection.serve
 
-One trio loop. Nothing here knows what a request is.
+One trio event loop. This module does not deal with requests.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PASSING = frozenset((errno.ECONNABORTED, errno.EINTR, errno.EPROTO, errno.EPERM
 
 
 class ConnectionServer:
-    """Serves one site on its sockets."""
+    """Serves a configuration on its sockets."""
 
     def __init__(
         self, site: Application, sockets: Iterable[tuple[ListenSocket, socket.socket]]

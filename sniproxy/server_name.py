@@ -1,13 +1,13 @@
-"""The heart: which name is sent as SNI, which is verified, and does a certificate match it.
+"""The upstream name: which is sent as SNI, which is verified, and whether a certificate matches.
 
 A proxied request to an `https` upstream starts from one text: `proxy_ssl_name` if it is set,
 else the host of `proxy_pass` without its port (the *group's* name when that is an
-`upstream {}`). From it nginx derives one name and two answers:
+`upstream {}`). From it nginx derives one name, used twice:
 
     text ── without its port ──► name ──► SNI, if `proxy_ssl_server_name on` and it is a name
                                      └──► what the certificate must match, if `proxy_ssl_verify on`
 
-Nothing else happens to the name: case, a trailing dot and underscores go out as they are.
+The name is not changed otherwise: case, a trailing dot and underscores are sent unchanged.
 Source: the directives `proxy_ssl_name`, `proxy_ssl_server_name`, `proxy_ssl_verify`; RFC 6066
 section 3 (no IP literals in SNI); RFC 6125 section 6.4 as OpenSSL's X509_check_host reads it.
 """
@@ -39,14 +39,14 @@ def is_ipv4(text: str) -> bool:
 
 
 def sent_server_name(name: str, *, proxy_ssl_server_name: bool) -> str | None:
-    """The SNI that goes on the wire for `name`, or None where nginx sends no extension."""
+    """The SNI to send for `name`, or None if nginx sends no SNI."""
     if not proxy_ssl_server_name or not name or name.startswith("[") or is_ipv4(name):
         return None
     return name
 
 
 def why_not_sent(name: str, *, proxy_ssl_server_name: bool) -> str:
-    """Why `sent_server_name` is None, in a few words; "" where it is not."""
+    """The reason why `sent_server_name` is None, as a phrase; "" if it is not."""
     if not proxy_ssl_server_name:
         return "proxy_ssl_server_name is off"
     if sent_server_name(name, proxy_ssl_server_name=True) is not None:
@@ -55,7 +55,7 @@ def why_not_sent(name: str, *, proxy_ssl_server_name: bool) -> str:
 
 
 def verified(name: str, *, proxy_ssl_verify: bool, trusted: str | None, depth: int) -> str:
-    """What the certificate is checked for, in a few words; `trusted` is the CA's file."""
+    """What is verified, as a phrase; `trusted` is the CA file."""
     if not proxy_ssl_verify:
         return NOT_VERIFIED
     return f"{name or '(empty: never matches)'} by {trusted}, depth {depth}"
@@ -63,7 +63,7 @@ def verified(name: str, *, proxy_ssl_verify: bool, trusted: str | None, depth: i
 
 @dataclass(frozen=True, slots=True)
 class CertificateNames:
-    """The names that a certificate carries, as X509_check_host looks at them."""
+    """The names in a certificate, as used by X509_check_host."""
 
     dns: tuple[str, ...]
     """dNSName entries of the subjectAltName."""
@@ -76,7 +76,7 @@ class CertificateNames:
 
 
 def certificate_names(certificate: x509.Certificate) -> CertificateNames:
-    """The names of `certificate`; one whose subjectAltName does not parse has none there."""
+    """The names of `certificate`; a malformed subjectAltName counts as empty."""
     try:
         alternative = certificate.extensions.get_extension_for_class(
             x509.SubjectAlternativeName
@@ -97,9 +97,9 @@ def certificate_names(certificate: x509.Certificate) -> CertificateNames:
 def check_host(names: CertificateNames, name: str) -> bool:
     """Whether a certificate with `names` is one for `name` (X509_check_host without flags).
 
-    dNSName entries decide; only a certificate without any is asked for its common names. IP
-    entries are never consulted, but an address written as a DNS or common name does match.
-    The empty name matches nothing; `.w.test` asks for any name below `w.test`.
+    Common names are used only if there are no dNSName entries. IP entries are never used, but
+    an address written as a DNS or common name matches. The empty name matches nothing;
+    `.w.test` matches certificates for any name below `w.test`.
     """
     return bool(name) and any(pattern_matches(pattern, name) for pattern in names.all)
 

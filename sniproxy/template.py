@@ -1,7 +1,7 @@
 """Strings with variables: `"$host$uri"` compiled once, rendered for each request.
 
-nginx's complex values (`ngx_http_script.c`). Pure: what a variable is worth is asked of the
-`Lookup` that the caller hands in.
+nginx's complex values (`ngx_http_script.c`). Pure: the caller passes a
+`VariableLookup` that returns the values of variables.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 VariableLookup = Callable[[str], str | None]
-"""A variable's value by its name without the dollar; None where it has none."""
+"""Returns the value of a variable by its name without `$`; None if it has no value."""
 
 
 class ScriptError(Exception):
-    """The text is no valid string with variables; `str()` is nginx's message."""
+    """Invalid variable syntax; `str()` is nginx's message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ _VARIABLE = re.compile(
 
 
 def compile_template(source: str) -> Template:
-    """Split `source` at its variables.
+    """Compile a string with variables.
 
-    Raises `ScriptError` with nginx's words: a dollar needs a name, `${` needs its `}`.
+    Raises `ScriptError` if a `$` has no name or a `${` no `}`.
     """
     parts: list[str | TemplateVariable] = []
     done = 0
@@ -84,5 +84,5 @@ def compile_template(source: str) -> Template:
 
 
 def literal(text: str) -> Template:
-    """`text` as it is, dollars and all."""
+    """A template of constant text, in which `$` has no meaning."""
     return Template(text, (text,))

@@ -1,12 +1,13 @@
-"""Time-outs for waits on sockets: nginx's event timers (`ngx_event_timer`).
+"""Timeouts for waits on sockets: nginx's event timers (`ngx_event_timer`).
 
-Theory of operation. Nearly every wait ends long before its time-out, and a `trio.CancelScope`
-around each would cost as much as the wait itself. So a descriptor has one `DescriptorTimer` for
-each direction, which is set again for every wait. All timers of a trio program share one heap
-and one task. A timer's entry in the heap is only a lower bound of its deadline: setting a later
-deadline does not touch the heap, and when the entry comes due while the deadline has moved on,
-it is pushed again for the new one. A connection that waits a thousand times with a time-out of
-60 seconds so touches the heap once a minute. trio does the same for its own deadlines.
+Theory of operation. Nearly every wait ends long before its timeout, and a `trio.CancelScope`
+around each would cost as much as the wait itself. Therefore a descriptor has one
+`DescriptorTimer` for each direction, which is set again for every wait. All timers of a trio
+program share one heap and one task. A timer's entry in the heap is only a lower bound of its
+deadline: setting a later deadline does not touch the heap, and when the entry comes due while
+the deadline has moved on, it is pushed again for the new one. So a connection that waits a
+thousand times with a timeout of 60 seconds touches the heap once a minute. trio does the same for
+its own deadlines.
 
 A wait whose deadline has passed ends with `trio.ClosedResourceError` (trio's `notify_closing`);
 `expired` tells it from a descriptor that was really closed.
@@ -64,7 +65,7 @@ class DescriptorTimer:
             self._timers.note_discarded()
 
     def fire(self) -> None:
-        """End the wait that is under way: its deadline has passed."""
+        """End the current wait: its deadline has passed."""
         self.expired = True
         self.deadline = math.inf
         trio.lowlevel.notify_closing(self._fd)

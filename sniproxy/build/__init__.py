@@ -1,7 +1,8 @@
-"""From a `Config` to what connections run on: files opened, keys loaded, hosts looked up.
+"""Build the runtime objects from a `Config`: open files, load keys, resolve hosts.
 
-Every `[emerg]` that needs the world ends here, in nginx's words. `build_site` is the way in,
-in one step or in the two that `-t` tells apart; what it returns is closed with `Site.close`.
+Raises every `[emerg]` that depends on the system, with nginx's message. `build_application` does
+everything; `load` and `LoadedConfig.open` are its two steps, which `-t` uses separately. Close the
+result with `Application.close`.
 """
 
 from .application import Application, LoadedConfig, build_application, load

@@ -1,4 +1,4 @@
-"""`Config` → `Site`: assembled in nginx's order, so that of several mistakes the first is told."""
+"""Build an `Application` from a `Config`, in nginx's order, so that the same error is first."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ if TYPE_CHECKING:
     from ..upstream.resolver import Resolver
 
 _OF_THE_HELLO = frozenset({"ssl_ciphers", "ssl_curves", "ssl_sigalgs"})
-"""Variables for which the hello is kept."""
+"""Variables for which the ClientHello is stored."""
 STDERR = (ErrorLogDirective("stderr", Level.ERROR),)
 
 
 @dataclass(slots=True)
 class Application:
-    """A configuration with everything open but its sockets."""
+    """A configuration with all its files open, ready to bind its addresses."""
 
     config: Config
     runtime: Runtime
     bindings: tuple[ListenSocket, ...]
     error_log: ErrorLog
-    """Of the main level."""
+    """Error log of the main level."""
     sinks: Sinks
     paths: Paths
     idle_monitor: IdleMonitor
-    """Watches the idle connections to upstreams."""
+    """Monitors idle connections to upstreams."""
     resolvers: Sequence[Resolver]
 
     def bind(
@@ -65,7 +65,7 @@ class Application:
         return bind_all(self.bindings, report, pooled)
 
     def check_binding(self) -> None:
-        """Bind every address and let go of it, as `-t` does; raises `ConfigError`."""
+        """Bind and release every address, as `-t` does; raises `ConfigError`."""
         check_binding(self.bindings)
 
     def close(self) -> None:
@@ -82,11 +82,11 @@ def build_application(
     default_access_log: bool = True,
     state: str | None = None,
 ) -> Application:
-    """Open all that `config` needs; raises `ConfigError` in nginx's words.
+    """Open everything that `config` needs; raises `ConfigError` with nginx's message.
 
-    `default_error_log` is for errors without an `error_log` (`-e`), `default_access_log` whether
-    requests without an `access_log` go to nginx's default file; `state` is the folder of the
-    development CA.
+    `default_error_log` is used without `error_log` (`-e`); `default_access_log` is whether
+    requests without `access_log` are logged to nginx's default file; `state` is the folder of
+    the development CA.
     """
     prepared = load(config, paths, state=state)
     return prepared.open(
@@ -97,7 +97,7 @@ def build_application(
 
 
 def load(config: Config, paths: Paths, *, state: str | None = None) -> LoadedConfig:
-    """Load keys and certificates and look hosts up; raises `ConfigError`."""
+    """Load keys and certificates, and resolve hosts; raises `ConfigError`."""
     servers = config.http.servers if config.http is not None else ()
     groups = config.http.groups if config.http is not None else {}
     bound = tuple(bindings(servers))
@@ -132,7 +132,7 @@ def load(config: Config, paths: Paths, *, state: str | None = None) -> LoadedCon
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A configuration that is in order, before its logs are opened."""
+    """A valid configuration with its keys and hosts, before its logs are opened."""
 
     config: Config
     paths: Paths
@@ -145,7 +145,7 @@ class LoadedConfig:
     key_logs: Sequence[KeyLog]
     dialect: Dialect
     warnings: tuple[str, ...]
-    """What is found at `[warn]` while keys and certificates are loaded."""
+    """Messages at level `warn` about keys and certificates."""
 
     def open(
         self,
@@ -269,7 +269,7 @@ def _default_servers(bound: Iterable[ListenSocket]) -> dict[Server, Server]:
 
 
 def _below(location: Location) -> Iterator[Location]:
-    """All that is nested in `location`, outer ones first; as deep as it may be, so no recursion."""
+    """All locations nested in `location`, outer ones first; not recursive, for any depth."""
     waiting = [location]
     while waiting:
         found = waiting.pop()

@@ -1,4 +1,4 @@
-"""TLS settings of virtual servers → what their handshakes are made with."""
+"""Create the TLS contexts of virtual servers."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _TICKET_KEY_SIZES = (48, 80)
 
 @dataclass(slots=True)
 class ServerContextFactory:
-    """Makes contexts for virtual servers; raises `ConfigError` in nginx's words."""
+    """Creates the contexts of virtual servers; raises `ConfigError` with nginx's messages."""
 
     shared: ContextFactory
     end: Place
-    """The end of `http {}`."""
+    """The end of `http {}`, as the place for some messages."""
     warnings: list[str] = field(default_factory=list)
 
     def for_server(self, server: Server, default: Ssl) -> ServerTLS | None:
-        """What `server` has; None without TLS settings. `default` are the settings of the
-        server that stands for its address."""
+        """The contexts of `server`; None without TLS settings. `default` has the settings of
+        the default server of its address."""
         ssl = server.ssl
         if not ssl.has_context:
             return None
@@ -87,7 +87,7 @@ class ServerContextFactory:
             lambda *sources: server_context(certificates=sources, by_variables=base, **settings),
             ssl.ssl_certificate_cache or NO_CACHE,
         )
-        # nginx tries an empty passphrase then, where it would have asked for one at start.
+        # nginx then tries an empty passphrase; at start it would ask for one.
         return ServerTLS(base, self._named(server, pairs, passphrases or ("",), contexts))
 
     def _named(
@@ -115,7 +115,7 @@ class ServerContextFactory:
         return named
 
     def _settings(self, ssl: Ssl, default: Ssl) -> dict[str, Any]:
-        # A connection begins with the context of its address's default server: what OpenSSL
+        # A connection starts with the context of its address's default server: what OpenSSL
         # takes from there and never again, nginx has from there for all servers.
         return {
             "protocols": ssl.ssl_protocols,

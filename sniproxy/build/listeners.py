@@ -1,4 +1,4 @@
-"""`listen` directives → sockets to bind, and who answers on which address of them."""
+"""Determine the sockets and listeners for `listen` directives, and bind the sockets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..runtime import Listener
 UNIX = "unix:"
 BIND_TRIES = 5
 BIND_PAUSE = 0.5
-"""Seconds. nginx tries a port in use as often and waits as long."""
+"""Seconds between attempts to bind, as in nginx."""
 
 Key = tuple[str, int]
 """Host (numeric, `*` and `[::]` for any) and port."""
@@ -27,7 +27,7 @@ Key = tuple[str, int]
 
 @dataclass(slots=True)
 class ListenAddress:
-    """What all `listen`s of one address say together."""
+    """The combined settings of all `listen`s of an address."""
 
     key: Key
     listens: list[Listen] = field(default_factory=list)
@@ -48,14 +48,14 @@ class ListenAddress:
 
 @dataclass(frozen=True, slots=True)
 class ListenSocket:
-    """One socket to listen on, with the addresses that share it."""
+    """A listening socket, with the addresses that share it."""
 
     key: Key
     backlog: int
     ipv6only: bool
     reuseport: bool
     wildcard: Listener | None
-    """Who answers on addresses that no `listen` names."""
+    """The listener for addresses without a `listen` of their own."""
     by_host: Mapping[str, Listener]
 
     @property
@@ -69,7 +69,7 @@ class ListenSocket:
         return (*own, *self.by_host.values())
 
     def unlink(self) -> None:
-        """Remove the file of a UNIX socket, which outlives it."""
+        """Remove the file of a UNIX socket."""
         host, _ = self.key
         if host.startswith(UNIX):
             with contextlib.suppress(OSError):
@@ -77,23 +77,23 @@ class ListenSocket:
 
     @property
     def ssl(self) -> bool:
-        """Whether TLS is spoken on it."""
+        """Whether its connections use TLS."""
         return any(listener.ssl for listener in self.listeners)
 
     def address(self, sock: socket.socket) -> tuple[str, int]:
-        """Host and port that its socket is bound to; a UNIX socket has its path and port 0."""
+        """Host and port that the socket is bound to; path and port 0 for a UNIX socket."""
         host, _ = self.key
         return (host, 0) if host.startswith(UNIX) else (_host(host), sock.getsockname()[1])
 
     def listener_for(self, host: str) -> Listener:
-        """The listener for the local address that a client has called."""
+        """The listener for the local address of a connection."""
         found = self.by_host.get(host, self.wildcard)
         assert found is not None
         return found
 
 
 def bindings(servers: Sequence[Server]) -> list[ListenSocket]:
-    """The sockets of a site. A wildcard serves the addresses of its port too, as in nginx."""
+    """The sockets for `servers`. A wildcard serves all addresses of its port, as in nginx."""
     addresses = _addresses(servers)
     wildcards = {key[1] for key in addresses if key[0] == "*"}
     made = []
@@ -135,7 +135,7 @@ def _addresses(servers: Sequence[Server]) -> dict[Key, ListenAddress]:
 
 
 def _keys(listen: Listen) -> Iterator[Key]:
-    """Every address and port that a `listen` means; raises `ConfigError`."""
+    """The addresses and ports of a `listen`; raises `ConfigError`."""
     first = listen.address.port
     for host in _numeric_hosts(listen):
         for port in range(first, (listen.address.last_port or first) + 1):
@@ -153,7 +153,7 @@ def _numeric_hosts(listen: Listen) -> list[str]:
     except (OSError, UnicodeError):
         message = f'host not found in "{address.url}" of the "listen" directive'
         raise listen.place.error(message) from None
-    # nginx puts IPv4 addresses first.
+    # nginx orders IPv4 addresses first.
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return [f"[{to[0]}]" if family == socket.AF_INET6 else str(to[0]) for family, *_, to in found]
 
@@ -167,10 +167,10 @@ def bind_all(
     report: Callable[[ConfigError], None],
     pooled: Mapping[Key, socket.socket] | None = None,
 ) -> list[tuple[ListenSocket, socket.socket]]:
-    """Bind and listen; what is in use is tried again, each failure told to `report`.
+    """Bind and listen; addresses in use are tried again, and each failure is passed to `report`.
 
-    `kept` are the sockets of a configuration before this one, which are listened on further.
-    Raises `ConfigError` in nginx's words.
+    `kept` are sockets of the previous configuration, which are reused. Raises `ConfigError` with
+    nginx's message.
     """
     pooled = pooled or {}
     bound: list[tuple[ListenSocket, socket.socket]] = []
@@ -202,7 +202,7 @@ def bind_all(
 
 
 def close_all(bound: Iterable[tuple[ListenSocket, socket.socket]]) -> None:
-    """Listen no more; may be said twice."""
+    """Close all sockets; may be called twice."""
     for binding, sock in bound:
         if sock.fileno() >= 0:
             sock.close()
@@ -210,7 +210,7 @@ def close_all(bound: Iterable[tuple[ListenSocket, socket.socket]]) -> None:
 
 
 def check_binding(wanted: Iterable[ListenSocket]) -> None:
-    """Bind and let go; an address in use is none of `-t`'s business. Raises `ConfigError`."""
+    """Bind and release all addresses; an address in use is not an error. Raises `ConfigError`."""
     for binding in wanted:
         try:
             _bind(binding, listens=False).close()

@@ -1,4 +1,4 @@
-"""`error_log` and `access_log` directives → open logs."""
+"""Open the logs of `error_log` and `access_log` directives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_ACCESS_LOG = directives.Log.resolve().access_log
 
 
 class LogFactory:
-    """Makes the logs of all levels, each file opened once."""
+    """Creates the logs of all levels; each file is opened once."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class LogFactory:
         self._made: dict[tuple[directives.ErrorLogDirective, ...], ErrorLog] = {}
 
     def error_log(self, directive: Sequence[directives.ErrorLogDirective]) -> ErrorLog:
-        """The log of a level; one that says nothing has the default."""
+        """The error log of a level; the default if it has no directive."""
         wanted = () if self.sinks.silent else tuple(directive) or self._default
         if wanted not in self._made:
             targets = [self._target(log) for log in wanted]
@@ -58,7 +58,7 @@ class LogFactory:
     def access_logs(
         self, directive: Sequence[AccessLogDirective | None]
     ) -> tuple[AccessLog | VariableAccessLog, ...]:
-        """The access logs of a location; `off` (None) beats all."""
+        """The access logs of a location; none if one of them is `off` (None)."""
         if None in directive or (directive is DEFAULT_ACCESS_LOG and not self._default_access_log):
             return ()
         return tuple([self._access(log) for log in directive if log is not None])
@@ -81,7 +81,7 @@ class LogFactory:
         return AccessLog(sink, AccessFormat(template, escape), log.condition)
 
     def _buffered(self, log: AccessLogDirective, size: int) -> BufferedSink:
-        """All lines of a file go through one buffer; raises `ConfigError`."""
+        """The buffered sink of a file, which its directives share; raises `ConfigError`."""
         path = self._paths.in_prefix(log.file.source)
         buffered = BufferedSink(self.sinks.file(path), size, log.flush, log.gzip)
         known = self._buffers.setdefault(path, buffered)
@@ -94,7 +94,7 @@ class LogFactory:
         return known
 
     def _syslog(self, directive: directives.Syslog) -> SyslogSink:
-        """Raises `ConfigError` where the server's name is not found."""
+        """Raises `ConfigError` if the server's name is not found."""
         server = directive.server
         hostname = None if directive.nohostname else socket.gethostname().lower()
         if server.is_unix:

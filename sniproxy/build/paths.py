@@ -1,4 +1,4 @@
-"""Relative names in a configuration (`ngx_conf_full_name`)."""
+"""Resolve relative file names in a configuration (`ngx_conf_full_name`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where relative names start from."""
+    """The folders that relative names refer to."""
 
     prefix: str
     """For logs and the pid file: `-p`, else the current folder."""

@@ -1,4 +1,4 @@
-"""TLS settings of locations → contexts; what both sides of TLS load is here."""
+"""Create the TLS contexts of locations; functions shared with `client_tls`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class KeyLog:
-    """The file of a `proxy_ssl_key_log`, for its owner's eyes."""
+    """The file of a `proxy_ssl_key_log`, readable by its owner only."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -39,22 +39,22 @@ class KeyLog:
 
 @dataclass(slots=True)
 class ContextFactory:
-    """Makes contexts; the development CA is opened only when a server wants it."""
+    """Creates contexts; the development CA is opened only if a server uses it."""
 
     paths: Paths
     state: str | None = None
-    """The folder of the development CA; None for the user's own."""
+    """The folder of the development CA; None for the user's."""
     dialect: Dialect = NATIVE
     """`ssl_error_dialect`."""
     key_logs: dict[str, KeyLog] = field(default_factory=dict)
-    """By name; to be opened before the first handshake."""
+    """By file name; to be opened before the first handshake."""
     _ca: DevCA | None = None
     _upstream: dict[tuple[Any, ...], SSL.Context] = field(default_factory=dict)
 
     @property
     def ca(self) -> DevCA:
         if self._ca is None:
-            # Few sites need it, and it brings most of `cryptography` with it.
+            # Imported on demand: it imports most of `cryptography`.
             from ..tls.ca import DevCA
 
             self._ca = DevCA.open(self.state)
@@ -63,7 +63,8 @@ class ContextFactory:
     def for_upstream(self, proxy: ProxySettings) -> tuple[SSL.Context, VariableCertificate | None]:
         """The context of a location's connections to `https` upstreams.
 
-        Beside it our certificate, where variables name it; else the context has it.
+        The second value is the client certificate if its name has variables; otherwise the
+        context includes it.
         """
         certificate, key = proxy.proxy_ssl_certificate, proxy.proxy_ssl_certificate_key
         passphrases = self.passphrases(proxy.proxy_ssl_password_file)
@@ -100,14 +101,14 @@ class ContextFactory:
         }
 
     def _upstream_context(self, settings: dict[str, Any]) -> SSL.Context:
-        """One context for all locations with the same settings."""
+        """The context for these settings, shared by all locations that have them."""
         key = tuple(settings.items())
         if key not in self._upstream:
             self._upstream[key] = upstream_context(**settings)
         return self._upstream[key]
 
     def certificate(self, value: str) -> str:
-        """A certificate's or a key's value with its path made absolute."""
+        """Make the path in a certificate or key value absolute."""
         return value if value.startswith(NO_FILE) else self.paths.in_conf(value)
 
     def passphrases(self, file: PasswordFile | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`upstream {}` and the hosts of `proxy_pass` → upstreams with addresses."""
+"""Create the upstreams of `upstream {}` blocks and of `proxy_pass`, and resolve their hosts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class UpstreamRegistry:
-    """Every upstream of a site, each once: locations that share one share its peers."""
+    """All upstreams of a configuration; locations with the same upstream share its peers."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class UpstreamRegistry:
         return self._implicit[key]
 
     def find(self, address: Address) -> Upstream | None:
-        """What variables may name: a group, or what a `proxy_pass` without them names too."""
+        """The upstream that a `proxy_pass` with variables refers to by name, if there is one."""
         host = address.host.lower()
         group = None if address.explicit_port else self._groups.get(host)
         return group or self._implicit.get((host, address.port))
@@ -72,7 +72,7 @@ class UpstreamRegistry:
 
     @property
     def resolvers(self) -> tuple[Resolver, ...]:
-        """All that are in use."""
+        """All resolvers in use."""
         return tuple(self._resolvers.values())
 
     def _resolver(self, settings: ResolverSettings) -> Resolver:
@@ -124,7 +124,7 @@ def resolve_host(
 ) -> list[tuple[int, tuple[str, int] | tuple[str, int, int, int]]]:
     """Every address of a host; raises `ConfigError`: `host not found in upstream "…"`.
 
-    `what` is the directive that it is for, as the message has it.
+    `what` is the directive, as named in the message.
     """
     host = address.host.strip("[]")
     flags = socket.AI_NUMERICHOST if address.is_literal else 0

@@ -88,7 +88,7 @@ def _header(text: str) -> Header:
 
 
 def _trace(file: str, request: TraceRequest) -> TraceResult:
-    """Send the request through the configuration. Raises `ConfigError` and `CannotAsk`."""
+    """Send the request through the configuration. Raises `ConfigError` and `TraceError`."""
     loaded = config.load(file, is_variable=is_variable)
     prepared = load(loaded, Paths("", os.path.dirname(file)))
     for warning in (*loaded.warnings, *prepared.warnings):

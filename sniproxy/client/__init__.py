@@ -1,5 +1,5 @@
-"""Towards the client: one connection, its TLS, its requests one after the other.
+"""Client connections: TLS, requests one after the other, responses (`ngx_http_request.c`).
 
-The mirror of `upstream/`. `connection` touches the socket; what it reads is judged by `http/`
-and what answers is chosen by `routing`. nginx's `ngx_http_request.c`.
+The counterpart of `upstream/`. `connection` runs a connection, `http/` parses and formats what
+is read and written, and `phases` produces the responses.
 """

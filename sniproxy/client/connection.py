@@ -4,8 +4,8 @@
                                     ▲                        │
                                     └────── keep-alive ◄─────┘
 
-nginx's `ngx_http_request.c`. Failures of the client end here, in a log line at nginx's level and a
-closed connection; failures of an upstream have become responses before.
+nginx's `ngx_http_request.c`. Client errors are handled here: they are logged at nginx's level, and
+the connection is closed. Upstream errors have been converted to responses before.
 """
 
 from __future__ import annotations
@@ -52,23 +52,23 @@ CLIENT_LEFT = (
 
 
 class ConnectedClient:
-    """The client's side of a request, as phases and handlers use it (`handlers.handler.Client`)."""
+    """The client of a request, as used by phases and handlers (`handlers.base.Client`)."""
 
     __slots__ = ("_abort", "_descriptor", "_log", "_running", "body", "observer", "scope", "writer")
 
     def __init__(self, running: Runtime, log: ConnectionLog) -> None:
         self.observer = running.observer
         self.body: RequestBodyReader | None = None
-        """The body of the request under way; None if it has none."""
+        """The body of the current request; None if it has none."""
         self.scope = LazyCancelScope()
-        """Cancelled when the client closes its side while its request is with an upstream."""
+        """Cancelled when the client closes its side during a request to an upstream."""
         self._running = running
         self._log = log
         self._abort: ClientAbort | None = None
         self._descriptor = -1
 
     def open(self, writer: ResponseWriter) -> None:
-        """Go on after the TLS handshake."""
+        """Start after the TLS handshake."""
         self.writer = writer
 
     @property
@@ -86,7 +86,7 @@ class ConnectedClient:
         return None if self.body is None else await self.body.stream(ctx, self.abort())
 
     async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
-        """Send a 103. Raises `ClientFailed`."""
+        """Send a 103. Raises `ClientAbortedError`."""
         try:
             await self.writer.early_hints(ctx, headers)
         except ProxyError as failed:
@@ -102,13 +102,13 @@ class ConnectedClient:
         return self._abort
 
     def close(self) -> None:
-        """Forget the client, whose socket is closed."""
+        """Stop monitoring the client, whose socket was closed."""
         if self._abort is not None:
             self._running.client_aborts.remove(self._descriptor, self._abort)
 
 
 class ClientConnection:
-    """The requests of one connection, one after the other."""
+    """Serves the requests of a client connection, one after the other."""
 
     def __init__(
         self, running: Runtime, listener: Listener, stream: SocketStream, connection: Connection
@@ -118,7 +118,7 @@ class ClientConnection:
         self.connection = connection
         self.selector = HostSelector(running, listener)
         self.default = self.selector.server
-        """Virtual server in effect until the Host header selects one: by SNI, else the
+        """Virtual server in effect until the Host field selects one: by SNI, else the
         listener's default."""
         self.log = ConnectionLog(
             self.default.default_location.error_log,
@@ -129,23 +129,23 @@ class ClientConnection:
         self.stream = stream
         self.client = ConnectedClient(running, self.log)
         self.head_deadline: float | None = None
-        """When the head of a request must be complete (`client_header_timeout`). That of the first
-        one counts from the start of the connection, TLS handshake included; those of others from
-        their first byte, so that they are set only if the head is incomplete then."""
+        """Deadline for a complete request head (`client_header_timeout`). For the first request it
+        counts from the start of the connection, including the TLS handshake; for later ones from
+        the first byte, so it is set only if the head is incomplete then."""
         self.reading_line = READING_LINE
-        """The log's action while a request line is read."""
+        """Log action while a request line is read."""
         self.keepalive_timeout = 0.0
         """Seconds to wait for the next request."""
         self.waiting = False
-        """Whether it waits between two requests, so that a graceful stop may close it."""
+        """Whether the connection is idle between two requests; a graceful stop then closes it."""
 
     def stop_if_waiting(self) -> None:
-        """Close a connection that waits between two requests, by a seeming end of its client."""
+        """Close the connection if it is idle, by simulating EOF."""
         if self.waiting:
             self.stream.shutdown_reading()
 
     async def serve(self) -> None:
-        """Answer requests until the connection ends."""
+        """Serve requests until the connection is closed."""
         observer = self.running.observer
         if observer is not None:
             observer.connection_accepted(self.connection)
@@ -176,7 +176,7 @@ class ClientConnection:
     # --- TLS ---
 
     async def _handshake(self) -> bool:
-        """False if the client has closed; plain HTTP on a TLS port goes on without TLS."""
+        """Do the TLS handshake; False if the client has closed. Plain HTTP goes on without."""
         self.log.action = "SSL handshaking"
         assert self.head_deadline is not None
         peeked = await self.stream.peek(self.head_deadline - trio.current_time())
@@ -198,7 +198,7 @@ class ClientConnection:
         )
         tls.take_over(self.stream)
         self.stream = self.connection.tls = tls
-        del peeked  # or this frame would hold it for as long as the handshake lasts
+        del peeked  # otherwise this frame keeps it alive during the handshake
         failure: Failure | None = None
         try:
             await tls.do_handshake(self.head_deadline - trio.current_time())
@@ -218,7 +218,7 @@ class ClientConnection:
         return True
 
     def _choose(self, server_name: str | None) -> SSL.Context | Reject:
-        """Select the server and its context by the SNI, once the ClientHello is read."""
+        """Select the virtual server and its context by the SNI in the ClientHello."""
         negotiated = self.running.negotiated(self.listener, server_name)
         if negotiated is not None:
             self.selector.sni, self.default = negotiated
@@ -276,7 +276,7 @@ class ClientConnection:
         self.log.write_no_context(Level.INFO, Failure(text, errno=errno).message)
 
     async def _serve_request(self) -> bool:
-        """Read and answer one request; whether another may follow."""
+        """Serve one request; returns whether another may follow."""
         log, selector = self.log, self.selector
         log.action = self.reading_line
         rules = self.default.head_rules
@@ -303,7 +303,7 @@ class ClientConnection:
             log.write_failure(failed.failure)
             return False
         except BaseException:
-            # Cancelled, alone or in groups.
+            # Cancelled, alone or in an exception group.
             if self.client.scope.cancel_called:
                 log.write(Level.INFO, CLIENT_LEFT)
                 if not (ctx.status and ctx.bytes_sent):
@@ -317,7 +317,7 @@ class ClientConnection:
     def _begin_request(
         self, server: VirtualServer, request: RequestHead, length: int, notes: Sequence[LogNote]
     ) -> RequestContext:
-        """The request's context, and what log lines show from here on."""
+        """Create the request context, and set what log lines contain from now on."""
         log = self.log
         self.connection.requests += 1
         log.action = READING_HEADERS if request.version > 9 else READING_LINE
@@ -348,7 +348,7 @@ class ClientConnection:
         return ctx
 
     def _rejection(self, ctx: RequestContext) -> SpecialResponse | None:
-        """The response to a request that TLS settings reject before its location is looked for."""
+        """The response if TLS settings reject the request before a location is searched."""
         tls = self.connection.tls
         if tls is None:
             self.log.write(Level.INFO, "client sent plain HTTP request to HTTPS port")
@@ -363,7 +363,7 @@ class ClientConnection:
     # --- the response ---
 
     async def _send(self, ctx: RequestContext, response: Response) -> bool:
-        """Send a response; whether another request may follow."""
+        """Send a response; returns whether another request may follow."""
         core, request = ctx.location.core, ctx.request
         may_keep = not self.running.stopping and keepalive_allowed(core, request, self.connection)
         try:
@@ -406,7 +406,7 @@ class ClientConnection:
         return False
 
     async def _reject(self, refused: BadRequestError, *, silent: bool = False) -> bool:
-        """Answer a malformed head with an error page, and close; `silent` sends no page."""
+        """Respond to a malformed head with an error page, and close; `silent` sends no page."""
         server = self.default
         if refused.name is not None:
             self.selector.select(refused.name)
@@ -463,6 +463,6 @@ class ClientConnection:
 
 
 def _log_headers(host: str | None, referrer: str | None) -> tuple[Header, ...]:
-    """The two fields that log lines show, of a head that was not understood completely."""
+    """The fields that log lines contain, for a head that was not parsed completely."""
     fields = (("host", host), ("referer", referrer))
     return tuple([(name, value) for name, value in fields if value is not None])

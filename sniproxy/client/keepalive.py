@@ -1,4 +1,4 @@
-"""Whether a client's connection is kept for another request, and how it ends if it is not.
+"""Decide whether a client connection is kept open, and close it as configured.
 
 Directives: `keepalive_timeout`, `keepalive_requests`, `keepalive_time`, `keepalive_disable`;
 `lingering_close`, `lingering_time`, `lingering_timeout`, `reset_timedout_connection`.
@@ -16,7 +16,7 @@ from ..models import ProxyError, RequestHead
 from ..tls.stream import SocketStream
 
 TIMED_OUT = frozenset((408, 444))
-"""Statuses that end a connection as a time-out does."""
+"""Statuses after which `reset_timedout_connection` applies."""
 
 
 def keepalive_allowed(core: CoreLocation, request: RequestHead, connection: Connection) -> bool:
@@ -61,8 +61,8 @@ def is_safari(agent: str) -> bool:
 async def lingering_close(stream: SocketStream, core: CoreLocation, *, unread: bool) -> None:
     """Close a connection; `unread` is whether the client may have sent data that was not read.
 
-    A socket that is closed with data unread is reset, and the client may lose a response that it
-    has not read yet: so data is read and discarded for a while (`lingering_close`).
+    If a socket is closed with unread data, the kernel resets the connection, and the client may
+    lose the response: so data is read and discarded for a while (`lingering_close`).
     """
     if core.lingering_close == NEVER or not (unread or core.lingering_close == ALWAYS):
         if unread:

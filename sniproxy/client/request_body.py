@@ -1,9 +1,9 @@
-"""Request bodies: read whole before they are used, or forwarded as they arrive.
+"""Request bodies: read completely before they are used, or forwarded as they arrive.
 
-nginx's `ngx_http_request_body.c`. Read whole (`proxy_request_buffering on`), a body stays in memory
-up to `client_body_buffer_size` and goes to a temporary file above it. nginx keeps its files in a
-folder below the prefix; ours are in the system's temporary folder, unless `client_body_temp_path`
-names one.
+nginx's `ngx_http_request_body.c`. With `proxy_request_buffering on`, a body stays in memory up to
+`client_body_buffer_size`, and is written to a temporary file if it is larger. The files are in the
+system's temporary folder, in nginx in a folder below the prefix, unless `client_body_temp_path`
+is set.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ _file_number = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class BodyBufferPolicy:
-    """When a request body goes to a file, and to which (`client_body_…`)."""
+    """When a request body is written to a file, and where (`client_body_…`)."""
 
     memory: int | None
-    """Bytes that stay in memory before all goes to a file; None for any number."""
+    """Maximum size in memory, in bytes; None is unlimited."""
     folder: str | None = None
-    """None is the system's temporary folder."""
+    """Folder of the files; None is the system's temporary folder."""
     levels: tuple[int, ...] = ()
     keep_file: bool = False
-    """Whether the file stays when the request is over (`client_body_in_file_only on`)."""
+    """Whether the file is kept after the request (`client_body_in_file_only on`)."""
     level: Level = Level.WARN
     """Log level of the "buffered to a temporary file" message."""
 
     def make_file(self) -> tuple[IO[bytes], str]:
-        """The file and its name; raises `Failed`."""
+        """Create the file; returns it with its name. Raises `ProxyError`."""
         try:
             if self.folder is None:
                 descriptor, path = tempfile.mkstemp(prefix="client_body_")
@@ -83,9 +83,9 @@ def numbered_name(number: int, levels: Sequence[int]) -> str:
 def body_buffer_policy(
     request: RequestHead, core: CoreLocation, prefix: str, preread: int
 ) -> BodyBufferPolicy:
-    """The policy for the body of `request`, of which `preread` bytes came with the head.
+    """The policy for the body of `request`; `preread` bytes were read with the head.
 
-    nginx takes a buffer a quarter larger, if the whole rest fits in.
+    Like nginx, allow a quarter more if the remaining body fits in.
     """
     size = core.client_body_buffer_size
     memory: int | None = size + preread
@@ -104,16 +104,16 @@ def body_buffer_policy(
 
 
 class BufferedBody:
-    """A body that was read whole, and can be sent again for every attempt."""
+    """A body that was read completely, and can be sent for each attempt."""
 
     def __init__(self, policy: BodyBufferPolicy, log: ConnectionLog | None = None) -> None:
-        """`log` gets a line if the body goes to a file."""
+        """The use of a file is logged to `log`."""
         self._policy = policy
         self._log = log
         self._memory = bytearray()
         self._file: IO[bytes] | None = None
         self.file_name: str | None = None
-        """The temporary file that holds the body, if one does."""
+        """Name of the temporary file that contains the body, or None."""
         self.length = 0
 
     @property
@@ -122,7 +122,7 @@ class BufferedBody:
         return self._memory.decode("latin-1") or None
 
     def write(self, data: bytes) -> None:
-        """Append the next bytes; raises `Failed`."""
+        """Append the next bytes; raises `ProxyError`."""
         self.length += len(data)
         memory = self._policy.memory
         if self._file is None and memory is not None and self.length > memory:
@@ -137,7 +137,7 @@ class BufferedBody:
             self._memory += data
 
     def blocks(self) -> Iterator[bytes]:
-        """The body from its beginning."""
+        """Iterate over the body from the start."""
         if self._file is None:
             if self._memory:
                 yield bytes(self._memory)
@@ -155,7 +155,7 @@ class BufferedBody:
 
 
 class StreamingBody:
-    """A body that is forwarded as it arrives; implements `message.StreamedBody`."""
+    """A body that is forwarded as it arrives; implements `models.StreamedBody`."""
 
     def __init__(
         self,
@@ -164,17 +164,17 @@ class StreamingBody:
         read_all: Callable[[], Awaitable[BufferedBody]],
         abort: ClientAbort | None = None,
     ) -> None:
-        """`chunks` and `read_all` raise `ClientFailed`. `abort` is resumed at the end of the body:
-        what a client sent before it closed its side is still forwarded."""
+        """`chunks` and `read_all` raise `ClientAbortedError`. `abort` is resumed at the end of the
+        body, so that what the client sent before it closed its side is forwarded."""
         self.length = length
         self.complete = False
-        """Whether all of it has arrived."""
+        """Whether the body has arrived completely."""
         self._chunks = chunks
         self._read_all = read_all
         self._abort = abort
 
     async def read(self) -> bytes:
-        """The next bytes, b"" at the end; raises `ClientFailed`."""
+        """The next bytes, b"" at the end; raises `ClientAbortedError`."""
         async for piece in self._chunks:
             if piece:
                 return piece
@@ -182,7 +182,7 @@ class StreamingBody:
         return b""
 
     async def read_all(self) -> BufferedBody:
-        """All of it; raises `ClientFailed`."""
+        """Read the complete body; raises `ClientAbortedError`."""
         body = await self._read_all()
         self._set_complete()
         return body
@@ -195,7 +195,7 @@ class StreamingBody:
 
 
 class RequestBodyReader:
-    """Reads the body of one request, when a handler wants it."""
+    """Reads the body of one request, when a handler needs it."""
 
     def __init__(self, stream: SocketStream, reader: RequestReader, log: ConnectionLog) -> None:
         self._stream = stream
@@ -203,19 +203,19 @@ class RequestBodyReader:
         self._log = log
         self._continued = False
         self.started = False
-        """Whether a handler has begun to read it."""
+        """Whether a handler has started to read the body."""
         self.buffered: BufferedBody | None = None
-        """The body once it was read whole."""
+        """The body, if it was read completely."""
         self.streaming: StreamingBody | None = None
-        """The body that is forwarded as it arrives."""
+        """The body, if it is forwarded as it arrives."""
 
     @property
     def partially_read(self) -> bool:
-        """Whether a handler has left a part of it unread."""
+        """Whether a handler has read only a part of the body."""
         return self.streaming is not None and not self.streaming.complete
 
     def has_unread(self, request: RequestHead) -> bool:
-        """Whether there is a body that was not read whole."""
+        """Whether there is a body that was not read completely."""
         return self.buffered is None and request.has_body
 
     def close(self) -> None:
@@ -225,7 +225,7 @@ class RequestBodyReader:
     async def read_all(
         self, ctx: RequestContext
     ) -> BufferedBody | SpecialResponse | Response | None:
-        """The body, read whole; None without one, a response if it is rejected."""
+        """Read the complete body: None if there is none, a response if it is rejected."""
         await self._send_continue(ctx)
         if self.buffered is None and ctx.request.has_body:
             self.started = True
@@ -238,7 +238,7 @@ class RequestBodyReader:
     async def stream(
         self, ctx: RequestContext, abort: ClientAbort
     ) -> StreamingBody | BufferedBody | SpecialResponse | Response | None:
-        """The body as it arrives; read whole if all of it is here already.
+        """The body as it arrives; read completely if it has arrived already.
 
         `abort` is suspended until the end of the body.
         """
@@ -260,7 +260,7 @@ class RequestBodyReader:
         return self.streaming
 
     async def _read_buffered(self, ctx: RequestContext) -> BufferedBody:
-        """Raises `BadChunk`, `TooLargeBody` and `Failed`."""
+        """Raises `MalformedChunkError`, `BodyTooLargeError` and `ProxyError`."""
         core = ctx.location.core
         room = ctx.server.core.client_header_buffer_size - ctx.request_length
         preread = min(len(self._reader.buffer), max(room, 0))
@@ -280,7 +280,7 @@ class RequestBodyReader:
     def _rejection(
         self, error: MalformedChunkError | BodyTooLargeError | ProxyError
     ) -> SpecialResponse | Response:
-        """The response to a request whose body is wrong, or incomplete."""
+        """The response to a request with a malformed or incomplete body."""
         if isinstance(error, MalformedChunkError):
             self._log.write(Level.ERROR, str(error))
             return SpecialResponse(400)
@@ -312,7 +312,7 @@ class RequestBodyReader:
         return body
 
     async def _send_continue(self, ctx: RequestContext) -> None:
-        """Send a 100 to a client that waits for one before it sends the body."""
+        """Send status 100 to a client that waits for it before it sends the body."""
         if not self._continued and ctx.request.expects_continue:
             await self._stream.send_all(CONTINUE, ctx.location.core.send_timeout)
             ctx.bytes_sent += len(CONTINUE)

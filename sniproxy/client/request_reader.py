@@ -1,4 +1,4 @@
-"""Read from a client: request heads, and the bodies behind them."""
+"""Read request heads and bodies from a client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLOSED_EARLY = Failure("client prematurely closed connection", Level.INFO)
 
 
 class IncompleteRequestError(Exception):
-    """The client will not send the rest of a head; `request` is what came of it."""
+    """The client did not send a complete head; `request` is what was received."""
 
     def __init__(self, request: BadRequestError) -> None:
         super().__init__(request.text)
@@ -37,7 +37,7 @@ def status_of(failure: Failure) -> int:
 
 
 class RequestReader:
-    """The bytes of one client, split into heads and bodies; `buffer` has what is not used yet."""
+    """Splits the data of a client into heads and bodies; `buffer` has the unused data."""
 
     __slots__ = ("buffer", "stream")
 
@@ -46,17 +46,17 @@ class RequestReader:
         self.buffer = bytearray()
 
     def simple_head(self, rules: HeadRules, rules_of: RulesOf) -> ParsedHead | None:
-        """A head that is in the buffer and has nothing unusual; None for any other."""
+        """Parse a complete simple head in the buffer; None for any other."""
         parsed = read_simple_head(self.buffer, rules, rules_of)
         if parsed is not None:
             del self.buffer[: parsed.length]
         return parsed
 
     async def head(self, rules: HeadRules, rules_of: RulesOf, deadline: float) -> ParsedHead:
-        """A request head, complete by `deadline` (`client_header_timeout`).
+        """Read a request head until `deadline` (`client_header_timeout`).
 
-        `rules` hold until the host has selected the server, `rules_of` that host from then on.
-        Raises `BadRequest`, and `IncompleteRequestError` if the client closes or is too slow.
+        `rules` apply until the host is known, `rules_of(host)` from then on.
+        Raises `BadRequestError`, and `IncompleteRequestError` if the client closes or is too slow.
         """
         reader = HeadReader(rules, rules_of)
         while True:
@@ -71,13 +71,13 @@ class RequestReader:
                 raise IncompleteRequestError(reader.cut_short(self.buffer, status, text)) from None
 
     def take_buffered(self) -> bytes:
-        """What was read and not used, which leaves the buffer."""
+        """Remove the unused data from the buffer, and return it."""
         data = bytes(self.buffer)
         self.buffer.clear()
         return data
 
     async def discard_body(self, ctx: RequestContext) -> bool:
-        """Read and discard a body; False if its end does not come (`lingering_time`)."""
+        """Read and discard a body; False if it is incomplete after `lingering_time`."""
         core = ctx.location.core
         complete = False
         with trio.move_on_after(core.lingering_time):
@@ -90,7 +90,7 @@ class RequestReader:
         return complete
 
     def has_complete_body(self, ctx: RequestContext) -> bool:
-        """Whether the whole body is in the buffer; True as well for one that is wrong."""
+        """Whether the complete body is in the buffer; True also for a malformed body."""
         request = ctx.request
         if not request.chunked:
             return len(self.buffer) >= (request.content_length or 0)
@@ -104,9 +104,10 @@ class RequestReader:
     async def iter_body(
         self, ctx: RequestContext, timeout: float
     ) -> AsyncIterator[tuple[bytes, int]]:
-        """A body piece by piece, each with its length on the wire.
+        """Iterate over a body in pieces, each with its encoded length.
 
-        `timeout` is for each read. Raises `BadChunk`, `TooLargeBody` and `Failed`.
+        `timeout` applies to each read. Raises `MalformedChunkError`, `BodyTooLargeError` and
+        `ProxyError`.
         """
         request = ctx.request
         if request.chunked:

@@ -1,4 +1,4 @@
-"""Write to a client: a response's head and body, with the framing that the client understands."""
+"""Write response heads and bodies to a client, framed for its HTTP version."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..rate_limit import RateLimiter
 from ..tls.stream import SocketStream
 
 HTTP_0_9 = 9
-"""The status of an upstream's response that was not HTTP: its bytes are passed on as they are."""
+"""Marks an upstream's response without a status line; its bytes are forwarded unchanged."""
 
 
 class ResponseWriter:
-    """The responses of one connection."""
+    """Writes the responses of one connection."""
 
     __slots__ = ("rate_limiter", "stream")
 
@@ -26,10 +26,10 @@ class ResponseWriter:
         self.rate_limiter: RateLimiter | None = None
 
     async def write(self, ctx: RequestContext, response: Response, *, may_keep: bool) -> bool:
-        """Send all of `response`; whether another request may follow on the connection.
+        """Send `response`; returns whether another request may follow on the connection.
 
-        `may_keep` is whether the server allows it. False as well if the body breaks off, which
-        its reader has logged. Raises `Failed` if the client is gone or too slow.
+        `may_keep` is whether the server allows it. False also if the body ends early, which its
+        reader has logged. Raises `ProxyError` if the client has disconnected or is too slow.
         """
         core, request = ctx.location.core, ctx.request
         status = ctx.status = response.status
@@ -140,7 +140,7 @@ class ResponseWriter:
             sent += allowed
 
     async def early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
-        """Send a 103 before the response. Raises `Failed`."""
+        """Send status 103 before the response. Raises `ProxyError`."""
         self.rate_limiter = None
         await self._send(ctx, early_hints(headers))
 

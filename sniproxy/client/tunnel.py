@@ -1,7 +1,6 @@
-"""Pass data between a client and an upstream that have switched protocols (nginx's upgraded
-connections, WebSocket for one).
+"""Forward data between a client and an upstream that switched protocols (WebSocket, for example).
 
-It ends when one of them closes its side, or when nothing went either way for
+Ends when either side closes, or when no data was sent in either direction for
 `proxy_read_timeout`.
 """
 
@@ -28,7 +27,7 @@ async def tunnel(
     ctx: RequestContext,
     log: ConnectionLog,
 ) -> None:
-    """Run until either side ends; `rest` was read from the client already."""
+    """Run until either side closes; `rest` was already read from the client."""
     send_timeout = ctx.location.core.send_timeout
     client.write_syscall = "send()"
 
@@ -59,7 +58,7 @@ async def tunnel(
 
 
 class _Pump:
-    """The two directions, which end together."""
+    """Forwards both directions, which end together."""
 
     def __init__(
         self,
@@ -74,7 +73,7 @@ class _Pump:
         self._log = log
 
     def touch(self) -> None:
-        """Restart the time-out: data went one way or the other."""
+        """Restart the timeout, because data was forwarded."""
         self._idle_scope.deadline = trio.current_time() + self._timeout
 
     async def run(

@@ -1,7 +1,7 @@
-"""`ssl_verify_client`: whether a client's certificate lets a request in (pure).
+"""`ssl_verify_client`: check the client certificate of a request (pure).
 
-The handshake never fails because of the certificate; it is judged for the server that the request
-is for, in the order of nginx's ngx_http_process_request.
+Handshakes never fail because of the certificate. It is checked for the virtual server of each
+request, in the order of nginx's ngx_http_process_request.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _UNKNOWN_AUTHORITY = frozenset(
         27,  # certificate not trusted
     }
 )
-"""The X509_V_ERR_* that `optional_no_ca` lets pass."""
+"""X509_V_ERR_* that `optional_no_ca` accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Rejection:
 
 
 def check_client_certificate(verify: str, tls: ClientTLSInfo) -> Rejection | None:
-    """Apply `ssl_verify_client VERIFY` to a request; None if it may go on."""
+    """Apply `ssl_verify_client VERIFY` to a request; None if it is accepted."""
     if verify == "off":
         return None
     result = tls.verify_result

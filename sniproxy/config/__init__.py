@@ -7,7 +7,7 @@ error in file order, whatever its kind. Everything known about a directive is in
 `Directive` object and nowhere else.
 
 This package opens configuration files only. Certificates are loaded and host names resolved
-later, by `sniproxy.site`.
+later, by `sniproxy.build`.
 """
 
 from .build import load, parse

@@ -1,7 +1,7 @@
 """Checks of the complete `http {}` block, in nginx's order (its postconfiguration handlers).
 
 nginx goes module by module and server by server. Errors that need files or DNS (a certificate
-that cannot be loaded, a host that is not found) come between these in nginx; `sniproxy.site`
+that cannot be loaded, a host that is not found) come between these in nginx; `sniproxy.build`
 finds them later.
 """
 

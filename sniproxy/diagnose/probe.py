@@ -1,7 +1,7 @@
 """Probe an upstream: make one connection with the proxy's own connector, and classify it.
 
 The only module of this package that opens sockets. It never sends a body, sends a request only
-if allowed to, and reads little more than the response head. Each `Failed` becomes an `Attempt`.
+if allowed to, and reads little more than the response head. Each `ProxyError` becomes an `Attempt`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""What answers a request once its location is known: `proxy`, `return`, a built-in page.
+"""Content handlers, access checks and filters.
 
-nginx's content handlers. A handler gets the facts of a request and its body, and gives back
-a `Response`; it never sees the client's connection.
+A content handler takes the context of a request, and returns a `Response`, a built-in page or an
+internal redirect (`HandlerResult`). It reads the request body through `base.Client`, and has no
+other access to the connection.
 """

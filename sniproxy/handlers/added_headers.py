@@ -1,4 +1,4 @@
-"""`add_header`, `add_trailer`, `expires`: what is added to an answer before it goes out (pure)."""
+"""`add_header`, `add_trailer`, `expires`: fields added to responses (pure)."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from ..template import VariableLookup
 from ..variables import lookup
 
 SAFE = frozenset((200, 201, 204, 206, 301, 302, 303, 304, 307, 308))
-"""The statuses whose answers get fields without `always`."""
+"""The statuses for which fields are added without `always`."""
 
 _REPLACED = frozenset(("etag", "last-modified"))
-"""Fields that an answer has once: a new value takes the old one's place, an empty one too."""
+"""Fields that a response has once: a new value replaces the old one; an empty value removes it."""
 
 
 def with_headers(response: Response, ctx: RequestContext, directive: Headers) -> Response:
-    """`response` with what the location adds to it."""
-    # Variables see what there is of the answer by now.
+    """Add the fields configured for the location."""
+    # Variables see the current headers of the response.
     ctx.status = response.status
     values = lookup(ctx)
     safe = response.status in SAFE
@@ -39,8 +39,8 @@ def with_headers(response: Response, ctx: RequestContext, directive: Headers) ->
         ctx.sent_headers = partial(tuple, current_headers(response))
         expires = _evaluated(directive.expires, values)
         if expires is not None and expires.since is not ExpiresBase.OFF:
-            # A time from variables counts as one that has not passed: `no-cache` is for the
-            # constant ones, unless the age itself has become negative.
+            # A time from variables counts as not passed: `no-cache` is for constant times,
+            # unless the age itself is negative.
             negative = isinstance(directive.expires, Expires) and directive.expires.seconds < 0
             response = _expiring(response, expires, negative=negative)
     for field in directive.add_header:
@@ -54,7 +54,7 @@ def with_headers(response: Response, ctx: RequestContext, directive: Headers) ->
 
 
 def current_headers(response: Response) -> tuple[Header, ...]:
-    """What `$sent_http_…` show before an answer is framed."""
+    """The headers for `$sent_http_…` before the response is framed."""
     own = builtin_headers(
         response.content_type, response.content_length, response.last_modified, response.location
     )
@@ -71,9 +71,7 @@ def _added(response: Response, name: str, value: str) -> Response:
 
 
 def replaced(headers: Sequence[Header], name: str, value: str) -> tuple[Header, ...]:
-    """`headers` with `value` for the first field called `name`, or behind them; an empty value
-    takes it away.
-    """
+    """Replace the first field called `name`, or append it; an empty value removes it."""
     pooled = list(headers)
     for index, (known, _) in enumerate(pooled):
         if known.lower() == name.lower():
@@ -127,7 +125,7 @@ def _first(response: Response, name: str) -> int | None:
 def expiry(
     expires: Expires, now: int, modified: int | None, *, negative: bool = False
 ) -> tuple[str, str]:
-    """The values of Expires and Cache-Control; times are POSIX time, whole seconds."""
+    """The values of Expires and Cache-Control; times are POSIX times in whole seconds."""
     seconds = expires.seconds
     match expires.since:
         case ExpiresBase.EPOCH:
@@ -147,7 +145,7 @@ def expiry(
 
 
 def next_local_time(seconds: int, now: int) -> int:
-    """When it is next so many seconds after local midnight."""
+    """The next time of day that is `seconds` after local midnight, as POSIX time."""
     today = time.localtime(now)
     for day in (today.tm_mday, today.tm_mday + 1):
         at = int(

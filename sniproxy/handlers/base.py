@@ -1,4 +1,4 @@
-"""The interface of content handlers, and what they use of the client."""
+"""The interfaces of content handlers and of the client."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ..upstream.request import EarlyHintsSender
 
 
 class Client(EarlyHintsSender, Protocol):
-    """What phases and handlers use of the client's connection."""
+    """The client's connection, as used by phases and handlers."""
 
     observer: Observer | None
 
     @property
     def has_body(self) -> bool:
-        """Whether the request has a body, or the client waits for a 100 before it sends one."""
+        """Whether the request has a body, also if the client waits for status 100 to send it."""
         ...
 
     async def read_body(
         self, ctx: RequestContext
     ) -> RequestBody | SpecialResponse | Response | None:
-        """The request's body, read whole; None without one, a response if it is rejected."""
+        """Read the complete body: None if there is none, a response if it is rejected."""
         ...
 
     async def stream_body(
         self, ctx: RequestContext
     ) -> StreamedBody | RequestBody | SpecialResponse | Response | None:
-        """The body as it arrives; read whole if all of it is here already."""
+        """The body as it arrives; read completely if it has arrived already."""
         ...
 
     def abort(self) -> AbstractContextManager[None]:
@@ -40,13 +40,13 @@ class Client(EarlyHintsSender, Protocol):
 
 
 class Handler(Protocol):
-    """Answers the requests of one location (nginx's content handler)."""
+    """Handles the requests of one location (nginx's content handler)."""
 
     async def handle(
         self, ctx: RequestContext, client: Client, log: ConnectionLog
     ) -> HandlerResult:
-        """The response, or what leads to one. Raises `Failed` if the client is gone.
+        """Handle a request. Raises `ProxyError` if the client has disconnected.
 
-        `client` has the request's body, which is read only by a handler that uses it.
+        `client` provides the request body; a handler that does not need it does not read it.
         """
         ...

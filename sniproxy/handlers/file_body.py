@@ -75,7 +75,7 @@ class FileBody:
         return FileBody(self.file, self._log, pieces)
 
     async def read(self) -> bytes:
-        """The next bytes, b"" at the end. Raises `BodyBroken` if the file became shorter."""
+        """The next bytes, b"" at the end. Raises `BodyReadError` if the file became shorter."""
         while self._pieces:
             piece = self._pieces.popleft()
             if isinstance(piece, bytes):

@@ -1,4 +1,4 @@
-"""What becomes of an answer just before it goes out: conditions, added fields, ranges.
+"""Header filters: conditional requests, added fields, ranges.
 
 nginx's not-modified, headers and range filters, in its order.
 """
@@ -22,13 +22,13 @@ from .added_headers import with_headers
 from .file_body import FileBody
 
 DATED = (200, 206, 304)
-"""The statuses with which Last-Modified goes out."""
+"""Statuses with which Last-Modified is sent."""
 OF_THE_WHOLE = frozenset(("etag", "last-modified"))
-"""The fields that do not go out with a 416; what was added before does."""
+"""Fields that are not sent with a 416; fields added before are sent."""
 
 
 def apply_filters(response: Response, ctx: RequestContext) -> Response | SpecialResponse:
-    """`response`, a part of it, or what answers instead: 304, 412, 416."""
+    """Apply the filters: returns the response, a part of it, or 304, 412 or 416."""
     added = ctx.location.headers
     if not response.allow_conditional:
         return response if added is None else with_headers(response, ctx, added)

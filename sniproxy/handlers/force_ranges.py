@@ -1,6 +1,6 @@
-"""Ranges cut out of an upstream's answer (`proxy_force_ranges`).
+"""Range requests for upstream responses (`proxy_force_ranges`).
 
-One range at most: what has gone by can not be had again.
+At most one range, because an upstream's body cannot be rewound.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ OF_THE_WHOLE = frozenset(("etag", "last-modified"))
 
 
 def force_ranges(response: Response, ctx: RequestContext) -> Response | SpecialResponse:
-    """`response`, the part of it that is asked for, or 416."""
+    """The response, the requested part of it, or 416."""
     length = response.content_length
     if response.status != 200 or length is None or ctx.request.version < 10:
         return response
@@ -44,7 +44,7 @@ def force_ranges(response: Response, ctx: RequestContext) -> Response | SpecialR
 
 
 class RangeBody:
-    """Some bytes of a body; all of it is read."""
+    """A part of a body; the whole body is read."""
 
     def __init__(self, body: BodyReader, start: int, end: int) -> None:
         self._body = body
@@ -53,7 +53,7 @@ class RangeBody:
         self._position = 0
 
     async def read(self) -> bytes:
-        """The next piece of the part, b"" at the end of the body; raises `BodyBroken`."""
+        """Read the next piece of the part, b"" at the end of the body; raises `BodyReadError`."""
         while piece := await self._body.read():
             first = max(self._start - self._position, 0)
             last = max(self._end - self._position, 0)

@@ -1,4 +1,4 @@
-"""`proxy_pass`: a request to an upstream, its answer to the client."""
+"""`proxy_pass`: send the request to an upstream, and its response to the client."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _NO_CONTEXT = contextlib.nullcontext()
 
 
 class ProxyHandler:
-    """The `proxy_pass` of one location. What its settings make constant is prepared here once."""
+    """The `proxy_pass` of one location. Constant parts of requests are prepared once."""
 
     def __init__(
         self,
@@ -80,14 +80,14 @@ class ProxyHandler:
         self.keeps_client_uri = (
             target.template is None and target.address is not None and not target.address.uri
         )
-        """Whether the request target is the client's own, until the URI is rewritten."""
+        """Whether the request target is forwarded unchanged, unless the URI was rewritten."""
         self.is_plain = not (
             proxy.proxy_set_body is not None
             or not proxy.proxy_pass_request_body
             or proxy.proxy_method is not None
             or proxy.proxy_bind is not None
         )
-        """Whether the request has the client's method and body, and any local address."""
+        """Whether requests have the client's method and body, and no `proxy_bind`."""
         timeout = proxy.proxy_read_timeout
         trailers = proxy.proxy_buffer_size if proxy.proxy_pass_trailers else 0
         self.buffered = BodyReadOptions(
@@ -156,7 +156,7 @@ class ProxyHandler:
         streamed: StreamedBody | None,
         log: ConnectionLog,
     ) -> UpstreamRequest:
-        """The request to the upstream."""
+        """Create the request to the upstream."""
         proxy = self.location.proxy
         length = ctx.request.content_length if body is None else body.length
         client_target = ctx.request.target
@@ -210,7 +210,7 @@ class ProxyHandler:
     async def _find_upstream(
         self, dynamic: DynamicUpstream, ctx: RequestContext
     ) -> tuple[ProxyPass, Upstream]:
-        """The target of a `proxy_pass` with variables; raises `Failed` if they name none."""
+        """Find the upstream of a `proxy_pass` with variables; raises `ProxyError`."""
         ctx.proxy_host = ctx.proxy_port = ""
         target = dynamic.target(lookup(ctx))
         ctx.proxy_host, ctx.proxy_port = target.proxy_host, target.proxy_port
@@ -245,7 +245,7 @@ class ProxyHandler:
     def _respond(
         self, upstream: UpstreamResponse, ctx: RequestContext, log: ConnectionLog
     ) -> HandlerResult:
-        """What the client gets for the upstream's response."""
+        """Convert the upstream's response to a response for the client."""
         head, proxy, policy = upstream.head, self.location.proxy, self.response_headers
         if (
             proxy.proxy_intercept_errors
@@ -295,7 +295,7 @@ class ProxyHandler:
     def _intercept(
         self, upstream: UpstreamResponse, ctx: RequestContext, log: ConnectionLog
     ) -> SpecialResponse:
-        """Let `error_page` answer instead of the upstream (`proxy_intercept_errors`)."""
+        """Replace the response by an `error_page` (`proxy_intercept_errors`)."""
         upstream.discard()
         log.action = "sending to client"
         head = upstream.head
@@ -307,7 +307,7 @@ class ProxyHandler:
     def _redirect(
         self, target: str, upstream: UpstreamResponse, ctx: RequestContext, log: ConnectionLog
     ) -> HandlerResult:
-        """Redirect internally, as the upstream wants it (`X-Accel-Redirect`)."""
+        """Redirect internally as requested by the upstream (`X-Accel-Redirect`)."""
         upstream.discard()
         passed = self.response_headers.redirect_headers(upstream.head.headers, ctx)
         ctx.redirect_headers = (*ctx.redirect_headers, *passed.headers)

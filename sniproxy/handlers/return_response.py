@@ -1,4 +1,4 @@
-"""`return` as a decision, and the answer that needs no directive: a slash is lacking."""
+"""The response of `return`, and the redirect that adds a trailing slash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 
 def return_response(statement: Return, ctx: RequestContext) -> HandlerResult:
-    """What `return CODE [TEXT|URL]` answers."""
+    """The response of `return CODE [TEXT|URL]`."""
     status, template = statement.status, statement.text
     ctx.status = status
     text = template.render(lookup(ctx)) if template is not None else ""
@@ -30,6 +30,6 @@ def return_response(statement: Return, ctx: RequestContext) -> HandlerResult:
 
 
 def redirect_with_slash(ctx: RequestContext) -> SpecialResponse:
-    """301 to the name of a proxying location, which ends in the slash that the path lacks."""
+    """Redirect with 301 to the path with a trailing slash, the name of a proxying location."""
     query = f"?{ctx.args}" if ctx.args else ""
     return SpecialResponse(301, escape_uri(ctx.location.name.name) + query)

@@ -1,7 +1,7 @@
-"""The rewrite directives of one level, carried out in the order they are written.
+"""Run the rewrite directives of a level in order (`ngx_http_rewrite_module`).
 
-nginx's rewrite module: `set`, `if`, `rewrite`, `break`, `return`. They change what is known of
-the request (its path, its variables), choose the settings of an `if`, or answer at once.
+`set`, `if`, `rewrite`, `break`, `return` change the path and variables of a request, select the
+settings of an `if` block, or return a response.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from .return_response import return_response
 
 @dataclass(slots=True)
 class RewriteResult:
-    """What the statements of a level come to."""
+    """Result of the statements of a level."""
 
     outcome: HandlerResult | None = None
-    """An answer, which ends the request's search for one."""
+    """A response; None to continue with the next phase."""
     inside: Location | None = None
-    """The last `if` whose condition held: its settings count now."""
+    """The last `if` block whose condition was true: its settings apply now."""
     path_changed: bool = False
-    """Whether a location is to be looked for again."""
+    """Whether to search the location again."""
 
 
 def rewrite(statements: Sequence[RewriteStatement], ctx: RequestContext) -> RewriteResult:
-    """Carry out `statements` on `facts`."""
+    """Run `statements` on a request."""
     result = RewriteResult()
     _run(statements, ctx, lookup(ctx), result)
     return result
@@ -54,7 +54,7 @@ def _run(
     values: VariableLookup,
     result: RewriteResult,
 ) -> bool:
-    """Whether statements around these are to follow."""
+    """Run statements; returns whether the enclosing statements continue."""
     for statement in statements:
         match statement:
             case Set(name, value):
@@ -126,7 +126,7 @@ def _rendered_args(args: Template, ctx: RequestContext, values: VariableLookup) 
 
 
 def _escaping(ctx: RequestContext, values: VariableLookup) -> VariableLookup:
-    """Captures of a path that was escaped are escaped again where they go into arguments."""
+    """Wrap `values` to escape captures of an escaped path when they are used in arguments."""
     path = ctx.request.target.partition("?")[0]
     if "%" not in path and "+" not in path:
         return values
@@ -142,7 +142,7 @@ _ESCAPED = re.compile("%([0-9A-Fa-f]{2})")
 
 
 def redirect_unescaped(target: str) -> str:
-    """`target` with the escapes undone that a redirect's path does not need."""
+    """Undo the escapes that the path of a redirect does not need."""
     path, question, query = target.partition("?")
 
     def undone(match: re.Match[str]) -> str:
@@ -153,7 +153,7 @@ def redirect_unescaped(target: str) -> str:
 
 
 def set_captures(ctx: RequestContext, match: re.Match[str] | None) -> None:
-    """`$1` … are those of the last expression that was tried; none if it did not match."""
+    """Set `$1` … from the last regular expression tried; clear them if it did not match."""
     if match is None:
         ctx.captures = None
     else:
@@ -161,7 +161,7 @@ def set_captures(ctx: RequestContext, match: re.Match[str] | None) -> None:
 
 
 def evaluate_condition(condition: Condition, ctx: RequestContext, values: VariableLookup) -> bool:
-    """Whether the condition of an `if` is met."""
+    """Whether the condition of an `if` is true."""
     value = condition.value.render(values)
     match condition.operator:
         case "":

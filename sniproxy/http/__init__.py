@@ -1,12 +1,12 @@
-"""HTTP/1.x as nginx reads and writes it.
+"""HTTP/1.x as nginx parses and writes it, without I/O.
 
-`head.py` reads request heads: `request_line.py` holds the grammar of their first line,
-`draft.py` what each field has to pass, `buffers.py` how long lines may be. `upstream_head.py`
-reads response heads; `fields.py` is the grammar of header lines that both share.
-`response.py` writes the head that goes to the client, `uri.py` normalises and escapes,
-`chunks.py` reads and writes chunked bodies, `pages.py` has the statuses and built-in pages.
+`request_head` parses request heads: `request_line` is the grammar of the first line,
+`request_fields` the checks of header fields, `header_buffers` the maximum length of lines.
+`response_head` parses response heads; `header_fields` is the grammar of header lines that both
+use. `serialize` formats response heads, `uri` normalizes and escapes, `chunks` decodes and encodes
+chunked bodies, `pages` has the statuses and built-in pages.
 
-The rule inside: bytes in, values or nginx's words out, and the same values however the bytes
-were cut. Nothing here knows a socket, a clock, a configuration file or what is done with a
-request; where nginx accepts what a standard forbids, or refuses what it allows, nginx is right.
+Functions take bytes and return values or nginx's error messages; the result does not depend on
+how the bytes were split. Where nginx differs from the standards, nginx's behaviour is
+implemented.
 """

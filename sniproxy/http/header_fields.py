@@ -1,9 +1,8 @@
-"""Header lines and host names: the grammar that requests and responses share.
+"""Grammar of header lines and host names, for requests and responses.
 
-The expression for a line matches the *longest beginning that can still become right*. One
-match so tells all three cases apart: the group `end` took part, and the line is complete; the
-match reaches the end of what was received, and more is needed; or it stops earlier, and the
-byte there is the one nginx refuses.
+The regular expression for a line matches the *longest valid prefix*. One match distinguishes
+three cases: if the group `end` matched, the line is complete; if the match reaches the end of the
+data, the line is incomplete; otherwise the byte after the match is the one that nginx rejects.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ LINE: Final = re.compile(
     """,
     re.VERBOSE,
 )
-"""One header line. The value still has its trailing spaces (tabs belong to the value)."""
+"""A header line. The value includes trailing spaces (tabs are part of a value)."""
 
 _ORDINARY: Final = re.compile(r"(?<=\n)([A-Za-z0-9-]++): *([^\x00\r\n]*+)(?<! )\r\n")
 
@@ -42,16 +41,16 @@ LARGEST_LENGTH: Final = 2**63 - 1
 
 
 def parse_simple_headers(text: str, start: int, stop: int) -> list[Header] | None:
-    """All fields of the complete lines in `text[start:stop]`, which begin after a line end.
+    """Parse the complete lines in `text[start:stop]`, which starts after a line end.
 
-    None if one of the lines has anything about it that `read_line` should judge.
+    None if one of the lines has to be checked by `read_line`.
     """
     found: list[Header] = _ORDINARY.findall(text, start, stop)
     return found if len(found) == text.count("\n", start, stop) else None
 
 
 def is_invalid_name(name: str, underscores: bool) -> bool:
-    """Whether a header name has other characters than letters, digits and `-`.
+    """Whether a field name contains other characters than letters, digits and `-`.
 
     `underscores` allows `_` as well (`underscores_in_headers`).
     """
@@ -62,20 +61,20 @@ def is_invalid_name(name: str, underscores: bool) -> bool:
 
 
 def format_for_log(line: str) -> str:
-    """A header line as nginx logs it: without its end, and without spaces after a value."""
+    """Format a header line as nginx logs it: without line end and trailing spaces."""
     content = line.rstrip("\r\n")
     before, colon, value = content.partition(":")
     return before + colon + (value.rstrip(" ") if value.strip(" ") else value)
 
 
 class InvalidLineError(ValueError):
-    """A header line that nginx can not read; `str(error)` is the line as nginx logs it."""
+    """The header line is invalid; `str(error)` is the line as nginx logs it."""
 
 
 def read_line(text: str, start: int, stop: int) -> re.Match[str] | None:
-    """The complete line at `start` (a match of `LINE`), None if `text[:stop]` ends before it.
+    """Match the line at `start` against `LINE`; None if it is incomplete in `text[:stop]`.
 
-    Raises `InvalidLine`.
+    Raises `InvalidLineError`.
     """
     match = LINE.match(text, start, stop)
     if match and not match["end"]:
@@ -86,17 +85,17 @@ def read_line(text: str, start: int, stop: int) -> re.Match[str] | None:
 
 
 def _printed_refusal(text: str, start: int, position: int) -> str:
-    r"""The line at `start` when the byte at `position` is wrong: `Foo: bar\x00...`."""
+    r"""The line at `start` as logged if the byte at `position` is invalid: `Foo: bar\x00...`."""
     end = position
-    if text[position - 1] == "\r":  # nginx names the byte that ended the value instead
+    if text[position - 1] == "\r":  # nginx reports the byte that ended the value instead
         end = start + len(format_for_log(text[start:position]))
     return f"{text[start:end]}\\x{ord(text[end]):02x}..."
 
 
 def valid_host(text: str) -> str | None:
-    """The lower-cased name in a Host header or authority, without port and trailing dot.
+    """Parse a Host field or authority: the name in lower case, without port and trailing dot.
 
-    None if nginx refuses it: unknown characters, `..`, a port above 65535, no name at all.
+    None if nginx rejects it: invalid characters, `..`, a port above 65535, or no name.
     """
     match = HOST.fullmatch(text)
     if match is None or ".." in text or int(match["port"] or 0) > 65535:
@@ -105,7 +104,7 @@ def valid_host(text: str) -> str | None:
 
 
 def content_length(value: str) -> int | None:
-    """The number in a Content-Length header; None unless it is digits alone, within 63 bits."""
+    """Parse a Content-Length field; None unless it consists of digits and fits into 63 bits."""
     if not (value.isascii() and value.isdigit()):
         return None
     digits = value.lstrip("0") or "0"
@@ -115,7 +114,7 @@ def content_length(value: str) -> int | None:
 
 
 def prefix_pattern(pieces: Iterable[str]) -> re.Pattern[str]:
-    """An expression for as many of `pieces`, one after the other, as there are."""
+    """Compile an expression that matches any number of leading `pieces`."""
     nested = ""
     for piece in reversed(tuple(pieces)):
         nested = f"(?:{piece}{nested})?"

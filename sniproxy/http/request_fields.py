@@ -1,4 +1,4 @@
-"""What is known of a request while its head is read, and what each field has to pass."""
+"""The state of a request head while it is parsed, and the checks of its fields."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READING_HEADERS: Final = "reading client request headers"
 
 @dataclass(frozen=True, slots=True)
 class HeadRules:
-    """What the configuration says about request heads, under the directives' names."""
+    """Configured rules for request heads, named after the directives."""
 
     client_header_buffer_size: int = 1024
     large_client_header_buffers: tuple[int, int] = (4, 8192)
@@ -26,9 +26,9 @@ class HeadRules:
 
 
 RulesOf = Callable[[str], HeadRules | None]
-"""The rules of the server for a host name (as in `Request.host`, "" without one).
+"""The rules of the server for a host name (as in `RequestHead.host`, "" without one).
 
-None where the client may not ask for that server on this connection.
+Returns None if the server must not be used on this connection.
 """
 
 MISDIRECTED: Final = (
@@ -37,7 +37,7 @@ MISDIRECTED: Final = (
 
 
 class LogNote(NamedTuple):
-    """A line for the error log that refuses nothing, with the log's context at that moment."""
+    """A log message about a field that was ignored, with the log context at that time."""
 
     text: str
     level: Level
@@ -46,16 +46,16 @@ class LogNote(NamedTuple):
 
 
 class BadRequestError(Exception):
-    """A request head that nginx refuses; it closes the connection after the answer.
+    """The request head is invalid; the connection is closed after the response.
 
-    What was understood by then is what nginx answers by (`method`, `version`, `name`,
-    `headers`) and what its log line shows (`line`, `host`, `referrer`).
+    The attributes are what was parsed before: the response depends on `method`, `version`,
+    `name` and `headers`, the log line on `line`, `host` and `referrer`.
     """
 
     def __init__(self, status: int, text: str, action: str, draft: RequestHeadBuilder) -> None:
         super().__init__(text)
         self.status = status
-        """The page to show: 400, 405, 414, 421, 494 (shown as 400), 501 or 505."""
+        """Status of the page: 400, 405, 414, 421, 494 (sent as 400), 501 or 505."""
         self.text = text
         self.level = Level.INFO
         self.action = action
@@ -63,20 +63,20 @@ class BadRequestError(Exception):
         """The request line as far as it was received."""
         self.method = draft.method
         self.target = draft.target
-        """As in `Request`, like `path` and `query` (`args`); "" for a line not understood."""
+        """As in `RequestHead`, like `path` and `query` (`args`); "" if the line is invalid."""
         self.path = draft.path
         self.query = draft.args
         self.length = draft.length
         """Bytes of the lines that were understood."""
         self.protocol = draft.protocol
-        """`HTTP/1.1`; "" where a protocol was begun, None where none was."""
+        """`HTTP/1.1`; "" if it is incomplete, None if there is none."""
         self.version = draft.version
-        """As in `Request`: after 9 the answer is the bare page, without a head."""
+        """As in `RequestHead`: for 9 the response is the page without a head."""
         self.name = draft.name
-        """As `Request.host`; None where no name had chosen a server yet."""
+        """As `RequestHead.host`; None if no name has selected a server yet."""
         self.headers = tuple(draft.headers)
         self.host = draft.host
-        """The Host header as sent; None if none was read."""
+        """The Host field as sent; None if it was not read."""
         self.referrer = draft.referrer
         self.notes = tuple(draft.notes)
 
@@ -120,14 +120,14 @@ class RequestHeadBuilder:
         self.host: str | None = None
         self.referrer: str | None = None
         self.connection: bool | None = None
-        """Whether the Connection header asks for keep-alive; None if it does not say."""
+        """Whether the Connection field requests keep-alive; None if it does not specify it."""
         self.headers: list[Header] = []
         self.unique: dict[str, Header] = {}
-        """The fields of `_UNIQUE` that were met, by lower-case name."""
+        """Fields of `_UNIQUE` received so far, by name in lower case."""
         self.notes: list[LogNote] = []
 
     def choose(self, name: str, action: str = READING_HEADERS) -> None:
-        """The host is known, "" being none: from here on the rules of its server hold."""
+        """Select the server by host ("" for none); its rules apply from now on."""
         if self.rules_of is not None:
             rules = self.rules_of(name)
             if rules is None:
@@ -144,7 +144,7 @@ class RequestHeadBuilder:
         return BadRequestError(status, text, action, self)
 
     def take(self, field: Header) -> None:
-        """Accept a field, if its row does. Raises `BadRequest`."""
+        """Check a field by its rule, and add it. Raises `BadRequestError`."""
         if len(self.headers) >= self.rules.max_headers:
             raise self.refusal("client sent too many header lines", 494)
         self.headers.append(field)
@@ -153,7 +153,7 @@ class RequestHeadBuilder:
             rule(self, field)
 
     def judge(self) -> None:
-        """What nginx checks once the last line is in, in its order. Raises `BadRequest`."""
+        """Do nginx's checks after the last line, in its order. Raises `BadRequestError`."""
         if self.name is None:
             self.choose("")
         length = self.unique.get("content-length")
@@ -203,7 +203,7 @@ class RequestHeadBuilder:
         return expect is not None and expect[1].lower() == "100-continue"
 
 
-# The rows of fields that nginx looks at
+# Rules of the fields that nginx checks
 
 
 def _take_host(draft: RequestHeadBuilder, field: Header) -> None:
@@ -216,7 +216,7 @@ def _take_host(draft: RequestHeadBuilder, field: Header) -> None:
     host = header_fields.valid_host(value)
     if host is None:
         raise draft.refusal("client sent invalid host header")
-    if draft.name is None:  # an absolute target's host wins
+    if draft.name is None:  # the host of an absolute target takes precedence
         draft.choose(host)
 
 
@@ -261,7 +261,7 @@ _UNIQUE: Final = (
 )
 
 AT_MOST_ONCE: Final = ("host", "connection", *_UNIQUE)
-"""Fields that a simple head has once. A second Connection is legal, and judged with the first."""
+"""Fields that occur once in a simple head. A second Connection is valid, but not simple."""
 
 _RULES: Final[dict[str, Callable[[RequestHeadBuilder, Header], None]]] = {
     "host": _take_host,

@@ -1,9 +1,9 @@
-"""Request heads: from the first bytes of a request to a `Request`, or to nginx's refusal.
+"""Parse request heads to `RequestHead`, or to nginx's errors.
 
-nginx judges a head byte by byte as it arrives. Here it is judged line by line, with the same
-outcome however the bytes are cut: `HeadReader.read` is asked again with all that has come so
-far, and answers as soon as nginx would. A simple head (`read_simple_head`) is parsed by two
-expressions, any other is judged row by row.
+nginx parses a head byte by byte as it arrives. Here it is parsed line by line, with the same
+result however the bytes are split: `HeadReader.read` is called again with all bytes received so
+far, and returns or raises as early as nginx. Simple heads (`read_simple_head`) are parsed by two
+regular expressions, others line by line.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 LONGEST_PRINTED: Final = 1748
-"""Bytes of an overlong header line that reach the log."""
+"""Number of bytes of an overlong header line that are logged."""
 
 
 class ParsedHead(NamedTuple):
@@ -47,17 +47,17 @@ class ParsedHead(NamedTuple):
 
     request: RequestHead
     length: int
-    """Bytes it took, with empty lines before it and the one that ends it."""
+    """Length in bytes, including empty lines before and after it."""
     notes: tuple[LogNote, ...]
-    """One for each header line that was dropped."""
+    """One for each header line that was ignored."""
 
 
 class HeadReader:
-    """Reads one request head, which may come in pieces; a line that was judged stays judged.
+    """Parses a request head that arrives in pieces; complete lines are parsed once.
 
-    `rules` are those of the server that the address or SNI chose; `rules_of` tells those of
-    the server for a host name, which hold from the line on that names it (all but the sizes of
-    buffers and `merge_slashes`).
+    `rules` are those of the server selected by address or SNI; `rules_of` returns those of the
+    server for a host name, which apply from the line with the host on (except buffer sizes and
+    `merge_slashes`).
     """
 
     __slots__ = ("_draft", "_position", "_room", "_rules")
@@ -67,19 +67,19 @@ class HeadReader:
         self._draft = RequestHeadBuilder(rules, rules_of)
         self._room: HeaderBuffers | None = None
         self._position = 0
-        """Where the first line begins that is not judged yet, once the request line is."""
+        """Start of the first line that is not parsed yet, after the request line."""
 
     def read(self, buffer: bytes | bytearray) -> ParsedHead | None:
-        """The head, from all that has come since its first byte; None if more is needed.
+        """Parse all bytes received since the start of the head; None if it is incomplete.
 
-        Raises `BadRequest` as early as nginx does.
+        Raises `BadRequestError` as early as nginx does.
         """
         if self._room is None:
             return self._begin(buffer)
         return self._go_on(self._room, bytes(buffer[self._position :]).decode("latin-1"), 0)
 
     def cut_short(self, buffer: bytes | bytearray, status: int, text: str) -> BadRequestError:
-        """What there is of a head of which no more will come; `text` says why."""
+        """The error for a head that remains incomplete; `text` is the reason."""
         draft = self._draft
         if self._room is not None:
             return draft.refusal(text, status)
@@ -126,11 +126,11 @@ _NOT_SIMPLE: Final = frozenset(("CONNECT", "TRACE"))
 def read_simple_head(
     buffer: bytes | bytearray, rules: HeadRules, rules_of: RulesOf | None
 ) -> ParsedHead | None:
-    """A complete head without anything unusual, None for any other.
+    """Parse a complete head without unusual parts; None for any other.
 
-    Nearly every request is one: it came whole, fits the first buffer, names a path, and its
-    fields need no judgement. It costs a third of what `HeadReader` takes to find the same, and
-    where it finds anything, the two agree (`tests/http/test_head.py`).
+    Nearly every request is simple: it arrives completely, fits into the first buffer, its target
+    is a path, and its fields need no checks. This takes a third of the time of `HeadReader`; both
+    have the same result (`tests/http/test_head.py`).
     """
     end = buffer.find(b"\r\n\r\n") + 4
     if not 4 <= end <= rules.client_header_buffer_size:
@@ -202,9 +202,9 @@ def read_simple_head(
 def read_request_head(
     buffer: bytes | bytearray, rules: HeadRules, rules_of: RulesOf | None = None
 ) -> ParsedHead | None:
-    """The head that `buffer` begins with, however unusual; None if more is needed.
+    """Parse the head at the start of `buffer`; None if it is incomplete.
 
-    Raises `BadRequest`.
+    Raises `BadRequestError`.
     """
     parsed = read_simple_head(buffer, rules, rules_of)
     return HeadReader(rules, rules_of).read(buffer) if parsed is None else parsed
@@ -220,7 +220,7 @@ _LINE_CONTENT: Final = re.compile(r"[^\r\n]*")
 
 
 def _read_line(draft: RequestHeadBuilder, text: str, start: int, room: HeaderBuffers) -> int | None:
-    """Fill `draft` from the request line: the position after it, or None."""
+    """Parse the request line into `draft`; returns the position after it, or None."""
     limit = room.limit()
     match = request_line.LINE.match(text, start, start + limit)
     if match is None:
@@ -251,13 +251,13 @@ def _read_line(draft: RequestHeadBuilder, text: str, start: int, room: HeaderBuf
 
 
 def _begun_protocol(line: str) -> str | None:
-    """ "" where a line that was not understood had come to its protocol, else None."""
+    """ "" if an invalid line contains the start of a protocol, else None."""
     match = _PROTOCOL_BEGUN.match(line)
     return "" if match is not None and request_line.is_beginning(match[0]) else None
 
 
 def _refuse_line(draft: RequestHeadBuilder, received: str, limit: int) -> None:
-    """Raise `BadRequest` unless `received` may become a request line within `limit`."""
+    """Raise `BadRequestError` unless `received` may become a request line within `limit`."""
     begun = received[:limit]
     method = _METHOD.match(begun)
     if method is not None:
@@ -279,7 +279,7 @@ def _refuse_line(draft: RequestHeadBuilder, received: str, limit: int) -> None:
 def _read_fields(
     draft: RequestHeadBuilder, text: str, position: int, room: HeaderBuffers
 ) -> tuple[int, bool]:
-    """Take header lines from `position` on: how far they are judged, and whether all are in."""
+    """Parse header lines from `position`; returns the new position, and whether it was the last."""
     previous = position
     while True:
         limit = room.limit()

@@ -1,4 +1,4 @@
-"""The request line: nginx's grammar of it, as one expression and its beginnings."""
+"""nginx's grammar of the request line, for complete and incomplete lines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LINE: Final = re.compile(
     """,
     re.VERBOSE,
 )
-"""A whole line, with its end."""
+"""A complete line, including its end."""
 
 _START: Final = ("(?!CONNECT[ ])[A-Z_-]+", "[ ]+")
 _HOSTS: Final = ((r"\[", _LITERAL, r"\]"), (_NAME,))
@@ -49,10 +49,10 @@ _ROWS: Final = (
     *((*target, r"\r") for target in (*_WITH_PATH, *_UP_TO_SPACE)),
     *((*target, *_VERSION, r"\r") for target in _UP_TO_SPACE),
 )
-"""Every form of a line, in pieces: what is received so far must be a beginning of one."""
+"""All forms of a line, in pieces: an incomplete line must be a prefix of one."""
 
 
-# Compiled when a line is first incomplete or wrong: that takes longer than the rest of the import.
+# Compiled for the first incomplete or invalid line: it takes longer than the rest of the import.
 
 
 @functools.cache
@@ -62,7 +62,7 @@ def _beginnings() -> tuple[re.Pattern[str], ...]:
 
 @functools.cache
 def _refusals() -> tuple[tuple[re.Pattern[str], tuple[int, str]], ...]:
-    """The refusals: that of the first row that matches."""
+    """Errors by pattern; the first match determines the error."""
     versions = ("".join(target) + "HTTP/(?:[2-9]|1[0-9])" for target in _UP_TO_SPACE)
     return (
         (re.compile("|".join(versions)), (505, "client sent invalid version")),
@@ -72,10 +72,10 @@ def _refusals() -> tuple[tuple[re.Pattern[str], tuple[int, str]], ...]:
 
 
 def is_beginning(text: str) -> bool:
-    """Whether a request line can begin with `text`, which has no line end yet."""
+    """Whether `text`, which has no line end, can be the start of a request line."""
     return any(pattern.fullmatch(text) for pattern in _beginnings())
 
 
 def refusal(text: str) -> tuple[int, str]:
-    """Status and log text for a line that is neither right nor the beginning of one."""
+    """Status and log message for an invalid line."""
     return next(answer for pattern, answer in _refusals() if pattern.match(text))

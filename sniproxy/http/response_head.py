@@ -1,4 +1,4 @@
-"""Response heads: an upstream's first bytes, to a `ResponseHead` or to nginx's refusal."""
+"""Parse response heads of upstreams to `ResponseHead`, or to nginx's errors."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ WITHOUT_BODY: Final = frozenset({204, 304})
 
 
 class NotHTTPError(Exception):
-    """The upstream sent no status line: nginx logs `text` at error and passes all bytes on, raw,
-    to the end of the connection, as an HTTP/0.9 response of status 200.
+    """The upstream sent no status line.
+
+    nginx logs `text` at level error and forwards all bytes until the end of the connection
+    unchanged, as an HTTP/0.9 response with status 200.
     """
 
     def __init__(self) -> None:
@@ -25,12 +27,12 @@ class NotHTTPError(Exception):
 
 
 class BadResponseError(ProxyError):
-    """A response head that nginx refuses, of the class `invalid_header`."""
+    """The response head is invalid (failure type `invalid_header`)."""
 
     def __init__(self, text: str, notes: Iterable[str] = ()) -> None:
         super().__init__(Failure(text, Level.ERROR, FailureType.INVALID_HEADER))
         self.notes = tuple(notes)
-        """As in `ParsedResponse`: what nginx logs before."""
+        """As in `ParsedResponse`: messages to log before."""
 
 
 class ParsedResponse(NamedTuple):
@@ -38,9 +40,9 @@ class ParsedResponse(NamedTuple):
 
     head: ResponseHead
     length: int
-    """Bytes it took, with the empty line that ends it."""
+    """Length in bytes, including the empty line at the end."""
     notes: tuple[str, ...]
-    """Lines for the error log at warn: fields that were ignored."""
+    """Messages at level warn about ignored fields."""
 
 
 _STATUS_LINE: Final = re.compile(
@@ -64,11 +66,11 @@ _BEGINNING: Final = header_fields.prefix_pattern(
 def read_response_head(
     buffer: bytes | bytearray, *, request_method: str, limit: int = 4096
 ) -> ParsedResponse | None:
-    """The head at the beginning of `buffer`; None if more bytes are needed to tell.
+    """Parse the head at the start of `buffer`; None if it is incomplete.
 
-    `limit` is nginx's buffer for it (`proxy_buffer_size`), in bytes. A head of status 103 has
-    another one behind it; any other 1xx is a response like the rest. Raises `BadResponse` and
-    `NotHTTP` as early as nginx does.
+    `limit` is its maximum size in bytes (`proxy_buffer_size`). A head with status 103 is followed
+    by another one; any other 1xx is treated as a final response. Raises `BadResponseError` and
+    `NotHTTPError` as early as nginx does.
     """
     text = bytes(buffer[:limit]).decode("latin-1")
     parsed = _read_simple(text, request_method) or _read(text, request_method)
@@ -81,7 +83,7 @@ _SIMPLE_STATUS_LINE: Final = re.compile(r"HTTP/1\.1 (([2-9][0-9][0-9])( [^\r\n]*
 
 
 def _read_simple(text: str, request_method: str) -> ParsedResponse | None:
-    """A complete head without anything unusual, None for any other: see `head.read_simple_head`."""
+    """Parse a simple head; None for any other. See `request_head.read_simple_head`."""
     line = _SIMPLE_STATUS_LINE.match(text)
     if line is None:
         return None
@@ -143,7 +145,7 @@ def _read(text: str, request_method: str) -> ParsedResponse | None:
 
 
 class _ResponseHeadBuilder:
-    """What is known of a response while its head is read."""
+    """The state of a response head while it is parsed."""
 
     __slots__ = ("chunked", "close", "content_length", "headers", "met", "notes", "status")
 
@@ -151,7 +153,7 @@ class _ResponseHeadBuilder:
         self.status = status
         self.headers: list[Header] = []
         self.met: dict[str, Header] = {}
-        """The fields that may stand there once, by lower-case name."""
+        """Fields that may occur once, by name in lower case."""
         self.notes: list[str] = []
         self.content_length: int | None = None
         self.chunked = False
@@ -162,7 +164,7 @@ class _ResponseHeadBuilder:
 
 
 def _leaves_open(draft: _ResponseHeadBuilder, request_method: str) -> bool:
-    """Whether the connection can live on: the end of the body must show without its close."""
+    """Whether keep-alive is possible: the length of the body must be known without EOF."""
     bodiless = request_method == "HEAD" or draft.status in WITHOUT_BODY
     delimited = bodiless or draft.chunked or draft.content_length is not None
     return delimited and not draft.close and draft.status != SWITCHING_PROTOCOLS
@@ -171,11 +173,11 @@ def _leaves_open(draft: _ResponseHeadBuilder, request_method: str) -> bool:
 # The header lines
 
 _COUNTS: Final = re.compile("[A-Za-z0-9_-]")
-"""A name with none of these has the hash 0 in nginx, which marks a field that is not sent."""
+"""A name without any of these has hash 0 in nginx, which marks fields that are not sent."""
 
 
 def _read_fields(draft: _ResponseHeadBuilder, text: str, position: int) -> int | None:
-    """Take header lines from `position` on: the position after the empty line, or None."""
+    """Parse header lines from `position`; returns the position after the empty line, or None."""
     while True:
         if text.startswith("HTTP/", position):  # IIS sends its status line twice
             position = text.find("\n", position) + 1
@@ -270,4 +272,4 @@ _RULES: Final[dict[str, Callable[[_ResponseHeadBuilder, str, Header], None]]] = 
     "transfer-encoding": _take_transfer_encoding,
     **dict.fromkeys(_FIRST_COUNTS, _take_first),
 }
-"""How fields are taken, by lower-case name; all others are passed on as they are."""
+"""Rules of fields, by name in lower case; other fields are forwarded unchanged."""

@@ -14,7 +14,7 @@ _OUT_OF_ORDER: Final = re.compile(r"%|//|/\.")
 
 
 is_normal_unless: Final = _OUT_OF_ORDER.search
-"""Finds what makes `normalise` necessary; None for a path that is its own normal form."""
+"""Search for parts that need `normalise`; None if the path is normalized already."""
 
 
 class URIError(ValueError):

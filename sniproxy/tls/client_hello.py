@@ -1,4 +1,4 @@
-"""A ClientHello as data, read from the first bytes of a connection (pure).
+"""Parse a ClientHello from the first bytes of a connection (pure).
 
 Source: RFC 8446 section 4.1.2, RFC 6066 section 3, RFC 7301, RFC 8446 sections 4.2.1, 4.2.7,
 4.2.11; the records around it RFC 8446 section 5.1. A hello may span several records.
@@ -15,7 +15,7 @@ class NotTLSError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ClientHello:
-    """What a client offers. Numbers are IANA's, GREASE included, in the client's order."""
+    """A parsed ClientHello. Numbers are IANA's, including GREASE, in the order received."""
 
     legacy_version: int
     """0x0303 for TLS 1.2 and 1.3."""
@@ -30,16 +30,16 @@ class ClientHello:
     alpn: tuple[bytes, ...] = ()
     groups: tuple[int, ...] = ()
     key_shares: tuple[int, ...] = ()
-    """The groups that a share was sent for."""
+    """Groups of the key shares."""
     signature_algorithms: tuple[int, ...] = ()
     session_ticket: bytes | None = None
-    """A TLS 1.2 ticket; empty when the client merely takes tickets."""
+    """A TLS 1.2 ticket; empty if the client only supports tickets."""
     psk_identities: tuple[bytes, ...] = ()
     """TLS 1.3 tickets offered."""
 
     @property
     def offers_session(self) -> bool:
-        """Whether the client would like to resume (a TLS 1.3 session id alone says nothing)."""
+        """Whether the client offers a session (a TLS 1.3 session id alone does not)."""
         tls12_id = bool(self.session_id) and 0x0304 not in self.supported_versions
         return bool(self.psk_identities or self.session_ticket) or tls12_id
 
@@ -54,9 +54,9 @@ LONGEST = 1 << 17
 
 
 def parse_client_hello(data: bytes) -> ClientHello | None:
-    """The hello that `data` starts with, or None while bytes are missing.
+    """Parse the ClientHello at the start of `data`; None if it is incomplete.
 
-    Raises NotTLS as soon as `data` can not become one.
+    Raises `NotTLSError` as soon as `data` cannot be the start of one.
     """
     message = _message(data)
     if message is None:
@@ -88,10 +88,9 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
 
 
 def peek_server_name(data: bytes) -> str | None:
-    """The SNI of the hello that `data` starts with ("" without one), or None while bytes are
-    missing; as `parse_client_hello` would find it, at a tenth of its cost.
+    """The SNI of the ClientHello at the start of `data`, "" without one; None if it is incomplete.
 
-    Raises NotTLS.
+    Same result as `parse_client_hello`, at a tenth of the cost. Raises `NotTLSError`.
     """
     message = _message(data)
     if message is None:
@@ -114,9 +113,9 @@ def peek_server_name(data: bytes) -> str | None:
 
 
 def _message(data: bytes) -> bytes | None:
-    """The body of the handshake message, gathered from its records."""
+    """The body of the handshake message, joined from its records."""
     if data[:2] == b"\x16\x03" and data[5:6] == b"\x01":
-        # The whole of it in one record, as nearly everybody sends it.
+        # Nearly all clients send it in a single record.
         length, end = int.from_bytes(data[3:5]), int.from_bytes(data[6:9])
         if len(data) >= 5 + length and length == 4 + end <= 16384:
             return data[9 : 9 + end]
@@ -146,7 +145,7 @@ def _message(data: bytes) -> bytes | None:
 
 
 class _Reader:
-    """Takes fields off the front of a byte string."""
+    """Reads fields from the front of a byte string."""
 
     __slots__ = ("_data", "_position")
 
@@ -168,7 +167,7 @@ class _Reader:
         return int.from_bytes(self.take(size))
 
     def vector(self, size: int) -> bytes:
-        """A field with its length before it, `size` bytes wide."""
+        """Read a field that is preceded by its length in `size` bytes."""
         return self.take(self.number(size))
 
 

@@ -1,4 +1,4 @@
-"""What is known of a connection's handshake, asked of OpenSSL when somebody wants to know."""
+"""Properties of a connection's TLS handshake, read from OpenSSL on demand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .peer_certificate import PeerCertificate
 
 
 class HandshakeInfo:
-    """The facts of a `TLSStream`, which has what they are read from."""
+    """Base class of `TLSStream` with the properties of its handshake."""
 
     side: Side
     dialect: Dialect
@@ -27,9 +27,9 @@ class HandshakeInfo:
     offered_session: bool
     _ssl: Ssl
     _hello: bytes
-    """The client's, where it is kept."""
+    """The ClientHello received, if it is stored."""
     _first_session: Session | None = None
-    """That of the end of the handshake, before any ticket of TLS 1.3."""
+    """The session at the end of the handshake, before TLS 1.3 tickets."""
     _client_certificate: PeerCertificate | None = None
 
     @property
@@ -57,17 +57,17 @@ class HandshakeInfo:
 
     @property
     def verify_result(self) -> int:
-        """The last error of the peer's chain, X509_V_*, also that of a resumed session; 0 is
-        fine, and what a server says of a client without a certificate."""
+        """Result of verifying the peer's chain (X509_V_*), also for a resumed session; 0 is OK,
+        also for a client without a certificate."""
         return openssl.verify_result(self._ssl)
 
     def verify_error(self) -> str:
-        """The words for `verify_result`: `self-signed certificate`."""
+        """The text for `verify_result`: `self-signed certificate`."""
         return self.dialect.verify(self.verify_result)
 
     @property
     def chain_length(self) -> int:
-        """Certificates from the peer's own to the root, as they were verified; 0 without."""
+        """Number of certificates in the verified chain, including the root; 0 without a chain."""
         return openssl.chain_length(self._ssl)
 
     @property
@@ -76,7 +76,7 @@ class HandshakeInfo:
 
     @property
     def peer_certificate(self) -> x509.Certificate | None:
-        """The peer's certificate; None also for one that `cryptography` can not read."""
+        """The peer's certificate; None also if `cryptography` cannot parse it."""
         der = self.peer_certificate_der
         try:
             return None if der is None else x509.load_der_x509_certificate(der)
@@ -85,12 +85,12 @@ class HandshakeInfo:
 
     @property
     def own_certificate_der(self) -> bytes | None:
-        """The certificate that this side has shown, or would have in a resumed session."""
+        """The certificate sent to the peer, or configured if the session was resumed."""
         return openssl.own_certificate(self._ssl)
 
     @property
     def client_certificate(self) -> PeerCertificate | None:
-        """The client's certificate; a resumed session brings along that of its first handshake."""
+        """The client's certificate; for a resumed session that of the original handshake."""
         if self._client_certificate is None and (der := self.peer_certificate_der) is not None:
             self._client_certificate = PeerCertificate(der)
         return self._client_certificate
@@ -102,7 +102,7 @@ class HandshakeInfo:
 
     @property
     def offered_ciphers(self) -> str:
-        """`TLS_AES_256_GCM_SHA384:…`, as the client sent them; "" unless the hello is kept."""
+        """`TLS_AES_256_GCM_SHA384:…`, as sent; "" if the ClientHello is not stored."""
         hello = self._parsed_hello
         name = functools.partial(openssl.cipher_name, self._ssl)
         return format_ids(hello.cipher_suites, name) if hello else ""
@@ -116,8 +116,8 @@ class HandshakeInfo:
 
     @property
     def offered_signature_algorithms(self) -> str:
-        """In numbers, `0x0403:…`, which is all that an OpenSSL before 4 tells of them; "" for
-        a resumed session, where they do not matter."""
+        """As numbers, `0x0403:…`, as with OpenSSL before 4; "" for a resumed session, which does
+        not use them."""
         hello = None if self.resumed else self._parsed_hello
         return format_ids(hello.signature_algorithms, lambda number: None) if hello else ""
 
@@ -142,7 +142,7 @@ class HandshakeInfo:
         duration: float = 0.0,
         failure: Failure | None = None,
     ) -> Handshake:
-        """All that is known of the handshake, also of one that failed."""
+        """A record of the handshake, finished or failed."""
         certificate = self.peer_certificate if self.established else None
         return Handshake(
             side=self.side,

@@ -1,4 +1,4 @@
-"""What a client offered in its hello, as `$ssl_ciphers`, `$ssl_curves`, `$ssl_sigalgs` show it."""
+"""Names of the IANA numbers in a ClientHello, for `$ssl_ciphers`, `$ssl_curves`, `$ssl_sigalgs`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ GROUPS = {
     **dict(enumerate(("MLKEM512", "MLKEM768", "MLKEM1024"), 512)),
     **dict(enumerate(("SecP256r1MLKEM768", "X25519MLKEM768", "SecP384r1MLKEM1024"), 4587)),
 }
-"""IANA's number → the name that nginx prints: the short name of OpenSSL's object, where there
-is one, which is `prime256v1` for TLS's secp256r1."""
+"""Names that nginx prints for groups: the short name of OpenSSL's object, if there is one
+(`prime256v1` for secp256r1)."""
 
 
 def format_ids(numbers: Iterable[int], name: Callable[[int], str | None]) -> str:
-    """`A:B:0x0a0a`: what has no name shows its number."""
+    """Format numbers as `A:B:0x0a0a`, in hexadecimal if they have no name."""
     return ":".join(name(number) or f"0x{number:04x}" for number in numbers)

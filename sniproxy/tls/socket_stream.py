@@ -1,7 +1,7 @@
-"""A plain connection on a non-blocking socket, and what it shares with `stream.TLSStream`.
+"""A plain connection on a non-blocking socket; base class of `stream.TLSStream`.
 
-Each operation tries first and waits only when the kernel has nothing to give, so that what
-is there already costs no scheduling. The rules are in `stream.py`.
+Each operation tries first, and waits only if it would block, so that available data needs no
+scheduling. The rules are in `stream.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .openssl import WANT_READ, WANT_WRITE
 
 CHUNK = 16384
 PEEKED = 65536
-"""Bytes that are looked at before they are read, at most."""
+"""Maximum number of bytes to peek."""
 CHECKPOINT_INTERVAL = 32
 """Operations that may complete without blocking before the task runs a checkpoint."""
 
@@ -28,21 +28,21 @@ CHECKPOINT_INTERVAL = 32
 class SocketStream:
     """A plain connection. One task may read and one may write at a time."""
 
-    # Defaults on the class: a connection that keeps them is made without setting them.
+    # Class attributes as defaults, so that creating a connection does not set them.
     broken = False
-    """True while a write is under way, and for good once one has failed."""
+    """True during a write, and permanently after one failed."""
     end_errno: int | None = None
-    """The kernel's error where TLS took more than a FIN for the end."""
+    """The errno if TLS reading ended with a socket error instead of EOF."""
     requests = 0
-    """Requests that it has carried, on a connection kept for more."""
+    """Number of requests sent, for pooled connections."""
     opened = 0.0
-    """Monotonic seconds, on a connection kept for more."""
+    """When it was opened, in monotonic seconds, for pooled connections."""
     watched = False
     """Whether it is registered with the pool's monitor of idle connections."""
     read_syscall = "recv()"
-    """The call named when a read fails: nginx uses `readv()` for a buffered body."""
+    """System call named in messages about reads: nginx uses `readv()` for a buffered body."""
     write_syscall = "writev()"
-    """The same for writes: `send()` on an upgraded connection."""
+    """System call named in messages about writes: `send()` on an upgraded connection."""
     _waiting = 0
     _immediate = 0
     """Operations since the last wait or checkpoint."""
@@ -55,8 +55,8 @@ class SocketStream:
         self.sock = sock
         self.side = side
         self._fd = sock.fileno()
-        """-1 once the connection is closed. OpenSSL knows the number alone, which may be another
-        connection's by then, so it is checked before each operation."""
+        """File descriptor; -1 after closing. OpenSSL only has the number, which may be reused by
+        another connection then, so it is checked before each operation."""
 
     def take_over(self, plain: SocketStream) -> None:
         """Continue a plain connection on the same socket."""
@@ -66,16 +66,16 @@ class SocketStream:
     async def receive_some(
         self, timeout: float, max_bytes: int = CHUNK, *, wait_first: bool = False
     ) -> bytes:
-        """What has arrived, at most `max_bytes`; b"" when the peer has closed.
+        """Receive at most `max_bytes`; b"" if the peer has closed.
 
-        `timeout` is in seconds. `wait_first` saves the attempt that would find nothing: it is
-        for a peer that is known to be silent so far. Raises Failed: `recv() failed`,
+        `timeout` is in seconds. `wait_first` skips the first attempt, if the peer is known to
+        have sent nothing yet. Raises `ProxyError`: `recv() failed`,
         `… timed out`.
         """
         return await self._receive(timeout, max_bytes, 0)
 
     async def peek(self, timeout: float) -> bytes:
-        """What has arrived, left where it is; b"" when the peer has closed."""
+        """Return received data without removing it; b"" if the peer has closed."""
         return await self._receive(timeout, PEEKED, socket.MSG_PEEK)
 
     async def _receive(self, timeout: float, max_bytes: int, flags: int) -> bytes:
@@ -96,9 +96,9 @@ class SocketStream:
             await self._wait(WANT_READ, trio.current_time() + timeout)
 
     async def send_all(self, data: bytes | bytearray | memoryview, timeout: float) -> None:
-        """Send all of `data`; `timeout` is for each wait, not for the whole.
+        """Send all of `data`; `timeout` applies to each wait.
 
-        Raises Failed: `writev() failed`, `… timed out`.
+        Raises `ProxyError`: `writev() failed`, `… timed out`.
         """
         if self._fd < 0:
             raise trio.ClosedResourceError
@@ -122,21 +122,21 @@ class SocketStream:
             await self._checkpoint()
 
     def shutdown(self) -> None:
-        """End the connection in good order."""
+        """Close the connection in an orderly way."""
         self.close()
 
     def shutdown_writing(self) -> None:
-        """Tell the peer that nothing more will come; reading goes on."""
+        """Close the sending side; reading continues."""
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
 
     def shutdown_reading(self) -> None:
-        """Let the task that reads find the end at once."""
+        """Make a task that is reading see EOF at once."""
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RD)
 
     def is_reusable(self) -> bool:
-        """Whether an idle connection may be used: it is open and nothing has arrived on it."""
+        """Whether an idle connection can be reused: it is open and no data has arrived."""
         if self.broken:
             return False
         try:
@@ -148,7 +148,7 @@ class SocketStream:
         return False
 
     def drain(self) -> None:
-        """Discard what has arrived, so that closing does not reset the connection."""
+        """Discard received data, so that closing does not reset the connection."""
         with contextlib.suppress(OSError):
             while self.sock.recv(CHUNK):
                 pass
@@ -160,7 +160,7 @@ class SocketStream:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
     def close(self) -> None:
-        """End the connection at once. A task that waits on it gets trio.ClosedResourceError."""
+        """Close the connection at once. A waiting task gets `trio.ClosedResourceError`."""
         if self._waiting:
             trio.lowlevel.notify_closing(self._fd)
         if self._read_timer is not None:
@@ -171,14 +171,14 @@ class SocketStream:
         self.sock.close()
 
     async def wait_writable(self, timeout: float) -> None:
-        """Wait for room to write, which a new connection has once it is established.
+        """Wait until the socket is writable: a new connection is then established.
 
-        Raises Failed.
+        Raises `ProxyError`.
         """
         await self._wait(WANT_WRITE, trio.current_time() + timeout)
 
     async def _wait(self, want: int, deadline: float) -> None:
-        """Wait until the socket is readable, or writable; raises Failed at `deadline`."""
+        """Wait until the socket is readable, or writable; raises `ProxyError` at `deadline`."""
         self._immediate = 0
         if want == WANT_READ:
             wait, timer = trio.lowlevel.wait_readable, self._read_timer
@@ -206,10 +206,10 @@ class SocketStream:
                 timer.deadline = math.inf
             if timer.expired:
                 raise ProxyError(timeout_failure(self.side))
-            # The timer of the other direction has ended this wait too: go on.
+            # The timer of the other direction ended this wait too: continue.
 
     async def _checkpoint(self) -> None:
-        """Let other tasks run: the peer keeps this connection busy."""
+        """Let other tasks run, although this connection would not block."""
         self._immediate = 0
         await trio.lowlevel.checkpoint()
 

@@ -1,17 +1,17 @@
-"""One connection, plain or TLS, on a non-blocking socket.
+"""TLS connections on non-blocking sockets.
 
-Each operation tries first and waits only when the kernel has nothing to give, so that what
-is there already costs no scheduling. Rules that hold here:
+Each operation tries first, and waits only if it would block, so that available data needs no
+scheduling. Rules of this module:
 
-- A deadline belongs to one operation, as nginx's timers do, and its cancel scope is opened
-  only for a wait. A handshake has one deadline for the whole of it.
-- Every failure leaves as `Failed`, worded by `errors.py`; only the first one of a connection
-  is worth wording, later ones are its echo.
-- A write that failed or was cancelled has sent nobody knows how much: the stream is broken,
-  and ends without close_notify.
-- Nothing waits inside an `except` block: the traceback would keep the frame and its buffer
-  alive for as long as the peer is silent.
-- A connection whose peer keeps it busy yields to the others now and then.
+- A timeout applies to one wait, as nginx's timers do, except that a handshake has one timeout
+  as a whole.
+- Failures are raised as `ProxyError` with a message from `errors.py`. Only the first one of a
+  connection is formatted; later ones are consequences.
+- After a failed or cancelled write the number of bytes sent is unknown: the stream is broken,
+  and is closed without close_notify.
+- Do not wait inside an `except` block: the traceback would keep the frame and its buffer alive
+  for the duration of the wait.
+- A connection that never blocks yields to other tasks from time to time.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ["REJECT", "ContextSelector", "Reject", "SocketStream", "TLSStream"]
 
 
 class Reject(enum.Enum):
-    """What `choose` answers for a server with `ssl_reject_handshake on`."""
+    """Returned by a `ContextSelector` for a server with `ssl_reject_handshake on`."""
 
     REJECT = "reject"
 
@@ -49,17 +49,17 @@ class Reject(enum.Enum):
 REJECT = Reject.REJECT
 
 ContextSelector = Callable[[str | None], SSL.Context | Reject]
-"""The SNI as received (None without one) → the context of the virtual server it chooses.
+"""Selects the context of the virtual server for the SNI received (None without one).
 
-Called once a connection, before the handshake when the whole hello is there, else inside.
+Called once per connection: before the handshake if the ClientHello is complete, else during it.
 """
 
 
 class TLSStream(SocketStream, HandshakeInfo):
-    """A TLS connection: the server of it on the client side, the client on the upstream side.
+    """A TLS connection, as TLS server for clients and as TLS client for upstreams.
 
-    Raises Failed of class INTERNAL, the socket being closed, when it can not be prepared: a
-    `server_name` that OpenSSL refuses, say.
+    The constructor closes the socket and raises `ProxyError` of type INTERNAL if preparing
+    fails, for instance if OpenSSL rejects `server_name`.
     """
 
     _choose: ContextSelector | None = None
@@ -68,7 +68,7 @@ class TLSStream(SocketStream, HandshakeInfo):
     _choose_error: Exception | None = None
     _at_end = False
     _end: tuple[int, int, list[openssl.QueuedError]] | None = None
-    """How reading has ended: SSL_ERROR_*, errno, and the error queue."""
+    """How reading ended: SSL_ERROR_*, errno, and the error queue."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class TLSStream(SocketStream, HandshakeInfo):
         dialect: Dialect = NATIVE,
     ) -> None:
         """`server_name`, `session` and `alpn` (wire format) are for the upstream side, `choose`,
-        `peeked` (what is known to have come) and `keep_hello` (for `offered_…`) are for the client
+        `peeked` (data already peeked) and `keep_hello` (for `offered_…`) are for the client
         side."""
         super().__init__(sock, side)
         self.context = context
@@ -123,9 +123,9 @@ class TLSStream(SocketStream, HandshakeInfo):
     # --- the handshake ---
 
     async def do_handshake(self, timeout: float) -> None:
-        """The whole handshake within `timeout` seconds. The peer's certificate never fails it.
+        """Do the handshake within `timeout` seconds. It never fails because of the certificate.
 
-        Raises Failed: `SSL_do_handshake() failed (SSL: …)`, `peer closed connection in SSL
+        Raises `ProxyError`: `SSL_do_handshake() failed (SSL: …)`, `peer closed connection in SSL
         handshake`, `handshake rejected`, `… timed out`.
         """
         if self._fd < 0:
@@ -186,7 +186,7 @@ class TLSStream(SocketStream, HandshakeInfo):
     async def _choose_early(self, choose: ContextSelector, deadline: float) -> None:
         # As nginx's ClientHello callback, before the library looks at versions and sessions,
         # so that a virtual server's own ssl_protocols hold and no session is resumed across
-        # servers. What is no hello, or ends before its end, is left to the library.
+        # servers. Malformed and incomplete messages are left to the library.
         try:
             name = await self._peeked_server_name(deadline)
         except (OSError, NotTLSError):
@@ -198,7 +198,7 @@ class TLSStream(SocketStream, HandshakeInfo):
                 self.context = self._choice
 
     async def _peeked_server_name(self, deadline: float) -> str | None:
-        """The SNI of a hello that is left where it is; None where the client has closed."""
+        """The SNI of the peeked ClientHello; None if the client has closed."""
         seen = 0
         data: bytes | None = self._hello or self._peeked()
         while True:
@@ -208,7 +208,7 @@ class TLSStream(SocketStream, HandshakeInfo):
                     self._hello = data if self._keep_hello else b""
                     return name
                 seen = len(data)
-                # The socket is readable already: it is to wake us when the record is whole.
+                # The socket is readable already; wait until the record is complete.
                 wanted = 5 + int.from_bytes(data[3:5]) if seen >= 5 else 5
                 self._set_rcvlowat(max(wanted, seen + 1))
             try:
@@ -219,7 +219,7 @@ class TLSStream(SocketStream, HandshakeInfo):
             data = self._peeked()
 
     def _peeked(self) -> bytes | None:
-        """What there is to read; None while there is nothing."""
+        """Data available to read; None if there is none."""
         try:
             return self.sock.recv(PEEKED, socket.MSG_PEEK)
         except BlockingIOError:
@@ -229,7 +229,7 @@ class TLSStream(SocketStream, HandshakeInfo):
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
     def _on_server_name(self, ssl: openssl.Ssl) -> int | None:
-        """Inside the handshake, the hello having been read: None or the alert to refuse with."""
+        """Called during the handshake after the ClientHello: None, or the alert to send."""
         if self._choice is None:
             name = openssl.received_server_name(ssl)
             self.server_name = None if name is None else name.decode("latin-1")
@@ -240,7 +240,7 @@ class TLSStream(SocketStream, HandshakeInfo):
                 return openssl.AD_INTERNAL_ERROR
             if self._choice is not REJECT and self._choice is not self.context:
                 if openssl.resumed(ssl):
-                    # A session of the default server: what it proved there counts not here.
+                    # A session of the default server must not count as verified for this one.
                     return openssl.AD_INTERNAL_ERROR
                 self.context = self._choice
                 openssl.switch_context(ssl, self.context)
@@ -251,8 +251,11 @@ class TLSStream(SocketStream, HandshakeInfo):
     async def receive_some(
         self, timeout: float, max_bytes: int = CHUNK, *, wait_first: bool = False
     ) -> bytes:
-        """What has arrived, at most `max_bytes`; b"" when the peer has closed, or reset, as
-        nginx takes it. Raises Failed: `SSL_read() failed (SSL: …)`, `… timed out`."""
+        """Receive at most `max_bytes`; b"" at the end.
+
+        Some resets count as the end, as in nginx. Raises `ProxyError`: `SSL_read() failed (SSL:
+        …)`, `… timed out`.
+        """
         if self._fd < 0:
             raise trio.ClosedResourceError
         if wait_first and self._end is None and not openssl.pending(self._ssl):
@@ -278,7 +281,7 @@ class TLSStream(SocketStream, HandshakeInfo):
         raise self._failed("SSL_read() failed", queue, error, errno)
 
     def _read_ahead(self, data: bytes, max_bytes: int) -> bytes:
-        """`data`, and the records behind it that are here: a full one seldom comes alone."""
+        """Append the records that have arrived: after a full record there often are more."""
         pieces, room = [data], max_bytes - len(data)
         while room:
             piece, error, errno = openssl.read(self._ssl, self._buffer, room)
@@ -292,9 +295,9 @@ class TLSStream(SocketStream, HandshakeInfo):
         return b"".join(pieces)
 
     async def send_all(self, data: bytes | bytearray | memoryview, timeout: float) -> None:
-        """Send all of `data`; `timeout` is for each wait, not for the whole.
+        """Send all of `data`; `timeout` applies to each wait.
 
-        Raises Failed: `SSL_write() failed (SSL: …)`, `… timed out`.
+        Raises `ProxyError`: `SSL_write() failed (SSL: …)`, `… timed out`.
         """
         if self._fd < 0:
             raise trio.ClosedResourceError
@@ -338,13 +341,13 @@ class TLSStream(SocketStream, HandshakeInfo):
     def shutdown(self) -> None:
         """Send close_notify, unless the connection is broken or the peer has closed, and close.
 
-        Neither the sending nor the peer's answer is waited for.
+        Does not wait, neither for sending nor for the peer's close_notify.
         """
         self._send_close_notify()
         self.close()
 
     def shutdown_writing(self) -> None:
-        """Sends close_notify and ends the sending side of the socket."""
+        """Send close_notify and close the sending side of the socket."""
         self._send_close_notify()
         super().shutdown_writing()
 
@@ -353,7 +356,7 @@ class TLSStream(SocketStream, HandshakeInfo):
             openssl.send_close_notify(self._ssl)
 
     def close(self) -> None:
-        """Ends the connection at once, without close_notify; its session stays good."""
+        """Close the connection at once, without close_notify; its session stays valid."""
         if self.established:
             openssl.mark_shut_down(self._ssl)
         super().close()

@@ -1,11 +1,11 @@
-"""`--trace`: one request's way through the house, as a tree and as data.
+"""Traces: the steps of one request as a tree and as data (`--trace`, `sniproxy trace`).
 
-    Facts, tries, handshakes ─► gathering ─► Trace ─► telling ─► lines
-          (noted by the walk)                (frozen)            (or JSON)
+    RequestContext, attempts, handshakes ─► builder ─► Trace ─► render ─► lines
+              (recorded)                            (immutable)           (or JSON)
 
-The rule inside: nothing is decided here. What was noted is put together once a request is over,
-and the reasons come from the functions that chose (`routing`, `names`), asked a second time.
-`watching` alone is called while requests are under way, `asking` alone touches a socket.
+A trace is built when a request has finished. Reasons are obtained by calling the functions that
+decided (`routing`, `server_name`) again. Only `recorder` is called during requests, and only
+`client` uses sockets.
 """
 
 from .recorder import Tracer

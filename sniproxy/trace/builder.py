@@ -1,7 +1,7 @@
-"""What a walk has noted → a `Trace`: put together once, when the request is over.
+"""Build a `Trace` from what was recorded, when the request has finished.
 
-Nothing here is called while anything is under way, and nothing is decided: which location and
-which server is asked again of the functions that chose them.
+Nothing is decided here: the functions that selected the virtual server and the location are
+called again to explain their choice.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class HandlerCall:
-    """A handler was asked: what will not be known any more when the request is over."""
+    """A call of a handler, with values that are not available after the request."""
 
     ctx: RequestContext
     location: Location
     path: str
     after: int
-    """How many detours there were before."""
+    """Number of routing steps before the call."""
     tries: Sequence[UpstreamState]
-    """They go on being written while the body is read."""
+    """The attempts; they change until the body was read."""
     proxy_host: str
     variables: tuple[tuple[str, str | None], ...]
 
@@ -66,7 +66,7 @@ class HandlerCall:
 def handler_call(
     ctx: RequestContext, location: Location, path: str, after: int, tries: int
 ) -> HandlerCall:
-    """What is there to be noted when a handler has answered; `tries` were there before."""
+    """Record a finished call of a handler; `tries` attempts were made before."""
     templates = _templates(location.proxy) if location.proxy.proxy_pass is not None else ()
     values = lookup(ctx)
     names = dict.fromkeys(name for template in templates for name in template.variables)
@@ -82,7 +82,7 @@ def handler_call(
 
 
 def _templates(proxy: ProxySettings) -> Iterator[Template]:
-    """What is evaluated to make a request to an upstream."""
+    """The templates that are evaluated to create a request to an upstream."""
     assert proxy.proxy_pass is not None
     directive = (
         proxy.proxy_pass.template,
@@ -96,22 +96,22 @@ def _templates(proxy: ProxySettings) -> Iterator[Template]:
     return (template for template in directive if template is not None)
 
 
-# --- a request that is over -----------------------------------------------------------------
+# --- finished requests ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedRequest:
-    """A request at its end."""
+    """A finished request."""
 
     ctx: RequestContext
     handshake: Handshake | None
-    """The client's."""
+    """The client's handshake."""
     handler_calls: Sequence[HandlerCall]
     lines: Sequence[str]
 
 
 def request_trace(over: FinishedRequest, running: Runtime, paths: Paths) -> Trace:
-    """The trace of a request that is over."""
+    """The trace of a finished request."""
     ctx, connection = over.ctx, over.ctx.connection
     listener = next(one for one in running.listeners if one.text == connection.listening)
     host = ctx.request.host
@@ -133,7 +133,7 @@ def request_trace(over: FinishedRequest, running: Runtime, paths: Paths) -> Trac
 
 
 def _url(ctx: RequestContext) -> str:
-    """Where the client has turned to."""
+    """The URL of the request."""
     connection, request = ctx.connection, ctx.request
     usual = {"https": 443, "http": 80}[connection.scheme]
     port = "" if connection.server_port in (0, usual) else f":{connection.server_port}"
@@ -169,7 +169,7 @@ def _access_lines(ctx: RequestContext, running: Runtime) -> Iterator[str]:
     values = lookup(ctx)
     lines: dict[str, None] = {}
     if not location.access_logs and ctx.location.log.access_log is DEFAULT_ACCESS_LOG:
-        # In process nginx's default file is not opened.
+        # nginx's default file is not opened in an embedded proxy.
         lines[AccessFormat(compile_template(COMBINED)).line(ctx).rstrip("\n")] = None
     for target in location.access_logs:
         if not isinstance(target, AccessLog | VariableAccessLog):
@@ -180,7 +180,7 @@ def _access_lines(ctx: RequestContext, running: Runtime) -> Iterator[str]:
 
 
 def head_of(data: bytes) -> Head:
-    """The head that `data` begins with; a body behind it is left out."""
+    """The head at the start of `data`; a body after it is ignored."""
     return Head(data.partition(b"\r\n")[0].decode("latin-1"), masked_fields(_fields(data)))
 
 
@@ -191,11 +191,11 @@ def _fields(data: bytes) -> Iterator[Header]:
         yield name, value.strip(" ")
 
 
-# --- a handshake that failed ---------------------------------------------------------------
+# --- failed handshakes ---------------------------------------------------------------------
 
 
 def handshake_trace(handshake: Handshake, lines: Sequence[str], running: Runtime) -> Trace:
-    """The trace of a client whose handshake has failed; the last of `lines` says so."""
+    """The trace of a client whose handshake failed; the last of `lines` reports that."""
     record = parse_error_line(lines[-1])
     text = (record.server if record is not None else None) or ""
     listener = next((one for one in running.listeners if one.text == text), None)
@@ -218,11 +218,11 @@ def handshake_trace(handshake: Handshake, lines: Sequence[str], running: Runtime
     )
 
 
-# --- the way --------------------------------------------------------------------------------
+# --- steps ----------------------------------------------------------------------------------
 
 
 def _way(over: FinishedRequest, running: Runtime) -> Iterator[Step]:
-    """Every place that the request came to, in order."""
+    """The steps of the request, in order."""
     ctx = over.ctx
     server = running.servers[ctx.server]
     path, waits = ctx.request.path, True
@@ -241,7 +241,7 @@ def _way(over: FinishedRequest, running: Runtime) -> Iterator[Step]:
             if location is not None:
                 yield reasons.named(location.settings)
         elif detour.relocates:
-            # A cycle ends before another search.
+            # After too many redirects there is no further search.
             is_last = number == len(ctx.routing_steps) - 1
             path, waits = detour.uri, not (is_last and ctx.uri_changes_left <= 0)
 
@@ -318,7 +318,7 @@ def _peer(tried: UpstreamState) -> PeerTrace:
 
 
 def _connect_time(tried: UpstreamState, handshake: Handshake | None) -> float | None:
-    """nginx's own time has the handshake in it, and is missing where that has failed."""
+    """Connect time without the handshake; nginx's time includes it and is missing if it failed."""
     if handshake is None:
         return tried.connect_time
     whole = tried.response_time if tried.connect_time is None else tried.connect_time
@@ -356,7 +356,7 @@ def _sni(name: str | None) -> str:
 
 
 def _negotiated(listener: Listener, running: Runtime, name: str | None) -> Server:
-    """The server whose certificate was used: without one of its own, the default's."""
+    """The server whose certificate was used: the default server, if it has none."""
     found = running.negotiated(listener, name)
     server = listener.names.default if found is None else found[1].settings
     return server if running.servers[server].tls is not None else listener.names.default
@@ -376,7 +376,7 @@ def _certificate(
 
 
 def _source(der: bytes, server: Server, values: VariableLookup, paths: Paths) -> str:
-    """What `ssl_certificate` says of the one that was used; "" where that is not to be told."""
+    """The `ssl_certificate` value of the certificate that was used; "" if unknown."""
     if AUTO in server.ssl.ssl_certificate:
         return AUTO
     sources = [certificate.render(values) for certificate, _ in server.ssl.pairs()]
@@ -386,7 +386,7 @@ def _source(der: bytes, server: Server, values: VariableLookup, paths: Paths) ->
 
 
 def _holds(path: str, der: bytes) -> bool:
-    """Whether a file begins with this certificate."""
+    """Whether the first certificate in a file is this one."""
     try:
         with open(path, "rb") as file:
             found = x509.load_pem_x509_certificate(file.read())

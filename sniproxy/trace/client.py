@@ -1,7 +1,7 @@
-"""One request to a configuration that nobody need run: what a listener makes of it.
+"""Send one request through a configuration without binding its addresses.
 
-No address of the configuration's is bound. The client's connection is a pair of sockets on the
-loopback, and the house is told that it came to the listener which the URL's port says.
+The client's connection is a pair of sockets on the loopback interface, which is passed to the
+server as if it had been accepted by the listener for the port of the URL.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ LOOPBACK = "127.0.0.1"
 _ANY = ("*", "[::]")
 _PORTS = {"http": 80, "https": 443}
 _LAST_WORDS = 2.0
-"""Seconds that a request has to come to its end once its client has given up."""
+"""Seconds to wait for the end of the request after the client gave up."""
 
 
 class TraceError(Exception):
-    """The question makes no sense here; `str()` says why in a sentence."""
+    """The request cannot be sent; `str()` is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class TraceRequest:
 
     scheme: str
     host: str
-    """As it stands in the URL, an IPv6 address in brackets."""
+    """Host as written in the URL; an IPv6 address is in brackets."""
     port: int
     target: str
     method: str = "GET"
     headers: tuple[Header, ...] = ()
-    """They replace what is sent by itself."""
+    """Fields that replace the default ones."""
     server_name: str | None = None
-    """The SNI; None where the host is no name."""
+    """The SNI; None if the host is not a name."""
 
     @property
     def request(self) -> h11.Request:
@@ -78,7 +78,7 @@ def make_trace_request(
     headers: Sequence[Header] = (),
     server_name: str | None = None,
 ) -> TraceRequest:
-    """What a URL asks for; raises `CannotAsk`. `server_name` is for an SNI of another name."""
+    """Create the request for a URL; raises `TraceError`. `server_name` replaces the SNI."""
     url = url.encode("utf-8", "surrogateescape").decode("latin-1")
     try:
         parts = urlsplit(url)
@@ -102,17 +102,17 @@ def make_trace_request(
 
 
 def _check(method: str, target: str, headers: Sequence[Header]) -> None:
-    """Nothing may end a line of the head but its end."""
+    """Raise `TraceError` if the head would contain line breaks."""
     for text in (method, target, *[part for header in headers for part in header]):
         if any(character in text for character in "\r\n"):
             raise TraceError("a request has no line ends inside of its lines")
 
 
 def listener_for(site: Application, queried: TraceRequest) -> tuple[Listener, str]:
-    """Who listens on the port of the URL, with that scheme, and the address there.
+    """The listener for port and scheme of the URL, and its address.
 
-    Of several it is the one whose address the URL's host is, else the first that is no single
-    address, else the first. Raises `CannotAsk`.
+    Of several, the one whose address is the URL's host, else the first wildcard address, else the
+    first. Raises `TraceError`.
     """
     host = queried.host.strip("[]")
     found = [
@@ -140,7 +140,7 @@ def _is_ip4(text: str) -> bool:
 
 
 def _addresses(binding: ListenSocket) -> Iterator[tuple[Listener, str]]:
-    """Every listener of a socket with its address; "" for any."""
+    """The listeners of a socket with their addresses; "" for the wildcard."""
     host, _ = binding.key
     if binding.wildcard is not None and not host.startswith(UNIX):
         yield binding.wildcard, "" if host in _ANY else host.strip("[]")
@@ -158,16 +158,16 @@ def _listening(site: Application) -> str:
 
 
 class TraceResult:
-    """Where the trace of the one request ends up."""
+    """Receives the trace of the request."""
 
     def __init__(self) -> None:
         self.trace: Trace | None = None
         self.come = trio.Event()
         self.given_up = False
-        """Whether the client has waited long enough."""
+        """Whether the client gave up waiting."""
 
     def callback(self, trace: Trace) -> None:
-        """The first one counts."""
+        """Store the first trace."""
         if self.trace is None:
             self.trace = trace
         self.come.set()
@@ -176,9 +176,9 @@ class TraceResult:
 async def send(
     site: Application, queried: TraceRequest, answers: TraceResult, limit: float
 ) -> None:
-    """Ask `site`, whose `Watch` tells `answers`, and wait at most `limit` seconds.
+    """Send a request to `site`, whose `Tracer` calls `answers`; wait at most `limit` seconds.
 
-    A client that has waited so long leaves, which ends most requests with 499. Raises `CannotAsk`.
+    The client then disconnects, which ends most requests with 499. Raises `TraceError`.
     """
     listener, address = listener_for(site, queried)
     http = h11.Connection(h11.CLIENT)
@@ -214,7 +214,7 @@ async def send(
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends of one TCP connection."""
+    """Create the two ends of a TCP connection."""
     with socket.create_server((LOOPBACK, 0)) as listening:
         ours = socket.create_connection(listening.getsockname())
         theirs, _ = listening.accept()
@@ -227,8 +227,8 @@ def _pair() -> tuple[socket.socket, socket.socket]:
 async def _visit(
     sock: socket.socket, queried: TraceRequest, request: bytes, http: h11.Connection
 ) -> None:
-    """The client: its TLS handshake and its request; the response is read and ignored."""
-    # The proxy's side reports what has gone wrong.
+    """Run the client: TLS handshake and request; the response is read and discarded."""
+    # The proxy reports errors.
     with contextlib.suppress(ProxyError, h11.RemoteProtocolError):
         await _converse(sock, queried, request, http)
 

@@ -1,7 +1,7 @@
-"""Secrets of a trace: their values are never shown, wherever they turn up (pure).
+"""Mask secrets in traces (pure).
 
-The fields that carry them are masked by name. A value that was in one of them is also masked
-where it stands in any other text: under another name, in a variable, in a log line.
+Header fields are masked by name. The values of masked fields are also masked in all other texts: in
+other fields, variables and log lines.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ SECRET_FIELDS = frozenset(("authorization", "proxy-authorization", "cookie", "se
 _SECRET_VARIABLES = ("cookie_", "upstream_cookie_")
 _OF_FIELDS = ("http_", "sent_http_", "upstream_http_")
 SHORTEST = 6
-"""Characters: shorter values stand in too many texts by chance."""
+"""Minimum length of values to mask elsewhere: shorter ones occur in many texts by chance."""
 
 Value = TypeVar("Value")
 
 
 def masked_fields(fields: Iterable[Header]) -> tuple[Header, ...]:
-    """The fields of a head, the values of secret ones masked."""
+    """Mask the values of secret fields."""
     return tuple((n, MASK if n.lower() in SECRET_FIELDS else value) for n, value in fields)
 
 
 def is_secret_variable(name: str) -> bool:
-    """Whether a variable is a secret by its name."""
+    """Whether a variable is secret, by its name."""
     return name.startswith(_SECRET_VARIABLES) or any(
         name.startswith(prefix) and name[len(prefix) :].replace("_", "-") in SECRET_FIELDS
         for prefix in _OF_FIELDS
@@ -36,7 +36,7 @@ def is_secret_variable(name: str) -> bool:
 
 
 def secrets(fields: Iterable[Header]) -> tuple[str, ...]:
-    """The values to be masked in other texts, the longest first."""
+    """The values to mask in other texts, the longest first."""
     found: set[str] = set()
     for name, value in fields:
         match name.lower():
@@ -51,7 +51,7 @@ def secrets(fields: Iterable[Header]) -> tuple[str, ...]:
 
 
 def masked(value: Value, hidden: Iterable[str]) -> Value:
-    """`value`, a frozen dataclass, with `hidden` masked in all its texts."""
+    """Mask the texts `hidden` in all texts of `value`, an immutable dataclass."""
     hidden = tuple(hidden)
 
     def without(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A trace on a stream: whole, in one write, in characters that the stream has."""
+"""Print traces, each in one write, with characters that the stream can encode."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .steps import Trace
 
 
 def print_tree(trace: Trace, stream: TextIO | None = None) -> None:
-    """Write the tree and a blank line behind it."""
+    """Write the tree, followed by a blank line."""
     stream = stream or sys.stdout
     print_text("\n".join([*lines(trace, stream.encoding), ""]), stream)
 
 
 def print_text(text: str, stream: TextIO | None = None) -> None:
-    """Write `text` and its line end; a stream that nobody reads any more is passed over."""
+    """Write `text` and a line end; ignore a stream that was closed by its reader."""
     stream = stream or sys.stdout
     encoding = stream.encoding or "ascii"
     with contextlib.suppress(OSError, ValueError):

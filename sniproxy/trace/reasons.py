@@ -1,4 +1,4 @@
-"""Why this server, why this location: the words for what `routing` has chosen (pure)."""
+"""Describe why `routing` selected a server or location (pure)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def place(of: Server | Location) -> str:
 
 
 def server(names: ServerNames, host: str, what: str, listening: str) -> Choice:
-    """The server that `host` chooses at an address; `what` says where `host` comes from."""
+    """The server for `host` at an address, and the reason; `what` is where `host` comes from."""
     chosen, _ = names.match(host)
     return Choice(chosen.name or "(no name)", _why(names, host, what, listening), place(chosen))
 
@@ -50,13 +50,13 @@ def _kind(name: ServerName, host: str) -> str:
 
 
 def location_name(name: LocationName) -> str:
-    """As it is written; `(server)` for what stands outside of any."""
+    """The name as written; `(server)` outside of locations."""
     modifier = name.modifier.strip("@")
     return f"{modifier} {name.name}".strip() or OUTSIDE
 
 
 def located(path: str, explained: LocationSearch) -> LocationStep:
-    """What the search for a location has found for `path`."""
+    """The step for the location search of `path`."""
     found = explained.found.location
     passed = tuple(location_name(one.name) for one in explained.prefixes)
     if found is None:
@@ -73,6 +73,6 @@ def located(path: str, explained: LocationSearch) -> LocationStep:
 
 
 def named(found: Location) -> LocationStep:
-    """A named location, which nobody has to look for."""
+    """The step for a named location."""
     name = found.name.name
     return LocationStep(name, name, _BY_MODIFIER["@"], place(found))

@@ -1,7 +1,7 @@
 """Record what happens to requests, and report each as a `Trace` when it is over.
 
-`Watch` is an observer (`sniproxy.observer`): it is called at the steps of a request and keeps what
-will not be known any more at the end. What belongs to a connection is kept under its number.
+`Tracer` is an observer (`sniproxy.observer`): it is called at the steps of a request, and records
+what is not available at the end, by connection number.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ TraceCallback = Callable[[Trace], None]
 
 @dataclass(slots=True)
 class _ConnectionState:
-    """What was seen of one connection since its last request."""
+    """What was recorded of a connection since its last request."""
 
     handshake: Handshake | None = None
     handler_calls: list[HandlerCall] = field(default_factory=list)
     handlers: list[tuple[int, int, str]] = field(default_factory=list)
-    """Of handlers that run now: detours and attempts before them, and the path."""
+    """Running handlers: number of routing steps and attempts before, and the path."""
     lines: list[str] = field(default_factory=list)
 
 
 class Tracer(Observer):
-    """Calls `told` with the trace of every request when it is over, and of failed handshakes."""
+    """Calls `callback` with the trace of each finished request and of each failed handshake."""
 
     log_level = Level.INFO
     wants_handshakes = True
 
     def __init__(self, callback: TraceCallback, paths: Paths) -> None:
-        """`paths` resolve the names of certificate files."""
+        """`paths` resolves the names of certificate files."""
         self._callback = callback
         self._paths = paths
         self._running: Runtime | None = None
@@ -73,7 +73,7 @@ class Tracer(Observer):
             return
         state.lines.append(line.rstrip("\n"))
         if state.handshake is not None and state.handshake.failure is not None:
-            # Its line follows at once.
+            # Its log line follows immediately.
             assert self._running is not None
             self._callback(handshake_trace(state.handshake, state.lines, self._running))
             state.handshake = None

@@ -1,7 +1,6 @@
-"""A trace for people, as a tree of lines, and for machines, as data (pure).
+"""Format a trace as a tree of lines, or as JSON data (pure).
 
-Nothing is shown raw: names of certificates, header fields and log lines may hold what steers a
-terminal.
+Texts from certificates, header fields and log lines are escaped for terminals.
 """
 
 from __future__ import annotations
@@ -32,19 +31,19 @@ from .steps import (
 )
 
 MOST_NAMES = 8
-"""That are shown of a list."""
+"""Maximum number of names printed per list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One line, and the lines below it."""
+    """A line with the lines below it."""
 
     text: str
     below: tuple[Node, ...] = ()
 
 
 def node(text: str, *below: Node | str | None) -> Node:
-    """A line with lines below it; None stands for none."""
+    """Create a line with lines below it; None is ignored."""
     made = [Node(one) if isinstance(one, str) else one for one in below if one is not None]
     return Node(text, tuple(made))
 
@@ -53,16 +52,16 @@ def node(text: str, *below: Node | str | None) -> Node:
 
 UNICODE = ("├─ ", "└─ ", "│  ", "   ")
 ASCII = ("|- ", "`- ", "|  ", "   ")
-"""Before a line with others behind it, before the last one, and what goes on below the two."""
+"""Prefixes of a line that others follow, of the last line, and of the lines below these."""
 
 
 def lines(trace: Trace, encoding: str | None = "utf-8") -> list[str]:
-    """The tree, in characters that `encoding` has."""
+    """The lines of the tree, with characters available in `encoding`."""
     return list(drawn(tree(trace), encoding))
 
 
 def drawn(root: Node, encoding: str | None) -> Iterator[str]:
-    """The lines of a tree."""
+    """The lines of a tree, top down."""
     encoding = encoding or "ascii"
     branches = UNICODE if _has(encoding, "".join(UNICODE)) else ASCII
     waiting = [(root, "", "")]
@@ -87,7 +86,7 @@ def _fitting(text: str, encoding: str) -> str:
     return text if _has(encoding, text) else text.encode("ascii", "backslashreplace").decode()
 
 
-# --- what is said ---------------------------------------------------------------------------
+# --- content --------------------------------------------------------------------------------
 
 
 def tree(trace: Trace) -> Node:
@@ -212,7 +211,7 @@ def _upstream_certificate(handshake: Handshake) -> str | None:
     return f"certificate: {names}; {verdict}"
 
 
-# --- the way --------------------------------------------------------------------------------
+# --- steps ----------------------------------------------------------------------------------
 
 
 def _stop(stop: Step) -> Node:
@@ -291,7 +290,7 @@ def _measured(peer: PeerTrace) -> str | None:
     return ", ".join(parts) if peer.bytes_sent or peer.bytes_received else None
 
 
-# --- the answer -----------------------------------------------------------------------------
+# --- response -------------------------------------------------------------------------------
 
 
 def _answer(answer: Answer) -> Iterator[Node | str]:
@@ -304,11 +303,11 @@ def _answer(answer: Answer) -> Iterator[Node | str]:
     yield f"bytes: {answer.received} received, {sent}{whole}"
 
 
-# --- for machines ---------------------------------------------------------------------------
+# --- JSON -----------------------------------------------------------------------------------
 
 
 def as_data(trace: Trace) -> dict[str, Any]:
-    """All of a trace, in what JSON has; enumerations are their words."""
+    """The trace as JSON values; enumerations as their labels."""
     data = _plain(trace)
     assert isinstance(data, dict)
     return data

@@ -1,4 +1,4 @@
-"""What a trace says: frozen values without a socket behind them, texts as they came (latin-1)."""
+"""The data of a trace: immutable values; texts as received (Latin-1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..models import Handshake, Header
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A head of either kind: its first line and its fields."""
+    """A request or response head: its first line and its fields."""
 
     line: str
     fields: tuple[Header, ...]
@@ -17,7 +17,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A server, and why it is this one."""
+    """A selected server, and the reason."""
 
     name: str
     why: str
@@ -27,65 +27,65 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What the client was shown."""
+    """The certificate sent to the client."""
 
     names: tuple[str, ...]
     issuer: str
     source: str
-    """What `ssl_certificate` says: a file, `auto`."""
+    """The value of `ssl_certificate`: a file or `auto`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientTLSTrace:
-    """The client's side of TLS."""
+    """TLS with the client."""
 
     handshake: Handshake
     server: Choice | None
-    """Whose certificate and settings it had; None where no hello was understood."""
+    """The server whose certificate and settings were used; None without a valid ClientHello."""
     certificate: Certificate | None
 
 
 @dataclass(frozen=True, slots=True)
 class LocationStep:
-    """A location was looked for, and found."""
+    """A location was searched and found."""
 
     path: str
     location: str
     why: str
     place: str
     passed_over: tuple[str, ...] = ()
-    """The other locations that the search came by."""
+    """Other locations that matched."""
     kind: str = field(default="location", init=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RedirectStep:
-    """The path was changed, or another place was to answer."""
+    """The path was changed, or the request was redirected internally."""
 
     by: str
     """`rewrite`, `error_page 502`, …"""
     to: str
-    """A path with its query, or the `@name` of a location; "" where `return` has answered."""
+    """A path with its query, or the `@name` of a location; "" for `return`."""
     location: str
-    """Where that is said."""
+    """The location of the directive."""
     place: str
     kind: str = field(default="redirect", init=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PeerTrace:
-    """One try with one peer."""
+    """An attempt with a peer."""
 
     address: str
     reused: bool
     connect: float | None
-    """Seconds until the connection was there, TLS not counted; None where it never was."""
+    """Seconds until the connection was established, without TLS; None if it was not."""
     handshake: Handshake | None
     request: Head | None
-    """As sent; None where none of it was."""
+    """The head as sent; None if nothing was sent."""
     response: Head | None
     failure: str
-    """In nginx's words; "" without one."""
+    """nginx's message; "" if the attempt did not fail."""
     status: int | None
     header_time: float | None
     response_time: float | None
@@ -95,13 +95,13 @@ class PeerTrace:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What is sent and verified, and where the name comes from."""
+    """The upstream name: its source, and whether it is sent and verified."""
 
     name: str
     name_source: str
     """`proxy_ssl_name`, or `the host of proxy_pass`."""
     not_sent: str
-    """Why there is no SNI; "" where `name` is sent."""
+    """Why no SNI is sent; "" if `name` is sent."""
     verified: str
     offered: tuple[str, ...]
     """`proxy_ssl_protocols`."""
@@ -109,19 +109,19 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamStep:
-    """An upstream was asked (`proxy_pass`)."""
+    """The request was passed to an upstream (`proxy_pass`)."""
 
     url: str
     place: str
     upstream: str
-    """What `$proxy_host` is."""
+    """The value of `$proxy_host`."""
     variables: tuple[tuple[str, str | None], ...]
-    """Those of the directives that make the request, with their values then."""
+    """Variables in the directives that create the request, with their values."""
     names: Names | None
-    """None without TLS, and where nobody was tried."""
+    """None without TLS, and if no peer was tried."""
     peers: tuple[PeerTrace, ...]
     subrequest: str = ""
-    """The path of a request inside the request (`auth_request`)."""
+    """Path of the subrequest (`auth_request`); "" for the main request."""
     kind: str = field(default="proxy_pass", init=False)
 
 
@@ -139,30 +139,30 @@ Step = LocationStep | RedirectStep | UpstreamStep | FileStep
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the client got."""
+    """The response to the client."""
 
     status: int
-    """As the access log has it; 499 where the client has left."""
+    """Status as in the access log; 499 if the client disconnected."""
     head: Head | None
-    """None where no head went out."""
+    """None if no head was sent."""
     complete: bool
     seconds: float
-    """From the request's first byte on."""
+    """Seconds since the first byte of the request."""
     received: int
     """Bytes of the request."""
     sent: int
-    """Bytes of the answer, its head included."""
+    """Bytes of the response, including its head."""
     body_sent: int
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One request, or (without `request`) a connection whose handshake has failed."""
+    """The trace of a request or, if `request` is None, of a connection whose handshake failed."""
 
     connection: int | None
-    """The number behind `*` in log lines."""
+    """The connection number: `*1` in log lines."""
     number: int
-    """Of the request on its connection, from 1; 0 without one."""
+    """Number of the request on its connection, from 1; 0 without a request."""
     client: str
     """`ADDRESS:PORT`."""
     listening: str
@@ -174,4 +174,4 @@ class Trace:
     answer: Answer | None
     access_log: tuple[str, ...]
     error_log: tuple[str, ...]
-    """Lines at info and above, whatever `error_log` says."""
+    """Lines from level info, regardless of `error_log`."""

@@ -1,6 +1,6 @@
-"""Towards the upstream: which peer, one connection to it, one exchange of request and response.
+"""Requests to upstreams: peer selection, connections, requests and responses (`ngx_http_upstream`).
 
-nginx's upstream module. `peers` and `headers` decide and are pure; `connector` and `exchange`
-touch the socket. A failed try is a `Failure` with a class, and `exchange` alone decides what
-the class means: the next peer, or the end with a status.
+`request` makes attempts. A failed attempt is a `Failure` with a type, and only `request` decides
+whether the next peer is tried or the request ends with a status. `selector`, `balancing`,
+`request_headers`, `response_headers` and `header_rewrite` are pure.
 """

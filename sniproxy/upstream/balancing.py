@@ -1,4 +1,4 @@
-"""The load-balancing methods beside the round robin (pure), each a `PeerSelector`.
+"""Load-balancing methods other than round robin, each a `PeerSelector` (pure).
 
 Directives: `least_conn`, `ip_hash`, `hash KEY [consistent]`, `random [two]`. If a method finds no
 usable peer it falls back to round robin; only round robin uses backup servers.
@@ -19,15 +19,15 @@ from ..variables import lookup
 from .selector import Peer, PeerSelector, Upstream
 
 MAX_MISSES = 20
-"""Picks of unavailable peers before the method falls back to round robin."""
+"""Unavailable peers picked before the method falls back to round robin."""
 POINTS = 160
-"""Places of a peer on the ring of a consistent hash, for each unit of weight."""
+"""Points of a peer on the ring of a consistent hash, for each unit of weight."""
 
 SelectorFactory = Callable[[Upstream, RequestContext], PeerSelector]
 
 
 class LeastConnections(PeerSelector):
-    """The fewest connections for the weight; in turn among equals."""
+    """`least_conn`: the fewest connections relative to weight; round robin among equals."""
 
     def select(self) -> Peer | None:
         while True:
@@ -38,7 +38,7 @@ class LeastConnections(PeerSelector):
                 return None
 
     def _least_busy(self) -> list[Peer]:
-        """The peers with the least, in the group's order."""
+        """The least busy peers, in the order of the group."""
         best: list[Peer] = []
         for peer in self.available():
             order = _compare_load(peer, best[0]) if best else -1
@@ -50,7 +50,7 @@ class LeastConnections(PeerSelector):
 
 
 def _compare_load(one: Peer, other: Peer) -> int:
-    """Negative where `one` has fewer connections for its weight than `other`."""
+    """Negative if `one` has fewer connections relative to its weight than `other`."""
     return one.connections * other.settings.weight - other.connections * one.settings.weight
 
 
@@ -78,7 +78,7 @@ class RetryingSelector(PeerSelector):
 
 
 class IPHash(RetryingSelector):
-    """The same peer for all clients of an IPv4 network of 24 bits, or of one IPv6 address."""
+    """`ip_hash`: the same peer for all clients of a /24 IPv4 network or an IPv6 address."""
 
     def __init__(self, upstream: Upstream, address: str) -> None:
         super().__init__(upstream)
@@ -100,7 +100,7 @@ def _hashed_part(address: str) -> bytes:
 
 
 class HashSelector(RetryingSelector):
-    """The same peer for the same key, as memcached's clients in Perl have it."""
+    """`hash KEY`: the same peer for the same key, compatible with Cache::Memcached."""
 
     def __init__(self, upstream: Upstream, key: str) -> None:
         super().__init__(upstream)
@@ -119,13 +119,13 @@ class HashSelector(RetryingSelector):
 
 
 def by_weight(peers: Sequence[Peer], number: int) -> Peer:
-    """The peer that a number falls on, where each is as broad as its weight."""
+    """The peer at position `number`, where each takes as many positions as its weight."""
     ends = list(accumulate(peer.settings.weight for peer in peers))
     return peers[bisect.bisect_right(ends, number % ends[-1])]
 
 
 class HashRing:
-    """The places of the servers of a group for a consistent hash (ketama)."""
+    """The points of a group's servers for a consistent hash (ketama)."""
 
     def __init__(self, peers: Sequence[Peer]) -> None:
         servers: dict[int, str] = {}
@@ -136,11 +136,11 @@ class HashRing:
         self._servers = [servers[point] for point in self._points]
 
     def place(self, key: bytes) -> int:
-        """Where a key stands: before which point."""
+        """Index of the point that a key belongs to."""
         return bisect.bisect_left(self._points, zlib.crc32(key))
 
     def server(self, place: int) -> str:
-        """The `server` at a place, as it is written in the configuration."""
+        """The `server` at an index, as written in the configuration."""
         return self._servers[place % len(self._servers)]
 
 
@@ -162,7 +162,7 @@ def _host_and_port(server: str) -> bytes:
 
 
 class ConsistentHash(PeerSelector):
-    """The server whose place on a ring follows the key's; in turn among its addresses."""
+    """`hash KEY consistent`: the next server on the ring; round robin among its addresses."""
 
     def __init__(self, upstream: Upstream, key: str, ring: HashRing) -> None:
         super().__init__(upstream)
@@ -185,14 +185,14 @@ class ConsistentHash(PeerSelector):
 
 
 class RandomSelector(RetryingSelector):
-    """Any peer, the heavier the likelier."""
+    """`random`: a peer with a probability proportional to its weight."""
 
     def pick(self) -> Peer:
         return by_weight(self.peers, random.getrandbits(31))
 
 
 class RandomTwo(RandomSelector):
-    """Of two that chance names, the one with fewer connections for its weight."""
+    """`random two`: of two random peers, the one with fewer connections relative to its weight."""
 
     def select(self) -> Peer | None:
         first: Peer | None = None
@@ -210,7 +210,7 @@ class RandomTwo(RandomSelector):
 def selector_factory(
     balancing: Sequence[Balancing], peers: Sequence[Peer]
 ) -> SelectorFactory | None:
-    """Makes the selectors of a group by the last method configured; None is the round robin."""
+    """Creates the selectors of a group, by the last method configured; None is round robin."""
     if not balancing:
         return None
     chosen = balancing[-1]

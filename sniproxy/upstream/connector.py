@@ -1,10 +1,10 @@
-"""One connection to one peer: connect, handshake, verify, in nginx's order.
+"""Connections to peers: connect, handshake, verify, in nginx's order.
 
     connect ─► SO_ERROR ─► SNI, session ─► handshake ─► chain ─► name
 
-The chain and the name are judged after a finished handshake, as nginx does: the upstream
-sees no alert, only a closed connection. Everything raises `Failed` with nginx's words; the
-OS's errors become failures here and TLS's in `tls.stream`.
+Chain and name are verified after the handshake, as in nginx: the upstream receives no alert,
+only a closed connection. Errors are raised as `ProxyError` with nginx's messages; errors of the
+operating system are converted here, those of TLS in `tls.stream`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..tls.errors import NATIVE, Dialect
 from ..tls.stream import SocketStream, TLSStream
 from .selector import Peer
 
-# nginx takes these for the network's doing and logs them at error; others are crit.
+# nginx logs these network errors at level error, others at crit.
 _NETWORK_ERRNOS = frozenset(
     (
         errno.ECONNREFUSED,
@@ -46,7 +46,7 @@ class UpstreamTLSConfig:
 
     context: SSL.Context
     name: str
-    """What SNI and the check start from, without its port (`proxy_ssl_name`)."""
+    """The upstream name, without port (`proxy_ssl_name`)."""
     server_name: bool
     """`proxy_ssl_server_name`."""
     verify: bool
@@ -54,19 +54,19 @@ class UpstreamTLSConfig:
     session_reuse: bool
     """`proxy_ssl_session_reuse`."""
     dialect: Dialect = NATIVE
-    """Whose OpenSSL's words failures are told in."""
+    """The OpenSSL release whose error strings are used (`ssl_error_dialect`)."""
     named: Callable[[], SSL.Context | None] | None = None
-    """Finds the context of a certificate named by variables; None for `context`."""
+    """Returns the context for a certificate named by variables; None to use `context`."""
 
     sent_name: str | None = field(init=False)
-    """The SNI that is sent; None without one."""
+    """The SNI to send; None for no SNI."""
 
     def __post_init__(self) -> None:
         sent = sent_server_name(self.name, proxy_ssl_server_name=self.server_name)
         object.__setattr__(self, "sent_name", sent)
 
     def stream(self, plain: SocketStream, peer: Peer) -> TLSStream:
-        """The TLS side of a connection to `peer`, before its handshake; raises `Failed`."""
+        """The TLS stream of a connection to `peer`, before the handshake; raises `ProxyError`."""
         context = self.context if self.named is None else self.named() or self.context
         stream = TLSStream(
             plain.sock,
@@ -83,9 +83,10 @@ class UpstreamTLSConfig:
 async def connect(
     peer: Peer, timeout: float, proxy: ProxySettings = DEFAULTS, local: LocalAddress | None = None
 ) -> SocketStream:
-    """A plain connection to `peer` within `timeout` seconds (`proxy_connect_timeout`).
+    """Connect to `peer` within `timeout` seconds (`proxy_connect_timeout`), without TLS.
 
-    `proxy` has the socket's options, `local` its own address (`proxy_bind`). Raises `Failed`.
+    `proxy` has the socket options, `local` is the local address (`proxy_bind`).
+    Raises `ProxyError`.
     """
     try:
         sock = socket.socket(peer.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -109,7 +110,7 @@ async def connect(
         text = f"connect() to {peer.name} failed"
         if error_number == errno.EINPROGRESS:
             text = "connect() failed"
-            # A peer on this machine has answered by now.
+            # A connection on the same machine may be established already.
             error_number = sock.connect_ex(peer.sockaddr)
             if error_number == errno.EALREADY:
                 await stream.wait_writable(timeout)
@@ -127,29 +128,29 @@ async def connect(
 
 def _bind(sock: socket.socket, local: LocalAddress) -> None:
     if not local.port and hasattr(socket, "IP_BIND_ADDRESS_NO_PORT"):
-        # The port is chosen when it is known where to: one may serve several destinations.
+        # The kernel selects the port in connect(): a port can be used for several destinations.
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_BIND_ADDRESS_NO_PORT, 1)
     try:
         sock.bind((local.host, local.port))
     except OSError as error:
-        # An address of another family does not get as far as the system.
+        # Another address family is rejected before the system call.
         number = errno.EAFNOSUPPORT if isinstance(error, socket.gaierror) else error.errno
         text = f"bind({local.text}) failed"
         raise ProxyError(Failure(text, Level.CRIT, FailureType.INTERNAL, number)) from None
 
 
 def keep_session(peer: Peer, stream: TLSStream) -> None:
-    """Offer the session of `stream` to `peer` next time, if there is one to be had by now.
+    """Store the session of `stream`, if there is one, to offer it to `peer` next time.
 
-    nginx keeps the last session that a peer gave, whatever became of the request, and offers
-    it to the next connection, whichever location that is for: context, name and verification
-    of the two may differ, and the verdict on the chain travels with the session.
+    nginx stores the last session of a peer, regardless of the result of the request, and offers
+    it to the next connection of any location: context, name and verification may differ, and
+    the result of the verification is part of the session.
     """
     peer.session = stream.session or peer.session
 
 
 def handshake_line(handshake: Handshake) -> str:
-    """A handshake in one line of the debug log (ours)."""
+    """Format a handshake as a line of the debug log (an extension)."""
     sent = handshake.server_name
     parts = [f'SNI "{sent}"' if sent is not None else "no SNI"]
     if handshake.protocol:
@@ -164,7 +165,7 @@ def handshake_line(handshake: Handshake) -> str:
 
 
 def verify(stream: TLSStream, name: str) -> None:
-    """Judge the certificate as nginx does: the chain first, then the name; raises `Failed`."""
+    """Verify the certificate as nginx does, first the chain, then the name; raises `ProxyError`."""
     result = stream.verify_result
     if result:
         words = stream.verify_error()

@@ -1,11 +1,11 @@
-"""Upstreams of `proxy_pass` with variables, found request by request.
+"""Upstreams of `proxy_pass` with variables, determined for each request.
 
     variables ─► URL ─► a group or an upstream of the configuration
                      ─► an address
                      ─► a name, for the `resolver`
 
-What comes of an address or a name is an upstream for one request alone: it remembers no failure,
-no TLS session, and keeps no connection.
+An address or a name results in an upstream for a single request: it stores no failures, TLS
+sessions or idle connections.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class DynamicUpstream:
         timeout: float,
         next_connection_id: Callable[[], int],
     ) -> None:
-        """`known` finds the upstreams of the configuration; `timeout` is `resolver_timeout`."""
+        """`known` finds configured upstreams; `timeout` is `resolver_timeout` in seconds."""
         assert directive.template is not None
         self._template = directive.template
         self._place = (directive.file, directive.line)
@@ -55,14 +55,14 @@ class DynamicUpstream:
         self._next_connection_id = next_connection_id
 
     def target(self, values: VariableLookup) -> ProxyPass:
-        """What the variables say now; raises `Failed` of class INTERNAL."""
+        """Evaluate the variables; raises `ProxyError` of type INTERNAL."""
         try:
             return _target(self._template.render(values), self._template, *self._place)
         except AddressError as error:
             raise ProxyError(Failure(str(error), kind=FailureType.INTERNAL)) from None
 
     async def upstream(self, target: ProxyPass) -> Upstream:
-        """The upstream of a target; raises `Failed` where its name leads nowhere."""
+        """The upstream of a target; raises `ProxyError` if its name cannot be resolved."""
         address = target.address
         assert address is not None
         return self._known(address) or Upstream(
@@ -100,7 +100,7 @@ def peer_at(host: str, port: int, settings: PeerSettings) -> Peer:
 
 @functools.lru_cache(1024)
 def _target(url: str, template: Template, file: str, line: int) -> ProxyPass:
-    """A URL that came from variables; raises `AddressError` with the whole of nginx's words."""
+    """Parse a URL that contained variables; raises `AddressError` with nginx's full message."""
     scheme, separator, rest = url.partition("://")
     port = _PORTS.get(scheme.lower())
     if not separator or port is None or not rest:

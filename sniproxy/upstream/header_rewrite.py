@@ -1,8 +1,8 @@
-"""What becomes of redirects and cookies on their way from the upstream to the client (pure).
+"""Rewrite redirects and cookies of upstream responses (pure).
 
 Directives: `proxy_redirect`, `proxy_cookie_domain`, `proxy_cookie_path`, `proxy_cookie_flags`.
-Of the rules of one directive the first that fits is applied; every function answers None where
-the value stays as it is.
+The first matching rule of a directive is applied. Functions return None if the value is
+unchanged.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ..config.directives.proxy_rewrites import CookieFlags, Pattern, Replacement
 from ..template import VariableLookup
 
 OnMatch = Callable[[re.Match[str]], None]
-"""Told of the match of a regular expression, before the replacement is rendered with `$1`."""
+"""Called with the match of a regular expression, before the replacement with `$1` is rendered."""
 
 
 def rewritten_redirect(
     rules: Sequence[Replacement], value: str, lookup: VariableLookup, on_match: OnMatch
 ) -> str | None:
-    """A Location: text at its beginning is replaced, or all of what an expression matches."""
+    """Rewrite a Location field: replace its prefix, or the match of a regular expression."""
     for rule in rules:
         pattern = rule.pattern
         if isinstance(pattern, re.Pattern):
@@ -35,7 +35,7 @@ def rewritten_redirect(
 def rewritten_refresh(
     rules: Sequence[Replacement], value: str, lookup: VariableLookup, on_match: OnMatch
 ) -> str | None:
-    """A Refresh (`5; url=…`), which has its redirect behind `url=`."""
+    """Rewrite the URL in a Refresh field (`5; url=…`)."""
     start = value.lower().find("url=") + len("url=")
     if start < len("url="):
         return None
@@ -45,7 +45,7 @@ def rewritten_refresh(
 
 @dataclass(frozen=True, slots=True)
 class CookieRules:
-    """What is done to the cookies of one location."""
+    """The cookie rules of a location."""
 
     domains: tuple[Replacement, ...] = ()
     paths: tuple[Replacement, ...] = ()
@@ -69,7 +69,7 @@ class Attribute:
 def rewritten_cookie(
     rules: CookieRules, value: str, lookup: VariableLookup, on_match: OnMatch
 ) -> str | None:
-    """A Set-Cookie: its domain, its path and its flags; blanks are evened out by the way."""
+    """Rewrite domain, path and flags of a Set-Cookie field; spaces are normalized."""
     cookie, *attributes = map(_attribute, value.split(";"))
     if cookie.value is None:
         return None
@@ -101,7 +101,7 @@ def _attribute(text: str) -> Attribute:
 def _rewritten_domain(
     rules: Sequence[Replacement], value: str, lookup: VariableLookup, on_match: OnMatch
 ) -> str | None:
-    """A domain is replaced whole, in any case; a dot before it stays."""
+    """Replace the whole domain, ignoring case; a leading dot is kept."""
     dot, domain = ("." if value.startswith(".") else ""), value.removeprefix(".")
     for rule in rules:
         pattern = rule.pattern
@@ -121,10 +121,10 @@ _SWITCHES = {"secure": "Secure", "httponly": "HttpOnly"}
 
 @dataclass(slots=True)
 class Flags:
-    """What the flags of one rule come to."""
+    """The flags of a rule."""
 
     added: dict[str, str] = field(default_factory=dict)
-    """By attribute in lower case, as it is written."""
+    """Attributes to add, as written, by their name in lower case."""
     removed: set[str] = field(default_factory=set)
     samesite: str | None = None
 
@@ -148,13 +148,13 @@ def _names(pattern: Pattern, cookie: str, lookup: VariableLookup, on_match: OnMa
 
 
 def read_flags(words: Sequence[str]) -> Flags:
-    """`secure`, `nohttponly`, `samesite=lax` …; other words mean nothing."""
+    """Parse flags (`secure`, `nohttponly`, `samesite=lax`, …); unknown ones are ignored."""
     directive = {word.lower() for word in words}
     flags = Flags(
         {name: word for name, word in _SWITCHES.items() if name in directive},
         {name for name in (*_SWITCHES, "samesite") if f"no{name}" in directive},
     )
-    # Of several that contradict each other the first of nginx's own order counts.
+    # Of contradicting flags the first in nginx's order takes effect.
     flags.removed -= set(flags.added)
     flags.samesite = next((word for name, word in _SAMESITE.items() if name in directive), None)
     if flags.samesite is not None:
@@ -163,7 +163,7 @@ def read_flags(words: Sequence[str]) -> Flags:
 
 
 def flagged(attributes: Sequence[Attribute], flags: Flags) -> list[Attribute]:
-    """The attributes with the flags; one that is there already stays in its place."""
+    """Apply flags to attributes; existing attributes keep their position."""
     left: list[Attribute] = []
     missing = dict(flags.added)
     samesite = flags.samesite

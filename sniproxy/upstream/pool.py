@@ -1,15 +1,14 @@
 """Pools of idle connections to upstreams, and the monitor that watches them.
 
 `ConnectionPool` is nginx's upstream keepalive module: `keepalive` with `keepalive_requests`,
-`keepalive_time` and `keepalive_timeout` (without the directive it is `keepalive 32 local`). The
-connection used last is taken first. Any location of the group may take it, whatever name,
-certificate or verification it would have wanted for a new one; under `local` only the location
-that left it there.
+`keepalive_time` and `keepalive_timeout` (the default is `keepalive 32 local`). The connection used
+last is taken first. Any location may take it, regardless of its own settings for name, certificate
+and verification; with `local` only the location that stored it.
 
-Any data or EOF on an idle connection closes it, and so does its time-out. nginx has a read event
+Any data or EOF on an idle connection closes it, and so does its timeout. nginx has a read event
 and a timer for each; here one epoll beside trio's and one task serve all pools, so that an idle
-connection costs two system calls instead of a task. Where there is no epoll only the time-outs
-are watched, and the end of a connection shows when it is taken.
+connection costs two system calls instead of a task. Without epoll only timeouts are monitored,
+and a closed connection is noticed when it is taken.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _ONESHOT = getattr(select, "EPOLLONESHOT", 0)
 
 
 class PooledConnection:
-    """One idle connection."""
+    """An idle connection."""
 
     __slots__ = ("address", "deadline", "location", "pool", "stream")
 
@@ -43,16 +42,16 @@ class PooledConnection:
     ) -> None:
         self.pool = pool
         self.address = address
-        """The peer's, as `socket.connect` takes it."""
+        """The peer's address, as for `socket.connect`."""
         self.location = location
-        """The location that left it."""
+        """The location that stored the connection."""
         self.stream = stream
         self.deadline = deadline
-        """By trio's clock."""
+        """When it is closed, by trio's clock."""
 
 
 class ConnectionPool:
-    """The idle connections of one group, the one used last at the end."""
+    """The idle connections of a group, ordered by last use."""
 
     def __init__(self, settings: UpstreamGroup, monitor: IdleMonitor) -> None:
         self._settings = settings
@@ -74,7 +73,7 @@ class ConnectionPool:
         return None
 
     def put(self, address: Any, location: object, stream: SocketStream) -> None:
-        """Keep `stream` for another request, or close it where it has served long enough."""
+        """Store `stream` for another request, or close it if it has reached a limit."""
         settings = self._settings
         stream.requests += 1
         if (
@@ -108,13 +107,13 @@ class IdleMonitor:
 
     def __init__(self) -> None:
         self._epoll: select.epoll | None = None
-        """Exists while `run` runs: a fork must not share it."""
+        """Exists only while `run` runs, because a fork must not share it."""
         self._idle: dict[int, PooledConnection] = {}
         """By descriptor."""
         self._timer = trio.CancelScope()
         self._timer_deadline = math.inf
         self.stopping = False
-        """Set once, by `stop`: no connection is kept from then on."""
+        """Whether `stop` was called: connections are no longer stored."""
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -155,7 +154,7 @@ class IdleMonitor:
             self._epoll.modify(descriptor, _ONESHOT)
 
     def stop(self) -> None:
-        """Close all idle connections, and keep none from now on."""
+        """Close all idle connections, and store none from now on."""
         self.stopping = True
         for pooled in tuple(self._idle.values()):
             pooled.pool.close_connection(pooled)

@@ -1,4 +1,4 @@
-"""One request to an upstream: attempts, and what a failure means for the next.
+"""A request to an upstream: attempts with one peer after the other.
 
     select a peer ─► connect ─► TLS handshake, verify ─► send ─► read the head ─► UpstreamResponse
           ▲                            │
@@ -7,7 +7,7 @@
 `UpstreamRequest` is nginx's `ngx_http_upstream_t` with `ngx_http_upstream_next`;
 `UpstreamAttempt` is `ngx_http_upstream_state_t` with the connection. An attempt ends with a
 response head or with a `Failure`. Only `UpstreamRequest.run` decides whether another peer is tried;
-once a part of the response may have gone to the client there is no other attempt.
+once a part of the response may have been sent to the client, there is no other attempt.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ _NOT_THE_PEERS_FAULT = frozenset((FailureType.HTTP_403, FailureType.HTTP_404, Fa
 
 
 class EarlyHintsSender(Protocol):
-    """The client of a request, as far as an upstream has anything to say to it."""
+    """Sends early hints of an upstream to the client."""
 
     async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
-        """Send a 103. Raises `ClientFailed`."""
+        """Send a 103. Raises `ClientAbortedError`."""
         ...
 
 
@@ -69,7 +69,7 @@ class UpstreamAttempt(UpstreamState):
     """Whether a part of the request may have reached the peer."""
     sent_whole = False
     _handshake_started: float | None = None
-    """POSIX time; None without a TLS handshake of its own."""
+    """POSIX time; None if this attempt made no TLS handshake."""
     _handshake_duration = 0.0
     _handshake_failure: Failure | None = None
 
@@ -80,7 +80,7 @@ class UpstreamAttempt(UpstreamState):
         self.request = request
 
     async def connect(self, request: UpstreamRequest) -> SocketStream:
-        """Connect, and make the TLS handshake. Raises `Failed`."""
+        """Connect, and make the TLS handshake. Raises `ProxyError`."""
         tls, timeout = self.tls, request.proxy.proxy_connect_timeout
         request.upstream.next_connection_id()
         stream = await connect(self.peer, timeout, request.proxy, request.local_address)
@@ -115,7 +115,7 @@ class UpstreamAttempt(UpstreamState):
             observer.upstream_handshake_finished(request.ctx, self, handshake)
 
     def handshake(self) -> Handshake | None:
-        """Its TLS handshake, as far as it came; None on a connection without one of its own."""
+        """The TLS handshake, finished or failed; None if this attempt made none."""
         if self._handshake_started is None:
             return None
         assert isinstance(self.stream, TLSStream)
@@ -131,7 +131,7 @@ class UpstreamAttempt(UpstreamState):
     async def exchange(
         self, request: UpstreamRequest, stream: SocketStream
     ) -> tuple[ResponseHead, bytes]:
-        """Send the request; the response head, and what came behind it. Raises `Failed`."""
+        """Send the request; returns the response head and bytes after it. Raises `ProxyError`."""
         proxy, body, streamed = request.proxy, request.body, request.streamed_body
         request.log.action = SENDING
         self.sent = True
@@ -154,7 +154,7 @@ class UpstreamAttempt(UpstreamState):
     async def _read_head(
         self, request: UpstreamRequest, stream: SocketStream, timeout: float
     ) -> tuple[ResponseHead, bytes]:
-        """The final head, within `timeout` seconds, and what came behind it."""
+        """Read the final head within `timeout` seconds; returns it and the bytes after it."""
         log, method, limit = request.log, request.method, request.proxy.proxy_buffer_size
         hints_size = 0
         # Until data arrives the request counts as being sent; new TLS 1.3 tickets are data.
@@ -176,7 +176,7 @@ class UpstreamAttempt(UpstreamState):
                 parsed = read_response_head(buffer, request_method=method, limit=limit)
                 while parsed is not None and parsed.head.status == EARLY_HINTS:
                     hints_size += parsed.length
-                    self.status = EARLY_HINTS  # which stays, whatever the final status is
+                    self.status = EARLY_HINTS  # which is kept, whatever the final status is
                     await request.forward_early_hints(parsed.head.headers, hints_size)
                     buffer = buffer[parsed.length :]
                     parsed = read_response_head(buffer, request_method=method, limit=limit)
@@ -192,13 +192,13 @@ class UpstreamAttempt(UpstreamState):
             buffer += data
 
     def keep_session(self) -> None:
-        """Offer the TLS session to the peer next time (`proxy_ssl_session_reuse`)."""
+        """Store the TLS session, to offer it to the peer next time (`proxy_ssl_session_reuse`)."""
         if self.tls is not None and self.tls.session_reuse and isinstance(self.stream, TLSStream):
             keep_session(self.peer, self.stream)
 
 
 class UpstreamRequest:
-    """One request's way to an upstream and back."""
+    """A request to an upstream, with all its attempts."""
 
     __slots__ = (
         "body",
@@ -241,9 +241,9 @@ class UpstreamRequest:
         local_address: LocalAddress | None,
         response_headers: ResponseHeaderPolicy,
     ) -> None:
-        """`head` may have the whole body behind it; else `body` was read whole and can be sent
-        again, and `streamed_body` is forwarded as it arrives. `location` is who leaves
-        connections in the pool. `local_address` is `proxy_bind`'s."""
+        """`head` may include the complete body; otherwise `body` was read completely and can be
+        sent again, or `streamed_body` is forwarded as it arrives. `location` owns pooled
+        connections (`keepalive … local`). `local_address` is that of `proxy_bind`."""
         self.ctx = ctx
         self.client = client
         self.observer = observer
@@ -294,7 +294,7 @@ class UpstreamRequest:
             except ProxyError as failed:
                 failure = failed.failure
             except BaseException:
-                # The client has ended the request, which is no fault of the peer's.
+                # The client aborted the request; the peer did not fail.
                 selector.free(peer, failed=False)
                 self.close_connection(attempt, gracefully=True)
                 raise
@@ -319,7 +319,7 @@ class UpstreamRequest:
                 return failure.kind
 
     def _try_next(self, attempt: UpstreamAttempt, failure: Failure) -> bool:
-        """Note a failed attempt; whether another peer is tried (`ngx_http_upstream_next`)."""
+        """After a failed attempt: whether another peer is tried (`ngx_http_upstream_next`)."""
         selector = self.selector
         self._note_failure(attempt, failure)
         if attempt.reused and failure.kind is FailureType.ERROR:
@@ -341,7 +341,7 @@ class UpstreamRequest:
         return kind
 
     def _allows_next(self, kind: FailureType, attempt: UpstreamAttempt) -> bool:
-        """Whether `proxy_next_upstream` lets another peer be tried after such a failure."""
+        """Whether `proxy_next_upstream` allows another attempt after a failure of this type."""
         proxy = self.proxy
         chosen = proxy.proxy_next_upstream
         repeatable = not (attempt.sent and self.ctx.method in _NON_IDEMPOTENT)
@@ -356,14 +356,14 @@ class UpstreamRequest:
         )
 
     def _note_failure(self, attempt: UpstreamAttempt, failure: Failure) -> None:
-        """Write the line of a failed attempt, and return the peer to the selector."""
-        # Where our own side could not be prepared, the upstream has no status.
+        """Log a failed attempt, and return the peer to the selector."""
+        # If preparing the request failed, the upstream has no status.
         internal = failure.kind is FailureType.INTERNAL
         attempt.status = None if internal else failure.kind.status
         attempt.response_time = time.monotonic() - attempt.started
         attempt.failure = failure
         timed_out = failure.kind is FailureType.TIMEOUT
-        # nginx writes the line of a time-out after it has returned the peer.
+        # nginx logs a timeout after it has returned the peer.
         if failure.text and not timed_out:
             self._write_failure(failure)
         peers_fault = failure.kind not in _NOT_THE_PEERS_FAULT
@@ -376,9 +376,9 @@ class UpstreamRequest:
         self.failure_lines += write_failure(failure, self.ctx, self.log)
 
     async def forward_early_hints(self, headers: Sequence[Header], size: int) -> None:
-        """Pass a 103 on to the client, if the location's `early_hints` wants it.
+        """Forward a 103 to the client, if `early_hints` of the location allows it.
 
-        `size` is that of all hints of the response so far, in bytes.
+        `size` is the total size of the hints of the response so far, in bytes.
         """
         if size > self.proxy.proxy_buffer_size:
             self.log.write(Level.INFO, "upstream sent too big early hints")
@@ -409,7 +409,7 @@ class UpstreamRequest:
         if stream is None:
             return
         if attempt.sent and attempt.header_time is None:
-            # A TLS 1.3 ticket may have come with what came instead of a response.
+            # A TLS 1.3 ticket may have arrived before the error.
             attempt.keep_session()
         if gracefully:
             stream.shutdown()
@@ -418,7 +418,7 @@ class UpstreamRequest:
 
 
 class UpstreamResponse:
-    """A response whose head was read; the rest is still with the peer."""
+    """A response whose head was read; the body is read later."""
 
     __slots__ = ("_attempt", "_request", "head", "preread")
 
@@ -427,12 +427,12 @@ class UpstreamResponse:
     ) -> None:
         self.head = head
         self.preread = preread
-        """What came behind the head."""
+        """Bytes received after the head."""
         self._request = request
         self._attempt = attempt
 
     def take_complete_body(self) -> bytes | None:
-        """The body, if exactly all of it was read with the head; the peer is then released."""
+        """The body, if exactly the complete body was read with the head; then release the peer."""
         attempt, head = self._attempt, self.head
         length = len(self.preread)
         if head.content_length != length or head.chunked or head.status in WITHOUT_BODY:
@@ -446,7 +446,7 @@ class UpstreamResponse:
         return self.preread
 
     def body(self, options: BodyReadOptions) -> ResponseBody:
-        """The body, to be read; its end releases the peer."""
+        """The body, to be read; the peer is released at its end."""
         assert self._attempt.stream is not None
         return ResponseBody(
             self._attempt.stream,
@@ -467,7 +467,7 @@ class UpstreamResponse:
         self.body(BodyReadOptions(0.0)).discard()
 
     def upgraded(self) -> UpgradedStream:
-        """The connection itself, which speaks another protocol from now on (status 101)."""
+        """The connection after a 101, for the new protocol."""
         proxy, stream = self._request.proxy, self._attempt.stream
         assert stream is not None
         return UpgradedStream(
@@ -482,7 +482,7 @@ class UpstreamResponse:
 
 
 def write_failure(failure: Failure, ctx: RequestContext, log: ConnectionLog) -> tuple[str, ...]:
-    """Write the line of a failure; the line itself where a page may show it (`error_detail`)."""
+    """Log a failure; returns the line if a page may show it (`error_detail`), else nothing."""
     if ctx.location.core.error_detail:
         return (log.callback(failure),)
     log.write_failure(failure)

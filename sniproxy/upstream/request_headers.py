@@ -1,7 +1,7 @@
-"""The request head that goes to an upstream (pure).
+"""Build the request heads sent to upstreams (pure).
 
 Directives: `proxy_pass`, `proxy_set_header`, `proxy_http_version`, `proxy_pass_request_headers`;
-the fields that nginx sets and drops by itself stand in the table here.
+the fields that nginx sets and removes by default.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ NEVER_FORWARDED = (
     "expect",
     "upgrade",
 )
-"""Fields of the client that are never forwarded as they are."""
+"""Request fields that are never forwarded unchanged."""
 
 
 def upstream_uri(location: Location, target: ProxyPass, ctx: RequestContext) -> str:
     """The request target for an upstream; `target` is the `proxy_pass` without its variables.
 
-    Without a URI part in `proxy_pass` the client's own target goes on untouched. With one,
-    it replaces the part of the normalised path that the location's name matched; if it came
-    from variables, it is the whole.
+    If `proxy_pass` has no URI part, the client's target is used unchanged. Otherwise the URI
+    part replaces the part of the normalized path that the location's name matched; if it
+    contains variables, it is the complete target.
     """
     assert target.address is not None
     replacement = target.address.uri
@@ -51,8 +51,8 @@ def upstream_uri(location: Location, target: ProxyPass, ctx: RequestContext) -> 
 class RequestHeaderBuilder:
     """Builds the heads of a location's requests.
 
-    What the configuration makes constant is one text with slots, put together here once: a slot is
-    a field with variables, or what depends on the request's body.
+    The constant parts are formatted once, as a text with slots for fields that contain variables
+    or depend on the request body.
     """
 
     __slots__ = ("_passes_headers", "_replaced", "_set_fields", "_set_names", "_version")
@@ -63,7 +63,7 @@ class RequestHeaderBuilder:
         self._replaced = self._set_names.union(NEVER_FORWARDED)
         self._passes_headers = proxy.proxy_pass_request_headers
         self._set_fields: list[str | SetHeader] = []
-        """Constant fields as text, the others as they are configured."""
+        """Constant fields as text, the others as configured."""
         for field in proxy.proxy_set_header:
             if not field.value.is_constant:
                 self._set_fields.append(field)
@@ -79,7 +79,7 @@ class RequestHeaderBuilder:
         *,
         chunked: bool = False,
     ) -> bytes:
-        """The whole head; `body_length` None is a request without a body, or a `chunked` one."""
+        """Build the head; `body_length` is None without a body and for a `chunked` one."""
         head = method + " " + uri + self._version
         values = None
         for field in self._set_fields:

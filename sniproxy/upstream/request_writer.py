@@ -1,7 +1,7 @@
 """Send a request with a large or streamed body while the response is being read.
 
-nginx reads while it still sends: an upstream that rejects a large body need not take it in first.
-What is unsent when the response head has arrived stays unsent, and the connection is closed.
+nginx reads while it is sending, so that an upstream can reject a large body without receiving it.
+If the response head arrives first, the rest is not sent and the connection is closed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Arguments = ParamSpec("Arguments")
 
 
 class RequestWriter:
-    """Sends one request to one peer, with a body that takes its time."""
+    """Sends a request with a large or streamed body to a peer."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class RequestWriter:
         """`timeout` and `read_timeout` are `proxy_send_timeout` and `proxy_read_timeout`, in
         seconds; `state` counts the bytes sent."""
         self.complete = False
-        """Whether all of the request has been sent."""
+        """Whether the request was sent completely."""
         self._stream = stream
         self._head = head
         self._body = body
@@ -68,9 +68,9 @@ class RequestWriter:
         *args: Arguments.args,
         **kwargs: Arguments.kwargs,
     ) -> Result:
-        """Send while `read(*args)` runs, whose result it returns.
+        """Send while `read(*args)` runs, and return its result.
 
-        Raises `Failed` and `ClientFailed`.
+        Raises `ProxyError` and `ClientAbortedError`.
         """
         failure: Failure | None = LATE
         async with trio.open_nursery() as nursery:
@@ -94,7 +94,7 @@ class RequestWriter:
         raise ProxyError(failure)
 
     async def _send(self, reading: trio.CancelScope) -> None:
-        """Send all; `proxy_read_timeout` begins when that is done."""
+        """Send everything; `proxy_read_timeout` starts then."""
         try:
             await self._send_all(self._head)
             if self._body is not None:

@@ -1,4 +1,4 @@
-"""The body of an upstream's response, read piece by piece while the client takes it."""
+"""Read response bodies from upstreams, in pieces, as fast as the client receives them."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ class BodyReadOptions:
     timeout: float
     """`proxy_read_timeout`, in seconds."""
     buffer_size: int = BUFFER_SIZE
-    """Bytes to collect before they are passed on (one of `proxy_buffers`), unless the body may
-    end earlier; 0 collects none (`proxy_buffering off`)."""
+    """Bytes to collect before they are forwarded (the size in `proxy_buffers`), unless the body may
+    end earlier; 0 forwards at once (`proxy_buffering off`)."""
     read_size: int = READ_SIZE
-    """Bytes to read at once."""
+    """Maximum number of bytes per read."""
     trailers: int = 0
-    """The largest size of trailers that are passed on (`proxy_pass_trailers`); 0 drops them."""
+    """Maximum size of trailers to forward (`proxy_pass_trailers`); 0 drops them."""
     rate: int = 0
-    """Bytes a second to read at most (`proxy_limit_rate`); 0 is no limit."""
+    """Maximum bytes per second (`proxy_limit_rate`); 0 is unlimited."""
 
 
 class _InvalidBodyError(ProxyError):
-    """What came is no body."""
+    """The body is malformed."""
 
 
 class ResponseBody:
-    """One body; its end releases the peer and the connection.
+    """A response body; its end releases the peer and the connection.
 
-    Small pieces are held back until they fill a buffer or the body ends, as nginx does it
-    (`proxy_buffering on`). Of chunks it waits for no more than the end of the one that it is in.
+    Small pieces are collected until they fill a buffer or the body ends, as in nginx
+    (`proxy_buffering on`). In a chunked body, it waits at most for the end of the current chunk.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ class ResponseBody:
         log: ConnectionLog,
         release: Callable[[bool], None],
     ) -> None:
-        """`rest` came behind the head, `method` is that of the request.
+        """`rest` was received after the head, `method` is that of the request.
 
-        `release` is called once, when no more will be read, with whether the connection is fit
-        for another request.
+        `release` is called once, at the end or on an error, with whether the connection is
+        reusable.
         """
         self.trailers: list[Header] = []
-        """What came behind the last chunk, if it is to be passed on."""
+        """Trailer fields to forward."""
         self._stream = stream
         self._options = options
         self._state = state
@@ -92,7 +92,7 @@ class ResponseBody:
         self._trailers: TrailerReader | None = None
         self._rate_limiter = RateLimiter(options.rate) if options.rate else None
         self._left = head.content_length
-        """Bytes still to come; None where the end shows itself."""
+        """Bytes missing; None if the length is unknown."""
         if method == "HEAD" or head.status in WITHOUT_BODY:
             self._left = 0
         elif head.chunked:
@@ -106,7 +106,7 @@ class ResponseBody:
         self._broken = False
 
     async def read(self) -> bytes:
-        """The next piece, b"" at the end; raises `BodyBroken` if it is cut short."""
+        """Read the next piece, b"" at the end; raises `BodyReadError` if the body is incomplete."""
         if self._broken:
             raise BodyReadError
         held = b""
@@ -132,7 +132,7 @@ class ResponseBody:
         return held
 
     def _should_flush(self) -> bool:
-        """Whether what has come is passed on: a buffer is full, or it might have been the end."""
+        """Whether to forward the collected data: a buffer is full, or the body may have ended."""
         if self._pending < self._threshold and self._pending < self._options.buffer_size:
             return False
         self._pending = 0
@@ -141,7 +141,7 @@ class ResponseBody:
         return True
 
     async def _piece(self) -> bytes:
-        """Some bytes of the body; b"" says little, `_over` says that it has ended."""
+        """Receive some bytes of the body; b"" is not necessarily the end, `_over` tells that."""
         if self._left == 0:
             self._end()
             return b""
@@ -225,11 +225,11 @@ class ResponseBody:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all of it has come, so that it costs no wait."""
+        """Whether the complete body has been received, so that reading does not wait."""
         return self._over or (self._left is not None and len(self._rest) >= self._left)
 
     def discard(self) -> None:
-        """Nobody reads the rest: the client is gone, or another place answers."""
+        """Release the peer without reading the rest."""
         if self._left != 0:
             self._reusable = False
         self._end()

@@ -1,7 +1,7 @@
-"""Which headers of an upstream's response the client gets, and how they are changed (pure).
+"""Filter and rewrite the headers of upstream responses (pure).
 
 Directives: `proxy_hide_header`, `proxy_pass_header`, `proxy_ignore_headers`, `proxy_redirect`,
-`proxy_cookie_…`, `proxy_force_ranges`; and the fields `X-Accel-…`, which are for us.
+`proxy_cookie_…`, `proxy_force_ranges`; and the fields `X-Accel-…`, which control the proxy.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ HIDDEN_FIELDS = (
     "x-accel-buffering",
     "x-accel-charset",
 )
-"""Fields of the upstream's that the client does not see, unless `proxy_pass_header` names them."""
+"""Response fields that are not forwarded, unless `proxy_pass_header` names them."""
 
 FRAMING_FIELDS = ("connection", "keep-alive", "transfer-encoding", "content-length")
-"""Fields of the upstream's that speak of its connection, not of the client's."""
+"""Response fields that concern only the connection to the upstream."""
 
 REDIRECT_HEADERS = frozenset(
     ("set-cookie", "content-disposition", "cache-control", "expires", "accept-ranges")
 )
-"""Fields that stay with a request whose answer comes from elsewhere (`X-Accel-Redirect`)."""
+"""Fields that are added to the final response after `X-Accel-Redirect`."""
 
 
 _X_ACCEL = frozenset(name for name in HIDDEN_FIELDS if name.startswith("x-accel-"))
@@ -49,7 +49,7 @@ _NO_HEADERS: Mapping[str, str] = {}
 
 
 class _HeaderAction(enum.Enum):
-    """What is done with a field that is not simply passed on."""
+    """How a field is processed that is not simply forwarded."""
 
     DROPPED = enum.auto()
     CONTENT_TYPE = enum.auto()
@@ -59,7 +59,7 @@ class _HeaderAction(enum.Enum):
 
 
 class FilteredHeaders:
-    """The headers of a response that the client gets."""
+    """The headers of a response to the client."""
 
     __slots__ = ("content_type", "headers", "location")
 
@@ -67,22 +67,22 @@ class FilteredHeaders:
         self.headers: list[Header] = []
         self.content_type = ""
         self.location: str | None = None
-        """A redirect that was rewritten to a path of this server, made absolute."""
+        """Location field that was rewritten to a path of this server, made absolute."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseHeaderPolicy:
-    """What one location does with the heads of its upstream."""
+    """How a location processes the response heads of its upstream."""
 
     actions: Mapping[str, _HeaderAction]
-    """By lower-case name; any other field goes on."""
+    """By field name in lower case; other fields are forwarded."""
     hidden: frozenset[str]
     ignored: frozenset[str]
-    """Lower-case names of fields that are not obeyed."""
+    """Names of fields, in lower case, that have no effect (`proxy_ignore_headers`)."""
     redirects: tuple[Replacement, ...]
     cookies: CookieRules
     own_server: bool
-    """Whether the client sees our Server field, and not the upstream's."""
+    """Whether the Server field is nginx's, not the upstream's."""
     own_date: bool
 
     @classmethod
@@ -114,7 +114,7 @@ class ResponseHeaderPolicy:
         )
 
     def filter(self, head: ResponseHead, ctx: RequestContext) -> FilteredHeaders:
-        """The headers that the client gets, as it gets them."""
+        """Filter and rewrite the headers for the client."""
         filtered = FilteredHeaders()
         passed, actions = filtered.headers, self.actions
         headers = head.headers
@@ -148,7 +148,7 @@ class ResponseHeaderPolicy:
         filtered.headers.append((name, value if rewritten is None else rewritten))
 
     def redirect_headers(self, headers: Iterable[Header], ctx: RequestContext) -> FilteredHeaders:
-        """The same where another place answers instead: hidden fields count too."""
+        """Filter the headers that are kept for an internal redirect, including hidden fields."""
         filtered = FilteredHeaders()
         for name, value in headers:
             lowered = name.lower()
@@ -165,11 +165,11 @@ class ResponseHeaderPolicy:
         return rewritten or value
 
     def drop_hidden(self, headers: Iterable[Header]) -> list[Header]:
-        """What of early hints, or of trailers, goes on."""
+        """Remove hidden fields from early hints or trailers."""
         return [(name, value) for name, value in headers if name.lower() not in self.hidden]
 
     def x_accel_headers(self, head: ResponseHead) -> Mapping[str, str]:
-        """The `X-Accel-…` fields that are obeyed, by lower-case name without that prefix."""
+        """The effective `X-Accel-…` fields, by name in lower case without the prefix."""
         if head.names and _X_ACCEL.isdisjoint(head.names):
             return _NO_HEADERS
         found: dict[str, str] = {}
@@ -184,11 +184,11 @@ _SWITCHES = {"no": False, "yes": True}
 
 
 def is_buffered(accelerated: Mapping[str, str], buffering: bool) -> bool:
-    """Whether a response is gathered in buffers: what it says itself, else `buffering`."""
+    """Whether to buffer a response: `X-Accel-Buffering`, else `buffering`."""
     return _SWITCHES.get(accelerated.get("buffering", "").lower(), buffering)
 
 
 def limit_rate(accelerated: Mapping[str, str], before: int | None) -> int | None:
-    """Bytes a second that the client is to get: what it says itself, else what held `before`."""
+    """Bytes per second to the client: `X-Accel-Limit-Rate`, else `before`."""
     directive = parse_number(accelerated.get("limit-rate", ""))
     return before if directive is None else directive

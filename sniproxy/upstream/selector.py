@@ -1,9 +1,9 @@
-"""The peers of an upstream group, and which of them a request uses next (pure).
+"""The peers of an upstream group, and their selection (pure).
 
 `PeerSelector` is nginx's `ngx_peer_connection_t` with its default method, the smooth weighted round
 robin: `get` is `pc->get`, `free` is `pc->free`. Every selection adds each peer's effective weight
-to its current weight, takes the peer with the most, and subtracts the total from it. A failure
-lowers the effective weight, time and success raise it again. Directives: `upstream`, `server`.
+to its current weight, takes the peer with the highest, and subtracts the total from it. A failure
+lowers the effective weight; it recovers with time and success. Directives: `upstream`, `server`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class Peer:
     """One address of an upstream, with its state (`ngx_http_upstream_rr_peer_t`)."""
 
     family: int
-    """Of the socket, `socket.AF_INET` …"""
+    """Address family of the socket: `socket.AF_INET`, …"""
     sockaddr: Any
-    """As `socket.connect` takes it."""
+    """Address for `socket.connect`."""
     name: str
-    """`ADDRESS:PORT`, or `unix:PATH`, as log lines show it."""
+    """`ADDRESS:PORT`, or `unix:PATH`, as in log lines."""
     settings: PeerSettings
     effective_weight: int = 0
     current_weight: int = 0
     fails: int = 0
     accessed: int = 0
-    """Whole seconds of the clock when it last failed."""
+    """Time of the last failure, in whole seconds."""
     checked: int = 0
     connections: int = 0
     session: Session | None = None
@@ -55,16 +55,16 @@ class Upstream:
     """Whether it is an `upstream {}` block of the configuration."""
     clock: Callable[[], float] = time.monotonic
     next_connection_id: Callable[[], int] = lambda: 0
-    """Draws a connection's number: connections to clients and peers share one counter."""
+    """Returns a new connection number; clients and upstreams share a counter."""
     make_selector: Callable[[Upstream, RequestContext], PeerSelector] | None = None
-    """Makes the selector of the group's load-balancing method; None for the round robin."""
+    """Creates selectors for the group's load-balancing method; None is round robin."""
     pool: ConnectionPool | None = None
-    """The idle connections; None where each connection serves one request."""
+    """Idle connections; None if each connection serves one request."""
 
     single: bool = field(init=False)
-    """Whether there is one peer alone, which is never marked as failed."""
+    """Whether there is only one peer, which is never marked as failed."""
     tries: int = field(init=False)
-    """The peers that one request may try: those that are not `down`."""
+    """Number of peers that a request may try: those that are not `down`."""
 
     def __post_init__(self) -> None:
         both = (*self.peers, *self.backups)
@@ -78,7 +78,7 @@ class Upstream:
 
 
 class PeerSelector:
-    """Selects the peers that one request tries, one after the other; by itself the round robin."""
+    """Selects the peers that a request tries in turn; the base class is round robin."""
 
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
@@ -113,7 +113,7 @@ class PeerSelector:
                 return None
 
     def switch_to_backups(self) -> bool:
-        """Go on with the backups; False if there are none, or they are active already."""
+        """Switch to the backups; False if there are none, or if they are active already."""
         backups = self.upstream.backups
         if not backups or self.peers is backups:
             return False
@@ -122,7 +122,7 @@ class PeerSelector:
         return True
 
     def available(self) -> Iterator[Peer]:
-        """The peers that may be used now, in the group's order."""
+        """Iterate over the peers that may be used now, in the order of the group."""
         return filter(self.is_available, self.peers)
 
     def is_available(self, peer: Peer) -> bool:
@@ -159,7 +159,7 @@ class PeerSelector:
         return peer
 
     def free(self, peer: Peer, *, failed: bool) -> bool:
-        """Return `peer` with the outcome of its attempt; whether it is now marked as failed."""
+        """Return `peer` after an attempt; returns whether it is now marked as failed."""
         peer.connections -= 1
         if self.upstream.single:
             peer.fails = 0

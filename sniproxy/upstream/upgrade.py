@@ -11,7 +11,7 @@ from ..tls.stream import SocketStream
 
 
 class UpgradedStream:
-    """The connection that the client is tunnelled to; implements `message.Upgraded`."""
+    """The connection that the client is tunnelled to; implements `models.UpgradedConnection`."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class UpgradedStream:
         state: UpstreamState,
         release: Callable[[bool], None],
     ) -> None:
-        """`rest` came behind the head; `read_size` is `proxy_buffer_size`, in bytes."""
+        """`rest` was received after the head; `read_size` is `proxy_buffer_size`, in bytes."""
         self.read_timeout = read_timeout
         stream.write_syscall = "send()"
         self._stream = stream
@@ -35,7 +35,7 @@ class UpgradedStream:
         self._release = release
 
     async def receive(self) -> bytes:
-        """What it has sent, b"" at its end; raises `Failed`. Nothing limits the wait."""
+        """Receive data; b"" at the end. Raises `ProxyError`. There is no timeout."""
         if self._rest:
             data, self._rest = self._rest, b""
             return data
@@ -44,7 +44,7 @@ class UpgradedStream:
         return data
 
     async def send(self, data: bytes) -> None:
-        """Send all of `data`; raises `Failed`."""
+        """Send all of `data`; raises `ProxyError`."""
         await self._stream.send_all(data, self._send_timeout)
         self._state.bytes_sent += len(data)
 

@@ -1,4 +1,4 @@
-"""Our own certificate towards an upstream, where variables name it (`proxy_ssl_certificate`)."""
+"""Client certificates for upstreams, with variables in file names (`proxy_ssl_certificate`)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ..tls.certificates import CertificateSource
 
 @dataclass(frozen=True, slots=True)
 class VariableCertificate:
-    """The certificate and key of a location, to be evaluated for each connection."""
+    """The certificate and key of a location, evaluated for each connection."""
 
     certificate: Template
     key: Template
     passphrases: tuple[str, ...]
     full_name: Callable[[str], str]
-    """A value as it was rendered → an absolute path or `data:…`."""
+    """Converts an evaluated value to an absolute path or `data:…`."""
     contexts: CertificateCache
 
     def context(self, values: VariableLookup) -> SSL.Context | None:
-        """The context with the certificate; None where its name is empty, which means none.
+        """The context with the certificate; None if its name is empty, which means no certificate.
 
-        Raises `Failed` of class INTERNAL where it does not load: no other peer is tried then.
+        Raises `ProxyError` of type INTERNAL if it cannot be loaded: then no other peer is tried.
         """
         name = self.certificate.render(values)
         if not name:

@@ -1,8 +1,8 @@
 """nginx's variables: one `Variable` each, evaluated on the state of a request.
 
-Evaluating a variable reads `Facts`; it performs no I/O except for looking at files. Variables
-are grouped by nginx module. `lookup` returns what templates are rendered with, `getter` what
-evaluates one variable.
+Evaluating a variable reads a `RequestContext` and performs no I/O except for looking at files.
+Variables are grouped by nginx module. `lookup` returns a function that templates are rendered
+with, `getter` a function that evaluates one variable.
 """
 
 from .registry import definition_error, getter, is_variable, lookup
