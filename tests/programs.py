@@ -29,11 +29,11 @@ PID = "nginx.pid"
 
 
 class ProgramEndedError(Exception):
-    """The program did not start, or ended by itself; the text is what it said."""
+    """The program did not start, or ended by itself; the text is its output."""
 
 
 class Program(Protocol):
-    """Whoever serves nginx's configurations."""
+    """A program that serves nginx configurations: nginx or sniproxy."""
 
     @property
     def name(self) -> str: ...

@@ -180,10 +180,13 @@ class ParseChecks:
         known = self.addresses.get((text, port))
         if known is None:
             self.addresses[text, port] = ListenedAddress(
-                text, text.startswith(("0.0.0.0:", "[::]:")), [server],
+                text,
+                text.startswith(("0.0.0.0:", "[::]:")),
+                [server],
                 server if listen.default_server else None,
-                bool(listen.socket_options or listen.reuseport), listen.ssl,
-            )  # fmt: skip
+                bool(listen.socket_options or listen.reuseport),
+                listen.ssl,
+            )
             return
         if server in known.servers:
             args.fail(f"a duplicate listen {text}")
@@ -229,10 +232,15 @@ class ParseChecks:
         if address is None:
             return
         self._add_upstream(
-            _Upstream(address.host.removeprefix("unix:"), args.place, False, address.port,
-                      address.explicit_port),
+            _Upstream(
+                address.host.removeprefix("unix:"),
+                args.place,
+                False,
+                address.port,
+                address.explicit_port,
+            ),
             args.place,
-        )  # fmt: skip
+        )
         nameless = inside.context in (LOCATION_IF, LIMIT_EXCEPT)
         if address.uri and (nameless or inside.value.modifier in ("@", "~", "~*")):
             args.fail(

@@ -23,9 +23,17 @@ def location(inside: str) -> str:
 
 
 VARIABLES = {
-    "host", "scheme", "remote_addr", "remote_user", "time_local", "request", "status",
-    "body_bytes_sent", "http_referer", "http_user_agent",
-}  # fmt: skip
+    "host",
+    "scheme",
+    "remote_addr",
+    "remote_user",
+    "time_local",
+    "request",
+    "status",
+    "body_bytes_sent",
+    "http_referer",
+    "http_user_agent",
+}
 """The variables that these configurations may use."""
 
 BROKEN: list[tuple[str, str]] = [

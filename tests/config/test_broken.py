@@ -85,7 +85,7 @@ OURS = [
     ),
     # nginx detects these at the end of `http {}` and reports that line.
     (location("proxy_set_header a $;"), "invalid variable name in FILE:7"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "message"), BROKEN)

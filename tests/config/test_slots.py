@@ -13,15 +13,34 @@ from sniproxy.config.numbers import parse_number
 @pytest.mark.parametrize(
     ("text", "seconds", "whole"),
     [
-        ("1", 1, 1), ("1s", 1, 1), ("1ms", 0.001, None), ("1m", 60, 60), ("1h 30m", 5400, 5400),
-        ("1h30m", 5400, 5400), ("1y", None, 31_536_000), ("1M", None, 2_592_000),
-        ("1w1d", 691_200, 691_200), ("1d1w", None, None), ("1m1m", None, None), ("1m 30", 90, 90),
-        ("1 30", 31, 31), ("1 1m", None, None), ("", None, None), ("s", None, None),
-        ("-1", None, None), ("1x", None, None), ("1.5s", None, None), (" 1", 1, 1),
-        ("1s1ms", 1.001, None), ("1ms1s", None, None), ("9223372036854775807", None, None),
-        ("99999999999999999999", None, None), ("1  ", 1, 1), ("1s ", 1, 1),
+        ("1", 1, 1),
+        ("1s", 1, 1),
+        ("1ms", 0.001, None),
+        ("1m", 60, 60),
+        ("1h 30m", 5400, 5400),
+        ("1h30m", 5400, 5400),
+        ("1y", None, 31_536_000),
+        ("1M", None, 2_592_000),
+        ("1w1d", 691_200, 691_200),
+        ("1d1w", None, None),
+        ("1m1m", None, None),
+        ("1m 30", 90, 90),
+        ("1 30", 31, 31),
+        ("1 1m", None, None),
+        ("", None, None),
+        ("s", None, None),
+        ("-1", None, None),
+        ("1x", None, None),
+        ("1.5s", None, None),
+        (" 1", 1, 1),
+        ("1s1ms", 1.001, None),
+        ("1ms1s", None, None),
+        ("9223372036854775807", None, None),
+        ("99999999999999999999", None, None),
+        ("1  ", 1, 1),
+        ("1s ", 1, 1),
     ],
-)  # fmt: skip
+)
 def test_parse_time(text: str, seconds: float | None, whole: float | None) -> None:
     assert parse_time(text) == seconds
     if text != "9223372036854775807":
@@ -31,14 +50,24 @@ def test_parse_time(text: str, seconds: float | None, whole: float | None) -> No
 @pytest.mark.parametrize(
     ("text", "size", "offset"),
     [
-        ("0", 0, 0), ("10", 10, 10), ("1k", 1024, 1024), ("1K", 1024, 1024),
-        ("2m", 2 * 1024**2, 2 * 1024**2), ("1g", None, 1024**3), ("1G", None, 1024**3),
-        ("", None, None), ("k", None, None), ("1kk", None, None), ("-1", None, None),
-        ("9223372036854775807", 2**63 - 1, 2**63 - 1), ("9223372036854775808", None, None),
-        ("9223372036854775807k", None, None), ("9223372036854775807g", None, None),
+        ("0", 0, 0),
+        ("10", 10, 10),
+        ("1k", 1024, 1024),
+        ("1K", 1024, 1024),
+        ("2m", 2 * 1024**2, 2 * 1024**2),
+        ("1g", None, 1024**3),
+        ("1G", None, 1024**3),
+        ("", None, None),
+        ("k", None, None),
+        ("1kk", None, None),
+        ("-1", None, None),
+        ("9223372036854775807", 2**63 - 1, 2**63 - 1),
+        ("9223372036854775808", None, None),
+        ("9223372036854775807k", None, None),
+        ("9223372036854775807g", None, None),
         ("\xb2", None, None),
     ],
-)  # fmt: skip
+)
 def test_parse_size_and_offset(text: str, size: int | None, offset: int | None) -> None:
     assert parse_size(text) == size
     assert parse_offset(text) == offset

@@ -81,14 +81,37 @@ FRAGMENTS = st.lists(
     st.one_of(
         st.sampled_from(
             [
-                "events {}", "http {", "server {", "location / {", "}", ";", "listen 80;", "#", '"',
-                "'", "\\", "$", "${", "\n", " ", "server_name", "~(a", "return 200 $host;", "=",
-                "proxy_pass http://a;", "upstream a {", "server b;", "\0", "types {", "~", "0",
+                "events {}",
+                "http {",
+                "server {",
+                "location / {",
+                "}",
+                ";",
+                "listen 80;",
+                "#",
+                '"',
+                "'",
+                "\\",
+                "$",
+                "${",
+                "\n",
+                " ",
+                "server_name",
+                "~(a",
+                "return 200 $host;",
+                "=",
+                "proxy_pass http://a;",
+                "upstream a {",
+                "server b;",
+                "\0",
+                "types {",
+                "~",
+                "0",
             ]
         ),
         st.text(st.characters(max_codepoint=255), max_size=5),
     )
-).map("".join)  # fmt: skip
+).map("".join)
 
 
 @given(FRAGMENTS)

@@ -200,7 +200,7 @@ def test_value_forms_become_statements(text: str, expected: str) -> None:
             'open() "/nowhere" failed (2: No such file or directory) in site.toml:1',
         ),
     ],
-)  # fmt: skip
+)
 def test_invalid_toml_is_an_error_with_its_line(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         toml(text)

@@ -157,8 +157,19 @@ def test_any_name_is_escaped(name: str) -> None:
 def is_harmless(hostile: str) -> None:
     page = html(hostile)
     assert {e.tag for e in block(page).iter()} <= {
-        "div", "h2", "h3", "p", "small", "b", "code", "pre", "ul", "li", "details", "summary",
-    }  # fmt: skip
+        "div",
+        "h2",
+        "h3",
+        "p",
+        "small",
+        "b",
+        "code",
+        "pre",
+        "ul",
+        "li",
+        "details",
+        "summary",
+    }
     assert {name for e in block(page).iter() for name in e.attrib} <= {"class", "open"}
     assert page.count("</body>") == page.count("</head>") == 1
     plain = text(hostile)

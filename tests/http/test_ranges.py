@@ -33,9 +33,25 @@ def test_requested_ranges(text: str, parts: list[Part]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "-", "1", "1-x", "0-1,", ",0-1", "0-1;", "- 1", "100-", "-0", "5-4", "0-1,x",
-     "0-9223372036854775808", "9" * 5000 + "-", "\xb2-"],
-)  # fmt: skip
+    [
+        "",
+        "x",
+        "-",
+        "1",
+        "1-x",
+        "0-1,",
+        ",0-1",
+        "0-1;",
+        "- 1",
+        "100-",
+        "-0",
+        "5-4",
+        "0-1,x",
+        "0-9223372036854775808",
+        "9" * 5000 + "-",
+        "\xb2-",
+    ],
+)
 def test_invalid_ranges_are_not_satisfiable(text: str) -> None:
     with pytest.raises(RangeNotSatisfiableError):
         parse_ranges(text, 100, RULES)

@@ -85,19 +85,30 @@ REQUESTS = {
         ("if.log", "if2.log", "if3.log", "if4.log", "server.log"),
     ),
     "named": (
-        ("/named?name=a", "/named?name=b", "/named?name=a", "/nested-name?name=a",
-         "/no-root?name=a"),
+        (
+            "/named?name=a",
+            "/named?name=b",
+            "/named?name=a",
+            "/nested-name?name=a",
+            "/no-root?name=a",
+        ),
         ("named-a.log", "named-b.log", "rootless-a.log", "http.log", "server.log"),
     ),
     "buffered": (tuple(f"/buffered?number={n}" for n in range(9)), ("buffered.log",)),
     "flushed": (("/flushed?a", "/flushed?b"), ("flushed.log",)),
     "errors": (
-        ("/errors/nosuch", "/errors/inner/nosuch", "/errors/named/x", "/errors/silent/x",
-         "/server-errors/nosuch", "/nosuch"),
+        (
+            "/errors/nosuch",
+            "/errors/inner/nosuch",
+            "/errors/named/x",
+            "/errors/silent/x",
+            "/server-errors/nosuch",
+            "/nosuch",
+        ),
         ("location.log", "inner.log", "named-errors.log", "http.log", "error.log", "server.log"),
     ),
     "moved": (("/moved", "/moved?x=1"), ("ifs.log", "server.log")),
-}  # fmt: skip
+}
 
 _STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (\[\w+\]) \d+#\d+: \*\d+ ")
 _ERRNO = re.compile(r"\((\d+): [^)]*\)")
@@ -132,9 +143,15 @@ FLUSHED = {"flushed.log": 2}
 
 
 VALUES = (
-    '"quoted" back\\slash', "tab\there", "\x80\xff high", "a\x01b", "", "\x7f", "plain \xe9",
+    '"quoted" back\\slash',
+    "tab\there",
+    "\x80\xff high",
+    "a\x01b",
+    "",
+    "\x7f",
+    "plain \xe9",
     "/'<>&",
-)  # fmt: skip
+)
 
 
 def test_escapes(beside: NginxPair) -> None:

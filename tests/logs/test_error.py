@@ -77,26 +77,41 @@ REQUEST = 'request: "GET / HTTP/1.1"'
     [
         ("", None, "", (), None, ", client: 192.0.2.1, server: 0.0.0.0:443"),
         (
-            "SSL handshaking", None, "", (), None,
+            "SSL handshaking",
+            None,
+            "",
+            (),
+            None,
             " while SSL handshaking, client: 192.0.2.1, server: 0.0.0.0:443",
         ),
         ("", "a.test", "", (), None, ", client: 192.0.2.1, server: a.test"),
         (
-            "", "", "GET / HTTP/1.1", (), None,
+            "",
+            "",
+            "GET / HTTP/1.1",
+            (),
+            None,
             f", client: 192.0.2.1, server: , {REQUEST}",
         ),
         (
-            "reading upstream", "a.test", "GET / HTTP/1.1",
-            (("Host", "A.test:80"), ("Referer", 'a"b')), ("https", "192.0.2.3:443", "/"),
+            "reading upstream",
+            "a.test",
+            "GET / HTTP/1.1",
+            (("Host", "A.test:80"), ("Referer", 'a"b')),
+            ("https", "192.0.2.3:443", "/"),
             f" while reading upstream, client: 192.0.2.1, server: a.test, {REQUEST}"
             ', upstream: "https://192.0.2.3:443/", host: "A.test:80", referrer: "a"b"',
         ),
         (
-            "", "a.test", "GET / HTTP/1.1", (("Referer", ""),), None,
+            "",
+            "a.test",
+            "GET / HTTP/1.1",
+            (("Referer", ""),),
+            None,
             f', client: 192.0.2.1, server: a.test, {REQUEST}, referrer: ""',
         ),
     ],
-)  # fmt: skip
+)
 def test_context_of_a_connection(
     action: str,
     server: str | None,

@@ -18,11 +18,19 @@ from .pairs import shake_hands
 @pytest.mark.parametrize(
     ("number", "name"),
     [
-        (23, "prime256v1"), (24, "secp384r1"), (25, "secp521r1"), (29, "X25519"), (30, "X448"),
-        (256, "ffdhe2048"), (260, "ffdhe8192"), (4587, "SecP256r1MLKEM768"),
-        (4588, "X25519MLKEM768"), (31, "brainpoolP256r1tls13"), (1, "sect163k1"),
+        (23, "prime256v1"),
+        (24, "secp384r1"),
+        (25, "secp521r1"),
+        (29, "X25519"),
+        (30, "X448"),
+        (256, "ffdhe2048"),
+        (260, "ffdhe8192"),
+        (4587, "SecP256r1MLKEM768"),
+        (4588, "X25519MLKEM768"),
+        (31, "brainpoolP256r1tls13"),
+        (1, "sect163k1"),
     ],
-)  # fmt: skip
+)
 def test_groups_are_named_as_in_openssl(number: int, name: str) -> None:
     assert GROUPS[number] == name
 

@@ -110,7 +110,7 @@ def test_laws(
     settings: list[tuple[int, bool, bool]],
     failing: set[int],
 ) -> None:
-    """Nobody twice, nobody who is down, and whoever is well is found in the end."""
+    """No peer is tried twice, none that is down, and a working peer is found in the end."""
     peers: list[Peer] = []
     backups: list[Peer] = []
     for number, (weight, down, backup) in enumerate(settings):
@@ -161,18 +161,22 @@ SERVERS = {
     "most-dead": "server S5 weight=40 max_fails=0; server S6 weight=40 max_fails=0; server S1;",
     "names": "server localhost:P1; server 127.0.0.1:P2;",
 }
-GROUPS = {
-    f"{servers}-{method}": METHODS[method] + SERVERS[servers]
-    for servers in SERVERS
-    for method in METHODS
-} | {
-    f"backups-{method}": f"server S1; server S5 backup; server S2 backup; {METHODS[method]}"
-    for method in METHODS
-} | {
-    f"only-backups-live-{method}": f"server S5; server S2 backup; server S1 backup; "
-    f"{METHODS[method]}"
-    for method in METHODS
-}  # fmt: skip
+GROUPS = (
+    {
+        f"{servers}-{method}": METHODS[method] + SERVERS[servers]
+        for servers in SERVERS
+        for method in METHODS
+    }
+    | {
+        f"backups-{method}": f"server S1; server S5 backup; server S2 backup; {METHODS[method]}"
+        for method in METHODS
+    }
+    | {
+        f"only-backups-live-{method}": f"server S5; server S2 backup; server S1 backup; "
+        f"{METHODS[method]}"
+        for method in METHODS
+    }
+)
 KEYS = [*map(str, range(24)), "a", "a", "", "/a/b?c=d", "%C3%A4", "key" * 40]
 
 

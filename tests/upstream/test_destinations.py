@@ -118,12 +118,10 @@ NAMES: dict[str, Answers] = {
     "text-only": for_a(lambda query: [reply(query, DNSRecord("TXT", b"\3abc"))]),
     "dname": both_kinds(DNSRecord("DNAME", name_bytes("test")), HERE),
     "root-owner": bad_record(DNSRecord("A", HERE.data, owner=b"\0")),
-    "owner-loop": for_a(
-        lambda query: [reply(query, DNSRecord("A", HERE.data, owner=b"\xc0\x1c"))]
-    ),
+    "owner-loop": for_a(lambda query: [reply(query, DNSRecord("A", HERE.data, owner=b"\xc0\x1c"))]),
     "cname-loop": for_a(lambda query: [reply(query, DNSRecord("CNAME", b"\xc0\x28"))]),
     "twice": for_a(lambda query: [reply(query, HERE), reply(query, HERE)]),
-}  # fmt: skip
+}
 
 
 # Those whose answers are not in memory yet when it counts which address comes first.

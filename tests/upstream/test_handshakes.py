@@ -191,9 +191,7 @@ def test_variables_report_of_the_handshake(
 def test_variables_report_of_each_try(certificates: Path, tmp_path: Path) -> None:
     upstreams = (catalog.CLOSES, closing(catalog.GOOD_12))
     (line,) = seen(certificates, tmp_path, NAMED, *upstreams).variables
-    assert line == (
-        f"upstream.test, upstream.test|-, TLSv1.2|-, {SUITE_12}|-, .|-, NONE"
-    )  # fmt: skip
+    assert line == (f"upstream.test, upstream.test|-, TLSv1.2|-, {SUITE_12}|-, .|-, NONE")
 
 
 def test_a_resumed_session_is_reported(certificates: Path, tmp_path: Path) -> None:

@@ -62,9 +62,15 @@ def test_the_target(
         (
             "",
             (
-                ("Connection", "x"), ("Proxy-Connection", "x"), ("Keep-Alive", "x"), ("TE", "x"),
-                ("Transfer-Encoding", "chunked"), ("Upgrade", "x"), ("Expect", "x"),
-                ("Content-Length", "9"), ("Cookie", "c"),
+                ("Connection", "x"),
+                ("Proxy-Connection", "x"),
+                ("Keep-Alive", "x"),
+                ("TE", "x"),
+                ("Transfer-Encoding", "chunked"),
+                ("Upgrade", "x"),
+                ("Expect", "x"),
+                ("Content-Length", "9"),
+                ("Cookie", "c"),
             ),
             None,
             ("Host: h:81", "Cookie: c"),
@@ -85,7 +91,7 @@ def test_the_target(
             ("Connection: close", "Upgrade: h2c", "Host: h:81"),
         ),
     ],
-)  # fmt: skip
+)
 def test_the_head(
     tmp_path: Path,
     directives: str,

@@ -95,11 +95,15 @@ def test_what_stays_with_a_request_that_goes_elsewhere(tmp_path: Path) -> None:
     request_ = make_context(request("/"), server)
     reply = of.redirect_headers(
         (
-            ("Content-Type", "a/b"), ("Set-Cookie", "a=b; path=/"), ("Expires", "x"),
-            ("ETag", "x"), ("Location", "x"), ("Content-Disposition", "x"),
+            ("Content-Type", "a/b"),
+            ("Set-Cookie", "a=b; path=/"),
+            ("Expires", "x"),
+            ("ETag", "x"),
+            ("Location", "x"),
+            ("Content-Disposition", "x"),
         ),
         request_,
-    )  # fmt: skip
+    )
     assert reply.content_type == "a/b"
     assert reply.headers == [
         ("Set-Cookie", "a=b; path=/a"),

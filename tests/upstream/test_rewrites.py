@@ -86,8 +86,11 @@ def test_refreshes(directory: Path, value: str, new: str | None) -> None:
         ("proxy_cookie_domain a.test b.test;", "n=v; domain=x.a.test", None),
         ("proxy_cookie_domain a.test b.test;", "n=v; domain", None),
         ("proxy_cookie_domain a.test b.test;", "domain=a.test; path=/", None),
-        (r"proxy_cookie_domain ~\.?([a-z]+)\.test$ $1.new;", "n=v; domain=.A.test",
-         "n=v; domain=A.new"),
+        (
+            r"proxy_cookie_domain ~\.?([a-z]+)\.test$ $1.new;",
+            "n=v; domain=.A.test",
+            "n=v; domain=A.new",
+        ),
         ("proxy_cookie_path / /new/;", "n=v; path=/a", "n=v; path=/new/a"),
         ("proxy_cookie_path /b /new;", "n=v; path=/a", None),
         ("proxy_cookie_path ~*^/A(.*) /$1$host;", "n=v; path=/a/c", "n=v; path=//cfront.test"),
@@ -105,7 +108,7 @@ def test_refreshes(directory: Path, value: str, new: str | None) -> None:
         ("proxy_cookie_flags m secure; proxy_cookie_flags n httponly;", "n=v", "n=v; HttpOnly"),
         ("proxy_cookie_domain off; proxy_cookie_path off;", "n=v; path=/", None),
     ],
-)  # fmt: skip
+)
 def test_cookies(directory: Path, directives: str, value: str, new: str | None) -> None:
     assert rewritten(directory, directives, value, field="cookie") == new
 

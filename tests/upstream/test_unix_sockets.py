@@ -56,7 +56,7 @@ def room() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def both(room: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
-    folder = ensure_certificates(tmp_path_factory.mktemp("wardrobe"))
+    folder = ensure_certificates(tmp_path_factory.mktemp("certificates"))
     (room / "root.pem").write_bytes((folder / "root.pem").read_bytes())
     with contextlib.ExitStack() as stack:
         live = f"""

@@ -198,24 +198,58 @@ def chunked(target: str) -> bytes:
 
 
 REQUESTS = (
-    *(get(target) for target in (
-        "/", "/?", "/?a=1&B=2&c&b=3&=x&a=9", "/?a", "/?a&A=x", "/%22%5C%01%7f%C3%BC", '/"\\?"',
-        "/nocontent", "/redirect", "/away", "/none", "/up/x", "/up/redirect", "/up/404",
-        "/named/x?y", "/a//b/./c", "http://abs.test/q?r", "/%0D%09%08%0C%1F%7E",
-    )),
-    *(get("/", *fields) for fields in (
-        ("User-Agent:", "X-A: 1", "x-a: 2", "X-A:"),
-        ("Cookie: a=1; b=2",), ("Cookie: a = 1 ;b=2,3; c", "cookie: B=4"),
-        ("Cookie: xa=1,A=2; b",), ("Cookie: a; b=;a=3",), ("Cookie: a=1,b=2",),
-        ("Authorization: Basic dXNlcjpwYXNz",), ("Authorization: Basic dXNlcg==",),
-        ("Authorization: basic  dXNlcjpwYXNz",), ("Authorization: Basic !!!",),
-        ("Authorization: Basic",), ("Authorization: Bearer x",),
-        ("Authorization: Basic OnBhc3M=",), ("Authorization: Basic dXNlcjpwYXNz dXNl",),
-        ("Authorization: Basic dXNlc",), ("Authorization: Basic dXNlcjpwYXNz=x",),
-        ("X-Forwarded-For: 1.1.1.1",), ("X-Forwarded-For: 1.1.1.1", "x-forwarded-for: 2.2.2.2"),
-        ("X-Forwarded-For:",), ("Content-Length: 0",), ("Content-Type:",), ("Referer:",),
-        (f"X-A: {'y' * 300}",), ('X-A: \xe9"\\\t',),
-    )),
+    *(
+        get(target)
+        for target in (
+            "/",
+            "/?",
+            "/?a=1&B=2&c&b=3&=x&a=9",
+            "/?a",
+            "/?a&A=x",
+            "/%22%5C%01%7f%C3%BC",
+            '/"\\?"',
+            "/nocontent",
+            "/redirect",
+            "/away",
+            "/none",
+            "/up/x",
+            "/up/redirect",
+            "/up/404",
+            "/named/x?y",
+            "/a//b/./c",
+            "http://abs.test/q?r",
+            "/%0D%09%08%0C%1F%7E",
+        )
+    ),
+    *(
+        get("/", *fields)
+        for fields in (
+            ("User-Agent:", "X-A: 1", "x-a: 2", "X-A:"),
+            ("Cookie: a=1; b=2",),
+            ("Cookie: a = 1 ;b=2,3; c", "cookie: B=4"),
+            ("Cookie: xa=1,A=2; b",),
+            ("Cookie: a; b=;a=3",),
+            ("Cookie: a=1,b=2",),
+            ("Authorization: Basic dXNlcjpwYXNz",),
+            ("Authorization: Basic dXNlcg==",),
+            ("Authorization: basic  dXNlcjpwYXNz",),
+            ("Authorization: Basic !!!",),
+            ("Authorization: Basic",),
+            ("Authorization: Bearer x",),
+            ("Authorization: Basic OnBhc3M=",),
+            ("Authorization: Basic dXNlcjpwYXNz dXNl",),
+            ("Authorization: Basic dXNlc",),
+            ("Authorization: Basic dXNlcjpwYXNz=x",),
+            ("X-Forwarded-For: 1.1.1.1",),
+            ("X-Forwarded-For: 1.1.1.1", "x-forwarded-for: 2.2.2.2"),
+            ("X-Forwarded-For:",),
+            ("Content-Length: 0",),
+            ("Content-Type:",),
+            ("Referer:",),
+            (f"X-A: {'y' * 300}",),
+            ('X-A: \xe9"\\\t',),
+        )
+    ),
     get("/up/x", 'X-A: \xe9"\\\t'),
     post("/up/p", "Content-Type: a/b", body="hello"),
     post("/p", "Content-Type: a/b", body="hello"),
@@ -223,13 +257,23 @@ REQUESTS = (
     chunked("/up/"),
     get("/").replace(b"GET", b"HEAD", 1),
     get("/up/").replace(b"GET", b"HEAD", 1),
-    *(get("/", host=host) for host in ("FRONT.test:80", "front.test:0", "front.test:", "[::1]:8",
-                                       "front.test:00081", "[::1]", "1.2.3.4:65535")),
+    *(
+        get("/", host=host)
+        for host in (
+            "FRONT.test:80",
+            "front.test:0",
+            "front.test:",
+            "[::1]:8",
+            "front.test:00081",
+            "[::1]",
+            "1.2.3.4:65535",
+        )
+    ),
     get("http://abs.test:99/x"),
     get("http://abs.test/x", host="front.test:7"),
     b"GET / HTTP/1.0\r\n\r\n",
     b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
