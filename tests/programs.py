@@ -33,7 +33,7 @@ class Ended(Exception):
 
 
 class Program(Protocol):
-    """Whoever serves nginx's configurations."""
+    """A program that serves nginx configurations."""
 
     @property
     def name(self) -> str: ...

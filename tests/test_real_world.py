@@ -147,7 +147,7 @@ def ca(development_ca: Path) -> Path:
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
     """`app` and `store`, and the CA that the files name."""
-    folder = tmp_path / "wardrobe"
+    folder = tmp_path / "certificates"
     folder.mkdir()
     authority = Authority.root("Origin CA")
     (folder / "origin-ca.pem").write_bytes(pem(authority.certificate))

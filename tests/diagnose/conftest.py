@@ -27,7 +27,7 @@ HASTY = Timeouts(connect=1.0, handshake=0.3, response=0.3)
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("wardrobe")
+    directory = tmp_path_factory.mktemp("certificates")
     generate_certificates(directory)
     return directory
 

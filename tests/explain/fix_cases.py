@@ -50,7 +50,7 @@ class Row:
     server: tuple[str, ...] = ()
     client: Client | None = None
     known: Mapping[str, str] = field(default_factory=dict)
-    """What stands for the placeholders; files are those of the wardrobe."""
+    """Values of the placeholders; files are the generated certificates."""
     fixes: tuple[int, ...] = ()
     """Which of the cause's cures; () is all that are not optional."""
     group: bool = False

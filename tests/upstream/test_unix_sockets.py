@@ -1,4 +1,4 @@
-"""Upstreams on UNIX sockets, beside nginx: names, URIs, log lines, groups."""
+"""Upstreams on UNIX sockets, compared with nginx: names, URIs, log lines, groups."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ TARGETS = [
 
 @pytest.fixture(scope="module")
 def room() -> Iterator[Path]:
-    # A socket's path has to be short.
+    # Paths of UNIX sockets must be short.
     with tempfile.TemporaryDirectory(prefix="s") as folder:
         yield Path(folder)
 
 
 @pytest.fixture(scope="module")
 def both(room: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
-    folder = ensure_certificates(tmp_path_factory.mktemp("wardrobe"))
+    folder = ensure_certificates(tmp_path_factory.mktemp("certificates"))
     (room / "root.pem").write_bytes((folder / "root.pem").read_bytes())
     with contextlib.ExitStack() as stack:
         live = f"""
