@@ -24,7 +24,7 @@ from benchmarks.wire import (
     CIPHER,
     SERVER_NAME,
     SOCKET_SECONDS,
-    Unexpected,
+    UnexpectedDataError,
     check_agreed,
     client_context,
     connect,
@@ -133,29 +133,29 @@ def read_answer(tls: Receiver, size: int) -> None:
         received += _receive(tls)
     head = _HEAD.match(received[: end + 2])
     if head is None or int(head[1]) != size:
-        raise Unexpected(f"answer {received[:60]!r}, not a 200 with {size} bytes")
+        raise UnexpectedDataError(f"answer {received[:60]!r}, not a 200 with {size} bytes")
     chunk, offset = received[end + 4 :], 0
     while True:
         if not is_answer_at(chunk, offset):
-            raise Unexpected(f"wrong bytes in an answer, behind byte {offset}")
+            raise UnexpectedDataError(f"wrong bytes in an answer, behind byte {offset}")
         offset += len(chunk)
         if offset >= size:
             break
         chunk = _receive(tls)
     if offset > size:
-        raise Unexpected(f"{offset - size} bytes behind an answer")
+        raise UnexpectedDataError(f"{offset - size} bytes behind an answer")
 
 
 def read_end(tls: Receiver) -> None:
     """Raises `Unexpected` unless the connection ends here."""
     if data := tls.recv(64):
-        raise Unexpected(f"{len(data)} bytes behind an answer")
+        raise UnexpectedDataError(f"{len(data)} bytes behind an answer")
 
 
 def _receive(tls: Receiver) -> bytes:
     chunk = tls.recv(16384)
     if not chunk:
-        raise Unexpected("the connection ended inside an answer")
+        raise UnexpectedDataError("the connection ended inside an answer")
     return chunk
 
 
@@ -224,7 +224,7 @@ def load(client: Client, seconds: float) -> Tally:
         with patience(seconds + SOCKET_SECONDS):
             while time.perf_counter() < end:
                 client.exchange(tally)
-    except (OSError, Unexpected) as error:
+    except (OSError, UnexpectedDataError) as error:
         tally.failure = reason(error)
     return tally
 
@@ -235,7 +235,7 @@ def patience(seconds: float) -> Iterator[None]:
     ssl module goes on reading when they are over."""
 
     def lost(number: int, frame: FrameType | None) -> None:
-        raise Unexpected(f"nothing came for {SOCKET_SECONDS} seconds")
+        raise UnexpectedDataError(f"nothing came for {SOCKET_SECONDS} seconds")
 
     before = signal.signal(signal.SIGALRM, lost)
     signal.setitimer(signal.ITIMER_REAL, seconds)

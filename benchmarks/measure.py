@@ -27,8 +27,8 @@ from benchmarks.load import (
     running_generator,
 )
 from benchmarks.origin import Counts, Origin, running_origin
-from benchmarks.programs import Broken, Family, Place, Program, Running, running
-from benchmarks.wire import HOST, SOCKET_SECONDS, Unexpected
+from benchmarks.programs import Family, Place, Program, ProgramError, Running, running
+from benchmarks.wire import HOST, SOCKET_SECONDS, UnexpectedDataError
 
 LIBRARIES = "trio, h11, OpenSSL.SSL, cryptography.x509"
 """What sniproxy cannot start without."""
@@ -106,7 +106,7 @@ class Bench:
             with running(program, case, place) as proxy:
                 figures = _MEASURES.get(case.kind, _exchanges)(self, case, proxy, began)
                 complaint = proxy.complaint()
-        except (Broken, Unexpected, OSError) as error:
+        except (ProgramError, UnexpectedDataError, OSError) as error:
             return Measurement({}, reason(error))
         return Measurement({}, complaint) if complaint else Measurement(figures)
 
@@ -152,7 +152,7 @@ def _exchanges(bench: Bench, case: Case, proxy: Running, began: float) -> dict[s
     memory = proxy.memory_kib()
     seen = bench.origin.counts() - counts_before
     if broken := broken_promise(case, tally, seen, processes):
-        raise Unexpected(proxy.complaint() or broken)
+        raise UnexpectedDataError(proxy.complaint() or broken)
     units = tally.exchanges * case.units
     return {
         "rate": units / seconds,
@@ -167,7 +167,7 @@ def _memory(bench: Bench, case: Case, proxy: Running, began: float) -> dict[str,
     """What a thousand connections cost that were each answered once and now idle."""
     warm = load(Client(bench.port, Mode.FULL, case.size, proxy.cipher), bench.plan.warm)
     if warm.failure:
-        raise Unexpected(warm.failure)
+        raise UnexpectedDataError(warm.failure)
     before = proxy.memory_kib()
     tally = Tally()
     with contextlib.ExitStack() as stack, patience(MEMORY_SECONDS):

@@ -15,7 +15,7 @@ from dataclasses import astuple, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from benchmarks.wire import HOST, Unexpected, answer, check_agreed, server_context
+from benchmarks.wire import HOST, UnexpectedDataError, answer, check_agreed, server_context
 
 THREADS = 48
 """Connections served at a time; more than the proxies can ever keep open at once."""
@@ -96,7 +96,7 @@ def _accept(listener: socket.socket, context: ssl.SSLContext, counts: Counts) ->
 def _serve_connection(tls: ssl.SSLSocket, counts: Counts) -> None:
     try:
         check_agreed(tls)
-    except Unexpected:
+    except UnexpectedDataError:
         counts.unlike += 1
         return
     if tls.session_reused:

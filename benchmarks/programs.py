@@ -25,7 +25,7 @@ ERROR_LOG = "error.log"
 STDERR = "stderr"
 
 
-class Broken(Exception):
+class ProgramError(Exception):
     """A program that does not start or dies; the text says why."""
 
 
@@ -111,7 +111,7 @@ class Running:
 
     def _family(self) -> list[int]:
         if self._process.poll() is not None:
-            raise Broken(_why_ended(self._process.returncode, self._directory))
+            raise ProgramError(_why_ended(self._process.returncode, self._directory))
         return _family(self._process.pid)
 
 
@@ -151,9 +151,9 @@ def _wait_until_open(
             return
         except ConnectionRefusedError:
             if process.poll() is not None:
-                raise Broken(_why_ended(process.returncode, directory)) from None
+                raise ProgramError(_why_ended(process.returncode, directory)) from None
             if time.perf_counter() > end:
-                raise Broken(f"not listening after {seconds:g} seconds") from None
+                raise ProgramError(f"not listening after {seconds:g} seconds") from None
             time.sleep(TICK)
 
 
@@ -196,7 +196,7 @@ def _cpu_seconds(pid: int) -> float:
     """By the process's CPU clock: to the nanosecond, with threads that have ended."""
     clock = ctypes.c_int()
     if _libc.clock_getcpuclockid(pid, ctypes.byref(clock)):
-        raise Broken(f"process {pid} has ended")
+        raise ProgramError(f"process {pid} has ended")
     return time.clock_gettime(clock.value)
 
 

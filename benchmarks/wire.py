@@ -20,7 +20,7 @@ SOCKET_SECONDS = 20
 """Nobody waits longer than this for one read or write."""
 
 
-class Unexpected(Exception):
+class UnexpectedDataError(Exception):
     """The other side did something the benchmark does not measure; the text says what."""
 
 
@@ -52,7 +52,7 @@ def check_agreed(tls: ssl.SSLSocket, expected: str = CIPHER) -> None:
     cipher = tls.cipher()
     agreed = cipher[0] if cipher else "none"
     if tls.version() != PROTOCOL or agreed != expected:
-        raise Unexpected(f"{tls.version()} with {agreed}, not {PROTOCOL} with {expected}")
+        raise UnexpectedDataError(f"{tls.version()} with {agreed}, not {PROTOCOL} with {expected}")
 
 
 def connect(port: int) -> socket.socket:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from .version import SNIPROXY_VERSION as __version__
+from .version import SNIPROXY_VERSION as __version__  # noqa: N811
 
 if TYPE_CHECKING:
     from .config import load, parse

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from .config.directives.rewrite import Statement
+from .config.directives.rewrite import RewriteStatement
 from .context import RequestContext, RoutingStep
 from .handlers.base import Client
 from .handlers.filters import apply_filters
@@ -167,7 +167,7 @@ class RequestPhases:
         return self._find_location()
 
     def _rewrite(
-        self, location: LocationRuntime, statements: Sequence[Statement]
+        self, location: LocationRuntime, statements: Sequence[RewriteStatement]
     ) -> tuple[HandlerResult | None, bool]:
         """Run rewrite directives; returns a response, and whether to search the location again."""
         ctx, before = self.ctx, self.ctx.uri

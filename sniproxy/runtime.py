@@ -16,7 +16,7 @@ from OpenSSL import SSL
 
 from .client_abort import ClientAbortMonitor
 from .config.directives.files import TryFiles
-from .config.directives.rewrite import Statement
+from .config.directives.rewrite import RewriteStatement
 from .config.model import Location, Server
 from .context import Connection, RequestContext
 from .handlers.access import AccessPhase
@@ -97,7 +97,7 @@ class LocationRuntime:
     error_log: ErrorLog
     access_logs: tuple[AccessLogWriter, ...]
     handler: Handler
-    rewrite: tuple[Statement, ...] | None
+    rewrite: tuple[RewriteStatement, ...] | None
     """Rewrite directives; None if there are none. Those of the server are not included."""
     access: AccessPhase | None
     """None if the location has no access restrictions."""
@@ -126,7 +126,7 @@ class VirtualServer:
     head_rules: HeadRules
     default_location: LocationRuntime
     """Used for requests that match no location."""
-    rewrite: tuple[Statement, ...] | None
+    rewrite: tuple[RewriteStatement, ...] | None
     """Rewrite directives of the server block; None if there are none."""
     named: Mapping[str, LocationRuntime]
     """Named locations by name, including the `@`."""

@@ -45,7 +45,7 @@ class ConnectionServer:
             watching.start_soon(self.application.runtime.client_aborts.run)
             watching.start_soon(self.application.idle_monitor.run)
             for resolver in self.application.resolvers:
-                watching.start_soon(resolver.run)
+                watching.start_soon(resolver.run, self.application.error_log)
             async with trio.open_nursery() as connections:
                 try:
                     with self._accepting:

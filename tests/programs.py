@@ -28,7 +28,7 @@ PID = "nginx.pid"
 """What `pid` says in every configuration that a command serves."""
 
 
-class Ended(Exception):
+class ProgramEndedError(Exception):
     """The program did not start, or ended by itself; the text is what it said."""
 
 
@@ -60,7 +60,7 @@ class InProcess:
             try:
                 await stack.enter_async_context(serve)
             except sniproxy.ConfigError as error:
-                raise Ended(f"{self.name}: [{error.level.label}] {error}") from None
+                raise ProgramEndedError(f"{self.name}: [{error.level.label}] {error}") from None
             yield
 
 
@@ -91,7 +91,7 @@ class Command:
                 yield
             if (status := process.poll()) is not None:
                 output = stderr.read_text(errors="replace")
-                raise Ended(f"{self.name} ended with exit status {status}\n{output}")
+                raise ProgramEndedError(f"{self.name} ended with exit status {status}\n{output}")
         finally:
             process.kill()
             with trio.CancelScope(shield=True):

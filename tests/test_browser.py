@@ -84,7 +84,7 @@ class Living(Service):
     name = "the service"
     complete: threading.Event
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 (the name http.server calls)
         match self.path:
             case "/":
                 self.answer(PAGE, "text/html")

@@ -168,8 +168,6 @@ class LoadedConfig:
                 default_access_log=default_access_log,
             )
             main_log = logs.error_log(self.config.error_log)
-            for resolver in self.resolvers:
-                resolver.log = main_log
             for key_log in self.key_logs:
                 key_log.open(sinks)
             servers = {server: self._server(server, logs) for server in http.servers}

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from . import COMMANDS
-from .parsers import command_parser, suggestion
+from .options import suggestion
+from .parsers import command_parser
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -82,10 +82,12 @@ _VALUES = {
 }
 
 
-def _suggestion(word: str, known: Iterable[str]) -> str:
-    from .parsers import suggestion  # argparse is not needed to start a server
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`, did you mean "NEAREST"?`; "" if nothing in `known` is similar to `word`."""
+    import difflib  # a server that starts without an error does not need it
 
-    return suggestion(word, known)
+    nearest = difflib.get_close_matches(word, list(known), 1, cutoff=0.7)
+    return f', did you mean "{nearest[0]}"?' if nearest else ""
 
 
 def parse_options(words: Sequence[str]) -> Options:
@@ -99,13 +101,13 @@ def parse_options(words: Sequence[str]) -> Options:
     while rest:
         word = rest.pop(0)
         if not word.startswith("-"):
-            if hint := _suggestion(word, COMMANDS):
+            if hint := suggestion(word, COMMANDS):
                 raise UsageError(f'unknown command "{word}"{hint}')
             raise UsageError(f'invalid option: "{word}"')
         if word in _LONG:
             setattr(options, _LONG[word], True)
             continue
-        if word.startswith("--") and (hint := _suggestion(word, _LONG)):
+        if word.startswith("--") and (hint := suggestion(word, _LONG)):
             raise UsageError(f'unknown option "{word}"{hint}')
         letters = word[1:]
         while letters:

@@ -8,13 +8,12 @@ completion scripts and the man page are made from it.
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from . import COMMANDS
-from .options import OPTIONS
+from .options import OPTIONS, suggestion
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -35,12 +34,6 @@ class CommandParser(argparse.ArgumentParser):
                 f'unknown option "{option}"{suggestion(option, self._option_string_actions)}'
             )
         self.error(f'unexpected argument "{argument}"')
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """`, did you mean "NEAREST"?`; "" if nothing in `known` is similar to `word`."""
-    nearest = difflib.get_close_matches(word, list(known), 1, cutoff=0.7)
-    return f', did you mean "{nearest[0]}"?' if nearest else ""
 
 
 def command_parser(name: str) -> CommandParser:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from ..server_name import is_ipv4
-from .directives.slots import parse_number
+from .numbers import parse_number
 
 
 class AddressError(Exception):

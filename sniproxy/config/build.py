@@ -16,10 +16,10 @@ from .directives.log import Log
 from .directives.main import Events, Main
 from .directives.maps import MapVariable
 from .directives.proxy import ProxySettings
-from .directives.rewrite import If, Rewrite
+from .directives.rewrite import Rewrite
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
-from .model import Config, Http, LimitExcept, Location, Server, UpstreamBlock
+from .model import Config, Http, If, LimitExcept, Location, Server, UpstreamBlock
 from .parse_checks import DefinitionError, ParseChecks
 from .postconf import IsVariable, check_http
 from .reader import Block, Reader, items_of

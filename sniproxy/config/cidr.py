@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..server_name import is_ipv4
-from .directives.slots import parse_number
+from .numbers import parse_number
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,20 @@ from .directives.log import ErrorLogDirective, Log, LogFormat
 from .directives.main import Events, Main
 from .directives.maps import MapVariable
 from .directives.proxy import ProxySettings
-from .directives.rewrite import If, Rewrite
+from .directives.rewrite import Condition, Rewrite, RewriteStatement
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
 from .tree import Place
 
 NOWHERE = Place("", 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class If(RewriteStatement):
+    """`if (CONDITION) { … }`; the settings inside form a location of their own."""
+
+    condition: Condition
+    location: Location
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,8 +12,15 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..config.directives.rewrite import Break, Condition, If, Return, Set, Statement, Substitution
-from ..config.model import Location
+from ..config.directives.rewrite import (
+    Break,
+    Condition,
+    Return,
+    RewriteStatement,
+    Set,
+    Substitution,
+)
+from ..config.model import If, Location
 from ..context import RequestContext
 from ..http.uri import escape_args
 from ..models import HandlerResult, SpecialResponse
@@ -34,7 +41,7 @@ class RewriteResult:
     """Whether to search the location again."""
 
 
-def rewrite(statements: Sequence[Statement], ctx: RequestContext) -> RewriteResult:
+def rewrite(statements: Sequence[RewriteStatement], ctx: RequestContext) -> RewriteResult:
     """Run `statements` on a request."""
     result = RewriteResult()
     _run(statements, ctx, lookup(ctx), result)
@@ -42,7 +49,7 @@ def rewrite(statements: Sequence[Statement], ctx: RequestContext) -> RewriteResu
 
 
 def _run(
-    statements: Sequence[Statement],
+    statements: Sequence[RewriteStatement],
     ctx: RequestContext,
     values: VariableLookup,
     result: RewriteResult,

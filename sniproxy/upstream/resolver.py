@@ -210,11 +210,14 @@ class Resolver:
         self._cache: OrderedDict[str, _CacheEntry] = OrderedDict()
         self._inflight: dict[str, _InflightQuery] = {}
         self._nursery: trio.Nursery | None = None
-        self.log = ErrorLog(())
-        """The main-level error log: queries belong to no connection."""
+        self._log = ErrorLog(())
 
-    async def run(self) -> None:
-        """Run queries until cancelled; `addresses` needs it to be running."""
+    async def run(self, log: ErrorLog) -> None:
+        """Run queries until cancelled; `addresses` needs it to be running.
+
+        `log` is the main-level error log: queries belong to no connection.
+        """
+        self._log = log
         async with trio.open_nursery() as self._nursery:
             await trio.sleep_forever()
 
@@ -392,7 +395,7 @@ class Resolver:
         except MalformedResponseError as error:
             query.handle_malformed(error)
         for note in query.log_messages:
-            self.log.write(Level.ERROR, note)
+            self._log.write(Level.ERROR, note)
         query.log_messages.clear()
         if result is not None and inflight.result is None:
             inflight.result = result
@@ -405,7 +408,7 @@ class Resolver:
     def _log_failure(self, call: str, error: OSError, server: DNSServer) -> None:
         number = error.errno or errno.EIO
         text = f"{call} ({number}: {os.strerror(number)}) while resolving, resolver: {server.name}"
-        self.log.write(Level.ERROR, text)
+        self._log.write(Level.ERROR, text)
 
 
 def rotate(addresses: AddressSet) -> tuple[str, ...]:

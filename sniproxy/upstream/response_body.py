@@ -51,7 +51,7 @@ class BodyReadOptions:
     """Maximum bytes per second (`proxy_limit_rate`); 0 is unlimited."""
 
 
-class _Invalid(ProxyError):
+class _InvalidBodyError(ProxyError):
     """The body is malformed."""
 
 
@@ -116,7 +116,7 @@ class ResponseBody:
                 held = held + piece if held else piece
                 if self._should_flush() and held:
                     break
-        except _Invalid as invalid:
+        except _InvalidBodyError as invalid:
             self._broken = True
             self._log.action = ACTION_READING_BODY
             self._log.write_failure(invalid.failure)
@@ -180,7 +180,7 @@ class ResponseBody:
         try:
             decoded = chunks.feed(data)
         except MalformedChunkError as bad:
-            raise _Invalid(Failure(str(bad))) from None
+            raise _InvalidBodyError(Failure(str(bad))) from None
         if chunks.done:
             if self._options.trailers:
                 self._trailers = TrailerReader(self._options.trailers)
@@ -196,7 +196,7 @@ class ResponseBody:
         try:
             reader.feed(data)
         except MalformedTrailersError as bad:
-            raise _Invalid(Failure(str(bad))) from None
+            raise _InvalidBodyError(Failure(str(bad))) from None
         if reader.done:
             self.trailers = reader.trailers
             if reader.leftover:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..config.directives.proxy import ProxySettings
 from ..config.directives.proxy_rewrites import Replacement
-from ..config.directives.slots import parse_number
+from ..config.numbers import parse_number
 from ..context import RequestContext, absolute_location
 from ..models import Header, ResponseHead
 from ..variables import lookup

@@ -1,14 +1,12 @@
-"""Map URI paths to file names, and the variables that show the result."""
+"""Map URI paths to file names, with the values of the variables inside `root` and `alias`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from ..config.directives.files import TOP
 from ..context import RequestContext
 from ..template import VariableLookup
-from .variable import Variable
 
 
 def document_root(ctx: RequestContext, values: VariableLookup) -> str:
@@ -35,28 +33,10 @@ def file_name(ctx: RequestContext, values: VariableLookup) -> str | None:
     return directory + ctx.uri if ctx.add_uri_to_alias else directory
 
 
-def _realpath_root(ctx: RequestContext, values: VariableLookup) -> str | None:
+def realpath_root(ctx: RequestContext, values: VariableLookup) -> str | None:
+    """`document_root` with symbolic links resolved; None if it does not exist."""
     try:
         name = os.path.realpath(document_root(ctx, values).encode("latin-1"), strict=True)
     except OSError:
         return None
     return name.decode("latin-1")
-
-
-def file_variables(lookup: Callable[[RequestContext], VariableLookup]) -> tuple[Variable, ...]:
-    """The variables of this module; `lookup` evaluates the variables inside `root`."""
-    return (
-        Variable(
-            "document_root",
-            lambda f: document_root(f, lookup(f)),
-            "directory of the files (`root` or `alias`)",
-        ),
-        Variable(
-            "realpath_root",
-            lambda f: _realpath_root(f, lookup(f)),
-            "$document_root with symbolic links resolved",
-        ),
-        Variable(
-            "request_filename", lambda f: file_name(f, lookup(f)), "file name for the request"
-        ),
-    )

@@ -24,9 +24,28 @@ _RESERVED_NAMES = """
 """
 RESERVED = frozenset(_RESERVED_NAMES.split())
 
+
+# Their values depend on the variables inside `root` and `alias`, hence on the lookup below.
+_FILE_VARIABLES = (
+    Variable(
+        "document_root",
+        lambda ctx: files.document_root(ctx, lookup(ctx)),
+        "directory of the files (`root` or `alias`)",
+    ),
+    Variable(
+        "realpath_root",
+        lambda ctx: files.realpath_root(ctx, lookup(ctx)),
+        "$document_root with symbolic links resolved",
+    ),
+    Variable(
+        "request_filename",
+        lambda ctx: files.file_name(ctx, lookup(ctx)),
+        "file name for the request",
+    ),
+)
 VARIABLES: tuple[Variable, ...] = (
     *core.VARIABLES,
-    *files.file_variables(lambda ctx: lookup(ctx)),
+    *_FILE_VARIABLES,
     *proxied.VARIABLES,
     *(replace(variable, changeable=True) for variable in ssl.VARIABLES),
     *upstream.VARIABLES,
@@ -68,7 +87,7 @@ def _by_name(name: str, ctx: RequestContext) -> str | None:
 
 def lookup(ctx: RequestContext) -> VariableLookup:
     """The function that evaluates variables for one request."""
-    # Not a closure: one that refers to itself would keep `facts` alive until garbage collection.
+    # Not a closure: one that refers to itself would keep `ctx` alive until garbage collection.
     return partial(_value, ctx)
 
 

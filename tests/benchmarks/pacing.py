@@ -17,7 +17,14 @@ from pathlib import Path
 from benchmarks.cases import Case, Mode
 from benchmarks.load import read_answer, read_end
 from benchmarks.origin import response
-from benchmarks.wire import HOST, SERVER_NAME, Unexpected, client_context, connect, server_context
+from benchmarks.wire import (
+    HOST,
+    SERVER_NAME,
+    UnexpectedDataError,
+    client_context,
+    connect,
+    server_context,
+)
 
 
 class Pace:
@@ -47,7 +54,7 @@ class Pace:
             return True
         state = os.pread(self._state, 512, 0).rpartition(b") ")[2][:1]
         if state in b"ZX":
-            raise Unexpected("the proxy has ended")
+            raise UnexpectedDataError("the proxy has ended")
         return state == b"S"
 
 
@@ -159,7 +166,7 @@ def _serve(listening: socket.socket, context: ssl.SSLContext, pace: Pace) -> Non
             return  # shut down
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # What breaks here the client sees.
-        with sock, contextlib.suppress(OSError, Unexpected):
+        with sock, contextlib.suppress(OSError, UnexpectedDataError):
             _answer_all(PacedTLS(sock, context, True, pace))
 
 

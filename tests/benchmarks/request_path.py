@@ -191,8 +191,8 @@ def path(calls: Calls) -> list[str]:
 STEPS = frozenset(
     (
         "read_simple_head",
-        "ServerSelector.select",
-        "Facts.__init__",
+        "HostSelector.select",
+        "RequestContext.__init__",
         "RequestPhases._find_location",
         "Locations.find",
         "RequestHeaderBuilder.build",
@@ -205,7 +205,7 @@ STEPS = frozenset(
         "UpstreamResponse.take_complete_body",
         "PeerSelector.free",
         "response_head",
-        "AccessTarget.write",
+        "AccessLogWriter.write",
     )
 )
 """Functions that are no coroutines and yet steps of a request."""

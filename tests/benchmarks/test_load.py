@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from benchmarks.load import patience, read_answer, read_end
-from benchmarks.wire import PERIOD, Unexpected, answer, connect
+from benchmarks.wire import PERIOD, UnexpectedDataError, answer, connect
 
 HEAD = b"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-length: 16\r\nConnection: close\r\n\r\n"
 BODY = answer(16)
@@ -50,7 +50,7 @@ def test_right_answers(chunks: Sequence[bytes]) -> None:
     ],
 )
 def test_wrong_answers(chunks: Sequence[bytes], reason: str) -> None:
-    with pytest.raises(Unexpected, match=reason):
+    with pytest.raises(UnexpectedDataError, match=reason):
         read_answer(Script(chunks), 16)
 
 
@@ -60,17 +60,17 @@ def test_long_answer_wraps_around() -> None:
     head = HEAD.replace(b"16", b"%d" % size)
     chunks = [body[start : start + 16384] for start in range(0, size, 16384)]
     read_answer(Script([head, *chunks]), size)
-    with pytest.raises(Unexpected, match="wrong bytes"):
+    with pytest.raises(UnexpectedDataError, match="wrong bytes"):
         read_answer(Script([head, *chunks[:3], chunks[0], *chunks[4:]]), size)
 
 
 def test_nothing_may_follow() -> None:
-    with pytest.raises(Unexpected, match="3 bytes behind an answer"):
+    with pytest.raises(UnexpectedDataError, match="3 bytes behind an answer"):
         read_end(Script([b"odd"]))
 
 
 def test_patience_ends() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         sock = connect(silent.getsockname()[1])
-        with sock, pytest.raises(Unexpected, match="nothing came"), patience(0.05):
+        with sock, pytest.raises(UnexpectedDataError, match="nothing came"), patience(0.05):
             sock.recv(1)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.config.directives.slots import parse_number, parse_offset, parse_size, parse_time
+from sniproxy.config.directives.slots import parse_offset, parse_size, parse_time
+from sniproxy.config.numbers import parse_number
 
 
 @pytest.mark.parametrize(

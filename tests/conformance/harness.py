@@ -20,7 +20,7 @@ from sniproxy.testing.upstreams import RunningUpstream, UpstreamServer, open_ups
 from tests.conformance.layout import write_files
 from tests.conformance.observation import Observation, observe
 from tests.conformance.scenario import Scenario, ScenarioContext, Table, configuration
-from tests.programs import Ended, Program
+from tests.programs import Program, ProgramEndedError
 
 SCENARIO_TIMEOUT = 5.0
 """Maximum number of seconds for one scenario."""
@@ -67,7 +67,7 @@ async def run_table(table: Table, programs: Sequence[Program], directory: Path) 
                             for started in started_scenarios
                         ]
                     observations[program.name] = dict(zip(names, observed, strict=True))
-                except Ended as error:
+                except ProgramEndedError as error:
                     startup_errors[program.name] = str(error)
     return Result(dict(zip(names, contexts, strict=True)), observations, startup_errors)
 

@@ -32,7 +32,7 @@ from tests.explain.fix_cases import (
 )
 from tests.explain.nameserver import nameserver
 from tests.nginx import NGINX
-from tests.programs import OURS, Ended, Program
+from tests.programs import OURS, Program, ProgramEndedError
 
 pytestmark = pytest.mark.nginx
 
@@ -122,7 +122,7 @@ class Rooms:
 
     def refused(self, servers: str) -> str:
         """What the program says instead of starting."""
-        with pytest.raises(Ended) as refusal, self.serve(servers):
+        with pytest.raises(ProgramEndedError) as refusal, self.serve(servers):
             pass
         return str(refusal.value)
 

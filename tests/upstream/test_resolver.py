@@ -232,8 +232,7 @@ async def open_stage(*scripts: Responder, **settings: Any) -> AsyncIterator[Stag
         ]
         directive = ResolverSettings((Address("x", "x", 53),), Place("x", 1), **settings)
         stage = Stage(Resolver(directive, addresses, lambda: stage.now), servers)
-        stage.resolver.log = ErrorLog([LogTarget(stage, Level.DEBUG)])
-        nursery.start_soon(stage.resolver.run)
+        nursery.start_soon(stage.resolver.run, ErrorLog([LogTarget(stage, Level.DEBUG)]))
         await trio.testing.wait_all_tasks_blocked()
         yield stage
         nursery.cancel_scope.cancel()

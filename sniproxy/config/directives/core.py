@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ...template import Template
 from ..addresses import Address, AddressError, parse_address
+from ..numbers import parse_number
 from ..regex import RegexError, compile_regex
 from ..tree import Place
 from .directive import (
@@ -37,7 +38,6 @@ from .slots import (
     number,
     offset,
     one_of,
-    parse_number,
     parse_size,
     parse_time,
     size,

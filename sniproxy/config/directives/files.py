@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...template import Template, literal
+from ..numbers import parse_number
 from .core import HSL, MODULE, LocationName
 from .directive import (
     LOCATION,
@@ -25,7 +26,7 @@ from .directive import (
     exclusive,
     settings,
 )
-from .slots import compiled, flag, number, one_of, parse_number, string
+from .slots import compiled, flag, number, one_of, string
 
 INDEX_MODULE = "ngx_http_index_module"
 TRY_FILES_MODULE = "ngx_http_try_files_module"

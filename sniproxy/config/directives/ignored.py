@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ..numbers import parse_number
 from .directive import (
     EVENTS,
     HTTP,
@@ -37,7 +38,6 @@ from .slots import (
     offset,
     one_of,
     or_off,
-    parse_number,
     size,
     some_of,
     string,

@@ -10,6 +10,7 @@ from typing import Any
 from ...models import Level
 from ...template import Template, literal
 from ..addresses import Address, AddressError, parse_address
+from ..numbers import parse_number
 from ..tree import Place
 from .directive import (
     HTTP,
@@ -27,7 +28,7 @@ from .directive import (
     directive,
     settings,
 )
-from .slots import compiled, parse_number, parse_size, parse_time
+from .slots import compiled, parse_size, parse_time
 
 LOG = "ngx_http_log_module"
 FACILITIES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..numbers import parse_number
 from .directive import (
     ANY,
     EVENTS,
@@ -17,7 +18,7 @@ from .directive import (
     exactly,
     settings,
 )
-from .slots import flag, one_of, parse_number, string, time, words
+from .slots import flag, one_of, string, time, words
 
 NGINX_CORE = "ngx_core_module"
 EVENTS_CORE = "ngx_event_core_module"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...template import Template, TemplateVariable, literal
+from ..numbers import parse_number
 from ..regex import RegexError, compile_regex
 from .directive import (
     LOCATION,
@@ -24,17 +25,20 @@ from .directive import (
     sequence,
     settings,
 )
-from .slots import compiled, parse_number
-
-if TYPE_CHECKING:
-    from ..model import Location
+from .slots import compiled
 
 MODULE = "ngx_http_rewrite_module"
 ANYWHERE = SERVER | LOCATION | SERVER_IF | LOCATION_IF
 
 
+class RewriteStatement:
+    """A directive of the rewrite module, executed in file order (`if`: `model.If`)."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Return:
+class Return(RewriteStatement):
     """`return CODE [TEXT|URL]`; a URL alone means 302."""
 
     status: int
@@ -43,7 +47,7 @@ class Return:
 
 
 @dataclass(frozen=True, slots=True)
-class Set:
+class Set(RewriteStatement):
     """`set $NAME VALUE`."""
 
     name: str
@@ -52,12 +56,12 @@ class Set:
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
+class Break(RewriteStatement):
     """`break`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Substitution:
+class Substitution(RewriteStatement):
     """`rewrite REGEX REPLACEMENT [FLAG]`."""
 
     pattern: re.Pattern[str]
@@ -86,17 +90,6 @@ class Condition:
     """The variable, or the file name."""
     operand: Template | None = None
     pattern: re.Pattern[str] | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class If:
-    """`if (CONDITION) { … }`; the settings inside form a location of their own."""
-
-    condition: Condition
-    location: Location
-
-
-Statement = Return | Set | Break | Substitution | If
 
 
 def return_statement(args: Args) -> Return:
@@ -225,7 +218,7 @@ def _statement(name: str, kind: Any, doc: str, **rest: Any) -> Directive:
 class Rewrite(Settings):
     """The rewrite directives of a level in file order."""
 
-    statements: tuple[Statement, ...] = sequence(
+    statements: tuple[RewriteStatement, ...] = sequence(
         _statement("return", return_statement, "respond with a status, text or redirect",
                    arity=between(1, 2)),
         _statement("set", set_statement, "set a variable", arity=exactly(2)),

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...template import ScriptError, Template, compile_template
+from ..numbers import MAX_INT, parse_number
 from .directive import Args, Slot
-
-MAX_INT = 2**63 - 1
 
 
 def flag(args: Args) -> bool:
@@ -20,14 +19,6 @@ def flag(args: Args) -> bool:
             f'invalid value "{args.first}" in "{args.name}" directive, it must be "on" or "off"'
         )
     return value == "on"
-
-
-def parse_number(text: str) -> int | None:
-    """nginx's `ngx_atoi`: decimal digits only; None for anything else."""
-    if not text.isascii() or not text.isdigit():
-        return None
-    value = int(text[:20])
-    return value if len(text) < 20 and value <= MAX_INT else None
 
 
 def number(args: Args) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...template import Template, compile_template, literal
+from ..numbers import parse_number
 from .directive import (
     HTTP,
     SERVER,
@@ -16,7 +17,7 @@ from .directive import (
     exactly,
     settings,
 )
-from .slots import flag, number, one_of, parse_number, parse_size, size, some_of, string, whole_time
+from .slots import flag, number, one_of, parse_size, size, some_of, string, whole_time
 from .tls import CacheRules, PasswordFile, certificate_cache, conf_command, password_file
 
 PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")

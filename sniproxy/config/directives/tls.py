@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..numbers import parse_number
 from .directive import Args
-from .slots import parse_number, parse_time
+from .slots import parse_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...template import Template
 from ..addresses import Address, AddressError, parse_address
+from ..numbers import parse_number
 from .directive import (
     HTTP,
     UPSTREAM,
@@ -26,7 +27,7 @@ from .directive import (
     settings,
 )
 from .resolver import ResolverSettings, resolver
-from .slots import compiled, number, parse_number, parse_size, parse_time, time
+from .slots import compiled, number, parse_size, parse_time, time
 
 MODULE = "ngx_http_upstream_module"
 KEEPALIVE = "ngx_http_upstream_keepalive_module"

@@ -277,14 +277,15 @@ def trailers() -> Iterator[Scenario]:
 
 
 def chunks() -> Iterator[Scenario]:
-    for request_ in (GET := get(), "GET PATH HTTP/1.0\r\n\r\n", request("HEAD")):
+    http_1_1 = get()
+    for request_ in (http_1_1, "GET PATH HTTP/1.0\r\n\r\n", request("HEAD")):
         for body in ("chunked", "closed"):
             upstream = (
                 "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
                 if body == "chunked"
                 else "\r\nhello"
             )
-            kind = {GET: "get"}.get(request_, request_[:4].strip().lower() + "-1.0")
+            kind = {http_1_1: "get"}.get(request_, request_[:4].strip().lower() + "-1.0")
             yield Scenario(
                 f"no-chunks-{kind}-{body}",
                 "With chunked_transfer_encoding off, closing ends a body of unknown length.",
