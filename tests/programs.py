@@ -29,11 +29,11 @@ PID = "nginx.pid"
 
 
 class ProgramEndedError(Exception):
-    """The program did not start, or ended by itself; the text is its output."""
+    """The program did not start, or ended by itself; the text is what it said."""
 
 
 class Program(Protocol):
-    """A program that serves nginx configurations: nginx or sniproxy."""
+    """A program that serves nginx configurations."""
 
     @property
     def name(self) -> str: ...

@@ -195,9 +195,7 @@ def test_error_page_takes_precedence(stage: Stage, no_peer: str) -> None:
     assert (client().status, client().body) == (503, "sorry")
     failed = client("/back/", MACHINE)
     assert failed.status == 502
-    assert failed.value["lines"] == lines(proxy)[-1:], (
-        "the server that responds shows its own log lines"
-    )
+    assert failed.value["lines"] == lines(proxy)[-1:], "each program reports its own lines"
 
 
 @pytest.mark.parametrize("log", ["error_log stderr emerg;", ""])

@@ -82,7 +82,7 @@ class BadRequestError(Exception):
 
 
 class RequestHeadBuilder:
-    """What is known of a request while its head is read."""
+    """The state of a request head while it is parsed."""
 
     __slots__ = (
         "args",

@@ -90,7 +90,7 @@ class ConnectionLog:
         self.number = number
         self.client = client
         self.listening = listening
-        """The address listened on, shown until there is a request."""
+        """The listening address, logged until there is a request."""
         self.action = ""
         self.server_name: str | None = None
         """The first name of the virtual server; None before there is a request."""

@@ -84,9 +84,9 @@ def make_trace_request(
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise TraceError(f"{url} is no URL: {error}") from None
+        raise TraceError(f"{url} is not a valid URL: {error}") from None
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise TraceError(f"{url} is no URL of http:// or https://")
+        raise TraceError(f"{url} is not an http:// or https:// URL")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     _check(method, target, headers)
@@ -105,7 +105,7 @@ def _check(method: str, target: str, headers: Sequence[Header]) -> None:
     """Raise `TraceError` if the head would contain line breaks."""
     for text in (method, target, *[part for header in headers for part in header]):
         if any(character in text for character in "\r\n"):
-            raise TraceError("a request has no line ends inside of its lines")
+            raise TraceError("URL, method and headers must not contain CR or LF")
 
 
 def listener_for(site: Application, queried: TraceRequest) -> tuple[Listener, str]:

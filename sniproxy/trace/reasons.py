@@ -34,10 +34,10 @@ def _why(names: ServerNames, host: str, what: str, listening: str) -> str:
         return f"the only server of {listening}"
     name = names.reason(host)
     if name is not None and not host:
-        return f"there is no {what}, which is a name of its own"
+        return f'no {what}: matches server_name ""'
     if name is not None:
         return f"by {what}: {_kind(name, host)}"
-    request = f"no other has {host} among its names" if host else f"there is no {what}"
+    request = f"no other has {host} among its names" if host else f"no {what}"
     return f"default server of {listening}: {request}"
 
 
@@ -64,7 +64,7 @@ def located(path: str, explained: LocationSearch) -> LocationStep:
         return LocationStep(path, OUTSIDE, why, "", passed)
     why = _BY_MODIFIER[found.name.modifier]
     if explained.found.add_slash:
-        why = "its name is the path with a slash behind: a redirect to there"
+        why = "its name is the path with a trailing slash: redirect"
     elif not found.name.modifier and explained.patterns:
         why += ", no regular expression beside it matches"
     for outer in explained.outer[:1]:

@@ -108,7 +108,7 @@ def _title(trace: Trace) -> str:
     if trace.request is None or trace.answer is None:
         return f"connection from {trace.client}: SSL handshake failed"
     method = trace.request.line.partition(" ")[0] or "-"
-    status = trace.answer.status or "no answer"
+    status = trace.answer.status or "no response"
     return f"{method} {trace.url} -> {status} in {_ms(trace.answer.seconds)}"
 
 
@@ -141,7 +141,7 @@ def _client_tls(tls: ClientTLSTrace) -> Node:
     return node(
         f"SSL handshake with the client: {_outcome(handshake)}",
         f"SNI received: {_none_for(handshake.server_name)}",
-        None if tls.server is None else _choice("server until a Host is known", tls.server),
+        None if tls.server is None else _choice("server for the handshake", tls.server),
         None if tls.certificate is None else _certificate(tls.certificate, handshake.resumed),
         _client_certificate(handshake),
     )
@@ -197,7 +197,7 @@ def _upstream_tls(handshake: Handshake, offered: Sequence[str]) -> Node:
     return node(
         f"SSL handshake: {ended}, {_ms(handshake.duration)}",
         f"offered: {name}, {' '.join(offered)}, no ALPN, {session}",
-        f"agreed: {agreed}" if agreed else None,
+        f"negotiated: {agreed}" if agreed else None,
         _upstream_certificate(handshake),
     )
 
@@ -221,8 +221,8 @@ def _stop(stop: Step) -> Node:
             why = f"({stop.why}) {stop.place}".rstrip()
             return node(f"location for {stop.path}: {stop.location} {why}", passed)
         case RedirectStep():
-            to = f" to {stop.to}" if stop.to else ": answered there"
-            return node(f"{stop.by}{to}, said in {stop.location} {stop.place}")
+            to = f" to {stop.to}" if stop.to else ": sent the response"
+            return node(f"{stop.by}{to}, in {stop.location} {stop.place}")
         case FileStep():
             return node(f"{_inside(stop.subrequest)}files: {stop.path}")
         case UpstreamStep():
@@ -274,7 +274,7 @@ def _came(peer: PeerTrace) -> str:
     after = "" if peer.response_time is None else f" after {_ms(peer.response_time)}"
     if peer.failure:
         return peer.failure + after
-    return "no answer" if peer.status is None else str(peer.status)
+    return "no response" if peer.status is None else str(peer.status)
 
 
 def _connected(peer: PeerTrace) -> str | None:
@@ -295,11 +295,11 @@ def _measured(peer: PeerTrace) -> str | None:
 
 def _answer(answer: Answer) -> Iterator[Node | str]:
     if answer.head is None:
-        yield "answer: none"
+        yield "response: none"
     else:
-        yield _head("answer", answer.head)
+        yield _head("response", answer.head)
     sent = f"{answer.sent} sent, {answer.body_sent} of them the body"
-    whole = "" if answer.complete or answer.head is None else ", not complete"
+    whole = "" if answer.complete or answer.head is None else ", incomplete"
     yield f"bytes: {answer.received} received, {sent}{whole}"
 
 

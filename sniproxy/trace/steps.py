@@ -127,7 +127,7 @@ class UpstreamStep:
 
 @dataclass(frozen=True, slots=True)
 class FileStep:
-    """Files below `root` or `alias` were asked."""
+    """Files below `root` or `alias` were looked up."""
 
     path: str
     subrequest: str = ""

@@ -141,7 +141,7 @@ class ResponseBody:
         return True
 
     async def _piece(self) -> bytes:
-        """Receive some bytes of the body; b"" is not necessarily the end, `_over` tells that."""
+        """Receive some bytes of the body; b"" is not necessarily the end, see `_over`."""
         if self._left == 0:
             self._end()
             return b""

@@ -107,11 +107,11 @@ def test_exit_statuses(
             "0.0.0.0:443 (https), 203.0.113.7:8443 (https), 0.0.0.0:80 (http)",
         ),
         (("http://front.test:443/",), "nginx.conf does not listen with http on port 443; "),
-        (("ftp://front.test/",), "ftp://front.test/ is no URL of http:// or https://"),
-        (("https://[/",), "https://[/ is no URL: "),
-        (("https://a:b/",), "https://a:b/ is no URL: "),
-        (("https://front.test/", "-X", "GET\r\nA: b"), "a request has no line ends"),
-        (("https://front.test/", "-H", "A: b\nC: d"), "a request has no line ends"),
+        (("ftp://front.test/",), "ftp://front.test/ is not an http:// or https:// URL"),
+        (("https://[/",), "https://[/ is not a valid URL: "),
+        (("https://a:b/",), "https://a:b/ is not a valid URL: "),
+        (("https://front.test/", "-X", "GET\r\nA: b"), "URL, method and headers must not"),
+        (("https://front.test/", "-H", "A: b\nC: d"), "URL, method and headers must not"),
     ],
 )
 def test_what_can_not_be_queried(

@@ -1,4 +1,4 @@
-"""A request body waits in memory or in a file, and can be read again for every try."""
+"""Buffered request bodies, in memory or in a file, can be read for each attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the configuration lets a connection live on."""
+"""Whether the configuration allows keep-alive."""
 
 from __future__ import annotations
 

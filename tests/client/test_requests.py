@@ -1,4 +1,4 @@
-"""Bodies off the wire: where they end, what is left behind them, what ends them early."""
+"""Reading request bodies: their end, data after them, errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def received(data: bytes, use: Callable[[RequestReader], Awaitable[T]], *, ends: bool = True) -> T:
-    """What `use` makes of a client that has sent `data` (and then ended its side)."""
+    """The result of `use` for a client that sent `data` (and then closed its side)."""
 
     async def main() -> T:
         near, far = socket.socketpair()

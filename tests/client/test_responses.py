@@ -1,4 +1,4 @@
-"""Responses on the wire: framing by what the client speaks, and what is noted of them."""
+"""Writing responses: framing for the client's HTTP version, and what is recorded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.configured import make_context, request, servers
 
 
 class Wire:
-    """A stream that keeps what is sent."""
+    """A stream that stores what is sent."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -33,7 +33,7 @@ class Wire:
 
 
 class Pieces:
-    """A body piece by piece, broken off at its end if it is to be."""
+    """A body in pieces, which may fail at its end."""
 
     def __init__(self, pieces: Sequence[bytes], *, breaks: bool = False) -> None:
         self.pieces = list(pieces)
@@ -59,7 +59,7 @@ def server(tmp_path: Path) -> Server:
 def written(
     server: Server, response: Response, *, may_keep: bool = True, **more: Any
 ) -> tuple[list[bytes], bytes, bool, RequestContext]:
-    """Head lines, body, whether the connection lives on, and the facts."""
+    """Head lines, body, whether keep-alive follows, and the request context."""
     wire = Wire()
     request_ = request(**more)
     noted = make_context(request_, server)

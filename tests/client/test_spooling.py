@@ -1,4 +1,4 @@
-"""Which request bodies go to files, and how these are called."""
+"""Which request bodies are written to files, and the names of the files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that never come whole leave an access line, with the status that nobody was sent."""
+"""Incomplete requests are logged, with a status that is not sent."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
 
 
 def access_lines(served: Served, sent: bytes, *, ends: bool) -> list[str]:
-    """The access lines of a client that sends no more, without their time."""
+    """The access log lines, without times, of a client that stops sending."""
     with served.connected() as client:
         client.sendall(sent)
         if ends:

@@ -1,4 +1,4 @@
-"""`ssl_verify_client`: every mode beside every certificate."""
+"""`ssl_verify_client`: every mode with every certificate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sniproxy.context import ClientTLSInfo
 
 
 class Client:
-    """A client with or without a certificate, and what the library said of it."""
+    """A client with or without a certificate, and its verification result."""
 
     def __init__(self, result: int | None) -> None:
         self.client_certificate: Any = None if result is None else object()

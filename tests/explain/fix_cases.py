@@ -50,7 +50,7 @@ class Row:
     server: tuple[str, ...] = ()
     client: Client | None = None
     known: Mapping[str, str] = field(default_factory=dict)
-    """Values of the placeholders; file names are those of the test certificates."""
+    """Values of the placeholders; files are the generated certificates."""
     fixes: tuple[int, ...] = ()
     """Which of the cause's cures; () is all that are not optional."""
     group: bool = False

@@ -101,7 +101,7 @@ def outcomes(
 
 
 class Rooms:
-    """A program's directories, each with the test certificates beside its configuration."""
+    """The programs' folders, each with the certificates beside its configuration."""
 
     def __init__(self, program: Program, certificates: Path) -> None:
         self._program = program

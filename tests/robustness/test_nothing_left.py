@@ -348,7 +348,7 @@ async def test_connection_is_released_if_client_stops_reading(
         assert await server.quiesce() == server.before
         [line] = server.log.take()
         assert line.startswith("[info] ")
-        # A reset is logged by what sees it first: the write, or the detection of client aborts.
+        # A reset is reported by the write, or by the monitor of client aborts.
         resets_reported = ("reset by peer", "epoll_wait() reported that")
         output = resets_reported if resets else ("client timed out",)
         assert any(text in line for text in output)

@@ -1,4 +1,4 @@
-"""Requests through a proxy with upstreams of every temper, and what their traces say."""
+"""Traces of requests to well-behaved and faulty upstreams."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def text(trace: Trace) -> str:
-    """The tree, without what differs from one time to the next."""
+    """The tree, without values that differ between runs."""
     return re.sub(r"\d+\.\d ms", "N ms", "\n".join(lines(trace)))
 
 
 @dataclass
 class Front:
-    """A proxy that is traced."""
+    """A proxy with its traces."""
 
     certificates: Path
     proxy: sniproxy.Proxy
@@ -49,7 +49,7 @@ class Front:
         listener: int = 0,
         tls: ClientTLSOptions | None = None,
     ) -> Trace:
-        """One request on a connection of its own, and its trace."""
+        """Send a request on a new connection, and return it with its trace."""
         before = len(self.traces)
         head = "".join(f"{line}\r\n" for line in (f"Host: {host}", *headers, "Connection: close"))
         request = f"GET {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1")
@@ -66,8 +66,8 @@ class Front:
 async def front(
     certificates: Path, inside: str, *upstreams: UpstreamSpec, before: str = "", listen: str = ""
 ) -> AsyncIterator[Front]:
-    """A server with `inside`, and a group of the upstreams before it; `ALONE` in `inside` is the
-    address of the first one, of which no connection is kept."""
+    """A server with the directives `inside`, and a group of the upstreams. `ALONE` in `inside` is
+    replaced by the address of the first one, without pooled connections."""
     async with open_upstreams(certificates) as upstream_server:
         peers = [await upstream_server.start(upstream) for upstream in upstreams]
         servers = " ".join(f"server 127.0.0.1:{peer.port};" for peer in peers)
@@ -118,11 +118,11 @@ async def test_with_sni(certificates: Path) -> None:
     assert "SNI: upstream.test" in rendered
     assert "name: upstream.test, from proxy_ssl_name upstream.test" in rendered
     assert "$host = front.test" in rendered
-    assert "agreed: TLSv1.3, TLS_AES_256_GCM_SHA384, X25519, new session" in rendered
+    assert "negotiated: TLSv1.3, TLS_AES_256_GCM_SHA384, X25519, new session" in rendered
     assert "certificate: upstream.test, up_stream.test, " in rendered
     assert "sent: GET /a?b=c HTTP/1.1" in rendered
     assert "received: HTTP/1.1 200 OK" in rendered
-    assert "answer: HTTP/1.1 200 OK" in rendered
+    assert "response: HTTP/1.1 200 OK" in rendered
     (peer,) = query(trace).peers
     assert peer.request is not None
     assert ("Host", "front.test") in peer.request.fields
@@ -283,7 +283,7 @@ async def test_which_server_and_which_certificate(certificates: Path) -> None:
     assert "by Host: regular expression ~^re\\d+\\.test$" in text(wildcard)
     rendered = text(default)
     assert "SNI received: none" in rendered
-    assert "there is no SNI" in rendered
+    assert ": no SNI)" in rendered
     assert "no other has other.test among its names" in rendered
     assert "ssl_certificate good.pem" in rendered
 

@@ -1,4 +1,4 @@
-"""Secrets: masked by the name of their field, and wherever their value stands."""
+"""Secrets are masked by field name, and their values everywhere."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_variables_by_their_names(name: str, secret: bool) -> None:
         (("Authorization", "Bearer 0123456789"), {"Bearer 0123456789", "0123456789"}),
         (("Authorization", "0123456789"), {"0123456789"}),
         (("Cookie", "a=secret1; b=secret2"), {"a=secret1; b=secret2", "secret1", "secret2"}),
-        (("Cookie", "a=b"), set()),  # too short to be told from other text
+        (("Cookie", "a=b"), set()),  # too short to be distinguished from other text
         (("Set-Cookie", "a=secret; Path=/"), {"a=secret; Path=/", "secret"}),
         (("Host", "front.test"), set()),
     ],

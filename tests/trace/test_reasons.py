@@ -1,4 +1,4 @@
-"""Why this server and why this location: a row a reason."""
+"""Reasons for the selection of servers and locations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def named(folder: Path, names: tuple[str, ...]) -> tuple[Server, ...]:
             "default.test",
             f"default server of {ADDRESS}: no other has other among its names",
         ),
-        ("", "(no name)", "there is no Host, which is a name of its own"),
+        ("", "(no name)", 'no Host: matches server_name ""'),
     ],
 )
 def test_servers(host: str, name: str, why: str, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_servers(host: str, name: str, why: str, tmp_path: Path) -> None:
     ("names", "host", "why"),
     [
         (("a.test",), "b.test", f"the only server of {ADDRESS}"),
-        (("a.test", "b.test"), "", f"default server of {ADDRESS}: there is no SNI"),
+        (("a.test", "b.test"), "", f"default server of {ADDRESS}: no SNI"),
     ],
 )
 def test_where_nothing_chooses(names: tuple[str, ...], host: str, why: str, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ NONE_MATCHES = "longest prefix, no regular expression beside it matches"
         (
             "/a.b.c", "~ \\.c$", "first regular expression that matches; inside ~ \\.b", ("/",),
         ),
-        ("/slash", "/slash/", "its name is the path with a slash behind: a redirect to there", ()),
+        ("/slash", "/slash/", "its name is the path with a trailing slash: redirect", ()),
     ],
 )  # fmt: skip
 def test_locations(

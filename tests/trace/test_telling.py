@@ -1,4 +1,4 @@
-"""A trace as a tree and as data: tables."""
+"""Traces formatted as a tree and as data."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ UPSTREAM_STEP = UpstreamStep(
         ),
         (LocationStep("/a", "(server)", "no location matches", ""),
          ["location for /a: (server) (no location matches)"]),
-        (RedirectStep("rewrite", "/b?c", "/a/", "n:2"), ["rewrite to /b?c, said in /a/ n:2"]),
-        (RedirectStep("return", "", "/a/", "n:2"), ["return: answered there, said in /a/ n:2"]),
+        (RedirectStep("rewrite", "/b?c", "/a/", "n:2"), ["rewrite to /b?c, in /a/ n:2"]),
+        (RedirectStep("return", "", "/a/", "n:2"), ["return: sent the response, in /a/ n:2"]),
         (FileStep("/f"), ["files: /f"]),
         (FileStep("/f", "/auth"), ["subrequest /auth: files: /f"]),
         (
@@ -104,7 +104,7 @@ UPSTREAM_STEP = UpstreamStep(
                 "   ├─ connected in 0.3 ms",
                 "   ├─ SSL handshake: done, 2.1 ms",
                 "   │  ├─ offered: SNI up.test, TLSv1.3, no ALPN, no session",
-                "   │  ├─ agreed: TLSv1.3, TLS_AES_256_GCM_SHA384, X25519, new session",
+                "   │  ├─ negotiated: TLSv1.3, TLS_AES_256_GCM_SHA384, X25519, new session",
                 '   │  └─ certificate: up.test; verify result 0: ok, for "up.test"',
                 "   ├─ sent: GET / HTTP/1.1",
                 "   │  └─ Host: up.test",
@@ -136,7 +136,7 @@ UPSTREAM_STEP = UpstreamStep(
                 "│  ├─ connected in 100.0 ms",
                 "│  └─ SSL handshake: failed, 1.0 ms",
                 "│     └─ offered: no SNI, , no ALPN, no session",
-                "└─ peer 127.0.0.1:9443: no answer",
+                "└─ peer 127.0.0.1:9443: no response",
                 "   ├─ over a pooled connection",
                 "   ├─ sent: GET / HTTP/1.1",
                 "   │  └─ Host: up.test",
@@ -180,7 +180,7 @@ def test_a_whole_trace() -> None:
         "├─ client 192.0.2.1:5, to 192.0.2.2:443, connection *7, request 2 on it",
         "├─ SSL handshake with the client: TLSv1.2, X, ALPN http/1.1, resumed session, 1.0 ms",
         "│  ├─ SNI received: a.test",
-        '│  ├─ server until a Host is known: a.test (by SNI: exact name "a.test") n:1',
+        '│  ├─ server for the handshake: a.test (by SNI: exact name "a.test") n:1',
         "│  ├─ certificate, not sent in a resumed session: a.test, b.test",
         "│  │  ├─ issued by CN=CA",
         "│  │  └─ ssl_certificate a.pem",
@@ -189,9 +189,9 @@ def test_a_whole_trace() -> None:
         "│  └─ Host: a.test",
         "├─ server: a.test (the only server of 192.0.2.2:443) n:1",
         "├─ location for /: / (longest prefix) n:2",
-        "├─ answer: HTTP/1.1 404 Not Found",
+        "├─ response: HTTP/1.1 404 Not Found",
         "│  └─ A: b",
-        "├─ bytes: 30 received, 90 sent, 40 of them the body, not complete",
+        "├─ bytes: 30 received, 90 sent, 40 of them the body, incomplete",
         "├─ access log: line",
         "├─ error log: one",
         "└─ error log: two",

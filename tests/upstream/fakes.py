@@ -1,4 +1,4 @@
-"""Streams that play a script, and what notes what came of it."""
+"""Scripted streams, and recorders of their results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sniproxy.tls.stream import SocketStream
 
 @dataclass(slots=True)
 class ScriptedStream:
-    """Gives one piece a read: bytes, or a failure."""
+    """A stream that returns one piece, or raises one failure, for each read."""
 
     script: list[bytes | Failure] = field(default_factory=list)
     quiet: bool = True
@@ -43,7 +43,7 @@ class ScriptedStream:
 
 @dataclass(slots=True)
 class Lines:
-    """A sink that keeps the messages."""
+    """A log sink that stores the messages."""
 
     lines: list[str] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""Balancing methods: small models, laws, and the choices of the real nginx."""
+"""Load-balancing methods: models, properties, and comparison with nginx."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def upstream(method: Method, peers: list[Peer], backups: list[Peer], key: str = 
     )
 
 
-# --- the least busy ---
+# --- least_conn ---
 
 
 def test_least_conn_counts_connections_by_weight(make_context: RequestContext) -> None:
     group = upstream(Method.LEAST_CONN, [peer("a", weight=2), peer("b")], [])
-    # a is as busy with two as b is with one; among equals the round robin decides.
+    # a with two connections is as busy as b with one; round robin decides among equals.
     assert [group.selector(make_context).get() for _ in range(3)].count(group.peers[0]) == 2
     assert [one.connections for one in group.peers] == [2, 1]
 
@@ -52,7 +52,7 @@ def test_least_conn_chooses_backups_likewise(make_context: RequestContext) -> No
     assert sorted(one.name for one in taken if one) == ["x", "x", "y", "y"]
 
 
-# --- chance ---
+# --- random ---
 
 
 def test_random_goes_by_weight(make_context: RequestContext) -> None:
@@ -67,7 +67,7 @@ def test_random_two_takes_the_less_busy(make_context: RequestContext) -> None:
     group = upstream(Method.RANDOM_TWO, [peer("a"), peer("b")], [])
     group.peers[0].connections = 50
     taken = Counter(one.name for _ in range(40) if (one := group.selector(make_context).get()))
-    # With two peers both are drawn, but for the times when chance draws one 21 times over.
+    # Both peers are drawn, except if the same one is drawn 21 times.
     assert taken["b"] == 40
 
 
@@ -110,7 +110,7 @@ def test_laws(
     settings: list[tuple[int, bool, bool]],
     failing: set[int],
 ) -> None:
-    """No peer is tried twice, none that is down, and a working peer is found in the end."""
+    """No peer is tried twice or is down, and every available peer is tried in the end."""
     peers: list[Peer] = []
     backups: list[Peer] = []
     for number, (weight, down, backup) in enumerate(settings):
@@ -134,9 +134,9 @@ def test_laws(
             assert int(tried[-1].name) not in failing
 
 
-# --- beside nginx ---
+# --- comparison with nginx ---
 
-# A consistent hash looks at the servers as they are written: these have the same ports for both.
+# A consistent hash depends on the servers as written, so both programs use the same ports.
 LIVE = (1, 2, 3, 4)
 DEAD = (5, 6)
 FOUR = "server S1; server S2; server S3; server S4;"
@@ -161,22 +161,18 @@ SERVERS = {
     "most-dead": "server S5 weight=40 max_fails=0; server S6 weight=40 max_fails=0; server S1;",
     "names": "server localhost:P1; server 127.0.0.1:P2;",
 }
-GROUPS = (
-    {
-        f"{servers}-{method}": METHODS[method] + SERVERS[servers]
-        for servers in SERVERS
-        for method in METHODS
-    }
-    | {
-        f"backups-{method}": f"server S1; server S5 backup; server S2 backup; {METHODS[method]}"
-        for method in METHODS
-    }
-    | {
-        f"only-backups-live-{method}": f"server S5; server S2 backup; server S1 backup; "
-        f"{METHODS[method]}"
-        for method in METHODS
-    }
-)
+GROUPS = {
+    f"{servers}-{method}": METHODS[method] + SERVERS[servers]
+    for servers in SERVERS
+    for method in METHODS
+} | {
+    f"backups-{method}": f"server S1; server S5 backup; server S2 backup; {METHODS[method]}"
+    for method in METHODS
+} | {
+    f"only-backups-live-{method}": f"server S5; server S2 backup; server S1 backup; "
+    f"{METHODS[method]}"
+    for method in METHODS
+}  # fmt: skip
 KEYS = [*map(str, range(24)), "a", "a", "", "/a/b?c=d", "%C3%A4", "key" * 40]
 
 

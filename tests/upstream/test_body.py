@@ -1,4 +1,4 @@
-"""A response's body: where it ends, what its connection is good for, what is logged."""
+"""Response bodies: their end, whether the connection is reusable, what is logged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATE = Failure("upstream timed out", kind=FailureType.TIMEOUT, errno=110)
 
 
 class Played:
-    """A body read to its end, or as far as it went."""
+    """The result of reading a body."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ def test_too_much(
 def test_breaks(
     script: list[bytes | Failure], head: dict[str, Any], whole: bytes, line: str
 ) -> None:
-    """What came before goes on, but for a time-out's."""
+    """Data received before an error is forwarded, except after a timeout."""
     played = Played(script, **head)
     assert played.broken
     assert played.whole == whole

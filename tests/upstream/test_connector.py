@@ -1,4 +1,4 @@
-"""A connection to a peer, and what nginx calls its failures."""
+"""Connecting to a peer, and nginx's messages about failures."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_too_late() -> None:
         busy.bind(("127.0.0.1", 0))
         busy.listen(0)
         address = busy.getsockname()
-        # The queue of a listener that accepts nothing is soon full: what comes then waits.
+        # Fill the accept queue: further connections wait.
         waiting = [socket.socket() for _ in range(4)]
         for sock in waiting:
             sock.setblocking(False)

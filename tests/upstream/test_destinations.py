@@ -1,4 +1,4 @@
-"""`proxy_pass` with variables, beside nginx: where it leads, what is asked, what is told."""
+"""`proxy_pass` with variables, compared with nginx: upstream, DNS queries, log lines."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Answers = Callable[[DNSQuery], Sequence[bytes]]
 
 
 def both_kinds(*records: DNSRecord, **options: Any) -> Answers:
-    """Each kind of question gets the records of that kind, and the aliases."""
+    """Answer A and AAAA queries with the records of that type, and with the CNAMEs."""
 
     def answers(query: DNSQuery) -> Sequence[bytes]:
         mine = [r for r in records if r.type in (query.type, "CNAME", "DNAME") or r.type.isdigit()]
@@ -49,7 +49,7 @@ def both_kinds(*records: DNSRecord, **options: Any) -> Answers:
 
 
 def for_a(answers: Answers) -> Answers:
-    """Something for the A question; there is no IPv6 address."""
+    """Answer A queries; there is no IPv6 address."""
     return lambda query: answers(query) if query.type == "A" else [reply(query)]
 
 
@@ -60,7 +60,7 @@ def only_over_tcp(query: DNSQuery) -> Sequence[bytes]:
 
 
 def bad(**options: Any) -> Answers:
-    """A reply that is no good, and then a good one."""
+    """A malformed response, followed by a valid one."""
     return for_a(lambda query: [reply(query, HERE, **options), reply(query, HERE)])
 
 
@@ -124,7 +124,7 @@ NAMES: dict[str, Answers] = {
 }
 
 
-# Those whose answers are not in memory yet when it counts which address comes first.
+# Names that must not be cached yet, where the order of addresses matters.
 FRESH: dict[str, Answers] = {
     name: both_kinds(a("127.0.0.9"), HERE) for name in ("dead-once", "dead-once-too")
 }
@@ -143,7 +143,7 @@ class Stage:
     questions: list[list[str]] = field(default_factory=list)
 
     def ask(self, target: str) -> list[tuple[object, list[str]]]:
-        """What each program answers, and the error lines that it leaves."""
+        """The response and the error log lines of each program."""
         seen: list[tuple[object, list[str]]] = []
         self.questions = []
         for one in self.both.both:
@@ -169,7 +169,7 @@ def without_ids(line: str) -> str:
 
 @contextlib.contextmanager
 def name_server() -> Iterator[FakeNameServer]:
-    """The scripted name server, in a thread of its own."""
+    """The scripted name server, running in a thread."""
     ready = threading.Event()
     found: list[FakeNameServer] = []
     scope: list[Callable[[], None]] = []

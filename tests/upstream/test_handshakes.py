@@ -1,4 +1,4 @@
-"""What is told of a handshake with an upstream: records, variables, the debug log, the key log."""
+"""Reports of handshakes with upstreams: records, variables, the debug log, the key log."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Seen(Observer):
-    """What came of some requests."""
+    """Records the results of requests."""
 
     wants_handshakes = True
 
@@ -55,9 +55,9 @@ class Seen(Observer):
         self.log_level = log_level
         self.handshakes: list[Handshake] = []
         self.variables: list[str] = []
-        """A line each."""
+        """One line for each request."""
         self.debug: list[str] = []
-        """Messages up to their context."""
+        """Debug messages without their context."""
         self.key_log = ""
 
     def upstream_handshake_finished(
@@ -80,7 +80,7 @@ async def serving(
     level: Level = Level.INFO,
     scheme: str = "https",
 ) -> AsyncIterator[int]:
-    """A site with the upstreams as one group; its port."""
+    """Serve a configuration with the upstreams as one group; yields its port."""
     with reserve_port() as front:
         port = front.getsockname()[1]
         async with open_upstreams(certificates) as upstream_server, trio.open_nursery() as nursery:
@@ -134,7 +134,7 @@ def seen(
 
 
 def closing(upstream: UpstreamSpec) -> UpstreamSpec:
-    """One that keeps no connection."""
+    """The upstream, closing each connection after a response."""
     return replace(
         upstream, response=Action(response("closing\n", "Connection: close"), AfterSend.SILENCE)
     )
@@ -203,7 +203,7 @@ def test_a_resumed_session_is_reported(certificates: Path, tmp_path: Path) -> No
 def test_without_a_handshake_there_is_nothing_to_report(
     scheme: str, upstream: UpstreamSpec, certificates: Path, tmp_path: Path
 ) -> None:
-    """Plain HTTP, and a connection that was kept."""
+    """Plain HTTP, and a pooled connection."""
     found = seen(certificates, tmp_path, "", upstream, requests=2, scheme=scheme)
     assert found.variables[-1] == "-|-|-|-|-"
     assert len(found.handshakes) == (scheme == "https")
@@ -215,7 +215,7 @@ def test_without_a_handshake_there_is_nothing_to_report(
 def test_a_session_is_offered_while_its_own_request_still_waits(
     tls: TLS, resumed: bool, certificates: Path, tmp_path: Path
 ) -> None:
-    """As nginx has it: TLS 1.2 gives one in the handshake; a ticket of 1.3 is read later."""
+    """As in nginx: TLS 1.2 has a session after the handshake, TLS 1.3 tickets are read later."""
     found = Seen(Level.INFO)
 
     async def main() -> None:
@@ -272,8 +272,8 @@ def test_the_debug_log_has_a_line_for_each(certificates: Path, tmp_path: Path) -
 def test_keys_are_logged(
     upstream: UpstreamSpec, labels: set[str], variable: bool, certificates: Path, tmp_path: Path
 ) -> None:
-    """In the format of SSLKEYLOGFILE, for the owner's eyes; also where variables name our
-    certificate."""
+    """In the format of SSLKEYLOGFILE, readable by the owner only; also with a certificate named
+    by variables."""
     name = "$request_method" if variable else "client.pem"
     certificate = f"proxy_ssl_certificate {name}; proxy_ssl_certificate_key client.key;"
     if variable:

@@ -1,4 +1,4 @@
-"""What goes to an upstream, field by field."""
+"""Request heads sent to upstreams."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def proxied(directory: Path, name: str, target: str, more: str = "") -> tuple[Se
 @pytest.mark.parametrize(
     ("name", "target", "query", "path", "sent"),
     [
-        # Without a URI the client's own target goes on as it is.
+        # Without a URI the client's target is sent unchanged.
         ("/a/", "http://h", "/a/%20//b/../c?d=%20#e", "/a/ /c", "/a/%20//b/../c?d=%20#e"),
         ("~ ^/a", "http://h", "/a%2Fb", "/a/b", "/a%2Fb"),
-        # With one it replaces what the location's name matched of the normalised path.
+        # A URI replaces the part of the normalized path that the location's name matched.
         ("/a/", "http://h/", "/a/b", "/a/b", "/b"),
         ("/a/", "http://h/new/", "/a/b?c", "/a/b", "/new/b?c"),
         ("/a", "http://h/new", "/a/b", "/a/b", "/new/b"),
@@ -33,7 +33,7 @@ def proxied(directory: Path, name: str, target: str, more: str = "") -> tuple[Se
         ("/a/", "http://h/%20/", "/a/b", "/a/b", "/%20/b"),
         ("/a/", "http://h?x=", "/a/b", "/a/b", "?x=b"),
         ("/a/", "http://h/?x=", "/a/b?c", "/a/b", "/?x=b?c"),
-        # What is left is escaped again, where the client had escaped something.
+        # The rest is escaped again if the client escaped something.
         ("/a/", "http://h/", "/a/%20", "/a/ ", "/%20"),
         ("/a/", "http://h/", "/a/%3Fb", "/a/?b", "/%3Fb"),
         ("/a/", "http://h/", "/a/b%2Fc", "/a/b/c", "/b/c"),

@@ -1,4 +1,4 @@
-"""Idle connections: whose they are, which goes first, and when they have served long enough."""
+"""The connection pool: owners, order, and limits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def in_trio(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
 
 
 class Connection(SocketStream):
-    """One end of a pair of sockets; notes how it ends."""
+    """One end of a socket pair; records how it is closed."""
 
     def __init__(self, requests: int = 0, age: float = 0.0) -> None:
         mine, self.upstreams = socket.socketpair()
@@ -120,7 +120,7 @@ async def test_long_service(requests: int, age: float, fit: bool) -> None:
     retained.close()
 
 
-# --- while nobody asks ---
+# --- idle connections ---
 
 
 async def watched(watch: IdleMonitor, nursery: trio.Nursery) -> None:

@@ -1,4 +1,4 @@
-"""Two hundred requests at once on a group whose peers are not all well, beside nginx."""
+"""Two hundred concurrent requests to a group with failing peers, compared with nginx."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ METHODS = {
 
 @contextlib.contextmanager
 def hangs_up() -> Iterator[int]:
-    """A server that takes every connection and ends it without an answer."""
+    """A server that accepts connections and closes them without a response."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
 
         def serve() -> None:
@@ -71,7 +71,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
 
 
 async def ask_all(port: int, path: str) -> Counter[bytes]:
-    """The status lines of as many requests as there are, all on their way before one is read."""
+    """The status lines of many requests, all sent before a response is read."""
     statuses: Counter[bytes] = Counter()
     opened = trio.Event()
     waiting = REQUESTS

@@ -1,4 +1,4 @@
-"""So many bytes a second."""
+"""Rate limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose turn it is: a small model of the round robin, a fake clock, and nginx's own sequences."""
+"""Peer selection: a model of round robin, a fake clock, and nginx's sequences."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def peer(name: str, **settings: int | float | bool) -> Peer:
 
 @dataclass(slots=True)
 class Group:
-    """An upstream, asked request by request."""
+    """An upstream group that processes requests."""
 
     peers: list[Peer]
     backups: list[Peer] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Group:
     upstream: Upstream = field(init=False)
 
     def request(self, *failing: str) -> list[str]:
-        """The peers that one request tries, where those named fail."""
+        """The peers that a request tries if the named ones fail."""
         turns = PeerSelector(self.upstream)
         tried = []
         while (chosen := turns.get()) is not None:
@@ -57,18 +57,18 @@ class Group:
         return tried
 
     def requests(self, count: int, *failing: str) -> list[str]:
-        """The peers of `count` requests, one try after the other."""
+        """The peers of `count` requests, in order."""
         return [name for _ in range(count) for name in self.request(*failing)]
 
 
-# --- the round robin ---
+# --- round robin ---
 
 
 def smooth_sequence(weights: list[int], count: int) -> list[int]:
-    """The peer that lags most behind its share goes next; the first of equals.
+    """A model: the peer furthest behind its share is next, the first among equals.
 
-    After k choices a peer with weight w of W is owed k·w/W turns. In whole numbers: it lags by
-    (k + 1)·w - W·turns.
+    After k selections the share of a peer with weight w of W is k·w/W. In whole numbers it is
+    behind by (k + 1)·w - W·turns.
     """
     total = sum(weights)
     sequence, had = [], [0] * len(weights)
@@ -221,7 +221,7 @@ def test_a_full_lone_peer() -> None:
 def test_laws(
     settings: list[tuple[int, int, bool, bool]], story: list[tuple[set[int], int]]
 ) -> None:
-    """No peer twice in a request, none that is down, all given back, weights within bounds."""
+    """No peer is tried twice or is down, all are returned, weights stay within bounds."""
     peers = [
         (peer(str(n), weight=weight, max_fails=fails, down=down), backup)
         for n, (weight, fails, down, backup) in enumerate(settings)
@@ -239,7 +239,7 @@ def test_laws(
             assert 0 <= one.effective_weight <= one.settings.weight
 
 
-# --- beside nginx ---
+# --- comparison with nginx ---
 
 LIVE = {n: f"127.0.0.1:@PORT{n}@" for n in (2, 3, 4, 5)}
 

@@ -1,4 +1,4 @@
-"""What of an upstream's head reaches the client: hidden fields, redirects, what is for us."""
+"""Response headers for the client: hidden fields, redirects, X-Accel fields."""
 
 from __future__ import annotations
 

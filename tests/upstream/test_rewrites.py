@@ -1,4 +1,4 @@
-"""Redirects and cookies, rule by rule, and what holds whatever the rules are."""
+"""Rewriting of redirects and cookies: rules, and properties of all rules."""
 
 from __future__ import annotations
 

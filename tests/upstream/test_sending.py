@@ -1,4 +1,4 @@
-"""A request that is sent while its answer may come: what is raised, what is cut short."""
+"""Sending a request while reading the response: errors and early responses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFUSED = ClientAbortedError(SpecialResponse(413))
 
 @dataclass(slots=True)
 class Taking:
-    """A peer that takes so many bytes, and then waits for ever or fails."""
+    """A peer that accepts a number of bytes, and then blocks or fails."""
 
     most: float = math.inf
     failure: Failure | None = None
@@ -55,7 +55,7 @@ class Blocks:
 
 @dataclass(slots=True)
 class Arriving:
-    """A body that comes piece by piece, or ends with a refusal."""
+    """A body that arrives in pieces, or ends with an error."""
 
     pieces: list[bytes | ClientAbortedError]
     length: int | None = None
@@ -73,7 +73,7 @@ class Arriving:
 
 @dataclass(slots=True)
 class Played:
-    """A request sent as far as it goes, while an answer is waited for."""
+    """The result of sending a request while reading a response."""
 
     peer: Taking
     body: Blocks | None = None
@@ -97,7 +97,7 @@ class Played:
         )
 
     def until(self, seconds: float, failure: Failure | None = None) -> str:
-        """What comes of it where the answer takes `seconds`."""
+        """The result if the response takes `seconds`."""
 
         async def answer() -> str:
             await trio.sleep(seconds)

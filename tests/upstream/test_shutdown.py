@@ -1,4 +1,4 @@
-"""What becomes of idle connections when the process is told to end by a signal, beside nginx."""
+"""Idle connections after a signal to stop, compared with nginx."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 class Upstream:
-    """Answers every request at once, but for those to `/slow`; tells when a connection ends."""
+    """Responds at once, except to `/slow`; reports the end of connections."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -63,7 +63,7 @@ def upstream() -> Iterator[Upstream]:
 
 @contextlib.contextmanager
 def proxying(program: Command, room: Path, group: str) -> Iterator[Served]:
-    """A process that serves the group, without a master."""
+    """A process without a master that serves the group."""
     http = f"{group} server {{ listen 127.0.0.1:PORT; location / {{ proxy_pass http://u; }} }}"
     words = ("-g", "daemon off; master_process off;")
     with served(program, room, f"{HEAD} http {{ access_log off; {http} }}", *words) as process:
@@ -92,7 +92,7 @@ def test_idle_connections_end_at_once(
 
 
 def test_one_that_is_in_use_is_not_retained_afterwards(tmp_path: Path, upstream: Upstream) -> None:
-    # nginx does so in its workers; without a master it ends at once.
+    # nginx does so in workers; without a master it exits at once.
     group = f"upstream u {{ server 127.0.0.1:{upstream.port}; }}"
     with proxying(SNIPROXY, tmp_path, group) as process:
         with process.connect() as client:

@@ -1,4 +1,4 @@
-"""Upstreams on UNIX sockets, beside nginx: names, URIs, log lines, groups."""
+"""Upstreams on UNIX sockets, compared with nginx: names, URIs, log lines, groups."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ TARGETS = [
 
 @pytest.fixture(scope="module")
 def room() -> Iterator[Path]:
-    # A socket's path has to be short.
+    # Paths of UNIX sockets must be short.
     with tempfile.TemporaryDirectory(prefix="s") as folder:
         yield Path(folder)
 

@@ -92,7 +92,7 @@ def read_buffer() -> Any:
 
 
 def send_close_notify(ssl: Ssl) -> None:
-    """SSL_shutdown, whatever comes of it."""
+    """Call SSL_shutdown, and ignore the result."""
     clear_error()
     lib.SSL_shutdown(ssl)
     clear_error()
@@ -132,7 +132,7 @@ def session_of(ssl: Ssl) -> Session | None:
 
 
 def received_server_name(ssl: Ssl) -> bytes | None:
-    """The SNI of the hello; to be asked in the servername callback only."""
+    """The SNI in the ClientHello; only valid in the servername callback."""
     name = lib.SSL_get_servername(ssl, lib.TLSEXT_NAMETYPE_host_name)
     return ffi.string(name) if name else None
 
