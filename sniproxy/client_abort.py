@@ -96,11 +96,13 @@ class ClientAbortMonitor:
     """Monitors the clients of a running configuration for aborts."""
 
     def __init__(self) -> None:
-        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        self._epoll: select.epoll | None = None
+        """Made when it is first needed: processes that are forked must not share it."""
         self._aborts: dict[int, ClientAbort] = {}
 
     async def run(self) -> None:
         """Watch until cancelled."""
+        self._open()
         if self._epoll is None:
             return
         try:
@@ -113,12 +115,17 @@ class ClientAbortMonitor:
         finally:
             self._epoll.close()
 
+    def _open(self) -> None:
+        if self._epoll is None and hasattr(select, "epoll"):
+            self._epoll = select.epoll()
+
     def add(self, descriptor: int, connection: LazyCancelScope) -> ClientAbort:
         """Watch a socket until `remove`, which follows when it is closed.
 
         `connection` is cancelled when the client closes its side inside the abort's context.
         """
         abort = ClientAbort(connection)
+        self._open()
         if self._epoll is not None and not self._epoll.closed:
             self._aborts[descriptor] = abort
             self._epoll.register(descriptor, select.EPOLLRDHUP | select.EPOLLET)

@@ -21,6 +21,7 @@ import trio
 
 from . import config as configuration
 from .build import build_application
+from .build.listeners import close_all
 from .build.paths import Paths
 from .config.directives.log import COMBINED, ErrorLogDirective
 from .config.model import Config
@@ -150,10 +151,11 @@ class Proxy(BaseProxy):
             observer=self._observer(paths),
             default_access_log=False,
             state=self._state,
+            previous=self._server.application if self._server is not None else None,
         )
-        pooled = self._server.sockets() if self._server is not None else {}
+        previous_sockets = self._server.sockets if self._server is not None else ()
         try:
-            sockets = site.bind(_refuse, pooled)
+            sockets = site.bind(_refuse, previous_sockets)
         except ConfigError:
             site.close()
             raise
@@ -217,6 +219,9 @@ class Proxy(BaseProxy):
             await server.run()
         finally:
             server.application.close()
+            current = self._server
+            taken_over = current.sockets if current not in (None, server) else ()
+            close_all(server.sockets, taken_over)
 
 
 def _refuse(error: ConfigError) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import errno
 import socket
 import traceback
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import trio
 
 from .build import Application
-from .build.listeners import Key, ListenSocket, close_all
+from .build.listeners import BoundSocket, ListenSocket, close_sockets
 from .client.connection import ClientConnection
 from .context import Connection
 from .models import Level, Side
@@ -29,15 +29,16 @@ _PASSING = frozenset((errno.ECONNABORTED, errno.EINTR, errno.EPROTO, errno.EPERM
 
 
 class ConnectionServer:
-    """Serves a configuration on its sockets."""
+    """Serves a configuration on its sockets, which are closed when it accepts no more."""
 
-    def __init__(
-        self, site: Application, sockets: Iterable[tuple[ListenSocket, socket.socket]]
-    ) -> None:
+    def __init__(self, site: Application, sockets: Sequence[BoundSocket]) -> None:
         self.application = site
-        self._sockets = tuple(sockets)
-        self._connections: set[ClientConnection] = set()
+        self.sockets = tuple(sockets)
+        self._limit = site.config.events.worker_connections - len(self.sockets)
+        self._connections: dict[ClientConnection, None] = {}
+        """Oldest first."""
         self._accepting = trio.CancelScope()
+        self._serving = trio.CancelScope()
 
     async def run(self) -> None:
         """Serve until `stop_gracefully` was called and the last connection is closed."""
@@ -46,30 +47,33 @@ class ConnectionServer:
             watching.start_soon(self.application.idle_monitor.run)
             for resolver in self.application.resolvers:
                 watching.start_soon(resolver.run, self.application.error_log)
-            async with trio.open_nursery() as connections:
-                try:
-                    with self._accepting:
-                        await self._accept_all(connections)
-                finally:
-                    close_all(self._sockets)
+            with self._serving:
+                async with trio.open_nursery() as connections:
+                    try:
+                        with self._accepting:
+                            await self._accept_all(connections)
+                    finally:
+                        close_sockets(self.sockets)
             watching.cancel_scope.cancel()
 
     def stop_gracefully(self) -> None:
-        """Accept no more, close idle connections, let requests under way finish (`QUIT`)."""
+        """Accept no more, close idle connections, let requests under way finish (`QUIT`).
+
+        What is not over within `worker_shutdown_timeout` is cut off.
+        """
+        timeout = self.application.config.main.worker_shutdown_timeout
+        if timeout and not self.application.runtime.stopping:
+            self._serving.deadline = trio.current_time() + timeout
         self.application.runtime.stopping = True
         self._accepting.cancel()
         self.application.idle_monitor.stop()
         for connection in self._connections:
             connection.stop_if_waiting()
 
-    def sockets(self) -> dict[Key, socket.socket]:
-        """The listening sockets, for a server that takes them over."""
-        return {binding.key: sock for binding, sock in self._sockets}
-
     async def _accept_all(self, connections: trio.Nursery) -> None:
         async with trio.open_nursery() as accepting:
             accepting.start_soon(trio.sleep_forever)  # a configuration may listen nowhere
-            for binding, sock in self._sockets:
+            for binding, sock in self.sockets:
                 accepting.start_soon(self._accept, binding, sock, connections)
 
     async def _accept(
@@ -88,21 +92,51 @@ class ConnectionServer:
                         self.application.error_log.write(Level.CRIT, failure)
                         await trio.sleep(_PAUSE_AFTER_FAILURE)
                     break
+                if len(self._connections) >= self._limit and not self._make_room():
+                    accepted.close()
+                    continue
                 try:
                     listener, connection = self._new_connection(binding, accepted, address)
                 except OSError:
                     accepted.close()  # the client has closed already
                 else:
-                    connections.start_soon(self.serve_connection, listener, connection, accepted)
+                    # Added at once: how many there are is asked before the tasks have begun.
+                    client = self._client(listener, connection, accepted)
+                    connections.start_soon(self._serve, client)
+
+    def _make_room(self) -> bool:
+        """Close connections that wait for another request; whether there were any.
+
+        nginx's `worker_connections`; upstream connections are not counted here.
+        """
+        number = self.application.config.events.worker_connections
+        idle = [connection for connection in self._connections if connection.waiting]
+        if not idle:
+            text = f"{number} worker_connections are not enough"
+            self.application.error_log.write(Level.ALERT, text)
+            return False
+        text = f"{number} worker_connections are not enough, reusing connections"
+        self.application.error_log.write(Level.WARN, text)
+        for connection in idle[: max(min(32, len(idle) // 8), 1)]:
+            connection.stop_if_waiting()
+        return True
 
     async def serve_connection(
         self, listener: Listener, connection: Connection, sock: socket.socket
     ) -> None:
         """Serve one client until its connection is closed, while `run` runs."""
+        await self._serve(self._client(listener, connection, sock))
+
+    def _client(
+        self, listener: Listener, connection: Connection, sock: socket.socket
+    ) -> ClientConnection:
         client = ClientConnection(
             self.application.runtime, listener, SocketStream(sock, Side.CLIENT), connection
         )
-        self._connections.add(client)
+        self._connections[client] = None
+        return client
+
+    async def _serve(self, client: ClientConnection) -> None:
         try:
             await client.serve()
         except Exception as bug:
@@ -111,7 +145,7 @@ class ConnectionServer:
                 Level.ALERT, f"internal error: {format_exception(bug)}"
             )
         finally:
-            self._connections.discard(client)
+            self._connections.pop(client, None)
 
     def _new_connection(
         self, binding: ListenSocket, sock: socket.socket, address: object

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import urllib.error
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 import sniproxy
 from sniproxy.models import Level, Side
+from sniproxy.tls.ca import Authority
 from tests.compare_nginx import get, served
 from tests.conformance.observation import error_lines
 from tests.programs import OURS, SNIPROXY
@@ -121,6 +124,48 @@ async def test_reload_keeps_port_and_records() -> None:
         await proxy.wait_for(lambda: len(proxy.access_log) == 3)
 
 
+async def test_reload_keeps_a_unix_socket_and_tls_contexts(tmp_path: Path) -> None:
+    Authority.root("Test Root").issue("w.test").write(tmp_path, "own")
+    text = (
+        "events {} http { server { listen unix:%s/socket; listen 127.0.0.1:0 ssl;"
+        " ssl_certificate own.pem; ssl_certificate_key own.key; return 200 %s; } }"
+    )
+    path = tmp_path / "socket"
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
+    def ask() -> bytes:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return b"".join(iter(lambda: client.recv(65536), b""))
+
+    def resumes(session: ssl.SSLSession | None) -> tuple[bool, ssl.SSLSession]:
+        with (
+            socket.create_connection(proxy.addresses[1]) as plain,
+            context.wrap_socket(plain, session=session) as client,
+        ):
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            while client.recv(65536):
+                pass
+            assert client.session is not None
+            return bool(client.session_reused), client.session
+
+    async with sniproxy.serve(text % (tmp_path, "one"), prefix=tmp_path) as proxy:
+        assert (await trio.to_thread.run_sync(ask)).endswith(b"one")
+        _, session = await trio.to_thread.run_sync(resumes, None)
+        for word in ("two", "three"):
+            await proxy.reload(text % (tmp_path, word))
+            await trio.testing.wait_all_tasks_blocked()
+            assert (await trio.to_thread.run_sync(ask)).endswith(word.encode())
+            reused, session = await trio.to_thread.run_sync(resumes, session)
+            assert reused
+        Authority.root("Other Root").issue("w.test").write(tmp_path, "own")
+        await proxy.reload(text % (tmp_path, "four"))
+        assert not (await trio.to_thread.run_sync(resumes, session))[0]
+    assert not path.exists()
+
+
 def test_reload_in_a_thread() -> None:
     with sniproxy.serve_in_thread(PLAIN % "one") as proxy:
         proxy.reload(PLAIN % "two")
@@ -224,8 +269,9 @@ def test_command_line_behaves_as_serve(tmp_path: Path) -> None:
         with served(program, room, BOTH) as one:
             answers = one.ask([get("/nosuch?q"), get("/down"), get("/said")])
             reports = [(answer.status, answer.body) for answer in answers]
-            errors = one.log("error.log", lines=2)[:2]
-            seen.append((reports, one.log(lines=3), list(error_lines("\n".join(errors)))))
+            accesses = one.log(lines=3)
+            errors = [line for line in one.log("error.log") if "[error]" in line]
+            seen.append((reports, accesses, list(error_lines("\n".join(errors)))))
     in_process, command = seen
     assert in_process == command
     assert [status for status, _ in in_process[0]] == [404, 502, 200]

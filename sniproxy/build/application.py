@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,8 +25,8 @@ from ..tls.errors import Dialect
 from ..upstream.dynamic import DynamicUpstream
 from ..upstream.pool import IdleMonitor
 from ..upstream.selector import Upstream
-from .client_tls import ServerContextFactory
-from .listeners import Key, ListenSocket, bind_all, bindings, check_binding
+from .client_tls import ContextStore, ServerContextFactory
+from .listeners import BoundSocket, ListenSocket, bind_all, bindings, check_binding
 from .logs import LogFactory
 from .paths import Paths
 from .tls import ContextFactory, KeyLog
@@ -55,18 +54,26 @@ class Application:
     idle_monitor: IdleMonitor
     """Monitors idle connections to upstreams."""
     resolvers: Sequence[Resolver]
+    contexts: ContextStore
+    """For the next configuration."""
 
     def bind(
         self,
         report: Callable[[ConfigError], None],
-        pooled: Mapping[Key, socket.socket] | None = None,
-    ) -> list[tuple[ListenSocket, socket.socket]]:
+        previous_sockets: Sequence[BoundSocket] = (),
+        workers: int = 1,
+    ) -> list[BoundSocket]:
         """Bind every address (`listeners.bind_all`); raises `ConfigError`."""
-        return bind_all(self.bindings, report, pooled)
+        return bind_all(self.bindings, report, previous_sockets, workers)
 
     def check_binding(self) -> None:
         """Bind and release every address, as `-t` does; raises `ConfigError`."""
         check_binding(self.bindings)
+
+    def reopen_logs(self) -> None:
+        """Open all log files again, which may have been renamed; what fails is logged."""
+        for failure in self.sinks.reopen():
+            self.error_log.write(failure.level, str(failure))
 
     def close(self) -> None:
         self.idle_monitor.stop()
@@ -81,14 +88,15 @@ def build_application(
     observer: Observer | None = None,
     default_access_log: bool = True,
     state: str | None = None,
+    previous: Application | None = None,
 ) -> Application:
     """Open everything that `config` needs; raises `ConfigError` with nginx's message.
 
     `default_error_log` is used without `error_log` (`-e`); `default_access_log` is whether
     requests without `access_log` are logged to nginx's default file; `state` is the folder of
-    the development CA.
+    the development CA; `previous` is what was served before, whose TLS contexts may be reused.
     """
-    prepared = load(config, paths, state=state)
+    prepared = load(config, paths, state=state, previous=previous)
     return prepared.open(
         default_error_log=default_error_log,
         observer=observer,
@@ -96,25 +104,37 @@ def build_application(
     )
 
 
-def load(config: Config, paths: Paths, *, state: str | None = None) -> LoadedConfig:
-    """Load keys and certificates, and resolve hosts; raises `ConfigError`."""
+def load(
+    config: Config,
+    paths: Paths,
+    *,
+    state: str | None = None,
+    previous: Application | None = None,
+    next_connection_id: Callable[[], int] | None = None,
+) -> LoadedConfig:
+    """Load keys and certificates, and resolve hosts; raises `ConfigError`.
+
+    `next_connection_id` returns the number of the next connection; by default they count from 1.
+    """
     servers = config.http.servers if config.http is not None else ()
     groups = config.http.groups if config.http is not None else {}
     bound = tuple(bindings(servers))
-    number = itertools.count(1).__next__
+    number = next_connection_id or itertools.count(1).__next__
     idle_monitor = IdleMonitor()
     dialect = find_dialect(config.main.ssl_error_dialect)
     maker = _HandlerFactory(
         UpstreamRegistry(groups, number, idle_monitor), ContextFactory(paths, state, dialect)
     )
     end = config.http.end if config.http is not None else NOWHERE
-    clients = ServerContextFactory(maker.tls, end)
+    store = ContextStore(None if previous is None else previous.contexts)
+    clients = ServerContextFactory(maker.tls, end, store)
     defaults = _default_servers(bound)
     contexts, handlers = {}, {}
     for server in servers:
         for location in (server.default_location, *_below(server.default_location)):
             handlers[location] = maker.handler(location)
         contexts[server] = clients.for_server(server, defaults.get(server, server).ssl)
+    store.release_previous()
     return LoadedConfig(
         config,
         paths,
@@ -127,6 +147,7 @@ def load(config: Config, paths: Paths, *, state: str | None = None) -> LoadedCon
         tuple(maker.tls.key_logs.values()),
         dialect,
         tuple(clients.warnings),
+        store,
     )
 
 
@@ -146,6 +167,7 @@ class LoadedConfig:
     dialect: Dialect
     warnings: tuple[str, ...]
     """Messages at level `warn` about keys and certificates."""
+    store: ContextStore
 
     def open(
         self,
@@ -194,6 +216,7 @@ class LoadedConfig:
             self.paths,
             self.idle_monitor,
             self.resolvers,
+            self.store,
         )
 
     def _server(self, server: Server, logs: LogFactory) -> VirtualServer:

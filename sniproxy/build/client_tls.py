@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +21,49 @@ from ..tls.certificate_cache import NO_CACHE, CertificateCache
 from ..tls.certificates import CertificateSource
 from ..tls.contexts import server_context
 from ..variables import lookup
+from .file_signature import file_signature
 from .tls import ContextFactory
 
 AUTO = "auto"
 
 _NO_REQUEST = RequestHead("", "", "", "", "", 11, (), "", keepalive=False)
 _TICKET_KEY_SIZES = (48, 80)
+
+
+class ContextStore:
+    """Contexts that the next configuration takes over where settings and files are the same.
+
+    So their ticket keys and sessions survive a reload.
+    """
+
+    def __init__(self, previous: ContextStore | None = None) -> None:
+        self._previous = {} if previous is None else previous._contexts
+        self._contexts: dict[tuple[Any, ...], SSL.Context] = {}
+
+    def context(
+        self, sources: Sequence[CertificateSource], settings: dict[str, Any]
+    ) -> SSL.Context:
+        """As `server_context`."""
+        files = tuple(file_signature(path) for path in _files(sources, settings))
+        key = (*sources, *settings.items(), files)
+        # Servers that are alike have a context each: sessions of one are not for another.
+        number = sum(1 for known in self._contexts if known[:-1] == key)
+        context = self._previous.get((*key, number))
+        if context is None:
+            context = server_context(certificates=sources, **settings)
+        self._contexts[*key, number] = context
+        return context
+
+    def release_previous(self) -> None:
+        """Forget the contexts that were not taken over."""
+        self._previous = {}
+
+
+def _files(sources: Sequence[CertificateSource], settings: dict[str, Any]) -> Iterator[str]:
+    for source in sources:
+        yield from (source.certificate, source.key)
+    for name in ("dhparam", "client_certificate", "trusted_certificate", "crl", "stapling_file"):
+        yield settings[name]
 
 
 @dataclass(slots=True)
@@ -36,6 +73,7 @@ class ServerContextFactory:
     shared: ContextFactory
     end: Place
     """The end of `http {}`, as the place for some messages."""
+    store: ContextStore
     warnings: list[str] = field(default_factory=list)
 
     def for_server(self, server: Server, default: Ssl) -> ServerTLS | None:
@@ -79,7 +117,7 @@ class ServerContextFactory:
                 )
                 for certificate, key in pairs
             ]
-            context = server_context(certificates=sources, **settings)
+            context = self.store.context(sources, settings)
             return ServerTLS(context, lambda connection: context)
         base = server_context(**settings)
         openssl.set_no_certificate(base)

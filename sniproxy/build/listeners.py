@@ -92,6 +92,10 @@ class ListenSocket:
         return found
 
 
+BoundSocket = tuple[ListenSocket, socket.socket]
+"""A socket that is listened on."""
+
+
 def bindings(servers: Sequence[Server]) -> list[ListenSocket]:
     """The sockets for `servers`. A wildcard serves all addresses of its port, as in nginx."""
     addresses = _addresses(servers)
@@ -165,16 +169,19 @@ def _host(host: str) -> str:
 def bind_all(
     wanted: Iterable[ListenSocket],
     report: Callable[[ConfigError], None],
-    pooled: Mapping[Key, socket.socket] | None = None,
-) -> list[tuple[ListenSocket, socket.socket]]:
+    previous_sockets: Sequence[BoundSocket] = (),
+    workers: int = 1,
+) -> list[BoundSocket]:
     """Bind and listen; addresses in use are tried again, and each failure is passed to `report`.
 
-    `kept` are sockets of the previous configuration, which are reused. Raises `ConfigError` with
-    nginx's message.
+    `previous_sockets` are those of the previous configuration, which are reused. With `reuseport`
+    there is a socket for each worker. Raises `ConfigError` with nginx's message.
     """
-    pooled = pooled or {}
-    bound: list[tuple[ListenSocket, socket.socket]] = []
-    waiting = list(wanted)
+    open_sockets: dict[Key, list[socket.socket]] = {}
+    for before, sock in previous_sockets:
+        open_sockets.setdefault(before.key, []).append(sock)
+    bound: list[BoundSocket] = []
+    waiting = [each for each in wanted for _ in range(workers if each.reuseport else 1)]
     try:
         for attempt in range(BIND_TRIES):
             if attempt:
@@ -182,8 +189,8 @@ def bind_all(
             still: list[ListenSocket] = []
             for binding in waiting:
                 try:
-                    if binding.key in pooled:
-                        bound.append((binding, pooled[binding.key].dup()))
+                    if open_sockets.get(binding.key):
+                        bound.append((binding, open_sockets[binding.key].pop(0).dup()))
                     else:
                         bound.append((binding, _bind(binding, listens=True)))
                 except OSError as error:
@@ -197,15 +204,30 @@ def bind_all(
                 return bound
         raise ConfigError("still could not bind()")
     except BaseException:
-        close_all(bound)
+        close_all(bound, previous_sockets)
         raise
 
 
-def close_all(bound: Iterable[tuple[ListenSocket, socket.socket]]) -> None:
-    """Close all sockets; may be called twice."""
+def of_worker(bound: Sequence[BoundSocket], index: int) -> list[BoundSocket]:
+    """The sockets that one worker accepts on: all, and of those with `reuseport` its own."""
+    by_key: dict[Key, list[BoundSocket]] = {}
     for binding, sock in bound:
-        if sock.fileno() >= 0:
-            sock.close()
+        by_key.setdefault(binding.key, []).append((binding, sock))
+    return [sockets[index % len(sockets)] for sockets in by_key.values()]
+
+
+def close_sockets(bound: Iterable[BoundSocket]) -> None:
+    """Close sockets that another process, or another configuration, may listen on further."""
+    for _, sock in bound:
+        sock.close()
+
+
+def close_all(bound: Iterable[BoundSocket], previous_sockets: Iterable[BoundSocket] = ()) -> None:
+    """Close the sockets, and remove the files of UNIX sockets not among `previous_sockets`."""
+    close_sockets(bound)
+    keys = {binding.key for binding, _ in previous_sockets}
+    for binding, _ in bound:
+        if binding.key not in keys:
             binding.unlink()
 
 

@@ -33,6 +33,8 @@ OPTIONS = (
     Option(("-e",), "set error log file (default: stderr)", "filename"),
     Option(("-c",), "set configuration file (default: nginx.conf)", "filename"),
     Option(("-g",), "set global directives out of configuration file", "directives"),
+    Option(("-s",), "send signal to the process that serves: stop, quit, reopen, reload", "signal"),
+    Option(("--watch",), "reload when the configuration or a certificate changes"),
     Option(("--trace",), "print the steps of each request as a tree"),
 )
 """The options of `sniproxy` without a command; the words are nginx's where the option is."""
@@ -58,6 +60,7 @@ class Options:
     directives: str = ""
     signal: str | None = None
     trace: bool = False
+    watch: bool = False
 
 
 _FLAGS: dict[str, tuple[str, ...]] = {
@@ -70,7 +73,7 @@ _FLAGS: dict[str, tuple[str, ...]] = {
     "q": ("quiet",),
 }
 
-_LONG = {"--help": "help", "--version": "version", "--trace": "trace"}
+_LONG = {"--help": "help", "--version": "version", "--trace": "trace", "--watch": "watch"}
 """Our own options: nginx has none with two dashes."""
 
 _VALUES = {

@@ -1,39 +1,55 @@
-"""`sniproxy -c FILE`: load a configuration, then test it or serve it."""
+"""`sniproxy -c FILE`: load a configuration, then test it, serve it, or signal who serves it."""
 
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 import trio
 
-from .. import config
+from .. import config, process_signals
 from ..build import Application, LoadedConfig, load
-from ..build.listeners import close_all
+from ..build.listeners import BoundSocket
 from ..build.paths import Paths
 from ..config.directives.log import ErrorLogDirective
 from ..config.model import Config
+from ..cycle import Cycle
+from ..inherited import InheritedSockets, take
 from ..logs.error import ErrorLog, LogTarget
 from ..logs.sinks import Sinks, StderrSink
 from ..models import ConfigError, Level
+from ..pid_file import PidFile
+from ..shared_zone import SharedCounter
 from ..variables import definition_error, is_variable
+from ..version import NGINX_VERSION, SNIPROXY_VERSION
+from ..watch_files import FileWatcher, files_of
+from ..worker_setup import (
+    check,
+    check_limit,
+    check_user,
+    give_folders,
+    user_of,
+    uses_master,
+    worker_count,
+)
 from . import version
 from .banner import banner
 from .options import Options, UsageError, parse_options
-from .process import PidFile, daemonize, serve_until_signal
+from .process import daemonize, send_signal
 
 DEFAULT_CONF = "nginx.conf"
 MISSING_CONF = "name a configuration with -c FILE, or see the commands: sniproxy --help"
+
+NO_MASTER = "this process serves without a master: worker processes and their user need a restart"
 
 
 def main(words: Sequence[str]) -> int:
     """Run nginx's command line; returns the exit status."""
     try:
         options = parse_options(words)
-        if options.signal is not None:
-            raise UsageError('option "-s" is not supported by sniproxy yet: send a signal instead')
     except UsageError as error:
         _print_error(str(error))
         return 1
@@ -65,9 +81,17 @@ class _Run:
         self.paths = Paths(prefix, os.path.dirname(self.conf_file))
         self.log = ErrorLog([])
         """The log for errors besides stderr: the file of `-e`, later the configuration's."""
+        self.watcher = FileWatcher()
+        self.inherited = InheritedSockets("")
+        self.is_in_background = False
+        self.has_master: bool | None = None
+        """Whether a master serves with workers; a reload cannot change it. None before a start."""
+        self.counter: SharedCounter | None = None
+        """Draws the numbers of connections, where there are workers."""
 
     def main(self) -> int:
         with ExitStack() as stack:
+            self.stack = stack
             self._open_early_log(stack)
             try:
                 return self._main(stack)
@@ -98,6 +122,63 @@ class _Run:
             self.log = ErrorLog([LogTarget(sink, Level.NOTICE)])
 
     def _main(self, stack: ExitStack) -> int:
+        if self.options.signal is not None:
+            self.log.write(Level.NOTICE, "signal process started")
+        prepared = self._load()
+        main = prepared.config.main
+        pid_file = PidFile(self.paths.in_prefix(main.pid))
+        if self.options.signal is not None:
+            send_signal(self.options.signal, pid_file.path)
+            return 0
+        if self.options.test:
+            self._print_unless_quiet(f"the configuration file {self.conf_file} syntax is ok")
+        self._check(prepared)
+        if self.options.test:
+            pid_file.check()
+            site = self._open(prepared)
+            stack.callback(site.close)
+            self.log = site.error_log
+            return self._test(prepared.config, site)
+        self.inherited = take()
+        site = self._open(prepared)
+        stack.callback(site.close)
+        self.log = site.error_log
+        cycle = self._bind(site, ())
+        self._log_start(site)
+        if main.daemon and not self.inherited.text:
+            daemonize(self.log)
+        self.is_in_background = main.daemon
+        stack.enter_context(process_signals.blocked(process_signals.MASTER))
+        self._serve(stack, cycle, pid_file)
+        return 0
+
+    def _serve(self, stack: ExitStack, cycle: Cycle, pid_file: PidFile) -> None:
+        """Serve until a signal ends it; raises `ConfigError` if the pid file cannot be written."""
+        self._pid_file = pid_file
+        watch = self.options.watch
+        if self.has_master:
+            from ..master import Master
+
+            background = self.is_in_background
+            master = Master(
+                cycle, self, pid_file, self.inherited, background=background, watch=watch
+            )
+            stack.callback(master.close)
+            with pid_file:
+                _print_banner(cycle.site)
+                master.run()
+        else:
+            from ..single_process import SingleProcess
+
+            single = SingleProcess(cycle, self, watch=watch)
+            stack.callback(single.close)
+            with pid_file:
+                _print_banner(cycle.site)
+                trio.run(single.run)
+
+    # --- loading, at start and again ---
+
+    def _load(self, previous: Application | None = None) -> LoadedConfig:
         loaded = config.load(
             self.conf_file,
             prefix=self.paths.prefix,
@@ -105,26 +186,95 @@ class _Run:
             is_variable=is_variable,
             definition_error=definition_error,
         )
-        for warning in loaded.warnings:
+        if self.options.watch:
+            self.watcher.watch(files_of(loaded, self.paths), loaded.include_masks)
+        for warning in (*check_user(loaded.main), *loaded.warnings):
             self._report(Level.WARN, warning)
-        prepared = load(loaded, self.paths)
+        self._decide_about_master(loaded)
+        prepared = load(loaded, self.paths, previous=previous, next_connection_id=self.counter)
         for warning in prepared.warnings:
             self._report(Level.WARN, warning)
-        pid_file = PidFile(self.paths.in_prefix(loaded.main.pid))
-        if self.options.test:
-            self._print_unless_quiet(f"the configuration file {self.conf_file} syntax is ok")
-            pid_file.check()
-        site = self._open(prepared)
-        stack.callback(site.close)
+        return prepared
+
+    def _decide_about_master(self, loaded: Config) -> None:
+        wanted = uses_master(loaded.main)
+        if self.options.test or self.options.signal is not None:
+            return
+        if self.has_master is None:
+            self.has_master = wanted
+            if wanted:
+                self.counter = SharedCounter()
+                self.stack.callback(self.counter.close)
+        elif wanted and not self.has_master:
+            self._report(Level.WARN, NO_MASTER)
+
+    def _check(self, prepared: LoadedConfig) -> None:
+        for warning in check(prepared.config, prepared.bindings):
+            self._report(Level.WARN, warning)
+
+    def _bind(self, site: Application, previous: Sequence[BoundSocket]) -> Cycle:
+        """Bind the addresses of a site; raises `ConfigError`."""
+        main = site.config.main
+        workers = 1
+        if self.has_master:
+            user, workers = user_of(main), max(worker_count(main), 1)
+            if user is not None:
+                give_folders(site.config, self.paths, user)
+        previous = previous or self.inherited.bound_to(site.bindings)
+        sockets = site.bind(lambda error: self._report(error.level, str(error)), previous, workers)
+        self.inherited.close()
+        return Cycle(site, sockets)
+
+    def _log_start(self, site: Application) -> None:
+        log = site.error_log
+        if self.inherited.text:
+            log.write(Level.NOTICE, f'using inherited sockets from "{self.inherited.text}"')
+        self._log_event_method(log)
+        if (warning := check_limit(site.config)) is not None:
+            self._report(Level.WARN, warning)
+        system = os.uname()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        for text in (
+            f"nginx/{NGINX_VERSION}",
+            f"built by sniproxy {SNIPROXY_VERSION} (Python {sys.version.split()[0]})",
+            f"OS: {system.sysname} {system.release}",
+            f"getrlimit(RLIMIT_NOFILE): {limits[0]}:{limits[1]}",
+        ):
+            log.write(Level.NOTICE, text)
+
+    def _log_event_method(self, log: ErrorLog) -> None:
+        log.write(Level.NOTICE, 'using the "epoll" event method')
+
+    def reload(self, previous: Cycle) -> Cycle | None:
+        """The configuration as it is now (`cycle.Loader`)."""
+        try:
+            prepared = self._load(previous.site)
+            self._check(prepared)
+            site = self._open(prepared)
+        except ConfigError as error:
+            self._report(error.level, str(error))
+            if error.file is not None:
+                self.watcher.add(error.file)
+            return None
         self.log = site.error_log
-        if self.options.test:
-            return self._test(loaded, site)
-        sockets = site.bind(lambda error: self._report(error.level, str(error)))
-        stack.callback(close_all, sockets)
-        if loaded.main.daemon:
-            daemonize(self.log)
-        trio.run(serve_until_signal, site, sockets, pid_file, lambda: _print_banner(site))
-        return 0
+        fresh = Cycle(site, ())
+        try:
+            fresh = self._bind(site, previous.sockets)
+            self._pid_file.replace(self.paths.in_prefix(prepared.config.main.pid))
+        except ConfigError as error:
+            self._report(error.level, str(error))
+            fresh.close(previous)
+            self.log = previous.site.error_log
+            return None
+        self._log_event_method(self.log)
+        return fresh
+
+    def changed_files(self) -> Sequence[str]:
+        """The files that have changed, which a line tells (`cycle.Loader`)."""
+        changed = self.watcher.changes()
+        if changed:
+            self._report(Level.NOTICE, f"{', '.join(changed)} changed, reloading")
+        return changed
 
     def _open(self, prepared: LoadedConfig) -> Application:
         default = (ErrorLogDirective(self.options.error_log or "stderr", Level.ERROR),)

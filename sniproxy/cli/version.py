@@ -20,8 +20,8 @@ DEFAULT_MODULES = (
 """The HTTP modules that nginx is built with unless `--without-http_…_module` is given."""
 
 USAGE = """\
-Usage: sniproxy [-?hvVtTq] [-p prefix]
-                [-e filename] [-c filename] [-g directives] [--trace]
+Usage: sniproxy [-?hvVtTq] [-s signal] [-p prefix]
+                [-e filename] [-c filename] [-g directives] [--watch] [--trace]
        sniproxy COMMAND [ARGUMENT]...
        sniproxy help COMMAND
 """

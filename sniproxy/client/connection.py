@@ -142,6 +142,7 @@ class ClientConnection:
     def stop_if_waiting(self) -> None:
         """Close the connection if it is idle, by simulating EOF."""
         if self.waiting:
+            self.waiting = False
             self.stream.shutdown_reading()
 
     async def serve(self) -> None:
@@ -399,7 +400,7 @@ class ClientConnection:
                     self.stream.shutdown()
                     return False
                 unread = False
-        if keep:
+        if keep and not self.running.stopping:  # it may have begun to stop since the head was sent
             self.keepalive_timeout = core.keepalive_timeout[0]
             return True
         await lingering_close(self.stream, core, unread=unread or bool(self.reader.buffer))

@@ -37,7 +37,11 @@ BLOCK = 65536
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BUFFERED_TO_FILE = "a client request body is buffered to a temporary file"
 
+COLLISION_STEP = 123456
+"""How far nginx's numbers jump where a file exists."""
+
 _file_number = itertools.count(1)
+_collisions = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,22 @@ class BodyBufferPolicy:
             if self.folder is None:
                 descriptor, path = tempfile.mkstemp(prefix="client_body_")
                 return os.fdopen(descriptor, "wb+"), path
-            path = os.path.join(self.folder, numbered_name(next(_file_number), self.levels))
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            return open(path, "wb+"), path
+            return self._make_numbered_file(self.folder)
         except OSError as error:
             name = f'open() "{error.filename}" failed'
             failure = Failure(name, Level.CRIT, FailureType.INTERNAL, error.errno)
             raise ProxyError(failure) from None
+
+    def _make_numbered_file(self, folder: str) -> tuple[IO[bytes], str]:
+        global _collisions
+        while True:
+            number = (next(_file_number) + _collisions * COLLISION_STEP) % 10**10
+            path = os.path.join(folder, numbered_name(number, self.levels))
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            try:
+                return open(path, "xb+"), path
+            except FileExistsError:
+                _collisions += 1  # another worker's, or one that was to stay
 
 
 def numbered_name(number: int, levels: Sequence[int]) -> str:

@@ -135,6 +135,7 @@ class _Build:
             error_log=error_log,
             http=self._http,
             sources=tuple(self.reader.texts.items()),
+            include_masks=tuple(self.reader.include_masks),
             warnings=tuple(self._checks.warnings),
         )
 

@@ -139,5 +139,7 @@ class Config:
     http: Http | None
     sources: tuple[tuple[str, str], ...]
     """Names and texts of all files that were read, for `-T`."""
+    include_masks: tuple[str, ...] = ()
+    """The names with wildcards of `include`, whose files may become more."""
     warnings: tuple[str, ...] = ()
     """nginx's `[warn]` messages, with file and line."""

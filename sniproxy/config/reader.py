@@ -101,6 +101,8 @@ class TreeReader(Generic[B]):
         self.root = root
         self.texts: dict[str, str] = {}
         """The text of each file read, one character per byte, in the order of opening."""
+        self.include_masks: list[str] = []
+        """The names with wildcards that were included."""
         self._conf_prefix = conf_prefix
         self._open = [root]
         self._sources: list[_Source] = []
@@ -138,7 +140,10 @@ class TreeReader(Generic[B]):
         return items_of(self.load(file, place), file)
 
     def _include(self, mask: str, place: Place) -> None:
-        files = find_files(os.path.join(self._conf_prefix, c_string(mask)))
+        path = os.path.join(self._conf_prefix, c_string(mask))
+        files = find_files(path)
+        if files != [path]:
+            self.include_masks.append(path)
         self._enter(files[::-1], place)
 
     def _enter(self, files: list[str], place: Place | None) -> None:

@@ -98,10 +98,21 @@ class Sinks:
             self._files[path] = FileSink(path, mode)
         return self._files[path]
 
-    def reopen(self) -> None:
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Those of all files."""
+        return tuple(self._files)
+
+    def reopen(self) -> list[ConfigError]:
+        """Open all files again; returns what failed. A file that fails is written to further."""
         self.flush()
+        failures = []
         for sink in self._files.values():
-            sink.reopen()
+            try:
+                sink.reopen()
+            except ConfigError as error:
+                failures.append(error)
+        return failures
 
     def flush(self) -> None:
         """Write all buffered lines."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sniproxy.tls.ca import Authority
 from tests.cli.commands import Sniproxy
 
 
@@ -14,3 +15,10 @@ def sniproxy(
     """sniproxy's command line, run in `tmp_path`."""
     monkeypatch.chdir(tmp_path)
     return Sniproxy(capfd)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> str:
+    """The directives of a certificate for `w.test`."""
+    Authority.root("Test Root").issue("w.test").write(tmp_path, "own")
+    return "ssl_certificate own.pem; ssl_certificate_key own.key;"

@@ -145,9 +145,3 @@ def test_help_lists_every_option(words: tuple[str, ...], sniproxy: Sniproxy) -> 
         assert re.search(rf"^  (-\?,)?{option}[ ,]", rendered.stderr, re.MULTILINE)
     for name, summary in COMMANDS.items():
         assert re.search(rf"^  {name} +: {re.escape(summary)}$", rendered.stderr, re.MULTILINE)
-
-
-def test_signals_are_not_sent_yet(sniproxy: Sniproxy) -> None:
-    refused = sniproxy("-s", "stop")
-    assert refused.status == 1
-    assert refused.lines == ['option "-s" is not supported by sniproxy yet: send a signal instead']

@@ -41,7 +41,8 @@ def proxying(upstream: socket.socket) -> str:
     port = upstream.getsockname()[1]
     return HEAD + (
         " http { access_log access.log; server { listen 127.0.0.1:PORT; location = /hello "
-        f"{{ return 200 hello; }} location / {{ proxy_pass http://127.0.0.1:{port}; }} }} }}"
+        "{ return 200 hello; } location / { proxy_buffering off; "
+        f"proxy_pass http://127.0.0.1:{port}; }} }} }}"
     )
 
 
@@ -108,6 +109,30 @@ def test_quit_lets_requests_finish(
         assert not process.pid_file.exists()
         assert process.read("stderr.log") == ""
         assert process.read("access.log").count("\n") == 4
+
+
+@both
+def test_quit_closes_a_connection_whose_answer_was_under_way(
+    program: Command, upstream: socket.socket, tmp_path: Path
+) -> None:
+    """The head has promised keep-alive before: the connection is closed behind the body."""
+    with (
+        served(program, tmp_path, proxying(upstream), *FOREGROUND) as process,
+        process.connect() as client,
+    ):
+        ask(client)
+        with upstream.accept()[0] as behind:
+            assert behind.recv(65536)
+            behind.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + b"a")
+            behind.shutdown(socket.SHUT_RD)
+            answer = client.recv(65536)
+            assert b"Connection: keep-alive" in answer
+            process.send(signal.SIGQUIT)
+            wait_until(process.refuses)
+            behind.sendall(b"bcdefghij")
+            answer += everything(client)
+        assert answer.endswith(b"abcdefghij")
+        assert process.process.wait(PATIENCE) == 0
 
 
 @both
@@ -197,7 +222,6 @@ def test_a_unix_socket_is_for_everybody_and_removed_at_the_end(
 
 
 def test_what_concerns_workers_is_taken(tmp_path: Path, sniproxy: Sniproxy) -> None:
-    """`user`, `worker_processes` and their like change nothing: one process serves."""
     (tmp_path / "nginx.conf").write_text(
         "user www-data; worker_processes auto; master_process off; daemon on;"
         " worker_rlimit_nofile 1000; worker_priority 0; events { worker_connections 1024; }"
@@ -209,6 +233,7 @@ def test_what_concerns_workers_is_taken(tmp_path: Path, sniproxy: Sniproxy) -> N
 def test_hup_ends_nothing(tmp_path: Path) -> None:
     with served(SNIPROXY, tmp_path, HELLO, *FOREGROUND) as process, process.connect() as client:
         process.send(signal.SIGHUP)
+        # A connection that has not asked yet is answered by the old configuration.
         ask(client, connection="close")
         assert everything(client).endswith(b"hello")
         assert process.stop() == 0

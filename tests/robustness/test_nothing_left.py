@@ -390,4 +390,5 @@ def test_accept_without_free_descriptors_recovers(tmp_path: Path) -> None:
             ask(client, connection="close")
             assert everything(client).endswith(b"hello")
         assert process.stop() == 0
-        assert process.read("stderr.log") == ""
+        warning = "512 worker_connections exceed open file resource limit: 40"
+        assert process.read("stderr.log") == f"sniproxy: [warn] {warning}\n"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..numbers import parse_number
 from .directive import (
     EVENTS,
     HTTP,
@@ -65,12 +64,6 @@ def event_type(args: Args) -> str:
     return args.first
 
 
-def worker_priority(args: Args) -> str:
-    if parse_number(args.first.lstrip("+-")) is None:
-        args.fail_directive("invalid number")
-    return args.first
-
-
 _OBSOLETE_HTTP2 = "http2_recv_timeout http2_idle_timeout http2_max_requests http2_max_field_size \
 http2_max_header_size http2_max_concurrent_pushes"
 
@@ -88,10 +81,6 @@ _V2 = "ngx_http_v2_module"
 _TABLE: tuple[_Entry, ...] = (
     (_CORE, MAIN, time, ONE, _ONCE, "timer_resolution"),
     (_CORE, MAIN, string, ONE, _ONCE, "lock_file working_directory"),
-    (_CORE, MAIN, worker_priority, ONE, _ONCE, "worker_priority"),
-    (_CORE, MAIN, words, at_least(1), _ONCE, "worker_cpu_affinity"),
-    (_CORE, MAIN, number, ONE, _ONCE, "worker_rlimit_nofile"),
-    (_CORE, MAIN, offset, ONE, _ONCE, "worker_rlimit_core"),
     (_CORE, MAIN, string, ONE, _AGAIN, "env"),
     (_CORE, MAIN, one_of({"stop": 1, "abort": 2}), ONE, _ONCE, "debug_points"),
     ("ngx_regex_module", MAIN, flag, ONE, _ONCE, "pcre_jit"),

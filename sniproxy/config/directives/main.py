@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 from ..numbers import parse_number
+from ..tree import Place
 from .directive import (
     ANY,
     EVENTS,
@@ -12,13 +16,14 @@ from .directive import (
     Merge,
     Repeat,
     Settings,
+    at_least,
     between,
     block,
     directive,
     exactly,
     settings,
 )
-from .slots import flag, one_of, string, time, words
+from .slots import flag, number, offset, one_of, string, time
 
 NGINX_CORE = "ngx_core_module"
 EVENTS_CORE = "ngx_event_core_module"
@@ -43,6 +48,68 @@ def worker_connections(args: Args) -> int:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class UserNames:
+    """Whom workers run as; whether the system knows them is asked at start."""
+
+    user: str
+    group: str
+    place: Place
+
+
+def user(args: Args) -> UserNames:
+    """A user, and a group: by default that of the same name."""
+    return UserNames(args.first, args.words[-1], args.place)
+
+
+def worker_priority(args: Args) -> int:
+    sign = -1 if args.first.startswith("-") else 1
+    value = parse_number(args.first[1:] if args.first[:1] in ("-", "+") else args.first)
+    if value is None:
+        args.fail_directive("invalid number")
+    return sign * value
+
+
+@dataclass(frozen=True, slots=True)
+class CPUAffinity:
+    """The CPUs that workers run on."""
+
+    masks: tuple[frozenset[int], ...]
+    """Of the workers in turn, the last one for those that are left; empty for all CPUs."""
+    auto: bool = False
+    """Whether each worker gets one CPU of the (only) mask."""
+
+    def cpus(self, worker: int, available: int) -> frozenset[int]:
+        """Those of a worker, on a machine with `available` CPUs; empty for any."""
+        if not self.auto:
+            return self.masks[min(worker, len(self.masks) - 1)]
+        mask = sorted(self.masks[0] if self.masks else range(available))
+        usable = [cpu for cpu in mask if cpu < available]
+        return frozenset(usable[worker % len(usable)] for _ in range(1) if usable)
+
+
+MAX_CPUS = 1024
+"""CPU_SETSIZE."""
+
+
+def cpu_affinity(args: Args) -> CPUAffinity:
+    auto = args.first == "auto"
+    if auto and len(args.words) > 2:
+        args.fail(f'invalid number of arguments in "{args.name}" directive')
+    masks = [_cpu_mask(args, word) for word in args.words[auto:]]
+    return CPUAffinity(tuple(masks), auto)
+
+
+def _cpu_mask(args: Args, word: str) -> frozenset[int]:
+    bits = word.replace(" ", "")
+    if len(bits) > MAX_CPUS:
+        args.fail(f'"{args.name}" supports up to {MAX_CPUS} CPUs only')
+    wrong = re.search("[^01]", bits[::-1])  # nginx reads from the end
+    if wrong is not None:
+        args.fail(f'invalid character "{wrong[0]}" in "{args.name}"')
+    return frozenset(cpu for cpu, bit in enumerate(reversed(bits)) if bit == "1")
+
+
 @settings(NGINX_CORE)
 class Main(Settings):
     """Main-level settings."""
@@ -50,19 +117,34 @@ class Main(Settings):
     daemon: bool = directive(
         MAIN, flag, "run in the background; unlike in nginx the default is off", default="off"
     )
-    master_process: bool = directive(
-        MAIN, flag, "master process with workers; sniproxy serves with one process", default="on"
-    )
+    master_process: bool | None = directive(
+        MAIN, flag,
+        "master process with workers; unlike in nginx, one worker in the foreground that keeps "
+        "its user needs no master by default",
+    )  # fmt: skip
     worker_processes: int | None = directive(
         MAIN,
         worker_processes,
-        "number of worker processes; sniproxy serves with one process",
+        "number of worker processes",
         default="1",
     )
-    user: tuple[str, ...] | None = directive(
-        MAIN, words, "user and group of the workers; sniproxy does not change its own",
-        arity=between(1, 2), default="nobody nogroup",
+    user: UserNames | None = directive(
+        MAIN, user, "user and group of the workers, if the master runs as root "
+        "(by default nobody and its group)",
+        arity=between(1, 2),
     )  # fmt: skip
+    worker_priority: int | None = directive(
+        MAIN, worker_priority, "scheduling priority of workers, as by nice"
+    )
+    worker_cpu_affinity: CPUAffinity | None = directive(
+        MAIN, cpu_affinity, "CPUs that workers run on", arity=at_least(1)
+    )
+    worker_rlimit_nofile: int | None = directive(
+        MAIN, number, "limit of open files of workers (RLIMIT_NOFILE)"
+    )
+    worker_rlimit_core: int | None = directive(
+        MAIN, offset, "limit of the size of core files of workers (RLIMIT_CORE)"
+    )
     pid: str = directive(MAIN, string, "PID file", default="sniproxy.pid")
     worker_shutdown_timeout: float | None = directive(
         MAIN, time, "time limit of a graceful shutdown"
@@ -81,8 +163,10 @@ class Events(Settings):
     """Settings of `events {}`."""
 
     worker_connections: int = directive(
-        EVENTS, worker_connections, "maximum number of connections", default="512"
-    )
+        EVENTS, worker_connections,
+        "maximum number of connections of a worker; those to upstreams are not counted",
+        default="512",
+    )  # fmt: skip
 
 
 DIRECTIVES = (

@@ -1,0 +1,82 @@
+"""Listening sockets that one program hands to another (signal USR2).
+
+Their descriptors are in the environment, `NGINX=5;6;`, as nginx has it: so nginx can hand its
+sockets to sniproxy, and get them back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Sequence
+
+from . import process_signals
+from .build.listeners import UNIX, BoundSocket, ListenSocket
+
+VARIABLE = "NGINX"
+
+
+def execute(sockets: Sequence[BoundSocket]) -> int:
+    """Start this program again as it was started, with the sockets; returns its process ID."""
+    descriptors = [sock.fileno() for _, sock in sockets]
+    environment = {**os.environ, VARIABLE: "".join(f"{number};" for number in descriptors)}
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        for number in descriptors:
+            os.set_inheritable(number, True)
+        process_signals.unblock_all()
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+    finally:
+        os._exit(1)
+
+
+class InheritedSockets:
+    """The sockets that were handed over, as the environment had them; none if `text` is empty."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._parent = os.getppid()
+        self._sockets: list[socket.socket] = []
+        for word in text.split(";"):
+            with contextlib.suppress(OSError, ValueError):
+                self._sockets.append(_adopt(int(word)))
+
+    def bound_to(self, bindings: Sequence[ListenSocket]) -> list[BoundSocket]:
+        """Those on addresses that are listened on."""
+        by_key = {binding.key: binding for binding in bindings}
+        return [(by_key[key], sock) for sock in self._sockets if (key := _key(sock)) in by_key]
+
+    def parent_serves(self) -> bool:
+        """Whether the program that has handed them over still runs."""
+        return bool(self.text) and os.getppid() == self._parent
+
+    def close(self) -> None:
+        """Close them all; those in use have been duplicated."""
+        for sock in self._sockets:
+            sock.close()
+
+
+def take() -> InheritedSockets:
+    """The sockets of the environment, which forgets them."""
+    return InheritedSockets(os.environ.pop(VARIABLE, ""))
+
+
+def _adopt(descriptor: int) -> socket.socket:
+    sock = socket.socket(fileno=descriptor)
+    sock.set_inheritable(False)
+    sock.setblocking(False)
+    return sock
+
+
+def _key(sock: socket.socket) -> tuple[str, int]:
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return f"{UNIX}{name}", 0
+    host, port = name[:2]
+    if sock.family == socket.AF_INET6:
+        return f"[{host}]", port
+    return "*" if host == "0.0.0.0" else host, port

@@ -1,0 +1,72 @@
+"""Memory that workers share, with a lock that dies with its holder (`ngx_shm_zone_t`).
+
+A zone is made by the master before it forks. What lies in the memory is its user's affair: limits,
+counters, whatever workers must agree on. The lock is one of the kernel's on a file without a name,
+owned by a process: it is gone with `kill -9` too, and the next holder learns that the work of the
+last one may be half done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import struct
+import tempfile
+from collections.abc import Iterator
+
+_FLAG = 8
+"""Bytes before the user's, the first of which is 1 while the lock is held."""
+
+
+class SharedZone:
+    """So many bytes, zero at first, in all processes that are forked from here on."""
+
+    def __init__(self, size: int) -> None:
+        self._lock_file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+        self._mapping = mmap.mmap(-1, _FLAG + size)
+        self.memory = memoryview(self._mapping)[_FLAG:]
+        """To be written to only while the lock is held."""
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Hold the lock while the block runs, which must be short and must not wait.
+
+        The value is whether the memory is in order: False if the last holder has died in its block.
+        Processes exclude each other, the threads of one do not.
+        """
+        fcntl.lockf(self._lock_file, fcntl.LOCK_EX)
+        try:
+            in_order = not self._mapping[0]
+            self._mapping[0] = 1
+            yield in_order
+            self._mapping[0] = 0
+        finally:
+            fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Give the memory back, in this process."""
+        self.memory.release()
+        self._mapping.close()
+        self._lock_file.close()
+
+
+_COUNT = struct.Struct("=Q")
+
+
+class SharedCounter:
+    """Numbers from 1, each for one process only: nginx's numbers of connections."""
+
+    def __init__(self) -> None:
+        self._zone = SharedZone(_COUNT.size)
+
+    def __call__(self) -> int:
+        """The next number."""
+        # Whether a holder has died is no matter: the number is written at once or not at all.
+        with self._zone.lock():
+            number = int(_COUNT.unpack_from(self._zone.memory)[0]) + 1
+            _COUNT.pack_into(self._zone.memory, 0, number)
+        return number
+
+    def close(self) -> None:
+        self._zone.close()
