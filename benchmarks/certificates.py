@@ -18,11 +18,14 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 def write_certificates(directory: Path) -> None:
     """Makes `ecdsa.crt`, `ecdsa.key` (P-256), `rsa.crt`, `rsa.key` (2048 bits) in `directory`, and
     `ecdsa.pem`, `rsa.pem` with both."""
-    _write(directory, "ecdsa", ec.generate_private_key(ec.SECP256R1()))
-    _write(directory, "rsa", rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    write_certificate(directory, "ecdsa", ec.generate_private_key(ec.SECP256R1()))
+    write_certificate(
+        directory, "rsa", rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    )
 
 
-def _write(directory: Path, name: str, key: PrivateKey) -> None:
+def write_certificate(directory: Path, name: str, key: PrivateKey) -> None:
+    """Makes `{name}.crt`, `{name}.key` and `{name}.pem` for a key."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SERVER_NAME)])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (

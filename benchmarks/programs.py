@@ -189,6 +189,11 @@ def _family(pid: int) -> list[int]:
     return [pid, *(member for child in children for member in _family(child))]
 
 
+def cpu_seconds_of_family(pid: int) -> float:
+    """User and system time so far of a process and all its descendants."""
+    return sum(_cpu_seconds(member) for member in _family(pid))
+
+
 _libc = ctypes.CDLL(None)
 
 

@@ -23,7 +23,7 @@ class Cycle:
         self.site.close()
 
 
-class Loader(Protocol):
+class ConfigurationLoader(Protocol):
     """Reads the configuration, again and again."""
 
     def reload(self, previous: Cycle) -> Cycle | None:

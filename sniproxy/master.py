@@ -18,11 +18,11 @@ from dataclasses import dataclass
 
 from . import process_signals as signals
 from .build.listeners import close_all, close_sockets, of_worker
-from .cycle import WATCH_INTERVAL, Cycle, Loader
+from .cycle import WATCH_INTERVAL, ConfigurationLoader, Cycle
 from .inherited import InheritedSockets, execute
 from .models import Failure, Level
 from .pid_file import OLD, PidFile
-from .process_signals import MASTER, Action, Received
+from .process_signals import MASTER, Received, SignalAction
 from .worker import COMMANDS, FATAL, run_worker
 from .worker_setup import User, give_file, user_of, worker_count
 
@@ -45,7 +45,7 @@ class WorkerProcess:
     retiring: bool = False
     """Whether it was asked to end, so that no other takes its place."""
 
-    def send(self, action: Action) -> None:
+    def send(self, action: SignalAction) -> None:
         with contextlib.suppress(OSError):  # it has ended
             self.channel.send(_BYTES[action], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
@@ -56,7 +56,7 @@ class Master:
     def __init__(
         self,
         cycle: Cycle,
-        loader: Loader,
+        loader: ConfigurationLoader,
         pid_file: PidFile,
         inherited: InheritedSockets,
         *,
@@ -132,11 +132,11 @@ class Master:
     def _on_signal(self, received: Received) -> None:
         action = MASTER[received.number]
         ignored = self._why_ignored(action)
-        word = "" if action is Action.REAP else action.value
+        word = "" if action is SignalAction.REAP else action.value
         if ignored is not None:
             word = ignored
         self._log(Level.NOTICE, received.message(word))
-        if action is Action.UPGRADE and ignored is not None:
+        if action is SignalAction.UPGRADE and ignored is not None:
             text = (
                 "the changing binary signal is ignored: you should shutdown or terminate before "
                 "either old or new binary's process"
@@ -144,15 +144,15 @@ class Master:
             self._log(Level.CRIT, text)
         if ignored is not None:
             return
-        if action is Action.TERMINATE:
+        if action is SignalAction.TERMINATE:
             self._end(action)
             self._kill_at = self._kill_at or time.monotonic() + KILL_AFTER
-        elif action is Action.QUIT:
+        elif action is SignalAction.QUIT:
             self._end(action)
-        elif action is Action.RELOAD:
+        elif action is SignalAction.RELOAD:
             if not self._ending:
                 self._reload()
-        elif action is Action.REOPEN:
+        elif action is SignalAction.REOPEN:
             self._log(Level.NOTICE, "reopening logs")
             self.cycle.site.reopen_logs()
             user = self._user()
@@ -160,37 +160,37 @@ class Master:
                 for path in self.cycle.site.sinks.paths:
                     give_file(path, user)
             self._send_all(action)
-        elif action is Action.UPGRADE:
+        elif action is SignalAction.UPGRADE:
             self._log(Level.NOTICE, "changing binary")
             self._start_successor()
-        elif action is Action.STOP_ACCEPTING:
+        elif action is SignalAction.STOP_ACCEPTING:
             self._accepting = False
             self._retire_all()
         else:
             self._reap()
 
-    def _why_ignored(self, action: Action) -> str | None:
+    def _why_ignored(self, action: SignalAction) -> str | None:
         """What the log says of a signal that is not obeyed."""
-        if action is Action.STOP_ACCEPTING and not self._background:
+        if action is SignalAction.STOP_ACCEPTING and not self._background:
             return ""
-        if action is Action.UPGRADE and (self._successor or self._inherited.parent_serves()):
-            return Action.IGNORE.value
+        if action is SignalAction.UPGRADE and (self._successor or self._inherited.parent_serves()):
+            return SignalAction.IGNORE.value
         return None
 
-    def _end(self, action: Action) -> None:
+    def _end(self, action: SignalAction) -> None:
         """Ask all workers to end, and listen no more."""
         self._ending = True
         self._respawns.clear()
         self._send_all(action)
         for worker in self._workers.values():
             worker.retiring = True
-        if action is Action.QUIT:
+        if action is SignalAction.QUIT:
             if self._successor or self._inherited.parent_serves():
                 close_sockets(self.cycle.sockets)
             else:
                 close_all(self.cycle.sockets)
 
-    def _send_all(self, action: Action) -> None:
+    def _send_all(self, action: SignalAction) -> None:
         for worker in self._workers.values():
             worker.send(action)
 
@@ -199,7 +199,7 @@ class Master:
         for worker in self._workers.values():
             if not worker.retiring:
                 worker.retiring = True
-                worker.send(Action.QUIT)
+                worker.send(SignalAction.QUIT)
 
     # --- workers ---
 
@@ -310,7 +310,7 @@ class Master:
         self._start_workers()
         for worker in old:
             worker.retiring = True
-            worker.send(Action.QUIT)
+            worker.send(SignalAction.QUIT)
 
     # --- another program ---
 

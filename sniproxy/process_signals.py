@@ -17,7 +17,7 @@ from signal import Signals
 import trio
 
 
-class Action(enum.Enum):
+class SignalAction(enum.Enum):
     """What a signal asks for; the value is nginx's word in the log."""
 
     TERMINATE = "exiting"
@@ -31,28 +31,28 @@ class Action(enum.Enum):
 
 
 _COMMON = {
-    Signals.SIGTERM: Action.TERMINATE,
-    Signals.SIGINT: Action.TERMINATE,
-    Signals.SIGQUIT: Action.QUIT,
-    Signals.SIGUSR1: Action.REOPEN,
+    Signals.SIGTERM: SignalAction.TERMINATE,
+    Signals.SIGINT: SignalAction.TERMINATE,
+    Signals.SIGQUIT: SignalAction.QUIT,
+    Signals.SIGUSR1: SignalAction.REOPEN,
 }
-MASTER: Mapping[Signals, Action] = {
+MASTER: Mapping[Signals, SignalAction] = {
     **_COMMON,
-    Signals.SIGHUP: Action.RELOAD,
-    Signals.SIGUSR2: Action.UPGRADE,
-    Signals.SIGWINCH: Action.STOP_ACCEPTING,
-    Signals.SIGCHLD: Action.REAP,
+    Signals.SIGHUP: SignalAction.RELOAD,
+    Signals.SIGUSR2: SignalAction.UPGRADE,
+    Signals.SIGWINCH: SignalAction.STOP_ACCEPTING,
+    Signals.SIGCHLD: SignalAction.REAP,
 }
-SINGLE: Mapping[Signals, Action] = {
+SINGLE: Mapping[Signals, SignalAction] = {
     **_COMMON,
-    Signals.SIGHUP: Action.RELOAD,
-    Signals.SIGUSR2: Action.IGNORE,
+    Signals.SIGHUP: SignalAction.RELOAD,
+    Signals.SIGUSR2: SignalAction.IGNORE,
 }
 """Of a process that serves without a master."""
-WORKER: Mapping[Signals, Action] = {
+WORKER: Mapping[Signals, SignalAction] = {
     **_COMMON,
-    Signals.SIGHUP: Action.IGNORE,
-    Signals.SIGUSR2: Action.IGNORE,
+    Signals.SIGHUP: SignalAction.IGNORE,
+    Signals.SIGUSR2: SignalAction.IGNORE,
 }
 
 
@@ -72,13 +72,18 @@ class Received:
 
 
 @contextlib.contextmanager
-def blocked(signals: Mapping[Signals, Action]) -> Iterator[None]:
-    """Keep signals for `wait` while the block runs; processes that are forked inherit it."""
+def blocked(signals: Mapping[Signals, SignalAction]) -> Iterator[None]:
+    """Keep signals for `wait` in this block, and after it until the process ends.
+
+    So a second signal to stop does not change the exit status of the first. Only if the block fails
+    are they as before. Processes that are forked inherit it.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
-    finally:
+    except BaseException:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
 
 
 def unblock_all() -> None:
@@ -86,8 +91,11 @@ def unblock_all() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def wait(signals: Mapping[Signals, Action], timeout: float | None = None) -> Received | None:
+def wait(signals: Mapping[Signals, SignalAction], timeout: float | None = None) -> Received | None:
     """Wait for one of the blocked signals, at most `timeout` seconds."""
+    if not hasattr(signal, "sigwaitinfo"):
+        # macOS, where there is no master either: nobody knows the sender, or has a time-out.
+        return Received(Signals(signal.sigwait(signals)), 0)
     if timeout is None:
         found: signal.struct_siginfo | None = signal.sigwaitinfo(signals)
     else:
@@ -100,7 +108,7 @@ def wait(signals: Mapping[Signals, Action], timeout: float | None = None) -> Rec
 
 
 async def each(
-    signals: Mapping[Signals, Action], handle: Callable[[Received, Action], None]
+    signals: Mapping[Signals, SignalAction], handle: Callable[[Received, SignalAction], None]
 ) -> None:
     """Call `handle` with every blocked signal that arrives, until cancelled.
 

@@ -10,16 +10,16 @@ from functools import partial
 import trio
 
 from . import process_signals as signals
-from .cycle import WATCH_INTERVAL, Cycle, Loader
+from .cycle import WATCH_INTERVAL, ConfigurationLoader, Cycle
 from .models import Level
-from .process_signals import SINGLE, Action, Received
+from .process_signals import SINGLE, Received, SignalAction
 from .server import ConnectionServer
 
 
 class SingleProcess:
     """Serves `cycle`, and those that follow it, until a signal ends it."""
 
-    def __init__(self, cycle: Cycle, loader: Loader, *, watch: bool = False) -> None:
+    def __init__(self, cycle: Cycle, loader: ConfigurationLoader, *, watch: bool = False) -> None:
         self.cycle = cycle
         """The one that is served."""
         self._loader = loader
@@ -59,17 +59,17 @@ class SingleProcess:
         if self._stopping and not self._servers:
             nursery.cancel_scope.cancel()
 
-    def _on_signal(self, nursery: trio.Nursery, received: Received, action: Action) -> None:
+    def _on_signal(self, nursery: trio.Nursery, received: Received, action: SignalAction) -> None:
         self._log(received.message(action.value))
-        if action is Action.TERMINATE:
+        if action is SignalAction.TERMINATE:
             nursery.cancel_scope.cancel()
-        elif action is Action.QUIT:
+        elif action is SignalAction.QUIT:
             self._stopping = True
             for server in self._servers:
                 server.stop_gracefully()
-        elif action is Action.RELOAD:
+        elif action is SignalAction.RELOAD:
             self._reload_wanted.set()
-        elif action is Action.REOPEN:
+        elif action is SignalAction.REOPEN:
             self._log("reopening logs")
             for cycle in self._servers.values():
                 cycle.site.reopen_logs()

@@ -14,14 +14,14 @@ from . import process_signals as signals
 from .build import Application
 from .build.listeners import BoundSocket
 from .models import Level
-from .process_signals import WORKER, Action, Received
+from .process_signals import WORKER, Received, SignalAction
 from .server import ConnectionServer, format_exception
 from .worker_setup import SetupError, User, become, set_affinity, set_limits
 
 COMMANDS = {
-    b"t": Action.TERMINATE,
-    b"q": Action.QUIT,
-    b"o": Action.REOPEN,
+    b"t": SignalAction.TERMINATE,
+    b"q": SignalAction.QUIT,
+    b"o": SignalAction.REOPEN,
 }
 """What the master sends."""
 FATAL = 2
@@ -76,7 +76,7 @@ class _Worker:
             await self._server.run()
             nursery.cancel_scope.cancel()
 
-    def _on_signal(self, received: Received, action: Action) -> None:
+    def _on_signal(self, received: Received, action: SignalAction) -> None:
         self._site.error_log.write(Level.NOTICE, received.message(action.value))
         self._obey(action)
 
@@ -90,19 +90,19 @@ class _Worker:
             if not received:
                 text = "the master process has ended without its workers, shutting down"
                 self._site.error_log.write(Level.ALERT, text)
-                self._obey(Action.QUIT)
+                self._obey(SignalAction.QUIT)
                 return
             for number in received:
                 self._obey(COMMANDS[bytes((number,))])
 
-    def _obey(self, action: Action) -> None:
+    def _obey(self, action: SignalAction) -> None:
         log = self._site.error_log
-        if action is Action.TERMINATE:
+        if action is SignalAction.TERMINATE:
             self._scope.cancel()
-        elif action is Action.QUIT and not self._stopping:
+        elif action is SignalAction.QUIT and not self._stopping:
             self._stopping = True
             log.write(Level.NOTICE, "gracefully shutting down")
             self._server.stop_gracefully()
-        elif action is Action.REOPEN:
+        elif action is SignalAction.REOPEN:
             log.write(Level.NOTICE, "reopening logs")
             self._site.reopen_logs()

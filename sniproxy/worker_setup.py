@@ -10,6 +10,7 @@ import grp
 import os
 import pwd
 import resource
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -59,8 +60,10 @@ def uses_master(main: Main) -> bool:
     nginx has one unless `master_process off`. Ours does without where a master would have nothing
     to do: for one worker in the foreground that keeps its user.
     """
-    if main.master_process is not None or not hasattr(os, "fork"):
-        return bool(main.master_process) and hasattr(os, "fork")
+    if not hasattr(signal, "sigtimedwait"):
+        return False  # macOS lacks what the master waits with
+    if main.master_process is not None:
+        return main.master_process
     return main.daemon or worker_count(main) != 1 or _changes_user(main)
 
 

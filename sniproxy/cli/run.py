@@ -75,6 +75,8 @@ class _Run:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self.signal = None if options.test else options.signal
+        """What to send instead of serving; nothing is sent by `-t`."""
         prefix = options.prefix or ""
         name = DEFAULT_CONF if options.conf_file is None else options.conf_file
         self.conf_file = os.path.join(prefix, name)
@@ -122,13 +124,13 @@ class _Run:
             self.log = ErrorLog([LogTarget(sink, Level.NOTICE)])
 
     def _main(self, stack: ExitStack) -> int:
-        if self.options.signal is not None:
+        if self.signal is not None:
             self.log.write(Level.NOTICE, "signal process started")
         prepared = self._load()
         main = prepared.config.main
         pid_file = PidFile(self.paths.in_prefix(main.pid))
-        if self.options.signal is not None:
-            send_signal(self.options.signal, pid_file.path)
+        if self.signal is not None:
+            send_signal(self.signal, pid_file.path)
             return 0
         if self.options.test:
             self._print_unless_quiet(f"the configuration file {self.conf_file} syntax is ok")
@@ -198,7 +200,7 @@ class _Run:
 
     def _decide_about_master(self, loaded: Config) -> None:
         wanted = uses_master(loaded.main)
-        if self.options.test or self.options.signal is not None:
+        if self.options.test or self.signal is not None:
             return
         if self.has_master is None:
             self.has_master = wanted
@@ -246,7 +248,7 @@ class _Run:
         log.write(Level.NOTICE, 'using the "epoll" event method')
 
     def reload(self, previous: Cycle) -> Cycle | None:
-        """The configuration as it is now (`cycle.Loader`)."""
+        """The configuration as it is now (`cycle.ConfigurationLoader`)."""
         try:
             prepared = self._load(previous.site)
             self._check(prepared)
@@ -270,7 +272,7 @@ class _Run:
         return fresh
 
     def changed_files(self) -> Sequence[str]:
-        """The files that have changed, which a line tells (`cycle.Loader`)."""
+        """The files that have changed, which a line tells (`cycle.ConfigurationLoader`)."""
         changed = self.watcher.changes()
         if changed:
             self._report(Level.NOTICE, f"{', '.join(changed)} changed, reloading")

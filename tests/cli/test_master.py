@@ -193,10 +193,10 @@ def test_a_hundred_reloads(program: Command, tmp_path: Path) -> None:
             process.send(signal.SIGHUP)
             assert answer(process).endswith(b"hello")
 
-        def has_settled() -> bool:
+        def is_stable() -> bool:
             return len(workers(process)) == 2 and answer(process).endswith(b"hello")
 
-        wait_until(has_settled)
+        wait_until(is_stable)
         assert "[alert]" not in process.read("error.log")
         assert process.stop() == 0
 
@@ -288,24 +288,20 @@ def test_tickets_are_valid_with_every_worker_and_after_a_reload(
 
 
 @both
-def test_workers_run_as_the_user(program: Command, tmp_path: Path) -> None:
+def test_workers_run_as_the_user(program: Command, open_folder: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may become somebody else")
-    tmp_path.chmod(0o755)
-    for folder in tmp_path.parents:
-        if folder.stat().st_uid == 0 and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o711)
     configuration = HELLO.replace("user root", "user nobody nogroup").replace(
         "return 200 hello;",
         "client_body_temp_path bodies 1; client_body_in_file_only on;"
         " location / { proxy_pass http://127.0.0.1:PORT/hello; }"
         " location /hello { return 200 $remote_port; }",
     )
-    with served(program, tmp_path, configuration, *FOREGROUND) as process:
+    with served(program, open_folder, configuration, *FOREGROUND) as process:
         wait_until(lambda: len(workers(process)) == 2)
         wait_until(lambda: b"200 OK" in answer(process))
 
-        def have_become_nobody() -> bool:
+        def have_changed_user() -> bool:
             states = [Path(f"/proc/{pid}/status").read_text() for pid in workers(process)]
             return len(states) == 2 and all(
                 re.search(r"Uid:(\s+65534){4}\nGid:(\s+65534){4}\n", state)
@@ -313,7 +309,7 @@ def test_workers_run_as_the_user(program: Command, tmp_path: Path) -> None:
                 for state in states
             )
 
-        wait_until(have_become_nobody)
+        wait_until(have_changed_user)
         for number in range(4):
             with process.connect() as client:
                 client.sendall(
@@ -321,18 +317,18 @@ def test_workers_run_as_the_user(program: Command, tmp_path: Path) -> None:
                     b"abc%d" % number
                 )
                 assert b"200 OK" in everything(client)
-        bodies = [path for path in (tmp_path / "bodies").rglob("*") if path.is_file()]
+        bodies = [path for path in (open_folder / "bodies").rglob("*") if path.is_file()]
         assert sorted(path.read_bytes() for path in bodies) == [b"abc0", b"abc1", b"abc2", b"abc3"]
-        assert {path.stat().st_uid for path in (tmp_path / "bodies", *bodies)} == {65534}
-        (tmp_path / "access.log").rename(tmp_path / "access.log.1")
+        assert {path.stat().st_uid for path in (open_folder / "bodies", *bodies)} == {65534}
+        (open_folder / "access.log").rename(open_folder / "access.log.1")
         process.send(signal.SIGUSR1)
-        wait_until(lambda: (tmp_path / "access.log").exists())
+        wait_until(lambda: (open_folder / "access.log").exists())
 
         def is_written_to() -> bool:
             return b"200 OK" in answer(process) and process.read("access.log") != ""
 
         wait_until(is_written_to)
-        assert (tmp_path / "access.log").stat().st_uid == 65534
+        assert (open_folder / "access.log").stat().st_uid == 65534
         assert process.stop() == 0
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.commands import Sniproxy, run, run_nginx
 from tests.cli.processes import PATIENCE, ask, everything, served, wait_until
 from tests.cli.test_process import FOREGROUND, HELLO, both
-from tests.programs import Command
+from tests.programs import SNIPROXY, Command
 from tests.tls.real_nginx import same_codes
 
 GOOD = "pid run.pid; events {}\n"
@@ -91,6 +91,17 @@ def test_a_bad_configuration_sends_nothing(tmp_path: Path, sniproxy: Sniproxy) -
     ours = sniproxy(*words)
     assert ours == run_nginx(words, tmp_path)
     assert ours.lines == [f'[emerg] unknown directive "foo" in {tmp_path}/nginx.conf:2']
+
+
+@pytest.mark.nginx
+def test_a_test_sends_nothing(tmp_path: Path, sniproxy: Sniproxy) -> None:
+    (tmp_path / "nginx.conf").write_text(GOOD)
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        words = ("-p", f"{tmp_path}/", "-c", "nginx.conf", "-t", "-s", "stop")
+        (tmp_path / "run.pid").write_text(f"{sleeper.pid}\n")
+        assert sniproxy(*words) == run_nginx(words, tmp_path)
+        assert sleeper.poll() is None
+        sleeper.kill()
 
 
 def _signal(program: Command, folder: Path, word: str) -> None:
@@ -179,8 +190,6 @@ def test_the_pid_file_follows_the_configuration(program: Command, tmp_path: Path
 
 def test_a_log_that_cannot_be_opened_again(tmp_path: Path) -> None:
     """The old file is written to further, as in nginx, and the error is in the log."""
-    from tests.programs import SNIPROXY
-
     configuration = HELLO.replace("access_log access.log", "access_log logs/access.log")
     (tmp_path / "logs").mkdir()
     with served(SNIPROXY, tmp_path, configuration, *FOREGROUND) as process:
@@ -195,8 +204,6 @@ def test_a_log_that_cannot_be_opened_again(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_it_without_a_word(tmp_path: Path) -> None:
-    from tests.programs import SNIPROXY
-
     with served(SNIPROXY, tmp_path, HELLO, *FOREGROUND) as process:
         process.send(signal.SIGINT)
         try:
@@ -204,3 +211,13 @@ def test_ctrl_c_ends_it_without_a_word(tmp_path: Path) -> None:
         except subprocess.TimeoutExpired:
             pytest.fail("it does not end")
         assert process.read("stderr.log") == ""
+
+
+@pytest.mark.parametrize("main", ["", "worker_processes 2;"], ids=["one", "workers"])
+def test_more_signals_to_stop_change_nothing(main: str, tmp_path: Path) -> None:
+    configuration = HELLO.replace("worker_processes 1;", main)
+    with served(SNIPROXY, tmp_path, configuration, *FOREGROUND) as process:
+        while process.process.poll() is None:
+            process.send(signal.SIGTERM)
+        assert process.process.returncode == 0
+        assert not process.pid_file.exists()

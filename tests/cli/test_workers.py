@@ -76,20 +76,17 @@ def test_what_a_test_finds(text: str, tmp_path: Path, sniproxy: Sniproxy) -> Non
 
 
 @pytest.mark.nginx
-def test_a_user_without_privilege(tmp_path: Path) -> None:
+def test_a_user_without_privilege(open_folder: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may become somebody else")
     from tests.nginx import NGINX
 
-    tmp_path.chmod(0o777)
-    for folder in tmp_path.parents:
-        if folder.stat().st_uid == 0 and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o711)
-    (tmp_path / "nginx.conf").write_text("pid run.pid; user nosuch; events {}")
-    words = ("-p", f"{tmp_path}/", "-c", "nginx.conf", "-t", "-e", "stderr")
+    open_folder.chmod(0o777)
+    (open_folder / "nginx.conf").write_text("pid run.pid; user nosuch; events {}")
+    words = ("-p", f"{open_folder}/", "-c", "nginx.conf", "-t", "-e", "stderr")
     setpriv = ("setpriv", "--reuid", "65534", "--clear-groups")
     theirs, ours = (
-        run(Command(program.name, (*setpriv, *program.command)), words, tmp_path)
+        run(Command(program.name, (*setpriv, *program.command)), words, open_folder)
         for program in (NGINX, SNIPROXY)
     )
     assert ours.status == theirs.status == 0, ours
@@ -209,14 +206,11 @@ def test_a_process_without_a_master_does_not_get_one_by_reload(tmp_path: Path) -
 @pytest.mark.needs("unshare", "nsenter", "ip", "curl")
 @both
 def test_port_443_for_a_user_without_rights(
-    program: Command, certificate: str, tmp_path: Path
+    program: Command, certificate: str, open_folder: Path
 ) -> None:
     """In a network namespace of its own, relative names all the way."""
     if os.geteuid() != 0:
         pytest.skip("only root may become somebody else")
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == 0 and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o711)
     configuration = (
         "pid run.pid; user nobody nogroup; error_log error.log notice; events {} http {"
         " access_log access.log; client_body_temp_path bodies; client_body_in_file_only on;"
@@ -226,7 +220,7 @@ def test_port_443_for_a_user_without_rights(
     )
     inside = ("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$0" "$@"')
     command = Command(program.name, (*inside, *program.command))
-    with served(command, tmp_path, configuration, *FOREGROUND) as process:
+    with served(command, open_folder, configuration, *FOREGROUND) as process:
         wait_until(lambda: len(workers(process)) == 1)
         enter = ["nsenter", f"--net=/proc/{process.process.pid}/ns/net"]
         fetch = ["curl", "-sk", "--retry", "9", "--retry-connrefused", "-d", "abc"]
@@ -239,7 +233,7 @@ def test_port_443_for_a_user_without_rights(
         assert re.search(r"Uid:(\s+65534){4}\nGid:(\s+65534){4}\n", status)
         assert re.search(r"Groups:\s*65534\s", status)
         assert re.search(r"CapEff:\s+0+\n", status)
-        (body,) = [path for path in (tmp_path / "bodies").rglob("*") if path.is_file()]
+        (body,) = [path for path in (open_folder / "bodies").rglob("*") if path.is_file()]
         assert (body.read_bytes(), body.stat().st_uid) == (b"abc", 65534)
         wait_until(lambda: "POST / HTTP/1.1" in process.read("access.log"))
         assert process.stop() == 0
