@@ -10,6 +10,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from .output import run_guarded
+
 COMMANDS = {
     "ca": "show the development CA, and issue certificates from it",
     "completion": "print a shell completion script",
@@ -34,8 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             # In an encoding that lacks a character, print an escape instead of failing.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-        command = importlib.import_module(f".{words[0]}", __name__)
-        return int(command.main(words[1:]))
+        return run_guarded(lambda: _run_command(words))
+    return run_guarded(lambda: _run_nginx(words))
+
+
+def _run_command(words: Sequence[str]) -> int:
+    command = importlib.import_module(f".{words[0]}", __name__)
+    return int(command.main(words[1:]))
+
+
+def _run_nginx(words: Sequence[str]) -> int:
     from .run import main as run
 
     return run(words)

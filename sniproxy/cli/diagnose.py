@@ -15,6 +15,7 @@ from ..diagnose.report import dump_json, text, to_dict
 from ..diagnose.url import DiagnoseError, URLOptions, diagnose
 from ..terminal import escape_control
 from . import diagnose_file
+from .output import terminal_width
 from .parsers import command_parser
 from .terminal import clear_progress, live_progress
 
@@ -30,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--cert", metavar="FILE", help="PEM file of the client certificate for the upstream")
     add("--key", metavar="FILE", help="PEM file of its private key")
     add("--resolve", metavar="ADDR", help="connect to this address; HOST stays the name")
+    add(
+        "--patience",
+        type=_seconds,
+        metavar="SECONDS",
+        help="how long to wait for each step (default: 10; nginx waits 60)",
+    )
     add("--no-request", action="store_true", help="do the TLS handshake only, send no request")
     add(
         "--format",
@@ -46,22 +53,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with -c: do not connect; check the configuration text only",
     )
     add("--fix", action="store_true", help="with -c: write the changes, keeping a backup")
+    add(
+        "--allow-insecure",
+        action="store_true",
+        help="with -c: also propose changes that give up security, such as http:// for https://",
+    )
     parser.epilog = (
         "exit status: 0 it works as it is (a URL: with nginx's defaults), 3 it works with the\n"
         "printed directives, 4 it cannot work, 2 invalid arguments or configuration"
     )
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 600:
+        raise ValueError
+    return seconds
+
+
 def main(arguments: Sequence[str], timeouts: Timeouts = Timeouts()) -> int:  # noqa: B008 - frozen
     """Run the command; returns the exit status."""
     parser = command_parser("diagnose")
     options = parser.parse_args(arguments)
+    if options.patience is not None:
+        timeouts = Timeouts.patient(options.patience)
     if (options.url is None) == (options.file is None):
         parser.error("one of URL or -c FILE is required")
     if options.file is not None and (options.name or options.ca or options.resolve):
         parser.error("--name, --ca and --resolve cannot be used with -c FILE")
-    if options.url is not None and (options.location or options.offline or options.fix):
-        parser.error("--location, --offline and --fix require -c FILE")
+    if options.url is not None and (
+        options.location or options.offline or options.fix or options.allow_insecure
+    ):
+        parser.error("--location, --offline, --fix and --allow-insecure require -c FILE")
     if (options.cert is None) != (options.key is None):
         parser.error("--cert and --key must be given together")
     try:
@@ -94,7 +117,7 @@ def _url(options: argparse.Namespace, timeouts: Timeouts) -> int:
     if options.json:
         print(dump_json(to_dict(spec, attempts, found)))
     else:
-        for line in text(spec, attempts, found, options.format):
+        for line in text(spec, attempts, found, options.format, terminal_width()):
             print(line)
     return found.status
 

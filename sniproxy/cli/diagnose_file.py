@@ -11,6 +11,7 @@ from ..diagnose.probe import Timeouts
 from ..diagnose.report import dump_json, table, to_dict
 from ..diagnose.url import DiagnoseError
 from ..terminal import escape_control
+from .output import terminal_width
 from .terminal import clear_progress, live_progress
 
 
@@ -24,6 +25,7 @@ def run(options: argparse.Namespace, timeouts: Timeouts) -> int:
         options.host,
         certificate,
         send_request=not options.no_request,
+        allow_insecure=options.allow_insecure,
     )
     try:
         report = diagnose_file(wanted, timeouts, live_progress())
@@ -53,7 +55,8 @@ def _lines(report: FileReport, written: list[tuple[str, str]]) -> Iterator[str]:
     for probed in report.probed:
         place = probed.site.node.place
         yield escape_control(f"{probed.site.label}: proxy_pass {probed.site.target.url} ({place})")
-        yield from (f"  {line}" for line in table(probed.spec, probed.attempts))
+        lines = table(probed.spec, probed.attempts, terminal_width() - 2)
+        yield from (f"  {line}" for line in lines)
         yield ""
     for finding in report.findings:
         yield escape_control(f"{finding.place}: [{_kind(finding)}] {finding.text} ({finding.rule})")
@@ -75,8 +78,7 @@ def _lines(report: FileReport, written: list[tuple[str, str]]) -> Iterator[str]:
 def _kind(finding: Finding) -> str:
     if finding.advice:
         return "advice"
-    has_fix = finding.wanted is not None or finding.rename is not None or finding.url
-    return "change" if has_fix else "problem"
+    return "change" if finding.has_fix else "problem"
 
 
 def _escape_line(line: str) -> str:

@@ -1,4 +1,4 @@
-"""`sniproxy explain [FILE|-]`: explain the lines of an error log, and how to fix their causes.
+"""`sniproxy explain [FILE|LINE|-]…`: explain lines of error logs, and how to fix their causes.
 
 A file is read completely, then its groups of lines are printed, the most frequent first. From a
 pipe or a terminal (`tail -f error.log | sniproxy explain`) each group is printed when its first
@@ -8,15 +8,21 @@ line arrives, and a summary at the end.
 from __future__ import annotations
 
 import argparse
+import errno
+import gzip
 import json
 import os
 import select
 import stat
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from ..explain.groups import NO_LIVE_UPSTREAMS, ErrorGroup, ErrorGroups
 from ..explain.render import render_text, summary, to_dict
+from ..terminal import escape_control
+from .output import print_styled, width
 from .parsers import command_parser
 
 CHUNK = 1 << 18
@@ -28,10 +34,21 @@ EXPLAINED, UNRECOGNIZED, UNREADABLE = 0, 1, 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", nargs="?", default="-", help="an error log; - is standard input")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        default=["-"],
+        metavar="FILE",
+        help="error logs, also *.gz; - is standard input (the default); or a line of a log",
+    )
     parser.add_argument("--json", action="store_true", help="print the groups of lines as JSON")
+    parser.add_argument("--brief", action="store_true", help="print one line for each group")
+    parser.add_argument(
+        "--unknown", action="store_true", help="print the lines that are not recognized too"
+    )
     parser.epilog = (
-        "exit status: 0 a line was explained, 1 none was recognized, 2 unreadable file or usage"
+        "exit status: 0 a line was explained, 1 none was recognized (or the output cannot be\n"
+        "written), 2 unreadable file or usage, 130 interrupted"
     )
 
 
@@ -41,29 +58,54 @@ def main(arguments: Sequence[str]) -> int:
     It is 0 if a line was explained, 1 if none was recognized, 2 if the file cannot be read.
     """
     options = command_parser("explain").parse_args(arguments)
-    try:
-        number = 0 if options.file == "-" else os.open(options.file, os.O_RDONLY)
-    except OSError as error:
-        print(f"sniproxy: {options.file}: {error.strerror}", file=sys.stderr)
-        return UNREADABLE
-    try:
-        return _explain(number, as_json=options.json)
-    except BrokenPipeError:
-        # The reader has closed the pipe; without this, Python reports an error at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXPLAINED
-    except OSError as error:
-        print(f"sniproxy: {options.file}: {error.strerror}", file=sys.stderr)
-        return UNREADABLE
-    finally:
-        if number:
+    output = Output(options.json, options.brief, options.unknown)
+    groups = ErrorGroups()
+    for place in options.files:
+        try:
+            _read(place, groups, output)
+        except BrokenPipeError:
+            raise
+        except (OSError, EOFError, zlib.error) as error:
+            if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+                raise  # of the output
+            reason = getattr(error, "strerror", None) or str(error)
+            print(f"sniproxy: {place}: {reason}", file=sys.stderr)
+            return UNREADABLE
+        except KeyboardInterrupt:
+            break  # what was read is explained
+    return output.finish(groups)
+
+
+def _read(place: str, groups: ErrorGroups, output: Output) -> None:
+    """Feed the lines of a file, of standard input, or of the argument itself to `groups`."""
+    if place == "-":
+        _read_descriptor(0, groups, output)
+    elif not os.path.exists(place) and " " in place.strip():
+        output.show([group for line in place.split("\n") for group in groups.feed(_latin1(line))])
+        output.show(groups.flush())
+    elif place.endswith(".gz"):
+        with gzip.open(place) as file:
+            while data := file.readline(MAX_ERROR_LINE):
+                output.show(groups.feed(data.rstrip(b"\n").decode("latin-1")))
+        output.show(groups.flush())
+    else:
+        number = os.open(place, os.O_RDONLY)
+        try:
+            if stat.S_ISDIR(os.fstat(number).st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), place)
+            _read_descriptor(number, groups, output)
+        finally:
             os.close(number)
 
 
-def _explain(number: int, *, as_json: bool) -> int:
+def _latin1(text: str) -> str:
+    """An argument as lines are read: one character a byte."""
+    return os.fsencode(text).decode("latin-1")
+
+
+def _read_descriptor(number: int, groups: ErrorGroups, output: Output) -> None:
     is_file = stat.S_ISREG(os.fstat(number).st_mode)
-    live = not is_file and not as_json
-    groups = ErrorGroups()
+    output.live = output.live or not is_file
     progress = FileProgress(os.fstat(number).st_size if is_file else 0)
     if os.isatty(number):
         print("Paste lines of an error log, then Ctrl-D.", file=sys.stderr)
@@ -73,30 +115,73 @@ def _explain(number: int, *, as_json: bool) -> int:
             if not size:
                 new += groups.flush()
             progress.show(size, groups)
-            if live:
-                _print_groups(new)
-    except KeyboardInterrupt:
-        pass
-    last = groups.flush()
-    progress.clear()
-    if as_json:
-        print(json.dumps([to_dict(group) for group in _by_count(groups)], indent=2))
-    elif live:
-        _print_groups(last)
-        if groups.explained > 1:
+            output.show(new)
+    finally:
+        progress.clear()
+    output.show(groups.flush())
+
+
+@dataclass(slots=True)
+class Output:
+    """Prints groups: each when its first line arrives if the input is `live`, else at the end."""
+
+    as_json: bool
+    brief: bool
+    unknown: bool
+    live: bool = False
+
+    def show(self, new: Sequence[ErrorGroup]) -> None:
+        if self.live and not (self.as_json or self.brief):
+            _print_groups(new)
+
+    def finish(self, groups: ErrorGroups) -> int:
+        """Print the rest; returns the exit status."""
+        self.show(groups.flush())
+        if self.as_json:
+            print(json.dumps([to_dict(group) for group in _by_count(groups)], indent=2))
+        elif self.brief:
+            for group in _by_count(groups):
+                print(summary(group))
+        elif not self.live:
+            _print_groups(_by_count(groups))
+        elif groups.explained > 1:
             print("=== Summary\n" + "\n".join(map(summary, _by_count(groups))))
-    else:
-        _print_groups(_by_count(groups))
-    sys.stdout.flush()
-    if groups.unknown or not groups.explained:
-        explained = f"{groups.explained} explained in {len(groups)} groups"
-        print(f"{groups.lines} lines: {explained}, {groups.unknown} unrecognized.", file=sys.stderr)
-    return EXPLAINED if groups.explained else UNRECOGNIZED
+        sys.stdout.flush()
+        if self.unknown:
+            for line in groups.unknown_lines:
+                print(f"unrecognized: {escape_control(line)}", file=sys.stderr)
+        if groups.unknown or not groups.explained:
+            explained = f"{groups.explained} explained in {len(groups)} groups"
+            print(
+                f"{groups.lines} lines: {explained}, {groups.unknown} unrecognized.",
+                file=sys.stderr,
+            )
+        return EXPLAINED if groups.explained else UNRECOGNIZED
 
 
 def _print_groups(groups: Sequence[ErrorGroup]) -> None:
     for group in groups:
-        print(render_text(group), flush=True)
+        print_styled(render_text(group, width()), _style)
+
+
+def _style(line: str) -> str:
+    """The colour of a line of an explanation."""
+    for start, style in _STYLES.items():
+        if line.startswith(start):
+            return style
+    return ""
+
+
+_STYLES = {
+    "===": "bold",
+    "    | ": "dim",
+    "    |   ": "dim",
+    "     ! ": "red",
+    "     # ": "cyan",
+    "     #   ": "cyan",
+    "       ": "green",
+}
+"""By the beginning of a line; directives are the lines that stand furthest in."""
 
 
 def _by_count(groups: ErrorGroups) -> list[ErrorGroup]:

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
                 f'sniproxy: unknown command "{name}"{suggestion(name, COMMANDS)}', file=sys.stderr
             )
             return 1
-        command_parser(name).print_help()
+        print(command_parser(name).format_help(), end="")
         return 0
     parser.parse_args(arguments)
     from .version import help_text

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import tempfile
@@ -63,6 +62,8 @@ def main(arguments: Sequence[str]) -> int:
     if not specs:
         parser.print_usage(sys.stderr)
         return 2
+    if not 0 <= options.port <= 65536 - len(specs):
+        parser.error(f"--port: {len(specs)} ports from {options.port} on do not exist")
     with ExitStack() as stack:
         try:
             folder = options.certificates or stack.enter_context(tempfile.TemporaryDirectory())
@@ -82,14 +83,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def print_list() -> int:
     """Print the catalog; returns the exit status."""
-    try:
-        width = max(map(len, ALL))
-        lines = [line for spec in ALL.values() for line in list_entry(spec, width)]
-        print("\n".join(lines), flush=True)
-    except BrokenPipeError:
-        # The reader, such as `head`, has closed the pipe. Without this Python would report the
-        # error again when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    width = max(map(len, ALL))
+    lines = [line for spec in ALL.values() for line in list_entry(spec, width)]
+    print("\n".join(lines), flush=True)
     return 0
 
 

@@ -49,6 +49,7 @@ def load(
     is_variable: IsVariable = accept_any_variable,
     definition_error: DefinitionError = accept_any_definition,
     any_port: bool = False,
+    replacements: Mapping[str, str] | None = None,
 ) -> Config:
     """Load the configuration file `path`: TOML if its name ends in `.toml`, else nginx.conf.
 
@@ -56,11 +57,13 @@ def load(
     `prefix` is that of the files to be served. `directives` are main-level directives that are
     read first (`-g`). `is_variable` and `definition_error` take a lower-case variable name: whether
     it exists, and why the configuration may not define it. With `any_port`, port 0 means any free
-    port. Raises `ConfigError` where nginx would.
+    port. `replacements` are texts that are read instead of files. Raises `ConfigError` where nginx
+    would.
     """
     file = _text(path)
     folder = os.path.dirname(file) if conf_prefix is None else conf_prefix
     build = _Build(folder, _text(prefix), is_variable, definition_error, any_port)
+    build.reader.texts.update(replacements or {})
     build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
     build.reader.read(file, items_of(build.reader.load(file), file))
     return build.config(file)

@@ -12,27 +12,31 @@ from dataclasses import dataclass, field, replace
 import trio
 
 from ..build.paths import Paths
+from ..config import load
 from ..config.directives.proxy import ProxySettings
 from ..config.directives.upstream import PeerSettings
 from ..config.lenient import ParsedConfig, parse_lenient
 from ..models import ConfigError
 from ..template import ScriptError
 from ..upstream.selector import Peer
-from ..variables import lookup
+from ..variables import definition_error, is_variable, lookup
 from .conclusion import CANNOT_WORK, WORKS, WORKS_WITH, Conclusion, draw_conclusion
-from .lint import Finding, lint, misplaced_client_directives
+from .lint import Finding, lint, misplaced_client_directives, other_tls_upstreams
 from .model import Attempt, ProbeSpec, Result, Setting
 from .patch import (
     Edit,
     ManualEditError,
     apply_edits,
     edits_for,
+    insert_edit,
     rename_edit,
+    replace_edit,
     unified_diff,
     url_edit,
 )
 from .probe import Probe, Timeouts, investigate
 from .proxy_passes import ProxyPassSite, find_proxy_passes, tls_proxy_passes
+from .strategy import lost_security, weakens
 from .synthetic import make_context
 from .url import DiagnoseError, find_peers, system_store
 
@@ -49,6 +53,8 @@ class FileOptions:
     host: str | None = None
     certificate: tuple[str, str] | None = None
     send_request: bool = True
+    allow_insecure: bool = False
+    """Whether fixes that give up security may be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +90,7 @@ class FileReport:
     @property
     def status(self) -> int:
         """The exit status: `CANNOT_WORK` if a finding has no fix."""
-        unfixed = [
-            finding
-            for finding in self.findings
-            if not (finding.advice or finding.wanted or finding.rename or finding.url)
-        ]
+        unfixed = [finding for finding in self.findings if not (finding.advice or finding.has_fix)]
         if unfixed or self.manual_edits:
             return CANNOT_WORK
         return WORKS_WITH if self.after else WORKS
@@ -104,9 +106,11 @@ def diagnose_file(
     except ConfigError as error:
         raise DiagnoseError(str(error), 2) from None
     report = FileReport(options.file, before=parsed.texts)
-    renames = list(misplaced_client_directives(sites))
-    report.findings += renames
-    texts = {**parsed.texts, **_apply_edits(report, list(_rename_edits(renames, parsed, report)))}
+    early = list(misplaced_client_directives(sites))
+    if options.location is None:
+        early += other_tls_upstreams(parsed.root)
+    report.findings += early
+    texts = {**parsed.texts, **_apply_edits(report, list(_text_edits(early, parsed, report)))}
     parsed = parse_lenient(options.file, texts)
     sites = _chosen(parsed, options)
     report.sites = len(sites)
@@ -117,13 +121,34 @@ def diagnose_file(
             _probe_all, options, sites, report, proven, timeouts, progress,
             restrict_keyboard_interrupt_to_checkpoints=True,
         )  # fmt: skip
-    plain = {finding.site for finding in report.findings if finding.url}
-    report.findings += lint([s for s in sites if s not in plain], system_store(), proven)
+    insecure = {
+        probed.site
+        for probed in report.probed
+        if probed.conclusion.chosen is not None and weakens(probed.conclusion.chosen.setting)
+    }
+    report.findings += lint([s for s in sites if s not in insecure], system_store(), proven)
     changed = _write(sites, report, parsed)
     report.after = {
         file: text for file, text in {**texts, **changed}.items() if text != report.before.get(file)
     }
+    if report.after and (refusal := new_error(options.file, report.after)):
+        report.manual_edits.append(f"the changed file would not pass -t: {refusal}")
+        report.after = {}
     return report
+
+
+def new_error(file: str, texts: Mapping[str, str]) -> str:
+    """Why the reader of `-t` refuses the changed texts; "" if it does not, or did so before."""
+    after = _error(file, texts)
+    return "" if not after or _error(file, {}) is not None else after
+
+
+def _error(file: str, texts: Mapping[str, str]) -> str | None:
+    try:
+        load(file, is_variable=is_variable, definition_error=definition_error, replacements=texts)
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 def _chosen(parsed: ParsedConfig, options: FileOptions) -> list[ProxyPassSite]:
@@ -162,9 +187,9 @@ async def _probe_all(
             report.findings.append(finding)
             continue
         report.probed.append(probed)
-        report.findings += _findings(probed)
+        report.findings += _findings(probed, allow_insecure=options.allow_insecure)
         chosen = probed.conclusion.chosen
-        if chosen is not None and not chosen.setting.plain:
+        if chosen is not None and not weakens(chosen.setting):
             proven[site] = chosen.setting.proxy
 
 
@@ -216,7 +241,7 @@ async def _peers(site: ProxyPassSite, timeouts: Timeouts) -> list[Peer]:
     return peers
 
 
-def _findings(probed: ProbeResult) -> Iterator[Finding]:
+def _findings(probed: ProbeResult, *, allow_insecure: bool) -> Iterator[Finding]:
     """The findings from the attempts."""
     site, conclusion = probed.site, probed.conclusion
     text = f"{site.label}: {' '.join(conclusion.sentences)}"
@@ -225,7 +250,10 @@ def _findings(probed: ProbeResult) -> Iterator[Finding]:
     if conclusion.status == CANNOT_WORK or chosen is None:
         yield made
         return
-    if conclusion.status == WORKS_WITH:
+    if conclusion.status == WORKS_WITH and weakens(chosen.setting) and not allow_insecure:
+        lost = lost_security(chosen.setting)
+        yield replace(made, text=f"{text} {lost} --fix writes it only with --allow-insecure.")
+    elif conclusion.status == WORKS_WITH:
         if chosen.setting.plain:
             yield replace(made, url=conclusion.url)
         else:
@@ -240,15 +268,17 @@ def _findings(probed: ProbeResult) -> Iterator[Finding]:
 # --- writing ---------------------------------------------------------------------------------
 
 
-def _rename_edits(
+def _text_edits(
     findings: Sequence[Finding], parsed: ParsedConfig, report: FileReport
 ) -> Iterator[Edit]:
     for finding in findings:
-        if finding.rename is not None:
-            try:
+        with _collect_manual_edits(report):
+            if finding.rename is not None:
                 yield rename_edit(*finding.rename, parsed.texts)
-            except ManualEditError as error:
-                report.manual_edits.append(str(error))
+            if finding.insert is not None:
+                yield insert_edit(*finding.insert, parsed.texts)
+            if finding.replace is not None:
+                yield replace_edit(*finding.replace, parsed.texts)
 
 
 def _apply_edits(report: FileReport, edits: Sequence[Edit]) -> dict[str, str]:

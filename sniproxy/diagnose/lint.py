@@ -15,9 +15,11 @@ from ..config.directives.proxy import ProxySettings
 from ..config.lenient import StatementNode
 from ..config.shared_sessions import shared_sessions
 from ..config.tree import Place
+from ..server_name import without_port
 from ..template import compile_template
 from .model import is_name
-from .proxy_passes import ROWS, ProxyPassGroup, ProxyPassSite
+from .proxy_passes import NO_SETTINGS, ROWS, ProxyPassGroup, ProxyPassSite
+from .schemes import listens_with_tls
 from .synthetic import default_server
 
 
@@ -35,8 +37,17 @@ class Finding:
     """The URL for `proxy_pass` that fixes it."""
     rename: tuple[StatementNode, str] | None = None
     """A directive and the name it should have."""
+    insert: tuple[StatementNode, tuple[str, ...]] | None = None
+    """Statements to insert after a directive."""
+    replace: tuple[StatementNode, str] | None = None
+    """A statement and the text that it should have."""
     advice: bool = False
     """Whether it is advice only: nothing fails."""
+
+    @property
+    def has_fix(self) -> bool:
+        fixes = (self.wanted, self.rename, self.insert, self.replace)
+        return bool(self.url) or any(fix is not None for fix in fixes)
 
 
 def lint(
@@ -205,6 +216,8 @@ def misplaced_client_directives(sites: Sequence[ProxyPassSite]) -> Iterator[Find
             if block in seen or block.name == "http":
                 continue
             seen.add(block)
+            if block.name == "server":
+                yield from _listen_without_ssl(block)
             for node in block.inside:
                 if _is_meant_for_upstream(node, block, site):
                     yield _misplaced(node, block)
@@ -217,7 +230,9 @@ def _is_meant_for_upstream(node: StatementNode, block: StatementNode, site: Prox
         return False
     if block.name != "server":
         return True
-    if not _listens_with_tls(block):
+    if node.name in OWN_CERTIFICATE or next(block.named("ssl_certificate"), None) is not None:
+        return False  # the site's own TLS, whose `listen … ssl` may be missing
+    if not listens_with_tls(block):
         return True
     unused = not any(
         trust.args != ("off",)
@@ -233,10 +248,23 @@ def _is_meant_for_upstream(node: StatementNode, block: StatementNode, site: Prox
     )
 
 
-def _listens_with_tls(server: StatementNode) -> bool:
-    switched = any(node.args == ("on",) for node in server.named("ssl"))
-    words = itertools.chain.from_iterable(node.args[1:] for node in server.named("listen"))
-    return switched or not {"ssl", "quic"}.isdisjoint(words)
+OWN_CERTIFICATE = frozenset({"ssl_certificate", "ssl_certificate_key"})
+
+
+def _listen_without_ssl(server: StatementNode) -> Iterator[Finding]:
+    """A certificate, and no port with TLS: `listen 443;` where `ssl` was meant."""
+    if next(server.named("ssl_certificate"), None) is None or listens_with_tls(server):
+        return
+    for node in server.named("listen"):
+        if node.args and node.args[0].rpartition(":")[2] in ("443", "8443"):
+            wanted = " ".join(("listen", node.args[0], "ssl", *node.args[1:]))
+            yield Finding(
+                "listen-without-ssl",
+                node.place,
+                f"listen {node.args[0]} has no TLS although the server has a certificate: it takes "
+                f"`{wanted}` (the directive `ssl on` no longer exists)",
+                replace=(node, f"{wanted};"),
+            )
 
 
 def _misplaced(node: StatementNode, block: StatementNode) -> Finding:
@@ -245,7 +273,7 @@ def _misplaced(node: StatementNode, block: StatementNode) -> Finding:
         text = f'there is no directive "{node.name}": it is {wanted}'
     elif block.name == "server":
         text = f"{node.name} is for clients, but not used here: for upstreams it is {wanted}"
-        if _listens_with_tls(block):
+        if listens_with_tls(block):
             text = f"{node.name} is for clients, and nothing uses it: for upstreams it is {wanted}"
     else:
         text = f"{node.name} is for clients, and not allowed here: for upstreams it is {wanted}"
@@ -295,16 +323,22 @@ def _shared_connections(
         keepalive = [] if node is None else list(node.named("keepalive"))
         if not keepalive or "local" in keepalive[-1].args or keepalive[-1].args[:1] == ("0",):
             continue
-        first = _identity(wanted.get(members[0], members[0].proxy))
+        first = members[0]
         for site in members[1:]:
-            if _identity(wanted.get(site, site.proxy)) != first:
-                yield _finding(
+            differ = _identity(site.proxy) != _identity(first.proxy)
+            would_differ = _identity(wanted.get(site, site.proxy)) != _identity(
+                wanted.get(first, first.proxy)
+            )
+            if differ or would_differ:
+                when = "" if differ else " after the changes proposed here"
+                found = _finding(
                     "shared-connections",
                     site,
-                    f'{members[0].label} and {site.label} share the idle connections of "{group}" '
-                    "and differ in name or verification: a connection that was opened for one "
-                    "is used for the other (fix: a group for each, or keepalive N local)",
+                    f'{first.label} and {site.label} share the idle connections of "{group}" '
+                    f"and differ in name or verification{when}: a connection that was opened for "
+                    "one is used for the other (fix: a group for each, or keepalive N local)",
                 )
+                yield found if differ else replace(found, advice=True)
                 break
 
 
@@ -321,3 +355,57 @@ def _identity(proxy: ProxySettings) -> tuple[object, ...]:
         proxy.proxy_ssl_trusted_certificate,
         proxy.proxy_ssl_certificate,
     )
+
+
+# --- TLS of other modules -----------------------------------------------------------------------
+
+
+def other_tls_upstreams(root: StatementNode) -> Iterator[Finding]:
+    """`grpc_pass grpcs://…`, and `proxy_pass` of a stream with `proxy_ssl on`, without SNI."""
+    for http in root.named("http"):
+        for node, blocks in _walk(http, (http,)):
+            if node.name == "grpc_pass" and node.args[:1] and node.args[0].startswith("grpcs://"):
+                yield from _without_sni(node, blocks, "grpc_ssl", node.args[0][len("grpcs://") :])
+    for stream in root.named("stream"):
+        for node, blocks in _walk(stream, (stream,)):
+            if node.name == "proxy_pass" and node.args and _setting(blocks, "proxy_ssl") == "on":
+                yield from _without_sni(node, blocks, "proxy_ssl", node.args[0])
+
+
+Blocks = tuple[StatementNode, ...]
+
+
+def _walk(block: StatementNode, blocks: Blocks) -> Iterator[tuple[StatementNode, Blocks]]:
+    pending = [(node, blocks) for node in reversed(block.inside)]
+    while pending:
+        node, around = pending.pop()
+        yield node, around
+        pending += [(inner, (*around, node)) for inner in reversed(node.inside)]
+
+
+def _setting(blocks: Blocks, name: str) -> str:
+    """The value of a directive in the innermost block that has it; "" if none has."""
+    for block in reversed(blocks):
+        for node in block.named(name):
+            return node.args[0] if node.args else ""
+    return ""
+
+
+def _without_sni(
+    node: StatementNode, blocks: Blocks, prefix: str, target: str
+) -> Iterator[Finding]:
+    if _setting(blocks, f"{prefix}_server_name") == "on":
+        return
+    host = without_port(target.partition("/")[0])
+    named = _setting(blocks, f"{prefix}_name")
+    groups = {group.args[0].lower() for group in blocks[0].named("upstream") if group.args}
+    text = f"{node.name} {node.args[0]} sends no SNI: {prefix}_server_name is off by default"
+    if not (named or "$" in host) and (host.lower() in groups or not is_name(host)):
+        why = f'"{host}" is the name of a group' if is_name(host) else f"{host} is an address"
+        yield Finding("sni-missing", node.place, f"{text}; {why}, so it needs {prefix}_name too")
+        return
+    if any(block.name in NO_SETTINGS for block in blocks):
+        yield Finding("sni-missing", node.place, f"{text}; set it in the location")
+        return
+    lines = (f"{prefix}_server_name on;",)
+    yield Finding("sni-missing", node.place, text, insert=(node, lines))

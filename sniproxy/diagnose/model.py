@@ -7,11 +7,11 @@ attempt, an `Attempt` the outcome of one connection made with them.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from ..config.directives.proxy import ProxySettings, SetHeader
-from ..server_name import is_ipv4, without_port
+from ..server_name import is_ipv4, pattern_matches, without_port
 from ..template import compile_template, literal
 from ..tls.contexts import PROTOCOLS
 
@@ -43,6 +43,9 @@ class Result(enum.Enum):
     NO_RESPONSE = ("no response", Stage.RESPONSE)
     HEADER_TOO_BIG = ("header too big", Stage.RESPONSE)
     NOT_HTTP = ("not HTTP", Stage.RESPONSE)
+    HTTP2 = ("HTTP/2", Stage.RESPONSE)
+    BODY_CUT = ("body breaks off", Stage.RESPONSE)
+    BODY_STALLED = ("body stalls", Stage.RESPONSE)
     RESPONSE = ("response", Stage.DONE)
     HANDSHAKE_OK = ("handshake done", Stage.DONE)
     SETUP_ERROR = ("setup error", Stage.CONNECT)
@@ -90,6 +93,8 @@ class Attempt:
     """Whether the upstream sent a CertificateRequest."""
     names: tuple[str, ...] = ()
     """The DNS names of the upstream's certificate."""
+    has_addresses: bool = False
+    """Whether its certificate has IP entries, which nginx never looks at."""
     protocol: str = ""
     verify_result: int = 0
     """X509_V_*."""
@@ -100,6 +105,10 @@ class Attempt:
     body: str = ""
     """The beginning of the response body."""
     seconds: float = 0.0
+
+    def is_for(self, names: Iterable[str]) -> bool:
+        """Whether the upstream's certificate is for one of `names`."""
+        return any(pattern_matches(own, name) for own in self.names for name in names)
 
     @property
     def label(self) -> str:
@@ -142,6 +151,11 @@ class ProbeSpec:
         """The name for SNI and verification (`proxy_ssl_name`), evaluated, without a port."""
         template = proxy.proxy_ssl_name
         return without_port(self.host if template is None else template.render(self.values))
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """The DNS names among the candidates, evaluated."""
+        return tuple(name for text in self.names if is_name(name := self.value(text)))
 
     def value(self, text: str) -> str:
         """Evaluate the variables in `text`; without a port."""

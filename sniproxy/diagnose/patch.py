@@ -83,7 +83,7 @@ def _nginx_edits(
 ) -> Iterator[Edit]:
     new: list[str] = []
     for directive in directives:
-        here = list(site.block.named(directive.name))
+        here = list(site.settings_block.named(directive.name))
         if directive.name in KEYED_DIRECTIVES:
             same = [node for node in here if node.args[:1] == directive.args[:1]]
             if any(node.args == directive.args for node in same):
@@ -93,9 +93,37 @@ def _nginx_edits(
             yield _replace_edit(here[-1], directive)
         else:
             new.append(directive.text("nginx"))
-    if new:
+    if new and site.block is not site.settings_block:
+        inner = site.blocks[site.blocks.index(site.settings_block) + 1]
+        yield _insert_before_edit(texts[inner.place.file], inner, new)
+    elif new:
         file = site.node.place.file
         yield _insert_edit(file, texts[file], site.node, new)
+
+
+def insert_edit(node: StatementNode, lines: Sequence[str], texts: Mapping[str, str]) -> Edit:
+    """Insert statements after `node`. Raises `ManualEditError`."""
+    file = node.place.file
+    if file.endswith(".toml"):
+        raise ManualEditError(f"{node.place}: {' '.join(lines)}")
+    return _insert_edit(file, texts[file], node, lines)
+
+
+def replace_edit(node: StatementNode, text: str, texts: Mapping[str, str]) -> Edit:
+    """Replace a whole statement by `text`. Raises `ManualEditError`."""
+    if node.place.file.endswith(".toml"):
+        raise ManualEditError(f"{node.place}: {text}")
+    return Edit(node.place.file, node.statement.start, node.statement.end, text)
+
+
+def _insert_before_edit(text: str, node: StatementNode, lines: Sequence[str]) -> Edit:
+    """Insert statements before a statement, each on a line of its own."""
+    start = node.statement.start
+    line_start = text.rfind("\n", 0, start) + 1
+    indentation = text[line_start:start]
+    separator = " " if indentation.strip() else f"\n{indentation}"
+    added = "".join(f"{line}{separator}" for line in lines)
+    return Edit(node.place.file, start, start, added)
 
 
 def _replace_edit(node: StatementNode, directive: SuggestedDirective) -> Edit:

@@ -12,13 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import trio
+from cryptography import x509
 
 from ..build.paths import Paths
 from ..build.tls import ContextFactory
 from ..config.directives.proxy import ProxyPass
 from ..context import RequestContext
+from ..http.chunks import ChunkReader, MalformedChunkError
 from ..http.response_head import NotHTTPError, read_response_head
-from ..models import ConfigError, Failure, FailureType, ProxyError
+from ..models import ConfigError, Failure, FailureType, ProxyError, ResponseHead, Side
 from ..server_name import certificate_names
 from ..tls import openssl
 from ..tls.dialects import find_dialect
@@ -40,6 +42,8 @@ READING = "reading response header from upstream"
 DIALECT = "3.0"
 """The OpenSSL release whose error strings are used in log lines: the most common with nginx."""
 MAX_BODY = 512
+MAX_READ = 1 << 20
+"""A longer body is taken as complete."""
 ALERT_WAIT = 0.3
 """Seconds to wait for the alert by which a TLS 1.3 server rejects our certificate."""
 
@@ -49,10 +53,15 @@ class Timeouts:
     """Timeouts of the steps of a diagnosis, in seconds."""
 
     lookup: float = 4.0
-    connect: float = 2.5
-    handshake: float = 2.5
-    response: float = 3.0
-    total: float = 10.0
+    connect: float = 10.0
+    handshake: float = 10.0
+    response: float = 10.0
+    total: float = 60.0
+
+    @classmethod
+    def patient(cls, seconds: float) -> Timeouts:
+        """Waits of so many seconds for each step."""
+        return cls(connect=seconds, handshake=seconds, response=seconds, total=6 * seconds)
 
 
 class _RecordingDialect:
@@ -102,6 +111,7 @@ class _AttemptState:
     stream: SocketStream | None = None
     certificate_requested: bool = False
     sent: str | None = None
+    http2: bool = False
     ctx: dict[str, object] = field(default_factory=dict)
 
 
@@ -141,7 +151,10 @@ class Probe:
             result = _result(state, failed.failure)
             line = f"{failed.failure.message} while {state.action}"
         except NotHTTPError as error:
-            result, line = Result.NOT_HTTP, f"{error.text} while {state.action}"
+            result = Result.HTTP2 if state.http2 else Result.NOT_HTTP
+            line = f"{error.text} while {state.action}"
+        except _BodyError as error:
+            result, line = error.result, error.line
         except ConfigError as error:
             result, line = Result.SETUP_ERROR, str(error)
         finally:
@@ -248,6 +261,9 @@ class Probe:
                 if not data:
                     raise ProxyError(_CLOSED_EARLY)
                 buffer += data
+                if _is_http2(buffer):
+                    state.http2 = True
+                    raise NotHTTPError
                 parsed = read_response_head(
                     buffer, request_method="GET", limit=proxy.proxy_buffer_size
                 )
@@ -264,7 +280,64 @@ class Probe:
                 rest = await stream.receive_some(ALERT_WAIT)
         state.ctx["status"] = parsed.head.status
         state.ctx["body"] = rest[:MAX_BODY].decode("latin-1")
+        await self._read_body(stream, parsed.head, rest)
         return Result.RESPONSE
+
+    async def _read_body(self, stream: SocketStream, head: ResponseHead, rest: bytes) -> None:
+        """Read a body that has an end of its own, up to `MAX_READ`. Raises `_BodyError`.
+
+        One that ends with the connection may go on forever (server-sent events), and is not read.
+        """
+        has_end = head.chunked or head.content_length is not None
+        if not has_end or head.status in (204, 304):
+            return
+        chunks = ChunkReader(Side.UPSTREAM) if head.chunked else None
+        received = 0
+        data = rest
+        with trio.move_on_after(self.timeouts.response) as timer:
+            while True:
+                received += len(data)
+                try:
+                    if chunks is not None and data:
+                        chunks.feed(data)
+                except MalformedChunkError:
+                    raise _BodyError(
+                        Result.BODY_CUT, "upstream sent invalid chunked response"
+                    ) from None
+                complete = (
+                    chunks.done if chunks is not None else received >= (head.content_length or 0)
+                )
+                if complete or received >= MAX_READ:
+                    return
+                data = await self._more(stream, timer)
+                if not data:
+                    raise _BodyError(Result.BODY_CUT, "upstream prematurely closed connection")
+        raise _BodyError(Result.BODY_STALLED, "upstream timed out (110: Connection timed out)")
+
+    async def _more(self, stream: SocketStream, timer: trio.CancelScope) -> bytes:
+        """The next piece of a body, which gives it the whole patience again."""
+        try:
+            data = await stream.receive_some(self.timeouts.response)
+        except ProxyError as failed:
+            if failed.failure.kind is FailureType.TIMEOUT:
+                raise _BodyError(Result.BODY_STALLED, failed.failure.message) from None
+            raise _BodyError(Result.BODY_CUT, failed.failure.message) from None
+        timer.deadline = trio.current_time() + self.timeouts.response
+        return data
+
+
+class _BodyError(Exception):
+    """A response whose body does not end."""
+
+    def __init__(self, result: Result, message: str) -> None:
+        super().__init__(message)
+        self.result = result
+        self.line = f"{message} while reading upstream"
+
+
+def _is_http2(data: bytes | bytearray) -> bool:
+    """Whether `data` begins with a SETTINGS frame of the connection (RFC 9113, section 3.4)."""
+    return len(data) >= 9 and data[0] == 0 and data[3] == 4 and data[5:9] == b"\0\0\0\0"
 
 
 _CLOSED_EARLY = Failure("upstream prematurely closed connection")
@@ -280,10 +353,19 @@ def _handshake_info(stream: TLSStream) -> dict[str, object]:
     length = stream.chain_length
     return {
         "names": certificate_names(certificate).all if certificate is not None else (),
+        "has_addresses": certificate is not None and _has_addresses(certificate),
         "protocol": stream.protocol,
         "verify_result": result,
         "intermediates": max(length - 2, 0) if length and not result else None,
     }
+
+
+def _has_addresses(certificate: x509.Certificate) -> bool:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return bool(names.get_values_for_type(x509.IPAddress))
+    except (x509.ExtensionNotFound, ValueError):
+        return False
 
 
 def _hello(server_name: str | None) -> bytes:

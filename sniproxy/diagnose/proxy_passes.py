@@ -19,8 +19,13 @@ from ..config.reader import freeze_values, store_value
 from ..models import ConfigError
 from ..server_name import without_port
 from .model import is_name
+from .schemes import possible_schemes
 
 ROWS: Mapping[str, Directive] = {row.name: row for row in ProxySettings.DIRECTIVES}
+
+
+NO_SETTINGS = frozenset({"if", "limit_except"})
+"""Blocks in which `proxy_pass` may stand and the directives of TLS may not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +59,11 @@ class ProxyPassSite:
     @property
     def block(self) -> StatementNode:
         return self.blocks[-1]
+
+    @property
+    def settings_block(self) -> StatementNode:
+        """The innermost block where the directives of TLS may stand: not `if`, `limit_except`."""
+        return next(block for block in reversed(self.blocks) if block.name not in NO_SETTINGS)
 
     @property
     def server(self) -> StatementNode | None:
@@ -204,7 +214,15 @@ def _resolve(
 
 def tls_proxy_passes(sites: Sequence[ProxyPassSite]) -> list[ProxyPassSite]:
     """Those that use `https`, or may depending on variables."""
-    return [site for site in sites if site.target.tls or may_be_tls(site.target)]
+    return [site for site in sites if site.target.tls or _may_be_tls(site)]
+
+
+def _may_be_tls(site: ProxyPassSite) -> bool:
+    """Whether the values that the configuration gives to the variables allow TLS."""
+    if not may_be_tls(site.target):
+        return False
+    schemes = possible_schemes(site.target.url, site.blocks)
+    return schemes is None or "https" in schemes
 
 
 def may_be_tls(target: ProxyPass) -> bool:

@@ -6,6 +6,7 @@ Text from the upstream is escaped: a certificate may contain terminal control se
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..terminal import columns, escape_control
 from .conclusion import Conclusion
 from .directives import SuggestedDirective, Syntax, changes
 from .model import Attempt, ProbeSpec, Result, Setting
+from .strategy import SILENT_RESULTS, lost_security, weakens
 
 MAX_CELL = 120
 """Maximum number of characters of a table cell."""
@@ -57,9 +59,12 @@ def format_names(names: Sequence[str]) -> str:
 HEADINGS = ("#", "SETTING", "ADDRESS", "RESULT", "CERTIFICATE", "PROTOCOL", "TIME")
 
 
-def table(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Iterator[str]:
-    """A table of the attempts, with the line that nginx would log below each failed one."""
-    rows = [
+def table(spec: ProbeSpec, attempts: Sequence[Attempt], width: int = 200) -> Iterator[str]:
+    """A table of the attempts, with the line that nginx would log below each failed one.
+
+    Cells that do not fit into `width` stand in a line below, so that no cell is broken.
+    """
+    rows: list[tuple[str, ...]] = [
         (
             str(number),
             cut(escape_control(describe_setting(spec, attempt.setting)), 72),
@@ -71,15 +76,31 @@ def table(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Iterator[str]:
         )
         for number, attempt in enumerate(attempts, 1)
     ]
-    for index, line in enumerate(columns([HEADINGS, *rows])):
+    headings: tuple[str, ...] = HEADINGS
+    details: dict[int, str] = {}
+    if max(map(len, columns([HEADINGS, *rows]))) > width:
+        details = {number: f"   {row[2]}  {row[4]}" for number, row in enumerate(rows, 1)}
+        headings, rows = _narrow(HEADINGS), [_narrow(row) for row in rows]
+    for index, line in enumerate(columns([headings, *rows])):
         yield line
+        if index in details:
+            yield details[index]
         if index and attempts[index - 1].line:
-            yield f"   nginx logs: {cut(escape_control(attempts[index - 1].line), 200)}"
+            waits = attempts[index - 1].result in SILENT_RESULTS
+            when = "nginx logs, after 60 s:" if waits else "nginx logs:"
+            yield f"   {when} {cut(escape_control(attempts[index - 1].line), 200)}"
+
+
+def _narrow(row: tuple[str, ...]) -> tuple[str, ...]:
+    """A row without address and certificate."""
+    return (row[0], cut(row[1], 40), row[3], *row[5:])
 
 
 def block(found: Conclusion, syntax: Syntax) -> Iterator[str]:
     """The directives to paste, with their reasons as comments."""
     directives = [SuggestedDirective("proxy_pass", (found.url,)), *found.directives]
+    if found.chosen is not None and weakens(found.chosen.setting):
+        yield f"# {lost_security(found.chosen.setting)}"
     yield from with_comments(directives, syntax)
     if found.advice:
         yield ""
@@ -95,12 +116,17 @@ def with_comments(directives: Sequence[SuggestedDirective], syntax: Syntax) -> I
 
 
 def text(
-    spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion, syntax: Syntax
+    spec: ProbeSpec,
+    attempts: Sequence[Attempt],
+    found: Conclusion,
+    syntax: Syntax,
+    width: int = 200,
 ) -> Iterator[str]:
-    """The complete report, line by line."""
-    yield from table(spec, attempts)
+    """The complete report, line by line; tables and prose fit into `width`."""
+    yield from table(spec, attempts, width)
     yield ""
-    yield escape_control(" ".join(found.sentences))
+    prose = escape_control(" ".join(found.sentences))
+    yield from textwrap.wrap(prose, width, break_on_hyphens=False, break_long_words=False)
     if found.directives or found.advice or found.status == 3:
         yield ""
         yield from block(found, syntax)

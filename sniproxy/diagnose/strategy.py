@@ -8,6 +8,7 @@ the settings are reduced to what is needed, and further advice is tested.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -39,7 +40,7 @@ AMBIGUOUS_STATUSES = frozenset({400, 403, 404, 421, 495, 496, 500, 502, 503, 504
 TLS_ERROR_STATUSES = frozenset({421, 495, 496})
 """Those of them that concern TLS itself."""
 
-CERTIFICATE_ALERTS = frozenset({40, 41, 42, 43, 46, 48, 116})
+CERTIFICATE_ALERTS = frozenset({40, 41, 42, 43, 44, 45, 46, 48, 49, 51, 116})
 """Alerts by which servers reject our certificate, or its absence, after the handshake."""
 
 
@@ -47,12 +48,52 @@ def next_setting(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Setting | None
     """The setting to try next; None if nothing is left to try."""
     if not attempts:
         return Setting(spec.base)
+    if (again := _repeated(attempts)) is not None:
+        return again
+    if flaky(attempts) is not None:
+        return None
     tried = [attempt.setting for attempt in attempts]
     found = best(spec, attempts)
     candidates = (
         _candidate_fixes(spec, attempts) if found is None else _refinements(spec, attempts, found)
     )
     return next((setting for setting in candidates if setting not in tried), None)
+
+
+# --- chance ---
+
+FLAKY_ATTEMPTS = 6
+"""How often a setting is tried whose first two attempts differ, to count how many fail."""
+TRANSIENT_RESULTS = frozenset({Result.CLOSED, Result.CLOSED_WITHOUT_RESPONSE})
+"""Failures that are repeated with any setting, since they are often chance."""
+SILENT_RESULTS = frozenset({Result.NO_SERVER_HELLO, Result.NO_RESPONSE, Result.BODY_STALLED})
+"""Failures that are not repeated: each takes the whole patience."""
+SUCCESSES = frozenset({Result.RESPONSE, Result.HANDSHAKE_OK})
+
+
+def _repeated(attempts: Sequence[Attempt]) -> Setting | None:
+    """The setting to repeat: nothing is built on a failure that was seen once."""
+    last = attempts[-1]
+    same = [attempt for attempt in attempts if attempt.setting == last.setting]
+    if len(same) == 1:
+        if last.result in SUCCESSES or last.result in SILENT_RESULTS or "timed out" in last.line:
+            return None
+        is_first = len(attempts) == 1 and last.result is not Result.SETUP_ERROR
+        return last.setting if is_first or last.result in TRANSIENT_RESULTS else None
+    is_flaky = flaky(attempts) is not None
+    return last.setting if is_flaky and len(same) < FLAKY_ATTEMPTS else None
+
+
+def flaky(attempts: Sequence[Attempt]) -> tuple[int, int] | None:
+    """How many of how many attempts with one setting failed, if others with it succeeded."""
+    by_setting: dict[Setting, list[Attempt]] = {}
+    for attempt in attempts:
+        by_setting.setdefault(attempt.setting, []).append(attempt)
+    for same in by_setting.values():
+        failed = sum(attempt.result not in SUCCESSES for attempt in same)
+        if 0 < failed < len(same):
+            return failed, len(same)
+    return None
 
 
 # --- evaluation ---------------------------------------------------------------------------------
@@ -83,8 +124,19 @@ def wants_certificate(attempt: Attempt) -> bool:
 
 
 def is_clear(spec: ProbeSpec, attempt: Attempt) -> bool:
-    """Whether it works, with a status that is not ambiguous."""
-    return gets_through(spec, attempt) and attempt.status not in AMBIGUOUS_STATUSES
+    """Whether it works, with a status that is not ambiguous, and as the site that is meant."""
+    return (
+        gets_through(spec, attempt)
+        and attempt.status not in AMBIGUOUS_STATUSES
+        and not shows_other_site(spec, attempt)
+    )
+
+
+def shows_other_site(spec: ProbeSpec, attempt: Attempt) -> bool:
+    """Whether it shows another host's certificate to a hello without SNI."""
+    if attempt.sni is not None or attempt.setting.plain or not attempt.names:
+        return False
+    return bool(spec.known_names) and not attempt.is_for(spec.known_names)
 
 
 def best(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Attempt | None:
@@ -99,11 +151,36 @@ def fallback(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Attempt | None:
     return min(through, key=lambda attempt: cost(spec, attempt.setting), default=None)
 
 
+def weakens(setting: Setting) -> bool:
+    """Whether the setting gives up security that nginx's defaults have."""
+    proxy = setting.proxy
+    return (
+        setting.plain
+        or re.search(r"SECLEVEL=[01]|\bALL\b", proxy.proxy_ssl_ciphers) is not None
+        or LEGACY in proxy.proxy_ssl_conf_command
+        or bool(proxy.proxy_ssl_protocols & {"TLSv1", "TLSv1.1", "SSLv3", "SSLv2"})
+    )
+
+
+def lost_security(setting: Setting) -> str:
+    """What a setting that weakens security gives up, in one sentence."""
+    if setting.plain:
+        return (
+            "This gives up encryption: everybody on the network between nginx and that server can "
+            "read and change the traffic."
+        )
+    if setting.proxy.proxy_ssl_protocols & {"TLSv1", "TLSv1.1"}:
+        return "This gives up the protection of current TLS versions towards this upstream."
+    if LEGACY in setting.proxy.proxy_ssl_conf_command:
+        return "This gives up the protection against injected data (CVE-2009-3555)."
+    return "This gives up the lower limit for the strength of keys, signatures and ciphers."
+
+
 def cost(spec: ProbeSpec, setting: Setting) -> tuple[int, ...]:
     """The cost of a setting, as a sort key: intrusive changes first, then how many they are."""
     changed = sum(1 for _ in changes(spec.base, setting.proxy))
     depth = setting.proxy.proxy_ssl_verify_depth
-    return (setting.plain, is_permissive(setting), changed, depth, setting.address)
+    return (setting.plain, weakens(setting), changed, depth, setting.address)
 
 
 # --- candidate fixes ---------------------------------------------------------------------------
@@ -147,8 +224,10 @@ def _addresses(spec: ProbeSpec) -> list[int]:
 def _try_names(spec: ProbeSpec, attempts: Sequence[Attempt], attempt: Attempt) -> Iterator[Setting]:
     if attempt.setting.plain:
         return
+    proxy = attempt.setting.proxy
+    sent = spec.name(proxy) if proxy.proxy_ssl_server_name else ""
     for name in spec.names:
-        if is_name(spec.value(name)):
+        if is_name(value := spec.value(name)) and value != sent:
             yield with_sni(spec, attempt.setting, name)
 
 
@@ -236,7 +315,7 @@ def _try_other_site(
 ) -> Iterator[Setting]:
     """Other names and hosts, if the response may be that of another site."""
     yield from _try_verification(spec, attempts, attempt)
-    if attempt.status in AMBIGUOUS_STATUSES:
+    if attempt.status in AMBIGUOUS_STATUSES or shows_other_site(spec, attempt):
         yield from _try_certificate_if_requested(spec, attempts, attempt)
         yield from _try_names(spec, attempts, attempt)
         yield from _try_host(spec, attempts, attempt)
@@ -269,6 +348,9 @@ FIXES: dict[Result, tuple[SettingGenerator, ...]] = {
     Result.NO_RESPONSE: (_try_names,),
     Result.HEADER_TOO_BIG: (_try_larger_buffer,),
     Result.NOT_HTTP: (_try_names,),
+    Result.HTTP2: (),
+    Result.BODY_CUT: (_try_names,),
+    Result.BODY_STALLED: (),
     Result.RESPONSE: (_try_other_site,),
     Result.HANDSHAKE_OK: (_try_verification,),
     Result.SETUP_ERROR: (),

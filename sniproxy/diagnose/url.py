@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from urllib.parse import quote, urlsplit
 
+import idna
 import trio
 
 from ..build.paths import Paths
@@ -66,6 +69,7 @@ def diagnose(
     options: URLOptions, timeouts: Timeouts, progress: ProgressCallback
 ) -> tuple[ProbeSpec, list[Attempt], Conclusion]:
     """Probe the URL and draw a conclusion. Raises `DiagnoseError`."""
+    options = _in_ascii(options)
     target, path = _target(options)
     # Otherwise Ctrl-C between a task's creation and its start leaves a warning.
     return trio.run(
@@ -89,6 +93,13 @@ def _target(options: URLOptions) -> tuple[ProxyPass, str]:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     place = parts.netloc
     if options.resolve is not None:
+        try:
+            bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\]", options.resolve)
+            ip_address(bracketed[1] if bracketed else options.resolve)
+        except ValueError:
+            raise DiagnoseError(
+                f"--resolve takes an IP address without a port, not {options.resolve!r}", 2
+            ) from None
         host = f"[{options.resolve}]" if ":" in options.resolve.strip("[]") else options.resolve
         host = host.replace("[[", "[").replace("]]", "]")
         place = f"{host}:{parts.port}" if parts.port is not None else host
@@ -97,6 +108,35 @@ def _target(options: URLOptions) -> tuple[ProxyPass, str]:
     except AddressError as error:
         raise DiagnoseError(f"{error} in {place!r}", 2) from None
     return ProxyPass(f"https://{place}", "https", address, None, "", 0), path
+
+
+def ascii_host(text: str) -> str:
+    """A host name with its international labels encoded (`bücher.test`: `xn--bcher-kva.test`).
+
+    Raises `DiagnoseError` for a name that has no such form.
+    """
+    if text.isascii():
+        return text
+    try:
+        return idna.encode(text, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        raise DiagnoseError(f"{text!r} is not a host name", 2) from None
+
+
+def _in_ascii(options: URLOptions) -> URLOptions:
+    """The options with the names in ASCII, and the rest of the URL percent-encoded."""
+    scheme, mark, rest = options.url.partition("://")
+    end = min((at for one in "/?#" if (at := rest.find(one)) >= 0), default=len(rest))
+    host, colon, port = rest[:end].partition(":")
+    place = rest[:end] if rest[:end].isascii() else f"{ascii_host(host)}{colon}{port}"
+    path = rest[end:]
+    path = path if path.isascii() else quote(path, safe="/?#[]@!$&'()*+,;=:%-._~")
+    return replace(
+        options,
+        url=f"{scheme}{mark}{place}{path}",
+        name=options.name and ascii_host(options.name),
+        host=options.host and ascii_host(options.host),
+    )
 
 
 async def _diagnose(

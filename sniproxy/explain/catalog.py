@@ -12,6 +12,8 @@ from typing import Any
 from .log_fields import UPSTREAM
 from .openssl_errors import OpenSSLVocabulary
 
+PLAIN_SCHEMES = frozenset({"http", "grpc", "fastcgi", "uwsgi", "scgi", "memcached"})
+"""Schemes of upstreams without TLS."""
 SHORT_REASON = 8
 """Reasons of at most so many characters (`EC lib`) are not matched without their context."""
 
@@ -32,6 +34,8 @@ class Fix:
     """The context of the directives: location, server, upstream or main."""
     kind: str = "directive"
     """`directive`, or `annotation` for one of Kubernetes."""
+    weakens: str = ""
+    """What security it gives up; "" if none."""
 
     def is_for(self, side: str) -> bool:
         return not self.side or (self.side == UPSTREAM) == (side == UPSTREAM)
@@ -43,6 +47,8 @@ class Cause:
 
     name: str
     title: str
+    plain: str
+    """What happened, in a sentence without terms of art."""
     sides: tuple[str, ...]
     explains: str
     likely: tuple[str, ...]
@@ -50,10 +56,16 @@ class Cause:
     proof: tuple[str, ...]
     misconception: str
     source: str
+    background: str = ""
+    proof_plain: tuple[str, ...] = ()
 
     def fixes_for(self, side: str) -> tuple[Fix, ...]:
         """The fixes for a line about `side`."""
         return tuple(fix for fix in self.fixes if fix.is_for(side))
+
+    def proof_for(self, scheme: str) -> tuple[str, ...]:
+        """The commands that confirm it, for an upstream with this scheme."""
+        return self.proof_plain if scheme in PLAIN_SCHEMES and self.proof_plain else self.proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,10 @@ class Signature:
     ports: tuple[str, ...] = ()
     host_is_address: bool = False
     to_public_https: bool = False
+    to_plain_port: bool = False
+    ipv6: bool = False
+    name_is_address: bool = False
+    may_have_body: bool = False
 
     @property
     def cause_names(self) -> tuple[str, ...]:
@@ -104,7 +120,8 @@ def _cause(entry: Mapping[str, Any]) -> Cause:
     fixes = tuple(
         Fix(**{**fix, "directives": tuple(fix.get("directives", ()))}) for fix in entry["fixes"]
     )
-    lists = {key: tuple(entry[key]) for key in ("sides", "likely", "proof")}
+    keys = ("sides", "likely", "proof", "proof_plain")
+    lists = {key: tuple(entry.get(key, ())) for key in keys}
     return Cause(**{**entry, **lists, "fixes": fixes})
 
 

@@ -5,13 +5,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from .log_fields import CLIENT, STARTUP, UPSTREAM, head_of, phase_of, quoted, side_of_phase
 from .log_reader import LogRecord
 from .openssl_errors import OpenSSLErrors, OpenSSLVocabulary, parse_openssl_errors
 
 MAX_ADDRESS = 64
+PLAIN_PORTS = frozenset(map(str, (
+    80, 81, 3000, 3001, 4000, 4200, 5000, 5001, 5173, 8000, 8001, 8008, 8080, 8081, 8082, 8088,
+    8090, 8888, 9000, 9080,
+)))  # fmt: skip
+"""Ports on which servers usually speak plain HTTP."""
+BODILESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+DOCUMENTATION_NETWORKS = tuple(
+    map(ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
+)
+"""Reserved for examples (RFC 5737, 3849): people write them in the place of public addresses."""
+_IPV6 = re.compile(r"\[[0-9a-f]*:[0-9a-f:.]*\]", re.IGNORECASE)
+_NAME = re.compile(r'does not match (?:host )?"([^"]*)')
 _ERRNO = re.compile(r"\((\d+): ")
 _ADDRESS = re.compile(r"\[?[0-9a-f.:x]*[.:][0-9a-f.:x]*\]?(?::\d+)?$")
 _URL = re.compile(r"upstream: \W*([a-z]+)\W*://([^/\s\"',]*)")
@@ -23,6 +35,8 @@ _STARTUP_TEXT = re.compile(
 _HANDSHAKE = re.compile(r"SSL_do_handshake\(\)|peer closed connection|timed out")
 _UPSTREAM_PREFIXES = ("upstream ", "an upstream ", "lua ssl ", "js http fetch ")
 _CLIENT_TEXTS = ("client prematurely closed", "that client", "ignoring stale global SSL error")
+_BOTH_WAYS = ("proxying upgraded connection", "proxying connection")
+"""Phases in which both connections are read and written."""
 _EITHER_SIDE = re.compile(
     r"SSL_|peer closed connection in SSL|(?:recv|send|readv|writev|WSARecv|WSASend)\(\) failed"
 )
@@ -68,14 +82,33 @@ def parse_upstream(text: str, start: int = 0) -> UpstreamAddress | None:
 
 @lru_cache(maxsize=4_096)
 def is_public_https(upstream: UpstreamAddress) -> bool:
-    """Whether it is a public address on port 443: probably a site or CDN with many names."""
+    """Whether it is a public address on port 443: probably a site or CDN with many names.
+
+    A name, or an address of which parts were made unreadable, counts as public if it has a dot.
+    """
     host, _, port = upstream.address.rpartition(":")
     if upstream.scheme != "https" or port != "443":
         return False
     try:
-        return ip_address(host.strip("[]")).is_global
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return "." in host
+    return address.is_global or any(address in network for network in DOCUMENTATION_NETWORKS)
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` is an IP address, in brackets or not."""
+    try:
+        ip_address(text.strip("[]"))
     except ValueError:
         return False
+    return True
+
+
+def method_in(text: str, start: int = 0) -> str:
+    """The method in the field `request:`, searched from `start`; "" if there is none."""
+    method = quoted(text, "request", start).partition(" ")[0]
+    return method if method.isascii() and method.isupper() else ""
 
 
 def host_is_address(text: str, start: int = 0) -> bool:
@@ -101,6 +134,13 @@ class LineFeatures:
     port: str
     host_is_address: bool
     to_public_https: bool
+    ipv6: bool
+    name_is_address: bool
+    may_have_body: bool
+
+    @property
+    def to_plain_port(self) -> bool:
+        return self.port in PLAIN_PORTS
 
 
 def extract_features(
@@ -108,8 +148,9 @@ def extract_features(
     vocabulary: OpenSSLVocabulary,
     upstream: UpstreamAddress | None,
     host_is_address: bool,
+    method: str = "",
 ) -> LineFeatures:
-    """Extract the features; `upstream` and `host_is_address` come from the record's fields."""
+    """Extract the features; the last three arguments come from the record's fields."""
     head = head_of(record.text)
     phase = phase_of(head)
     is_cut = len(head) == len(record.text)
@@ -127,6 +168,9 @@ def extract_features(
         port=upstream.address.rpartition(":")[2] if upstream else "",
         host_is_address=host_is_address,
         to_public_https=upstream is not None and is_public_https(upstream),
+        ipv6="[" in (upstream.authority if upstream else "") or _IPV6.search(head) is not None,
+        name_is_address=(name := _NAME.search(head)) is not None and is_address(name[1]),
+        may_have_body=method not in BODILESS_METHODS,
     )
 
 
@@ -149,6 +193,9 @@ def detect_side(
         return CLIENT
     if "upstream SSL" in message or message.startswith(_UPSTREAM_PREFIXES):
         return UPSTREAM
+    if phase.startswith(_BOTH_WAYS):
+        # The error of a client's connection is logged at info, that of an upstream's at error.
+        return CLIENT if level == "info" else UPSTREAM
     if phase:
         side = side_of_phase(phase, is_cut=is_cut)
         # Failed handshakes of clients are logged at info: this one is an upstream's, and the

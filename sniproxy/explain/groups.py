@@ -14,6 +14,7 @@ MAX_GROUPS = 256
 """With more groups, further lines are grouped by their causes only."""
 MAX_EXAMPLE = 2_048
 MAX_NAME = 256
+MAX_UNKNOWN = 100
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +83,8 @@ class ErrorGroups:
         self.explained = 0
         self.unknown = 0
         """The number of records that match no signature."""
+        self.unknown_lines: list[str] = []
+        """The first of these, without time and level."""
         self._groups: dict[tuple[object, ...], ErrorGroup] = {}
         self._explainer = Explainer(catalog())
         self._reader = LogReader(self._explainer.score)
@@ -110,6 +113,8 @@ class ErrorGroups:
         explanation = self._explainer.explain(record)
         if explanation is None:
             self.unknown += 1
+            if len(self.unknown_lines) < MAX_UNKNOWN:
+                self.unknown_lines.append(record.text[:MAX_EXAMPLE])
             return None
         self.explained += 1
         signature, upstream = explanation.signature, explanation.upstream

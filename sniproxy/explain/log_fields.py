@@ -21,6 +21,8 @@ PHASES = {
         "SSL handshaking to fetch target",
         "sending PROXY protocol header to upstream",
         "sending early hints to client",
+        "proxying and reading from upstream",
+        "proxying and sending to upstream",
     ),
     CLIENT: (
         "SSL handshaking",
@@ -48,6 +50,8 @@ PHASES = {
         "in http auth state",
         "in starttls state",
         "sending client greeting line",
+        "proxying and reading from client",
+        "proxying and sending to client",
     ),
 }
 """The phases (`while ...`), by the side that they concern."""

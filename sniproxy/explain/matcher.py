@@ -9,20 +9,25 @@ from functools import cache
 
 from .catalog import Catalog, Cause, Signature, catalog
 from .features import (
+    BODILESS_METHODS,
     LineFeatures,
     UpstreamAddress,
     extract_features,
     host_is_address,
     is_public_https,
+    method_in,
     parse_upstream,
 )
 from .log_fields import STARTUP, head_of, plain_field
 from .log_reader import LogRecord, completeness, records
-from .openssl_errors import parse_openssl_errors
+from .openssl_errors import BARE_WORDS, parse_openssl_errors
 
 CACHE_SIZE = 4_096
 MAX_CACHED_LENGTH = 1_024
 """The cache holds the matches of so many messages, each up to this length."""
+
+RUN_TIME_LEVELS = frozenset({"error", "info"})
+"""Levels at which nothing about the startup is logged."""
 
 _NAMES = (
     re.compile(r'does not match (?:host )?"([^"]*)'),
@@ -30,7 +35,7 @@ _NAMES = (
     re.compile(r"defined to resolve ([^\s,]+)"),
     re.compile(r'host not found in (?:upstream|resolver) "([^"]*)'),
 )
-_OTHER_KEYWORDS = {"SSL", "routines:", "error:", "upstream"}
+_OTHER_KEYWORDS = {"SSL", "routines:", "error:", "upstream", *BARE_WORDS}
 _QUOTED = re.compile(r'"([^"]+)')
 
 
@@ -42,6 +47,26 @@ class Match:
     side: str
     name: str
     """The host name or file in the message; "" if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineFields:
+    """The fields behind a message that a match depends on."""
+
+    upstream: UpstreamAddress | None
+    host_is_address: bool
+    method: str
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What two lines with the same match have in common."""
+        own = (self.host_is_address, self.method in BODILESS_METHODS)
+        if self.upstream is None:
+            return own
+        upstream = self.upstream
+        port = upstream.authority[-6:].rpartition(":")[2]
+        ipv6 = "[" in upstream.authority
+        return (*own, upstream.scheme, port, ipv6, is_public_https(upstream))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +137,8 @@ class Explainer:
         head = head_of(text)
         end = len(head)
         upstream = parse_upstream(text, end)
-        match = self._cached_match(record, head, upstream, host_is_address(text, end))
+        fields = LineFields(upstream, host_is_address(text, end), method_in(text, end))
+        match = self._cached_match(record, head, fields)
         if match is None:
             return None
         return Explanation(record, match, upstream, plain_field(text, "server", end))
@@ -126,29 +152,28 @@ class Explainer:
         errors = parse_openssl_errors(head_of(record.text), words)
         return score + len(errors.alerts) + len(errors.reasons & words.known)
 
-    def _cached_match(
-        self, record: LogRecord, head: str, upstream: UpstreamAddress | None, host_is_address: bool
-    ) -> Match | None:
-        place: tuple[object, ...] = ()
-        if upstream is not None:
-            place = (upstream.scheme, upstream.authority[-4:], is_public_https(upstream))
+    def _cached_match(self, record: LogRecord, head: str, fields: LineFields) -> Match | None:
         is_cut = len(head) == len(record.text)
-        key = (head, is_cut, record.level, host_is_address, *place)
+        key = (head, is_cut, record.level, *fields.key)
         if key in self._cache:
             return self._cache[key]
-        match = self._find_match(record, head, upstream, host_is_address)
+        match = self._find_match(record, head, fields)
         if len(head) <= MAX_CACHED_LENGTH:
             if len(self._cache) >= CACHE_SIZE:
                 self._cache.clear()
             self._cache[key] = match
         return match
 
-    def _find_match(
-        self, record: LogRecord, head: str, upstream: UpstreamAddress | None, host_is_address: bool
-    ) -> Match | None:
+    def _find_match(self, record: LogRecord, head: str, fields: LineFields) -> Match | None:
         if record.level != "emerg" and not _any_in(self._keywords, head):
             return None
-        features = extract_features(record, self.catalog.vocabulary, upstream, host_is_address)
+        features = extract_features(
+            record,
+            self.catalog.vocabulary,
+            fields.upstream,
+            fields.host_is_address,
+            fields.method,
+        )
         for signature in self.catalog.signatures:
             if fits(signature, features):
                 return Match(
@@ -160,6 +185,8 @@ class Explainer:
 def fits(signature: Signature, features: LineFeatures) -> bool:
     """Whether a record with these features matches the signature."""
     if features.side is not None and features.side != signature.side:
+        return False
+    if signature.side == STARTUP and features.level in RUN_TIME_LEVELS:
         return False
     errors = features.openssl
     return (
@@ -177,6 +204,10 @@ def fits(signature: Signature, features: LineFeatures) -> bool:
         and (not signature.ports or features.port.endswith(signature.ports))
         and (not signature.host_is_address or features.host_is_address)
         and (not signature.to_public_https or features.to_public_https)
+        and (not signature.to_plain_port or features.to_plain_port)
+        and (not signature.ipv6 or features.ipv6)
+        and (not signature.name_is_address or features.name_is_address)
+        and (not signature.may_have_body or features.may_have_body)
     )
 
 

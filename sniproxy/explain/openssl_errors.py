@@ -15,6 +15,17 @@ from dataclasses import dataclass
 
 from .log_fields import CLIENT, UPSTREAM
 
+BARE_WORDS = (
+    " alert ",
+    "wrong version number",
+    "certificate verify failed",
+    "unsafe legacy renegotiation",
+    "unrecognized name",
+    "no shared cipher",
+    "key too small",
+    "md too weak",
+)
+"""Words of OpenSSL's that are distinctive enough to be recognized alone."""
 ALERT_BASE = 1000
 """The reason code of a received alert is 1000 + its number."""
 
@@ -24,7 +35,7 @@ _REASON = re.compile(r"routines:([^:]*):([^:()]+?)(?: error$|(?= error:)|[:)])")
 _FUNCTION = re.compile(r"routines:([^:)]+)")
 _UNKNOWN_REASON = re.compile(r"^reason\((\d+)\)")
 _NUMBERED_REASON = re.compile(r":reason\((\d+)\)")
-_ALERT_NUMBER = re.compile(r"SSL alert number (\d+)\)")
+_ALERT_NUMBER = re.compile(r"SSL alert number (\d+)(?!\d)")
 _ALERT_WORDS = re.compile(r"(?:sslv3|ssl/tls|tlsv13|tlsv1|tls) (?:alert )?([a-z ]+)")
 _VERIFY = re.compile(r"verify error: ?\((\d+):")
 
@@ -82,7 +93,12 @@ NO_ERRORS = OpenSSLErrors()
 
 def parse_openssl_errors(head: str, vocabulary: OpenSSLVocabulary) -> OpenSSLErrors:
     """Parse the OpenSSL errors in `head`."""
-    if "SSL" not in head and "routines" not in head and "error:" not in head:
+    if (
+        "SSL" not in head
+        and "routines" not in head
+        and "error:" not in head
+        and not any(words in head for words in BARE_WORDS)
+    ):
         return NO_ERRORS
     reasons: set[str] = set()
     alerts: set[int] = set()

@@ -13,10 +13,12 @@ from .groups import NO_LIVE_UPSTREAMS, ErrorGroup
 from .log_fields import UPSTREAM
 
 WIDTH = 96
+MIN_WIDTH = 40
 MAX_DETAILED = 3
 """Maximum number of causes printed in full; the others are only named."""
-_PLACEHOLDER = re.compile(r"\{(name|address|ca|certificate|key|crl|group|resolver|front)\}")
+_PLACEHOLDER = re.compile(r"\{(scheme|name|address|ca|certificate|key|crl|group|resolver|front)\}")
 _TEXT_DEFAULTS = {
+    "scheme": "https",
     "name": "<the upstream's name>",
     "address": "<host:port>",
     "ca": "<authorities.pem>",
@@ -29,6 +31,7 @@ _TEXT_DEFAULTS = {
 }
 """Placeholders' texts if their value is unknown."""
 _SHELL_DEFAULTS = {
+    "scheme": "https",
     "name": "NAME",
     "address": "HOST:PORT",
     "ca": "CA.pem",
@@ -51,6 +54,8 @@ def fill(text: str, values: Mapping[str, str], *, command: bool = False) -> str:
 def placeholders(group: ErrorGroup) -> dict[str, str]:
     """The values of placeholders known from a group's lines, if they are valid."""
     values: dict[str, str] = {}
+    if group.upstream.startswith("http://"):
+        values["scheme"] = "http"
     if group.signature.name == NO_LIVE_UPSTREAMS:
         return values  # the address is the name of an upstream block
     if re.fullmatch(r"[\w.:\[\]-]+", group.address) and not group.address.startswith("unix"):
@@ -58,9 +63,12 @@ def placeholders(group: ErrorGroup) -> dict[str, str]:
     return values
 
 
-def render_text(group: ErrorGroup) -> str:
-    """The explanation of a group as text; ends with a newline."""
-    return "\n".join(_render(group)) + "\n"
+def render_text(group: ErrorGroup, width: int = WIDTH) -> str:
+    """The explanation of a group as text; ends with a newline.
+
+    Prose is wrapped at `width`. Directives and commands are not: they are copied.
+    """
+    return "\n".join(_render(group, max(width, MIN_WIDTH))) + "\n"
 
 
 def summary(group: ErrorGroup) -> str:
@@ -84,44 +92,64 @@ def subject(group: ErrorGroup) -> str:
     return text
 
 
-def _render(group: ErrorGroup) -> Iterator[str]:
+def _render(group: ErrorGroup, width: int) -> Iterator[str]:
     values = placeholders(group)
-    lines = "1 line" if group.count == 1 else f"{group.count} lines"
-    when = "" if group.first is None else f", {group.first}"
-    if group.first != group.last:
-        when = f", {group.first} to {group.last}"
-    yield f"=== {subject(group)}: {group.causes[0].title}"
-    yield f"    {lines}{when}"
-    yield from _wrapped(escape_control(group.line), "    | ", "    |   ")
+    first = group.causes[0]
+
+    def wrapped(text: str, indent: str, rest: str | None = None) -> Iterator[str]:
+        return _wrapped(text, indent, rest, width=width)
+
+    yield from wrapped(f"{subject(group)}: {first.title}", "=== ", "    ")
+    yield f"    {_count_and_times(group)}"
+    yield from wrapped(escape_control(group.line), "    | ", "    |   ")
     yield ""
-    yield from _wrapped(fill(group.signature.meaning, values), "  ")
+    yield from wrapped(" ".join(filter(None, (first.plain, first.background))), "  ")
     for before in group.preceded_by:
-        yield from _wrapped(
+        yield from wrapped(
             f"Preceded by: {before.count} × {before.causes[0].name} ({subject(before)}).", "  -> "
         )
     several = len(group.causes) > 1
     for number, cause in enumerate(group.causes[:MAX_DETAILED], 1):
         yield ""
-        yield f"  {number}. {cause.title}  [{cause.name}]" if several else f"  [{cause.name}]"
-        yield from _cause(cause, group.side, values)
+        title = f"{cause.title}  [{cause.name}]" if several else f"[{cause.name}]"
+        yield from wrapped(title, f"  {number}. " if several else "  ", "     ")
+        yield from _fixes(cause, group.side, values, width)
+        if number == 1:
+            yield from wrapped(fill(group.signature.meaning, values), "     Why: ", "     ")
+        yield from wrapped(cause.explains, "     ")
+        yield from wrapped("Likely: " + "; ".join(cause.likely) + ".", "     ")
     if others := group.causes[MAX_DETAILED:]:
         yield ""
         titles = "; ".join(f"{cause.title} [{cause.name}]" for cause in others)
-        yield from _wrapped(f"Less likely: {titles}.", "  ")
+        yield from wrapped(f"Less likely: {titles}.", "  ")
     if hint := _hint(group):
         yield ""
-        yield from _wrapped(hint, "  ")
+        yield from wrapped(hint, "  ")
     if group.signature.distinguish:
         yield ""
-        yield from _wrapped(
+        yield from wrapped(
             fill(group.signature.distinguish, values, command=True), "  How to tell which: ", "    "
         )
-    yield ""
-    yield "  To confirm:"
-    for command in group.causes[0].proof:
-        yield f"    {fill(command, values, command=True)}"
-    if group.causes[0].misconception:
-        yield from _wrapped(group.causes[0].misconception, "  Beware: ", "    ")
+    if proof := proof_commands(first, group, values):
+        yield ""
+        yield "  To confirm:"
+        yield from (f"    {command}" for command in proof)
+    if first.misconception:
+        yield from wrapped(first.misconception, "  Beware: ", "    ")
+
+
+def _count_and_times(group: ErrorGroup) -> str:
+    lines = "1 line" if group.count == 1 else f"{group.count} lines"
+    if group.first is None:
+        return lines
+    until = "" if group.first == group.last else f" to {group.last}"
+    return f"{lines}, {group.first}{until}"
+
+
+def proof_commands(cause: Cause, group: ErrorGroup, values: Mapping[str, str]) -> list[str]:
+    """The commands that confirm a cause of the group."""
+    scheme = group.upstream.partition("://")[0] if group.side == UPSTREAM else ""
+    return [fill(command, values, command=True) for command in cause.proof_for(scheme)]
 
 
 def _hint(group: ErrorGroup) -> str:
@@ -139,28 +167,37 @@ def _is_name(server: str) -> bool:
     return re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", server) is not None
 
 
-def _cause(cause: Cause, side: str, values: Mapping[str, str]) -> Iterator[str]:
-    yield from _wrapped(cause.explains, "     ")
-    yield from _wrapped("Likely: " + "; ".join(cause.likely) + ".", "     ")
+SECURITY_HEADING = "Only where nothing above is possible. This gives up security:"
+
+
+def _fixes(cause: Cause, side: str, values: Mapping[str, str], width: int) -> Iterator[str]:
+    """The fixes of a cause; those that give up security come last, with what is lost."""
+    weakens = False
     for fix in cause.fixes_for(side):
-        yield from _fix(fix, values)
+        if fix.weakens and not weakens:
+            weakens = True
+            yield from _wrapped(SECURITY_HEADING, "     ! ", width=width)
+        yield from _fix(fix, values, width)
 
 
-def _fix(fix: Fix, values: Mapping[str, str]) -> Iterator[str]:
+def _fix(fix: Fix, values: Mapping[str, str], width: int) -> Iterator[str]:
     when = f"or, {fix.when}" if fix.optional else fix.when
     if fix.instruction:
-        yield from _wrapped(f"{when}: {fill(fix.instruction, values)}", "     # ", "     #   ")
-        return
-    yield from _wrapped(when, "     # ", "     #   ")
+        when = f"{when}: {fill(fix.instruction, values)}"
+    yield from _wrapped(when, "     # ", "     #   ", width=width)
+    if fix.weakens:
+        yield from _wrapped(f"lost: {fix.weakens}", "     ! ", "     !   ", width=width)
     for directive in fix.directives:
         yield f"       {fill(directive, values)}"
 
 
-def _wrapped(text: str, first: str, rest: str | None = None) -> Iterator[str]:
+def _wrapped(
+    text: str, first: str, rest: str | None = None, *, width: int = WIDTH
+) -> Iterator[str]:
     indent = " " * len(first) if rest is None else rest
     yield from textwrap.wrap(
         text,
-        WIDTH,
+        width,
         initial_indent=first,
         subsequent_indent=indent,
         break_on_hyphens=False,
@@ -183,6 +220,8 @@ def to_dict(group: ErrorGroup) -> dict[str, Any]:
         "server": escape_control(group.server) or None,
         "merged": group.merged,
         "line": escape_control(group.line),
+        "plain": group.causes[0].plain,
+        "background": group.causes[0].background or None,
         "meaning": fill(group.signature.meaning, values),
         "hint": _hint(group) or None,
         "distinguish": fill(group.signature.distinguish, values, command=True) or None,
@@ -193,14 +232,15 @@ def to_dict(group: ErrorGroup) -> dict[str, Any]:
             }
             for before in group.preceded_by
         ],
-        "details": [_cause_value(cause, group.side, values) for cause in group.causes],
+        "details": [_cause_value(cause, group, values) for cause in group.causes],
     }
 
 
-def _cause_value(cause: Cause, side: str, values: Mapping[str, str]) -> dict[str, Any]:
+def _cause_value(cause: Cause, group: ErrorGroup, values: Mapping[str, str]) -> dict[str, Any]:
     return {
         "name": cause.name,
         "title": cause.title,
+        "plain": cause.plain,
         "explains": cause.explains,
         "likely": list(cause.likely),
         "fixes": [
@@ -211,10 +251,11 @@ def _cause_value(cause: Cause, side: str, values: Mapping[str, str]) -> dict[str
                 "kind": fix.kind,
                 "directives": [fill(directive, values) for directive in fix.directives],
                 "instruction": fill(fix.instruction, values) or None,
+                "weakens": fix.weakens or None,
             }
-            for fix in cause.fixes_for(side)
+            for fix in cause.fixes_for(group.side)
         ],
-        "proof": [fill(command, values, command=True) for command in cause.proof],
+        "proof": proof_commands(cause, group, values),
         "misconception": cause.misconception or None,
         "source": cause.source,
     }

@@ -21,7 +21,7 @@ from ..config.cidr import Network, parse_ip, parse_network
 from ..context import RequestContext
 from ..explain import ErrorGroup, ErrorGroups, render_text, to_dict
 from ..explain.groups import NO_LIVE_UPSTREAMS
-from ..explain.render import MAX_DETAILED, subject
+from ..explain.render import MAX_DETAILED, SECURITY_HEADING, subject
 from ..http import pages
 from ..logs.error import ConnectionLog
 from ..models import Level, Response
@@ -222,12 +222,14 @@ def _block(detail: FailureDetail) -> Iterator[str]:
 
 def _group(value: Mapping[str, Any]) -> Iterator[str]:
     causes = value["details"]
-    yield _p(value["meaning"])
+    yield _p(value["plain"])
+    if value["background"]:
+        yield _p(value["background"])
     yield "<h3>Likely causes</h3>"
     for number, cause in enumerate(causes[:MAX_DETAILED], 1):
         yield '<details open="">' if number == 1 else "<details>"
         yield f"<summary>{number}. {escape(cause['title'])}</summary>"
-        yield from _cause(cause)
+        yield from _cause(cause, value["meaning"] if number == 1 else "")
         yield "</details>"
     if others := causes[MAX_DETAILED:]:
         yield _p(f"Less likely: {'; '.join(cause['title'] for cause in others)}.")
@@ -242,19 +244,32 @@ def _group(value: Mapping[str, Any]) -> Iterator[str]:
         yield f'<p class="beware"><b>Beware:</b> {escape(causes[0]["misconception"])}</p>'
 
 
-def _cause(cause: Mapping[str, Any]) -> Iterator[str]:
+def _cause(cause: Mapping[str, Any], meaning: str) -> Iterator[str]:
+    """The fixes of a cause, then the reasons."""
+    yield from _fixes(cause)
+    if meaning:
+        yield _p(meaning)
     yield _p(cause["explains"])
     yield "<ul>"
     for way in cause["likely"]:
         yield f"<li>{escape(way)}</li>"
     yield "</ul>"
+
+
+def _fixes(cause: Mapping[str, Any]) -> Iterator[str]:
+    weakens = False
     for cure in cause["fixes"]:
+        if cure["weakens"] and not weakens:
+            weakens = True
+            yield f'<p class="beware"><b>{escape(SECURITY_HEADING)}</b></p>'
         when = f"Or, {cure['when']}" if cure["optional"] else _capitalize(cure["when"])
         if cure["instruction"]:
             yield _p(f"{when}: {cure['instruction']}")
             continue
         kind = cure["context"] if cure["kind"] == "directive" else cure["kind"]
         yield f"<p>{escape(when)} <small>({escape(kind)})</small></p>"
+        if cure["weakens"]:
+            yield _p(f"Lost: {cure['weakens']}")
         yield _pre("cure", cure["directives"])
 
 

@@ -21,7 +21,7 @@ from sniproxy.testing.upstreams import (
     open_upstreams,
 )
 
-HASTY = Timeouts(connect=1.0, handshake=0.3, response=0.3)
+HASTY = Timeouts(connect=1.0, handshake=0.3, response=0.3, total=10.0)
 """For upstreams on this machine."""
 
 

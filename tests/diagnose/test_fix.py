@@ -276,7 +276,7 @@ def test_a_fixed_file_works(
             root=certificates / "root.pem",
         )
         file.write_text(text)
-        output = diagnose("-c", str(file), "--fix", "--host", "upstream.test")
+        output = diagnose("-c", str(file), "--fix", "--allow-insecure", "--host", "upstream.test")
         assert output.status == 3, output.text
         fixed = file.read_text()
         assert diagnose("-c", str(file), "--host", "upstream.test").status == 0

@@ -252,6 +252,8 @@ def test_a_terminal_sees_what_is_tried(
     assert json.loads(output.text)["status"] == 0
 
 
-def test_defaults_stay_below_ten_seconds() -> None:
-    assert Timeouts().total <= 10
+def test_patience_is_ten_seconds_a_step() -> None:
+    default = Timeouts()
+    assert default == Timeouts.patient(10)
+    assert (default.handshake, default.response, default.total) == (10, 10, 60)
     assert HASTY.total <= 10

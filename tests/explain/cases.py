@@ -16,6 +16,11 @@ SEVERAL = (
     {"verify-chain", "verify-depth"},
     {"sni-missing", "sni-wrong-name", "client-certificate-needed"},
     {"sni-missing", "plain-http-upstream"},
+    {"connect-failed", "no-ipv6"},
+    {"connect-failed", "ports-exhausted"},
+    {"host-not-found-at-start", "unfilled-template"},
+    {"keepalive", "early-response"},
+    {"resolver", "resolver-unreachable"},
 )
 """Causes that one and the same text is known to have: each may come second."""
 

@@ -111,7 +111,7 @@ ROWS = [
         ("proxy_ssl_server_name on", "proxy_ssl_name $host"),
         known=EDGE,
     ),
-    Row("plain", "plain-http-upstream", catalog.PLAIN, (SHORT_TIMEOUTS,), fixes=(0,)),
+    Row("plain", "plain-http-upstream", catalog.PLAIN, (SHORT_TIMEOUTS,), fixes=(1,)),
     Row(
         "http-to-tls",
         "http-to-tls-upstream",
@@ -229,6 +229,7 @@ ROWS = [
         "client-certificate-missing",
         server=(*FRONT, "ssl_client_certificate client-root.pem", "ssl_verify_client on"),
         client=Client(),
+        fixes=(1,),
     ),
     Row(
         "client-other-authority",

@@ -19,7 +19,18 @@ CAUSES = list(catalog().causes.values())
 SIGNATURES = catalog().signatures
 SIDES = {"upstream", "client", "startup"}
 PLACEHOLDER = re.compile(r"(?<!%)\{(\w+)\}")
-KNOWN = {"name", "address", "ca", "certificate", "key", "crl", "group", "resolver", "front"}
+KNOWN = {
+    "scheme",
+    "name",
+    "address",
+    "ca",
+    "certificate",
+    "key",
+    "crl",
+    "group",
+    "resolver",
+    "front",
+}
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
@@ -31,6 +42,9 @@ def test_a_cause_has_all_fields(cause: Cause) -> None:
     assert cause.likely
     assert cause.source
     assert all(cause.fixes_for(side) for side in cause.sides)
+    weakening = [bool(fix.weakens) for fix in cause.fixes]
+    assert weakening == sorted(weakening), "fixes that keep security come first"
+    assert not all(weakening), "a cause without a fix that keeps security"
     for fix in cause.fixes:
         assert bool(fix.instruction) != bool(fix.directives)
     texts = [*cause.proof, *(text for fix in cause.fixes for text in fix.directives)]
@@ -52,7 +66,60 @@ def test_directives_are_nginx_s(cause: Cause, tmp_path: Path) -> None:
         config.load(str(file))
 
 
-SAMPLE = dict.fromkeys(KNOWN, "sample") | {"address": "127.0.0.1:1", "resolver": "127.0.0.1"}
+WEAK = re.compile(
+    r"SECLEVEL=[01]|\bALL\b|TLSv1 |TLSv1\.1 |SSLv|verify(?:_client)? (?:off|optional)|"
+    r"proxy_pass http://|UnsafeLegacy|aNULL(?<!!aNULL)|\"HTTP\""
+)
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
+def test_a_fix_that_gives_up_security_says_so(cause: Cause) -> None:
+    for fix in cause.fixes:
+        assert bool(fix.weakens) == bool(WEAK.search(" ".join(fix.directives))), fix
+
+
+JARGON = re.compile(
+    r"TLS|SSL|SNI|ALPN|OCSP|CRL|PEM|ACME|DNS|TCP|upstream|handshake|cipher|\bCA\b|\balert\b|"
+    r"protocol version|proxy_|directive|chain|socket|resolver|\bHost\b|header|hostname"
+)
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
+def test_the_first_sentence_has_no_terms_of_art(cause: Cause) -> None:
+    assert re.fullmatch(r"[A-Zn][^.]*\.", cause.plain.replace("https://.", "https.")), cause.plain
+    assert not JARGON.search(cause.plain), cause.plain
+    if cause.background:
+        assert cause.background.endswith(".")
+    if cause.name.startswith("sni-"):
+        assert "needs to be told which one" in cause.background
+
+
+@pytest.mark.parametrize("signature", SIGNATURES, ids=lambda signature: signature.name)
+def test_proofs_for_plain_upstreams_are_plain(signature: Signature) -> None:
+    """Of lines that may name an http:// upstream; where the cause is the missing TLS, with it."""
+    if signature.side != "upstream" or not (
+        {"http", "fastcgi"} & signature.schemes or is_about_plain_upstreams(signature)
+    ):
+        return
+    cause = signature.causes[0]
+    if cause.name != "http-to-tls-upstream":
+        proof = " ".join(cause.proof_for("http"))
+        assert "https://" not in proof
+        assert "s_client" not in proof
+
+
+def is_about_plain_upstreams(signature: Signature) -> bool:
+    """Whether its lines may be about upstreams without TLS: no TLS in its conditions."""
+    texts = " ".join((*signature.text, *signature.during))
+    tls = signature.reasons or signature.alerts or signature.verify or signature.to_public_https
+    return not tls and signature.schemes <= {"http"} and not re.search("SSL|ssl", texts)
+
+
+SAMPLE = dict.fromkeys(KNOWN, "sample") | {
+    "scheme": "http",
+    "address": "127.0.0.1:1",
+    "resolver": "127.0.0.1",
+}
 CONTEXTS = {
     "location": "events {} http { server { location / { %s } } }",
     "server": "events {} http { server { %s } }",
@@ -153,6 +220,12 @@ NOT_PROVOKED = {
         "no-live-upstreams",
         "not-http1-upstream",
         "response-buffered",
+        "websocket-closed",
+        "early-response",
+        "resolver-unreachable",
+        "auth-request",
+        "session-cache-full",
+        "body-too-large",
         "upstream-closed",
         "verify-expired",
         "verify-purpose",
@@ -161,6 +234,11 @@ NOT_PROVOKED = {
         "worker-limits",
     },
     "a typing error, or the machine": {
+        "no-ipv6",
+        "ports-exhausted",
+        "resolver-not-found",
+        "temporary-files",
+        "unfilled-template",
         "config-error",
         "port-forbidden",
         "port-taken",

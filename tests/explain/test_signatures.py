@@ -133,7 +133,7 @@ def test_the_line_of_the_readme() -> None:
     )
     assert explanation is not None
     assert explanation.side == "upstream"
-    assert explanation.signature.cause_names[:2] == ("plain-http-upstream", "sni-missing")
+    assert explanation.signature.cause_names[:2] == ("sni-missing", "plain-http-upstream")
     assert "15 03" in explanation.signature.distinguish
     assert "HTTP" in explanation.signature.distinguish
     assert str(explanation.upstream) == "https://211.101.237.240:443"

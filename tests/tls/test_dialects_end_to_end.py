@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.compare_nginx import Served, get, served
-from tests.programs import SNIPROXY, InProcess
+from tests.programs import InProcess
 
 from . import peers
 from .conftest import Files
@@ -62,6 +62,17 @@ def test_plain_http_upstream(dialect: str, tmp_path: Path) -> None:
     ):
         failed = f"SSL_do_handshake() failed (SSL: {WORDS[dialect]})"
         assert line_of(server) == handshaking(failed, port)
+
+
+def test_the_default_is_the_release_that_most_distributions_have(tmp_path: Path) -> None:
+    """An alert tells the default from `native`, which reads `tls alert` with OpenSSL 4."""
+    alert = bytes.fromhex("15 03 03 00 02 02 28")
+    with (
+        peers.listening(peers.sends(alert)) as port,
+        served(InProcess(""), tmp_path, front(port)) as server,
+    ):
+        words = "error:0A000410:SSL routines::sslv3 alert handshake failure:SSL alert number 40"
+        assert line_of(server) == handshaking(f"SSL_do_handshake() failed (SSL: {words})", port)
 
 
 def test_untrusted_upstream_chain(files: Files, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ class Main(Settings):
         MAIN,
         one_of({name: name for name in DIALECTS}),
         "OpenSSL release whose error strings are used in log messages",
-        default="native",
+        default="3.0",
         extension=True,
     )
 

@@ -1,0 +1,81 @@
+"""Standard output of commands: closed, full, a pipe whose reader has gone; width and colour."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+
+MAX_WIDTH = 120
+"""Wider text is hard to read."""
+PIPE_WIDTH = 96
+INTERRUPTED = 128 + signal.SIGINT
+OUTPUT_FAILED = 1
+"""Exit status if the output could not be written."""
+_OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG})
+
+
+def run_guarded(run: Callable[[], int]) -> int:
+    """Run a command; returns its exit status. Failures of standard output end it without traceback.
+
+    A reader that has left, such as `head`, is no failure: 0.
+    """
+    if sys.stdout is None:
+        # Closed by the caller. Otherwise the next file that is opened would become descriptor 1.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    try:
+        try:
+            status = run()
+        finally:
+            sys.stdout.flush()  # also when argparse exits
+    except BrokenPipeError:
+        _discard_output()
+        return 0
+    except KeyboardInterrupt:
+        _discard_output()
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno not in _OUTPUT_ERRORS or error.filename is not None:
+            raise
+        _discard_output()
+        print(f"sniproxy: standard output: {error.strerror}", file=sys.stderr)
+        return OUTPUT_FAILED
+    return status
+
+
+def _discard_output() -> None:
+    """Send what is left in the buffer nowhere; Python would report the error again at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def width() -> int:
+    """The width for prose: that of the terminal (or of COLUMNS), within reason."""
+    return min(terminal_width(PIPE_WIDTH), MAX_WIDTH)
+
+
+def terminal_width(default: int = 200) -> int:
+    """The width of the terminal (or of COLUMNS), for tables; `default` if the output is none."""
+    if not (sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()):
+        return default
+    return max(shutil.get_terminal_size((default, 24)).columns, 40)
+
+
+def print_styled(text: str, style: Callable[[str], str]) -> None:
+    """Print lines, on a terminal in the style that `style` gives for each (NO_COLOR is respected).
+
+    Lines are neither wrapped nor changed otherwise.
+    """
+    if not sys.stdout.isatty():
+        print(text, flush=True)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    for line in text.split("\n"):
+        console.print(Text(line, style(line)))

@@ -1,0 +1,195 @@
+"""Verdicts of `diagnose` on upstreams from bug reports."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from sniproxy.diagnose.conclusion import CANNOT_WORK, WORKS, WORKS_WITH
+from sniproxy.diagnose.model import Attempt, ProbeSpec, Result, Setting
+from sniproxy.diagnose.probe import Timeouts
+from sniproxy.diagnose.strategy import FLAKY_ATTEMPTS
+from sniproxy.diagnose.url import ascii_host
+from sniproxy.testing.upstreams import UpstreamSpec
+from sniproxy.testing.upstreams.catalog import ALL
+from tests.diagnose.conftest import Diagnose, RunUpstreams
+from tests.diagnose.fake_upstreams import investigated, make_spec, response
+
+NAME = ("--name", "upstream.test")
+ROOT = ("--ca", "root.pem")
+CLIENT = ("--cert", "client.pem", "--key", "client.key")
+OTHER_KEY = ("--cert", "client.pem", "--key", "client-stranger.key")
+
+CASES = {
+    "a body that breaks off": ("cut-body", (), 4, "upstream-closed", "breaks off"),
+    "a body that stalls": ("stalled-body", (), 4, "timeout", "stalls"),
+    "HTTP/2 only": ("http-2", (), 4, "not-http1-upstream", "proxy_http_version 2"),
+    "another site without SNI": (
+        "needs-sni-certificate", NAME, 3, "sni-missing", "certificate of another site",
+    ),
+    "the right site without SNI": ("good", NAME, 0, "", "works"),
+    "IP entries only": ("ip-address", (*NAME, *ROOT), 4, "name-mismatch", "IP entries"),
+    "a wildcard": (
+        "wildcard", ("--name", "a.b.test", *ROOT), 4, "name-mismatch", "www.upstream.test",
+    ),
+    "a name that is not its": (
+        "wrong-host", (*NAME, *ROOT), 4, "name-mismatch", "--name other.test",
+    ),
+    "our certificate is of another CA": (
+        "wants-other-client", CLIENT, 4, "client-certificate-refused", "refuses our certificate",
+    ),
+    "no certificate of ours": (
+        "wants-other-client", (), 4, "client-certificate-needed", "without one",
+    ),
+    "a key that does not fit": (
+        "wants-client-1.3", OTHER_KEY, 4, "upstream-certificate-load", "does not belong",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_verdict(
+    name: str, run_upstreams: RunUpstreams, diagnose: Diagnose, certificates: Path
+) -> None:
+    upstream, options, status, cause, words = CASES[name]
+    spec: UpstreamSpec = ALL[upstream]
+    paths = [str(certificates / one) if one.endswith((".pem", ".key")) else one for one in options]
+    with run_upstreams(spec) as (peer,):
+        output = diagnose(f"https://127.0.0.1:{peer.port}/", *paths, "--json")
+    data = output.data
+    assert (output.status, data["cause"] or "") == (status, cause), output.text
+    assert words in data["verdict"]
+
+
+# --- without a socket ---
+
+
+def test_an_upstream_that_fails_every_other_time_is_called_flaky() -> None:
+    turns = itertools.cycle([True, False])
+
+    def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
+        return Attempt(setting, Result.CLOSED, "a line") if next(turns) else response(setting)
+
+    attempts, found = investigated(make_spec("127.0.0.1", "site.test"), respond)
+    assert len(attempts) == FLAKY_ATTEMPTS
+    assert found.status == CANNOT_WORK
+    assert "flaky: 3 of 6 attempts" in found.sentences[0]
+    assert not found.directives
+
+
+def test_a_slow_upstream_works() -> None:
+    _, found = investigated(make_spec(), lambda spec, setting: response(setting, seconds=5.0))
+    assert found.status == WORKS
+    assert "slow: 5.0 s" in found.sentences[1]
+
+
+def test_silence_is_reported_with_the_patience() -> None:
+    def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
+        return Attempt(setting, Result.NO_RESPONSE, "a line", seconds=10.0)
+
+    _, found = investigated(make_spec(), respond)
+    assert "within 10 s; nginx would wait 60" in found.sentences[0]
+
+
+REFUSALS = {42: "another CA", 43: "clientAuth", 45: "expired", 48: "CA that issued it"}
+
+
+@pytest.mark.parametrize("alert", REFUSALS)
+def test_the_alert_reports_why_our_certificate_is_refused(alert: int) -> None:
+    def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
+        number = 116 if setting.proxy.proxy_ssl_certificate is None else alert
+        return Attempt(
+            setting, Result.CERTIFICATE_REQUIRED, "a line", alert=number, certificate_requested=True
+        )
+
+    _, found = investigated(make_spec(certificate=("/our.pem", "/our.key")), respond)
+    assert (found.status, found.cause) == (CANNOT_WORK, "client-certificate-refused")
+    assert f"alert {alert}" in found.sentences[0]
+    assert REFUSALS[alert] in found.sentences[1]
+
+
+VERIFY = {
+    7: ("verify-chain", "signature"),
+    19: ("verify-chain", "root"),
+    24: ("verify-purpose", "not a CA"),
+    25: ("verify-purpose", "pathlen"),
+    26: ("verify-purpose", "serverAuth"),
+    66: ("weak-certificate", "too short"),
+    68: ("weak-certificate", "SHA-1"),
+    34: ("verify-purpose", "error 34"),
+}
+
+
+@pytest.mark.parametrize("number", VERIFY)
+def test_verification_errors_have_sentences_of_their_own(number: int) -> None:
+    def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
+        if not setting.proxy.proxy_ssl_verify:
+            return response(setting)
+        return Attempt(setting, Result.UNTRUSTED, "a line", verify_result=number)
+
+    spec = make_spec("site.test", "site.test", require_verify=True, authorities="/ca.pem")
+    _, found = investigated(spec, respond)
+    cause, words = VERIFY[number]
+    assert (found.status, found.cause) == (CANNOT_WORK, cause)
+    assert words in found.sentences[1]
+    assert "--ca" not in found.sentences[1] or cause == "verify-chain"
+
+
+def test_the_name_of_another_site_is_not_works_with_other_settings() -> None:
+    """With the name it shows the right certificate: the two directives."""
+
+    def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
+        named = setting.proxy.proxy_ssl_server_name
+        names = ("site.test",) if named else ("other.test",)
+        return response(setting, names=names, sni="site.test" if named else None)
+
+    _, found = investigated(make_spec("127.0.0.1", "site.test"), respond)
+    assert (found.status, found.cause) == (WORKS_WITH, "sni-missing")
+    assert [one.name for one in found.directives] == ["proxy_ssl_server_name", "proxy_ssl_name"]
+
+
+# --- arguments ---
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:443", "1.2.3", "x", "[::1", ""])
+def test_resolve_takes_an_address_only(diagnose: Diagnose, address: str) -> None:
+    output = diagnose("https://upstream.test/", "--resolve", address)
+    assert output.status == 2
+    assert "--resolve takes an IP address" in output.errors
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "x", "nan", "601"])
+def test_patience_is_a_number_of_seconds(diagnose: Diagnose, seconds: str) -> None:
+    assert diagnose("https://upstream.test/", f"--patience={seconds}").status == 2
+
+
+def test_patience_is_retained(run_upstreams: RunUpstreams, diagnose: Diagnose) -> None:
+    with run_upstreams(ALL["no-response"]) as (peer,):
+        output = diagnose(
+            f"https://127.0.0.1:{peer.port}/", "--patience", "0.2", timeouts=Timeouts()
+        )
+    assert output.status == 4
+    assert "after 60 s" in output.text
+
+
+@pytest.mark.parametrize(
+    ("text", "ascii_form"),
+    [
+        ("bücher.test", "xn--bcher-kva.test"),
+        ("Bücher.TEST", "xn--bcher-kva.test"),
+        ("a.test", "a.test"),
+    ],
+)
+def test_international_names_are_encoded(text: str, ascii_form: str) -> None:
+    assert ascii_host(text) == ascii_form
+
+
+def test_an_international_name_is_sent_encoded(
+    run_upstreams: RunUpstreams, diagnose: Diagnose
+) -> None:
+    with run_upstreams(ALL["needs-sni-112"]) as (peer,):
+        output = diagnose(f"https://127.0.0.1:{peer.port}/ü", "--name", "bücher.test", "--json")
+    sent = [attempt["server_name"] for attempt in output.data["attempts"]]
+    assert "xn--bcher-kva.test" in sent
