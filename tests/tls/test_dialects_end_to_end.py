@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.compare_nginx import Served, get, served
-from tests.programs import InProcess
+from tests.programs import SNIPROXY, InProcess
 
 from . import peers
 from .conftest import Files
