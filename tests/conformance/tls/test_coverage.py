@@ -7,10 +7,10 @@ from sniproxy.config.directives.registry import DIRECTIVES
 from tests.conformance.conftest import tables
 
 WITHOUT = {
-    "proxy_ssl_key_log": "commercial in nginx: the wheel does not know it (tests/site)",
-    "ssl_ocsp": "may be off only (tests/site/test_client_tls.py)",
-    "ssl_stapling": "the test clients do not request a status (tests/tls, tests/site)",
-    "ssl_stapling_file": "the test clients do not request a status (tests/tls, tests/site)",
+    "proxy_ssl_key_log": "commercial in nginx: the wheel does not know it (tests/build)",
+    "ssl_ocsp": "may be off only (tests/build/test_client_tls.py)",
+    "ssl_stapling": "the test clients do not request a status (tests/tls, tests/build)",
+    "ssl_stapling_file": "the test clients do not request a status (tests/tls, tests/build)",
 }
 """Directives that scenarios can not test, and where they are tested."""
 
