@@ -123,7 +123,7 @@ def pattern_matches(pattern: str, name: str) -> bool:
     covered = name[len(prefix) : len(name) - len(suffix)]
     if covered == "*":
         return True
-    if not whole_label and name.startswith("xn--", len(prefix)):
+    if not whole_label and name.startswith("xn--"):
         return False
     return _ONE_LABEL.fullmatch(covered) is not None
 

@@ -188,3 +188,11 @@ def test_wildcards_agree_with_openssl(first: str, rest: str, data: st.DataObject
     certificate = make_certificate([pattern], [])
     expected = OpenSSL().check_host(certificate, name)
     assert check_host(certificate_names(certificate), name) is expected
+
+
+@pytest.mark.parametrize("name", ["xn--a", "xn-a", "axn--a", "XN--a"])
+@pytest.mark.parametrize("first", ["*", "*a", "a*", "x*", "xn*"])
+def test_partial_wildcards_match_no_internationalized_label(first: str, name: str) -> None:
+    certificate = make_certificate([f"{first}.a.test"], [])
+    expected = OpenSSL().check_host(certificate, f"{name}.a.test")
+    assert check_host(certificate_names(certificate), f"{name}.a.test") is expected
