@@ -104,7 +104,10 @@ def _latin1(text: str) -> str:
 
 
 def _read_descriptor(number: int, groups: ErrorGroups, output: Output) -> None:
-    is_file = stat.S_ISREG(os.fstat(number).st_mode)
+    try:
+        is_file = stat.S_ISREG(os.fstat(number).st_mode)
+    except OSError as error:  # standard input is closed
+        raise OSError(error.errno, error.strerror, "input") from None
     output.live = output.live or not is_file
     progress = FileProgress(os.fstat(number).st_size if is_file else 0)
     if os.isatty(number):
@@ -207,7 +210,11 @@ def read_lines(number: int, *, interactive: bool) -> Iterator[tuple[list[str], i
             lines, rest = ([rest.decode("latin-1")] if rest else []), b""
             yield lines, 0
             select.select([number], [], [])
-        data = os.read(number, CHUNK)
+        try:
+            data = os.read(number, CHUNK)
+        except OSError as error:
+            # With a name, which tells it from failures of the output.
+            raise OSError(error.errno, error.strerror, "input") from None
         if not data:
             break
         *complete, rest = (rest + data).split(b"\n")

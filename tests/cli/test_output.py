@@ -157,3 +157,11 @@ def test_ports_that_do_not_exist(words: list[str]) -> None:
     assert done.returncode == 2
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_closed_input_is_configured() -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "explain"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr == "sniproxy: -: Bad file descriptor\n"
