@@ -31,7 +31,7 @@ BLOCK = os.urandom(MIB)
 PATIENCE = 30.0
 
 CONFIGURATION = """
-events {{}}
+events {{ worker_connections 8192; }}
 error_log stderr error;
 pid {directory}/limits.pid;
 http {{
