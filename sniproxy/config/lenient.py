@@ -38,6 +38,16 @@ class StatementNode:
         """The directly nested statements with this name, in file order."""
         return (node for node in self.inside if node.name == name)
 
+    def walk(self) -> Iterator[tuple[StatementNode, tuple[StatementNode, ...]]]:
+        """All nested statements in file order, each with the blocks around it, this one first."""
+        pending: list[tuple[StatementNode, tuple[StatementNode, ...]]] = [
+            (node, (self,)) for node in reversed(self.inside)
+        ]
+        while pending:
+            node, blocks = pending.pop()
+            yield node, blocks
+            pending += [(inner, (*blocks, node)) for inner in reversed(node.inside)]
+
 
 @dataclass(slots=True)
 class ParsedConfig:

@@ -6,13 +6,14 @@ A conclusion has two sentences: what happens, and what to do. Causes are named a
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..config.directives.proxy import ProxyPass
+from .description import ALERTS, REFUSALS, describe, names_of, verification_error
 from .directives import SuggestedDirective, changes
 from .model import Attempt, ProbeSpec, Result, Setting, Stage, is_name
+from .no_fix import advice_without_fix
 from .strategy import (
     AMBIGUOUS_STATUSES,
     CERTIFICATE_ALERTS,
@@ -21,7 +22,6 @@ from .strategy import (
     fallback,
     flaky,
     furthest_first,
-    says_wrong_port,
     shows_other_site,
     wants_certificate,
 )
@@ -30,29 +30,6 @@ SLOW = 2.0
 """Seconds after which an attempt is called slow."""
 WORKS, WORKS_WITH, CANNOT_WORK = 0, 3, 4
 """Exit statuses."""
-
-ALERTS = {
-    10: "unexpected message",
-    40: "handshake failure",
-    42: "bad certificate",
-    43: "unsupported certificate",
-    44: "certificate revoked",
-    45: "certificate expired",
-    46: "certificate unknown",
-    47: "illegal parameter",
-    48: "unknown CA",
-    49: "access denied",
-    50: "decode error",
-    51: "decrypt error",
-    70: "protocol version",
-    71: "insufficient security",
-    80: "internal error",
-    86: "inappropriate fallback",
-    112: "unrecognized name",
-    116: "certificate required",
-    120: "no application protocol",
-}
-"""RFC 8446 section 6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +133,10 @@ def _works(spec: ProbeSpec, attempts: Sequence[Attempt], found: Attempt) -> tupl
     for attempt in attempts:
         if attempt.setting.proxy.proxy_ssl_verify and attempt.result is Result.UNTRUSTED:
             return (first, "Its certificate is not verified by default, and would not pass: "
-                    f"{_verify_words(attempt)}.")  # fmt: skip
+                    f"{verification_error(attempt)}.")  # fmt: skip
         if attempt.setting.proxy.proxy_ssl_verify and attempt.result is Result.NAME_MISMATCH:
             return (first, "Its certificate is not verified by default, and is for "
-                    f"{_names(attempt)}.")  # fmt: skip
+                    f"{names_of(attempt)}.")  # fmt: skip
     return (first, "Nothing has to be changed.")
 
 
@@ -186,71 +163,10 @@ def _describe_failure(spec: ProbeSpec, base: Attempt) -> str:
     if base.result is Result.RESPONSE and shows_other_site(spec, base):
         return (
             f"{how} {describe(base)}, and shows the certificate of another site "
-            f"({_names(base)}): it answers as that one when no name is sent"
+            f"({names_of(base)}): it answers as that one when no name is sent"
         )
     unverified = spec.require_verify and base.result in (Result.RESPONSE, Result.HANDSHAKE_OK)
     return f"{how} {describe(base)}" + (", its certificate unverified" if unverified else "")
-
-
-def describe(attempt: Attempt) -> str:
-    """The outcome of an attempt, as a clause."""
-    return _DESCRIPTIONS[attempt.result](attempt)
-
-
-def _alert(attempt: Attempt) -> str:
-    words = ALERTS.get(attempt.alert or -1, "")
-    number = "" if attempt.alert is None else f" {attempt.alert}"
-    return f"the upstream ends the handshake with alert{number}" + (f" ({words})" if words else "")
-
-
-_DESCRIPTIONS: dict[Result, Callable[[Attempt], str]] = {
-    Result.UNREACHABLE: lambda a: f"no connection is made: {a.line.partition(' while ')[0]}",
-    Result.ALERT: _alert,
-    Result.PLAIN_HTTP: lambda a: "the upstream answers the handshake with plain HTTP",
-    Result.NOT_TLS: lambda a: "the upstream answers the handshake with bytes that are not TLS",
-    Result.CLOSED: lambda a: "the upstream closes the connection in the handshake",
-    Result.NO_SERVER_HELLO: lambda a: (
-        f"the upstream did not answer the ClientHello within {a.seconds:.0f} s; nginx would wait 60"
-        if a.seconds >= 1
-        else "the upstream does not respond to the ClientHello"
-    ),
-    Result.LOCAL_TLS_ERROR: lambda a: f"the local OpenSSL rejects the upstream: {a.reason}",
-    Result.UNTRUSTED: lambda a: f"the certificate is not trusted: {_verify_words(a)}",
-    Result.NAME_MISMATCH: lambda a: f"the certificate is for another name: {_names(a)}",
-    Result.CERTIFICATE_REQUIRED: lambda a: (
-        "the upstream requires a client certificate, and rejects the connection: alert "
-        f"{a.alert} ({ALERTS.get(a.alert or -1, '')})"
-    ),
-    Result.CLOSED_WITHOUT_RESPONSE: lambda a: "the upstream closes without a response",
-    Result.NO_RESPONSE: lambda a: (
-        f"the upstream did not respond within {a.seconds:.0f} s; nginx would wait 60"
-        if a.seconds >= 1
-        else "the upstream reads the request and sends no response"
-    ),
-    Result.HTTP2: lambda a: "the upstream speaks HTTP/2 only",
-    Result.BODY_CUT: lambda a: (
-        f"the handshake works, and the response ({a.status}) breaks off in its body"
-    ),
-    Result.BODY_STALLED: lambda a: (
-        f"the handshake works, and the response ({a.status}) does not end: its body stalls"
-    ),
-    Result.HEADER_TOO_BIG: lambda a: "the response header is larger than proxy_buffer_size",
-    Result.NOT_HTTP: lambda a: "the response is not HTTP",
-    Result.RESPONSE: lambda a: f"the upstream responds with {a.status}",
-    Result.HANDSHAKE_OK: lambda a: f"the handshake succeeds ({a.protocol})",
-    Result.SETUP_ERROR: lambda a: f"the TLS settings cannot be loaded: {a.line}",
-}
-
-
-def _verify_words(attempt: Attempt) -> str:
-    _, _, words = attempt.line.partition("verify error: (")
-    return words.partition(")")[0] or attempt.line
-
-
-def _names(attempt: Attempt) -> str:
-    listed = ", ".join(attempt.names[:3]) or "no name"
-    more = len(attempt.names) - 3
-    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def _describe_fix(spec: ProbeSpec, chosen: Attempt) -> str:
@@ -384,7 +300,7 @@ def _cannot_work(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Conclusion:
         )
     tried = sorted({a.sni for a in attempts if a.sni is not None})
     first = f"{describe(furthest)[:1].upper()}{describe(furthest)[1:]}."
-    second, cause = _no_fix(spec, attempts, furthest, tried)
+    second, cause = advice_without_fix(spec, attempts, furthest, tried)
     return Conclusion(CANNOT_WORK, (first, second), cause)
 
 
@@ -402,229 +318,3 @@ def _refused_certificate(attempts: Sequence[Attempt]) -> Conclusion | None:
                 "client-certificate-refused",
             )
     return None
-
-
-REFUSALS = {
-    42: "It cannot use it: signed by another CA, damaged, or not for clients.",
-    43: "It is not made for clients: it needs the extended key usage clientAuth.",
-    44: "It has been revoked: have a new one issued.",
-    45: "It has expired, or is not valid yet: have a new one issued, and check the clocks.",
-    48: "The upstream does not know the CA that issued it, or an intermediate certificate is "
-    "missing in the file.",
-    49: "It is valid, and has no permission there: ask the operator of the upstream.",
-    51: "The key does not fit the certificate, or a device between alters the handshake.",
-    116: "The upstream got none that it could use: ours does not fit the CAs that it names.",
-}
-"""Why a client certificate is refused, by alert (RFC 8446, section 6.2)."""
-
-
-def _no_fix(
-    spec: ProbeSpec, attempts: Sequence[Attempt], furthest: Attempt, tried: Sequence[str]
-) -> tuple[str, str]:
-    """What to do if no setting helps, and the name of the cause."""
-    names = ", ".join(tried)
-    match furthest.result:
-        case Result.UNREACHABLE:
-            return (
-                "TLS does not matter yet: check the address, port and firewall.",
-                "connect-failed",
-            )
-        case Result.SETUP_ERROR if "key values mismatch" in furthest.line:
-            return (
-                "The key does not belong to the certificate: compare `openssl x509 -in CERT -noout "
-                "-pubkey` with `openssl pkey -in KEY -pubout`.",
-                "upstream-certificate-load",
-            )
-        case Result.SETUP_ERROR:
-            return (
-                "Fix the files or settings named first.",
-                "upstream-certificate-load",
-            )
-        case Result.UNTRUSTED:
-            return _untrusted(furthest.verify_result)
-        case Result.NAME_MISMATCH:
-            return _other_name(furthest), "name-mismatch"
-        case Result.PLAIN_HTTP | Result.NOT_TLS:
-            return (
-                "This port does not speak TLS: use another port, or http://.",
-                "plain-http-upstream",
-            )
-        case Result.HTTP2:
-            return (
-                "proxy_pass speaks HTTP/1 by default: use proxy_http_version 2 (nginx 1.29.4 and "
-                "later), or grpc_pass for a gRPC server.",
-                "not-http1-upstream",
-            )
-        case Result.BODY_CUT | Result.BODY_STALLED:
-            cause = "timeout" if furthest.result is Result.BODY_STALLED else "upstream-closed"
-            return (
-                f"nginx logs: {furthest.line}. TLS is right; check the application behind it.",
-                cause,
-            )
-        case Result.ALERT if furthest.alert == 120:
-            return (
-                "It insists on another protocol than HTTP/1, most often HTTP/2 (ALPN h2): use "
-                "proxy_http_version 2 (nginx 1.29.4 and later), or grpc_pass for a gRPC server.",
-                "upstream-alpn",
-            )
-        case Result.HEADER_TOO_BIG | Result.NOT_HTTP:
-            return (
-                "The upstream is not an HTTP/1 server that nginx can use.",
-                "not-http1-upstream",
-            )
-        case Result.CLOSED_WITHOUT_RESPONSE | Result.NO_RESPONSE:
-            cause = "timeout" if furthest.result is Result.NO_RESPONSE else "upstream-closed"
-            return "TLS works; check the application behind it.", cause
-        case Result.RESPONSE:
-            if says_wrong_port(furthest):
-                return "The port speaks TLS, but rejects this handshake.", "handshake-refused"
-            if seen := _default_names(attempts):
-                return (
-                    f"The name sent ({names or 'none'}) is not one of its: without a name it shows "
-                    f"a certificate for {', '.join(seen[:3])}.",
-                    "sni-wrong-name",
-                )
-            return (
-                f"None of the names that were tried changes that ({names or 'none is known'}).",
-                "sni-wrong-name",
-            )
-        case Result.LOCAL_TLS_ERROR:
-            return (
-                "nginx has no setting that accepts this: the upstream has to be fixed.",
-                "handshake-refused",
-            )
-    if not tried:
-        return (
-            "Many servers do so without SNI, and an address cannot be sent as SNI: use "
-            "--name NAME with the name of the site.",
-            "sni-missing",
-        )
-    seen = () if furthest.is_for(tried) else furthest.names or _default_names(attempts)
-    if seen:
-        return (
-            f"The name sent ({names}) is not one of its: without a name it shows a certificate for "
-            f"{', '.join(seen[:3])}.",
-            "sni-wrong-name",
-        )
-    return (
-        f"No name ({names}), protocol or cipher changes that, nor does plain HTTP: check the "
-        "upstream's own log.",
-        "handshake-refused" if furthest.result is Result.ALERT else "handshake-closed",
-    )
-
-
-def _default_names(attempts: Sequence[Attempt]) -> tuple[str, ...]:
-    """The names of the certificate that is shown without SNI."""
-    return next((a.names for a in attempts if a.sni is None and a.names), ())
-
-
-def _other_name(attempt: Attempt) -> str:
-    """What to do about a certificate for another name."""
-    names = [name for name in attempt.names if re.fullmatch(r"[\w.*-]+", name)]
-    exact = next((name for name in names if "*" not in name), None)
-    if exact is not None:
-        return (
-            f"If this is the server you mean, use --name {exact} (proxy_ssl_name); otherwise the "
-            "address is wrong."
-        )
-    if names:
-        example = names[0].replace("*", "www", 1)
-        return (
-            f"{names[0]} covers any one name in its place: use --name with the right one, "
-            f"such as {example} (proxy_ssl_name); otherwise the address is wrong."
-        )
-    if attempt.has_addresses:
-        return (
-            "The certificate has IP entries only, and nginx never looks at those: the upstream "
-            "needs a certificate with a DNS name, and proxy_ssl_name has to be that name."
-        )
-    return "A certificate without names matches nothing: the upstream needs another."
-
-
-def _untrusted(result: int) -> tuple[str, str]:
-    """What to do about a verification error, and the name of the cause."""
-    if result in _UNTRUSTED:
-        return _UNTRUSTED[result]
-    if result in NO_CHAIN_RESULTS:
-        return _NO_AUTHORITY
-    return (
-        f"No setting of nginx lifts verification error {result}: the upstream needs another "
-        "certificate.",
-        "verify-purpose",
-    )
-
-
-NO_CHAIN_RESULTS = frozenset({1, 2, 20, 27})
-_NO_AUTHORITY = (
-    "The CA that signed it is not trusted: use --ca FILE with its certificate "
-    "(proxy_ssl_trusted_certificate).",
-    "verify-chain",
-)
-_CRL = (
-    "proxy_ssl_crl needs a current list of every CA in the chain.",
-    "verify-crl",
-)
-_UNTRUSTED = {
-    **dict.fromkeys((3, 8, 11, 12, 33), _CRL),
-    7: (
-        "A signature in its chain is wrong: often a CA of the same name and with another key. Use "
-        "--ca FILE with the right one, or have the certificate issued anew.",
-        "verify-chain",
-    ),
-    19: (
-        "Its chain ends in a root that is not among the trusted ones: use --ca FILE with that root "
-        "(proxy_ssl_trusted_certificate), if you trust it.",
-        "verify-chain",
-    ),
-    22: (
-        "Its chain is longer than proxy_ssl_verify_depth allows, and no larger depth helps.",
-        "verify-depth",
-    ),
-    24: (
-        "A certificate in its chain issued another one and is not a CA (CA:TRUE is missing): have "
-        "the chain issued anew.",
-        "verify-purpose",
-    ),
-    25: (
-        "A CA in its chain may not have so many CAs below it (pathlen): the upstream's certificate "
-        "has to be issued by another CA.",
-        "verify-purpose",
-    ),
-    26: (
-        "It is made for another purpose: the upstream needs one with the extended key usage "
-        "serverAuth.",
-        "verify-purpose",
-    ),
-    28: (
-        "The trusted file marks it as rejected (a trust setting in a TRUSTED CERTIFICATE).",
-        "verify-purpose",
-    ),
-    62: ("It is for another name: set --name (proxy_ssl_name).", "name-mismatch"),
-    66: (
-        "Its key is too short for OpenSSL's security level: the upstream needs one of 2048 bits.",
-        "weak-certificate",
-    ),
-    67: (
-        "The key of a CA in its chain is too short for OpenSSL's security level.",
-        "weak-certificate",
-    ),
-    68: (
-        "A certificate in its chain is signed with an old digest (SHA-1, MD5): it has to be "
-        "issued anew.",
-        "weak-certificate",
-    ),
-    9: ("It is not valid yet: check the clocks.", "verify-expired"),
-    10: ("It has to be renewed on the upstream.", "verify-expired"),
-    18: (
-        "It is self-signed: trust exactly this certificate with --ca FILE "
-        "(proxy_ssl_trusted_certificate), or give the upstream one signed by a CA.",
-        "verify-chain",
-    ),
-    21: (
-        "Either its CA is not trusted, or the upstream does not send its intermediate "
-        "certificate: fix the chain there, or use --ca FILE with the CA.",
-        "verify-chain",
-    ),
-    23: ("It is revoked.", "verify-revoked"),
-}
-"""What to do, and the name of the cause, by X509_V_* result."""

@@ -363,24 +363,16 @@ def _identity(proxy: ProxySettings) -> tuple[object, ...]:
 def other_tls_upstreams(root: StatementNode) -> Iterator[Finding]:
     """`grpc_pass grpcs://…`, and `proxy_pass` of a stream with `proxy_ssl on`, without SNI."""
     for http in root.named("http"):
-        for node, blocks in _walk(http, (http,)):
+        for node, blocks in http.walk():
             if node.name == "grpc_pass" and node.args[:1] and node.args[0].startswith("grpcs://"):
                 yield from _without_sni(node, blocks, "grpc_ssl", node.args[0][len("grpcs://") :])
     for stream in root.named("stream"):
-        for node, blocks in _walk(stream, (stream,)):
+        for node, blocks in stream.walk():
             if node.name == "proxy_pass" and node.args and _setting(blocks, "proxy_ssl") == "on":
                 yield from _without_sni(node, blocks, "proxy_ssl", node.args[0])
 
 
 Blocks = tuple[StatementNode, ...]
-
-
-def _walk(block: StatementNode, blocks: Blocks) -> Iterator[tuple[StatementNode, Blocks]]:
-    pending = [(node, blocks) for node in reversed(block.inside)]
-    while pending:
-        node, around = pending.pop()
-        yield node, around
-        pending += [(inner, (*around, node)) for inner in reversed(node.inside)]
 
 
 def _setting(blocks: Blocks, name: str) -> str:

@@ -28,7 +28,11 @@ def listens_with_tls(server: StatementNode) -> bool:
     """Whether a `server` has a port with TLS."""
     if any(node.args == ("on",) for node in server.named("ssl")):
         return True
-    return any({"ssl", "quic"} & set(node.args[1:]) for node in server.named("listen"))
+    return any(_is_tls_port(node) for node in server.named("listen"))
+
+
+def _is_tls_port(listen: StatementNode) -> bool:
+    return not {"ssl", "quic"}.isdisjoint(listen.args[1:])
 
 
 def _schemes(text: str, blocks: Sequence[StatementNode], depth: int) -> frozenset[str] | None:
@@ -54,15 +58,14 @@ def _values(variable: str, blocks: Sequence[StatementNode]) -> list[str] | None:
     if variable == "scheme":
         if server is None:
             return None
-        ports = list(server.named("listen"))
-        with_tls = [node for node in ports if {"ssl", "quic"} & set(node.args[1:])]
-        if listens_with_tls(server):
-            return ["https"] if len(with_tls) in (0, len(ports)) else ["http", "https"]
-        return ["http"]
+        if not listens_with_tls(server):
+            return ["http"]
+        ports = {_is_tls_port(node) for node in server.named("listen")}
+        return ["http", "https"] if len(ports) == 2 else ["https"]
     # A variable belongs to the request: any `set` of the server may have been run.
     values = [
         node.args[1]
-        for node in (() if server is None else _descendants(server))
+        for node, _ in (() if server is None else server.walk())
         if node.name == "set" and len(node.args) == 2 and node.args[0].lower() == f"${variable}"
     ]
     for node in blocks[0].named("map"):
@@ -83,11 +86,3 @@ def _map_values(node: StatementNode) -> Iterator[str]:
             yield entry.args[0]
     if not has_default:
         yield ""
-
-
-def _descendants(block: StatementNode) -> Iterator[StatementNode]:
-    pending = [block]
-    while pending:
-        node = pending.pop()
-        yield from node.inside
-        pending += node.inside
