@@ -64,7 +64,7 @@ http {{
 
 @dataclass(slots=True)
 class Tally:
-    """What the clients of one program have seen."""
+    """Counts of responses and errors of all clients of one program."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     answered: int = 0

@@ -18,23 +18,23 @@ class Cycle:
     sockets: Sequence[BoundSocket]
 
     def close(self, successor: Cycle | None = None) -> None:
-        """Close logs and sockets; the addresses of the `successor` go on."""
+        """Close logs and sockets, but not the addresses that `successor` listens on."""
         close_all(self.sockets, () if successor is None else successor.sockets)
         self.site.close()
 
 
 class ConfigurationLoader(Protocol):
-    """Reads the configuration, again and again."""
+    """Loads the configuration again for each reload."""
 
     def reload(self, previous: Cycle) -> Cycle | None:
-        """The configuration as it is now; None if it is not in order, which has been logged.
+        """Load the configuration again; None if it is invalid, which has been logged.
 
-        Sockets that both configurations have are those of `previous`, which goes on.
+        Addresses that both configurations listen on keep the sockets of `previous`.
         """
 
     def changed_files(self) -> Sequence[str]:
-        """The files that have changed since they were read, or looked at last."""
+        """The files that have changed since the last call, or since they were read."""
 
 
 WATCH_INTERVAL = 0.5
-"""Seconds between two looks at the files (`--watch`)."""
+"""Seconds between checks for changed files (`--watch`)."""

@@ -92,12 +92,20 @@ class Master:
         self._log(Level.NOTICE, "exit")
 
     def close(self) -> None:
-        """Close logs and sockets; UNIX sockets stay if another program listens on them."""
-        if self._successor or self._inherited.parent_serves():
+        """Close logs and sockets."""
+        self._close_sockets()
+        self.cycle.site.close()
+
+    def _close_sockets(self) -> None:
+        """Listen no more; files of UNIX sockets stay if another program listens on them."""
+        if self._other_program_serves():
             close_sockets(self.cycle.sockets)
-            self.cycle.site.close()
         else:
-            self.cycle.close()
+            close_all(self.cycle.sockets)
+
+    def _other_program_serves(self) -> bool:
+        """Whether a new binary of this process (USR2), or the one it replaces, is running."""
+        return bool(self._successor) or self._inherited.parent_serves()
 
     def _log(self, level: Level, text: str) -> None:
         self.cycle.site.error_log.write(level, text)
@@ -173,7 +181,7 @@ class Master:
         """What the log says of a signal that is not obeyed."""
         if action is SignalAction.STOP_ACCEPTING and not self._background:
             return ""
-        if action is SignalAction.UPGRADE and (self._successor or self._inherited.parent_serves()):
+        if action is SignalAction.UPGRADE and self._other_program_serves():
             return SignalAction.IGNORE.value
         return None
 
@@ -185,10 +193,7 @@ class Master:
         for worker in self._workers.values():
             worker.retiring = True
         if action is SignalAction.QUIT:
-            if self._successor or self._inherited.parent_serves():
-                close_sockets(self.cycle.sockets)
-            else:
-                close_all(self.cycle.sockets)
+            self._close_sockets()
 
     def _send_all(self, action: SignalAction) -> None:
         for worker in self._workers.values():

@@ -1,7 +1,7 @@
 """A worker: one trio loop on the sockets that the master has bound (`ngx_worker_process_cycle`).
 
-The master sends one byte for each command through a socket; when the master ends without a word,
-the socket does, and the worker finishes what is under way and ends too.
+The master sends one byte for each command through a socket. If the master is killed, the socket is
+closed, and the worker shuts down gracefully.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COMMANDS = {
 }
 """What the master sends."""
 FATAL = 2
-"""The exit status of a worker that there is no use in starting again."""
+"""Exit status of a worker that would fail again if it were restarted."""
 
 
 def run_worker(
@@ -35,7 +35,7 @@ def run_worker(
     index: int,
     user: User | None,
 ) -> int:
-    """Serve until told to stop; returns the exit status of the process."""
+    """Serve until a signal or command to stop; returns the exit status of the process."""
     main, log = site.config.main, site.error_log
     set_limits(main, log)
     try:

@@ -9,7 +9,7 @@ Signature = tuple[int, int, int, int] | None
 
 
 def file_signature(path: str) -> Signature:
-    """What differs once a file was written, or replaced by another."""
+    """Identity and version of a file; it changes when the file is written or replaced."""
     try:
         found = os.stat(path.encode("latin-1"))
     except (OSError, ValueError):

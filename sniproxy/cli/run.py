@@ -76,7 +76,7 @@ class _Run:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.signal = None if options.test else options.signal
-        """What to send instead of serving; nothing is sent by `-t`."""
+        """The argument of `-s`; None to serve. `-t` takes precedence: then no signal is sent."""
         prefix = options.prefix or ""
         name = DEFAULT_CONF if options.conf_file is None else options.conf_file
         self.conf_file = os.path.join(prefix, name)

@@ -17,7 +17,7 @@ from ..tree import Place
 
 
 class Context(enum.Flag):
-    """Where a directive is allowed (nginx's NGX_*_CONF bits)."""
+    """The blocks that a directive is allowed in (nginx's NGX_*_CONF bits)."""
 
     MAIN = enum.auto()
     EVENTS = enum.auto()
@@ -66,7 +66,7 @@ ANY = Context.ANY
 
 
 class Repeat(enum.Enum):
-    """What a second statement of a directive on the same level does."""
+    """The effect of a second statement of a directive on the same level."""
 
     REFUSED = enum.auto()
     """Error: `"x" directive is duplicate`."""

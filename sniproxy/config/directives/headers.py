@@ -34,7 +34,7 @@ def added_field(args: Args) -> AddedField:
 
 
 class ExpiresBase(enum.Enum):
-    """What an `expires` time is relative to."""
+    """The time to which `expires` adds its argument."""
 
     OFF = enum.auto()
     """No Expires field."""

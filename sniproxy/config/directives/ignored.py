@@ -161,8 +161,9 @@ NOTICEABLE: Mapping[str, str] = {
     "ssl_stapling_verify": "the OCSP response of `ssl_stapling_file` is not verified",
     "uninitialized_variable_warn": "uninitialized variables are never logged",
 }
-"""What a client, an upstream or a reader of the logs notices, for each directive without effect
-whose absence can be noticed. A directive without effect that is not listed changes nothing.
+"""Visible differences to nginx, by directive: in responses, in requests to upstreams, or in logs.
+
+A directive without effect that is not listed makes no difference.
 """
 
 

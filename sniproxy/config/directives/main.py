@@ -80,12 +80,12 @@ class CPUAffinity:
     """Whether each worker gets one CPU of the (only) mask."""
 
     def cpus(self, worker: int, available: int) -> frozenset[int]:
-        """Those of a worker, on a machine with `available` CPUs; empty for any."""
+        """The CPUs of one worker, on a machine with `available` CPUs; empty if it may use all."""
         if not self.auto:
             return self.masks[min(worker, len(self.masks) - 1)]
         mask = sorted(self.masks[0] if self.masks else range(available))
         usable = [cpu for cpu in mask if cpu < available]
-        return frozenset(usable[worker % len(usable)] for _ in range(1) if usable)
+        return frozenset({usable[worker % len(usable)]} if usable else ())
 
 
 MAX_CPUS = 1024
