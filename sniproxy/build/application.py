@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..config.directives.log import ErrorLogDirective
-from ..config.model import NOWHERE, Config, Http, Location, Server
+from ..config.model import NOWHERE, Config, Http, Location, Server, iter_locations
 from ..handlers.access import access_phase
 from ..handlers.base import Handler
 from ..handlers.proxy import ProxyHandler
@@ -116,6 +116,7 @@ def load(
 
     `next_connection_id` returns the number of the next connection; by default they count from 1.
     """
+    _refuse_caches(config)
     servers = config.http.servers if config.http is not None else ()
     groups = config.http.groups if config.http is not None else {}
     bound = tuple(bindings(servers))
@@ -149,6 +150,19 @@ def load(
         tuple(clients.warnings),
         store,
     )
+
+
+def _refuse_caches(config: Config) -> None:
+    """Raise `ConfigError` where responses would be cached or stored, which is not possible yet."""
+    if config.http is None:
+        return
+    for server in config.http.servers:
+        for location in iter_locations(server.default_location):
+            for name in ("proxy_cache", "proxy_store"):
+                if getattr(location.cache, name) is not None:
+                    raise location.place.error(
+                        f'"{name}" directive is not supported by sniproxy yet'
+                    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,14 @@ VARIABLES = (
         _each(lambda t: str(t.bytes_received)),
         "bytes received from the peers",
     ),
+    *(
+        Variable(f"upstream_cache_{name}", lambda ctx: None, doc)
+        for name, doc in (
+            ("status", "how the cache was used; absent, since nothing is cached"),
+            ("last_modified", "Last-Modified of a cached response; absent"),
+            ("etag", "ETag of a cached response; absent"),
+        )
+    ),
     # Extensions: nginx has no variables for upstream handshakes.
     Variable(
         "upstream_ssl_server_name",
