@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..config.directives.log import ErrorLogDirective
-from ..config.model import NOWHERE, Config, Http, Location, Server, iter_locations
+from ..config.model import NOWHERE, Config, Http, Location, Server
 from ..handlers.access import access_phase
 from ..handlers.base import Handler
 from ..handlers.proxy import ProxyHandler
@@ -25,6 +25,7 @@ from ..tls.errors import Dialect
 from ..upstream.dynamic import DynamicUpstream
 from ..upstream.pool import IdleMonitor
 from ..upstream.selector import Upstream
+from .caches import CacheStore
 from .client_tls import ContextStore, ServerContextFactory
 from .listeners import BoundSocket, ListenSocket, bind_all, bindings, check_binding
 from .logs import LogFactory
@@ -56,6 +57,7 @@ class Application:
     resolvers: Sequence[Resolver]
     contexts: ContextStore
     """For the next configuration."""
+    caches: CacheStore
 
     def bind(
         self,
@@ -78,6 +80,7 @@ class Application:
     def close(self) -> None:
         self.idle_monitor.stop()
         self.sinks.close()
+        self.caches.close()
 
 
 def build_application(
@@ -116,15 +119,17 @@ def load(
 
     `next_connection_id` returns the number of the next connection; by default they count from 1.
     """
-    _refuse_caches(config)
     servers = config.http.servers if config.http is not None else ()
     groups = config.http.groups if config.http is not None else {}
     bound = tuple(bindings(servers))
     number = next_connection_id or itertools.count(1).__next__
     idle_monitor = IdleMonitor()
     dialect = find_dialect(config.main.ssl_error_dialect)
+    caches = CacheStore(config, paths, None if previous is None else previous.caches)
     maker = _HandlerFactory(
-        UpstreamRegistry(groups, number, idle_monitor), ContextFactory(paths, state, dialect)
+        UpstreamRegistry(groups, number, idle_monitor),
+        ContextFactory(paths, state, dialect),
+        caches,
     )
     end = config.http.end if config.http is not None else NOWHERE
     store = ContextStore(None if previous is None else previous.contexts)
@@ -136,6 +141,7 @@ def load(
             handlers[location] = maker.handler(location)
         contexts[server] = clients.for_server(server, defaults.get(server, server).ssl)
     store.release_previous()
+    caches.release_previous()
     return LoadedConfig(
         config,
         paths,
@@ -149,20 +155,8 @@ def load(
         dialect,
         tuple(clients.warnings),
         store,
+        caches,
     )
-
-
-def _refuse_caches(config: Config) -> None:
-    """Raise `ConfigError` where responses would be cached or stored, which is not possible yet."""
-    if config.http is None:
-        return
-    for server in config.http.servers:
-        for location in iter_locations(server.default_location):
-            for name in ("proxy_cache", "proxy_store"):
-                if getattr(location.cache, name) is not None:
-                    raise location.place.error(
-                        f'"{name}" directive is not supported by sniproxy yet'
-                    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +176,7 @@ class LoadedConfig:
     warnings: tuple[str, ...]
     """Messages at level `warn` about keys and certificates."""
     store: ContextStore
+    caches: CacheStore
 
     def open(
         self,
@@ -231,6 +226,7 @@ class LoadedConfig:
             self.idle_monitor,
             self.resolvers,
             self.store,
+            self.caches,
         )
 
     def _server(self, server: Server, logs: LogFactory) -> VirtualServer:
@@ -279,6 +275,7 @@ class LoadedConfig:
 class _HandlerFactory:
     upstreams: UpstreamRegistry
     tls: ContextFactory
+    caches: CacheStore
 
     def handler(self, location: Location) -> Handler:
         target = location.proxy.proxy_pass
@@ -289,10 +286,22 @@ class _HandlerFactory:
             upstream = self.upstreams.dynamic(target, location.core)
         else:
             upstream = self.upstreams.of(target)
-            if not target.tls:
-                return ProxyHandler(location, upstream, None)
-        context, certificate = self.tls.for_upstream(location.proxy)
-        return ProxyHandler(location, upstream, context, certificate, self.tls.dialect)
+        context, certificate = None, None
+        if target.address is None or target.tls:
+            context, certificate = self.tls.for_upstream(location.proxy)
+        settings, dialect = location.cache, self.tls.dialect
+        if settings.proxy_cache is None and settings.proxy_store is None:
+            return ProxyHandler(location, upstream, context, certificate, dialect)
+        # Imported here: most configurations have no cache.
+        from ..handlers.cached_proxy import CachingProxyHandler, StoringProxyHandler
+
+        folder = self.caches.temp_folder(location)
+        if settings.proxy_cache is None:
+            return StoringProxyHandler(location, upstream, context, certificate, dialect, folder)
+        caches = self.caches.caches
+        return CachingProxyHandler(
+            location, upstream, context, certificate, dialect, caches, folder
+        )
 
 
 def _default_servers(bound: Iterable[ListenSocket]) -> dict[Server, Server]:

@@ -219,7 +219,7 @@ class CacheSettings(Settings):
     proxy_cache: Template | None = directive(
         HSL,
         cache_zone,
-        "zone of the cache for responses; only `off` is supported yet",
+        "zone of the cache for responses",
         default="off",
     )
     proxy_cache_key: Template | None = directive(
@@ -287,7 +287,7 @@ class CacheSettings(Settings):
         HSL, flag, "update an expired response while it is being sent", default="off"
     )
     proxy_store: Store | None = directive(
-        HSL, store, "file that responses are stored in; only `off` is supported yet", default="off"
+        HSL, store, "file that responses are stored in", default="off"
     )
     proxy_store_access: int = directive(
         HSL,
