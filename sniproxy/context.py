@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -240,6 +240,15 @@ class RequestContext:
     asks_upstream: bool = False
     """Whether the request was passed to an upstream."""
     upstream_states: list[UpstreamState]
+    cache_status: str | None = None
+    """How the cache was used (`$upstream_cache_status`)."""
+    cached_head: ResponseHead | None = None
+    """The head of the response from the cache."""
+    stored_last_modified: str = ""
+    """Last-Modified of the expired response that is revalidated."""
+    stored_etag: str = ""
+    background_tasks: tuple[Callable[[], Awaitable[None]], ...] = ()
+    """Run beside the sending of the response (`proxy_cache_background_update`)."""
     status: int = 0
     sent_headers: Callable[[], Sequence[Header]] = tuple
     """Returns the headers of the response, for `$sent_http_…`; called on demand."""
@@ -287,6 +296,8 @@ class RequestContext:
             separator = UpstreamState("", 0.0)
             separator.connect_time = separator.header_time = separator.response_time = 0.0
             self.upstream_states.append(separator)
+            self.cache_status = self.cached_head = None
+            self.stored_last_modified = self.stored_etag = ""
         self.asks_upstream = True
 
     def subrequest(self, uri: str) -> RequestContext:

@@ -239,7 +239,9 @@ class Response(NamedTuple):
     last_modified: int | None = None
     """POSIX time, seconds."""
     allow_conditional: bool = False
-    """Whether conditional and range requests are evaluated; not for proxied responses."""
+    """Whether conditional requests are evaluated; not for proxied responses."""
+    allow_ranges: bool = False
+    """Whether range requests are evaluated: several ranges of a file, one of any other body."""
     force_chunked: bool = False
     """Whether to use chunked encoding even if the length is known, for `trailers`."""
     close_without_response: bool = False
@@ -252,6 +254,9 @@ class Response(NamedTuple):
     """Whether to send the head before the first data of the body (`proxy_buffering off`)."""
     cancel_on_client_abort: bool = False
     """Whether to stop if the client closes its side while the body is sent."""
+    read_to_end: bool = False
+    """Whether to read the complete body in any case, because it is stored: also for HEAD, and if
+    the client has disconnected."""
     trailers: Callable[[], Sequence[Header]] | None = None
     """Returns the trailer fields; called at the end of the body."""
     upgraded: UpgradedConnection | None = None

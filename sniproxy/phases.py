@@ -194,6 +194,7 @@ class RequestPhases:
         phases = RequestPhases(self.server, ctx, SubrequestClient(self.client), log)
         response = (await phases.run()).without_body()
         ctx.status = response.status
+        self.ctx.background_tasks += ctx.background_tasks
         if ctx.upstream_states:
             self.log.action = "sending to client"
         if phases.location.settings.core.log_subrequest:

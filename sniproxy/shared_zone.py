@@ -51,6 +51,24 @@ class SharedZone:
         self._lock_file.close()
 
 
+class ProcessLock:
+    """A lock that one of several forked processes holds until it ends."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+
+    def try_lock(self) -> bool:
+        """Take the lock unless another process holds it; whether this process holds it now."""
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+
+
 _COUNT = struct.Struct("=Q")
 
 

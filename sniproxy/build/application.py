@@ -25,6 +25,7 @@ from ..tls.errors import Dialect
 from ..upstream.dynamic import DynamicUpstream
 from ..upstream.pool import IdleMonitor
 from ..upstream.selector import Upstream
+from .caches import CacheStore
 from .client_tls import ContextStore, ServerContextFactory
 from .listeners import BoundSocket, ListenSocket, bind_all, bindings, check_binding
 from .logs import LogFactory
@@ -56,6 +57,7 @@ class Application:
     resolvers: Sequence[Resolver]
     contexts: ContextStore
     """For the next configuration."""
+    caches: CacheStore
 
     def bind(
         self,
@@ -78,6 +80,7 @@ class Application:
     def close(self) -> None:
         self.idle_monitor.stop()
         self.sinks.close()
+        self.caches.close()
 
 
 def build_application(
@@ -122,8 +125,11 @@ def load(
     number = next_connection_id or itertools.count(1).__next__
     idle_monitor = IdleMonitor()
     dialect = find_dialect(config.main.ssl_error_dialect)
+    caches = CacheStore(config, paths, None if previous is None else previous.caches)
     maker = _HandlerFactory(
-        UpstreamRegistry(groups, number, idle_monitor), ContextFactory(paths, state, dialect)
+        UpstreamRegistry(groups, number, idle_monitor),
+        ContextFactory(paths, state, dialect),
+        caches,
     )
     end = config.http.end if config.http is not None else NOWHERE
     store = ContextStore(None if previous is None else previous.contexts)
@@ -135,6 +141,7 @@ def load(
             handlers[location] = maker.handler(location)
         contexts[server] = clients.for_server(server, defaults.get(server, server).ssl)
     store.release_previous()
+    caches.release_previous()
     return LoadedConfig(
         config,
         paths,
@@ -148,6 +155,7 @@ def load(
         dialect,
         tuple(clients.warnings),
         store,
+        caches,
     )
 
 
@@ -168,6 +176,7 @@ class LoadedConfig:
     warnings: tuple[str, ...]
     """Messages at level `warn` about keys and certificates."""
     store: ContextStore
+    caches: CacheStore
 
     def open(
         self,
@@ -217,6 +226,7 @@ class LoadedConfig:
             self.idle_monitor,
             self.resolvers,
             self.store,
+            self.caches,
         )
 
     def _server(self, server: Server, logs: LogFactory) -> VirtualServer:
@@ -265,6 +275,7 @@ class LoadedConfig:
 class _HandlerFactory:
     upstreams: UpstreamRegistry
     tls: ContextFactory
+    caches: CacheStore
 
     def handler(self, location: Location) -> Handler:
         target = location.proxy.proxy_pass
@@ -275,10 +286,22 @@ class _HandlerFactory:
             upstream = self.upstreams.dynamic(target, location.core)
         else:
             upstream = self.upstreams.of(target)
-            if not target.tls:
-                return ProxyHandler(location, upstream, None)
-        context, certificate = self.tls.for_upstream(location.proxy)
-        return ProxyHandler(location, upstream, context, certificate, self.tls.dialect)
+        context, certificate = None, None
+        if target.address is None or target.tls:
+            context, certificate = self.tls.for_upstream(location.proxy)
+        settings, dialect = location.cache, self.tls.dialect
+        if settings.proxy_cache is None and settings.proxy_store is None:
+            return ProxyHandler(location, upstream, context, certificate, dialect)
+        # Imported here: most configurations have no cache.
+        from ..handlers.cached_proxy import CachingProxyHandler, StoringProxyHandler
+
+        folder = self.caches.temp_folder(location)
+        if settings.proxy_cache is None:
+            return StoringProxyHandler(location, upstream, context, certificate, dialect, folder)
+        caches = self.caches.caches
+        return CachingProxyHandler(
+            location, upstream, context, certificate, dialect, caches, folder
+        )
 
 
 def _default_servers(bound: Iterable[ListenSocket]) -> dict[Server, Server]:

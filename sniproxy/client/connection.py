@@ -368,7 +368,9 @@ class ClientConnection:
         core, request = ctx.location.core, ctx.request
         may_keep = not self.running.stopping and keepalive_allowed(core, request, self.connection)
         try:
-            if response.cancel_on_client_abort:
+            if ctx.background_tasks:
+                keep = await self._write_beside_tasks(ctx, response, may_keep)
+            elif response.cancel_on_client_abort:
                 with self.client.abort():
                     keep = await self.writer.write(ctx, response, may_keep=may_keep)
             else:
@@ -405,6 +407,22 @@ class ClientConnection:
             return True
         await lingering_close(self.stream, core, unread=unread or bool(self.reader.buffer))
         return False
+
+    async def _write_beside_tasks(
+        self, ctx: RequestContext, response: Response, may_keep: bool
+    ) -> bool:
+        """Write a response beside the request's background tasks; returns when all are over."""
+        keep: bool | ProxyError
+        async with trio.open_nursery() as nursery:
+            for task in ctx.background_tasks:
+                nursery.start_soon(task)
+            try:
+                keep = await self.writer.write(ctx, response, may_keep=may_keep)
+            except ProxyError as failed:
+                keep = failed
+        if isinstance(keep, ProxyError):
+            raise keep
+        return keep
 
     async def _reject(self, refused: BadRequestError, *, silent: bool = False) -> bool:
         """Respond to a malformed head with an error page, and close; `silent` sends no page."""

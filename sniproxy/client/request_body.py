@@ -8,10 +8,9 @@ is set.
 
 from __future__ import annotations
 
-import itertools
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
@@ -30,18 +29,13 @@ from ..models import (
     Response,
     SpecialResponse,
 )
+from ..temp_files import make_numbered_file
 from ..tls.stream import SocketStream
 from .request_reader import RequestReader, status_of
 
 BLOCK = 65536
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BUFFERED_TO_FILE = "a client request body is buffered to a temporary file"
-
-COLLISION_STEP = 123456
-"""How far nginx's numbers jump where a file exists."""
-
-_file_number = itertools.count(1)
-_collisions = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +58,11 @@ class BodyBufferPolicy:
             if self.folder is None:
                 descriptor, path = tempfile.mkstemp(prefix="client_body_")
                 return os.fdopen(descriptor, "wb+"), path
-            return self._make_numbered_file(self.folder)
+            return make_numbered_file(self.folder, self.levels)
         except OSError as error:
             name = f'open() "{error.filename}" failed'
             failure = Failure(name, Level.CRIT, FailureType.INTERNAL, error.errno)
             raise ProxyError(failure) from None
-
-    def _make_numbered_file(self, folder: str) -> tuple[IO[bytes], str]:
-        global _collisions
-        while True:
-            number = (next(_file_number) + _collisions * COLLISION_STEP) % 10**10
-            path = os.path.join(folder, numbered_name(number, self.levels))
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            try:
-                return open(path, "xb+"), path
-            except FileExistsError:
-                _collisions += 1  # another worker's, or one that was to stay
-
-
-def numbered_name(number: int, levels: Sequence[int]) -> str:
-    """`0000000012` in folders of its last digits: `2/01/0000000012` for levels 1 and 2."""
-    name = f"{number:010d}"
-    end = len(name)
-    folders = []
-    for level in levels:
-        folders.append(name[end - level : end])
-        end -= level
-    return os.path.join(*folders, name)
 
 
 def body_buffer_policy(

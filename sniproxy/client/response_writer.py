@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from ..context import RequestContext
 from ..http.chunks import chunk, last_chunk
 from ..http.serialize import builtin_headers, early_hints, response_head
-from ..models import BodyReader, BodyReadError, Header, Response
+from ..models import BodyReader, BodyReadError, Header, ProxyError, Response
 from ..rate_limit import RateLimiter
 from ..tls.stream import SocketStream
 
@@ -85,6 +86,12 @@ class ResponseWriter:
                 await self._send(ctx, head + body if body else head)
             else:
                 complete = await self._write_pieces(ctx, head, response, body, chunked=chunked)
+            if response.read_to_end:
+                await _read_rest(response.body)
+        except ProxyError:
+            if response.read_to_end:
+                await _read_rest(response.body)
+            raise
         finally:
             ctx.body_bytes_sent = max(ctx.bytes_sent, 0)
             ctx.bytes_sent += len(head)
@@ -143,6 +150,15 @@ class ResponseWriter:
         """Send status 103 before the response. Raises `ProxyError`."""
         self.rate_limiter = None
         await self._send(ctx, early_hints(headers))
+
+
+async def _read_rest(body: bytes | BodyReader) -> None:
+    """Read a body that is stored to its end, or until it fails, which its reader has logged."""
+    if isinstance(body, bytes):
+        return
+    with suppress(BodyReadError):
+        while await body.read():
+            pass
 
 
 def _sent_headers(

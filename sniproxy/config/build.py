@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ..models import ConfigError
 from .directives.access import Access
+from .directives.cache import CacheSettings
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
 from .directives.headers import Headers
@@ -110,7 +111,7 @@ class _Build:
         any_port: bool,
     ) -> None:
         self._is_variable = is_variable
-        self._checks = ParseChecks(self._http_read, definition_error)
+        self._checks = ParseChecks(self._http_read, definition_error, prefix)
         self._http_block: Block | None = None
         self._http: Http | None = None
         self.reader = Reader(self._checks, conf_prefix, any_port=any_port)
@@ -127,6 +128,7 @@ class _Build:
         events = next(root.named("events"), None)
         if events is None:
             raise ConfigError('no "events" section in configuration')
+        self._checks.zones.check_sizes()
         error_log = root.values.get("error_log", ())
         if self._http_block is not None and error_log:
             # `error_log` may follow `http {}`, which inherits it nevertheless.
@@ -157,6 +159,7 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
             for block in http.named("upstream")
         },
         log_formats=checks.log_formats,
+        cache_paths=http.values.get("proxy_cache_path", ()),
         variables=frozenset(checks.variables),
         end=http.end,
     )
@@ -169,6 +172,7 @@ def _server(
         CoreLocation.resolve(block.values, http),
         Log.resolve(block.values, http, main),
         ProxySettings.resolve(block.values, http),
+        CacheSettings.resolve(block.values, http),
         Rewrite.resolve(block.values, http),
         Files.resolve(block.values, http),
         Headers.resolve(block.values, http),
@@ -187,13 +191,14 @@ def _server(
 class _LocationSettings:
     """The settings of one location, by module."""
 
-    __slots__ = ("access", "core", "files", "headers", "log", "proxy", "rewrite")
+    __slots__ = ("access", "cache", "core", "files", "headers", "log", "proxy", "rewrite")
 
     def __init__(
         self,
         core: CoreLocation,
         log: Log,
         proxy: ProxySettings,
+        cache: CacheSettings,
         rewrite: Rewrite,
         files: Files,
         headers: Headers,
@@ -202,6 +207,7 @@ class _LocationSettings:
         self.core = core
         self.log = log
         self.proxy = proxy
+        self.cache = cache
         self.rewrite = rewrite
         self.files = files
         self.headers = headers
@@ -212,6 +218,7 @@ class _LocationSettings:
             self.core.merge(level),
             self.log.merge(level),
             self.proxy.merge(level).bind_location(name.name),
+            self.cache.merge(level),
             self.rewrite.merge(level),
             self.files.merge(level),
             self.headers.merge(level),
@@ -237,6 +244,7 @@ class _LocationSettings:
             self.core,
             self.log,
             self.proxy,
+            self.cache,
             rewrite,
             self.files,
             self.headers if self.headers.adds_fields else None,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .directives.access import Access
+from .directives.cache import CachePath, CacheSettings
 from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.files import Files
 from .directives.headers import Headers
@@ -46,6 +47,7 @@ class Location:
     core: CoreLocation
     log: Log
     proxy: ProxySettings
+    cache: CacheSettings
     rewrite: Rewrite
     files: Files
     headers: Headers | None
@@ -121,6 +123,7 @@ class Http:
     groups: Mapping[str, UpstreamBlock]
     """By lower-case name."""
     log_formats: Mapping[str, LogFormat]
+    cache_paths: tuple[CachePath, ...] = ()
     variables: frozenset[str] = frozenset()
     """Names of all variables that are used anywhere."""
     end: Place = NOWHERE

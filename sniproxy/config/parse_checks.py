@@ -6,54 +6,41 @@ Each check fails at the statement that violates it. What can be judged only when
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from ..template import Template, compile_template
 from .addresses import Address
 from .directives.access import AuthRequestSet, Rule
+from .directives.cache import CachePath, Store
 from .directives.core import Listen, LocationName, ServerName
-from .directives.directive import LIMIT_EXCEPT, LOCATION, LOCATION_IF, TABLE, Args, Directive
+from .directives.directive import (
+    LIMIT_EXCEPT,
+    LOCATION,
+    LOCATION_IF,
+    TABLE,
+    Args,
+    Directive,
+    Repeat,
+)
 from .directives.files import Root
 from .directives.log import COMBINED, AccessLogDirective, LogFormat
 from .directives.maps import MapVariable
 from .directives.proxy import ProxyPass
 from .directives.proxy_rewrites import DEFAULT, CookieFlags, Replacement
 from .directives.rewrite import Condition, Set, Substitution
+from .directives.slots import parse_size
+from .directives.ssl import shared_caches
 from .directives.upstream import Balancing, PeerSettings
+from .listened import DEFAULT_PORT, ListenedAddresses
 from .reader import Block
+from .resources import Folders, SharedZones
 from .tree import Place, Statement
 
 DefinitionError = Callable[[str], str | None]
 """Why the configuration may not define a variable (lower-case name), or None if it may."""
-
-DEFAULT_PORT = 80 if not hasattr(os, "getuid") or os.getuid() == 0 else 8000
-"""Port of a server without `listen`: binding port 80 requires root."""
-
-
-@dataclass(slots=True, eq=False)
-class ListenedAddress:
-    """An address and port with the servers that listen on it."""
-
-    text: str
-    """As in messages: `127.0.0.1:80`."""
-    wildcard: bool
-    servers: list[Block] = field(default_factory=list)
-    marked_default: Block | None = None
-    """The server with `default_server`."""
-    options: bool = False
-    """Whether socket options were given."""
-    ssl: bool = False
-    # nginx's state for the warning "protocol options redefined".
-    protocol: bool | None = None
-    protocol_changed: bool = False
-
-    @property
-    def default_server(self) -> Block:
-        return self.marked_default or self.servers[0]
 
 
 @dataclass(slots=True)
@@ -71,13 +58,18 @@ class ParseChecks:
     """The checks of one configuration; implements `reader.Checks`."""
 
     def __init__(
-        self, http_read: Callable[[Block, ParseChecks], None], definition_error: DefinitionError
+        self,
+        http_read: Callable[[Block, ParseChecks], None],
+        definition_error: DefinitionError,
+        prefix: str = "",
     ) -> None:
-        """`http_read` is called at the end of `http {}`."""
+        """`http_read` is called at the end of `http {}`; file names are relative to `prefix`."""
         self._http_read = http_read
         self._definition_error = definition_error
         self.warnings: list[str] = []
-        self.addresses: dict[tuple[str, int], ListenedAddress] = {}
+        self.listened = ListenedAddresses()
+        self.zones = SharedZones()
+        self._folders = Folders(prefix)
         self.log_formats = {
             "combined": LogFormat("combined", "default", compile_template(COMBINED))
         }
@@ -91,9 +83,18 @@ class ParseChecks:
 
     def on_directive(self, row: Directive, value: Any, args: Args, inside: Block) -> None:
         self._note_variables(value)
+        if row.repeat is Repeat.MERGED:
+            self._warn_of_duplicate_words(row, args, inside)
         check = _DIRECTIVE_CHECKS.get(row.name)
         if check is not None:
             check(self, value, args, inside)
+
+    def _warn_of_duplicate_words(self, row: Directive, args: Args, inside: Block) -> None:
+        seen = {word.lower() for word in inside.values.get(row.key, ())}
+        for word in args.words:
+            if word.lower() in seen:
+                self.warn(f'duplicate value "{word}"', args.place)
+            seen.add(word.lower())
 
     def on_block_open(self, block: Block, inside: Block) -> None:
         self._note_variables(block.value)
@@ -166,42 +167,7 @@ class ParseChecks:
     # listen, server_name
 
     def _listen(self, listen: Listen, args: Args, server: Block) -> None:
-        if "http2" in args.words[1:]:
-            self.warn(
-                'the "listen ... http2" directive is deprecated, use the "http2" directive instead',
-                args.place,
-            )
-        first = listen.address.port
-        for port in range(first, (listen.address.last_port or first) + 1):
-            self._add_address(listen, port, args, server)
-
-    def _add_address(self, listen: Listen, port: int, args: Args, server: Block) -> None:
-        text = address_text(listen.address, port)
-        known = self.addresses.get((text, port))
-        if known is None:
-            self.addresses[text, port] = ListenedAddress(
-                text,
-                text.startswith(("0.0.0.0:", "[::]:")),
-                [server],
-                server if listen.default_server else None,
-                bool(listen.socket_options or listen.reuseport),
-                listen.ssl,
-            )
-            return
-        if server in known.servers:
-            args.fail(f"a duplicate listen {text}")
-        known.servers.append(server)
-        options = bool(listen.socket_options or listen.reuseport)
-        if options and known.options:
-            args.fail(f"duplicate listen options for {text}")
-        if listen.default_server:
-            if known.marked_default:
-                args.fail(f"a duplicate default server for {text}")
-            known.marked_default = server
-        known.options = known.options or options
-        if _protocol_redefined(known, listen.ssl, options):
-            self.warn(f"protocol options redefined for {text}", args.place)
-        known.ssl = known.ssl or listen.ssl
+        self.listened.add(listen, args, server, self.warn)
 
     def _server_name(self, names: tuple[ServerName, ...], args: Args, server: Block) -> None:
         for word, name in zip(args.words, names, strict=True):
@@ -224,6 +190,35 @@ class ParseChecks:
         for word in args.words[:-1]:
             if word.startswith("/"):
                 self.warn('only the last index in "index" directive should be absolute', args.place)
+
+    # zones of shared memory, folders
+
+    def _upstream_zone(self, name: str, args: Args, group: Block) -> None:
+        size = parse_size(args.words[1]) if len(args.words) > 1 else 0
+        self.zones.declare(args, name, size or 0, "upstream")
+
+    def _session_cache(self, cache: str, args: Args, inside: Block) -> None:
+        for name, size in shared_caches(args):
+            self.zones.declare(args, name, size, "ssl")
+
+    def _cache_path(self, cache: CachePath, args: Args, http: Block) -> None:
+        self._folders.add(args, cache.levels, is_cache=True)
+        self.zones.define(args, cache.zone, cache.size, "proxy_cache")
+
+    def _temp_path(self, value: tuple[str, tuple[int, ...]], args: Args, inside: Block) -> None:
+        self._folders.add(args, value[1], is_cache=False)
+
+    def _proxy_cache(self, zone: Template | None, args: Args, inside: Block) -> None:
+        if zone is None:
+            return
+        if inside.values.get("proxy_store") is not None:
+            args.fail_directive('is incompatible with "proxy_store"')
+        if zone.is_constant:
+            self.zones.declare(args, zone.source, 0, "proxy_cache")
+
+    def _proxy_store(self, store: Store | None, args: Args, inside: Block) -> None:
+        if store is not None and inside.values.get("proxy_cache") is not None:
+            args.fail_directive('is incompatible with "proxy_cache"')
 
     # upstream, proxy_pass
 
@@ -333,17 +328,17 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "deny": ParseChecks._rule,
     "auth_request_set": ParseChecks._variable_defined,
     "set": ParseChecks._variable_defined,
+    "zone": ParseChecks._upstream_zone,
+    "ssl_session_cache": ParseChecks._session_cache,
+    "ssl_ocsp_cache": ParseChecks._session_cache,
+    "proxy_cache_path": ParseChecks._cache_path,
+    "client_body_temp_path": ParseChecks._temp_path,
+    "proxy_temp_path": ParseChecks._temp_path,
+    "proxy_cache": ParseChecks._proxy_cache,
+    "proxy_store": ParseChecks._proxy_store,
     "log_format": ParseChecks._log_format,
     "access_log": ParseChecks._access_log,
 }
-
-
-def address_text(address: Address, port: int) -> str:
-    """The address of a `listen` as nginx prints it; host names are not resolved."""
-    if address.is_unix:
-        return address.host
-    host = "0.0.0.0" if address.host in ("*", "") else address.host.lower()
-    return f"{host}:{port}"
 
 
 def templates_in(value: Any) -> Iterator[Template]:
@@ -356,23 +351,6 @@ def templates_in(value: Any) -> Iterator[Template]:
     elif is_dataclass(value):
         for part in fields(value):
             yield from templates_in(getattr(value, part.name))
-
-
-def _protocol_redefined(known: ListenedAddress, ssl: bool, options: bool) -> bool:
-    """Whether nginx warns that a `listen` changes the protocol of a known address."""
-    before = known.ssl
-    if ssl and not before:
-        warn = (known.options and not options) or known.protocol_changed
-        known.protocol, known.protocol_changed = before, True
-        return warn
-    warn = known.protocol is not None and known.protocol != ssl
-    if before and not ssl:
-        warn = warn or options
-        known.protocol_changed = True
-    else:
-        warn = warn or (options and known.protocol_changed)
-    known.protocol = ssl
-    return warn
 
 
 def _check_nesting(block: Block, inside: Block) -> None:

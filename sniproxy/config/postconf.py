@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable
 
 from ..models import ConfigError
 from ..template import ScriptError
+from .directives.cache import CacheSettings
 from .directives.core import CoreServer
 from .directives.proxy import ProxySettings
 from .directives.ssl import Ssl
+from .listened import ListenedAddress
 from .model import Http, Location, Server, iter_locations
-from .parse_checks import ListenedAddress, ParseChecks
+from .parse_checks import ParseChecks
 from .reader import Block
 from .shared_sessions import shared_sessions
 from .tree import Place
@@ -40,12 +42,13 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     for server in http.servers:
         for location in iter_locations(server.default_location):
             _check_proxy_buffers(location.proxy, block.end)
+            _check_cache_zone(location.cache, block.end, checks)
             _check_proxy_ssl(location.proxy)
     for server in http.servers:
         _check_duplicate_locations(server.default_location)
-    _check_certificates(checks.addresses.values(), http.servers, block)
+    _check_certificates(checks.listened, http.servers, block)
     _check_variables(checks, is_variable)
-    for address in checks.addresses.values():
+    for address in checks.listened:
         if len(address.servers) > 1 or _has_captures(address.default_server):
             _check_names(address, checks)
     locations = (
@@ -104,6 +107,12 @@ def _check_proxy_buffers(proxy: ProxySettings, end: Place) -> None:
             '"proxy_max_temp_file_size" must be equal to zero to disable temporary files usage '
             f"or {at_least_one}"
         )
+
+
+def _check_cache_zone(cache: CacheSettings, end: Place, checks: ParseChecks) -> None:
+    zone = cache.proxy_cache
+    if zone is not None and zone.is_constant and not checks.zones.is_defined(zone.source):
+        raise end.error(f'"proxy_cache" zone "{zone.source}" is unknown')
 
 
 def _check_proxy_ssl(proxy: ProxySettings) -> None:

@@ -37,11 +37,13 @@ def stat_file(name: str) -> os.stat_result:
 class OpenFile:
     """An open file (or other file system object); call `close` when done."""
 
-    def __init__(self, name: str) -> None:
-        """Open the file. Raises `OSError`."""
+    def __init__(self, name: str, descriptor: int | None = None) -> None:
+        """Open the file, unless it is open as `descriptor`. Raises `OSError`."""
         self.name = name
-        # Without O_NONBLOCK opening a FIFO would block.
-        self.descriptor = os.open(encode_path(name), os.O_RDONLY | os.O_NONBLOCK)
+        if descriptor is None:
+            # Without O_NONBLOCK opening a FIFO would block.
+            descriptor = os.open(encode_path(name), os.O_RDONLY | os.O_NONBLOCK)
+        self.descriptor = descriptor
         status = os.fstat(self.descriptor)
         self.is_directory = stat.S_ISDIR(status.st_mode)
         self.is_regular = stat.S_ISREG(status.st_mode)
@@ -64,15 +66,26 @@ class FileBody:
     """
 
     def __init__(
-        self, file: OpenFile, log: ConnectionLog, pieces: Iterable[bytes | Part] | None = None
+        self,
+        file: OpenFile,
+        log: ConnectionLog,
+        pieces: Iterable[bytes | Part] | None = None,
+        start: int = 0,
     ) -> None:
+        """`start` is where the body starts in the file; pieces count from there."""
         self.file = file
+        self.start = start
         self._log = log
-        self._pieces = deque(((0, file.size),) if pieces is None else pieces)
+        self._pieces = deque(((0, self.size),) if pieces is None else pieces)
+
+    @property
+    def size(self) -> int:
+        """Length of the complete body in bytes."""
+        return self.file.size - self.start
 
     def of(self, pieces: Iterable[bytes | Part]) -> FileBody:
         """A body of the same file made of these pieces."""
-        return FileBody(self.file, self._log, pieces)
+        return FileBody(self.file, self._log, pieces, self.start)
 
     async def read(self) -> bytes:
         """The next bytes, b"" at the end. Raises `BodyReadError` if the file became shorter."""
@@ -92,7 +105,7 @@ class FileBody:
 
     def _read(self, start: int, size: int) -> bytes:
         try:
-            data = os.pread(self.file.descriptor, size, start)
+            data = os.pread(self.file.descriptor, size, self.start + start)
         except OSError as error:
             self._log.write(Level.CRIT, syscall_error(f'pread() "{self.file.name}" failed', error))
             raise BodyReadError from None

@@ -10,6 +10,7 @@ from dataclasses import replace
 from ..config.directives.files import ALL_RANGES
 from ..context import RequestContext
 from ..http.conditions import evaluate_conditions
+from ..http.dates import parse_http_date
 from ..http.ranges import (
     RangeNotSatisfiableError,
     RangeRules,
@@ -20,6 +21,7 @@ from ..http.ranges import (
 from ..models import Response, SpecialResponse, first_header
 from .added_headers import with_headers
 from .file_body import FileBody
+from .force_ranges import force_ranges
 
 DATED = (200, 206, 304)
 """Statuses with which Last-Modified is sent."""
@@ -46,7 +48,7 @@ def apply_filters(response: Response, ctx: RequestContext) -> Response | Special
         response.without_body()
         return outcome
     if ctx.method == "HEAD":
-        outcome = outcome.without_body()
+        outcome = _without_body(outcome)
     if outcome.status not in DATED:
         outcome = outcome._replace(last_modified=None)
     return outcome
@@ -55,7 +57,7 @@ def apply_filters(response: Response, ctx: RequestContext) -> Response | Special
 def _unless_known(response: Response, ctx: RequestContext) -> Response | SpecialResponse:
     verdict = evaluate_conditions(
         ctx.request,
-        response.last_modified,
+        _modified(response),
         first_header(response.headers, "etag"),
         ctx.location.files.if_modified_since,
     )
@@ -63,19 +65,36 @@ def _unless_known(response: Response, ctx: RequestContext) -> Response | Special
         return SpecialResponse(412)
     if verdict == "send":
         return response
-    return response.without_body()._replace(status=304, content_type="", content_length=None)
+    return _without_body(response)._replace(
+        status=304, status_line=None, content_type="", content_length=None
+    )
+
+
+def _without_body(response: Response) -> Response:
+    """The response without a body; one that is stored stays, to be read but not sent."""
+    return response if response.read_to_end else response.without_body()
+
+
+def _modified(response: Response) -> int | None:
+    """When the response was modified, POSIX time; an upstream says so in a field."""
+    if response.last_modified is not None:
+        return response.last_modified
+    field = first_header(response.headers, "last-modified")
+    return None if field is None else parse_http_date(field)
 
 
 def _in_parts(response: Response, ctx: RequestContext) -> Response | SpecialResponse:
     body, most = response.body, ctx.location.files.max_ranges
-    if not isinstance(body, FileBody) or not most or ctx.request.version < 10:
+    length = response.content_length
+    if not response.allow_ranges or not most or ctx.request.version < 10 or length is None:
         return response
-    length = body.file.size
+    if not isinstance(body, FileBody):
+        return force_ranges(response, ctx)
     try:
         parts = requested_ranges(
             ctx.request,
             length,
-            response.last_modified,
+            _modified(response),
             first_header(response.headers, "etag"),
             RangeRules(most, reject_inefficient=most == ALL_RANGES),
         )
@@ -87,6 +106,7 @@ def _in_parts(response: Response, ctx: RequestContext) -> Response | SpecialResp
         start, end = parts[0]
         return response._replace(
             status=206,
+            status_line=None,
             body=body.of(parts),
             content_length=end - start,
             headers=(*response.headers, ("Content-Range", content_range(parts[0], length))),
@@ -94,6 +114,7 @@ def _in_parts(response: Response, ctx: RequestContext) -> Response | SpecialResp
     whole = multipart(parts, length, response.content_type)
     return response._replace(
         status=206,
+        status_line=None,
         body=body.of(whole.pieces),
         content_type=whole.content_type,
         content_length=whole.length,

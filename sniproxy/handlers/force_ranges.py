@@ -33,11 +33,11 @@ def force_ranges(response: Response, ctx: RequestContext) -> Response | SpecialR
     if not parts:
         return response._replace(headers=(*response.headers, ("Accept-Ranges", "bytes")))
     start, end = parts[0]
-    assert not isinstance(response.body, bytes)
+    body = response.body
     return response._replace(
         status=206,
         status_line=None,
-        body=RangeBody(response.body, start, end),
+        body=body[start:end] if isinstance(body, bytes) else RangeBody(body, start, end),
         content_length=end - start,
         headers=(*response.headers, ("Content-Range", content_range(parts[0], length))),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from typing import Protocol
 
 from OpenSSL import SSL
 
@@ -16,6 +17,7 @@ from ..http.uri import URIError, internal_target
 from ..logs.error import ConnectionLog
 from ..models import (
     ClientAbortedError,
+    Failure,
     FailureType,
     HandlerResult,
     InternalRedirect,
@@ -23,6 +25,7 @@ from ..models import (
     ProxyError,
     RequestBody,
     Response,
+    ResponseHead,
     SpecialResponse,
     StreamedBody,
 )
@@ -43,6 +46,16 @@ from .force_ranges import force_ranges
 
 AUTHENTICATE = "www-authenticate"
 REDIRECT = "X-Accel-Redirect"
+
+
+class DiscardableResponse(Protocol):
+    """A response whose head was read."""
+
+    @property
+    def head(self) -> ResponseHead: ...
+    def discard(self) -> None:
+        """Release what the body needs."""
+        ...
 
 
 _NO_CONTEXT = contextlib.nullcontext()
@@ -71,6 +84,8 @@ class ProxyHandler:
         self.tls = self._constant_tls()
         """The TLS settings of every request, unless they depend on variables."""
         self.request_headers = RequestHeaderBuilder(proxy)
+        self.cached_request_headers = self.request_headers
+        """For requests whose responses are to be cached."""
         self.response_headers = ResponseHeaderPolicy.of(proxy)
         self.streams_body = (
             not proxy.proxy_request_buffering
@@ -81,6 +96,7 @@ class ProxyHandler:
             target.template is None and target.address is not None and not target.address.uri
         )
         """Whether the request target is forwarded unchanged, unless the URI was rewritten."""
+        self.ignores_client_abort = proxy.proxy_ignore_client_abort
         self.is_plain = not (
             proxy.proxy_set_body is not None
             or not proxy.proxy_pass_request_body
@@ -105,16 +121,12 @@ class ProxyHandler:
         body: RequestBody | None = None
         streamed: StreamedBody | None = None
         if client.has_body and not ctx.discards_body:
-            read = client.stream_body if self.streams_body else client.read_body
-            read_body = await read(ctx)
+            read_body = await self._read_body(ctx, client)
             if isinstance(read_body, SpecialResponse | Response):
                 return read_body
-            if isinstance(read_body, StreamedBody):
-                streamed = read_body
-            else:
-                body = read_body
+            body, streamed = read_body
         proxy = self.location.proxy
-        with _NO_CONTEXT if proxy.proxy_ignore_client_abort else client.abort():
+        with _NO_CONTEXT if self.ignores_client_abort else client.abort():
             log.upstream = None
             if isinstance(self.upstream, Upstream):
                 target, upstream = self.target, self.upstream
@@ -122,12 +134,10 @@ class ProxyHandler:
                 ctx.begin_upstream()
             else:
                 try:
-                    target, upstream = await self._find_upstream(self.upstream, ctx)
+                    target = self._dynamic_target(self.upstream, ctx)
+                    upstream = await self.upstream.upstream(target)
                 except ProxyError as failed:
-                    lines = write_failure(failed.failure, ctx, log)
-                    if failed.failure.kind is not FailureType.INTERNAL:
-                        log.action = "sending to client"
-                    return SpecialResponse(failed.failure.kind.status, lines=lines)
+                    return self._no_upstream(failed.failure, ctx, log)
             try:
                 if (
                     streamed is not None
@@ -146,6 +156,16 @@ class ProxyHandler:
 
     # --- the request ---
 
+    async def _read_body(
+        self, ctx: RequestContext, client: Client
+    ) -> tuple[RequestBody | None, StreamedBody | None] | SpecialResponse | Response:
+        """Read the request body, or begin to stream it; a response if it is rejected."""
+        read = client.stream_body if self.streams_body else client.read_body
+        body = await read(ctx)
+        if isinstance(body, SpecialResponse | Response):
+            return body
+        return (None, body) if isinstance(body, StreamedBody) else (body, None)
+
     def _request(
         self,
         target: ProxyPass,
@@ -155,8 +175,14 @@ class ProxyHandler:
         body: RequestBody | None,
         streamed: StreamedBody | None,
         log: ConnectionLog,
+        cache_header: int = 0,
+        validators: str = "",
     ) -> UpstreamRequest:
-        """Create the request to the upstream."""
+        """Create the request to the upstream.
+
+        If the response is to be cached, `cache_header` is the number of bytes before its head in
+        the cache file, and `validators` are fields to validate the one that is stored.
+        """
         proxy = self.location.proxy
         length = ctx.request.content_length if body is None else body.length
         client_target = ctx.request.target
@@ -165,6 +191,11 @@ class ProxyHandler:
         else:
             uri = upstream_uri(self.location, target, ctx)
         method, local, payload = ctx.method, None, b""
+        builder = self.request_headers
+        if cache_header:
+            builder = self.cached_request_headers
+            if method == "HEAD" and self.location.cache.proxy_cache_convert_head:
+                method = "GET"
         if not self.is_plain:
             values = lookup(ctx)
             if proxy.proxy_set_body is not None:
@@ -175,8 +206,8 @@ class ProxyHandler:
             if proxy.proxy_method is not None:
                 method = proxy.proxy_method.render(values)
             local = self._local_address(values, log)
-        head = self.request_headers.build(
-            ctx, method, uri, length, chunked=streamed is not None and length is None
+        head = builder.build(
+            ctx, method, uri, length, validators, chunked=streamed is not None and length is None
         )
         return UpstreamRequest(
             ctx,
@@ -195,6 +226,7 @@ class ProxyHandler:
             streamed,
             local,
             self.response_headers,
+            cache_header,
         )
 
     def _local_address(self, values: VariableLookup, log: ConnectionLog) -> LocalAddress | None:
@@ -207,15 +239,22 @@ class ProxyHandler:
             log.write(Level.ERROR, f'invalid local address "{text}"')
         return address
 
-    async def _find_upstream(
-        self, dynamic: DynamicUpstream, ctx: RequestContext
-    ) -> tuple[ProxyPass, Upstream]:
-        """Find the upstream of a `proxy_pass` with variables; raises `ProxyError`."""
+    def _dynamic_target(self, dynamic: DynamicUpstream, ctx: RequestContext) -> ProxyPass:
+        """Evaluate the URL of a `proxy_pass` with variables; raises `ProxyError`."""
         ctx.proxy_host = ctx.proxy_port = ""
         target = dynamic.target(lookup(ctx))
         ctx.proxy_host, ctx.proxy_port = target.proxy_host, target.proxy_port
         ctx.begin_upstream()
-        return target, await dynamic.upstream(target)
+        return target
+
+    def _no_upstream(
+        self, failure: Failure, ctx: RequestContext, log: ConnectionLog
+    ) -> SpecialResponse:
+        """The response if the upstream of a `proxy_pass` with variables is not found."""
+        lines = write_failure(failure, ctx, log)
+        if failure.kind is not FailureType.INTERNAL:
+            log.action = "sending to client"
+        return SpecialResponse(failure.kind.status, lines=lines)
 
     def _constant_tls(self) -> UpstreamTLSConfig | None:
         name = self.location.proxy.proxy_ssl_name
@@ -285,7 +324,7 @@ class ProxyHandler:
             add_date=policy.own_date,
             flush_headers=not (buffered or upstream.preread),
             cancel_on_client_abort=streamed is not None
-            and not proxy.proxy_ignore_client_abort
+            and not self.ignores_client_abort
             and not streamed.is_complete,
             trailers=None if streamed is None else lambda: policy.drop_hidden(streamed.trailers),
             upgraded=upstream.upgraded() if upgrades else None,
@@ -305,7 +344,7 @@ class ProxyHandler:
         return SpecialResponse(head.status)
 
     def _redirect(
-        self, target: str, upstream: UpstreamResponse, ctx: RequestContext, log: ConnectionLog
+        self, target: str, upstream: DiscardableResponse, ctx: RequestContext, log: ConnectionLog
     ) -> HandlerResult:
         """Redirect internally as requested by the upstream (`X-Accel-Redirect`)."""
         upstream.discard()

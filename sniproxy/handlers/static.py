@@ -107,6 +107,7 @@ def _response(file: OpenFile, files: Files, ctx: RequestContext, log: Connection
         headers=etag,
         last_modified=file.modified,
         allow_conditional=True,
+        allow_ranges=True,
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from dataclasses import dataclass
 from typing import Final
 
 from ..models import RequestHead
+from ..temp_files import next_number
 from .dates import parse_http_date
 
 LARGEST: Final = 2**63 - 1
@@ -118,12 +118,9 @@ class Multipart:
         )
 
 
-_boundary = itertools.count(1)
-
-
 def multipart(parts: tuple[Part, ...], length: int, content_type: str) -> Multipart:
     """Build a multipart body from `parts` of a body with the given length and type."""
-    boundary = f"{next(_boundary):020}"
+    boundary = f"{next_number():020}"  # as in nginx, one more than the last temporary file's
     type_line = f"Content-Type: {content_type}\r\n" if content_type else ""
     pieces: list[bytes | Part] = []
     for part in parts:

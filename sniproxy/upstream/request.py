@@ -48,7 +48,7 @@ HTTP_0_9 = 9
 EAGER_SIZE = 16384
 """Bodies up to this size are sent before reading starts; they fit the socket's send buffer."""
 
-_BY_STATUS = {kind.status: kind for kind in FailureType if kind.label.startswith("http_")}
+BY_STATUS = {kind.status: kind for kind in FailureType if kind.label.startswith("http_")}
 _NON_IDEMPOTENT = frozenset(("POST", "LOCK", "PATCH"))
 _NOT_THE_PEERS_FAULT = frozenset((FailureType.HTTP_403, FailureType.HTTP_404, FailureType.INTERNAL))
 
@@ -68,6 +68,8 @@ class UpstreamAttempt(UpstreamState):
     sent = False
     """Whether a part of the request may have reached the peer."""
     sent_whole = False
+    raw_head = b""
+    """The response head as received, if the response is to be cached."""
     _handshake_started: float | None = None
     """POSIX time; None if this attempt made no TLS handshake."""
     _handshake_duration = 0.0
@@ -155,7 +157,8 @@ class UpstreamAttempt(UpstreamState):
         self, request: UpstreamRequest, stream: SocketStream, timeout: float
     ) -> tuple[ResponseHead, bytes]:
         """Read the final head within `timeout` seconds; returns it and the bytes after it."""
-        log, method, limit = request.log, request.method, request.proxy.proxy_buffer_size
+        log, method = request.log, request.method
+        limit = request.proxy.proxy_buffer_size - request.cache_header
         hints_size = 0
         # Until data arrives the request counts as being sent; new TLS 1.3 tickets are data.
         if not stream.requests and isinstance(stream, TLSStream) and stream.is_tls13:
@@ -181,11 +184,14 @@ class UpstreamAttempt(UpstreamState):
                     buffer = buffer[parsed.length :]
                     parsed = read_response_head(buffer, request_method=method, limit=limit)
             except NotHTTPError as error:
-                log.write(Level.ERROR, error.text)
+                if not request.cache_header:
+                    log.write(Level.ERROR, error.text)
                 return ResponseHead(HTTP_0_9, HTTP_0_9, "", ()), buffer
             if parsed is not None:
                 for note in parsed.notes:
                     log.write(Level.WARN, note)
+                if request.cache_header:
+                    self.raw_head = buffer[: parsed.length]
                 return parsed.head, buffer[parsed.length :]
             deadline = deadline or trio.current_time() + timeout
             data = await stream.receive_some(max(deadline - trio.current_time(), 0.0))
@@ -202,6 +208,7 @@ class UpstreamRequest:
 
     __slots__ = (
         "body",
+        "cache_header",
         "client",
         "ctx",
         "failure_lines",
@@ -240,10 +247,13 @@ class UpstreamRequest:
         streamed_body: StreamedBody | None,
         local_address: LocalAddress | None,
         response_headers: ResponseHeaderPolicy,
+        cache_header: int = 0,
     ) -> None:
         """`head` may include the complete body; otherwise `body` was read completely and can be
         sent again, or `streamed_body` is forwarded as it arrives. `location` owns pooled
-        connections (`keepalive … local`). `local_address` is that of `proxy_bind`."""
+        connections (`keepalive … local`). `local_address` is that of `proxy_bind`. If the response
+        is to be cached, `cache_header` is the number of bytes before its head in the file, which
+        nginx has in the same buffer."""
         self.ctx = ctx
         self.client = client
         self.observer = observer
@@ -260,6 +270,7 @@ class UpstreamRequest:
         self.streamed_body = streamed_body
         self.local_address = local_address
         self.response_headers = response_headers
+        self.cache_header = cache_header
         self.selector: PeerSelector = upstream.selector(ctx)
         if proxy.proxy_next_upstream_tries:
             limit = proxy.proxy_next_upstream_tries
@@ -307,7 +318,7 @@ class UpstreamRequest:
                 attempt.head = head
                 if self.observer is not None:
                     self.observer.response_head_read(ctx, attempt)
-                unacceptable = _BY_STATUS.get(head.status)
+                unacceptable = BY_STATUS.get(head.status)
                 if (
                     unacceptable is None
                     or selector.tries_left <= 1
@@ -430,6 +441,11 @@ class UpstreamResponse:
         """Bytes received after the head."""
         self._request = request
         self._attempt = attempt
+
+    @property
+    def raw_head(self) -> bytes:
+        """The head as received, if the response is to be cached."""
+        return self._attempt.raw_head
 
     def take_complete_body(self) -> bytes | None:
         """The body, if exactly the complete body was read with the head; then release the peer."""

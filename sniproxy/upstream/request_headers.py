@@ -26,6 +26,17 @@ NEVER_FORWARDED = (
 """Request fields that are never forwarded unchanged."""
 
 
+CONDITIONAL_FIELDS = (
+    "if-modified-since",
+    "if-unmodified-since",
+    "if-none-match",
+    "if-match",
+    "range",
+    "if-range",
+)
+"""Request fields that are not forwarded if the response is to be cached."""
+
+
 def upstream_uri(location: Location, target: ProxyPass, ctx: RequestContext) -> str:
     """The request target for an upstream; `target` is the `proxy_pass` without its variables.
 
@@ -57,10 +68,13 @@ class RequestHeaderBuilder:
 
     __slots__ = ("_passes_headers", "_replaced", "_set_fields", "_set_names", "_version")
 
-    def __init__(self, proxy: ProxySettings) -> None:
+    def __init__(self, proxy: ProxySettings, *, cached: bool = False) -> None:
+        """`cached` is whether responses are to be cached."""
         self._version = " HTTP/1.1\r\n" if proxy.proxy_http_version == 11 else " HTTP/1.0\r\n"
         self._set_names = frozenset(field.name.lower() for field in proxy.proxy_set_header)
-        self._replaced = self._set_names.union(NEVER_FORWARDED)
+        self._replaced = self._set_names.union(
+            NEVER_FORWARDED, CONDITIONAL_FIELDS if cached else ()
+        )
         self._passes_headers = proxy.proxy_pass_request_headers
         self._set_fields: list[str | SetHeader] = []
         """Constant fields as text, the others as configured."""
@@ -70,12 +84,22 @@ class RequestHeaderBuilder:
             elif field.value.source:
                 self._set_fields.append(f"{field.name}: {field.value.source}\r\n")
 
+    def validators(self, last_modified: str, etag: str) -> str:
+        """The fields that ask whether a stored response has changed (`proxy_cache_revalidate`)."""
+        fields = (("If-Modified-Since", last_modified), ("If-None-Match", etag))
+        return "".join(
+            f"{name}: {value}\r\n"
+            for name, value in fields
+            if value and name.lower() not in self._set_names
+        )
+
     def build(
         self,
         ctx: RequestContext,
         method: str,
         uri: str,
         body_length: int | None,
+        validators: str = "",
         *,
         chunked: bool = False,
     ) -> bytes:
@@ -96,6 +120,7 @@ class RequestHeaderBuilder:
             head += f"Content-Length: {body_length}\r\n"
         if chunked and "transfer-encoding" not in self._set_names:
             head += "Transfer-Encoding: chunked\r\n"
+        head += validators
         if self._passes_headers:
             request, replaced = ctx.request, self._replaced
             names = request.names or [name.lower() for name, _ in request.headers]

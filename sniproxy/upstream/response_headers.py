@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..config.directives.proxy import ProxySettings
 from ..config.directives.proxy_rewrites import Replacement
@@ -112,6 +112,10 @@ class ResponseHeaderPolicy:
             "server" in hidden,
             "date" in hidden,
         )
+
+    def without(self, name: str) -> ResponseHeaderPolicy:
+        """The same policy, which does not forward the field `name` (lower-case) either."""
+        return replace(self, actions={**self.actions, name: _HeaderAction.DROPPED})
 
     def filter(self, head: ResponseHead, ctx: RequestContext) -> FilteredHeaders:
         """Filter and rewrite the headers for the client."""

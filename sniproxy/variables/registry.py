@@ -20,7 +20,6 @@ _RESERVED_NAMES = """
     proxy_internal_body_length realip_remote_addr realip_remote_port secure_link
     sent_http_cache_control sent_http_content_length sent_http_content_type sent_http_keep_alive
     sent_http_last_modified sent_http_link sent_http_location sent_http_transfer_encoding uid_got
-    upstream_cache_status
 """
 RESERVED = frozenset(_RESERVED_NAMES.split())
 

@@ -63,8 +63,15 @@ def _resumed(handshake: Handshake) -> str:
 
 
 def _header(ctx: RequestContext, name: str) -> str | None:
-    head = ctx.upstream_states[-1].head if ctx.upstream_states else None
+    head = ctx.cached_head
+    if head is None and ctx.upstream_states:
+        head = ctx.upstream_states[-1].head
     return None if head is None else joined(head.headers, name)
+
+
+def _validator(value: Callable[[RequestContext], str]) -> Callable[[RequestContext], str | None]:
+    """A field that revalidates an expired response."""
+    return lambda ctx: (value(ctx) or None) if ctx.cache_status == "EXPIRED" else None
 
 
 VARIABLES = (
@@ -97,6 +104,22 @@ VARIABLES = (
         "upstream_bytes_received",
         _each(lambda t: str(t.bytes_received)),
         "bytes received from the peers",
+    ),
+    Variable(
+        "upstream_cache_status",
+        lambda ctx: ctx.cache_status,
+        "how the cache was used: `HIT`, `MISS`, `EXPIRED`, `STALE`, `UPDATING`, `REVALIDATED`, "
+        "`BYPASS`",
+    ),
+    Variable(
+        "upstream_cache_last_modified",
+        _validator(lambda ctx: ctx.stored_last_modified),
+        "Last-Modified of the expired response that is revalidated",
+    ),
+    Variable(
+        "upstream_cache_etag",
+        _validator(lambda ctx: ctx.stored_etag),
+        "ETag of the expired response that is revalidated",
     ),
     # Extensions: nginx has no variables for upstream handshakes.
     Variable(

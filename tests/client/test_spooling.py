@@ -13,10 +13,10 @@ from sniproxy.client.request_body import (
     BodyBufferPolicy,
     BufferedBody,
     body_buffer_policy,
-    numbered_name,
 )
 from sniproxy.config.directives.core import CLEAN, KEEP, CoreLocation
 from sniproxy.models import ProxyError
+from sniproxy.temp_files import in_levels
 from tests.configured import request
 from tests.upstream.fakes import Lines
 
@@ -30,7 +30,7 @@ from tests.upstream.fakes import Lines
     ],
 )
 def test_temporary_file_names(number: int, levels: tuple[int, ...], name: str) -> None:
-    assert numbered_name(number, levels) == name
+    assert in_levels(f"{number:010d}", levels) == name
 
 
 @given(st.integers(0, 30_000), st.integers(1, 10_000), st.integers(0, 1000))

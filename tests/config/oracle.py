@@ -53,6 +53,7 @@ def sniproxy_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict
     try:
         read = config.load(
             file,
+            prefix=f"{folder}/",
             directives=directives,
             is_variable=VARIABLES.__contains__,
             definition_error=definition_error,

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from sniproxy import config
+from sniproxy.config.directives.cache import CachePath, Store
 from sniproxy.config.model import Config, Location, Server
 from sniproxy.models import ConfigError, Level
+from sniproxy.template import compile_template
 
 
 def read(http: str, main: str = "") -> Config:
@@ -216,3 +218,62 @@ http {
 
 def test_typical_configuration() -> None:
     assert config.parse(DEBIAN).warnings == ()
+
+
+def test_cache_settings_are_read() -> None:
+    server = only_server(
+        "proxy_cache_path /data/c/ levels=1:2 keys_zone=z:1m inactive=1d max_size=1g;"
+        "server { listen 8000; proxy_cache z; proxy_cache_key $host$uri;"
+        "proxy_cache_valid 404 1m; proxy_cache_valid any 1s; proxy_cache_methods POST;"
+        "location /off { proxy_cache off; }"
+        "location /stored { proxy_store on; proxy_store_access group:rw all:r; }"
+        "location /file { proxy_store /mirror$uri; } }"
+    )
+    outside = server.default_location
+    found = {location.name.name: location.cache for location in outside.locations}
+    assert str(outside.cache.proxy_cache) == "z"
+    assert outside.cache.cached_methods == {"GET", "HEAD", "POST"}
+    assert [outside.cache.valid_for(status) for status in (404, 200)] == [60, 1]
+    assert found["/off"].proxy_cache is None
+    assert found["/off"].proxy_cache_key == outside.cache.proxy_cache_key
+    assert found["/stored"].proxy_cache is None
+    assert found["/stored"].proxy_store == Store(None)
+    assert found["/stored"].proxy_store_access == 0o664
+    assert found["/file"].proxy_store == Store(compile_template("/mirror$uri"))
+
+
+def test_caching_turns_off_an_inherited_store() -> None:
+    outside = only_server(
+        "proxy_cache_path /data/c keys_zone=z:1m; proxy_store on;"
+        "server { listen 8000; proxy_cache z; location / { } }"
+    ).default_location
+    for location in (outside, *outside.locations):
+        assert location.cache.proxy_store is None
+        assert str(location.cache.proxy_cache) == "z"
+
+
+def test_the_parameters_of_a_cache_are_read() -> None:
+    http = read(
+        "proxy_cache_path c/ keys_zone=z:1m levels=1:2 use_temp_path=off inactive=1h max_size=1g"
+        " min_free=1k loader_files=1 loader_sleep=2ms loader_threshold=3ms manager_files=4"
+        " manager_sleep=5ms manager_threshold=6ms;"
+    ).http
+    assert http is not None
+    [path] = http.cache_paths
+    assert path == CachePath(
+        path="c",
+        zone="z",
+        size=1024**2,
+        levels=(1, 2),
+        use_temp_path=False,
+        inactive=3600,
+        max_size=1024**3,
+        min_free=1024,
+        loader_files=1,
+        loader_sleep=0.002,
+        loader_threshold=0.003,
+        manager_files=4,
+        manager_sleep=0.005,
+        manager_threshold=0.006,
+        place=path.place,
+    )

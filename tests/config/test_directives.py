@@ -187,6 +187,142 @@ HTTP_LIMITS = {
     "max_headers 1; max_headers 2;": '"max_headers" directive is duplicate',
 }
 
+CACHE = {
+    "proxy_cache off; proxy_cache off;": '"proxy_cache" directive is duplicate',
+    "proxy_cache $;": "invalid variable name",
+    "proxy_cache $nosuch;": 'unknown "nosuch" variable',
+    "proxy_cache nosuch;": '"proxy_cache" zone "nosuch" is unknown',
+    'proxy_cache "";': '"proxy_cache" zone "" is unknown',
+    "proxy_cache a b;": 'invalid number of arguments in "proxy_cache" directive',
+    "proxy_cache a; proxy_store on;": (
+        '"proxy_store" directive is incompatible with "proxy_cache"'
+    ),
+    "proxy_store on; proxy_cache a;": (
+        '"proxy_cache" directive is incompatible with "proxy_store"'
+    ),
+    "proxy_cache off; proxy_store on;": "",
+    "proxy_store off; proxy_store off;": '"proxy_store" directive is duplicate',
+    'proxy_store "";': "empty path",
+    "proxy_store $;": "invalid variable name",
+    "proxy_store /data$nosuch;": 'unknown "nosuch" variable',
+    "proxy_store_access foo;": 'invalid value "foo"',
+    "proxy_store_access user:x;": 'invalid value "user:x"',
+    "proxy_store_access USER:rw;": 'invalid value "USER:rw"',
+    "proxy_store_access user: ;": 'invalid value "user:"',
+    "proxy_store_access user:rw group:r all:r; proxy_store_access user:r;": (
+        '"proxy_store_access" directive is duplicate'
+    ),
+    "proxy_store_access group:rw all:r;": "",
+    "proxy_cache_valid x;": 'invalid time value "x"',
+    "proxy_cache_valid 1ms;": 'invalid time value "1ms"',
+    "proxy_cache_valid 99 1m;": 'invalid status "99"',
+    "proxy_cache_valid any 200 600 1m;": 'invalid status "600"',
+    "proxy_cache_valid x 1x;": 'invalid time value "1x"',
+    "proxy_cache_valid ANY 1m;": 'invalid status "ANY"',
+    "proxy_cache_valid 1M; proxy_cache_valid 404 301 1s; proxy_cache_valid any 0;": "",
+    "proxy_cache_key a; proxy_cache_key b;": '"proxy_cache_key" directive is duplicate',
+    'proxy_cache_key ""; proxy_cache_key b;': '"proxy_cache_key" directive is duplicate',
+    "proxy_cache_key $nosuch;": 'unknown "nosuch" variable',
+    "proxy_cache_methods PUT;": 'invalid value "PUT"',
+    "proxy_cache_methods get Post POST;": 'warn: duplicate value "POST"',
+    "proxy_cache_methods POST; proxy_cache_methods GET;": "",
+    "proxy_cache_use_stale foo;": 'invalid value "foo"',
+    "proxy_cache_use_stale denied;": 'invalid value "denied"',
+    "proxy_cache_use_stale error updating non_idempotent off;": "",
+    "proxy_cache_use_stale error; proxy_cache_use_stale Error;": 'warn: duplicate value "Error"',
+    "proxy_cache_min_uses x;": '"proxy_cache_min_uses" directive invalid number',
+    "proxy_cache_max_range_offset x;": '"proxy_cache_max_range_offset" directive invalid value',
+    "proxy_cache_max_range_offset 1g;": "",
+    "proxy_cache_bypass $nosuch;": 'unknown "nosuch" variable',
+    "proxy_cache_bypass $;": "invalid variable name",
+    "proxy_cache_bypass a $host; proxy_cache_bypass b;": "",
+    "proxy_no_cache;": 'invalid number of arguments in "proxy_no_cache" directive',
+    "proxy_no_cache a; proxy_no_cache b;": "",
+    "proxy_cache_lock maybe;": (
+        'invalid value "maybe" in "proxy_cache_lock" directive, it must be "on" or "off"'
+    ),
+    "proxy_cache_lock_timeout x;": '"proxy_cache_lock_timeout" directive invalid value',
+    "proxy_cache_lock_age 1ms;": "",
+    "proxy_cache_revalidate on; proxy_cache_revalidate on;": (
+        '"proxy_cache_revalidate" directive is duplicate'
+    ),
+}
+HTTP_CACHE = {
+    "proxy_cache_path c;": 'invalid number of arguments in "proxy_cache_path" directive',
+    "proxy_cache_path c levels=1;": '"proxy_cache_path" must have "keys_zone" parameter',
+    "proxy_cache_path c keys_zone=:1m;": '"proxy_cache_path" must have "keys_zone" parameter',
+    "proxy_cache_path c keys_zone=a;": 'invalid keys zone size "keys_zone=a"',
+    "proxy_cache_path c keys_zone=a:x;": 'invalid keys zone size "keys_zone=a:x"',
+    "proxy_cache_path c keys_zone=a:8191;": 'keys zone "keys_zone=a:8191" is too small',
+    "proxy_cache_path FOLDER/c keys_zone=a:64k;": "",
+    "proxy_cache_path c keys_zone=a:1m levels=3;": 'invalid "levels" "levels=3"',
+    "proxy_cache_path c keys_zone=a:1m levels=1:2:;": 'invalid "levels" "levels=1:2:"',
+    "proxy_cache_path c keys_zone=a:1m levels=1:1:1:1;": 'invalid "levels" "levels=1:1:1:1"',
+    "proxy_cache_path FOLDER/c levels= keys_zone=a:1m;": "",
+    "proxy_cache_path FOLDER/c levels=2:2:2 keys_zone=a:1m;": "",
+    "proxy_cache_path c keys_zone=a:1m nonsense;": 'invalid parameter "nonsense"',
+    "proxy_cache_path c keys_zone=a:1m purger=on;": 'invalid parameter "purger=on"',
+    "proxy_cache_path c keys_zone=a:1m use_temp_path=x;": (
+        'invalid use_temp_path value "use_temp_path=x", it must be "on" or "off"'
+    ),
+    **{
+        f"proxy_cache_path c keys_zone=a:1m {name}={text};": f'invalid {name} value "{name}={text}"'
+        for name, text in (
+            ("inactive", "1ms"),
+            ("max_size", "-1"),
+            ("max_size", ""),
+            ("min_free", "x"),
+            ("loader_files", "x"),
+            ("loader_sleep", "1y"),
+            ("loader_threshold", "x"),
+            ("manager_files", ""),
+            ("manager_sleep", "x"),
+            ("manager_threshold", "x"),
+        )
+    },
+    "proxy_cache_path FOLDER/c keys_zone=a:1m inactive=1y max_size=1g min_free=1k "
+    "loader_files=1 loader_sleep=1ms loader_threshold=1s manager_files=0 manager_sleep=0 "
+    "manager_threshold=1 use_temp_path=off;": "",
+    "proxy_cache_path FOLDER/c keys_zone=a:1m; proxy_cache_path FOLDER/d keys_zone=a:1m;": (
+        'duplicate zone "a"'
+    ),
+    "proxy_cache_path FOLDER/c keys_zone=a:1m; proxy_cache_path FOLDER/d keys_zone=a:2m;": (
+        'the size 2097152 of shared memory zone "a" conflicts with already declared size 1048576'
+    ),
+    "proxy_cache_path FOLDER/c/ keys_zone=a:1m; proxy_cache_path FOLDER/c/ keys_zone=b:1m;": (
+        'the same path name "FOLDER/c" used in FILE:4 and'
+    ),
+    "proxy_cache_path c keys_zone=a:1m; proxy_cache_path c/ keys_zone=b:1m;": (
+        'the same path name "FOLDER/c" used in FILE:4 and'
+    ),
+    "proxy_cache_path FOLDER/c keys_zone=a:1m; proxy_cache_path FOLDER/c/ keys_zone=b:1m;": "",
+    "proxy_cache_path FOLDER/c keys_zone=a:1m; proxy_temp_path FOLDER/c;": (
+        'the same path name "FOLDER/c" used in FILE:4 and'
+    ),
+    "proxy_temp_path FOLDER/c 1; client_body_temp_path FOLDER/c 1 2;": (
+        'the same path name "FOLDER/c" in FILE:4 has the different levels than'
+    ),
+    "proxy_temp_path FOLDER/c 1; client_body_temp_path FOLDER/c 1;": "",
+    "upstream u { zone a 64k; server 127.0.0.1; } proxy_cache_path c keys_zone=a:1m;": (
+        'the shared memory zone "a" is already declared for a different use'
+    ),
+    "ssl_session_cache shared:a:1m; SERVER { location / { proxy_cache a; } }": (
+        'the shared memory zone "a" is already declared for a different use'
+    ),
+    "proxy_cache_path FOLDER/c keys_zone=a:1m; SERVER { proxy_cache a; }": "",
+    "SERVER { proxy_cache a; } proxy_cache_path FOLDER/c keys_zone=a:1m;": "",
+    "proxy_cache nosuch; SERVER { proxy_cache off; }": 'zero size shared memory zone "nosuch"',
+    "proxy_cache nosuch; SERVER { proxy_store on; }": 'zero size shared memory zone "nosuch"',
+    "proxy_cache nosuch; SERVER { }": '"proxy_cache" zone "nosuch" is unknown',
+    "upstream u { zone a; server 127.0.0.1; }": 'zero size shared memory zone "a"',
+    "upstream u { zone a; server 127.0.0.1; } upstream v { zone a 64k; server 127.0.0.1; }": "",
+    "ssl_session_cache shared:a:1m; SERVER { ssl_session_cache shared:a:2m; }": (
+        'the size 2097152 of shared memory zone "a" conflicts with already declared size 1048576'
+    ),
+    "ssl_protocols TLSv1.2 TLSv1.2;": 'warn: duplicate value "TLSv1.2"',
+    "proxy_ignore_headers Vary; proxy_ignore_headers vary;": 'warn: duplicate value "vary"',
+}
+
 LOGS = {
     "access_log a combined buffer=0;": 'invalid buffer size "0"',
     "access_log a combined buffer=x;": 'invalid buffer size "x"',
@@ -251,8 +387,11 @@ DEFINITIONS = {
 CHANGEABLE = ("args", "http_x", "sent_http_x", "arg_x", "upstream_http_x", "x")
 
 CASES = [
-    *((http(text), expected) for text, expected in (MAPS | HTTP_LIMITS | LOGS).items()),
-    *((location(text), expected) for text, expected in (HEADERS | ACCESS | LIMITS).items()),
+    *(
+        (http(text.replace("SERVER {", "server { listen 127.0.0.1:18080;")), expected)
+        for text, expected in (MAPS | HTTP_LIMITS | LOGS | HTTP_CACHE).items()
+    ),
+    *((location(text), expected) for text, expected in (HEADERS | ACCESS | LIMITS | CACHE).items()),
     *((http(text), expected) for text, expected in DEFINITIONS.items()),
     *((location(f"set ${name} x;"), f'the duplicate "{name}" variable') for name in FIXED),
     *((location(f"set ${name} x;"), "") for name in CHANGEABLE),
@@ -265,14 +404,14 @@ def summary(verdict: Verdict, folder: Path) -> str:
         texts = [verdict.error]
     else:
         texts = [f"warn: {warning}" for warning in verdict.warnings]
-    message = re.sub(r" in FILE(:\d+)?", "", "; ".join(texts))
+    message = "; ".join([re.sub(r" in FILE(:\d+)?$", "", text) for text in texts])
     return message.replace(str(folder), "FOLDER")
 
 
 @pytest.mark.nginx
 @pytest.mark.parametrize(("text", "expected"), CASES)
 def test_nginx_gives_the_same_verdict(tmp_path: Path, text: str, expected: str) -> None:
-    raw = text.encode("latin-1")
+    raw = text.replace("FOLDER", str(tmp_path)).encode("latin-1")
     nginx = nginx_verdict(tmp_path, raw)
     assert summary(nginx, tmp_path) == expected
     assert sniproxy_verdict(tmp_path, raw) == nginx

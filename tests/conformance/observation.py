@@ -138,7 +138,11 @@ def without_now(lines: Iterable[str]) -> Iterable[str]:
 
 
 def escaped_lines(data: bytes) -> Iterable[str]:
-    """Split bytes into lines, and escape what is not printable, including CR."""
+    """Split bytes into lines, and escape what is not printable, including CR.
+
+    Boundaries of multipart bodies are numbers that count up in a process, temporary files included.
+    """
+    data = _BOUNDARY.sub(b"(boundary)", data)
     for line in data.decode("latin-1").split("\n"):
         yield line.encode("unicode_escape").decode("ascii")
 
@@ -149,6 +153,7 @@ def status(response: bytes) -> int:
     return int(match[1]) if match else 0
 
 
+_BOUNDARY = re.compile(rb"(?<=--|y=)0{10}[0-9]{10}(?![0-9])")
 _STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (\[\w+\]) \d+#\d+: ")
 _CONNECTION = re.compile(r"(?<=\] )\*(\d+) ")
 _ERRNO = re.compile(r"\((\d+): [^)]*\)")

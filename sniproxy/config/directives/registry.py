@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     access,
+    cache,
     core,
     files,
     headers,
@@ -25,6 +26,7 @@ LOCATION_SETTINGS: tuple[type[Settings], ...] = (
     core.CoreLocation,
     log.Log,
     proxy.ProxySettings,
+    cache.CacheSettings,
     rewrite.Rewrite,
     files.Files,
     headers.Headers,
@@ -42,6 +44,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     *core.DIRECTIVES,
     *access.DIRECTIVES,
     *log.DIRECTIVES,
+    *cache.DIRECTIVES,
     *upstream.DIRECTIVES,
     *maps.DIRECTIVES,
     *ignored.DIRECTIVES,

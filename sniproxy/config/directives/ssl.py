@@ -52,12 +52,23 @@ def ocsp_cache(args: Args) -> str:
 
 
 def _is_shared(args: Args, word: str, what: str) -> bool:
-    kind, _, rest = word.partition(":")
-    name, colon, text = rest.partition(":")
-    shared = parse_size(text) if kind == "shared" and name and colon else None
-    if shared is not None and shared < _MIN_SHARED_CACHE:
+    shared = _shared_cache(word)
+    if shared is not None and shared[1] < _MIN_SHARED_CACHE:
         args.fail(f'{what} "{word}" is too small')
     return shared is not None
+
+
+def _shared_cache(word: str) -> tuple[str, int] | None:
+    """Name and size of `shared:NAME:SIZE`; None for anything else."""
+    kind, _, rest = word.partition(":")
+    name, colon, text = rest.partition(":")
+    size = parse_size(text) if kind == "shared" and name and colon else None
+    return None if size is None else (name, size)
+
+
+def shared_caches(args: Args) -> tuple[tuple[str, int], ...]:
+    """Names and sizes of the shared caches among the arguments."""
+    return tuple([shared for word in args.words if (shared := _shared_cache(word)) is not None])
 
 
 def ocsp(args: Args) -> str:

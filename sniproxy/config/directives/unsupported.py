@@ -150,18 +150,6 @@ _TABLE: tuple[_Module, ...] = (
         (LOCATION, exactly(0), "mp4"),
         (HSL, exactly(1), "mp4_buffer_size mp4_max_buffer_size mp4_start_key_frame"),
     )),
-    ("ngx_http_proxy_module", Status.NOT_YET, "other proxy settings, caching among them", (
-        (HSL, exactly(1),
-         "proxy_store "
-         "proxy_cache proxy_cache_key proxy_cache_min_uses proxy_cache_max_range_offset "
-         "proxy_cache_lock proxy_cache_lock_timeout proxy_cache_lock_age "
-         "proxy_cache_revalidate proxy_cache_convert_head proxy_cache_background_update"),
-        (HSL, between(1, 3), "proxy_store_access"),
-        (HTTP, at_least(2), "proxy_cache_path"),
-        (HSL, at_least(1),
-         "proxy_cache_bypass proxy_no_cache proxy_cache_valid proxy_cache_use_stale "
-         "proxy_cache_methods"),
-    )),
     ("ngx_http_random_index_module", Status.NOT_YET, "random index files", (
         (LOCATION, exactly(1), "random_index"),
     )),

@@ -56,6 +56,16 @@ SCENARIOS = (
         "its length may be left out",
         'proxy_set_body abc; proxy_set_header Content-Length "";',
     ),
+    asking(
+        "cache-words",
+        "Without a cache its other directives have no effect.",
+        "proxy_cache off; proxy_store off; proxy_cache_bypass $http_upgrade; proxy_no_cache 1; "
+        "proxy_cache_valid 200 1m; proxy_cache_convert_head off; proxy_cache_lock on; "
+        "proxy_cache_use_stale error updating; proxy_set_header X-Cache $upstream_cache_status; "
+        "add_header X-Cache-Status $upstream_cache_status; "
+        "add_header X-Cached '$upstream_cache_etag-$upstream_cache_last_modified';",
+        get("Upgrade: websocket"),
+    ),
     asking("no-headers", "no fields of the client's", "proxy_pass_request_headers off;"),
     asking(
         "no-headers-set",
