@@ -153,7 +153,9 @@ def test_curl_accepts_the_site(tmp_path: Path, ca: Path) -> None:
         assert done.stdout.endswith("502")
         distrusting = ["curl", "-sS", f"https://localhost:{site.front}/"]
         assert subprocess.run(distrusting, capture_output=True, check=False).returncode == 60
-        assert the_502(site, site.stop()) == CONTEXT
+        failed, untrusted = site.stop()
+        assert the_502(site, [failed]) == CONTEXT
+        assert "the client does not trust the development CA of sniproxy" in untrusted
 
 
 @pytest.mark.needs("curl")

@@ -56,6 +56,8 @@ class Application:
     resolvers: Sequence[Resolver]
     contexts: ContextStore
     """For the next configuration."""
+    new_ca: str = ""
+    """The file of the development CA, if it was created for this configuration."""
 
     def bind(
         self,
@@ -148,6 +150,7 @@ def load(
         dialect,
         tuple(clients.warnings),
         store,
+        maker.tls.new_ca,
     )
 
 
@@ -168,6 +171,8 @@ class LoadedConfig:
     warnings: tuple[str, ...]
     """Messages at level `warn` about keys and certificates."""
     store: ContextStore
+    new_ca: str = ""
+    """The file of the development CA, if it was created for this configuration."""
 
     def open(
         self,
@@ -217,6 +222,7 @@ class LoadedConfig:
             self.idle_monitor,
             self.resolvers,
             self.store,
+            self.new_ca,
         )
 
     def _server(self, server: Server, logs: LogFactory) -> VirtualServer:

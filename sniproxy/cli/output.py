@@ -6,14 +6,14 @@ import contextlib
 import errno
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable
+
+from ..interrupt import INTERRUPTED, is_interrupt
 
 MAX_WIDTH = 120
 """Wider text is hard to read."""
 PIPE_WIDTH = 96
-INTERRUPTED = 128 + signal.SIGINT
 OUTPUT_FAILED = 1
 """Exit status if the output could not be written."""
 _OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG})
@@ -35,16 +35,22 @@ def run_guarded(run: Callable[[], int]) -> int:
     except BrokenPipeError:
         _discard_output()
         return 0
-    except KeyboardInterrupt:
-        _discard_output()
-        return INTERRUPTED
-    except OSError as error:
-        if error.errno not in _OUTPUT_ERRORS or error.filename is not None:
+    except SystemExit:
+        raise
+    except BaseException as error:
+        if is_interrupt(error):
+            _discard_output()
+            return INTERRUPTED
+        if not isinstance(error, OSError) or not _is_of_output(error):
             raise
         _discard_output()
         print(f"sniproxy: standard output: {error.strerror}", file=sys.stderr)
         return OUTPUT_FAILED
     return status
+
+
+def _is_of_output(error: OSError) -> bool:
+    return error.errno in _OUTPUT_ERRORS and error.filename is None
 
 
 def _discard_output() -> None:

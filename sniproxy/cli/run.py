@@ -150,7 +150,7 @@ class _Run:
         if main.daemon and not self.inherited.text:
             daemonize(self.log)
         self.is_in_background = main.daemon
-        stack.enter_context(process_signals.blocked(process_signals.MASTER))
+        process_signals.block(process_signals.MASTER)
         self._serve(stack, cycle, pid_file)
         return 0
 

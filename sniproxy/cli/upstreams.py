@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -25,8 +24,7 @@ from ..testing.upstreams import (
 from ..testing.upstreams.catalog import ALL
 from ..testing.upstreams.certificates import ensure_certificates
 from .parsers import command_parser
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from .process import STOP_SIGNALS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
