@@ -104,6 +104,7 @@ class _Reading:
             "host_header": host_header,
             "ca": UNKNOWN_CA,
             "protocols": "TLSv1.2 TLSv1.3",
+            "newest_envoy": "TLSv1_3",
         }
         self.unread: list[Words] = []
 
@@ -121,9 +122,9 @@ class _Reading:
         # The name in the URL of a program that sends it as SNI and Host.
         site = values["name"] if "sni" in self.settings else values["host_header"]
         values["site"] = site or values["host"]
-        values["apache_scheme"] = values["scheme"]
-        if "http2" in self.settings:
-            values["apache_scheme"] = "h2" if values["scheme"] == "https" else "h2c"
+        tls, http2 = values["scheme"] == "https", "http2" in self.settings
+        values["apache_scheme"] = ("h2" if tls else "h2c") if http2 else values["scheme"]
+        values["backend_protocol"] = "GRPCS" if http2 else "HTTPS"
         if values["scheme"] == "https":
             self.settings.add("tls")
         return tuple(sorted(self.settings))

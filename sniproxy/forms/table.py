@@ -6,7 +6,7 @@ A cell is a list of lines `slot: text`: where the text goes (the slots of the fo
 
 nginx, Nginx Proxy Manager, SWAG and TOML have no cells: they take the directives themselves.
 
-Where the names are from, and what was tried: docs/forms.md.
+Where the names are from, and what was tried: docs/diagnosis.md.
 """
 
 from __future__ import annotations
@@ -60,11 +60,12 @@ SETTINGS: Mapping[str, SettingRow] = {
     "tls": SettingRow(
         "TLS",
         {
-            "ingress-nginx": (_annotation("backend-protocol", "HTTPS"),),
+            "ingress-nginx": (_annotation("backend-protocol", "{backend_protocol}"),),
             "caddy": (),
             "traefik": (),
             "haproxy": ("server: ssl",),
-            "envoy": (),
+            # By default it speaks TLS 1.2 alone to upstreams.
+            "envoy": ("params: tls_maximum_protocol_version: {newest_envoy}",),
             "apache": ("tls: SSLProxyEngine on",),
         },
     ),
@@ -200,10 +201,7 @@ SETTINGS: Mapping[str, SettingRow] = {
                 "transport: maxVersion: {newest_go}",
             ),
             "haproxy": ("server: ssl-min-ver {oldest} ssl-max-ver {newest}",),
-            "envoy": (
-                "params: tls_minimum_protocol_version: {oldest_envoy}",
-                "params: tls_maximum_protocol_version: {newest_envoy}",
-            ),
+            "envoy": ("params: tls_minimum_protocol_version: {oldest_envoy}",),
             "apache": ("tls: SSLProxyProtocol {plus_protocols}",),
         },
     ),
@@ -238,7 +236,7 @@ SETTINGS: Mapping[str, SettingRow] = {
     "http2": SettingRow(
         "HTTP/2",
         {
-            "ingress-nginx": (_annotation("backend-protocol", "GRPCS"),),
+            "ingress-nginx": (),  # {backend_protocol} of TLS
             "caddy": ("transport: versions 2",),
             "traefik": (),
             "haproxy": ("server: alpn h2",),
