@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..forms import FORMS, SECURITY_HEADING, form_lines
+from ..forms.skeletons import SKELETONS
 from ..terminal import escape_control
 from .catalog import Cause, Fix
-from .fix_forms import FormFix, fixes_in_form
+from .fix_forms import DIRECTIVE, FormFix, fixes_in_form
 from .groups import ErrorGroup
 from .log_fields import UPSTREAM
 from .placeholders import TEXT_DEFAULTS, fill, placeholders
@@ -155,14 +156,16 @@ def _fix(fix: Fix, values: Mapping[str, str], width: int) -> Iterator[str]:
 def _form_fix(fix: FormFix, form: str, values: Mapping[str, str], width: int) -> Iterator[str]:
     """A fix in the form of another program; as nginx has it if there is no counterpart."""
     if not fix.blocks:
-        if any(one.directives for one in fix.fixes):
-            yield f"     # as nginx has it; nothing in {FORMS[form]} corresponds to it"
+        if form in SKELETONS and any(one.kind == DIRECTIVE and one.directives for one in fix.fixes):
+            yield f"     # in nginx (a counterpart in {FORMS[form]} is not known here):"
         for one in fix.fixes:
             yield from _fix(one, values, width)
         return
     when = f"or, {fix.when}" if fix.optional else fix.when
     yield from _wrapped(when, "     # ", "     #   ", width=width)
-    for line in form_lines(form, fix.blocks):
+    # The text without verification is printed once, with the first fix.
+    blocks = fix.blocks[:1] if fix.optional else fix.blocks
+    for line in form_lines(form, blocks, width - 7):
         yield f"       {line}".rstrip()
 
 

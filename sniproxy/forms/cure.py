@@ -221,14 +221,6 @@ def _buffer_size(reading: _Reading, args: Sequence[str]) -> bool:
     return reading.put("header-size", header_size=str(size), header_k=str(-(-size // 1024)))
 
 
-def _body_size(reading: _Reading, args: Sequence[str]) -> bool:
-    found = re.fullmatch(r"(\d+)([kKmMgG]?)", args[0])
-    if found is None:
-        return False
-    size = int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[found[2].lower()]
-    return reading.put("body-size", body_size=args[0], body_bytes=str(size))
-
-
 def _implied(reading: _Reading, args: Sequence[str]) -> bool:
     return True
 
@@ -253,6 +245,5 @@ _READERS: Mapping[str, Callable[[_Reading, Sequence[str]], bool]] = {
     "proxy_buffer_size": _buffer_size,
     "proxy_buffers": _implied,
     "proxy_busy_buffers_size": _implied,
-    "client_max_body_size": _body_size,
 }
 """Readers of directives; each returns whether it could read the arguments."""

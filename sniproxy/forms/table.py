@@ -284,13 +284,4 @@ SETTINGS: Mapping[str, SettingRow] = {
             "apache": ("worker: responsefieldsize={header_size}",),
         },
     ),
-    "body-size": SettingRow(
-        "the size of request bodies",
-        {
-            "ingress-nginx": (_annotation("proxy-body-size", "{body_size}"),),
-            # These set no limit by default.
-            **dict.fromkeys(("caddy", "traefik", "haproxy", "envoy"), ()),
-            "apache": ("tls: LimitRequestBody {body_bytes}",),
-        },
-    ),
 }

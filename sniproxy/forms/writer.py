@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,16 +65,30 @@ def write_form(form: str, cure: Cure) -> tuple[FormBlock, ...]:
 _LEAVE_OUT = ("# (without <authorities.pem> if a public authority signed its certificate)",)
 
 
-def form_lines(form: str, blocks: Sequence[FormBlock]) -> Iterator[str]:
-    """The blocks as lines to paste, with comments that say where each goes and what is lost."""
+def form_lines(form: str, blocks: Sequence[FormBlock], width: int = 96) -> Iterator[str]:
+    """The blocks as lines to paste, with comments that say where each goes and what is lost.
+
+    These comments are wrapped at `width`.
+    """
     for number, block in enumerate(blocks):
         if number:
             yield ""
         if block.weakens:
             yield f"# {SECURITY_HEADING if number else SECURITY_WARNING}"
-            yield f"# Lost: {block.weakens}"
-        yield f"# {FORMS[form]}: {block.where}"
+            yield from _comment(f"Lost: {block.weakens}", width)
+        yield from _comment(f"{FORMS[form]}: {block.where}", width)
         yield from block.lines
+
+
+def _comment(text: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent="# ",
+        subsequent_indent="#   ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _block(form: str, cure: Cure, settings: set[str], weakens: str) -> FormBlock:

@@ -20,7 +20,6 @@ PREFIX = "nginx.ingress.kubernetes.io/"
 ANNOTATIONS = {
     "backend-protocol",
     "configuration-snippet",
-    "proxy-body-size",
     "proxy-buffer-size",
     "proxy-connect-timeout",
     "proxy-http-version",

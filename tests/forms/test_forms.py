@@ -33,7 +33,6 @@ FULL = (
     "proxy_read_timeout 5m;",
     "proxy_send_timeout 30;",
     "proxy_buffer_size 16k;",
-    "client_max_body_size 10m;",
 )
 OTHERS = tuple(SKELETONS)
 UNVERIFIED = re.compile(r"insecureSkipVerify|tls_insecure|verify none|Verify none|CheckPeer\w+ off")
@@ -175,3 +174,21 @@ def test_no_directive_raises(directives: list[tuple[str, ...]], url: str) -> Non
     cure = read_cure(url, directives)
     for form in FORMS:
         write_form(form, cure)
+
+
+def test_an_optional_fix_adds_to_the_others_where_a_text_is_the_whole() -> None:
+    first, host = fixes_in_form(catalog().causes["sni-missing"], "upstream", {}, "haproxy")
+    assert host.optional
+    assert "sni str(" in "\n".join(first.blocks[0].lines)
+    assert {"sni str(", "set-header Host"} <= set(
+        re.findall(r"sni str\(|set-header Host", "\n".join(host.blocks[0].lines))
+    )
+    first, host = fixes_in_form(catalog().causes["sni-missing"], "upstream", {}, "toml")
+    assert "proxy_ssl_server_name" not in "\n".join(host.blocks[0].lines)
+
+
+def test_a_fix_that_weakens_replaces_the_others() -> None:
+    fixes = list(fixes_in_form(catalog().causes["protocol-version"], "upstream", {}, "apache"))
+    weak = "\n".join(fixes[1].blocks[0].lines)
+    assert "SSLProxyProtocol +TLSv1 +TLSv1.1 +TLSv1.2" in weak
+    assert fixes[1].blocks[0].weakens
