@@ -12,6 +12,7 @@ import importlib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from ..forms import FORMS
 from . import COMMANDS
 from .options import OPTIONS, suggestion
 
@@ -34,6 +35,18 @@ class CommandParser(argparse.ArgumentParser):
                 f'unknown option "{option}"{suggestion(option, self._option_string_actions)}'
             )
         self.error(f'unexpected argument "{argument}"')
+
+
+def add_form(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--for`: the program for which directives are written."""
+    parser.add_argument(
+        "--for",
+        dest="form",
+        choices=tuple(FORMS),
+        default="nginx",
+        help="the program for which directives are written: " + ", ".join(FORMS),
+        metavar="FORM",
+    )
 
 
 def command_parser(name: str) -> CommandParser:

@@ -5,15 +5,19 @@ Text from the upstream is escaped: a certificate may contain terminal control se
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..forms import FormBlock, form_lines, read_cure, write_form
+from ..server_name import without_port
 from ..terminal import columns, escape_control
+from .authorities import system_store
 from .conclusion import Conclusion
 from .directives import SuggestedDirective, Syntax, changes
-from .model import Attempt, ProbeSpec, Result, Setting
+from .model import Attempt, ProbeSpec, Result, Setting, is_name
 from .strategy import SILENT_RESULTS, lost_security, weakens
 
 MAX_CELL = 120
@@ -96,6 +100,30 @@ def _narrow(row: tuple[str, ...]) -> tuple[str, ...]:
     return (row[0], cut(row[1], 40), row[3], *row[5:])
 
 
+def form_blocks(found: Conclusion, form: str) -> tuple[FormBlock, ...]:
+    """What to paste in the form of another program; empty if nothing works.
+
+    Verification that was tried and passes is part of it.
+    """
+    if found.chosen is None:
+        return ()
+    directives = [directive.words for directive in (*found.directives, *found.advice)]
+    setting = found.chosen.setting
+    place = found.url.partition("://")[2].partition("/")[0]
+    authorities = next((args for name, *args in directives if name == _AUTHORITIES), [])
+    cure = read_cure(
+        found.url,
+        [("proxy_pass", found.url), *directives],
+        host_header=place if is_name(without_port(place)) else "",
+        system_ca=authorities == [system_store()],
+        weakens=lost_security(setting) if weakens(setting) else "",
+    )
+    return write_form(form, cure)
+
+
+_AUTHORITIES = "proxy_ssl_trusted_certificate"
+
+
 def block(found: Conclusion, syntax: Syntax) -> Iterator[str]:
     """The directives to paste, with their reasons as comments."""
     directives = [SuggestedDirective("proxy_pass", (found.url,)), *found.directives]
@@ -119,7 +147,7 @@ def text(
     spec: ProbeSpec,
     attempts: Sequence[Attempt],
     found: Conclusion,
-    syntax: Syntax,
+    form: str,
     width: int = 200,
 ) -> Iterator[str]:
     """The complete report, line by line; tables and prose fit into `width`."""
@@ -127,12 +155,22 @@ def text(
     yield ""
     prose = escape_control(" ".join(found.sentences))
     yield from textwrap.wrap(prose, width, break_on_hyphens=False, break_long_words=False)
-    if found.directives or found.advice or found.status == 3:
+    if form in SYNTAXES:
+        if found.directives or found.advice or found.status == 3:
+            yield ""
+            yield from block(found, SYNTAXES[form])
+    elif blocks := form_blocks(found, form):
         yield ""
-        yield from block(found, syntax)
+        yield from form_lines(form, blocks)
 
 
-def to_dict(spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion) -> dict[str, Any]:
+SYNTAXES: dict[str, Syntax] = {"nginx": "nginx", "toml": "toml"}
+"""The forms that are written with a reason for each directive."""
+
+
+def to_dict(
+    spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion, form: str = "nginx"
+) -> dict[str, Any]:
     """The complete report as a JSON value."""
     return {
         "status": found.status,
@@ -141,6 +179,10 @@ def to_dict(spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion) -> 
         "proxy_pass": found.url or None,
         "directives": [_directive(directive) for directive in found.directives],
         "advice": [_directive(directive) for directive in found.advice],
+        "form": {
+            "name": form,
+            "blocks": [dataclasses.asdict(block) for block in form_blocks(found, form)],
+        },
         "attempts": [_attempt(spec, attempt) for attempt in attempts],
     }
 

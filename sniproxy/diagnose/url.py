@@ -23,18 +23,11 @@ from ..config.tree import Place
 from ..models import ConfigError
 from ..server_name import without_port
 from ..upstream.selector import Peer, peer_name
+from .authorities import system_store
 from .conclusion import CANNOT_WORK, Conclusion, draw_conclusion
 from .model import Attempt, ProbeSpec, Setting, is_name
 from .probe import Probe, Timeouts, investigate
 from .synthetic import make_context
-
-SYSTEM_STORES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-"""CA bundles of operating systems: Debian, Fedora, openSUSE, Alpine and BSD."""
 
 ProgressCallback = Callable[[ProbeSpec, Setting, int], None]
 
@@ -58,11 +51,6 @@ class URLOptions:
     certificate: tuple[str, str] | None = None
     resolve: str | None = None
     send_request: bool = True
-
-
-def system_store() -> str:
-    """Path of the system's CA bundle; "" if none is found."""
-    return next((path for path in SYSTEM_STORES if os.path.exists(path)), "")
 
 
 def diagnose(

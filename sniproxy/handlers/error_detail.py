@@ -21,7 +21,8 @@ from ..config.cidr import Network, parse_ip, parse_network
 from ..context import RequestContext
 from ..explain import ErrorGroup, ErrorGroups, render_text, to_dict
 from ..explain.groups import NO_LIVE_UPSTREAMS
-from ..explain.render import MAX_DETAILED, SECURITY_HEADING, subject
+from ..explain.render import MAX_DETAILED, subject
+from ..forms import SECURITY_HEADING
 from ..http import pages
 from ..logs.error import ConnectionLog
 from ..models import Level, Response
