@@ -194,7 +194,7 @@ def test_browser_accepts_the_site(tmp_path: Path, ca: Path) -> None:
         assert "<h1>502 Bad Gateway</h1>" in page
         assert "<h2>no SNI: nginx does not tell the upstream which name it wants</h2>" in page
         assert '<pre class="cure">proxy_ssl_server_name on;</pre>' in page
-        assert '<pre class="cure">proxy_ssl_name &lt;the upstream\'s name&gt;;</pre>' in page
+        assert '<pre class="cure">proxy_ssl_name origin.test;</pre>' in page
 
 
 def dumped(url: str, home: Path) -> str:

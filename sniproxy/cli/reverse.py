@@ -22,7 +22,8 @@ from .. import config
 from ..build import Application, load
 from ..build.listeners import BoundSocket
 from ..build.paths import Paths
-from ..diagnose.url import DiagnoseError, ascii_host, system_store
+from ..diagnose.authorities import system_store
+from ..diagnose.url import DiagnoseError, ascii_host
 from ..models import ConfigError
 from ..server import ConnectionServer
 from ..terminal import escape_control

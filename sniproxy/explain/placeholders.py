@@ -51,4 +51,9 @@ def placeholders(group: ErrorGroup) -> dict[str, str]:
         return values  # the address is the name of an upstream block
     if re.fullmatch(r"[\w.:\[\]-]+", group.address) and not group.address.startswith("unix"):
         values["address"] = group.address
-    return values
+    return {**values, **group.known}
+
+
+def is_dns_name(text: str) -> bool:
+    """Whether `text` is a DNS name of several labels, which an upstream may have."""
+    return re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", text) is not None

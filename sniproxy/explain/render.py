@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,7 +13,7 @@ from .catalog import Cause, Fix
 from .fix_forms import DIRECTIVE, FormFix, fixes_in_form
 from .groups import ErrorGroup
 from .log_fields import UPSTREAM
-from .placeholders import TEXT_DEFAULTS, fill, placeholders
+from .placeholders import TEXT_DEFAULTS, fill, is_dns_name, placeholders
 
 WIDTH = 96
 MIN_WIDTH = 40
@@ -119,17 +118,12 @@ def proof_commands(cause: Cause, group: ErrorGroup, values: Mapping[str, str]) -
 
 def _hint(group: ErrorGroup) -> str:
     """A suggestion for the upstream's name; "" if there is none."""
-    if group.side != UPSTREAM or not _is_name(group.server):
+    if group.side != UPSTREAM or "name" in group.known or not is_dns_name(group.server):
         return ""
     return (
         f"{TEXT_DEFAULTS['name']} is the one that works in curl: {group.server}, if the upstream "
         "serves the same site."
     )
-
-
-def _is_name(server: str) -> bool:
-    """Whether the `server:` field is a DNS name, which may be the upstream's too."""
-    return re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", server) is not None
 
 
 def _fixes(cause: Cause, side: str, values: Mapping[str, str], width: int) -> Iterator[str]:
