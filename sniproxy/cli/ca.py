@@ -19,30 +19,9 @@ from ..models import ConfigError
 from ..tls.ca import CERTIFICATE_FILE, FOLDER, KEY_FILE, DevCA, host_name, state_folder
 from ..tls.certificates import LoadedCertificate
 from . import ca_install
+from .output import print_prose
 from .parsers import command_parser
 from .trust_stores import KINDS, Step, System, TrustedCA, install_steps
-
-TRUST = """\
-The development CA of sniproxy signs the certificates of `ssl_certificate auto`.
-
-  certificate   {path}
-  fingerprint   SHA-256 {fingerprint}
-  valid until   {until:%Y-%m-%d}
-
-Nothing trusts it until you install it. For this system, Chrome, Chromium and Firefox, after a
-question:
-
-  sniproxy ca install
-
-By hand:
-
-  curl          curl --cacert {path} https://127.0.0.1:8443/
-  Python        ssl.create_default_context(cafile="{path}")
-"""
-KEEP_SECRET = """
-Keep {key} to yourself: anyone who has it can impersonate any host
-to clients that trust this CA.
-"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--store", action="append", choices=KINDS, help="change only these stores"
         )
     parser.epilog = (
-        "exit status: 0 done, 1 the CA cannot be used or a store cannot be changed, 2 invalid\n"
+        "exit status: 0 done, 1 the CA cannot be used or a store cannot be changed, 2 invalid "
         "arguments, or not confirmed"
     )
 
@@ -97,11 +76,24 @@ def main(arguments: Sequence[str]) -> int:
 def _show(ca: DevCA, trusted: TrustedCA) -> None:
     fingerprint = ca.certificate.fingerprint(hashes.SHA256()).hex(":").upper()
     path = ca.certificate_path
-    until = ca.certificate.not_valid_after_utc
-    print(TRUST.format(path=path, fingerprint=fingerprint, until=until), end="")
+    print_prose("The development CA of sniproxy signs the certificates of `ssl_certificate auto`.")
+    print(f"\n  certificate   {path}")
+    print(f"  fingerprint   SHA-256 {fingerprint}")
+    print(f"  valid until   {ca.certificate.not_valid_after_utc:%Y-%m-%d}\n")
+    print_prose(
+        "Nothing trusts it until you install it. For this system, Chrome, Chromium and Firefox, "
+        "after a question:"
+    )
+    print("\n  sniproxy ca install\n\nBy hand:\n")
+    print(f"  curl          curl --cacert {path} https://127.0.0.1:8443/")
+    print(f'  Python        ssl.create_default_context(cafile="{path}")')
     for step in install_steps(trusted, System()):
         print(f"  {step.store}\n    {_in_one_line(step)}")
-    print(KEEP_SECRET.format(key=path.with_name(KEY_FILE)), end="")
+    print()
+    print_prose(
+        f"Keep {path.with_name(KEY_FILE)} to yourself: anyone who has it can impersonate any host "
+        "to clients that trust this CA."
+    )
 
 
 def _in_one_line(step: Step) -> str:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .output import print_prose
 from .trust_stores import KINDS, Step, System, TrustedCA, install_steps, uninstall_steps
 
 DONE, FAILED, REFUSED = 0, 1, 2
@@ -20,9 +21,11 @@ def install(
 ) -> int:
     """Make the programs of this user trust the CA; returns the exit status."""
     steps = install_steps(ca, system or System(), kinds or KINDS)
-    print(f"Trust {ca.path}, SHA-256 {ca.fingerprint.upper()}, in these stores:\n")
+    print(f"CA to be trusted: {ca.path}\nSHA-256 {ca.fingerprint.upper()}\n")
     _print_steps(steps)
-    print(f"\n{WARNING.format(key=Path(ca.path).with_name('ca-key.pem'))}", flush=True)
+    print()
+    print_prose(WARNING.format(key=Path(ca.path).with_name("ca-key.pem")))
+    sys.stdout.flush()
     return _run(steps, "Install it?", yes=yes, dry_run=dry_run)
 
 
@@ -34,7 +37,7 @@ def uninstall(
     if not steps:
         print(f"No store has {ca.path}.")
         return DONE
-    print(f"Remove {ca.path} from these stores:\n")
+    print(f"CA to be removed: {ca.path}\n")
     _print_steps(steps)
     sys.stdout.flush()
     return _run(steps, "Remove it?", yes=yes, dry_run=dry_run)

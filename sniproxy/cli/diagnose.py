@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with -c: also propose changes that give up security, such as http:// for https://",
     )
     parser.epilog = (
-        "exit status: 0 it works as it is (a URL: with nginx's defaults), 3 it works with the\n"
+        "exit status: 0 it works as it is (a URL: with nginx's defaults), 3 it works with the "
         "printed directives, 4 it cannot work, 2 invalid arguments or configuration"
     )
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from ..explain.groups import NO_LIVE_UPSTREAMS, ErrorGroup, ErrorGroups
 from ..explain.render import render_text, summary, to_dict
 from ..terminal import escape_control
-from .output import print_styled, width
+from .output import fit, print_styled, width
 from .parsers import add_form, command_parser
 
 CHUNK = 1 << 18
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_form(parser)
     parser.epilog = (
-        "exit status: 0 a line was explained, 1 none was recognized (or the output cannot be\n"
+        "exit status: 0 a line was explained, 1 none was recognized (or the output cannot be "
         "written), 2 unreadable file or usage, 130 interrupted"
     )
 
@@ -146,11 +146,13 @@ class Output:
             print(json.dumps([to_dict(group) for group in _by_count(groups)], indent=2))
         elif self.brief:
             for group in _by_count(groups):
-                print(summary(group))
+                print("\n".join(fit(summary(group))))
         elif not self.live:
             self._print(_by_count(groups))
         elif groups.explained > 1:
-            print("=== Summary\n" + "\n".join(map(summary, _by_count(groups))))
+            print("=== Summary")
+            for group in _by_count(groups):
+                print("\n".join(fit(summary(group))))
         sys.stdout.flush()
         if self.unknown:
             for line in groups.unknown_lines:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 
 from ..interrupt import INTERRUPTED, is_interrupt
+from ..terminal import wrap
 
 MAX_WIDTH = 120
 """Wider text is hard to read."""
@@ -69,6 +70,28 @@ def terminal_width(default: int = 200) -> int:
     if not (sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()):
         return default
     return max(shutil.get_terminal_size((default, 24)).columns, 40)
+
+
+def wrapping_width() -> int:
+    """The width of the terminal, where lines are wrapped on terminals only; else no limit."""
+    return terminal_width(sys.maxsize) if sys.stdout.isatty() else sys.maxsize
+
+
+def print_prose(text: str, first: str = "", rest: str | None = None) -> None:
+    """Print a paragraph in the width of the terminal; `first` and `rest` are as in `wrap`."""
+    print("\n".join(wrap(text, width(), first, rest)))
+
+
+def fit(line: str, rest: str = "    ") -> list[str]:
+    """A line of output, wrapped if it is wider than the terminal; `rest` begins the other lines.
+
+    Into a pipe or file a line stays a line.
+    """
+    most = wrapping_width()
+    if len(line) <= most:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    return wrap(line.lstrip(), most, indent, indent + rest)
 
 
 def print_styled(text: str, style: Callable[[str], str]) -> None:

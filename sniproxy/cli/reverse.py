@@ -102,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--toml", action="store_true", help="run and print a configuration in TOML")
     add("--print", action="store_true", help="print the configuration only")
     parser.epilog = (
-        "exit status: 0 stopped by Ctrl-C or TERM, 1 the configuration cannot be served,\n"
+        "exit status: 0 stopped by Ctrl-C or TERM, 1 the configuration cannot be served, "
         "2 invalid arguments"
     )
 
@@ -261,7 +261,7 @@ http {{
     access_log off;
     client_max_body_size 0;
 
-    # WebSocket: both fields concern one connection only, and are not passed on by default.
+    # WebSocket: Upgrade and Connection are not passed on by default.
     map $http_upgrade $connection_upgrade {{
         default upgrade;
         ""      "";
@@ -298,7 +298,7 @@ error_log = "stderr"
 access_log = false
 client_max_body_size = "0"
 
-# WebSocket: both fields concern one connection only, and are not passed on by default.
+# WebSocket: Upgrade and Connection are not passed on by default.
 [http.map."$http_upgrade $connection_upgrade"]
 default = "upgrade"
 "" = ""

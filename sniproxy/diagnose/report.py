@@ -13,7 +13,7 @@ from typing import Any
 
 from ..forms import FormBlock, form_lines, read_cure, write_form
 from ..server_name import without_port
-from ..terminal import columns, escape_control
+from ..terminal import columns, escape_control, record
 from .authorities import system_store
 from .conclusion import Conclusion
 from .directives import SuggestedDirective, Syntax, changes
@@ -66,7 +66,8 @@ HEADINGS = ("#", "SETTING", "ADDRESS", "RESULT", "CERTIFICATE", "PROTOCOL", "TIM
 def table(spec: ProbeSpec, attempts: Sequence[Attempt], width: int = 200) -> Iterator[str]:
     """A table of the attempts, with the line that nginx would log below each failed one.
 
-    Cells that do not fit into `width` stand in a line below, so that no cell is broken.
+    Cells that do not fit into `width` stand in a line below, or all of them in lines of their own,
+    so that no cell is broken.
     """
     rows: list[tuple[str, ...]] = [
         (
@@ -80,19 +81,33 @@ def table(spec: ProbeSpec, attempts: Sequence[Attempt], width: int = 200) -> Ite
         )
         for number, attempt in enumerate(attempts, 1)
     ]
+    full = rows
     headings: tuple[str, ...] = HEADINGS
     details: dict[int, str] = {}
     if max(map(len, columns([HEADINGS, *rows]))) > width:
         details = {number: f"   {row[2]}  {row[4]}" for number, row in enumerate(rows, 1)}
         headings, rows = _narrow(HEADINGS), [_narrow(row) for row in rows]
-    for index, line in enumerate(columns([headings, *rows])):
+    lines = list(columns([headings, *rows]))
+    if max(map(len, lines)) > width:
+        for attempt, row in zip(attempts, full, strict=True):
+            yield from record(HEADINGS, row, width)
+            yield from _log_line(attempt)
+            yield ""
+        return
+    for index, line in enumerate(lines):
         yield line
         if index in details:
             yield details[index]
-        if index and attempts[index - 1].line:
-            waits = attempts[index - 1].result in SILENT_RESULTS
-            when = "nginx logs, after 60 s:" if waits else "nginx logs:"
-            yield f"   {when} {cut(escape_control(attempts[index - 1].line), 200)}"
+        if index:
+            yield from _log_line(attempts[index - 1])
+
+
+def _log_line(attempt: Attempt) -> Iterator[str]:
+    """The line of a failed attempt, to be searched for in a log: it is not wrapped."""
+    if attempt.line:
+        waits = attempt.result in SILENT_RESULTS
+        when = "nginx logs, after 60 s:" if waits else "nginx logs:"
+        yield f"   {when} {cut(escape_control(attempt.line), 200)}"
 
 
 def _narrow(row: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
-import idna
 import trio
 
 from ..build.paths import Paths
@@ -21,7 +20,7 @@ from ..config.directives.proxy import ProxyPass, ProxySettings
 from ..config.directives.upstream import PeerSettings
 from ..config.tree import Place
 from ..models import ConfigError
-from ..server_name import without_port
+from ..server_name import ascii_name, without_port
 from ..upstream.selector import Peer, peer_name
 from .authorities import system_store
 from .conclusion import CANNOT_WORK, Conclusion, draw_conclusion
@@ -103,11 +102,9 @@ def ascii_host(text: str) -> str:
 
     Raises `DiagnoseError` for a name that has no such form.
     """
-    if text.isascii():
-        return text
     try:
-        return idna.encode(text, uts46=True).decode("ascii")
-    except idna.IDNAError:
+        return ascii_name(text)
+    except ValueError:
         raise DiagnoseError(f"{text!r} is not a host name", 2) from None
 
 
