@@ -1,16 +1,31 @@
-"""`python -m sniproxy`."""
+"""The entry point of the process: `python -m sniproxy`, and the command `sniproxy`."""
 
-import signal
-import sys
+from .interrupt import INTERRUPTED, exit_on_interrupt, is_interrupt
 
-# While modules are imported, Ctrl-C ends the process without a traceback.
-_handler = signal.getsignal(signal.SIGINT)
-if _handler is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+exit_on_interrupt()
 
-from .cli import main  # noqa: E402
 
-if _handler is signal.default_int_handler:
-    signal.signal(signal.SIGINT, _handler)
+def main() -> int:
+    """Run the command line; returns the exit status.
 
-sys.exit(main())
+    Signals that a server has blocked stay blocked until the process ends: a second signal to stop
+    does not change the exit status of the first.
+    """
+    try:
+        from .cli import run_command_line
+
+        return run_command_line()
+    except Exception as error:
+        if is_interrupt(error):
+            return INTERRUPTED
+        raise
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        exit_on_interrupt()
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.exit(main())

@@ -6,10 +6,9 @@ runs inside of a handler.
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from signal import Signals
@@ -71,19 +70,13 @@ class Received:
         return f"signal {int(self.number)} ({self.number.name}) received{sender}{verb}"
 
 
-@contextlib.contextmanager
-def blocked(signals: Mapping[Signals, SignalAction]) -> Iterator[None]:
-    """Keep signals for `wait` in this block, and after it until the process ends.
+def block(signals: Mapping[Signals, SignalAction]) -> None:
+    """Keep signals for `wait` from now on. Processes that are forked inherit it.
 
-    So a second signal to stop does not change the exit status of the first. Only if the block fails
-    are they as before. Processes that are forked inherit it.
+    They stay blocked until the process ends: so a second signal to stop does not change the exit
+    status of the first.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    except BaseException:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        raise
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 
 
 def unblock_all() -> None:

@@ -114,6 +114,8 @@ class ServerTLS:
     context: Callable[[Connection], SSL.Context]
     """Returns the context for a connection after the SNI was read; raises `ConfigError` if a
     certificate whose name contains variables cannot be loaded."""
+    ca_path: str = ""
+    """The CA that clients have to trust, for `ssl_certificate auto`; "" for other certificates."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,6 +162,8 @@ class Runtime:
     next_connection_id: Callable[[], int] = lambda: 0
     """Returns a new connection number; clients and upstreams share a counter."""
     observer: Observer | None = None
+    untrusted_reported: bool = False
+    """Whether it was logged that a client does not trust the development CA."""
     stopping: bool = False
     """Whether the server is shutting down: connections finish their current request and close."""
 

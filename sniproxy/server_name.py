@@ -30,6 +30,19 @@ def without_port(text: str) -> str:
     return text if colon < 0 or host_end < 0 else text[:colon]
 
 
+def ascii_name(text: str) -> str:
+    """A host name with its international labels encoded (`bücher.test`: `xn--bcher-kva.test`).
+
+    Raises ValueError for a name that has no such form. Only for names that users type: those in
+    configurations and requests are sent as they are.
+    """
+    if text.isascii():
+        return text
+    import idna  # its tables take some milliseconds to load
+
+    return idna.encode(text, uts46=True).decode("ascii")
+
+
 def is_ipv4(text: str) -> bool:
     """Four decimal numbers of at most 255 with dots between, leading zeros allowed."""
     numbers = text.split(".")

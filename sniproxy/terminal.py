@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Iterator, Sequence
 
 
@@ -28,3 +29,41 @@ def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+    """Rows below their headings, or, where `width` is too narrow for that, a record for each row.
+
+    So no cell is broken or cut.
+    """
+    lines = list(columns([headings, *rows]))
+    if max(map(len, lines)) <= width:
+        yield from lines
+        return
+    for number, row in enumerate(rows):
+        if number:
+            yield ""
+        yield from record(headings, row, width)
+
+
+def record(headings: Sequence[str], row: Sequence[str], width: int) -> Iterator[str]:
+    """One row of a table as lines `HEADING  cell`."""
+    indent = max(map(len, headings)) + 2
+    for heading, cell in zip(headings, row, strict=True):
+        yield from wrap(cell, width, heading.ljust(indent), " " * indent)
+
+
+def wrap(text: str, width: int, first: str = "", rest: str | None = None) -> list[str]:
+    """The lines of a paragraph: `first` begins the first line, `rest` (default: blanks) the others.
+
+    Words are not broken: an address or a path that is longer than a line stays in one piece.
+    """
+    lines = textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=" " * len(first) if rest is None else rest,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return lines or [first.rstrip()]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 from collections import Counter
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,17 +30,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="sniproxy",
         help="what is compared with nginx in tests/conformance",
     )
-
-
-@pytest.fixture(autouse=True)
-def signal_mask() -> Iterator[None]:
-    """Restore the signal mask: a server that has run in this process keeps signals blocked.
-
-    Programs that later tests start would inherit it, and could not be interrupted.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    yield
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

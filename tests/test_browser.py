@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sniproxy.testing.upstreams import reserve_port
+from tests.browser import page_of
 from tests.services import Service, service
 
 PATIENCE = 20.0
@@ -151,40 +151,18 @@ def test_browser_receives_websocket_messages_and_events(
         complete = threading.Event()
 
     with service(OfThisTest) as back, proxied(tmp_path, back) as front:
-        page = dumped(
-            f"https://localhost:{front}/", tmp_path / "home", development_ca / "ca" / "ca.pem"
-        )
+        home = tmp_path / "home"
+        trust(development_ca / "ca" / "ca.pem", home)
+        page = page_of(f"https://localhost:{front}/", home)
     assert '<p id="websocket">the service echoes: a word</p>' in page
     assert '<p id="events">an event</p>' in page
     assert "<title>complete</title>" in page
 
 
-def dumped(url: str, home: Path, ca: Path) -> str:
-    """The page as headless Chromium, which trusts `ca`, has it when all of it is loaded."""
+def trust(ca: Path, home: Path) -> None:
+    """Make the Chromium of this home trust a CA."""
     database = home / ".pki" / "nssdb"
     database.mkdir(parents=True)
     certutil = ["certutil", "-d", f"sql:{database}"]
     subprocess.run([*certutil, "-N", "--empty-password"], check=True)
     subprocess.run([*certutil, "-A", "-t", "C,,", "-n", "sniproxy", "-i", str(ca)], check=True)
-    done = subprocess.run(
-        [
-            "chromium",
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            f"--user-data-dir={home / 'profile'}",
-            "--dump-dom",
-            url,
-        ],
-        env={**os.environ, "HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return done.stdout

@@ -58,6 +58,8 @@ class Application:
     contexts: ContextStore
     """For the next configuration."""
     caches: CacheStore
+    new_ca: str = ""
+    """The file of the development CA, if it was created for this configuration."""
 
     def bind(
         self,
@@ -156,6 +158,7 @@ def load(
         tuple(clients.warnings),
         store,
         caches,
+        maker.tls.new_ca,
     )
 
 
@@ -177,6 +180,8 @@ class LoadedConfig:
     """Messages at level `warn` about keys and certificates."""
     store: ContextStore
     caches: CacheStore
+    new_ca: str = ""
+    """The file of the development CA, if it was created for this configuration."""
 
     def open(
         self,
@@ -227,6 +232,7 @@ class LoadedConfig:
             self.resolvers,
             self.store,
             self.caches,
+            self.new_ca,
         )
 
     def _server(self, server: Server, logs: LogFactory) -> VirtualServer:

@@ -102,7 +102,9 @@ class ServerContextFactory:
             default = tuple(name for name in (server.name, connection.server_address) if name)
             return ca.context(server_name, default, **settings)
 
-        return ServerTLS(ca.context("", (server.name,), **settings), issued)
+        return ServerTLS(
+            ca.context("", (server.name,), **settings), issued, str(ca.certificate_path)
+        )
 
     def _loaded(self, server: Server, settings: dict[str, Any]) -> ServerTLS:
         ssl = server.ssl

@@ -60,6 +60,11 @@ class ContextFactory:
             self._ca = DevCA.open(self.state)
         return self._ca
 
+    @property
+    def new_ca(self) -> str:
+        """The file of the development CA, if it was created for this configuration."""
+        return str(self._ca.certificate_path) if self._ca is not None and self._ca.is_new else ""
+
     def for_upstream(self, proxy: ProxySettings) -> tuple[SSL.Context, VariableCertificate | None]:
         """The context of a location's connections to `https` upstreams.
 

@@ -15,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         'bash: eval "$(sniproxy completion bash)"\n'
         'zsh:  sniproxy completion zsh > "${fpath[1]}/_sniproxy"\n'
-        "fish: sniproxy completion fish > ~/.config/fish/completions/sniproxy.fish"
+        "fish: sniproxy completion fish > ~/.config/fish/completions/sniproxy.fish\n"
+        "exit status: 0 printed, 2 invalid arguments"
     )
 
 

@@ -16,7 +16,7 @@ from ..diagnose.url import DiagnoseError, URLOptions, diagnose
 from ..terminal import escape_control
 from . import diagnose_file
 from .output import terminal_width
-from .parsers import command_parser
+from .parsers import add_form, command_parser
 from .terminal import clear_progress, live_progress
 
 USAGE = 2
@@ -38,12 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long to wait for each step (default: 10; nginx waits 60)",
     )
     add("--no-request", action="store_true", help="do the TLS handshake only, send no request")
-    add(
-        "--format",
-        choices=("nginx", "toml"),
-        default="nginx",
-        help="syntax of the printed directives",
-    )
+    add_form(parser)
     add("--json", action="store_true", help="print JSON")
     add("-c", dest="file", metavar="FILE", help="diagnose each https proxy_pass of this file")
     add("--location", metavar="NAME", help="with -c: diagnose only this location")
@@ -59,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with -c: also propose changes that give up security, such as http:// for https://",
     )
     parser.epilog = (
-        "exit status: 0 it works as it is (a URL: with nginx's defaults), 3 it works with the\n"
+        "exit status: 0 it works as it is (a URL: with nginx's defaults), 3 it works with the "
         "printed directives, 4 it cannot work, 2 invalid arguments or configuration"
     )
 
@@ -81,6 +76,8 @@ def main(arguments: Sequence[str], timeouts: Timeouts = Timeouts()) -> int:  # n
         parser.error("one of URL or -c FILE is required")
     if options.file is not None and (options.name or options.ca or options.resolve):
         parser.error("--name, --ca and --resolve cannot be used with -c FILE")
+    if options.file is not None and options.form != "nginx":
+        parser.error("--for cannot be used with -c FILE")
     if options.url is not None and (
         options.location or options.offline or options.fix or options.allow_insecure
     ):
@@ -115,9 +112,9 @@ def _url(options: argparse.Namespace, timeouts: Timeouts) -> int:
     finally:
         clear_progress()
     if options.json:
-        print(dump_json(to_dict(spec, attempts, found)))
+        print(dump_json(to_dict(spec, attempts, found, options.form)))
     else:
-        for line in text(spec, attempts, found, options.format, terminal_width()):
+        for line in text(spec, attempts, found, options.form, terminal_width()):
             print(line)
     return found.status
 

@@ -11,7 +11,7 @@ from ..diagnose.probe import Timeouts
 from ..diagnose.report import dump_json, table, to_dict
 from ..diagnose.url import DiagnoseError
 from ..terminal import escape_control
-from .output import terminal_width
+from .output import fit, terminal_width
 from .terminal import clear_progress, live_progress
 
 
@@ -54,25 +54,29 @@ def _fix(report: FileReport) -> list[tuple[str, str]]:
 def _lines(report: FileReport, written: list[tuple[str, str]]) -> Iterator[str]:
     for probed in report.probed:
         place = probed.site.node.place
-        yield escape_control(f"{probed.site.label}: proxy_pass {probed.site.target.url} ({place})")
+        yield from _prose(f"{probed.site.label}: proxy_pass {probed.site.target.url} ({place})")
         lines = table(probed.spec, probed.attempts, terminal_width() - 2)
         yield from (f"  {line}" for line in lines)
         yield ""
     for finding in report.findings:
-        yield escape_control(f"{finding.place}: [{_kind(finding)}] {finding.text} ({finding.rule})")
+        yield from _prose(f"{finding.place}: [{_kind(finding)}] {finding.text} ({finding.rule})")
     for note in report.skipped:
-        yield escape_control(f"skipped: {note}")
+        yield from _prose(f"skipped: {note}")
     for words in report.manual_edits:
-        yield escape_control(f"manual edit needed: {words}")
+        yield from _prose(f"manual edit needed: {words}")
     if report.diff:
         yield ""
         yield from map(_escape_line, report.diff)
     for file, backup in written:
-        yield escape_control(f"written: {file} (backup: {backup})")
+        yield from _prose(f"written: {file} (backup: {backup})")
     if not (report.findings or report.probed):
-        yield escape_control(
+        yield from _prose(
             f"{report.file}: {report.sites} https proxy_pass directives, nothing to change"
         )
+
+
+def _prose(text: str) -> list[str]:
+    return fit(escape_control(text))
 
 
 def _kind(finding: Finding) -> str:

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from ..explain.groups import NO_LIVE_UPSTREAMS, ErrorGroup, ErrorGroups
 from ..explain.render import render_text, summary, to_dict
 from ..terminal import escape_control
-from .output import print_styled, width
-from .parsers import command_parser
+from .output import fit, print_styled, width
+from .parsers import add_form, command_parser
 
 CHUNK = 1 << 18
 MAX_ERROR_LINE = 1 << 16
@@ -46,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unknown", action="store_true", help="print the lines that are not recognized too"
     )
+    add_form(parser)
     parser.epilog = (
-        "exit status: 0 a line was explained, 1 none was recognized (or the output cannot be\n"
+        "exit status: 0 a line was explained, 1 none was recognized (or the output cannot be "
         "written), 2 unreadable file or usage, 130 interrupted"
     )
 
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     It is 0 if a line was explained, 1 if none was recognized, 2 if the file cannot be read.
     """
     options = command_parser("explain").parse_args(arguments)
-    output = Output(options.json, options.brief, options.unknown)
+    output = Output(options.json, options.brief, options.unknown, options.form)
     groups = ErrorGroups()
     for place in options.files:
         try:
@@ -131,11 +132,12 @@ class Output:
     as_json: bool
     brief: bool
     unknown: bool
+    form: str
     live: bool = False
 
     def show(self, new: Sequence[ErrorGroup]) -> None:
         if self.live and not (self.as_json or self.brief):
-            _print_groups(new)
+            self._print(new)
 
     def finish(self, groups: ErrorGroups) -> int:
         """Print the rest; returns the exit status."""
@@ -144,11 +146,13 @@ class Output:
             print(json.dumps([to_dict(group) for group in _by_count(groups)], indent=2))
         elif self.brief:
             for group in _by_count(groups):
-                print(summary(group))
+                print("\n".join(fit(summary(group))))
         elif not self.live:
-            _print_groups(_by_count(groups))
+            self._print(_by_count(groups))
         elif groups.explained > 1:
-            print("=== Summary\n" + "\n".join(map(summary, _by_count(groups))))
+            print("=== Summary")
+            for group in _by_count(groups):
+                print("\n".join(fit(summary(group))))
         sys.stdout.flush()
         if self.unknown:
             for line in groups.unknown_lines:
@@ -161,10 +165,9 @@ class Output:
             )
         return EXPLAINED if groups.explained else UNRECOGNIZED
 
-
-def _print_groups(groups: Sequence[ErrorGroup]) -> None:
-    for group in groups:
-        print_styled(render_text(group, width()), _style)
+    def _print(self, groups: Sequence[ErrorGroup]) -> None:
+        for group in groups:
+            print_styled(render_text(group, width(), self.form), _style)
 
 
 def _style(line: str) -> str:

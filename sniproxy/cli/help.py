@@ -13,6 +13,7 @@ from .parsers import command_parser
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("command", nargs="?", metavar="COMMAND", choices=list(COMMANDS))
+    parser.epilog = "exit status: 0 printed, 1 no such command, 2 invalid arguments"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str]) -> int:
         print(command_parser(name).format_help(), end="")
         return 0
     parser.parse_args(arguments)
+    from .output import wrapping_width
     from .version import help_text
 
-    print(help_text(), end="")
+    print(help_text(wrapping_width()), end="")
     return 0

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from .. import config
 from ..diagnose.names import UpstreamNames, upstream_names
 from ..models import ConfigError
-from ..terminal import columns
+from ..server_name import ascii_name
+from ..terminal import escape_control, table
 from ..variables import definition_error, is_variable
+from .output import wrapping_width
 from .parsers import command_parser
 
 
@@ -20,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="nginx.conf, or TOML")
     parser.add_argument("--host", help="evaluate variables for a request to this host")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.epilog = "exit status: 0 printed, 1 invalid configuration, 2 invalid arguments"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,22 +35,22 @@ def main(arguments: Sequence[str]) -> int:
     except ConfigError as error:
         print(f"sniproxy: [emerg] {error}", file=sys.stderr)
         return 1
-    found = upstream_names(loaded, options.host)
+    try:
+        host = options.host and ascii_name(options.host)
+    except ValueError:
+        print(f'sniproxy: "{escape_control(options.host)}" is not a host name', file=sys.stderr)
+        return 2
+    found = upstream_names(loaded, host)
     if options.json:
         print(json.dumps([dataclasses.asdict(entry) for entry in found], indent=2))
     elif not found:
         print(f"{options.file}: no proxy_pass to https")
     else:
-        print(table(found))
+        print("\n".join(table(HEADINGS, [_cells(entry) for entry in found], wrapping_width())))
     return 0
 
 
 HEADINGS = ("LOCATION", "PROXY_PASS", "PEERS", "SNI", "VERIFIED", "SHARES SESSIONS WITH")
-
-
-def table(found: Sequence[UpstreamNames]) -> str:
-    """A row for each location."""
-    return "\n".join(columns([HEADINGS, *(_cells(entry) for entry in found)]))
 
 
 def _cells(names: UpstreamNames) -> tuple[str, ...]:

@@ -6,14 +6,15 @@ import contextlib
 import errno
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable
+
+from ..interrupt import INTERRUPTED, is_interrupt
+from ..terminal import wrap
 
 MAX_WIDTH = 120
 """Wider text is hard to read."""
 PIPE_WIDTH = 96
-INTERRUPTED = 128 + signal.SIGINT
 OUTPUT_FAILED = 1
 """Exit status if the output could not be written."""
 _OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG})
@@ -35,16 +36,22 @@ def run_guarded(run: Callable[[], int]) -> int:
     except BrokenPipeError:
         _discard_output()
         return 0
-    except KeyboardInterrupt:
-        _discard_output()
-        return INTERRUPTED
-    except OSError as error:
-        if error.errno not in _OUTPUT_ERRORS or error.filename is not None:
+    except SystemExit:
+        raise
+    except BaseException as error:
+        if is_interrupt(error):
+            _discard_output()
+            return INTERRUPTED
+        if not isinstance(error, OSError) or not _is_of_output(error):
             raise
         _discard_output()
         print(f"sniproxy: standard output: {error.strerror}", file=sys.stderr)
         return OUTPUT_FAILED
     return status
+
+
+def _is_of_output(error: OSError) -> bool:
+    return error.errno in _OUTPUT_ERRORS and error.filename is None
 
 
 def _discard_output() -> None:
@@ -63,6 +70,28 @@ def terminal_width(default: int = 200) -> int:
     if not (sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()):
         return default
     return max(shutil.get_terminal_size((default, 24)).columns, 40)
+
+
+def wrapping_width() -> int:
+    """The width of the terminal, where lines are wrapped on terminals only; else no limit."""
+    return terminal_width(sys.maxsize) if sys.stdout.isatty() else sys.maxsize
+
+
+def print_prose(text: str, first: str = "", rest: str | None = None) -> None:
+    """Print a paragraph in the width of the terminal; `first` and `rest` are as in `wrap`."""
+    print("\n".join(wrap(text, width(), first, rest)))
+
+
+def fit(line: str, rest: str = "    ") -> list[str]:
+    """A line of output, wrapped if it is wider than the terminal; `rest` begins the other lines.
+
+    Into a pipe or file a line stays a line.
+    """
+    most = wrapping_width()
+    if len(line) <= most:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    return wrap(line.lstrip(), most, indent, indent + rest)
 
 
 def print_styled(text: str, style: Callable[[str], str]) -> None:

@@ -12,8 +12,19 @@ import importlib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from ..forms import FORMS
+from ..terminal import wrap
 from . import COMMANDS
 from .options import OPTIONS, suggestion
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps descriptions and epilogs line by line, so that their lines stay lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(
+            part for line in text.splitlines() for part in wrap(line, width, indent, indent)
+        )
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -34,6 +45,18 @@ class CommandParser(argparse.ArgumentParser):
                 f'unknown option "{option}"{suggestion(option, self._option_string_actions)}'
             )
         self.error(f'unexpected argument "{argument}"')
+
+
+def add_form(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--for`: the program for which directives are written."""
+    parser.add_argument(
+        "--for",
+        dest="form",
+        choices=tuple(FORMS),
+        default="nginx",
+        help="the program for which directives are written: " + ", ".join(FORMS),
+        metavar="FORM",
+    )
 
 
 def command_parser(name: str) -> CommandParser:
@@ -66,5 +89,5 @@ def root_parser() -> argparse.ArgumentParser:
 def _configure(parser: argparse.ArgumentParser, name: str) -> None:
     summary = COMMANDS[name]
     parser.description = f"{summary[0].upper()}{summary[1:]}."
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = HelpFormatter
     importlib.import_module(f".{name}", __package__).add_arguments(parser)

@@ -18,6 +18,8 @@ SIGNALS = {
     "reload": signal.SIGHUP,
 }
 """The arguments of `-s`."""
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+"""The signals that end commands which serve until they are stopped."""
 PID_SIZE = 22
 """Bytes of a pid file that are read."""
 

@@ -38,6 +38,7 @@ from ..worker_setup import (
 from . import version
 from .banner import banner
 from .options import Options, UsageError, parse_options
+from .output import wrapping_width
 from .process import daemonize, send_signal
 
 DEFAULT_CONF = "nginx.conf"
@@ -54,7 +55,7 @@ def main(words: Sequence[str]) -> int:
         _print_error(str(error))
         return 1
     if options.help:
-        print(version.help_text(), end="")
+        print(version.help_text(wrapping_width()), end="")
         return 0
     if options.version:
         print(version.version_text(), end="")
@@ -150,7 +151,7 @@ class _Run:
         if main.daemon and not self.inherited.text:
             daemonize(self.log)
         self.is_in_background = main.daemon
-        stack.enter_context(process_signals.blocked(process_signals.MASTER))
+        process_signals.block(process_signals.MASTER)
         self._serve(stack, cycle, pid_file)
         return 0
 
@@ -282,10 +283,10 @@ class _Run:
         default = (ErrorLogDirective(self.options.error_log or "stderr", Level.ERROR),)
         if not self.options.trace or self.options.test:
             return prepared.open(default_error_log=default)
-        from ..trace.printing import print_tree
+        from ..trace.printing import print_while_serving
         from ..trace.recorder import Tracer
 
-        observer = Tracer(print_tree, prepared.paths)
+        observer = Tracer(print_while_serving, prepared.paths)
         return prepared.open(default_error_log=default, observer=observer)
 
     def _test(self, loaded: Config, site: Application) -> int:

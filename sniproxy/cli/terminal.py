@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 
@@ -15,7 +16,9 @@ def live_progress() -> Callable[[ProbeSpec, Setting, int], None]:
 
     def show(spec: ProbeSpec, setting: Setting, count: int) -> None:
         words = escape_control(describe_setting(spec, setting))
-        sys.stderr.write(f"\r\x1b[K{count + 1}: {words} …"[:100])
+        # A line that is wrapped could not be cleared.
+        most = shutil.get_terminal_size((80, 24)).columns - 1
+        sys.stderr.write(f"\r\x1b[K{f'{count + 1}: {words} …'[:most]}")
         sys.stderr.flush()
 
     return show if sys.stderr.isatty() else lambda spec, setting, count: None

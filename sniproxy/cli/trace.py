@@ -19,6 +19,7 @@ from ..trace import Tracer, as_data
 from ..trace.client import TraceError, TraceRequest, TraceResult, make_trace_request, send
 from ..trace.printing import print_text, print_tree
 from ..variables import is_variable
+from .output import wrapping_width
 from .parsers import command_parser
 
 LIMIT = 60.0
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print_text(json.dumps(as_data(trace), indent=2))
     else:
-        print_tree(trace)
+        print_tree(trace, width=wrapping_width())
     answer = trace.answer
     answered = answer is not None and answer.head is not None and answer.status < 500
     return OK if answered else FAILED
@@ -75,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sni", metavar="NAME", help="SNI to send (default: the URL's host); '' sends none")
     add("--json", action="store_true", help="print JSON")
     parser.epilog = (
-        "exit status: 0 a status below 500, 1 any other outcome, 2 invalid arguments or\n"
+        "exit status: 0 a status below 500, 1 any other outcome, 2 invalid arguments or "
         "configuration"
     )
 

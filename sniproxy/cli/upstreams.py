@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,9 +23,9 @@ from ..testing.upstreams import (
 )
 from ..testing.upstreams.catalog import ALL
 from ..testing.upstreams.certificates import ensure_certificates
+from .output import fit
 from .parsers import command_parser
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from .process import STOP_SIGNALS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--certificates",
         metavar="DIR",
         help="folder of the certificates, created if missing (default: a temporary folder)",
+    )
+    parser.epilog = (
+        "exit status: 0 listed, or stopped by Ctrl-C or TERM, 1 no such upstream, or it cannot be "
+        "run, 2 invalid arguments"
     )
 
 
@@ -85,7 +88,7 @@ def print_list() -> int:
     """Print the catalog; returns the exit status."""
     width = max(map(len, ALL))
     lines = [line for spec in ALL.values() for line in list_entry(spec, width)]
-    print("\n".join(lines), flush=True)
+    print("\n".join(part for line in lines for part in fit(line)), flush=True)
     return 0
 
 
@@ -106,7 +109,7 @@ async def run_until_signal(specs: Sequence[UpstreamSpec], port: int, certificate
                 await server.start(spec, port and port + number)
                 for number, spec in enumerate(specs)
             ]
-            print("\n".join(table(upstreams)), flush=True)
+            print("\n".join(part for line in table(upstreams) for part in fit(line)), flush=True)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(print_connections, server, upstreams)
                 await anext(signals)

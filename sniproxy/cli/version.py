@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from OpenSSL import SSL
 
 from ..config.directives.directive import Status
 from ..config.directives.registry import DIRECTIVES
+from ..terminal import wrap
 from ..version import NGINX_VERSION, SNIPROXY_VERSION
 from . import COMMANDS
 from .options import OPTIONS
@@ -21,20 +24,23 @@ DEFAULT_MODULES = (
 
 USAGE = """\
 Usage: sniproxy [-?hvVtTq] [-s signal] [-p prefix]
-                [-e filename] [-c filename] [-g directives] [--watch] [--trace]
+                [-e filename] [-c filename]
+                [-g directives] [--watch] [--trace]
        sniproxy COMMAND [ARGUMENT]...
        sniproxy help COMMAND
 """
 
 
-def help_text() -> str:
-    """The usage, and every command and option with a line about it."""
-    commands = "".join(f"  {name:13} : {summary}\n" for name, summary in COMMANDS.items())
-    options = ""
+def help_text(width: int = sys.maxsize) -> str:
+    """The usage, and every command and option with a line about it, at most `width` wide."""
+    lines = [USAGE, "Commands:"]
+    for name, summary in COMMANDS.items():
+        lines += wrap(summary, width, f"  {name:13} : ", " " * 18)
+    lines += ["", "Options:"]
     for option in OPTIONS:
         flags = ",".join(option.flags) + (f" {option.metavar}" if option.metavar else "")
-        options += f"  {flags:13} : {option.help}\n"
-    return f"{USAGE}\nCommands:\n{commands}\nOptions:\n{options}"
+        lines += wrap(option.help, width, f"  {flags:13} : ", " " * 18)
+    return "\n".join(lines) + "\n"
 
 
 def version_text() -> str:

@@ -42,6 +42,7 @@ from .request_body import BufferedBody, RequestBodyReader, StreamingBody
 from .request_reader import READ_SIZE, IncompleteRequestError, RequestReader
 from .response_writer import ResponseWriter
 from .tunnel import UPGRADED, tunnel
+from .untrusted import report_untrusted
 from .verify import check_client_certificate
 
 READING_PIPELINED = "reading client pipelined request line"
@@ -205,6 +206,8 @@ class ClientConnection:
             await tls.do_handshake(self.head_deadline - trio.current_time())
         except ProxyError as failed:
             failure = failed.failure
+            served = running.tls_of(self.listener, self.default)
+            report_untrusted(running, served, failure, self.log)
             raise
         finally:
             observer = running.observer

@@ -20,6 +20,7 @@ from ..models import ConfigError
 from ..template import ScriptError
 from ..upstream.selector import Peer
 from ..variables import definition_error, is_variable, lookup
+from .authorities import system_store
 from .conclusion import CANNOT_WORK, WORKS, WORKS_WITH, Conclusion, draw_conclusion
 from .lint import Finding, lint, misplaced_client_directives, other_tls_upstreams
 from .model import Attempt, ProbeSpec, Result, Setting
@@ -38,7 +39,7 @@ from .probe import Probe, Timeouts, investigate
 from .proxy_passes import ProxyPassSite, find_proxy_passes, tls_proxy_passes
 from .strategy import lost_security, weakens
 from .synthetic import make_context
-from .url import DiagnoseError, find_peers, system_store
+from .url import DiagnoseError, find_peers
 
 ProgressCallback = Callable[[ProbeSpec, Setting, int], None]
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from ..config.directives.proxy import ProxySettings
 from ..config.lenient import StatementNode
-from .directives import SuggestedDirective, changes, toml_key, toml_line, toml_text, toml_value
+from ..forms.nginx_text import toml_key, toml_line, toml_text, toml_value
+from .directives import SuggestedDirective, changes
 from .proxy_passes import ProxyPassSite
 
 KEYED_DIRECTIVES = frozenset({"proxy_set_header", "proxy_ssl_conf_command"})
@@ -168,7 +169,7 @@ def _toml_edits(
         elif here:
             yield _toml_replace_edit(file, text, here[-1], directive)
         else:
-            new.append(toml_line(directive))
+            new.append(toml_line(directive.words))
     for name, added in pairs.items():
         here = list(site.block.named(name))
         if not here:
@@ -197,8 +198,8 @@ def _toml_replace_edit(
     start, end = _line(text, node.place.line)
     found = re.search(rf"(?<![\w-]){directive.name}\"?\s*=\s*({_TOML_SIMPLE})", text[start:end])
     if found is None:
-        raise ManualEditError(f"{node.place}: {toml_line(directive)}")
-    value = toml_value(directive.name, directive.args)
+        raise ManualEditError(f"{node.place}: {toml_line(directive.words)}")
+    value = toml_value(directive.args)
     return Edit(file, start + found.start(1), start + found.end(1), value)
 
 
@@ -217,7 +218,7 @@ def _toml_pair_edit(
     start, end = _line(text, here[-1].place.line)
     found = re.search(rf"{directive.name}\"?\s*=\s*\{{.*(\s*)\}}\s*(?:\#.*)?$", text[start:end])
     if found is None:
-        raise ManualEditError(f"{here[-1].place}: {toml_line(directive)}")
+        raise ManualEditError(f"{here[-1].place}: {toml_line(directive.words)}")
     at = start + text[start:end].rindex("}")
     while text[at - 1] == " ":
         at -= 1

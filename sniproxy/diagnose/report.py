@@ -5,15 +5,19 @@ Text from the upstream is escaped: a certificate may contain terminal control se
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..terminal import columns, escape_control
+from ..forms import FormBlock, form_lines, read_cure, write_form
+from ..server_name import without_port
+from ..terminal import columns, escape_control, record
+from .authorities import system_store
 from .conclusion import Conclusion
 from .directives import SuggestedDirective, Syntax, changes
-from .model import Attempt, ProbeSpec, Result, Setting
+from .model import Attempt, ProbeSpec, Result, Setting, is_name
 from .strategy import SILENT_RESULTS, lost_security, weakens
 
 MAX_CELL = 120
@@ -62,7 +66,8 @@ HEADINGS = ("#", "SETTING", "ADDRESS", "RESULT", "CERTIFICATE", "PROTOCOL", "TIM
 def table(spec: ProbeSpec, attempts: Sequence[Attempt], width: int = 200) -> Iterator[str]:
     """A table of the attempts, with the line that nginx would log below each failed one.
 
-    Cells that do not fit into `width` stand in a line below, so that no cell is broken.
+    Cells that do not fit into `width` stand in a line below, or all of them in lines of their own,
+    so that no cell is broken.
     """
     rows: list[tuple[str, ...]] = [
         (
@@ -76,24 +81,62 @@ def table(spec: ProbeSpec, attempts: Sequence[Attempt], width: int = 200) -> Ite
         )
         for number, attempt in enumerate(attempts, 1)
     ]
+    full = rows
     headings: tuple[str, ...] = HEADINGS
     details: dict[int, str] = {}
     if max(map(len, columns([HEADINGS, *rows]))) > width:
         details = {number: f"   {row[2]}  {row[4]}" for number, row in enumerate(rows, 1)}
         headings, rows = _narrow(HEADINGS), [_narrow(row) for row in rows]
-    for index, line in enumerate(columns([headings, *rows])):
+    lines = list(columns([headings, *rows]))
+    if max(map(len, lines)) > width:
+        for attempt, row in zip(attempts, full, strict=True):
+            yield from record(HEADINGS, row, width)
+            yield from _log_line(attempt)
+            yield ""
+        return
+    for index, line in enumerate(lines):
         yield line
         if index in details:
             yield details[index]
-        if index and attempts[index - 1].line:
-            waits = attempts[index - 1].result in SILENT_RESULTS
-            when = "nginx logs, after 60 s:" if waits else "nginx logs:"
-            yield f"   {when} {cut(escape_control(attempts[index - 1].line), 200)}"
+        if index:
+            yield from _log_line(attempts[index - 1])
+
+
+def _log_line(attempt: Attempt) -> Iterator[str]:
+    """The line of a failed attempt, to be searched for in a log: it is not wrapped."""
+    if attempt.line:
+        waits = attempt.result in SILENT_RESULTS
+        when = "nginx logs, after 60 s:" if waits else "nginx logs:"
+        yield f"   {when} {cut(escape_control(attempt.line), 200)}"
 
 
 def _narrow(row: tuple[str, ...]) -> tuple[str, ...]:
     """A row without address and certificate."""
     return (row[0], cut(row[1], 40), row[3], *row[5:])
+
+
+def form_blocks(found: Conclusion, form: str) -> tuple[FormBlock, ...]:
+    """What to paste in the form of another program; empty if nothing works.
+
+    Verification that was tried and passes is part of it.
+    """
+    if found.chosen is None:
+        return ()
+    directives = [directive.words for directive in (*found.directives, *found.advice)]
+    setting = found.chosen.setting
+    place = found.url.partition("://")[2].partition("/")[0]
+    authorities = next((args for name, *args in directives if name == _AUTHORITIES), [])
+    cure = read_cure(
+        found.url,
+        [("proxy_pass", found.url), *directives],
+        host_header=place if is_name(without_port(place)) else "",
+        system_ca=authorities == [system_store()],
+        weakens=lost_security(setting) if weakens(setting) else "",
+    )
+    return write_form(form, cure)
+
+
+_AUTHORITIES = "proxy_ssl_trusted_certificate"
 
 
 def block(found: Conclusion, syntax: Syntax) -> Iterator[str]:
@@ -119,7 +162,7 @@ def text(
     spec: ProbeSpec,
     attempts: Sequence[Attempt],
     found: Conclusion,
-    syntax: Syntax,
+    form: str,
     width: int = 200,
 ) -> Iterator[str]:
     """The complete report, line by line; tables and prose fit into `width`."""
@@ -127,12 +170,22 @@ def text(
     yield ""
     prose = escape_control(" ".join(found.sentences))
     yield from textwrap.wrap(prose, width, break_on_hyphens=False, break_long_words=False)
-    if found.directives or found.advice or found.status == 3:
+    if form in SYNTAXES:
+        if found.directives or found.advice or found.status == 3:
+            yield ""
+            yield from block(found, SYNTAXES[form])
+    elif blocks := form_blocks(found, form):
         yield ""
-        yield from block(found, syntax)
+        yield from form_lines(form, blocks)
 
 
-def to_dict(spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion) -> dict[str, Any]:
+SYNTAXES: dict[str, Syntax] = {"nginx": "nginx", "toml": "toml"}
+"""The forms that are written with a reason for each directive."""
+
+
+def to_dict(
+    spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion, form: str = "nginx"
+) -> dict[str, Any]:
     """The complete report as a JSON value."""
     return {
         "status": found.status,
@@ -141,6 +194,10 @@ def to_dict(spec: ProbeSpec, attempts: Sequence[Attempt], found: Conclusion) -> 
         "proxy_pass": found.url or None,
         "directives": [_directive(directive) for directive in found.directives],
         "advice": [_directive(directive) for directive in found.advice],
+        "form": {
+            "name": form,
+            "blocks": [dataclasses.asdict(block) for block in form_blocks(found, form)],
+        },
         "attempts": [_attempt(spec, attempt) for attempt in attempts],
     }
 

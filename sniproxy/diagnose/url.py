@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
-import idna
 import trio
 
 from ..build.paths import Paths
@@ -21,20 +20,13 @@ from ..config.directives.proxy import ProxyPass, ProxySettings
 from ..config.directives.upstream import PeerSettings
 from ..config.tree import Place
 from ..models import ConfigError
-from ..server_name import without_port
+from ..server_name import ascii_name, without_port
 from ..upstream.selector import Peer, peer_name
+from .authorities import system_store
 from .conclusion import CANNOT_WORK, Conclusion, draw_conclusion
 from .model import Attempt, ProbeSpec, Setting, is_name
 from .probe import Probe, Timeouts, investigate
 from .synthetic import make_context
-
-SYSTEM_STORES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-"""CA bundles of operating systems: Debian, Fedora, openSUSE, Alpine and BSD."""
 
 ProgressCallback = Callable[[ProbeSpec, Setting, int], None]
 
@@ -58,11 +50,6 @@ class URLOptions:
     certificate: tuple[str, str] | None = None
     resolve: str | None = None
     send_request: bool = True
-
-
-def system_store() -> str:
-    """Path of the system's CA bundle; "" if none is found."""
-    return next((path for path in SYSTEM_STORES if os.path.exists(path)), "")
 
 
 def diagnose(
@@ -115,11 +102,9 @@ def ascii_host(text: str) -> str:
 
     Raises `DiagnoseError` for a name that has no such form.
     """
-    if text.isascii():
-        return text
     try:
-        return idna.encode(text, uts46=True).decode("ascii")
-    except idna.IDNAError:
+        return ascii_name(text)
+    except ValueError:
         raise DiagnoseError(f"{text!r} is not a host name", 2) from None
 
 

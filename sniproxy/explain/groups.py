@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .catalog import Cause, Signature, catalog
@@ -39,6 +39,8 @@ class ErrorGroup:
     last: str | None = None
     preceded_by: list[ErrorGroup] = field(default_factory=list)
     """For a secondary error: earlier groups that probably led to it."""
+    known: Mapping[str, str] = field(default_factory=dict)
+    """Values of placeholders that are known from elsewhere than the lines."""
 
     @property
     def causes(self) -> tuple[Cause, ...]:

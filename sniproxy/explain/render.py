@@ -2,73 +2,33 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..forms import FORMS, SECURITY_HEADING, form_lines
+from ..forms.skeletons import SKELETONS
 from ..terminal import escape_control
 from .catalog import Cause, Fix
-from .groups import NO_LIVE_UPSTREAMS, ErrorGroup
+from .fix_forms import DIRECTIVE, FormFix, fixes_in_form
+from .groups import ErrorGroup
 from .log_fields import UPSTREAM
+from .placeholders import TEXT_DEFAULTS, fill, is_dns_name, placeholders
 
 WIDTH = 96
 MIN_WIDTH = 40
+NGINX = "nginx"
 MAX_DETAILED = 3
 """Maximum number of causes printed in full; the others are only named."""
-_PLACEHOLDER = re.compile(r"\{(scheme|name|address|ca|certificate|key|crl|group|resolver|front)\}")
-_TEXT_DEFAULTS = {
-    "scheme": "https",
-    "name": "<the upstream's name>",
-    "address": "<host:port>",
-    "ca": "<authorities.pem>",
-    "certificate": "<certificate.pem>",
-    "key": "<key.pem>",
-    "crl": "<lists.crl>",
-    "group": "<upstream>",
-    "resolver": "<dns server>",
-    "front": "<our address:port>",
-}
-"""Placeholders' texts if their value is unknown."""
-_SHELL_DEFAULTS = {
-    "scheme": "https",
-    "name": "NAME",
-    "address": "HOST:PORT",
-    "ca": "CA.pem",
-    "certificate": "CERT.pem",
-    "key": "KEY.pem",
-    "crl": "LISTS.crl",
-    "group": "GROUP",
-    "resolver": "DNS",
-    "front": "HOST:443",
-}
-"""The same in shell commands, where < and > are special."""
 
 
-def fill(text: str, values: Mapping[str, str], *, command: bool = False) -> str:
-    """Replace the placeholders in `text` by their values, or by descriptions of them."""
-    others = _SHELL_DEFAULTS if command else _TEXT_DEFAULTS
-    return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or others[match[1]], text)
-
-
-def placeholders(group: ErrorGroup) -> dict[str, str]:
-    """The values of placeholders known from a group's lines, if they are valid."""
-    values: dict[str, str] = {}
-    if group.upstream.startswith("http://"):
-        values["scheme"] = "http"
-    if group.signature.name == NO_LIVE_UPSTREAMS:
-        return values  # the address is the name of an upstream block
-    if re.fullmatch(r"[\w.:\[\]-]+", group.address) and not group.address.startswith("unix"):
-        values["address"] = group.address
-    return values
-
-
-def render_text(group: ErrorGroup, width: int = WIDTH) -> str:
+def render_text(group: ErrorGroup, width: int = WIDTH, form: str = NGINX) -> str:
     """The explanation of a group as text; ends with a newline.
 
-    Prose is wrapped at `width`. Directives and commands are not: they are copied.
+    Prose is wrapped at `width`. Directives and commands are not: they are copied. `form` is the
+    one in which fixes are written.
     """
-    return "\n".join(_render(group, max(width, MIN_WIDTH))) + "\n"
+    return "\n".join(_render(group, max(width, MIN_WIDTH), form)) + "\n"
 
 
 def summary(group: ErrorGroup) -> str:
@@ -92,7 +52,7 @@ def subject(group: ErrorGroup) -> str:
     return text
 
 
-def _render(group: ErrorGroup, width: int) -> Iterator[str]:
+def _render(group: ErrorGroup, width: int, form: str) -> Iterator[str]:
     values = placeholders(group)
     first = group.causes[0]
 
@@ -113,7 +73,11 @@ def _render(group: ErrorGroup, width: int) -> Iterator[str]:
         yield ""
         title = f"{cause.title}  [{cause.name}]" if several else f"[{cause.name}]"
         yield from wrapped(title, f"  {number}. " if several else "  ", "     ")
-        yield from _fixes(cause, group.side, values, width)
+        if form == NGINX:
+            yield from _fixes(cause, group.side, values, width)
+        else:
+            for fix in fixes_in_form(cause, group.side, values, form):
+                yield from _form_fix(fix, form, values, width)
         if number == 1:
             yield from wrapped(fill(group.signature.meaning, values), "     Why: ", "     ")
         yield from wrapped(cause.explains, "     ")
@@ -154,20 +118,12 @@ def proof_commands(cause: Cause, group: ErrorGroup, values: Mapping[str, str]) -
 
 def _hint(group: ErrorGroup) -> str:
     """A suggestion for the upstream's name; "" if there is none."""
-    if group.side != UPSTREAM or not _is_name(group.server):
+    if group.side != UPSTREAM or "name" in group.known or not is_dns_name(group.server):
         return ""
     return (
-        f"{_TEXT_DEFAULTS['name']} is the one that works in curl: {group.server}, if the upstream "
+        f"{TEXT_DEFAULTS['name']} is the one that works in curl: {group.server}, if the upstream "
         "serves the same site."
     )
-
-
-def _is_name(server: str) -> bool:
-    """Whether the `server:` field is a DNS name, which may be the upstream's too."""
-    return re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", server) is not None
-
-
-SECURITY_HEADING = "Only where nothing above is possible. This gives up security:"
 
 
 def _fixes(cause: Cause, side: str, values: Mapping[str, str], width: int) -> Iterator[str]:
@@ -189,6 +145,22 @@ def _fix(fix: Fix, values: Mapping[str, str], width: int) -> Iterator[str]:
         yield from _wrapped(f"lost: {fix.weakens}", "     ! ", "     !   ", width=width)
     for directive in fix.directives:
         yield f"       {fill(directive, values)}"
+
+
+def _form_fix(fix: FormFix, form: str, values: Mapping[str, str], width: int) -> Iterator[str]:
+    """A fix in the form of another program; as nginx has it if there is no counterpart."""
+    if not fix.blocks:
+        if form in SKELETONS and any(one.kind == DIRECTIVE and one.directives for one in fix.fixes):
+            yield f"     # in nginx (a counterpart in {FORMS[form]} is not known here):"
+        for one in fix.fixes:
+            yield from _fix(one, values, width)
+        return
+    when = f"or, {fix.when}" if fix.optional else fix.when
+    yield from _wrapped(when, "     # ", "     #   ", width=width)
+    # The text without verification is printed once, with the first fix.
+    blocks = fix.blocks[:1] if fix.optional else fix.blocks
+    for line in form_lines(form, blocks, width - 7):
+        yield f"       {line}".rstrip()
 
 
 def _wrapped(

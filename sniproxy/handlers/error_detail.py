@@ -1,31 +1,32 @@
 """`error_detail` (a sniproxy extension): error pages that explain why the upstream failed.
 
-Clients on this machine or on a private network get nginx's 502 or 504 page followed by the
-error log lines of the failure, their likely causes and the fixes, as HTML, plain text or JSON.
-Other clients get nginx's page alone. The page contains the log lines (which include the request
-line and the referrer) and their explanation, and nothing else of the request or the
-configuration. Names in the lines may be chosen by an attacker: control characters are escaped
-for terminals, and HTML is escaped.
+Clients on this machine or on a private network get the error log lines of the failure, their
+likely causes and the fixes, as HTML, plain text or JSON. Other clients get nginx's page alone. The
+page contains the log lines (which include the request line and the referrer) and their
+explanation, in whose fixes the location's own names are filled in, and nothing else of the request
+or the configuration. Names in the lines may be chosen by an attacker: control characters are
+escaped for terminals, and HTML is escaped.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import Any
 
 from ..config.cidr import Network, parse_ip, parse_network
+from ..config.directives.proxy import ProxySettings
 from ..context import RequestContext
 from ..explain import ErrorGroup, ErrorGroups, render_text, to_dict
 from ..explain.groups import NO_LIVE_UPSTREAMS
-from ..explain.render import MAX_DETAILED, SECURITY_HEADING, subject
+from ..explain.placeholders import is_dns_name
 from ..http import pages
 from ..logs.error import ConnectionLog
 from ..models import Level, Response
+from ..server_name import sent_server_name, without_port
 from ..terminal import escape_control
+from .error_detail_html import NO_EXPLANATION, html_page
 
 STATUSES = frozenset((502, 504))
 """Not 500: its log lines may name private key files."""
@@ -108,10 +109,10 @@ def with_detail(
         return page
     accept = ",".join(value for name, value in ctx.request.headers if name.lower() == "accept")
     form = negotiate_media_type(accept)
-    detail = FailureDetail.from_log_lines(lines)
+    detail = FailureDetail.from_log_lines(lines, ctx.location.proxy)
     if form == _HTML:
         assert isinstance(page.body, bytes)
-        body = html_page(page.body, detail)
+        body = html_page(page.body, detail.lines, detail.groups)
     elif form == _JSON:
         body = json_page(page.status, detail)
     else:
@@ -119,11 +120,6 @@ def with_detail(
         body = text_page(pages.status_line(page.status), server, detail)
         form = "text/plain; charset=utf-8"
     return page._replace(body=body, content_type=form, content_length=len(body))
-
-
-_CODE = re.compile("`([^`]+)`")
-
-NO_EXPLANATION = "No known cause matches this log line."
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +132,10 @@ class FailureDetail:
     """One group per meaning, beginning with the last line; mere consequences come last."""
 
     @classmethod
-    def from_log_lines(cls, lines: Sequence[str]) -> FailureDetail:
+    def from_log_lines(
+        cls, lines: Sequence[str], proxy: ProxySettings | None = None
+    ) -> FailureDetail:
+        """Explain the lines; `proxy` are the settings of the location, whose names fixes have."""
         found = ErrorGroups()
         for line in lines:
             found.feed(line)
@@ -147,7 +146,45 @@ class FailureDetail:
         groups = sorted(
             by_sign.values(), key=lambda group: group.signature.name == NO_LIVE_UPSTREAMS
         )
+        if proxy is not None:
+            for group in groups:
+                group.known = known_values(proxy, group)
         return cls(tuple(lines), tuple(groups))
+
+
+def known_values(proxy: ProxySettings, group: ErrorGroup) -> dict[str, str]:
+    """Values of placeholders in the fixes of a group that the location itself has.
+
+    The name is that of `proxy_set_header Host`, of `proxy_ssl_name`, or the host of `proxy_pass`:
+    the first that is a DNS name. A name that failed already is not proposed as its own fix.
+    """
+    current = _current_name(proxy)
+    sent = sent_server_name(current, proxy_ssl_server_name=proxy.proxy_ssl_server_name)
+    sets_name = any(
+        directive.startswith("proxy_ssl_name ")
+        for fix in group.causes[0].fixes
+        for directive in fix.directives
+    )
+    has_failed = sets_name and (sent is not None or proxy.proxy_ssl_verify)
+    names = [name for name in (_constant_host(proxy), current) if is_dns_name(name)]
+    names = [name for name in names if not (has_failed and name == current)]
+    return {"name": names[0]} if names else {}
+
+
+def _current_name(proxy: ProxySettings) -> str:
+    """The name that SNI and verification are derived from now; "" if a request determines it."""
+    name, target = proxy.proxy_ssl_name, proxy.proxy_pass
+    if name is not None:
+        return without_port(name.source) if name.is_constant else ""
+    return target.address.host if target is not None and target.address is not None else ""
+
+
+def _constant_host(proxy: ProxySettings) -> str:
+    """The Host field that the location sets; "" if there is none or a request determines it."""
+    for field in proxy.proxy_set_header:
+        if field.name.lower() == "host" and field.value.is_constant:
+            return without_port(field.value.source)
+    return ""
 
 
 def text_page(status: str, server: str, detail: FailureDetail) -> bytes:
@@ -172,115 +209,3 @@ def json_page(status: int, detail: FailureDetail) -> bytes:
         "groups": [to_dict(group) for group in detail.groups],
     }
     return (json.dumps(value, indent=2) + "\n").encode("ascii")
-
-
-STYLE = """\
-<style>
-.detail { max-width: 52em; margin: 2em auto; padding: 0 1em; color: #222;
-  font: 15px/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
-.detail h2 { margin: 1.6em 0 .2em; font-size: 1.45em; line-height: 1.25 }
-.detail h3 { margin: 1.4em 0 .3em; font-size: 1em }
-.detail p, .detail ul { margin: .4em 0 }
-.detail pre { margin: .4em 0 .8em; padding: .6em .9em; border-left: 3px solid #2a7d46;
-  background: #f1f6f2; font: 13px/1.5 ui-monospace, monospace; white-space: pre-wrap }
-.detail pre.log { border-color: #b3372b; background: #faf2f1 }
-.detail pre.command { border-color: #777; background: #f4f4f4 }
-.detail details { margin: .7em 0; padding: .5em 1em; border: 1px solid #ddd; border-radius: 6px }
-.detail summary { font-weight: 600; cursor: pointer }
-.detail small { color: #666 }
-.detail .beware { padding: .5em .9em; border-left: 3px solid #c98a00; background: #fdf8ea }
-</style>
-"""
-
-
-def html_page(page: bytes, detail: FailureDetail) -> bytes:
-    """nginx's page with the explanation appended to its body; ASCII."""
-    head, in_head, rest = page.partition(b"</head>")
-    body, in_body, end = rest.rpartition(b"</body>")
-    block = "\n".join(_block(detail)) + "\n"
-    return b"".join((
-        head, STYLE.encode("ascii"), in_head,
-        body, block.encode("ascii", "xmlcharrefreplace"), in_body, end,
-    ))  # fmt: skip
-
-
-def _block(detail: FailureDetail) -> Iterator[str]:
-    log = _pre("log", [escape_control(line) for line in detail.lines])
-    yield '<div class="detail">'
-    if not detail.groups:
-        yield log
-        yield _p(NO_EXPLANATION)
-    for number, group in enumerate(detail.groups):
-        value = to_dict(group)
-        yield f"<h2>{escape(value['details'][0]['title'])}</h2>"
-        yield f"<p><small>{escape(subject(group))}</small></p>"
-        if number == 0:
-            yield log
-        yield from _group(value)
-    yield "</div>"
-
-
-def _group(value: Mapping[str, Any]) -> Iterator[str]:
-    causes = value["details"]
-    yield _p(value["plain"])
-    if value["background"]:
-        yield _p(value["background"])
-    yield "<h3>Likely causes</h3>"
-    for number, cause in enumerate(causes[:MAX_DETAILED], 1):
-        yield '<details open="">' if number == 1 else "<details>"
-        yield f"<summary>{number}. {escape(cause['title'])}</summary>"
-        yield from _cause(cause, value["meaning"] if number == 1 else "")
-        yield "</details>"
-    if others := causes[MAX_DETAILED:]:
-        yield _p(f"Less likely: {'; '.join(cause['title'] for cause in others)}.")
-    if value["hint"]:
-        yield _p(value["hint"])
-    if value["distinguish"]:
-        yield "<h3>To tell them apart</h3>"
-        yield _p(value["distinguish"])
-    yield "<h3>Proof</h3>"
-    yield _pre("command", causes[0]["proof"])
-    if causes[0]["misconception"]:
-        yield f'<p class="beware"><b>Beware:</b> {escape(causes[0]["misconception"])}</p>'
-
-
-def _cause(cause: Mapping[str, Any], meaning: str) -> Iterator[str]:
-    """The fixes of a cause, then the reasons."""
-    yield from _fixes(cause)
-    if meaning:
-        yield _p(meaning)
-    yield _p(cause["explains"])
-    yield "<ul>"
-    for way in cause["likely"]:
-        yield f"<li>{escape(way)}</li>"
-    yield "</ul>"
-
-
-def _fixes(cause: Mapping[str, Any]) -> Iterator[str]:
-    weakens = False
-    for cure in cause["fixes"]:
-        if cure["weakens"] and not weakens:
-            weakens = True
-            yield f'<p class="beware"><b>{escape(SECURITY_HEADING)}</b></p>'
-        when = f"Or, {cure['when']}" if cure["optional"] else _capitalize(cure["when"])
-        if cure["instruction"]:
-            yield _p(f"{when}: {cure['instruction']}")
-            continue
-        kind = cure["context"] if cure["kind"] == "directive" else cure["kind"]
-        yield f"<p>{escape(when)} <small>({escape(kind)})</small></p>"
-        if cure["weakens"]:
-            yield _p(f"Lost: {cure['weakens']}")
-        yield _pre("cure", cure["directives"])
-
-
-def _p(text: str) -> str:
-    marked = _CODE.sub(r"<code>\1</code>", escape(text))
-    return f"<p>{marked}</p>"
-
-
-def _pre(kind: str, lines: Sequence[str]) -> str:
-    return f'<pre class="{kind}">{escape(chr(10).join(lines))}</pre>'
-
-
-def _capitalize(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -63,6 +63,8 @@ class DevCA:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
     certificate_path: Path
+    is_new: bool = False
+    """Whether `open` has created it: nothing trusts it yet."""
     _leaf_key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
     )
@@ -75,13 +77,14 @@ class DevCA:
         The default of `state` is $SNIPROXY_STATE, else the user's state folder. Raises ConfigError
         if the folder can not be used, or if the CA is damaged or expired.
         """
-        folder = Path(
-            state or os.environ.get(STATE_VARIABLE) or platformdirs.user_state_dir("sniproxy")
-        )
+        folder = state_folder(state)
+        is_new = False
         try:
             if not (folder / FOLDER).is_dir():
-                _create(folder)
-            return cls._load(folder / FOLDER)
+                is_new = _create(folder)
+            found = cls._load(folder / FOLDER)
+            found.is_new = is_new
+            return found
         except OSError as error:
             message = f'cannot use the development CA in "{folder / FOLDER}"'
             raise ConfigError(message, errno=error.errno) from error
@@ -144,6 +147,11 @@ class DevCA:
         return context
 
 
+def state_folder(state: str | os.PathLike[str] | None = None) -> Path:
+    """The folder `state`, by default $SNIPROXY_STATE, else the user's state folder."""
+    return Path(state or os.environ.get(STATE_VARIABLE) or platformdirs.user_state_dir("sniproxy"))
+
+
 def host_name(text: str) -> str | None:
     """`text` as it is written in a certificate; None if it is not a host name.
 
@@ -166,8 +174,8 @@ def _usable(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name is not None))
 
 
-def _create(state: Path) -> None:
-    """Create a CA in a temporary folder, then rename that into place.
+def _create(state: Path) -> bool:
+    """Create a CA in a temporary folder, then rename that into place; returns whether it is ours.
 
     If two processes do so at the same time, the second rename fails, and both use the CA of the
     first.
@@ -187,6 +195,8 @@ def _create(state: Path) -> None:
             )
         with contextlib.suppress(OSError):
             made.rename(state / FOLDER)
+            return True
+        return False
     finally:
         shutil.rmtree(made, ignore_errors=True)
 

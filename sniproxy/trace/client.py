@@ -21,7 +21,7 @@ from ..context import Connection
 from ..models import Header, ProxyError, Side
 from ..runtime import Listener
 from ..server import ConnectionServer
-from ..server_name import sent_server_name
+from ..server_name import ascii_name, sent_server_name
 from ..tls.contexts import upstream_context
 from ..tls.stream import SocketStream, TLSStream
 from ..version import SNIPROXY_VERSION
@@ -78,8 +78,11 @@ def make_trace_request(
     headers: Sequence[Header] = (),
     server_name: str | None = None,
 ) -> TraceRequest:
-    """Create the request for a URL; raises `TraceError`. `server_name` replaces the SNI."""
-    url = url.encode("utf-8", "surrogateescape").decode("latin-1")
+    """Create the request for a URL; raises `TraceError`. `server_name` replaces the SNI.
+
+    International host names are encoded; what cannot be encoded is sent as it is.
+    """
+    typed, url = url, _latin1(url)
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -87,7 +90,14 @@ def make_trace_request(
         raise TraceError(f"{url} is not a valid URL: {error}") from None
     if parts.scheme not in _PORTS or not parts.hostname:
         raise TraceError(f"{url} is not an http:// or https:// URL")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    name = parts.hostname
+    with contextlib.suppress(ValueError):
+        name = ascii_name(urlsplit(typed).hostname or name)
+    host = f"[{name}]" if ":" in name else name
+    if server_name is not None:
+        with contextlib.suppress(ValueError):
+            server_name = ascii_name(server_name)
+        server_name = _latin1(server_name)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     _check(method, target, headers)
     return TraceRequest(
@@ -99,6 +109,11 @@ def make_trace_request(
         tuple(headers),
         sent_server_name(host, proxy_ssl_server_name=True) if server_name is None else server_name,
     )
+
+
+def _latin1(text: str) -> str:
+    """An argument as its bytes, one character each."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def _check(method: str, target: str, headers: Sequence[Header]) -> None:

@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
+from collections.abc import Iterator
 from typing import TextIO
 
+from ..terminal import wrap
 from .render import lines
 from .steps import Trace
 
+_BRANCHES = re.compile(r"(?:│  |   |\|  |├─ |└─ |\|- |`- )*")
+"""What begins a line of the tree, in either of its character sets."""
+_CONTINUED = str.maketrans({"├": "│", "└": " ", "─": " ", "`": " ", "-": " "})
 
-def print_tree(trace: Trace, stream: TextIO | None = None) -> None:
-    """Write the tree, followed by a blank line."""
+
+def print_tree(trace: Trace, stream: TextIO | None = None, width: int | None = None) -> None:
+    """Write the tree, followed by a blank line; lines wider than `width` are wrapped."""
     stream = stream or sys.stdout
-    print_text("\n".join([*lines(trace, stream.encoding), ""]), stream)
+    tree = lines(trace, stream.encoding)
+    if width is not None:
+        tree = [part for line in tree for part in _wrapped(line, width)]
+    print_text("\n".join([*tree, ""]), stream)
+
+
+def print_while_serving(trace: Trace) -> None:
+    """As `print_tree`, for a server: it goes on when standard output is closed."""
+    with contextlib.suppress(OSError, ValueError):
+        print_tree(trace)
 
 
 def print_text(text: str, stream: TextIO | None = None) -> None:
-    """Write `text` and a line end; ignore a stream that was closed by its reader."""
+    """Write `text` and a line end."""
     stream = stream or sys.stdout
     encoding = stream.encoding or "ascii"
-    with contextlib.suppress(OSError, ValueError):
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        stream.flush()
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()
+
+
+def _wrapped(line: str, width: int) -> Iterator[str]:
+    """The line; if it is too wide, in several that continue the branches of the tree."""
+    if len(line) <= width:
+        yield line
+        return
+    branches = _BRANCHES.match(line)
+    first = branches[0] if branches is not None else ""
+    yield from wrap(line[len(first) :], width, first, first.translate(_CONTINUED) + "  ")

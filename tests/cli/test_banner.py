@@ -20,6 +20,7 @@ from sniproxy.build.paths import Paths
 from sniproxy.cli.banner import banner
 from sniproxy.config import parse
 from sniproxy.testing.upstreams import reserve_port
+from sniproxy.tls.ca import STATE_VARIABLE, DevCA
 from sniproxy.version import SNIPROXY_VERSION
 from tests.cli.processes import PATIENCE
 from tests.programs import SNIPROXY
@@ -43,6 +44,12 @@ http {
     }
 }
 """
+
+
+@pytest.fixture(autouse=True)
+def existing_ca() -> None:
+    """A development CA from an earlier start."""
+    DevCA.open()
 
 
 def reports(configuration: str, folder: Path) -> list[str]:
@@ -102,6 +109,56 @@ def test_names_that_are_no_names_are_queried_by_address(tmp_path: Path) -> None:
         for name in ("first.test", "*.w.test", "~^x", '""')
     )
     assert reports(http(servers), tmp_path)[2:] == ["    curl -k https://127.0.0.1:8443/"] * 4
+
+
+def test_responses_that_could_surprise_are_explained(tmp_path: Path) -> None:
+    servers = """
+        server {
+            listen 127.0.0.1:8443 ssl;
+            location /old { return 302 /new; }
+            location /gone { return 410; }
+            location /ok { return 200 ok; }
+            location /off { proxy_pass https://127.0.0.1:8444; }
+            location /address { proxy_pass https://127.0.0.1:8444; proxy_ssl_server_name on; }
+            location /on { proxy_pass https://127.0.0.1:8444; proxy_ssl_server_name on;
+                           proxy_ssl_name a.test; }
+            location /host { proxy_pass https://127.0.0.1:8444; proxy_ssl_server_name on;
+                             proxy_ssl_name $host; }
+            location /plain { proxy_pass http://127.0.0.1:8444; }
+        }
+        server { listen 127.0.0.1:8445 ssl; ssl_reject_handshake on; }
+        server { listen 127.0.0.1:8446 ssl; return 301 https://a.test$request_uri; }
+    """
+    upstream = "      the upstream https://127.0.0.1:8444 gets no SNI:"
+    curl = "    curl -k https://127.0.0.1"
+    assert [line for line in reports(http(servers), tmp_path) if "listening" not in line][1:] == [
+        f"{curl}:8443/old",
+        "      responds 302, a redirect to /new (curl -L follows it)",
+        f"{curl}:8443/gone",
+        "      responds 410, as the configuration says",
+        f"{curl}:8443/ok",
+        f"{curl}:8443/off",
+        f"{upstream} proxy_ssl_server_name is off",
+        f"{curl}:8443/address",
+        f"{upstream} 127.0.0.1 is an address",
+        f"{curl}:8443/on",
+        f"{curl}:8443/host",
+        f"{curl}:8443/plain",
+        f"{curl}:8445/",
+        "      fails: ssl_reject_handshake refuses every handshake of this server",
+        f"{curl}:8446/",
+        "      responds 301, a redirect to https://a.test$request_uri (curl -L follows it)",
+    ]
+
+
+def test_a_new_ca_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path))
+    servers = http("server { listen 127.0.0.1:8443 ssl; }")
+    lines = reports(servers, tmp_path)
+    assert "A development CA was created" in lines[3]
+    assert lines[4] == "    sniproxy ca install"
+    assert lines[6] == f"    curl --cacert {tmp_path}/ca/ca.pem"
+    assert reports(servers, tmp_path) == lines[:3]
 
 
 @contextmanager

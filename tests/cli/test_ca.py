@@ -1,9 +1,10 @@
-"""`sniproxy ca`: shows the development CA and issues from it; nothing is ever installed."""
+"""`sniproxy ca`: shows the development CA, issues from it, and makes browsers trust it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import pty
 import re
 import ssl
 import stat
@@ -53,14 +54,100 @@ def test_it_reports_how_to_trust_it_and_does_nothing(state: Path, sniproxy: Snip
     der = ssl.PEM_cert_to_DER_cert(path.read_text())
     assert fingerprint[1].replace(":", "").lower() == hashlib.sha256(der).hexdigest()
     assert f"{certificate.not_valid_after_utc:%Y-%m-%d}" in rendered
-    for command in (
-        f"curl --cacert {path} ",
-        "certutil -d sql:$HOME/.pki/nssdb -A ",
-        "update-ca-certificates",
-        "security add-trusted-cert",
-    ):
+    for command in (f"curl --cacert {path} ", "sniproxy ca install", "update-ca-certificates"):
         assert command in rendered
     assert list((state.parent / "home").iterdir()) == []
+
+
+def store(home: Path, *words: str) -> str:
+    """What certutil says about the database of Chrome in this home."""
+    command = ["certutil", "-d", f"sql:{home / '.pki/nssdb'}", "-L", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.needs("certutil")
+def test_the_printed_command_creates_the_database(state: Path, sniproxy: Sniproxy) -> None:
+    home = state.parent / "home"
+    [line] = [line for line in sniproxy("ca").stdout.splitlines() if "certutil -d" in line]
+    subprocess.run(["sh", "-c", line], check=True)
+    assert "sniproxy-" in store(home)
+    assert mode(home / ".pki" / "nssdb") == 0o700
+    [line] = [line for line in sniproxy("ca").stdout.splitlines() if "certutil -d" in line]
+    assert "-N" not in line
+    subprocess.run(["sh", "-c", line], check=True)
+
+
+BROWSERS = ("--store", "browsers")
+
+
+@pytest.mark.needs("certutil")
+def test_install_and_uninstall_of_a_browser(state: Path, sniproxy: Sniproxy) -> None:
+    home = state.parent / "home"
+    installed = sniproxy("ca", "install", "--yes", *BROWSERS)
+    assert (installed.status, installed.stderr) == (0, "")
+    assert installed.stdout.endswith(f"Chrome and Chromium ({home}/.pki/nssdb): done\n")
+    [name] = re.findall(r"^(sniproxy-[0-9a-f]{8}) +C,,", store(home), re.M)
+    pem = store(home, "-a", "-n", name).replace("\r", "")
+    ours = (state / "ca" / "ca.pem").read_text()
+    assert ssl.PEM_cert_to_DER_cert(pem) == ssl.PEM_cert_to_DER_cert(ours)
+    assert sniproxy("ca", "install", "--yes", *BROWSERS).status == 0, "again"
+    removed = sniproxy("ca", "uninstall", "--yes", *BROWSERS)
+    assert (removed.status, removed.stderr) == (0, "")
+    assert name not in store(home)
+    again = sniproxy("ca", "uninstall", "--yes", *BROWSERS)
+    assert again == Outcome(0, f"No store has {state}/ca/ca.pem.\n", "")
+
+
+@pytest.mark.parametrize("action", ["install", "uninstall"])
+def test_a_dry_run_prints_commands_and_runs_none(
+    action: str, state: Path, sniproxy: Sniproxy
+) -> None:
+    printed = sniproxy("ca", action, "--dry-run")
+    assert (printed.status, printed.stderr) == (0, "")
+    assert list((state.parent / "home").iterdir()) == []
+    assert ("-A -t C,, -n sniproxy-" in printed.stdout) == (action == "install")
+
+
+def test_uninstall_creates_no_ca(state: Path, sniproxy: Sniproxy) -> None:
+    assert sniproxy("ca", "uninstall", "--yes").status == 0
+    assert not state.exists()
+
+
+def test_without_a_terminal_a_confirmation_is_needed(state: Path, sniproxy: Sniproxy) -> None:
+    done = subprocess.run(
+        [*SNIPROXY.command, "ca", "install", *BROWSERS],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "sniproxy: standard input is no terminal: confirm with --yes\n"
+    assert list((state.parent / "home").iterdir()) == []
+
+
+@pytest.mark.needs("certutil")
+@pytest.mark.parametrize(
+    ("response", "status", "is_installed"),
+    [(b"y\n", 0, True), (b"n\n", 2, False), (b"\n", 2, False), (b"\x04", 2, False)],
+)
+def test_the_question(
+    response: bytes, status: int, is_installed: bool, state: Path, sniproxy: Sniproxy
+) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, response)
+        done = subprocess.run(
+            [*SNIPROXY.command, "ca", "install", *BROWSERS],
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert "Install it? [y/N] " in done.stdout
+    assert done.returncode == status
+    assert (state.parent / "home" / ".pki").exists() == is_installed
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o000])

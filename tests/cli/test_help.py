@@ -134,5 +134,5 @@ def test_the_man_page_is_up_to_date() -> None:
 def test_the_man_page_describes_every_command_and_option() -> None:
     page = man_page().replace("\\-", "-")
     assert all(f".SS {name}\n" in page for name in COMMANDS)
-    for option in ("--trace", "--offline", "--format", "--sni", "--certificates", "--directory"):
+    for option in ("--trace", "--offline", "--for", "--sni", "--certificates", "--directory"):
         assert option in page

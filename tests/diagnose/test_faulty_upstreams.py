@@ -155,7 +155,7 @@ def test_the_directives_cure_sniproxy_in_toml(
     case: Case, run_upstreams: RunUpstreams, diagnose: Diagnose, certificates: Path
 ) -> None:
     with run_upstreams(case.upstream) as (peer,):
-        output = diagnose(*words(case, peer.port, certificates), "--format", "toml")
+        output = diagnose(*words(case, peer.port, certificates), "--for", "toml")
         lines = (
             output.directives if case.status else [f'proxy_pass = "https://127.0.0.1:{peer.port}"']
         )

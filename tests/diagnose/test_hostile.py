@@ -174,7 +174,7 @@ def test_an_alert_of_an_odd_size_is_no_plain_http(
         ("https://a.test/", "--host", "a\r\nb: c"),
         ("https://a.test/", "--cert", "x"),
         ("https://a.test/", "--ca", "/nowhere"),
-        ("https://a.test/", "--format", "yaml"),
+        ("https://a.test/", "--for", "yaml"),
         ("https://a.test/", "--fix"),
         ("-c", "nginx.conf", "--name", "a.test"),
         (),

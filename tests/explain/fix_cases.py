@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sniproxy.explain import Explanation
-from sniproxy.explain.render import fill
+from sniproxy.explain.placeholders import fill
 from sniproxy.testing.upstreams import Action, RunningUpstream, UpstreamSpec, catalog
 from sniproxy.testing.upstreams.spec import AfterSend, ReceivedRequest, response
 

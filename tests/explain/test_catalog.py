@@ -9,7 +9,7 @@ import pytest
 
 from sniproxy import config
 from sniproxy.explain import Cause, Signature, catalog
-from sniproxy.explain.render import fill
+from sniproxy.explain.placeholders import fill
 from sniproxy.testing.upstreams import UpstreamSpec
 from sniproxy.testing.upstreams import catalog as upstream_catalog
 from tests.explain.cases import cases, read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -11,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sniproxy.explain import ErrorGroup, explain, render_text, to_dict
+from sniproxy.forms import FORMS
 from sniproxy.handlers import error_detail
 from sniproxy.handlers.error_detail import FailureDetail
+from sniproxy.handlers.error_detail_html import NO_EXPLANATION, html_page
 from sniproxy.http.pages import error_page
+from tests.configured import locations
 
 PAGE = error_page(502)
 NO_SNI = (
@@ -32,8 +36,9 @@ def line(message: str, upstream: str = "https://192.0.2.9:443", server: str = "a
     )
 
 
-def html(*lines: str) -> str:
-    return error_detail.html_page(PAGE, FailureDetail.from_log_lines(lines)).decode("ascii")
+def html(*lines: str, own: bytes = PAGE) -> str:
+    detail = FailureDetail.from_log_lines(lines)
+    return html_page(own, detail.lines, detail.groups).decode("ascii")
 
 
 def text(*lines: str) -> str:
@@ -43,9 +48,9 @@ def text(*lines: str) -> str:
 
 
 def block(page: str) -> ElementTree.Element:
-    """What follows nginx's own page."""
-    start, end = page.index('<div class="detail">'), page.index("</body>")
-    return ElementTree.fromstring(page[start:end])
+    """The content of the page."""
+    start, end = page.index('<main class="detail">'), page.index("<script>")
+    return ElementTree.fromstring(re.sub("<hr>|<input [^>]*>", "", page[start:end]))
 
 
 def texts(page: str, tag: str, kind: str = "") -> list[str]:
@@ -73,24 +78,93 @@ def test_json_page_is_the_output_of_explain() -> None:
     }
 
 
-def test_html_page_has_the_page_of_nginx_and_the_explanation() -> None:
+def test_html_page_has_the_explanation_and_the_page_of_nginx() -> None:
     page = html(line(NO_SNI))
-    own = re.sub(r'<style>.*</style>\n|<div class="detail">.*</div>\n', "", page, flags=re.S)
-    assert own.encode() == PAGE
+    assert texts(page, "h1")[0].startswith("nginx could not open an encrypted connection")
     assert texts(page, "h2") == ["no SNI: nginx does not tell the upstream which name it wants"]
     assert texts(page, "pre", "log") == [line(NO_SNI)]
-    assert [title[:1] for title in texts(page, "summary")] == ["1", "2"]
+    assert len(texts(page, "summary")) == 1
     assert "proxy_ssl_server_name on;" in texts(page, "pre", "cure")
-    (proof,) = texts(page, "pre", "command")
+    proof = texts(page, "pre", "command")
     assert "python -m sniproxy diagnose https://192.0.2.9:443 --name NAME" in proof
-    assert texts(page, "p", "beware")[0].startswith("Beware: proxy_set_header Host does not")
+    assert texts(page, "p", "beware")[-1].startswith("Beware: proxy_set_header Host does not")
     assert "works in curl: a.test" in "".join(texts(page, "p"))
+    assert texts(page, "blockquote")[0].split() == ["502", "Bad", "Gateway", "nginx/1.31.3"]
 
 
-def test_html_page_keeps_the_page_of_nginx_unchanged() -> None:
-    padded = error_page(502, user_agent="MSIE 7.0")
-    page = error_detail.html_page(padded, FailureDetail.from_log_lines([line(NO_SNI)]))
-    assert page.endswith(padded[padded.index(b"</body>") :])
+@pytest.mark.parametrize("user_agent", ["", "MSIE 7.0"])
+def test_html_page_has_the_body_of_nginxs_page_unchanged(user_agent: str) -> None:
+    own = error_page(504, server_tokens="off", user_agent=user_agent)
+    page = html(line(NO_SNI), own=own)
+    body = own[own.index(b"<body>") + 6 : own.index(b"</body>")].strip().decode()
+    assert f"<blockquote>{body}</blockquote>" in page
+    assert "<title>504 Gateway Time-out</title>" in page
+
+
+def test_html_page_is_a_standards_mode_page_that_loads_nothing() -> None:
+    page = html(line(NO_SNI))
+    assert page.startswith('<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n')
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
+    assert "prefers-color-scheme: dark" in page
+    assert "@media print" in page
+    assert not re.search(r"\bsrc=|<link|@import|url\(", page)
+
+
+def test_fixes_are_in_every_form_and_weak_ones_come_last() -> None:
+    page = html(line(NO_SNI))
+    assert texts(page, "label") == list(FORMS.values())
+    assert len(re.findall('checked=""', page)) == 1
+    caddy = page[page.index("Caddy</label>") : page.index("Traefik</label>")]
+    weak = caddy.index("gives up security")
+    assert weak < caddy.index("tls_insecure_skip_verify")
+    assert "tls_server_name" in caddy[:weak]
+    assert "header_up Host" in caddy[:weak]
+    assert "header_up Host" not in caddy[weak:]
+
+
+def test_a_cause_without_directives_has_one_form() -> None:
+    assert texts(html(line(NO_LIVE)), "label") == []
+
+
+TLS = "proxy_pass https://192.0.2.9;"
+
+
+@pytest.mark.parametrize(
+    ("directives", "message", "name"),
+    [
+        (f"{TLS} proxy_set_header Host origin.test;", NO_SNI, "origin.test"),
+        (f"{TLS} proxy_set_header hOST origin.test:8443;", NO_SNI, "origin.test"),
+        (f"{TLS} proxy_ssl_name origin.test;", NO_SNI, "origin.test"),
+        (f"{TLS} proxy_ssl_name o.test; proxy_set_header Host w.test;", NO_SNI, "w.test"),
+        ("proxy_pass https://localhost;", NO_SNI, ""),
+        (TLS, NO_SNI, ""),
+        (f"{TLS} proxy_set_header Host $host;", NO_SNI, ""),
+        (f"{TLS} proxy_set_header Host 192.0.2.9;", NO_SNI, ""),
+        (f"{TLS} proxy_set_header Host 'a b.test';", NO_SNI, ""),
+        (f'{TLS} proxy_set_header Host "<b>.test";', NO_SNI, ""),
+        (f"{TLS} proxy_ssl_server_name on; proxy_ssl_name o.test;", NO_SNI, ""),
+        (
+            f"{TLS} proxy_ssl_server_name on; proxy_ssl_name o.test; proxy_set_header Host w.test;",
+            NO_SNI,
+            "w.test",
+        ),
+        (f"{TLS} proxy_ssl_name o.test; proxy_set_header Host o.test;", REFUSED, "o.test"),
+    ],
+)
+def test_names_of_the_location_are_filled_in(
+    directives: str, message: str, name: str, tmp_path: Path
+) -> None:
+    [location] = locations(tmp_path, f"location / {{ {directives} }}")
+    detail = FailureDetail.from_log_lines([line(message)], location.proxy)
+    [group] = detail.groups
+    assert group.known.get("name", "") == name
+    page = html_page(PAGE, detail.lines, detail.groups).decode()
+    plain = error_detail.text_page("502 Bad Gateway", "nginx", detail).decode()
+    if message == NO_SNI:
+        expected = name or "<the upstream's name>"
+        assert f"proxy_ssl_name {expected};" in texts(page, "pre", "cure")
+        assert f"proxy_ssl_name {expected};" in plain
+        assert ("works in curl: a.test" in page) == (not name)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +186,7 @@ def test_failures_of_several_peers(lines: list[str], signs: list[str]) -> None:
     output = text(*whole)
     if len(lines) > 1 or not signs:
         assert "\n".join(whole) in output
-    assert (error_detail.NO_EXPLANATION in output) == (not signs)
+    assert (NO_EXPLANATION in output) == (not signs)
     assert "\n".join(texts(html(*whole), "pre", "log")) == "\n".join(whole)
     assert json.loads(error_detail.json_page(502, detail))["lines"] == whole
 
@@ -154,24 +228,23 @@ def test_any_name_is_escaped(name: str) -> None:
     is_harmless(line(MISMATCH.format(name)))
 
 
+TAGS = frozenset(
+    re.findall(
+        r"\w+",
+        "main article section blockquote center div h1 h2 h3 p span small b code pre ul li "
+        "details summary label",
+    )
+)
+
+
 def is_harmless(hostile: str) -> None:
     page = html(hostile)
-    assert {e.tag for e in block(page).iter()} <= {
-        "div",
-        "h2",
-        "h3",
-        "p",
-        "small",
-        "b",
-        "code",
-        "pre",
-        "ul",
-        "li",
-        "details",
-        "summary",
-    }
-    assert {name for e in block(page).iter() for name in e.attrib} <= {"class", "open"}
-    assert page.count("</body>") == page.count("</head>") == 1
+    tags = {e.tag for e in block(page).iter()}
+    assert tags <= TAGS
+    attributes = {name for e in block(page).iter() for name in e.attrib}
+    assert attributes <= {"class", "for"}
+    for tag in ("</body>", "</head>", "<script>", "</script>", "<style>"):
+        assert page.count(tag) == 1
     plain = text(hostile)
     value = error_detail.json_page(502, FailureDetail.from_log_lines([hostile])).decode("ascii")
     for form in (page.replace("\r\n", "\n"), plain, value):
