@@ -8,11 +8,10 @@ import json
 import sys
 from collections.abc import Sequence
 
-from .. import config
+from ..config.lenient import parse_lenient
 from ..diagnose.names import UpstreamNames, upstream_names
 from ..models import ConfigError
-from ..terminal import columns
-from ..variables import definition_error, is_variable
+from ..terminal import columns, escape_control
 from .parsers import command_parser
 
 
@@ -26,13 +25,13 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     options = command_parser("names").parse_args(arguments)
     try:
-        loaded = config.load(
-            options.file, is_variable=is_variable, definition_error=definition_error
-        )
+        parsed = parse_lenient(options.file)
+        found = upstream_names(parsed, options.host)
     except ConfigError as error:
         print(f"sniproxy: [emerg] {error}", file=sys.stderr)
         return 1
-    found = upstream_names(loaded, options.host)
+    for note in dict.fromkeys(parsed.skipped):
+        print(escape_control(f"skipped: {note}"), file=sys.stderr)
     if options.json:
         print(json.dumps([dataclasses.asdict(entry) for entry in found], indent=2))
     elif not found:
