@@ -26,7 +26,7 @@ _SKIPPED = pytest.StashKey[Counter[str]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--compare",
-        choices=("sniproxy", "nginx"),
+        choices=("sniproxy", "nginx", "sniproxy-toml", "nginx-converted"),
         default="sniproxy",
         help="what is compared with nginx in tests/conformance",
     )

@@ -2,7 +2,8 @@
 
 The files as they are, on ports of their own; certificates from `ca issue` as their comments say.
 Both programs are processes, started by the command that the comments say, and end with status 0.
-They are asked the same, and what their upstreams saw is in the answers.
+They are asked the same, and what their upstreams saw is in the answers. Then once more, with files
+that `sniproxy convert` has made of them.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from sniproxy.testing.upstreams import (
 )
 from sniproxy.testing.upstreams.spec import TLS, ReceivedRequest, alert, response
 from sniproxy.tls.ca import Authority, pem
+from tests.convert.converted import there_and_back, to_toml
 from tests.nginx import NGINX
 from tests.programs import SNIPROXY, Command
 from tests.services import CLOSE, TEXT, Service, accept, frame, read_frame, service
@@ -115,10 +117,13 @@ def served(
             assert number == 1
         # Where the front's own port stands in a redirect.
         text = text.replace("$host:8443", f"$host:{own[8443]}")
-        (folder / name).write_text(text)
+        file = folder / name
+        file.write_text(text)
+        if CONVERTED:
+            file = to_toml(file) if program is SNIPROXY else there_and_back(file)
         process = subprocess.Popen(
             [
-                *(*program.command, "-p", f"{folder}/", "-c", name),
+                *(*program.command, "-p", f"{folder}/", "-c", file.name),
                 *("-g", "daemon off; master_process off;"),
             ],
             stdin=subprocess.DEVNULL,
@@ -137,6 +142,15 @@ def served(
         process.terminate()
         process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
+
+
+CONVERTED = False
+"""Whether sniproxy gets each file as TOML, and nginx what is made of that."""
+
+
+@pytest.fixture(params=[False, True], ids=["as written", "converted"], autouse=True)
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "CONVERTED", request.param)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from .output import run_guarded
 COMMANDS = {
     "ca": "show, trust or distrust the development CA, and issue certificates from it",
     "completion": "print a shell completion script",
+    "convert": "convert a configuration between nginx.conf and TOML",
     "diagnose": "find out why a TLS upstream fails, and print the directives that fix it",
     "explain": "explain the lines of an error log, and how to fix their causes",
     "help": "show the help of a command",

@@ -6,18 +6,17 @@ Without a subcommand nothing is changed: the commands that make programs trust i
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 
 from ..models import ConfigError
 from ..tls.ca import CERTIFICATE_FILE, FOLDER, KEY_FILE, DevCA, host_name, state_folder
-from ..tls.certificates import LoadedCertificate
+from ..tls.issued_files import issue_files
 from . import ca_install
 from .output import print_prose
 from .parsers import command_parser
@@ -131,31 +130,7 @@ def _issue(ca: DevCA, texts: Sequence[str], directory: Path) -> int:
             print(f'sniproxy: "{text}" is neither a DNS name nor an address', file=sys.stderr)
             return 1
         names.append(name)
-    leaf = ca.issue(names)
-    stem = names[0].replace("*", "_").replace(":", "_")
-    certificate, key = directory / f"{stem}.pem", directory / f"{stem}-key.pem"
-    _write(key, _key_pem(leaf), 0o600)
-    pem = serialization.Encoding.PEM
-    _write(
-        certificate, leaf.certificate.public_bytes(pem) + ca.certificate.public_bytes(pem), 0o644
-    )
+    certificate, key = issue_files(ca, names, directory)
     print(f"ssl_certificate     {certificate};")
     print(f"ssl_certificate_key {key};")
     return 0
-
-
-def _key_pem(leaf: LoadedCertificate) -> bytes:
-    return leaf.key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    # A new file, created with its final mode: the key is never readable by others, not even
-    # for a moment.
-    path.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with os.fdopen(os.open(path, flags, mode), "wb") as file:
-        file.write(data)

@@ -8,12 +8,11 @@ import json
 import sys
 from collections.abc import Sequence
 
-from .. import config
+from ..config.lenient import parse_lenient
 from ..diagnose.names import UpstreamNames, upstream_names
 from ..models import ConfigError
 from ..server_name import ascii_name
 from ..terminal import escape_control, table
-from ..variables import definition_error, is_variable
 from .output import wrapping_width
 from .parsers import command_parser
 
@@ -29,18 +28,18 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     options = command_parser("names").parse_args(arguments)
     try:
-        loaded = config.load(
-            options.file, is_variable=is_variable, definition_error=definition_error
-        )
-    except ConfigError as error:
-        print(f"sniproxy: [emerg] {error}", file=sys.stderr)
-        return 1
-    try:
         host = options.host and ascii_name(options.host)
     except ValueError:
         print(f'sniproxy: "{escape_control(options.host)}" is not a host name', file=sys.stderr)
         return 2
-    found = upstream_names(loaded, host)
+    try:
+        parsed = parse_lenient(options.file)
+        found = upstream_names(parsed, host)
+    except ConfigError as error:
+        print(f"sniproxy: [emerg] {error}", file=sys.stderr)
+        return 1
+    for note in dict.fromkeys(parsed.skipped):
+        print(escape_control(f"skipped: {note}"), file=sys.stderr)
     if options.json:
         print(json.dumps([dataclasses.asdict(entry) for entry in found], indent=2))
     elif not found:

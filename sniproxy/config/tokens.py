@@ -50,6 +50,13 @@ def decode_word(raw: str) -> str:
     return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), raw)
 
 
+def comments(text: str) -> Iterator[tuple[int, str]]:
+    """Offset and text of each comment; the text must be valid."""
+    for match in _TOKEN.finditer(text):
+        if match.lastgroup == "comment":
+            yield match.start("comment"), match["comment"]
+
+
 class _Tokenizer:
     def __init__(self, text: str, file: str) -> None:
         self.text = text

@@ -5,6 +5,7 @@
     key = true           `on`; for a directive without arguments: the directive is present
     key = { A = "b" }    for directives with two arguments: once per pair
     [http], [[http.server]], [http.upstream.NAME], [http.server.location."~ REGEX"]   blocks
+    nginx = '''…'''      statements in the syntax of nginx.conf, where their order matters (`if`)
 
 A directive with exactly one argument takes the string unchanged, including blanks. Keys may come
 in any order: simple directives are read before blocks, `log_format` first. Lists keep their order.
@@ -16,14 +17,24 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..models import ConfigError
 from .directives import registry
 from .directives.core import MODIFIERS
-from .directives.directive import LOCATION, MAIN, SERVER, TABLE, TYPES, Context, Directive, Status
-from .directives.slots import flag
+from .directives.directive import (
+    LOCATION,
+    MAIN,
+    SERVER,
+    TABLE,
+    TYPES,
+    Context,
+    Directive,
+    Status,
+    exactly,
+)
+from .directives.slots import flag, string
 from .tokens import read_statements
 from .toml_lines import Lines, key_lines
 from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement
@@ -31,7 +42,7 @@ from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement
 _WHERE = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
 # Directives that accept "off" without being flags.
-_ACCEPT_OFF = frozenset({"access_log", "server_tokens", "ssl_session_cache", "directio", "aio"})
+ACCEPT_OFF = frozenset({"access_log", "server_tokens", "ssl_session_cache", "directio", "aio"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +113,15 @@ class _Table:
             return
         directives: list[tuple[str, Directive, Any]] = []
         for key, value in inside.items():
-            directives.append((key, self._directive(key), value))
+            directive = NGINX_TEXT if key == NGINX_TEXT.name else self._directive(key)
+            directives.append((key, directive, value))
         directives.sort(
             key=lambda entry: (entry[1].opens_context is not None, entry[1].name != "log_format")
         )
         for key, directive, value in directives:
-            if directive.status in (Status.NOT_YET, Status.REFUSED):
+            if directive is NGINX_TEXT:
+                yield from self._nginx_text(value, self._lines.child(key))
+            elif directive.status in (Status.NOT_YET, Status.REFUSED):
                 # Unsupported whatever its value, so the value need not be understood.
                 args = ("",) * directive.arity.least
                 place = self._place(self._lines.child(key))
@@ -119,6 +133,13 @@ class _Table:
                     yield _TOMLStatement(Statement(directive.name, words, self._place(lines)))
             else:
                 yield from self._blocks(directive, value, self._lines.child(key))
+
+    def _nginx_text(self, value: Any, lines: Lines) -> Iterator[_TOMLStatement]:
+        """The statements of a text in nginx.conf's syntax."""
+        if not isinstance(value, str):
+            raise self._wrong_type(NGINX_TEXT, value, "a string", lines)
+        items = read_statements(_text(value), self._file)
+        return _nested(_moved(items, lines.line), 0)
 
     def _entries(self, inside: dict[str, Any]) -> Iterator[_TOMLStatement]:
         """Entries of `types`, `map` and similar blocks: extensions as a list or string; for
@@ -166,7 +187,7 @@ class _Table:
             raise self._wrong_type(directive, value, "a table of tables by name", lines)
         for name, item in value.items():
             yield self._block(
-                directive, _block_words(directive, _text(name)), item, lines.child(name)
+                directive, block_words(directive, _text(name)), item, lines.child(name)
             )
 
     def _block(
@@ -209,7 +230,7 @@ class _Table:
         if isinstance(value, str):
             return _text(value)
         if isinstance(value, bool):
-            if directive.slot is flag or directive.name in _ACCEPT_OFF:
+            if directive.slot is flag or directive.name in ACCEPT_OFF:
                 return "on" if value else "off"
         elif isinstance(value, int | float) and directive.slot is not flag:
             return str(value)
@@ -240,6 +261,38 @@ class _Table:
         )
 
 
+def _moved(items: Iterator[Item], line: int) -> Iterator[Item]:
+    """The items of a text that begins in the line after `line`."""
+    try:
+        for item in items:
+            yield replace(item, place=Place(item.place.file, item.place.line + line))
+    except ConfigError as error:
+        raise Place(error.file or "", (error.line or 0) + line).error(error.message) from None
+
+
+def _nested(items: Iterator[Item], depth: int) -> Iterator[_TOMLStatement]:
+    """The statements of one block, up to its end; `items` are those of all blocks."""
+    for item in items:
+        if isinstance(item, Statement):
+            yield _TOMLStatement(item, _nested(items, depth + 1) if item.opens_block else None)
+        elif isinstance(item, BlockEnd) and not depth:
+            raise item.place.error('unexpected "}"')
+        elif isinstance(item, FileEnd) and depth:
+            raise item.place.error('unexpected end of file, expecting "}"')
+        else:
+            return
+
+
+NGINX_TEXT = Directive(
+    "nginx",
+    Context.ANY,
+    exactly(1),
+    string,
+    "statements in the syntax of nginx.conf, in their order",
+    extension=True,
+)
+"""A key of TOML that is no directive."""
+
 _TYPES = {
     str: "a string",
     bool: "a boolean",
@@ -256,7 +309,7 @@ def _expected(directive: Directive) -> str:
     return "a string, a list or a table" if directive.arity.least == 2 else "a string or a list"
 
 
-def _block_words(directive: Directive, name: str) -> tuple[str, ...]:
+def block_words(directive: Directive, name: str) -> tuple[str, ...]:
     """The arguments of a named block; a location's key may start with a modifier."""
     if directive.opens_context is LOCATION:
         modifier, _, rest = name.partition(" ")

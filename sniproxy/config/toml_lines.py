@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from .tokens import comments as nginx_comments
+
 _TOKEN = re.compile(
     r"""
       (?P<blank>   [ \t\r]+ | \#[^\n]* )
@@ -50,6 +52,23 @@ def key_lines(text: str) -> Lines:
     scanner = _Scanner(text)
     scanner.document()
     return scanner.root
+
+
+def comments(text: str) -> Iterator[tuple[int, str]]:
+    """Offset and text of each comment in a valid TOML document.
+
+    Those in a text of nginx.conf (the key `nginx`) are included.
+    """
+    key, before = "", ""
+    for match in _TOKEN.finditer(text):
+        if match.lastgroup == "blank":
+            if match[0].startswith("#"):
+                yield match.start(), match[0]
+            continue
+        if match.lastgroup == "string" and key == "nginx" and match[0][:3] in ('"""', "'''"):
+            for start, comment in nginx_comments(match[0][3:-3]):
+                yield match.start() + 3 + start, comment
+        key, before = (before, match[0]) if match[0] == "=" else (key, match[0])
 
 
 class _Scanner:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..config.directives.proxy import ProxyPass
-from .description import ALERTS, REFUSALS, describe, names_of, verification_error
+from . import plain_sentences
+from .description import ALERTS, REFUSALS, describe, names_of
 from .directives import SuggestedDirective, changes
 from .model import Attempt, ProbeSpec, Result, Setting, Stage, is_name
 from .no_fix import advice_without_fix
@@ -25,9 +26,14 @@ from .strategy import (
     shows_other_site,
     wants_certificate,
 )
+from .works_as_is import (
+    ignores_name,
+    is_default,
+    other_site_sentences,
+    plainly_works,
+    works_sentences,
+)
 
-SLOW = 2.0
-"""Seconds after which an attempt is called slow."""
 WORKS, WORKS_WITH, CANNOT_WORK = 0, 3, 4
 """Exit statuses."""
 
@@ -47,21 +53,61 @@ class Conclusion:
     """Further directives that were tested and work."""
     chosen: Attempt | None = None
     """The attempt made with these directives."""
+    plain: str = ""
+    """What happens, in one sentence without a term of art."""
+    background: str = ""
+    """One more such sentence, where something has to be known to understand it."""
+
+    @property
+    def introduction(self) -> str:
+        return f"{self.plain} {self.background}".strip()
 
 
 def draw_conclusion(spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attempt]) -> Conclusion:
     """The conclusion from `attempts`, which must not be empty."""
+    found = _conclude(spec, target, attempts)
+    if found.plain:
+        return found
+    plain, background = plain_sentences.sentence_for(found.cause, _decisive(attempts))
+    return replace(found, plain=plain, background=background)
+
+
+def _decisive(attempts: Sequence[Attempt]) -> Attempt:
+    """The attempt that shows best what happens: of those that fail, the one that got furthest."""
+    failed = [attempt for attempt in attempts if attempt.result not in SUCCESSES]
+    return furthest_first(failed or attempts)[0]
+
+
+def _conclude(spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attempt]) -> Conclusion:
     if (counted := flaky(attempts)) is not None:
         return _flaky(attempts, counted)
     chosen = best(spec, attempts) or fallback(spec, attempts)
+    anonymous = next((attempt for attempt in attempts if attempt.is_anonymous), None)
+    if anonymous is not None and (chosen is None or chosen.is_anonymous):
+        return _anonymous(spec, attempts[0], anonymous)
     if chosen is None:
         return _plain_http_without_request(spec, target, attempts) or _cannot_work(spec, attempts)
+    if ignores_name(spec, attempts[0], chosen):
+        return Conclusion(
+            WORKS,
+            other_site_sentences(spec, attempts[0], chosen),
+            url=target.url,
+            chosen=attempts[0],
+            plain=plain_sentences.WORKS_AS_OTHER,
+        )
     base, setting = attempts[0], chosen.setting
     url = plain_url(target.url) if setting.plain else target.url
     directives = tuple(_with_reasons(spec, base, chosen))
     advice = tuple(_advice(spec, attempts, setting))
     if not (setting.plain or directives):
-        return Conclusion(WORKS, _works(spec, attempts, chosen), "", (), url, advice, chosen)
+        return Conclusion(
+            WORKS,
+            works_sentences(spec, attempts, chosen),
+            url=url,
+            advice=advice,
+            chosen=chosen,
+            plain=plainly_works(chosen),
+        )
     return Conclusion(
         WORKS_WITH,
         (f"{_describe_failure(spec, base)}.", _describe_fix(spec, chosen)),
@@ -85,6 +131,22 @@ def _flaky(attempts: Sequence[Attempt], counted: tuple[int, int]) -> Conclusion:
             "upstream is overloaded or limits connections. Check its own log.",
         ),
         "handshake-closed" if failure.result.stage < Stage.RESPONSE else "upstream-closed",
+        plain=plain_sentences.SOMETIMES,
+    )
+
+
+def _anonymous(spec: ProbeSpec, base: Attempt, chosen: Attempt) -> Conclusion:
+    """The handshake succeeds only without a certificate of the upstream."""
+    return Conclusion(
+        CANNOT_WORK,
+        (
+            f"{_describe_failure(spec, base)}. The upstream accepts only ciphers without a "
+            f"certificate ({chosen.cipher}).",
+            "No directive is proposed: whoever is on the network could answer in its place. It "
+            "needs a certificate, and ciphers that use it.",
+        ),
+        "cipher-mismatch",
+        plain=plain_sentences.ANONYMOUS,
     )
 
 
@@ -110,56 +172,11 @@ def plain_url(url: str) -> str:
     return "http" + url[5:] if url[:8].lower() == "https://" else url
 
 
-# --- it works --------------------------------------------------------------------------------
-
-
-def _works(spec: ProbeSpec, attempts: Sequence[Attempt], found: Attempt) -> tuple[str, ...]:
-    how = "nginx's defaults" if _is_default(spec) else "the location as it is"
-    first = f"{found.address} works with {how}: {describe(found)}."
-    if found.status in AMBIGUOUS_STATUSES and found.result is Result.RESPONSE:
-        return (
-            first,
-            f"No name, host or certificate that was tried gives anything but {found.status}: "
-            "that is the application's own response.",
-        )
-    if found.seconds >= SLOW:
-        return (
-            first,
-            f"It is slow: {found.seconds:.1f} s. nginx waits 60 s for each step by default.",
-        )
-    other = _other_family(attempts, found)
-    if other:
-        return (first, other)
-    for attempt in attempts:
-        if attempt.setting.proxy.proxy_ssl_verify and attempt.result is Result.UNTRUSTED:
-            return (first, "Its certificate is not verified by default, and would not pass: "
-                    f"{verification_error(attempt)}.")  # fmt: skip
-        if attempt.setting.proxy.proxy_ssl_verify and attempt.result is Result.NAME_MISMATCH:
-            return (first, "Its certificate is not verified by default, and is for "
-                    f"{names_of(attempt)}.")  # fmt: skip
-    return (first, "Nothing has to be changed.")
-
-
-def _is_default(spec: ProbeSpec) -> bool:
-    return spec.explore
-
-
-def _other_family(attempts: Sequence[Attempt], found: Attempt) -> str:
-    for attempt in attempts:
-        other = attempt.setting.address != found.setting.address
-        if other and attempt.result is Result.UNREACHABLE:
-            return (
-                f"Its other address {attempt.address} cannot be reached from here: nginx "
-                "tries all addresses in turn, and logs an error for this one."
-            )
-    return ""
-
-
 # --- it works with directives ----------------------------------------------------------------
 
 
 def _describe_failure(spec: ProbeSpec, base: Attempt) -> str:
-    how = "With nginx's defaults" if _is_default(spec) else "As the location is"
+    how = "With nginx's defaults" if is_default(spec) else "As the location is"
     if base.result is Result.RESPONSE and shows_other_site(spec, base):
         return (
             f"{how} {describe(base)}, and shows the certificate of another site "
@@ -174,7 +191,7 @@ def _describe_fix(spec: ProbeSpec, chosen: Attempt) -> str:
     if setting.plain:
         return f"The port speaks plain HTTP, so use http://: {describe(chosen)}."
     verified = ", its certificate verified" if setting.proxy.proxy_ssl_verify else ""
-    what = "directives" if _is_default(spec) else "changes"
+    what = "directives" if is_default(spec) else "changes"
     return f"With the {what} below {describe(chosen)}{verified}."
 
 

@@ -245,7 +245,7 @@ async def _peers(site: ProxyPassSite, timeouts: Timeouts) -> list[Peer]:
 def _findings(probed: ProbeResult, *, allow_insecure: bool) -> Iterator[Finding]:
     """The findings from the attempts."""
     site, conclusion = probed.site, probed.conclusion
-    text = f"{site.label}: {' '.join(conclusion.sentences)}"
+    text = f"{site.label}: {' '.join((conclusion.introduction, *conclusion.sentences))}"
     made = Finding(conclusion.cause or "works", site.node.place, text, site)
     chosen = conclusion.chosen
     if conclusion.status == CANNOT_WORK or chosen is None:

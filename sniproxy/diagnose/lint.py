@@ -17,9 +17,9 @@ from ..config.shared_sessions import shared_sessions
 from ..config.tree import Place
 from ..server_name import without_port
 from ..template import compile_template
+from .known_values import listens_with_tls
 from .model import is_name
 from .proxy_passes import NO_SETTINGS, ROWS, ProxyPassGroup, ProxyPassSite
-from .schemes import listens_with_tls
 from .synthetic import default_server
 
 

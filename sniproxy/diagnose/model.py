@@ -75,6 +75,21 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedCertificate:
+    """The certificate at which verification failed."""
+
+    depth: int
+    """Its position in the chain: 0 is the upstream's own."""
+    subject: str
+    """`CN=upstream.test`."""
+    not_before: str
+    not_after: str
+    """The days of its validity: `2026-11-28`."""
+    from_authorities: bool
+    """Whether it stands in the file of trusted authorities."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """The outcome of one connection attempt."""
 
@@ -96,8 +111,13 @@ class Attempt:
     has_addresses: bool = False
     """Whether its certificate has IP entries, which nginx never looks at."""
     protocol: str = ""
+    cipher: str = ""
+    is_anonymous: bool = False
+    """Whether the handshake succeeded without any certificate of the upstream."""
     verify_result: int = 0
     """X509_V_*."""
+    failed_certificate: FailedCertificate | None = None
+    """The certificate that `verify_result` is about; None if it is valid, or not known."""
     intermediates: int | None = None
     """Number of intermediates in the verified chain; None if no chain to a root was built."""
     status: int | None = None

@@ -1,22 +1,30 @@
 """For each `https` `proxy_pass`: the SNI, the verified name, and which locations share sessions.
 
-Pure: no DNS lookups, no sockets. Names that depend on the request are shown as written, or
-evaluated for a given Host.
+Pure: no DNS lookups, no sockets. Directives that sniproxy lacks are skipped. Variables are replaced
+by the values that `set` and `map` give them; names that depend on the request are shown as written,
+or evaluated for a given Host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..config.directives.proxy import ProxyPass, ProxySettings
-from ..config.model import Config, Http, Location, Server, iter_locations
+from ..config.addresses import AddressError, parse_address
+from ..config.lenient import ParsedConfig
 from ..server_name import verified, why_not_sent, without_port
+from ..template import ScriptError, compile_template
 from ..variables import lookup
-from .proxy_passes import may_be_tls
-from .synthetic import context_in
+from .known_values import known_values
+from .proxy_passes import ProxyPassSite, find_proxy_passes, tls_proxy_passes
+from .synthetic import make_context
 
 NOT_SENT = "not sent"
+EITHER = " or "
+HTTPS = "https://"
+_PATH = re.compile(r"[/?#]|\$\{?(?:request_uri|uri|document_uri|is_args)\b")
+"""Where the path of a URL begins: these variables begin with a slash or a question mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,7 @@ class UpstreamNames:
     file: str
     line: int
     url: str
+    """As written."""
     peers: tuple[str, ...]
     """As written in the configuration."""
     name: str
@@ -40,93 +49,107 @@ class UpstreamNames:
     """Labels of the other locations whose TLS sessions it may resume."""
 
 
-def upstream_names(config: Config, host: str | None = None) -> list[UpstreamNames]:
-    """Every `https` `proxy_pass` of `config`, in file order.
+def upstream_names(parsed: ParsedConfig, host: str | None = None) -> list[UpstreamNames]:
+    """Every `https` `proxy_pass` of a configuration, in file order.
 
     With `host`, names that depend on the request are evaluated for `GET /` with that Host.
     """
-    http = config.http or Http((), {}, {})
-    found = list(_tls_locations(http))
+    found = [(site, _urls(site)) for site in tls_proxy_passes(find_proxy_passes(parsed))]
     sharing: dict[str, list[str]] = {}
-    for server, location, target in found:
-        if location.proxy.proxy_ssl_session_reuse:
-            sharing.setdefault(_upstream_key(target), []).append(_label(server, location))
-    return [_describe(http, *entry, sharing, host) for entry in found]
+    for site, urls in found:
+        if site.proxy.proxy_ssl_session_reuse:
+            for key in {_upstream_key(url) for url in urls}:
+                sharing.setdefault(key, []).append(_label(site))
+    return [_describe(site, urls, sharing, host) for site, urls in found]
 
 
-def _tls_locations(http: Http) -> Iterator[tuple[Server, Location, ProxyPass]]:
-    for server in http.servers:
-        for location in iter_locations(server.default_location):
-            target = location.proxy.proxy_pass
-            if target is not None and (target.tls or may_be_tls(target)):
-                yield server, location, target
+def _urls(site: ProxyPassSite) -> tuple[str, ...]:
+    """The URLs with TLS that `proxy_pass` can have; unknown variables are left in them."""
+    values = known_values(site.target.url, site.blocks)
+    return tuple(url for url in values if "$" in url or url.lower().startswith(HTTPS))
 
 
-def _upstream_key(target: ProxyPass) -> str:
-    address = target.address
-    return target.url if address is None else f"{address.host.lower()}:{address.port}"
+def _place(url: str) -> str:
+    """The part between `https://` and the path: `$proxy_host`."""
+    return _PATH.split(url.partition("://")[2])[0]
 
 
-def _label(server: Server, location: Location) -> str:
-    modifier = location.name.modifier.strip("@")
-    name = f"{modifier} {location.name.name}" if modifier else location.name.name
-    return f"{server.name or '_'} {name or '(server)'}"
+def _upstream_key(url: str) -> str:
+    try:
+        address = parse_address(_place(url), 443)
+    except AddressError:
+        return url
+    return f"{address.host.lower()}:{address.port}"
+
+
+def _label(site: ProxyPassSite) -> str:
+    location = site.location
+    name = " ".join(filter(None, (location.modifier.strip("@"), location.name)))
+    return f"{site.server_name or '_'} {name or '(server)'}"
 
 
 def _describe(
-    http: Http,
-    server: Server,
-    location: Location,
-    target: ProxyPass,
-    sharing: dict[str, list[str]],
-    host: str | None,
+    site: ProxyPassSite, urls: Sequence[str], sharing: dict[str, list[str]], host: str | None
 ) -> UpstreamNames:
-    proxy = location.proxy
-    text = _name_text(proxy, target)
-    depends = "$" in text
-    if depends and host is not None:
-        text = _evaluated(server, location, target, host)
-        depends = False
-    name = text if depends else without_port(text)
-    label = _label(server, location)
-    shared = sharing.get(_upstream_key(target), []) if proxy.proxy_ssl_session_reuse else []
+    names = _names(site, urls, host)
+    label = _label(site)
+    reuses = site.proxy.proxy_ssl_session_reuse
+    shared = [other for url in urls for other in sharing.get(_upstream_key(url), [])]
     return UpstreamNames(
-        server=server.name,
+        server=site.server_name,
         location=label,
-        file=target.file,
-        line=target.line,
-        url=target.url,
-        peers=_peers(http, target),
-        name=name,
-        server_name=_server_name(proxy, name, depends),
-        verified=_verified(proxy, name),
-        shares=tuple(other for other in shared if other != label),
+        file=site.node.place.file,
+        line=site.node.place.line,
+        url=site.target.url,
+        peers=_peers(site, urls),
+        name=EITHER.join(names),
+        server_name=_joined(_server_name(site, name) for name in names),
+        verified=_joined(_verified(site, name) for name in names),
+        shares=tuple(dict.fromkeys(o for o in shared if o != label)) if reuses else (),
     )
 
 
-def _name_text(proxy: ProxySettings, target: ProxyPass) -> str:
-    if proxy.proxy_ssl_name is not None:
-        return proxy.proxy_ssl_name.source
-    return "$proxy_host" if target.address is None else target.address.host
+def _joined(texts: Iterable[str]) -> str:
+    return EITHER.join(dict.fromkeys(texts))
 
 
-def _evaluated(server: Server, location: Location, target: ProxyPass, host: str) -> str:
-    ctx = context_in(server, location, "/", host)
-    ctx.proxy_host = target.proxy_host
-    template = location.proxy.proxy_ssl_name or target.template
-    assert template is not None
-    text = template.render(lookup(ctx))
-    return text if location.proxy.proxy_ssl_name else text.partition("//")[2].partition("/")[0]
+def _names(site: ProxyPassSite, urls: Sequence[str], host: str | None) -> list[str]:
+    """The names that are possible, evaluated as far as possible, without ports."""
+    template = site.proxy.proxy_ssl_name
+    found: list[str] = []
+    for url in urls:
+        # A URL that is not known as a whole has the default name by a variable.
+        place = _place(url)
+        texts = [place if "$" not in place or host is not None else "$proxy_host"]
+        if template is not None:
+            texts = known_values(template.source, site.blocks)
+        found += [_evaluated(site, text, place, host) for text in texts]
+    return list(dict.fromkeys(found))
 
 
-def _server_name(proxy: ProxySettings, name: str, depends: bool) -> str:
+def _evaluated(site: ProxyPassSite, text: str, place: str, host: str | None) -> str:
+    if "$" not in text:
+        return without_port(text)
+    if host is None:
+        return text
+    ctx = make_context(site.proxy, site.location, "/", host)
+    values = lookup(ctx)
+    try:
+        ctx.proxy_host = compile_template(place).render(values)
+        return without_port(compile_template(text).render(values))
+    except ScriptError:
+        return text
+
+
+def _server_name(site: ProxyPassSite, name: str) -> str:
     # A value that depends on the request is assumed to be a DNS name.
-    known = "$" if depends else name
-    reason = why_not_sent(known, proxy_ssl_server_name=proxy.proxy_ssl_server_name)
+    known = "$" if "$" in name else name
+    reason = why_not_sent(known, proxy_ssl_server_name=site.proxy.proxy_ssl_server_name)
     return f"{NOT_SENT}: {reason}" if reason else name
 
 
-def _verified(proxy: ProxySettings, name: str) -> str:
+def _verified(site: ProxyPassSite, name: str) -> str:
+    proxy = site.proxy
     return verified(
         name,
         proxy_ssl_verify=proxy.proxy_ssl_verify,
@@ -135,11 +158,17 @@ def _verified(proxy: ProxySettings, name: str) -> str:
     )
 
 
-def _peers(http: Http, target: ProxyPass) -> tuple[str, ...]:
-    if target.address is None:
-        return ("by variables",)
-    group = http.groups.get(target.address.host.lower())
-    if group is None:
-        address = target.address
-        return (address.host if address.is_unix else f"{address.host}:{address.port}",)
-    return tuple(peer.address.url for peer in group.settings.server)
+def _peers(site: ProxyPassSite, urls: Sequence[str]) -> tuple[str, ...]:
+    if site.group is not None:
+        return tuple(peer.url for peer in site.group.peers)
+    found = []
+    for url in urls:
+        try:
+            address = parse_address(_place(url), 443)
+        except AddressError:
+            address = None
+        if address is None or "$" in address.host:
+            found.append("by variables")
+        else:
+            found.append(address.host if address.is_unix else f"{address.host}:{address.port}")
+    return tuple(dict.fromkeys(found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from .failed_certificate import position
 from .model import Attempt, ProbeSpec, Result
 from .strategy import says_wrong_port
 
@@ -32,7 +33,7 @@ def advice_without_fix(
                 "upstream-certificate-load",
             )
         case Result.UNTRUSTED:
-            return _untrusted(furthest.verify_result)
+            return _untrusted(furthest)
         case Result.NAME_MISMATCH:
             return _other_name(furthest), "name-mismatch"
         case Result.PLAIN_HTTP | Result.NOT_TLS:
@@ -63,6 +64,12 @@ def advice_without_fix(
                 "The upstream is not an HTTP/1 server that nginx can use.",
                 "not-http1-upstream",
             )
+        case Result.NO_SERVER_HELLO if tried:
+            return (
+                f"Nothing that was tried gets an answer, no name either ({names}): check the "
+                "address, the firewall, and the upstream's own log.",
+                "timeout",
+            )
         case Result.CLOSED_WITHOUT_RESPONSE | Result.NO_RESPONSE:
             cause = "timeout" if furthest.result is Result.NO_RESPONSE else "upstream-closed"
             return "TLS works; check the application behind it.", cause
@@ -89,6 +96,13 @@ def advice_without_fix(
             "Many servers do so without SNI, and an address cannot be sent as SNI: use "
             "--name NAME with the name of the site.",
             "sni-missing",
+        )
+    refused = next((a for a in attempts if a.alert == 112 and a.sni is not None), None)
+    if refused is not None:
+        return (
+            f"The upstream does not know the name that was sent ({names}): use --name with one of "
+            "its names. It refuses to go on without a name too, so it shows none of them.",
+            "sni-wrong-name",
         )
     seen = () if furthest.is_for(tried) else furthest.names or _default_names(attempts)
     if seen:
@@ -132,8 +146,31 @@ def _other_name(attempt: Attempt) -> str:
     return "A certificate without names matches nothing: the upstream needs another."
 
 
-def _untrusted(result: int) -> tuple[str, str]:
+def _untrusted(attempt: Attempt) -> tuple[str, str]:
     """Advice about a verification error, and the name of the cause."""
+    text, cause = _advice_for(attempt.verify_result)
+    which = position(attempt)
+    failed = attempt.failed_certificate
+    if failed is None or not which or attempt.verify_result in NO_CHAIN_RESULTS:
+        return text, cause
+    if attempt.verify_result in (9, 10):
+        dates = (
+            f"expired on {failed.not_after}"
+            if attempt.verify_result == 10
+            else f"is not valid before {failed.not_before}"
+        )
+        if failed.from_authorities:
+            text = "Use a file with a newer one (--ca, proxy_ssl_trusted_certificate)."
+        return f"{_capitalized(which)} {dates}. {text}", cause
+    return f"The error is about {which}. {text}", cause
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _advice_for(result: int) -> tuple[str, str]:
+    """Advice by X509_V_* result, and the name of the cause."""
     if result in _UNTRUSTED:
         return _UNTRUSTED[result]
     if result in NO_CHAIN_RESULTS:
@@ -177,8 +214,8 @@ _UNTRUSTED = {
         "verify-purpose",
     ),
     25: (
-        "A CA in its chain may not have so many CAs below it (pathlen): the upstream's certificate "
-        "has to be issued by another CA.",
+        "This CA may not have so many CAs below it (pathlen): the upstream's certificate has to be "
+        "issued by another one.",
         "verify-purpose",
     ),
     26: (
@@ -204,8 +241,11 @@ _UNTRUSTED = {
         "issued anew.",
         "weak-certificate",
     ),
-    9: ("It is not valid yet: check the clocks.", "verify-expired"),
-    10: ("It has to be renewed on the upstream.", "verify-expired"),
+    9: ("Check the clocks of both machines.", "verify-expired"),
+    10: (
+        "It has to be renewed on the upstream, and the server there reloaded.",
+        "verify-expired",
+    ),
     18: (
         "It is self-signed: trust exactly this certificate with --ca FILE "
         "(proxy_ssl_trusted_certificate), or give the upstream one signed by a CA.",

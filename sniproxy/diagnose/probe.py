@@ -31,6 +31,7 @@ from ..upstream.connector import UpstreamTLSConfig, connect, verify
 from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
 from ..upstream.selector import Peer
 from ..variables import lookup
+from .failed_certificate import failed_certificate
 from .model import Attempt, ProbeSpec, Result, Setting
 from .strategy import CERTIFICATE_ALERTS, MAX_CONNECTIONS, next_setting
 
@@ -112,6 +113,8 @@ class _AttemptState:
     certificate_requested: bool = False
     sent: str | None = None
     http2: bool = False
+    failures: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    """For each X509_V_* error the depth and the certificate (DER) where it occurred last."""
     ctx: dict[str, object] = field(default_factory=dict)
 
 
@@ -185,6 +188,9 @@ class Probe:
                 await secured.do_handshake(timeouts.handshake)
             finally:
                 state.ctx.update(_handshake_info(secured))
+                if failed := state.failures.get(secured.verify_result):
+                    authorities = self._paths.in_conf(proxy.proxy_ssl_trusted_certificate or "")
+                    state.ctx["failed_certificate"] = failed_certificate(*failed, authorities)
             if proxy.proxy_ssl_verify:
                 verify(secured, tls.name)
         if not self.spec.send_request:
@@ -202,7 +208,11 @@ class Probe:
         def note() -> None:
             state.certificate_requested = True
 
+        def note_failure(number: int, depth: int, certificate: bytes) -> None:
+            state.failures[number] = (depth, certificate)
+
         openssl.on_certificate_request(context, note)
+        openssl.on_verification_error(context, note_failure)
         return UpstreamTLSConfig(
             context,
             self.spec.name(proxy),
@@ -355,6 +365,8 @@ def _handshake_info(stream: TLSStream) -> dict[str, object]:
         "names": certificate_names(certificate).all if certificate is not None else (),
         "has_addresses": certificate is not None and _has_addresses(certificate),
         "protocol": stream.protocol,
+        "cipher": stream.cipher,
+        "is_anonymous": stream.peer_certificate_der is None,
         "verify_result": result,
         "intermediates": max(length - 2, 0) if length and not result else None,
     }

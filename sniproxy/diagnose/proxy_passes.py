@@ -18,8 +18,8 @@ from ..config.lenient import ParsedConfig, StatementNode
 from ..config.reader import freeze_values, store_value
 from ..models import ConfigError
 from ..server_name import without_port
+from .known_values import possible_schemes
 from .model import is_name
-from .schemes import possible_schemes
 
 ROWS: Mapping[str, Directive] = {row.name: row for row in ProxySettings.DIRECTIVES}
 

@@ -166,19 +166,35 @@ def text(
     width: int = 200,
 ) -> Iterator[str]:
     """The complete report, line by line; tables and prose fit into `width`."""
-    yield from table(spec, attempts, width)
+    yield from _prose(found.introduction, width)
     yield ""
-    prose = escape_control(" ".join(found.sentences))
-    yield from textwrap.wrap(prose, width, break_on_hyphens=False, break_long_words=False)
+    yield from _prose(" ".join(found.sentences), width)
     if form in SYNTAXES:
         if found.directives or found.advice or found.status == 3:
             yield ""
             yield from block(found, SYNTAXES[form])
     elif blocks := form_blocks(found, form):
         yield ""
-        yield from form_lines(form, blocks)
+        yield from form_lines(form, blocks, width)
+    yield ""
+    yield TRIED
+    yield from table(spec, attempts, width)
 
 
+TRIED = "What was tried:"
+
+
+def _prose(sentences: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        escape_control(sentences),
+        min(width, PROSE_WIDTH),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+PROSE_WIDTH = 100
+"""Characters; a wider text is hard to read."""
 SYNTAXES: dict[str, Syntax] = {"nginx": "nginx", "toml": "toml"}
 """The forms that are written with a reason for each directive."""
 
@@ -190,6 +206,8 @@ def to_dict(
     return {
         "status": found.status,
         "cause": found.cause or None,
+        "plain": found.plain,
+        "background": found.background or None,
         "verdict": " ".join(found.sentences),
         "proxy_pass": found.url or None,
         "directives": [_directive(directive) for directive in found.directives],

@@ -150,7 +150,8 @@ def _fix(fix: Fix, values: Mapping[str, str], width: int) -> Iterator[str]:
 def _form_fix(fix: FormFix, form: str, values: Mapping[str, str], width: int) -> Iterator[str]:
     """A fix in the form of another program; as nginx has it if there is no counterpart."""
     if not fix.blocks:
-        if form in SKELETONS and any(one.kind == DIRECTIVE and one.directives for one in fix.fixes):
+        other_program = form in SKELETONS and form != "ingress-nginx"
+        if other_program and any(one.kind == DIRECTIVE and one.directives for one in fix.fixes):
             yield f"     # in nginx (a counterpart in {FORMS[form]} is not known here):"
         for one in fix.fixes:
             yield from _fix(one, values, width)

@@ -335,7 +335,7 @@ class CachedRequest:
         file = entry.file
         assert file is not None
         head = self._stored_head(entry)
-        # With a body that would begin after the end, nginx closes the connection without a response.
+        # A body that would begin after the end: nginx closes the connection without a response.
         if head is None or file.header.body_start > file.size:
             log.write(Level.CRIT, f'cache file "{file.name}" contains invalid header')
             return None

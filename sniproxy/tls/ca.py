@@ -356,6 +356,9 @@ class Identity:
         (directory / f"{name}.key").write_bytes(self.key_pem())
 
 
+BOTH_PURPOSES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
 @dataclass(frozen=True, slots=True)
 class Authority:
     """A CA for tests: a root, or an intermediate below one."""
@@ -370,9 +373,14 @@ class Authority:
         key = new_key()
         return cls(_test_certificate(_subject(name), key, is_ca=True), key)
 
-    def intermediate(self, name: str) -> Authority:
+    def intermediate(
+        self, name: str, validity: Validity = Validity(), path_length: int | None = None
+    ) -> Authority:
+        """Issue a CA below this one; `path_length` limits the CAs below that."""
         key = new_key()
-        certificate = _test_certificate(_subject(name), key, self, is_ca=True)
+        certificate = _test_certificate(
+            _subject(name), key, self, is_ca=True, validity=validity, path_length=path_length
+        )
         return Authority(certificate, key, (certificate, *self.chain))
 
     def cross_signed(self, other: Authority) -> Authority:
@@ -389,6 +397,7 @@ class Authority:
         with_root: bool = False,
         subject: x509.Name | None = None,
         key: Key | None = None,
+        purposes: Sequence[x509.ObjectIdentifier] = BOTH_PURPOSES,
     ) -> Identity:
         """Issue a leaf for DNS names, which are not checked, and `IP:…` addresses.
 
@@ -397,7 +406,12 @@ class Authority:
         """
         key = key or new_key()
         leaf = _test_certificate(
-            subject or _subject(common_name), key, self, names=names, validity=validity
+            subject or _subject(common_name),
+            key,
+            self,
+            names=names,
+            validity=validity,
+            purposes=purposes,
         )
         chain = self.chain if with_chain else ()
         if with_root:
@@ -449,9 +463,10 @@ def _test_certificate(
     names: tuple[str, ...] = (),
     is_ca: bool = False,
     validity: Validity = Validity(),
+    path_length: int | None = None,
+    purposes: Sequence[x509.ObjectIdentifier] = (),
 ) -> x509.Certificate:
     """A certificate for servers and clients, or that of an authority."""
-    purposes = [] if is_ca else [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     return _build(
         subject,
         key.public_key(),
@@ -460,6 +475,7 @@ def _test_certificate(
         issuer=issuer.certificate if issuer else None,
         names=[_prefixed_name(name) for name in names],
         is_ca=is_ca,
+        path_length=path_length,
         purposes=purposes,
     )
 

@@ -11,6 +11,7 @@ import trio
 from sniproxy.testing.upstreams import generate_certificates
 from tests.conformance.harness import Result, run_table
 from tests.conformance.scenario import Table
+from tests.convert.converted import ConvertedProgram
 from tests.nginx import NGINX
 from tests.programs import Command, InProcess, Program
 
@@ -20,8 +21,11 @@ SNIPROXY = InProcess("ssl_error_dialect 3.5;")
 PROGRAMS: dict[str, Program] = {
     "sniproxy": SNIPROXY,
     "nginx": Command("nginx-again", NGINX.command),
+    "sniproxy-toml": ConvertedProgram(SNIPROXY, toml=True),
+    "nginx-converted": ConvertedProgram(Command("nginx", NGINX.command)),
 }
-"""Values of `--compare`. Comparing nginx with itself shows that scenarios are deterministic."""
+"""Values of `--compare`. Comparing nginx with itself shows that scenarios are deterministic; the
+last two get what `sniproxy convert` makes of each file."""
 
 
 class TableRunner:

@@ -13,6 +13,7 @@ import pytest
 
 from sniproxy.cli.diagnose import main
 from sniproxy.diagnose.probe import Timeouts
+from sniproxy.diagnose.report import TRIED
 from sniproxy.portal import in_thread
 from sniproxy.testing.upstreams import (
     RunningUpstream,
@@ -66,8 +67,9 @@ class CommandOutput:
 
     @property
     def directives(self) -> list[str]:
-        """The lines to paste: those behind the empty line that follows the verdict."""
-        lines = self.text.split("\n\n")[-1].splitlines()
+        """The lines to paste, between the verdict and what was tried; [] if there are none."""
+        parts = self.text.partition(f"\n\n{TRIED}\n")[0].split("\n\n")[2:]
+        lines = [line for part in parts for line in part.splitlines()]
         return [line for line in lines if not line.startswith("#")]
 
 

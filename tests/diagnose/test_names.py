@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy import config
 from sniproxy.cli import main
+from sniproxy.config.lenient import parse_lenient
 from sniproxy.diagnose.names import UpstreamNames, upstream_names
 
 SITE = """
@@ -26,7 +26,7 @@ http {
 
 
 def names_of(directives: str, host: str | None = None) -> list[UpstreamNames]:
-    return upstream_names(config.parse(SITE % directives), host)
+    return upstream_names(parse_lenient("nginx.conf", {"nginx.conf": SITE % directives}), host)
 
 
 def one(inside: str, target: str = "https://Back", host: str | None = None) -> UpstreamNames:
@@ -106,6 +106,50 @@ def test_the_command_on_what_is_no_configuration(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "site.conf"
-    file.write_text("evnts {}")
+    file.write_text("events {")
     assert main(["names", str(file)]) == 1
-    assert capsys.readouterr().err.startswith('sniproxy: [emerg] unknown directive "evnts"')
+    assert capsys.readouterr().err.startswith("sniproxy: [emerg] unexpected end of file")
+
+
+def test_what_sniproxy_lacks_is_skipped() -> None:
+    (found,) = names_of(
+        "geoip_country x.dat; location / { perl main::x; more_set_headers a; "
+        f"proxy_ssl_protocols TLSv9; {ON} proxy_pass https://o.test; }}"
+    )
+    assert found.server_name == "o.test"
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("set $up https://b.test; location / { proxy_pass $up; ON }", ["b.test"]),
+        ("set $up http://b.test; location / { proxy_pass $up; ON }", []),
+        (
+            "set $p https; set $s app; set $n 8000;"
+            " location / { proxy_pass $p://$s:$n$request_uri; ON }",
+            ["app"],
+        ),
+        (
+            "location / { set $n c.test; proxy_pass https://10.0.0.1; proxy_ssl_name $n; ON }",
+            ["c.test"],
+        ),
+        (
+            "set $a https://x.test; if ($arg_a) { set $a https://y.test:444; }"
+            " location / { proxy_pass $a; ON }",
+            ["x.test or y.test"],
+        ),
+        ("location / { proxy_pass https://$arg_x; ON }", ["$proxy_host"]),
+    ],
+)
+def test_known_values_of_variables(text: str, urls: list[str]) -> None:
+    found = names_of(text.replace("ON", ON))
+    assert [entry.server_name for entry in found] == urls
+
+
+def test_known_values_of_a_map() -> None:
+    values = "map $host $up { default b.test; c.test c.test:8443; }"
+    text = SITE.replace("server {", f"{values} server {{", 1)
+    text %= f"location / {{ proxy_pass https://$up; {ON} }}"
+    (found,) = upstream_names(parse_lenient("nginx.conf", {"nginx.conf": text}))
+    assert found.server_name == "b.test or c.test"
+    assert found.peers == ("b.test:443", "c.test:8443")

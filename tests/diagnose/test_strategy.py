@@ -168,7 +168,7 @@ def lines(found: Any) -> list[str]:
             make_spec("127.0.0.1", NAME),
             always(Result.NO_SERVER_HELLO),
             CANNOT_WORK,
-            "handshake-closed",
+            "timeout",
             [],
             4,
             id="silent",

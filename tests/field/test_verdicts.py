@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sniproxy.diagnose.conclusion import CANNOT_WORK, WORKS, WORKS_WITH
-from sniproxy.diagnose.model import Attempt, ProbeSpec, Result, Setting
+from sniproxy.diagnose.model import Attempt, FailedCertificate, ProbeSpec, Result, Setting
 from sniproxy.diagnose.probe import Timeouts
 from sniproxy.diagnose.strategy import FLAKY_ATTEMPTS
 from sniproxy.diagnose.url import ascii_host
@@ -16,10 +16,12 @@ from sniproxy.testing.upstreams import UpstreamSpec
 from sniproxy.testing.upstreams.catalog import ALL
 from tests.diagnose.conftest import Diagnose, RunUpstreams
 from tests.diagnose.fake_upstreams import investigated, make_spec, response
+from tests.explain.test_catalog import JARGON
 
 NAME = ("--name", "upstream.test")
 ROOT = ("--ca", "root.pem")
 CLIENT = ("--cert", "client.pem", "--key", "client.key")
+EXPIRED = ("--cert", "client-expired.pem", "--key", "client-expired.key")
 OTHER_KEY = ("--cert", "client.pem", "--key", "client-stranger.key")
 
 CASES = {
@@ -37,11 +39,50 @@ CASES = {
     "a name that is not its": (
         "wrong-host", (*NAME, *ROOT), 4, "name-mismatch", "--name other.test",
     ),
+    "a name that is unknown there": (
+        "needs-sni-112", ("--name", "wrong.test"), 4, "sni-wrong-name",
+        "does not know the name that was sent (wrong.test)",
+    ),
+    "a name that changes nothing": (
+        "needs-sni-certificate", ("--name", "wrong.test"), 0, "",
+        "With the name wrong.test as without one it shows a certificate for other.test",
+    ),
+    "our certificate has expired": (
+        "wants-client-1.2", EXPIRED, 4, "client-certificate-refused", "alert 45",
+    ),
+    "our certificate has expired, TLS 1.3": (
+        "wants-client-1.3", EXPIRED, 4, "client-certificate-refused", "alert 45",
+    ),
+    "ALPN h2 only": ("needs-alpn", (), 4, "upstream-alpn", "proxy_http_version 2"),
     "our certificate is of another CA": (
         "wants-other-client", CLIENT, 4, "client-certificate-refused", "refuses our certificate",
     ),
     "no certificate of ours": (
         "wants-other-client", (), 4, "client-certificate-needed", "without one",
+    ),
+    "an expired CA in the chain": (
+        "expired-authority", (*NAME, *ROOT), 4, "verify-expired",
+        "Certificate 2 of its chain (CN=Test Expired Intermediate) expired on",
+    ),
+    "its own certificate has expired": (
+        "expired", (*NAME, *ROOT), 4, "verify-expired",
+        "Its own certificate (CN=a leaf) expired on",
+    ),
+    "a certificate that is not valid yet": (
+        "early", (*NAME, *ROOT), 4, "verify-expired", "is not valid before 20",
+    ),
+    "a CA that may have none below it": (
+        "short-path", (*NAME, *ROOT), 4, "verify-purpose",
+        "certificate 3 of its chain (CN=Test Last Intermediate)",
+    ),
+    "a certificate for clients": (
+        "wrong-purpose", (*NAME, *ROOT), 4, "verify-purpose", "serverAuth",
+    ),
+    "ciphers without a certificate": (
+        "anonymous", (), 4, "cipher-mismatch", "only ciphers without a certificate (A",
+    ),
+    "ciphers without a certificate, verified": (
+        "anonymous", (*NAME, *ROOT), 4, "cipher-mismatch", "No directive is proposed",
     ),
     "a key that does not fit": (
         "wants-client-1.3", OTHER_KEY, 4, "upstream-certificate-load", "does not belong",
@@ -58,9 +99,13 @@ def test_verdict(
     paths = [str(certificates / one) if one.endswith((".pem", ".key")) else one for one in options]
     with run_upstreams(spec) as (peer,):
         output = diagnose(f"https://127.0.0.1:{peer.port}/", *paths, "--json")
+        printed = diagnose(f"https://127.0.0.1:{peer.port}/", *paths)
     data = output.data
     assert (output.status, data["cause"] or "") == (status, cause), output.text
     assert words in data["verdict"]
+    assert not JARGON.search(data["plain"]), data["plain"]
+    first = " ".join(printed.text.partition("\n\n")[0].split())
+    assert first.startswith(data["plain"]), "the plain sentence is the first"
 
 
 # --- without a socket ---
@@ -193,3 +238,22 @@ def test_an_international_name_is_sent_encoded(
         output = diagnose(f"https://127.0.0.1:{peer.port}/ü", "--name", "bücher.test", "--json")
     sent = [attempt["server_name"] for attempt in output.data["attempts"]]
     assert "xn--bcher-kva.test" in sent
+
+
+def test_an_expired_root_of_ours_is_to_be_replaced_here() -> None:
+    """The certificate is in the file of authorities: the upstream cannot renew it."""
+    failed = FailedCertificate(1, "CN=Old Root", "2001-01-01", "2021-09-30", from_authorities=True)
+
+    def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
+        if not setting.proxy.proxy_ssl_verify:
+            return response(setting)
+        return Attempt(
+            setting, Result.UNTRUSTED, "a line", verify_result=10, failed_certificate=failed
+        )
+
+    spec = make_spec("site.test", "site.test", require_verify=True, authorities="/ca.pem")
+    _, found = investigated(spec, respond)
+    assert "(CN=Old Root), which is in the file of authorities, expired on 2021-09-30" in " ".join(
+        found.sentences
+    )
+    assert "Use a file with a newer one" in found.sentences[1]

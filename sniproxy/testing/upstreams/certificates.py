@@ -15,7 +15,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.name import _ASN1Type
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import crypto
 
 from sniproxy.tls.ca import Authority, Identity, Validity, pem, self_signed
@@ -131,6 +131,13 @@ def generate_certificates(directory: Path) -> None:
         "cross-signed": new_root.cross_signed(root)
         .intermediate("Test New Intermediate")
         .issue(GOOD_NAME),
+        "expired-authority": root.intermediate(
+            "Test Expired Intermediate", validity=Validity(-30, -1)
+        ).issue(GOOD_NAME),
+        "short-path": root.intermediate("Test Last Intermediate", path_length=0)
+        .intermediate("Test Intermediate Too Many")
+        .issue(GOOD_NAME),
+        "wrong-purpose": root.issue(GOOD_NAME, purposes=[ExtendedKeyUsageOID.CLIENT_AUTH]),
         "big-chain": replace(root.issue(GOOD_NAME), chain=(stranger.certificate,) * 80),
         "too-big-chain": replace(root.issue(GOOD_NAME), chain=(stranger.certificate,) * 400),
         "client": client_root.issue(common_name="client"),

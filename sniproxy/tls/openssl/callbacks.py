@@ -9,6 +9,7 @@ from typing import Any
 from OpenSSL import SSL
 
 from .binding import Ssl, ffi, lib
+from .pem import x509_der
 
 ServerNameHook = Callable[[Ssl], "int | None"]
 """Called during a server handshake; returns None to accept, or the number of an alert."""
@@ -133,6 +134,31 @@ def on_certificate_request(context: SSL.Context, note: Callable[[], None]) -> No
     callback = ffi.callback("int (*)(SSL *, void *)", error=1)(on_request)
     _certificate_request_callbacks[context] = callback
     lib.SSL_CTX_set_cert_cb(context._context, callback, ffi.NULL)
+
+
+_verification_callbacks: weakref.WeakKeyDictionary[SSL.Context, Any] = weakref.WeakKeyDictionary()
+
+
+def on_verification_error(context: SSL.Context, note: Callable[[int, int, bytes], None]) -> None:
+    """Call `note` with each error of a chain: its number, the depth, the certificate as DER.
+
+    As with `set_verify_record_only`, the handshake goes on. There may be no certificate: b"".
+    """
+
+    def on_certificate(ok: int, store: Any) -> int:
+        if not ok:
+            certificate = lib.X509_STORE_CTX_get_current_cert(store)
+            note(
+                int(lib.X509_STORE_CTX_get_error(store)),
+                int(lib.X509_STORE_CTX_get_error_depth(store)),
+                x509_der(certificate) if certificate else b"",
+            )
+        return 1
+
+    callback = ffi.callback("int (*)(int, X509_STORE_CTX *)", error=1)(on_certificate)
+    _verification_callbacks[context] = callback
+    ctx = context._context
+    lib.SSL_CTX_set_verify(ctx, lib.SSL_CTX_get_verify_mode(ctx), callback)
 
 
 def _on_status(ssl: Ssl, handle: Any) -> int:

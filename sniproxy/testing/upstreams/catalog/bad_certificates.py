@@ -44,6 +44,22 @@ EXPIRED_WRONG_HOST = with_certificate(
     "presents an expired certificate for other.test",
     verify_failed(10, "certificate has expired"),
 )
+EXPIRED_AUTHORITY = with_certificate(
+    "expired-authority",
+    "presents a certificate of an intermediate CA that has expired",
+    verify_failed(10, "certificate has expired"),
+)
+SHORT_PATH = with_certificate(
+    "short-path",
+    "presents a certificate of a CA below one that may have none below it",
+    verify_failed(25, "path length constraint exceeded"),
+    f"{VERIFY} proxy_ssl_verify_depth 2;",
+)
+WRONG_PURPOSE = with_certificate(
+    "wrong-purpose",
+    "presents a certificate made for clients",
+    verify_failed(26, "unsuitable certificate purpose"),
+)
 SELF_SIGNED = with_certificate(
     "self-signed",
     "presents a self-signed certificate",

@@ -64,6 +64,13 @@ WEAK_DH = restricted(
     handshake_failed("0A00018A", "dh key too small"),
     "",
 )
+ANONYMOUS = restricted(
+    "anonymous",
+    "accepts ciphers without a certificate only",
+    TLS(max_version=TLS12, ciphers="aNULL:@SECLEVEL=0"),
+    HANDSHAKE_FAILURE,
+    "",
+)
 TICKETS = UpstreamSpec(
     "tickets",
     "resumes TLS 1.3 sessions, by tickets that it sends after the handshake",

@@ -1,27 +1,40 @@
-"""The schemes that the URL of a `proxy_pass` with variables can have (pure).
+"""The values that a string with variables can have, as far as the configuration says so (pure).
 
 `set` with a literal value, `map` with literal values and `$scheme` are evaluated; other variables
-are unknown.
+are left in the text.
 """
 
 from __future__ import annotations
 
-import re
+import itertools
 from collections.abc import Iterator, Sequence
 
 from ..config.lenient import StatementNode
+from ..template import ScriptError, TemplateVariable, compile_template
 
 MAX_DEPTH = 8
 """How many variables may lead to each other."""
-_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+MAX_VALUES = 64
+"""With more combinations the variables are left in the text."""
 
 
-def possible_schemes(url: str, blocks: Sequence[StatementNode]) -> frozenset[str] | None:
-    """The schemes that `url` can have in the innermost of `blocks`; None if that is unknown.
+def known_values(text: str, blocks: Sequence[StatementNode]) -> list[str]:
+    """The values of `text` in the innermost of `blocks`; unknown variables stay: `$request_uri`.
 
     `blocks` are those around the directive, `http` first.
     """
-    return _schemes(url, blocks, MAX_DEPTH)
+    return _values(text, blocks, MAX_DEPTH)
+
+
+def possible_schemes(url: str, blocks: Sequence[StatementNode]) -> frozenset[str] | None:
+    """The schemes that `url` can have there; None if that is unknown."""
+    schemes = set()
+    for value in known_values(url, blocks):
+        scheme, mark, _ = value.partition("://")
+        if not mark or "$" in scheme:
+            return None
+        schemes.add(scheme.lower())
+    return frozenset(schemes)
 
 
 def listens_with_tls(server: StatementNode) -> bool:
@@ -35,25 +48,34 @@ def _is_tls_port(listen: StatementNode) -> bool:
     return not {"ssl", "quic"}.isdisjoint(listen.args[1:])
 
 
-def _schemes(text: str, blocks: Sequence[StatementNode], depth: int) -> frozenset[str] | None:
-    match = _VARIABLE.match(text)
-    if match is None:
-        scheme, mark, _ = text.partition("://")
-        return frozenset({scheme.lower()}) if mark and "$" not in scheme else None
-    values = _values(match[1].lower(), blocks)
-    if not depth or values is None:
-        return None
-    found: set[str] = set()
-    for value in values:
-        schemes = _schemes(value + text[match.end() :], blocks, depth - 1)
-        if schemes is None:
-            return None
-        found |= schemes
-    return frozenset(found)
+def _values(text: str, blocks: Sequence[StatementNode], depth: int) -> list[str]:
+    if "$" not in text or not depth:
+        return [text]
+    try:
+        parts = compile_template(text).parts
+    except ScriptError:
+        return [text]
+    choices = [
+        _variable_values(part.name, blocks, depth) if isinstance(part, TemplateVariable) else [part]
+        for part in parts
+    ]
+    count = 1
+    for values in choices:
+        count *= len(values)
+    if count > MAX_VALUES:
+        return [text]
+    return list(dict.fromkeys("".join(chosen) for chosen in itertools.product(*choices)))
 
 
-def _values(variable: str, blocks: Sequence[StatementNode]) -> list[str] | None:
-    """The values that the configuration gives to a variable; None if there may be others."""
+def _variable_values(name: str, blocks: Sequence[StatementNode], depth: int) -> list[str]:
+    assigned = _assigned(name, blocks)
+    if assigned is None:
+        return [f"${name}"]
+    return [value for text in assigned for value in _values(text, blocks, depth - 1)]
+
+
+def _assigned(variable: str, blocks: Sequence[StatementNode]) -> list[str] | None:
+    """The texts that the configuration assigns to a variable; None if there may be others."""
     server = next((block for block in blocks if block.name == "server"), None)
     if variable == "scheme":
         if server is None:

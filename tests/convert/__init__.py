@@ -1,0 +1,1 @@
+"""`sniproxy convert`."""
