@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 
 from .. import config
+from ..config.model import Config
 from ..diagnose.names import UpstreamNames, upstream_names
-from ..models import ConfigError
+from ..models import ConfigError, UnsupportedError
 from ..terminal import columns
 from ..variables import definition_error, is_variable
 from .parsers import command_parser
@@ -26,9 +27,13 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     options = command_parser("names").parse_args(arguments)
     try:
-        loaded = config.load(
-            options.file, is_variable=is_variable, definition_error=definition_error
-        )
+        try:
+            loaded = _load(options.file)
+        except UnsupportedError as missing:
+            try:
+                loaded = _load(options.file, "unsupported warn;")
+            except ConfigError:
+                raise missing from None
     except ConfigError as error:
         print(f"sniproxy: [emerg] {error}", file=sys.stderr)
         return 1
@@ -40,6 +45,12 @@ def main(arguments: Sequence[str]) -> int:
     else:
         print(table(found))
     return 0
+
+
+def _load(file: str, directives: str = "") -> Config:
+    return config.load(
+        file, directives=directives, is_variable=is_variable, definition_error=definition_error
+    )
 
 
 HEADINGS = ("LOCATION", "PROXY_PASS", "PEERS", "SNI", "VERIFIED", "SHARES SESSIONS WITH")

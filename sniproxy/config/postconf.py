@@ -173,7 +173,11 @@ def _check_certificates(
 
 def _check_variables(checks: ParseChecks, is_variable: IsVariable) -> None:
     for name in checks.variables:
-        if name not in checks.captures and not is_variable(name):
+        if name in checks.captures or is_variable(name):
+            continue
+        if checks.omissions.allowed:
+            checks.omissions.add_variable(name)
+        else:
             raise ConfigError(f'unknown "{name}" variable')
 
 

@@ -46,8 +46,8 @@ OURS = [
     (location("ssi on;"), '"ssi" directive is not supported by sniproxy yet in FILE:7'),
     (
         "load_module a.so;",
-        '"load_module" directive is not supported by sniproxy: nginx\'s binary modules cannot be '
-        "loaded in FILE:1",
+        'module "a" of "load_module" is not supported by sniproxy: nginx\'s binary modules cannot '
+        "be loaded in FILE:1",
     ),
     ("mail;", 'directive "mail" has no opening "{" in FILE:1'),
     ("stream { nonsense }", '"stream" directive is not supported by sniproxy yet in FILE:1'),

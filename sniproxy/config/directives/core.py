@@ -116,7 +116,7 @@ def listen(args: Args) -> Listen:
             _check_so_keepalive(args, text)
             options.append(word)
         elif word in ("quic", "proxy_protocol", "multipath"):
-            args.fail(f'the "{word}" parameter of "listen" is not supported by sniproxy yet')
+            args.unsupported(f'the "{word}" parameter of "listen" is not supported by sniproxy yet')
         else:
             args.fail(f'invalid parameter "{word}"')
     return Listen(

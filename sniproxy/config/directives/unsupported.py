@@ -36,9 +36,6 @@ HSL = HTTP | SERVER | LOCATION
 _Module = tuple[str, Status, str, tuple[tuple[Context, Arity, str], ...]]
 
 _TABLE: tuple[_Module, ...] = (
-    ("ngx_core_module", Status.REFUSED, "nginx's binary modules cannot be loaded", (
-        (MAIN, exactly(1), "load_module"),
-    )),
     ("ngx_openssl_module", Status.REFUSED, "OpenSSL no longer supports engines", (
         (MAIN, exactly(1), "ssl_engine"),
     )),
