@@ -156,7 +156,7 @@ def _check_certificates(
     ssl = dict(zip(http.named("server"), (server.ssl for server in servers), strict=True))
     for address in addresses:
         default = address.default_server
-        if not address.ssl or ssl[default].ssl_certificate:
+        if not (address.ssl or address.quic) or ssl[default].ssl_certificate:
             continue
         bare = [default]
         if ssl[default].ssl_reject_handshake:
@@ -166,8 +166,9 @@ def _check_certificates(
                 if not (ssl[server].ssl_certificate or ssl[server].ssl_reject_handshake)
             ]
         if bare:
+            protocol = "quic" if address.quic else "ssl"
             raise bare[0].place.error(
-                'no "ssl_certificate" is defined for the "listen ... ssl" directive'
+                f'no "ssl_certificate" is defined for the "listen ... {protocol}" directive'
             )
 
 

@@ -263,11 +263,6 @@ _TABLE: tuple[_Module, ...] = (
         (HS, at_least(1), "client_body_early_read"),
         (HSL, between(1, 2), "disable_symlinks"),
     )),
-    ("ngx_http_v3_module", Status.NOT_YET, "HTTP/3", (
-        (HS, exactly(1),
-         "http3 http3_hq http3_max_concurrent_streams http3_stream_buffer_size quic_retry "
-         "quic_gso quic_host_key quic_active_connection_id_limit"),
-    )),
     ("ngx_mail_module", Status.NOT_YET, "mail proxies", (
         (MAIN, exactly(0), "mail{"),
     )),
