@@ -122,6 +122,15 @@ class ConfigError(Exception):
         super().__init__(text)
 
 
+class UnsupportedError(ConfigError):
+    """The configuration uses something that sniproxy lacks."""
+
+    others: tuple[str, ...] = ()
+    """What else it uses that sniproxy lacks: a message with file and line for each."""
+    is_known = False
+    """Whether it is known to exist, so that it is no typing error."""
+
+
 class RequestHead(NamedTuple):
     """A valid request head (see `http/request_head.py`)."""
 
@@ -289,6 +298,8 @@ class SpecialResponse:
     lines: tuple[str, ...] = ()
     """The error log lines of the upstream's failures, the one that determined the status last;
     only if the page may show them (`error_detail`)."""
+    remark: str = ""
+    """A line of HTML for the built-in page."""
 
 
 @dataclass(frozen=True, slots=True)

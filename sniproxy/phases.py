@@ -221,7 +221,11 @@ class RequestPhases:
         if page is None:
             self._reset_error_state()
             response = special_response(
-                special.status, ctx, location=special.location, headers=special.headers
+                special.status,
+                ctx,
+                location=special.location,
+                headers=special.headers,
+                remark=special.remark,
             )
             return self._with_detail(response, special.lines) if special.lines else response
         self.close_connection = self.close_connection or closes_connection(special.status)

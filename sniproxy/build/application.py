@@ -11,6 +11,7 @@ from ..config.directives.log import ErrorLogDirective
 from ..config.model import NOWHERE, Config, Http, Location, Server
 from ..handlers.access import access_phase
 from ..handlers.base import Handler
+from ..handlers.missing_content import MissingContentHandler
 from ..handlers.proxy import ProxyHandler
 from ..handlers.static import StaticHandler
 from ..http.request_head import HeadRules
@@ -284,6 +285,8 @@ class _HandlerFactory:
     caches: CacheStore
 
     def handler(self, location: Location) -> Handler:
+        if location.missing_content:
+            return MissingContentHandler(location.missing_content)
         target = location.proxy.proxy_pass
         if target is None:
             return StaticHandler()

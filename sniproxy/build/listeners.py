@@ -128,6 +128,8 @@ def _addresses(servers: Sequence[Server]) -> dict[Key, ListenAddress]:
     addresses: dict[Key, ListenAddress] = {}
     for server in servers:
         for listen in server.core.listen:
+            if listen.quic:
+                continue
             for key in _keys(listen):
                 address = addresses.setdefault(key, ListenAddress(key))
                 address.listens.append(listen)

@@ -34,6 +34,7 @@ OPTIONS = (
     Option(("-c",), "set configuration file (default: nginx.conf)", "filename"),
     Option(("-g",), "set global directives out of configuration file", "directives"),
     Option(("-s",), "send signal to the process that serves: stop, quit, reopen, reload", "signal"),
+    Option(("--lenient",), "leave out directives that sniproxy lacks, with a warning for each"),
     Option(("--watch",), "reload when the configuration or a certificate changes"),
     Option(("--trace",), "print the steps of each request as a tree"),
 )
@@ -58,9 +59,11 @@ class Options:
     conf_file: str | None = None
     error_log: str | None = None
     directives: str = ""
+    """`-g`."""
     signal: str | None = None
     trace: bool = False
     watch: bool = False
+    lenient: bool = False
 
 
 _FLAGS: dict[str, tuple[str, ...]] = {
@@ -73,7 +76,7 @@ _FLAGS: dict[str, tuple[str, ...]] = {
     "q": ("quiet",),
 }
 
-_LONG = {"--help": "help", "--version": "version", "--trace": "trace", "--watch": "watch"}
+_LONG = {f"--{name}": name for name in ("help", "version", "trace", "watch", "lenient")}
 """Our own options: nginx has none with two dashes."""
 
 _VALUES = {

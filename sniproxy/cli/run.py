@@ -20,7 +20,7 @@ from ..cycle import Cycle
 from ..inherited import InheritedSockets, take
 from ..logs.error import ErrorLog, LogTarget
 from ..logs.sinks import Sinks, StderrSink
-from ..models import ConfigError, Level
+from ..models import ConfigError, Level, UnsupportedError
 from ..pid_file import PidFile
 from ..shared_zone import SharedCounter
 from ..variables import definition_error, is_variable
@@ -43,6 +43,9 @@ from .process import daemonize, send_signal
 
 DEFAULT_CONF = "nginx.conf"
 MISSING_CONF = "name a configuration with -c FILE, or see the commands: sniproxy --help"
+
+LENIENT = "unsupported warn; "
+LENIENT_HINT = 'start with --lenient, or add "unsupported warn;" to the file, to go without'
 
 NO_MASTER = "this process serves without a master: worker processes and their user need a restart"
 
@@ -99,12 +102,20 @@ class _Run:
             try:
                 return self._main(stack)
             except ConfigError as error:
-                self._report(error.level, str(error))
+                self._report_refusal(error)
                 if self._is_default_missing():
                     _print_error(MISSING_CONF)
         if self.options.test:
             _print_error(f"configuration file {self.conf_file} test failed")
         return 1
+
+    def _report_refusal(self, error: ConfigError) -> None:
+        self._report(error.level, str(error))
+        if isinstance(error, UnsupportedError):
+            for text in error.others:
+                self._report(error.level, text)
+            if error.others or error.is_known:
+                _print_error(LENIENT_HINT)
 
     def _is_default_missing(self) -> bool:
         """Whether no file was given, and the default one does not exist."""
@@ -185,7 +196,7 @@ class _Run:
         loaded = config.load(
             self.conf_file,
             prefix=self.paths.prefix,
-            directives=self.options.directives,
+            directives=f"{LENIENT if self.options.lenient else ''}{self.options.directives}",
             is_variable=is_variable,
             definition_error=definition_error,
         )
@@ -193,6 +204,8 @@ class _Run:
             self.watcher.watch(files_of(loaded, self.paths), loaded.include_masks)
         for warning in (*check_user(loaded.main), *loaded.warnings):
             self._report(Level.WARN, warning)
+        for notice in () if self.options.quiet else loaded.notices:
+            self._report(Level.NOTICE, notice)
         self._decide_about_master(loaded)
         prepared = load(loaded, self.paths, previous=previous, next_connection_id=self.counter)
         for warning in prepared.warnings:
@@ -255,7 +268,7 @@ class _Run:
             self._check(prepared)
             site = self._open(prepared)
         except ConfigError as error:
-            self._report(error.level, str(error))
+            self._report_refusal(error)
             if error.file is not None:
                 self.watcher.add(error.file)
             return None

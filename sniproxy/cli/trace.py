@@ -35,9 +35,10 @@ def main(arguments: Sequence[str]) -> int:
         request = make_trace_request(
             options.url, options.method, tuple(options.headers), options.sni
         )
-        answers = _trace(options.file, request)
+        answers = _trace(options.file, request, lenient=options.lenient)
     except ConfigError as error:
-        print(f"sniproxy: [{error.level.label}] {error}", file=sys.stderr)
+        for text in (str(error), *getattr(error, "others", ())):
+            print(f"sniproxy: [{error.level.label}] {text}", file=sys.stderr)
         return USAGE
     except TraceError as error:
         print_text(f"sniproxy: {error}", sys.stderr)
@@ -62,6 +63,11 @@ def main(arguments: Sequence[str]) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-c", dest="file", required=True, metavar="FILE", help="nginx.conf, or TOML")
+    add(
+        "--lenient",
+        action="store_true",
+        help="leave out directives that sniproxy lacks, with a warning for each",
+    )
     add("url", metavar="URL", help="the URL to request; its port selects the listener")
     add(
         "-H",
@@ -88,9 +94,10 @@ def _header(text: str) -> Header:
     return name, value.strip()
 
 
-def _trace(file: str, request: TraceRequest) -> TraceResult:
+def _trace(file: str, request: TraceRequest, *, lenient: bool) -> TraceResult:
     """Send the request through the configuration. Raises `ConfigError` and `TraceError`."""
-    loaded = config.load(file, is_variable=is_variable)
+    directives = "unsupported warn;" if lenient else ""
+    loaded = config.load(file, directives=directives, is_variable=is_variable)
     prepared = load(loaded, Paths("", os.path.dirname(file)))
     for warning in (*loaded.warnings, *prepared.warnings):
         print(f"sniproxy: [{Level.WARN.label}] {warning}", file=sys.stderr)

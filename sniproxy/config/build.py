@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from ..models import ConfigError
+from ..models import ConfigError, UnsupportedError
 from .directives.access import Access
 from .directives.cache import CacheSettings
 from .directives.core import CoreLocation, CoreServer, LocationName
@@ -21,9 +22,10 @@ from .directives.rewrite import Rewrite
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
 from .model import Config, Http, If, LimitExcept, Location, Server, UpstreamBlock
+from .omissions import Omissions
 from .parse_checks import DefinitionError, ParseChecks
 from .postconf import IsVariable, check_http
-from .reader import Block, Reader, items_of
+from .reader import MISSING_CONTENT, Block, Reader, is_lenient, items_of
 from .tokens import read_statements
 from .tree import COMMAND_LINE
 
@@ -63,11 +65,14 @@ def load(
     """
     file = _text(path)
     folder = os.path.dirname(file) if conf_prefix is None else conf_prefix
-    build = _Build(folder, _text(prefix), is_variable, definition_error, any_port)
-    build.reader.texts.update(replacements or {})
-    build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
-    build.reader.read(file, items_of(build.reader.load(file), file))
-    return build.config(file)
+    texts = dict(replacements or {})
+
+    def build(omissions: Omissions) -> _Build:
+        return _Build(
+            file, folder, _text(prefix), is_variable, definition_error, any_port, omissions, texts
+        )
+
+    return _config(build, directives)
 
 
 def parse(
@@ -87,11 +92,21 @@ def parse(
     The other arguments are those of `load`.
     """
     source = (text if isinstance(text, bytes) else text.encode("utf-8")).decode("latin-1")
-    build = _Build(_text(conf_prefix), _text(prefix), is_variable, definition_error, any_port)
-    build.reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
-    build.reader.texts[name] = source
-    build.reader.read(name, items_of(source, name, toml=syntax == "toml"))
-    return build.config(name)
+
+    def build(omissions: Omissions) -> _Build:
+        return _Build(
+            name,
+            _text(conf_prefix),
+            _text(prefix),
+            is_variable,
+            definition_error,
+            any_port,
+            omissions,
+            {name: source},
+            toml=syntax == "toml",
+        )
+
+    return _config(build, directives)
 
 
 def _text(path: str | os.PathLike[str]) -> str:
@@ -99,23 +114,45 @@ def _text(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("latin-1")
 
 
+def _config(build: Callable[[Omissions], _Build], directives: str) -> Config:
+    """Read a configuration; what sniproxy lacks is refused, all of it named by the error."""
+    try:
+        return build(Omissions()).config(directives)
+    except UnsupportedError as error:
+        omissions = Omissions(list_all=True)
+        # The configuration may have other errors, which are reported once this one is mended.
+        with contextlib.suppress(ConfigError):
+            build(omissions).config(directives)
+        error.others = tuple(text for text in omissions.messages() if text != str(error))
+        raise
+
+
 class _Build:
     """State of loading one configuration."""
 
     def __init__(
         self,
+        file: str,
         conf_prefix: str,
         prefix: str,
         is_variable: IsVariable,
         definition_error: DefinitionError,
         any_port: bool,
+        omissions: Omissions,
+        texts: Mapping[str, str],
+        *,
+        toml: bool | None = None,
     ) -> None:
+        self._file = file
         self._is_variable = is_variable
-        self._checks = ParseChecks(self._http_read, definition_error, prefix)
+        self._checks = ParseChecks(self._http_read, definition_error, omissions, prefix)
         self._http_block: Block | None = None
         self._http: Http | None = None
-        self.reader = Reader(self._checks, conf_prefix, any_port=any_port)
+        self._omissions = omissions
+        self._reader = Reader(self._checks, omissions, conf_prefix, any_port=any_port)
+        self._reader.texts.update(texts)
         self._prefix = prefix
+        self._toml = toml
 
     def _http_read(self, block: Block, checks: ParseChecks) -> None:
         # nginx finishes `http {}` before it reads what follows.
@@ -123,8 +160,17 @@ class _Build:
         self._http = http_model(block, {}, checks, self._prefix)
         check_http(self._http, block, checks, self._is_variable)
 
-    def config(self, file: str) -> Config:
-        root = self.reader.finish()
+    def config(self, directives: str) -> Config:
+        """Read everything. Raises `ConfigError`."""
+        reader, file = self._reader, self._file
+        reader.read(COMMAND_LINE, read_statements(directives, COMMAND_LINE))
+        text = reader.load(file)
+        if not self._omissions.allowed and "unsupported" in text:
+            self._omissions.allowed = is_lenient(
+                items_of(text, file, toml=self._toml, unknown=True)
+            )
+        reader.read(file, reader.items(text, file, toml=self._toml))
+        root = reader.finish()
         events = next(root.named("events"), None)
         if events is None:
             raise ConfigError('no "events" section in configuration')
@@ -139,9 +185,10 @@ class _Build:
             events=Events.resolve(events.values),
             error_log=error_log,
             http=self._http,
-            sources=tuple(self.reader.texts.items()),
-            include_masks=tuple(self.reader.include_masks),
-            warnings=tuple(self._checks.warnings),
+            sources=tuple(reader.texts.items()),
+            include_masks=tuple(reader.include_masks),
+            warnings=(*self._checks.warnings, *self._omissions.warnings()),
+            notices=tuple(self._checks.notices),
         )
 
 
@@ -191,7 +238,10 @@ def _server(
 class _LocationSettings:
     """The settings of one location, by module."""
 
-    __slots__ = ("access", "cache", "core", "files", "headers", "log", "proxy", "rewrite")
+    __slots__ = (
+        *("access", "cache", "core", "files", "headers", "log", "proxy", "rewrite"),
+        "missing_content",
+    )
 
     def __init__(
         self,
@@ -203,6 +253,7 @@ class _LocationSettings:
         files: Files,
         headers: Headers,
         access: Access,
+        missing_content: str = "",
     ) -> None:
         self.core = core
         self.log = log
@@ -212,6 +263,7 @@ class _LocationSettings:
         self.files = files
         self.headers = headers
         self.access = access
+        self.missing_content = missing_content
 
     def below(self, level: Level, name: LocationName) -> _LocationSettings:
         return _LocationSettings(
@@ -223,6 +275,7 @@ class _LocationSettings:
             self.files.merge(level),
             self.headers.merge(level),
             self.access.merge(level),
+            level.get(MISSING_CONTENT, ""),
         )
 
     def location(self, name: LocationName, nested: tuple[Location, ...], block: Block) -> Location:
@@ -249,6 +302,7 @@ class _LocationSettings:
             self.files,
             self.headers if self.headers.adds_fields else None,
             self.access,
+            self.missing_content,
             self.limited(name, block),
             nested,
             block.place,
@@ -263,8 +317,9 @@ class _LocationSettings:
 
     def in_if(self, level: Level, name: LocationName) -> _LocationSettings:
         """The settings inside an `if` or `limit_except`, which also inherit the content handler."""
-        if "proxy_pass" not in level:
-            level = {**level, "proxy_pass": self.proxy.proxy_pass}
+        if "proxy_pass" not in level and MISSING_CONTENT not in level:
+            inherited = {"proxy_pass": self.proxy.proxy_pass, MISSING_CONTENT: self.missing_content}
+            level = {**level, **inherited}
         return self.below(level, name)
 
 

@@ -7,7 +7,6 @@ directives that sniproxy lacks can be examined. What cannot be read is skipped.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -87,9 +86,8 @@ class LenientReader(TreeReader[StatementNode]):
         return super().load(file, place)
 
     def items(self, file: str, place: Place | None = None) -> Iterator[Item]:
-        """The items of `file`, without the contents of Lua blocks."""
-        text = self.load(file, place)
-        return items_of(text if file.endswith(".toml") else blank_lua_blocks(text), file)
+        """The items of `file`."""
+        return items_of(self.load(file, place), file, unknown=True)
 
     _items = items
 
@@ -109,30 +107,3 @@ class LenientReader(TreeReader[StatementNode]):
             else:
                 self.skipped.append(f"{place}: {file} cannot be read")
         self._enter(files[::-1], place)
-
-
-_LUA = re.compile(r"^[ \t]*\w+_by_lua_block\b[^\n{;]*\{", re.MULTILINE)
-_LUA_TOKEN = re.compile(r"""--[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[{}]""")
-
-
-def blank_lua_blocks(text: str) -> str:
-    """Replace the contents of `…_by_lua_block {}`, which are not nginx's syntax, by blanks."""
-    done = 0
-    parts = []
-    for opening in _LUA.finditer(text):
-        if opening.end() <= done:
-            continue
-        end = _lua_end(text, opening.end())
-        parts += [text[done : opening.end()], re.sub(r"[^\n]", " ", text[opening.end() : end])]
-        done = end
-    return "".join([*parts, text[done:]])
-
-
-def _lua_end(text: str, start: int) -> int:
-    """The offset of the brace that closes the block whose contents begin at `start`."""
-    depth = 1
-    for token in _LUA_TOKEN.finditer(text, start):
-        depth += {"{": 1, "}": -1}.get(token[0], 0)
-        if not depth:
-            return token.start()
-    return len(text)

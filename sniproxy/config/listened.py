@@ -29,6 +29,7 @@ class ListenedAddress:
     options: bool = False
     """Whether socket options were given."""
     ssl: bool = False
+    quic: bool = False
     # nginx's state for the warning "protocol options redefined".
     protocol: bool | None = None
     protocol_changed: bool = False
@@ -42,7 +43,7 @@ class ListenedAddresses:
     """All addresses and ports of `listen`, in file order."""
 
     def __init__(self) -> None:
-        self._addresses: dict[tuple[str, int], ListenedAddress] = {}
+        self._addresses: dict[tuple[str, int, bool], ListenedAddress] = {}
 
     def __iter__(self) -> Iterator[ListenedAddress]:
         return iter(self._addresses.values())
@@ -54,21 +55,27 @@ class ListenedAddresses:
                 'the "listen ... http2" directive is deprecated, use the "http2" directive instead',
                 args.place,
             )
+        if listen.quic and not any(known.quic for known in self):
+            warn(
+                'HTTP/3 is not served: the "quic" parameter of "listen" opens no UDP port',
+                args.place,
+            )
         first = listen.address.port
         for port in range(first, (listen.address.last_port or first) + 1):
             self._add_port(listen, port, args, server, warn)
 
     def _add_port(self, listen: Listen, port: int, args: Args, server: Block, warn: Warn) -> None:
         text = address_text(listen.address, port)
-        known = self._addresses.get((text, port))
+        known = self._addresses.get((text, port, listen.quic))
         if known is None:
-            self._addresses[text, port] = ListenedAddress(
+            self._addresses[text, port, listen.quic] = ListenedAddress(
                 text,
                 text.startswith(("0.0.0.0:", "[::]:")),
                 [server],
                 server if listen.default_server else None,
                 bool(listen.socket_options or listen.reuseport),
                 listen.ssl,
+                listen.quic,
             )
             return
         if server in known.servers:

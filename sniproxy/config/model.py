@@ -53,6 +53,8 @@ class Location:
     headers: Headers | None
     """None if no header fields are added."""
     access: Access
+    missing_content: str
+    """The directive, left out since sniproxy lacks it, that would have made the content; or ""."""
     limit_except: LimitExcept | None
     """Settings that replace these for some methods."""
     locations: tuple[Location, ...]
@@ -145,4 +147,6 @@ class Config:
     include_masks: tuple[str, ...] = ()
     """The names with wildcards of `include`, whose files may become more."""
     warnings: tuple[str, ...] = ()
-    """nginx's `[warn]` messages, with file and line."""
+    """Messages of level `warn`, with file and line."""
+    notices: tuple[str, ...] = ()
+    """Messages of level `notice`."""

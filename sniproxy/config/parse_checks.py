@@ -13,6 +13,7 @@ from typing import Any
 
 from ..template import Template, compile_template
 from .addresses import Address
+from .directives import registry
 from .directives.access import AuthRequestSet, Rule
 from .directives.cache import CachePath, Store
 from .directives.core import Listen, LocationName, ServerName
@@ -35,6 +36,7 @@ from .directives.slots import parse_size
 from .directives.ssl import shared_caches
 from .directives.upstream import Balancing, PeerSettings
 from .listened import DEFAULT_PORT, ListenedAddresses
+from .omissions import Omissions
 from .reader import Block
 from .resources import Folders, SharedZones
 from .tree import Place, Statement
@@ -61,12 +63,15 @@ class ParseChecks:
         self,
         http_read: Callable[[Block, ParseChecks], None],
         definition_error: DefinitionError,
+        omissions: Omissions,
         prefix: str = "",
     ) -> None:
         """`http_read` is called at the end of `http {}`; file names are relative to `prefix`."""
         self._http_read = http_read
         self._definition_error = definition_error
+        self.omissions = omissions
         self.warnings: list[str] = []
+        self.notices: list[str] = []
         self.listened = ListenedAddresses()
         self.zones = SharedZones()
         self._folders = Folders(prefix)
@@ -140,7 +145,9 @@ class ParseChecks:
 
     def _declare_variable(self, name: str, place: Place) -> None:
         error = self._definition_error(name)
-        if error is not None:
+        if error is not None and error.startswith("sniproxy"):
+            self.omissions.add(error, place, effect="it keeps its value")
+        elif error is not None:
             raise place.error(error)
         self.captures.add(name)
 
@@ -190,6 +197,19 @@ class ParseChecks:
         for word in args.words[:-1]:
             if word.startswith("/"):
                 self.warn('only the last index in "index" directive should be absolute', args.place)
+
+    # modules
+
+    def _load_module(self, name: str, args: Args, inside: Block) -> None:
+        if any(block.row.name in ("events", "http") for block in inside.blocks):
+            args.fail_directive("is specified too late")
+        if name in registry.SUPPORTED_MODULES:
+            self.notices.append(f'module "{name}" is built in, no need to load it in {args.place}')
+        else:
+            args.unsupported(
+                f'module "{name}" of "load_module" is not supported by sniproxy: nginx\'s binary '
+                "modules cannot be loaded"
+            )
 
     # zones of shared memory, folders
 
@@ -328,6 +348,7 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "deny": ParseChecks._rule,
     "auth_request_set": ParseChecks._variable_defined,
     "set": ParseChecks._variable_defined,
+    "load_module": ParseChecks._load_module,
     "zone": ParseChecks._upstream_zone,
     "ssl_session_cache": ParseChecks._session_cache,
     "ssl_ocsp_cache": ParseChecks._session_cache,

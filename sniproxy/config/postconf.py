@@ -156,7 +156,7 @@ def _check_certificates(
     ssl = dict(zip(http.named("server"), (server.ssl for server in servers), strict=True))
     for address in addresses:
         default = address.default_server
-        if not address.ssl or ssl[default].ssl_certificate:
+        if not (address.ssl or address.quic) or ssl[default].ssl_certificate:
             continue
         bare = [default]
         if ssl[default].ssl_reject_handshake:
@@ -166,14 +166,19 @@ def _check_certificates(
                 if not (ssl[server].ssl_certificate or ssl[server].ssl_reject_handshake)
             ]
         if bare:
+            protocol = "quic" if address.quic else "ssl"
             raise bare[0].place.error(
-                'no "ssl_certificate" is defined for the "listen ... ssl" directive'
+                f'no "ssl_certificate" is defined for the "listen ... {protocol}" directive'
             )
 
 
 def _check_variables(checks: ParseChecks, is_variable: IsVariable) -> None:
     for name in checks.variables:
-        if name not in checks.captures and not is_variable(name):
+        if name in checks.captures or is_variable(name):
+            continue
+        if checks.omissions.allowed:
+            checks.omissions.add_variable(name)
+        else:
             raise ConfigError(f'unknown "{name}" variable')
 
 

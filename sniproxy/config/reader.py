@@ -15,11 +15,15 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..models import ConfigError, Level
 from .directives import registry
 from .directives.directive import (
+    LEFT_OUT,
+    LIMIT_EXCEPT,
+    LOCATION,
+    LOCATION_IF,
     MAIN,
     TABLE,
     TYPES,
@@ -31,6 +35,7 @@ from .directives.directive import (
     at_least,
 )
 from .directives.slots import ignore
+from .omissions import Omissions, makes_content
 from .tokens import read_statements
 from .toml import read_toml
 from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement, c_string
@@ -38,6 +43,12 @@ from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement, c_str
 ROOT = Directive(
     "main", MAIN, at_least(0), ignore, "what stands outside of all blocks", opens_context=MAIN
 )
+_LEFT_OUT = Directive(
+    "", LEFT_OUT, at_least(0), ignore, "a block that is left out", opens_context=LEFT_OUT
+)
+_LOCATIONS = (LOCATION, LOCATION_IF, LIMIT_EXCEPT)
+MISSING_CONTENT = "missing content"
+"""Key, among the values of a location, of the directive that would have made its content."""
 
 
 @dataclass(slots=True, eq=False)
@@ -166,10 +177,18 @@ class TreeReader(Generic[B]):
 class Reader(TreeReader[Block]):
     """The strict reader: refuses what nginx refuses, with nginx's messages."""
 
-    def __init__(self, checks: Checks, conf_prefix: str = "", *, any_port: bool = False) -> None:
+    def __init__(
+        self,
+        checks: Checks,
+        omissions: Omissions,
+        conf_prefix: str = "",
+        *,
+        any_port: bool = False,
+    ) -> None:
         super().__init__(Block(ROOT, (), Place("", 0), Place("", 0)), conf_prefix)
         self.any_port = any_port
         self._checks = checks
+        self._omissions = omissions
 
     def finish(self) -> Block:
         """Complete the tree and return its root."""
@@ -183,7 +202,14 @@ class Reader(TreeReader[Block]):
             return
         name = c_string(statement.name)
         place = statement.place
+        if inside.context is LEFT_OUT:
+            if statement.opens_block:
+                self._open.append(Block(_LEFT_OUT, None, place, place))
+            return
         row = self._row(statement, name, inside.context)
+        if row is None:
+            self._leave_out(f'unknown directive "{name}"', statement, inside)
+            return
         if row.opens_context is None and statement.opens_block:
             raise place.error(f'directive "{name}" is not terminated by ";"')
         if row.opens_context is not None and not statement.opens_block:
@@ -191,17 +217,20 @@ class Reader(TreeReader[Block]):
         if len(statement.args) not in row.arity:
             raise place.error(f'invalid number of arguments in "{name}" directive')
         if row.status in (Status.NOT_YET, Status.REFUSED):
-            _refuse(row, place)
+            self._leave_out(_refusal(row), statement, inside)
+            return
         if row.repeat is Repeat.REFUSED and row.key in inside.values:
             raise place.error(f'"{name}" directive is duplicate')
         if row.name == "include":
             self._include(statement.args[0], place)
             return
-        args = Args(row.name, statement.args, place, inside.value, self.any_port)
+        args = Args(row.name, statement.args, place, inside.value, self.any_port, self._omissions)
         value = row.slot(args)
         if row.opens_context is None:
             self._checks.on_directive(row, value, args, inside)
             store_value(inside.values, row, value)
+            if row.name == "unsupported":
+                self._omissions.allow(value)
             return
         block = Block(row, value, place, place)
         self._checks.on_block_open(block, inside)
@@ -212,7 +241,19 @@ class Reader(TreeReader[Block]):
         inside.blocks.append(block)
         self._open.append(block)
 
-    def _row(self, statement: Statement, name: str, context: Context) -> Directive:
+    def _leave_out(self, message: str, statement: Statement, inside: Block) -> None:
+        """Leave out a statement; raises `UnsupportedError` unless the configuration allows it."""
+        name, place = c_string(statement.name), statement.place
+        if inside.context in _LOCATIONS and makes_content(name):
+            self._omissions.add(message, place, name, effect="the location answers 501")
+            inside.values[MISSING_CONTENT] = name
+        else:
+            self._omissions.add(message, place, name)
+        if statement.opens_block:
+            self._open.append(Block(_LEFT_OUT, None, place, place))
+
+    def _row(self, statement: Statement, name: str, context: Context) -> Directive | None:
+        """The row of a statement; None if no directive has this name. Raises `ConfigError`."""
         place = statement.place
         if statement.opens_block and place.file == COMMAND_LINE:
             raise place.error("block directives are not supported in -g option")
@@ -221,7 +262,7 @@ class Reader(TreeReader[Block]):
             return row
         if statement.name in registry.BY_NAME:
             raise place.error(f'"{name}" directive is not allowed here')
-        raise place.error(f'unknown directive "{name}"')
+        return None
 
     def _entry(self, statement: Statement) -> None:
         """An entry of `types {}` or of another table; not a directive."""
@@ -237,21 +278,53 @@ class Reader(TreeReader[Block]):
         self._checks.on_entry(statement, inside, self._open[-2])
 
     def _items(self, file: str, place: Place | None) -> Iterator[Item]:
-        return items_of(self.load(file, place), file, self._open[-1].context)
+        return self.items(self.load(file, place), file, self._open[-1].context)
+
+    def items(
+        self, text: str, file: str, context: Context = MAIN, *, toml: bool | None = None
+    ) -> Iterator[Item]:
+        """The items of a file, as `items_of`."""
+        return items_of(text, file, context, toml=toml, unknown=self._omissions.allowed)
 
     def _closed(self, block: Block, place: Place) -> None:
+        if block.row is _LEFT_OUT:
+            return
         block.end = place
         freeze_values(block.values)
         self._checks.on_block_close(block, self._open[-1])
 
 
 def items_of(
-    text: str, file: str, context: Context = MAIN, *, toml: bool | None = None
+    text: str,
+    file: str,
+    context: Context = MAIN,
+    *,
+    toml: bool | None = None,
+    unknown: bool = False,
 ) -> Iterator[Item]:
-    """The items of a file read in `context`; TOML if named `*.toml`, unless `toml` is given."""
+    """The items of a file read in `context`; TOML if named `*.toml`, unless `toml` is given.
+
+    `unknown` is whether names that are no directives are items too; in nginx.conf they always are.
+    """
     if file.endswith(".toml") if toml is None else toml:
-        return read_toml(text, file, context)
+        return read_toml(text, file, context, unknown=unknown)
     return read_statements(text, file)
+
+
+def is_lenient(items: Iterator[Item]) -> bool:
+    """Whether the items of a main file have `unsupported warn` outside of all blocks."""
+    depth, found = 0, False
+    try:
+        for item in items:
+            if isinstance(item, BlockEnd):
+                depth -= 1
+            elif isinstance(item, Statement):
+                if not depth and item.name == "unsupported":
+                    found = item.args == ("warn",)
+                depth += item.opens_block
+    except ConfigError:
+        pass  # The reader reports it.
+    return found
 
 
 def find_files(mask: str) -> list[str]:
@@ -305,7 +378,7 @@ def freeze_values(values: dict[str, Any]) -> None:
             values[name] = tuple(value)
 
 
-def _refuse(row: Directive, place: Place) -> NoReturn:
+def _refusal(row: Directive) -> str:
     if row.status is Status.REFUSED:
-        raise place.error(f'"{row.name}" directive is not supported by sniproxy: {row.doc}')
-    raise place.error(f'"{row.name}" directive is not supported by sniproxy yet')
+        return f'"{row.name}" directive is not supported by sniproxy: {row.doc}'
+    return f'"{row.name}" directive is not supported by sniproxy yet'

@@ -4,6 +4,8 @@ Grammar (`ngx_conf_read_token`): words are separated by blanks; a statement ends
 A word may be quoted as a whole. A backslash escapes the next byte, and `${` does not open a
 block. `#` starts a comment only where a word may start.
 
+The contents of `…_by_lua_block {}` are skipped, as the reader of the Lua module does.
+
 nginx reads through a buffer of 4096 bytes, which limits the length of words and comments:
 `_Tokenizer.check_length`.
 """
@@ -14,6 +16,7 @@ import re
 from collections.abc import Iterator
 
 from ..models import ConfigError
+from .lua import lua_end, opens_lua
 from .tree import COMMAND_LINE, BlockEnd, FileEnd, Item, Place, Statement
 
 _BUFFER = 4096
@@ -74,7 +77,8 @@ class _Tokenizer:
         text, size = self.text, len(self.text)
         words: list[str] = []
         start = 0
-        for match in _TOKEN.finditer(text):
+        tokens = _TOKEN.finditer(text)
+        while (match := next(tokens, None)) is not None:
             kind = match.lastgroup
             assert kind is not None
             begin, end = match.span(kind)
@@ -91,6 +95,8 @@ class _Tokenizer:
                 name, *args = words
                 yield Statement(name, tuple(args), self.place(end), mark == "{", start, end)
                 words = []
+                if mark == "{" and opens_lua(name):
+                    tokens = _TOKEN.finditer(text, lua_end(text, end))
                 continue
             if end - begin > _BUFFER - 3:
                 self.check_length(kind, begin, end, match.end())

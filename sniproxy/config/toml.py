@@ -53,13 +53,17 @@ class _TOMLStatement:
     inside: Iterator[_TOMLStatement] | None = None
 
 
-def read_toml(text: str, file: str, context: Context = MAIN) -> Iterator[Item]:
+def read_toml(
+    text: str, file: str, context: Context = MAIN, *, unknown: bool = False
+) -> Iterator[Item]:
     """Yield the statements of a TOML file included in `context`. Raises `ConfigError`.
 
-    A main-level file without `[events]` gets an empty one.
+    A main-level file without `[events]` gets an empty one. With `unknown`, keys that are no
+    directives become statements without arguments instead of an error.
     """
     document, lines = _parse(text, file)
-    open_blocks = [(_Table(file, context, lines).read(document), Place(file, 1))]
+    top = _Table(file, context, lines, unknown=unknown)
+    open_blocks = [(top.read(document), Place(file, 1))]
     while open_blocks:
         entry, place = open_blocks[-1]
         next_one = next(entry, None)
@@ -102,10 +106,11 @@ def _syntax_error(words: str, text: str, file: str) -> ConfigError:
 class _Table:
     """Reads one table: the statements of one block."""
 
-    def __init__(self, file: str, context: Context, lines: Lines) -> None:
+    def __init__(self, file: str, context: Context, lines: Lines, *, unknown: bool) -> None:
         self._file = file
         self._context = context
         self._lines = lines
+        self._unknown = unknown
 
     def read(self, inside: dict[str, Any]) -> Iterator[_TOMLStatement]:
         if self._context in (TYPES, TABLE):
@@ -114,7 +119,11 @@ class _Table:
         directives: list[tuple[str, Directive, Any]] = []
         for key, value in inside.items():
             directive = NGINX_TEXT if key == NGINX_TEXT.name else self._directive(key)
-            directives.append((key, directive, value))
+            if directive is not None:
+                directives.append((key, directive, value))
+            else:
+                place = self._place(self._lines.child(key))
+                yield _TOMLStatement(Statement(_text(key), (), place))
         directives.sort(
             key=lambda entry: (entry[1].opens_context is not None, entry[1].name != "log_format")
         )
@@ -125,8 +134,10 @@ class _Table:
                 # Unsupported whatever its value, so the value need not be understood.
                 args = ("",) * directive.arity.least
                 place = self._place(self._lines.child(key))
+                opens_block = directive.opens_context is not None
                 yield _TOMLStatement(
-                    Statement(directive.name, args, place, directive.opens_context is not None)
+                    Statement(directive.name, args, place, opens_block),
+                    iter(()) if opens_block else None,
                 )
             elif directive.opens_context is None:
                 for words, lines in self._statements(directive, value, self._lines.child(key)):
@@ -163,17 +174,20 @@ class _Table:
     def _place(self, lines: Lines) -> Place:
         return Place(self._file, lines.line)
 
-    def _directive(self, key: str) -> Directive:
+    def _directive(self, key: str) -> Directive | None:
+        """The directive; None if there is none and unknown keys are allowed."""
         name = _text(key)
         place = self._place(self._lines.child(key))
         directive = registry.find(name, self._context)
         if directive is not None:
             return directive
-        if name == "rules" and self._context in (SERVER, LOCATION):
-            raise place.error('"rules" is not supported by sniproxy yet')
         if name in registry.BY_NAME:
             raise place.error(f'"{name}" directive is not allowed here')
-        raise place.error(f'unknown directive "{name}"{_hint(name, self._context)}')
+        if self._unknown:
+            return None
+        if name == "rules" and self._context in (SERVER, LOCATION):
+            raise place.unsupported('"rules" is not supported by sniproxy yet')
+        raise place.unsupported(f'unknown directive "{name}"{_hint(name, self._context)}')
 
     def _blocks(self, directive: Directive, value: Any, lines: Lines) -> Iterator[_TOMLStatement]:
         """The blocks of one key: a table, a list of tables, or tables by name."""
@@ -198,7 +212,8 @@ class _Table:
         assert directive.opens_context is not None
         statement = Statement(directive.name, words, self._place(lines), opens_block=True)
         return _TOMLStatement(
-            statement, _Table(self._file, directive.opens_context, lines).read(value)
+            statement,
+            _Table(self._file, directive.opens_context, lines, unknown=self._unknown).read(value),
         )
 
     def _statements(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..models import ConfigError
+from ..models import ConfigError, UnsupportedError
 
 COMMAND_LINE = "command line"
 """The file's name for the text of `-g`, which has no lines."""
@@ -26,6 +26,13 @@ class Place:
         if self.file == COMMAND_LINE:
             return ConfigError(f"{ConfigError(message, errno=errno)} in {COMMAND_LINE}")
         return ConfigError(message, self.file, self.line, errno)
+
+    def unsupported(self, message: str) -> UnsupportedError:
+        """The refusal of something that sniproxy lacks."""
+        message = message[:_MAX_MESSAGE]
+        if self.file == COMMAND_LINE:
+            return UnsupportedError(f"{message} in {COMMAND_LINE}")
+        return UnsupportedError(message, self.file, self.line)
 
     def __str__(self) -> str:
         return self.file if self.file == COMMAND_LINE else f"{self.file}:{self.line}"

@@ -146,7 +146,13 @@ def new_error(file: str, texts: Mapping[str, str]) -> str:
 
 def _error(file: str, texts: Mapping[str, str]) -> str | None:
     try:
-        load(file, is_variable=is_variable, definition_error=definition_error, replacements=texts)
+        load(
+            file,
+            directives="unsupported warn;",
+            is_variable=is_variable,
+            definition_error=definition_error,
+            replacements=texts,
+        )
     except ConfigError as error:
         return str(error)
     return None

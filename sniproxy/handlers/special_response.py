@@ -16,8 +16,12 @@ def special_response(
     *,
     location: str | None = None,
     headers: tuple[Header, ...] = (),
+    remark: str = "",
 ) -> Response:
-    """The response with the built-in page of `status`; `location` is the target of a redirect."""
+    """The response with the built-in page of `status`; `location` is the target of a redirect.
+
+    `remark` is a line of HTML for the page.
+    """
     if status in SILENT:
         return Response(status, close_without_response=True)
     core = ctx.location.core
@@ -26,6 +30,7 @@ def special_response(
         server_tokens=core.server_tokens,
         user_agent=ctx.request.header("user-agent"),
         msie_padding=core.msie_padding,
+        remark=remark,
     )
     displayed = pages.displayed_status(status)
     absolute = None

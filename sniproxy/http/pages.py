@@ -116,8 +116,11 @@ def error_page(
     server_tokens: str = "on",
     user_agent: str | None = None,
     msie_padding: bool = True,
+    remark: str = "",
 ) -> bytes:
     """nginx's built-in page as `text/html`; b"" if there is none.
+
+    `remark` is a line of HTML, where nginx's page has none.
 
     With `msie_padding`, error pages are padded to more than 512 bytes for browsers that would
     otherwise show pages of their own, recognized by `user_agent`.
@@ -131,13 +134,13 @@ def error_page(
         f"<head><title>{number} {row.remark or row.title}</title></head>",
         "<body>",
         f"<center><h1>{number} {row.title}</h1></center>",
-        *([f"<center>{row.remark}</center>"] if row.remark else []),
+        *([f"<center>{text}</center>"] if (text := row.remark or remark) else []),
         f"<hr><center>{server_field(server_tokens)}</center>",
         "</body>",
         "</html>",
         "",
     )
-    page = "\r\n".join(lines).encode("ascii")
+    page = "\r\n".join(lines).encode("latin-1")
     if msie_padding and status >= 400 and _wants_padding(user_agent or ""):
         page += _PADDING
     return page

@@ -272,6 +272,7 @@ VARIABLES = (
     Variable("tcpinfo_rttvar", _tcp_info(72), "variance of the TCP round-trip time"),
     Variable("tcpinfo_snd_cwnd", _tcp_info(80), "TCP congestion window"),
     Variable("tcpinfo_rcv_space", _tcp_info(96), "TCP receive window"),
+    Variable("http3", lambda f: "", "always empty: HTTP/3 is not served", changeable=True),
     Variable("proxy_protocol_addr", _nothing, "always empty: the PROXY protocol is not supported"),
     Variable("proxy_protocol_port", _nothing, "always empty"),
     Variable("proxy_protocol_server_addr", _nothing, "always empty"),

@@ -21,7 +21,7 @@ def bound(directory: Path, *listens: str) -> list[ListenSocket]:
     for number, output in enumerate(listens):
         directives = "".join(f"listen {one};" for one in output.split(", "))
         text += f"server {{ server_name s{number}; {directives} }}"
-    return bindings(servers(directory, text))
+    return bindings(servers(directory, f"ssl_certificate auto; {text}"))
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,8 @@ def bound(directory: Path, *listens: str) -> list[ListenSocket]:
         (["80", "127.0.0.1:81"], ["0.0.0.0:80", "127.0.0.1:81"]),
         (["127.0.0.1:80", "127.0.0.1:80"], ["127.0.0.1:80"]),
         (["127.0.0.1:80-82"], ["127.0.0.1:80", "127.0.0.1:81", "127.0.0.1:82"]),
+        (["80 quic"], []),
+        (["80 quic reuseport, 80"], ["0.0.0.0:80"]),
         (["unix:/run/a.sock"], ["unix:/run/a.sock"]),
     ],
 )

@@ -46,8 +46,8 @@ OURS = [
     (location("ssi on;"), '"ssi" directive is not supported by sniproxy yet in FILE:7'),
     (
         "load_module a.so;",
-        '"load_module" directive is not supported by sniproxy: nginx\'s binary modules cannot be '
-        "loaded in FILE:1",
+        'module "a" of "load_module" is not supported by sniproxy: nginx\'s binary modules cannot '
+        "be loaded in FILE:1",
     ),
     ("mail;", 'directive "mail" has no opening "{" in FILE:1'),
     ("stream { nonsense }", '"stream" directive is not supported by sniproxy yet in FILE:1'),
@@ -80,8 +80,17 @@ OURS = [
         'the value "2" of "proxy_http_version" is not supported by sniproxy yet in FILE:7',
     ),
     (
+        server("listen 18443 quic ssl;"),
+        '"listen" directive "ssl" parameter is incompatible with "quic" in FILE:6',
+    ),
+    (server("listen 18443 quic; listen 18443 quic;"), "a duplicate listen 0.0.0.0:18443 in FILE:6"),
+    (
         server("listen 18443 quic;"),
-        'the "quic" parameter of "listen" is not supported by sniproxy yet in FILE:6',
+        'no "ssl_certificate" is defined for the "listen ... quic" directive in FILE:4',
+    ),
+    (
+        server("http3 maybe;"),
+        'invalid value "maybe" in "http3" directive, it must be "on" or "off" in FILE:6',
     ),
     # nginx detects these at the end of `http {}` and reports that line.
     (location("proxy_set_header a $;"), "invalid variable name in FILE:7"),

@@ -277,3 +277,21 @@ def test_the_parameters_of_a_cache_are_read() -> None:
         manager_threshold=0.006,
         place=path.place,
     )
+
+
+HTTP3 = """
+ssl_certificate auto;
+server { listen 443 ssl; listen 443 quic reuseport; listen [::]:443 quic reuseport; http3 on; }
+server { listen 443 ssl; listen 443 quic; server_name b; quic_retry on; quic_gso on; http3_hq on;
+    add_header Alt-Svc 'h3=":443"; ma=86400'; http3_max_concurrent_streams 128;
+    http3_stream_buffer_size 64k; quic_host_key key; quic_active_connection_id_limit 2; }
+"""
+
+
+def test_http3_is_accepted_with_one_warning() -> None:
+    assert read(HTTP3).warnings == (
+        'HTTP/3 is not served: the "quic" parameter of "listen" opens no UDP port in '
+        "configuration:6",
+    )
+    with pytest.raises(ConfigError, match=r"duplicate listen options for 0\.0\.0\.0:443"):
+        read(HTTP3.replace("443 quic;", "443 quic reuseport;"))

@@ -41,6 +41,10 @@ def words(text: str) -> list[tuple[str, ...]]:
         ("a '\n';", [("a", "\n")]),
         ("a b}c;", [("a", "b}c")]),
         ("\xef\xbb\xbfa;", [("\xef\xbb\xbfa",)]),
+        ("a_by_lua_block { b } c;", [("a_by_lua_block",), ("c",)]),
+        ("x { a_by_lua_block { '}' -- }\n } } c;", [("x",), ("a_by_lua_block",), ("c",)]),
+        ("a_by_lua_block { --[[ } ]] [==[ ]] } ]==] {} } c;", [("a_by_lua_block",), ("c",)]),
+        ("a_by_lua { c; }", [("a_by_lua",), ("c",)]),
     ],
 )
 def test_words_are_split_and_unescaped(text: str, expected: list[tuple[str, ...]]) -> None:
@@ -126,6 +130,11 @@ def test_any_bytes_raise_config_error_at_most(raw: bytes) -> None:
         config.parse(raw)
     with contextlib.suppress(ConfigError):
         config.parse(raw, "toml")
+
+
+def test_lines_are_counted_across_lua() -> None:
+    *_, last = read_statements("a_by_lua_block {\n x('}')\n\n}\nb;", "FILE")
+    assert last.place == Place("FILE", 5)
 
 
 @pytest.mark.nginx

@@ -67,6 +67,8 @@ class Listen:
     backlog: int = 511
     ipv6only: bool = True
     reuseport: bool = False
+    quic: bool = False
+    """Whether HTTP/3 is to be served there, over UDP, which sniproxy does not."""
     socket_options: tuple[str, ...] = ()
     """Socket parameters, which may be given once per address."""
     place: Place = field(default=Place("", 0), compare=False)
@@ -90,7 +92,7 @@ def listen(args: Args) -> Listen:
         key, equals, text = word.partition("=")
         if word in ("default_server", "default"):
             values["default_server"] = True
-        elif word in ("ssl", "reuseport"):
+        elif word in ("ssl", "reuseport", "quic"):
             values[word] = True
         elif word in ("bind", "deferred"):
             options.append(word)
@@ -115,16 +117,26 @@ def listen(args: Args) -> Listen:
         elif equals and key == "so_keepalive":
             _check_so_keepalive(args, text)
             options.append(word)
-        elif word in ("quic", "proxy_protocol", "multipath"):
-            args.fail(f'the "{word}" parameter of "listen" is not supported by sniproxy yet')
+        elif word in ("proxy_protocol", "multipath"):
+            args.unsupported(f'the "{word}" parameter of "listen" is not supported by sniproxy yet')
         else:
             args.fail(f'invalid parameter "{word}"')
+    if values.get("quic"):
+        _check_quic(args)
     return Listen(
         address,
         socket_options=tuple(options),
         place=args.place,
         **values,  # type: ignore[arg-type]
     )
+
+
+def _check_quic(args: Args) -> None:
+    """Refuse parameters of TCP and of other protocols."""
+    given = {word.partition("=")[0] for word in args.words[1:]}
+    for name in ("fastopen", "backlog", "deferred", "ssl", "http2", "so_keepalive"):
+        if name in given:
+            args.fail_directive(f'"{name}" parameter is incompatible with "quic"')
 
 
 def _check_so_keepalive(args: Args, text: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast, dataclass_transform
 
+from ..omissions import NOTHING_LEFT_OUT, Omissions
 from ..tree import Place
 
 
@@ -34,6 +35,8 @@ class Context(enum.Flag):
     """Inside `map {}`, `geo {}` and `split_clients {}`; a `VariableBuilder` takes the lines."""
     REFUSED = enum.auto()
     """Inside an unsupported block: `stream {}`, `mail {}`."""
+    LEFT_OUT = enum.auto()
+    """Inside a block that is left out (`unsupported warn`)."""
     ANY = (
         MAIN | EVENTS | HTTP | SERVER | LOCATION | UPSTREAM | SERVER_IF | LOCATION_IF | LIMIT_EXCEPT
     )
@@ -61,6 +64,7 @@ class Context(enum.Flag):
     TYPES,
     TABLE,
     REFUSED,
+    LEFT_OUT,
 ) = Context
 ANY = Context.ANY
 
@@ -130,6 +134,8 @@ class Args:
     """The value of the enclosing block, such as a location's name."""
     any_port: bool = False
     """Whether port 0 may be listened on, meaning any free port."""
+    omissions: Omissions = NOTHING_LEFT_OUT
+    """Takes what sniproxy lacks."""
 
     @property
     def first(self) -> str:
@@ -138,6 +144,13 @@ class Args:
     def fail(self, message: str) -> NoReturn:
         """Raise `ConfigError` with nginx's message; file and line are added."""
         raise self.place.error(message)
+
+    def unsupported(self, message: str) -> None:
+        """Report something that sniproxy lacks.
+
+        Raises `UnsupportedError` unless it may be left out.
+        """
+        self.omissions.add(message, self.place, self.name)
 
     def fail_directive(self, verdict: str) -> NoReturn:
         """Raise `ConfigError` with `"NAME" directive VERDICT`."""

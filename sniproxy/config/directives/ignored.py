@@ -77,6 +77,7 @@ _HTTP = "ngx_http_core_module"
 _GZIP = "ngx_http_gzip_filter_module"
 _PROXY = "ngx_http_proxy_module"
 _V2 = "ngx_http_v2_module"
+_V3 = "ngx_http_v3_module"
 
 _TABLE: tuple[_Entry, ...] = (
     (_CORE, MAIN, time, ONE, _ONCE, "timer_resolution"),
@@ -135,6 +136,10 @@ _TABLE: tuple[_Entry, ...] = (
     (_V2, HS, string, ONE, _AGAIN, _OBSOLETE_HTTP2),
     (_V2, HSL, size, ONE, _ONCE, "http2_chunk_size"),
     (_V2, HSL, string, ONE, _AGAIN, "http2_push http2_push_preload"),
+    (_V3, HS, flag, ONE, _ONCE, "http3 http3_hq quic_retry quic_gso"),
+    (_V3, HS, number, ONE, _ONCE, "http3_max_concurrent_streams quic_active_connection_id_limit"),
+    (_V3, HS, size, ONE, _ONCE, "http3_stream_buffer_size"),
+    (_V3, HS, string, ONE, _ONCE, "quic_host_key"),
     (_PROXY, HSL, number, ONE, _ONCE, "proxy_headers_hash_max_size proxy_headers_hash_bucket_size"),
     (_PROXY, HSL, size, ONE, _ONCE, "proxy_send_lowat"),
 )  # fmt: skip
@@ -144,6 +149,7 @@ NOTICEABLE: Mapping[str, str] = {
     "debug_connection": "no debug messages are logged",
     "gzip": "responses are not compressed; responses of upstreams pass unchanged",
     "gzip_vary": "`Vary: Accept-Encoding` is not added",
+    "http3": "clients are offered HTTP/1.1 only; a `listen … quic` is warned of",
     "http2": "clients are offered HTTP/1.1 only",
     "keepalive_min_timeout": "on shutdown, idle connections are closed at once",
     "msie_refresh": "MSIE gets redirects instead of refresh pages",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from ..numbers import parse_number
 from ..tree import Place
@@ -149,6 +150,15 @@ class Main(Settings):
     worker_shutdown_timeout: float | None = directive(
         MAIN, time, "time limit of a graceful shutdown"
     )
+    unsupported: bool = directive(
+        MAIN,
+        one_of({"refuse": False, "warn": True}),
+        "what is done about directives that sniproxy lacks: refuse the configuration, or leave "
+        "them out with a warning",
+        default="refuse",
+        repeat=Repeat.REPLACED,
+        extension=True,
+    )
     ssl_error_dialect: str = directive(
         MAIN,
         one_of({name: name for name in DIALECTS}),
@@ -169,7 +179,22 @@ class Events(Settings):
     )  # fmt: skip
 
 
+def load_module(args: Args) -> str:
+    """The name of the module in a file: `ngx_stream_module` of `modules/ngx_stream_module.so`."""
+    return PurePosixPath(args.first).name.removesuffix(".so")
+
+
 DIRECTIVES = (
+    Directive(
+        "load_module",
+        MAIN,
+        exactly(1),
+        load_module,
+        "accepted for modules whose directives work; others are refused",
+        NGINX_CORE,
+        repeat=Repeat.APPENDED,
+        merge=Merge.NOT_INHERITED,
+    ),
     block(
         "events",
         MAIN,

@@ -115,7 +115,8 @@ def proxy_pass(args: Args) -> ProxyPass:
 
 def http_version(args: Args) -> int:
     if args.first == "2":
-        args.fail('the value "2" of "proxy_http_version" is not supported by sniproxy yet')
+        args.unsupported('the value "2" of "proxy_http_version" is not supported by sniproxy yet')
+        return 11
     version: int = one_of({"1.0": 10, "1.1": 11})(args)
     return version
 
@@ -176,8 +177,9 @@ def bind(args: Args) -> Bind | None:
         args.fail(f'invalid address "{args.first}"')
     for word in args.words[1:]:
         if word == "transparent":
-            args.fail('parameter "transparent" is not supported by sniproxy yet')
-        args.fail(f'invalid parameter "{word}"')
+            args.unsupported('parameter "transparent" is not supported by sniproxy yet')
+        else:
+            args.fail(f'invalid parameter "{word}"')
     return Bind(address)
 
 

@@ -18,7 +18,7 @@ from . import (
     unsupported,
     upstream,
 )
-from .directive import Context, Directive, Settings
+from .directive import Context, Directive, Settings, Status
 
 MAIN_SETTINGS: tuple[type[Settings], ...] = (main.Main, main.Events)
 SERVER_SETTINGS: tuple[type[Settings], ...] = (core.CoreServer, ssl.Ssl)
@@ -60,6 +60,15 @@ def _index() -> dict[str, tuple[Directive, ...]]:
 
 
 BY_NAME = _index()
+
+
+def _supported_modules() -> frozenset[str]:
+    supported = {row.module for row in DIRECTIVES if row.status in (Status.WORKS, Status.NO_EFFECT)}
+    return frozenset(supported - {row.module for row in DIRECTIVES if row.status is Status.NOT_YET})
+
+
+SUPPORTED_MODULES = _supported_modules()
+"""The nginx modules of which no directive is missing."""
 
 
 def find(name: str, context: Context) -> Directive | None:

@@ -74,8 +74,8 @@ def shared_caches(args: Args) -> tuple[tuple[str, int], ...]:
 def ocsp(args: Args) -> str:
     value: str = one_of({name: name for name in ("off", "on", "leaf")})(args)
     if value != "off":
-        args.fail(f'"ssl_ocsp {value}" is not supported by sniproxy yet')
-    return value
+        args.unsupported(f'"ssl_ocsp {value}" is not supported by sniproxy yet')
+    return "off"
 
 
 @settings("ngx_http_ssl_module")

@@ -36,9 +36,6 @@ HSL = HTTP | SERVER | LOCATION
 _Module = tuple[str, Status, str, tuple[tuple[Context, Arity, str], ...]]
 
 _TABLE: tuple[_Module, ...] = (
-    ("ngx_core_module", Status.REFUSED, "nginx's binary modules cannot be loaded", (
-        (MAIN, exactly(1), "load_module"),
-    )),
     ("ngx_openssl_module", Status.REFUSED, "OpenSSL no longer supports engines", (
         (MAIN, exactly(1), "ssl_engine"),
     )),
@@ -265,11 +262,6 @@ _TABLE: tuple[_Module, ...] = (
         (HSL | LOCATION_IF, exactly(1), "limit_rate limit_rate_after post_action"),
         (HS, at_least(1), "client_body_early_read"),
         (HSL, between(1, 2), "disable_symlinks"),
-    )),
-    ("ngx_http_v3_module", Status.NOT_YET, "HTTP/3", (
-        (HS, exactly(1),
-         "http3 http3_hq http3_max_concurrent_streams http3_stream_buffer_size quic_retry "
-         "quic_gso quic_host_key quic_active_connection_id_limit"),
     )),
     ("ngx_mail_module", Status.NOT_YET, "mail proxies", (
         (MAIN, exactly(0), "mail{"),

@@ -56,7 +56,8 @@ def upstream_server(args: Args) -> PeerSettings:
             values[word] = True
             continue
         if word == "resolve" or key in ("service", "route") or word == "drain":
-            args.fail(f'parameter "{word}" is not supported by sniproxy yet')
+            args.unsupported(f'parameter "{word}" is not supported by sniproxy yet')
+            continue
         if equals and key in ("weight", "max_conns", "max_fails"):
             value = parse_number(text)
         elif equals and key == "fail_timeout":
