@@ -121,7 +121,12 @@ def _cases(text: str) -> list[Case]:
 
 
 def _beginning_with(letter: str) -> list[Case]:
-    return [case for name, case in CASES.items() if letter and name.startswith(letter)]
+    longest = 2 if len(letter) == 1 else max(map(len, CASES))
+    return [
+        case
+        for name, case in CASES.items()
+        if letter and name.startswith(letter) and len(name) <= longest
+    ]
 
 
 def _peer(text: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ class Mode(enum.Enum):
     FULL = "a new connection, full handshake"
     RESUMED = "a new connection, resumed session"
     KEEPALIVE = "one connection kept for all"
+    CACHED = "no connection: the answer is in the proxy's cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,24 @@ CASES = {
             Target(1.0),
             64 * MIB,
         ),
+        Case(
+            "cached4k",
+            "kept connection, 4 KiB from the cache",
+            REQUESTS,
+            Mode.KEEPALIVE,
+            Mode.CACHED,
+            Target(5),
+            4096,
+        ),
+        Case(
+            "cached64m",
+            "kept connection, 64 MiB from the cache",
+            MEBIBYTES,
+            Mode.KEEPALIVE,
+            Mode.CACHED,
+            Target(1.3),
+            64 * MIB,
+        ),
         Case("ha", "as a, RSA-2048", HANDSHAKES, Mode.FULL, Mode.NONE, key="rsa"),
         Case("hc", "as c, RSA-2048", HANDSHAKES, Mode.FULL, Mode.FULL, key="rsa"),
         Case("i", "1,000 idle connections", MEMORY, Mode.KEEPALIVE, Mode.NONE, Target(1.9)),
@@ -183,6 +202,8 @@ def nginx_conf(case: Case, port: int, origin_port: int, certificates: Path) -> s
     A large answer stays in memory: the disk is not what is measured.
     """
     group = _GROUP % origin_port if case.upstream is Mode.KEEPALIVE else ""
+    if case.upstream is Mode.CACHED:
+        group = "    proxy_cache_path cache keys_zone=answers:1m;\n"
     handler = "\n            ".join(_handler(case, origin_port))
     return f"""\
 daemon off;
@@ -223,6 +244,14 @@ def _handler(case: Case, origin_port: int) -> list[str]:
         target, connection = "origin", '""'
     else:
         target, connection = f"{HOST}:{origin_port}", "close"
+    if case.upstream is Mode.CACHED:
+        return [
+            f"proxy_pass https://{target};",
+            f"proxy_ssl_protocols {PROTOCOL};",
+            "proxy_cache answers;",
+            "proxy_cache_valid 1h;",
+            "proxy_cache_lock on;",
+        ]
     return [
         *(["proxy_max_temp_file_size 0;"] if case.kind is MEBIBYTES else []),
         f"proxy_pass https://{target};",

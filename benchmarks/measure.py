@@ -218,7 +218,7 @@ def broken_promise(case: Case, tally: Tally, seen: Counts, processes: int) -> st
         return client
     if seen.unlike:
         return f"{seen.unlike} handshakes with the origin had other settings"
-    answers = 0 if case.upstream is Mode.NONE else exchanges
+    answers = 0 if case.upstream in (Mode.NONE, Mode.CACHED) else exchanges
     if seen.answers != answers:
         return f"the origin answered {seen.answers} requests, not {answers}"
     return _handshakes("upstream", case.upstream, seen.full, seen.resumed, exchanges, processes)
@@ -226,6 +226,7 @@ def broken_promise(case: Case, tally: Tally, seen: Counts, processes: int) -> st
 
 _PROMISED = {  # (full, resumed) handshakes an exchange
     Mode.NONE: (0, 0),
+    Mode.CACHED: (0, 0),
     Mode.FULL: (1, 0),
     Mode.RESUMED: (0, 1),
     Mode.KEEPALIVE: (0, 0),

@@ -21,6 +21,9 @@ from benchmarks.wire import CIPHER, GROUP, HOST, answer
 HOUR = 3600
 
 
+_NO_CACHE = dict.fromkeys(("cached4k", "cached64m"), "nginx's cache is compared with nginx only")
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """A row. `version` and `library` are where a command's output tells them, and `prepare` gets
@@ -50,7 +53,7 @@ class Peer:
             library[1] if library else "?",
             Family.PEER,
             prepare,
-            self.cannot,
+            {**_NO_CACHE, **self.cannot},
             self.cipher,
             self.heavy,
         )

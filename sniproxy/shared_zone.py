@@ -30,19 +30,31 @@ class SharedZone:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
-        """Hold the lock while the block runs, which must be short and must not wait.
+        """Hold the lock while the block runs; see `acquire` for the value."""
+        in_order = self.acquire()
+        try:
+            yield in_order
+        except BaseException:
+            self.release(in_order=False)
+            raise
+        self.release()
 
-        The value is whether the memory is in order: False if the last holder has died in its block.
-        Processes exclude each other, the threads of one do not.
+    def acquire(self) -> bool:
+        """Take the lock, for a short time without waits.
+
+        Returns whether the memory is in order: False if the last holder has died, or failed, before
+        `release`. Processes exclude each other, the threads of one do not.
         """
         fcntl.lockf(self._lock_file, fcntl.LOCK_EX)
-        try:
-            in_order = not self._mapping[0]
-            self._mapping[0] = 1
-            yield in_order
+        in_order = not self._mapping[0]
+        self._mapping[0] = 1
+        return in_order
+
+    def release(self, *, in_order: bool = True) -> None:
+        """Release the lock; `in_order` is whether the memory may be used as it is."""
+        if in_order:
             self._mapping[0] = 0
-        finally:
-            fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
+        fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Give the memory back, in this process."""

@@ -152,13 +152,13 @@ class CacheEntry:
             test = state.exists
             limit = state.body_start or limit
         else:
-            test = zone.is_cold()
+            test = state.is_cold
             if rules.min_uses > 1:
                 if not test:
                     return CacheLookup.SCARCE
                 outcome = CacheLookup.SCARCE
         if test:
-            found = self._open(limit, now)
+            found = self._open(limit, now, is_known=state.exists)
             if found is not None:
                 return found
         if outcome is CacheLookup.MISS and rules.lock:
@@ -172,8 +172,11 @@ class CacheEntry:
             return CacheLookup.MISS
         return None if self._lock_timeout else CacheLookup.SCARCE
 
-    def _open(self, limit: int, now: int) -> CacheLookup | None:
-        """Open the file of the entry; None if there is none that can be used."""
+    def _open(self, limit: int, now: int, *, is_known: bool) -> CacheLookup | None:
+        """Open the file of the entry; None if there is none that can be used.
+
+        `is_known` is whether the index has it.
+        """
         name = self.cache.file_of(self._digest)
         try:
             descriptor = os.open(os.fsencode(name), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -206,8 +209,7 @@ class CacheEntry:
                 return self._open_variant(name, variant)
         self.file = file
         zone = self.cache.zone
-        zone_is_cold = zone.is_cold()
-        if zone_is_cold:
+        if not is_known:
             size = os.fstat(descriptor).st_blocks * 512
             zone.add_file(
                 self._digest, size, now + self.cache.inactive, body_start=header.body_start

@@ -10,11 +10,9 @@ the table: the files are found again on disk, as after a start.
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import os
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,6 +48,8 @@ class KeyState(NamedTuple):
     """The status of a stored error; then there is no file."""
     body_start: int = 0
     """Offset of the body in the file; 0 if it is not known."""
+    is_cold: bool = False
+    """Whether files may exist that the index does not know yet."""
 
 
 class OldestKey(NamedTuple):
@@ -131,24 +131,23 @@ class CacheZone:
         self._free = self._newest = self._oldest = self._used = 0
         self._size = 0
         self._cold = True
-        with self._locked():
+        with self:
             self._clear()
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._zone.lock() as in_order:
-            memory = self._memory
-            (self._free, self._newest, self._oldest, self._used, self._size, cold, _) = (
-                _HEADER.unpack_from(memory)
-            )
-            self._cold = bool(cold)
-            if not in_order:
-                self._clear()
-            yield
-            _HEADER.pack_into(
-                memory, 0, self._free, self._newest, self._oldest, self._used, self._size,
-                self._cold, 0,
-            )  # fmt: skip
+    def __enter__(self) -> None:
+        """Take the lock, and read the header."""
+        in_order = self._zone.acquire()
+        header = _HEADER.unpack_from(self._memory)
+        self._free, self._newest, self._oldest, self._used, self._size, cold, _ = header
+        self._cold = bool(cold)
+        if not in_order:
+            self._clear()
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        """Write the header, and release the lock."""
+        header = (self._free, self._newest, self._oldest, self._used, self._size, self._cold, 0)
+        _HEADER.pack_into(self._memory, 0, *header)
+        self._zone.release(in_order=failed is None)
 
     def _clear(self) -> None:
         self._memory[: self._records] = bytes(self._records)
@@ -160,18 +159,18 @@ class CacheZone:
 
     def look_up(self, digest: bytes, min_uses: int, now: int, inactive: int) -> KeyState:
         """Count a use of a key, and say what is known about it; `inactive` is in seconds."""
-        with self._locked():
+        with self:
             number, record = self._find(digest)
             if record is None:
                 number, record = self._insert(digest)
-                state = KeyState(Presence.NEW)
+                state = KeyState(Presence.NEW, is_cold=self._cold)
             else:
                 record.uses += 1
                 if record.error and record.error_until < now:
                     record.error = record.flags = record.error_until = record.body_start = 0
                     self._size -= record.size
                     record.size = 0
-                    state = KeyState(Presence.NEW)
+                    state = KeyState(Presence.NEW, is_cold=self._cold)
                 elif record.error or record.flags & _EXISTS or record.uses >= min_uses:
                     exists = bool(record.flags & _EXISTS)
                     state = KeyState(Presence.KNOWN, exists, record.error, record.body_start)
@@ -183,7 +182,7 @@ class CacheZone:
 
     def is_cold(self) -> bool:
         """Whether files may exist that the index does not know yet."""
-        with self._locked():
+        with self:
             return self._cold
 
     def begin_update(self, digest: bytes, now: float, lock_age: float) -> float | None:
@@ -191,7 +190,7 @@ class CacheZone:
 
         `now` is monotonic; returns the end of the lock, which identifies it.
         """
-        with self._locked():
+        with self:
             number, record = self._find(digest)
             if record is None:
                 number, record = self._insert(digest)
@@ -206,7 +205,7 @@ class CacheZone:
 
     def begin_refresh(self, digest: bytes) -> float | None:
         """As `begin_update`, for an entry that has expired; the age of the lock does not matter."""
-        with self._locked():
+        with self:
             number, record = self._find(digest)
             if record is None:
                 number, record = self._insert(digest)
@@ -220,13 +219,13 @@ class CacheZone:
 
     def is_updated(self, digest: bytes, now: float) -> bool:
         """Whether another request updates the entry."""
-        with self._locked():
+        with self:
             _, record = self._find(digest)
             return record is not None and record.is_updated and record.lock_until > now
 
     def finish_update(self, digest: bytes, body_start: int, size: int) -> None:
         """The file of an entry was stored, with `size` bytes on disk."""
-        with self._locked():
+        with self:
             number, record = self._find(digest)
             if record is None:
                 number, record = self._insert(digest)
@@ -246,7 +245,7 @@ class CacheZone:
         error_until: int = 0,
     ) -> None:
         """A request is over that has stored no file, or an `error` until `error_until`."""
-        with self._locked():
+        with self:
             number, record = self._find(digest)
             if record is None:
                 return
@@ -263,7 +262,7 @@ class CacheZone:
 
     def add_file(self, digest: bytes, size: int, expires: int, *, body_start: int = 0) -> None:
         """Note a file that was found on disk."""
-        with self._locked():
+        with self:
             number, record = self._find(digest)
             if record is None:
                 number, record = self._insert(digest)
@@ -280,23 +279,23 @@ class CacheZone:
 
     def finish_loading(self) -> None:
         """All files on disk are known."""
-        with self._locked():
+        with self:
             self._cold = False
 
     def usage(self) -> tuple[int, int]:
         """Number of keys, and bytes of their files on disk."""
-        with self._locked():
+        with self:
             return self._used, self._size
 
     def oldest(self) -> OldestKey | None:
-        with self._locked():
+        with self:
             if not self._oldest:
                 return None
             record = self._load(self._oldest)
             return OldestKey(record.digest, record.expires, bool(record.flags & _EXISTS))
 
     def remove(self, digest: bytes) -> None:
-        with self._locked():
+        with self:
             number, record = self._find(digest)
             if record is not None:
                 self._remove(number, record)
