@@ -189,6 +189,12 @@ class HeldRequestBody(Protocol):
     def file_name(self) -> str | None: ...
 
 
+class LimitedConnections(Protocol):
+    """A zone that counts connections (`limit_conn`)."""
+
+    def release(self, digest: bytes) -> None: ...
+
+
 class RequestContext:
     """The state of one request (`ngx_http_request_t`).
 
@@ -224,6 +230,12 @@ class RequestContext:
     """Content-Type of that response, if the final response has none."""
     limit_rate: int | None = None
     """Maximum bytes per second to the client; 0 is unlimited, None is not set."""
+    limit_req_status: str | None = None
+    """What `limit_req` has done (`$limit_req_status`); None if nothing was counted."""
+    limit_conn_status: str | None = None
+    """The same of `limit_conn`."""
+    limited_connections: tuple[tuple[LimitedConnections, bytes], ...] = ()
+    """Zones and keys in which this request counts, to be released at its end."""
     discards_body: bool = False
     """Whether to read and discard the request body, because it is too large."""
     is_subrequest: bool = False
@@ -319,6 +331,10 @@ class RequestContext:
         inside.proxy_host, inside.proxy_port = self.proxy_host, self.proxy_port
         inside.asks_upstream, inside.sent_headers = self.asks_upstream, self.sent_headers
         inside.request_length = self.request_length
+        inside.limit_req_status, inside.limit_conn_status = (
+            self.limit_req_status,
+            self.limit_conn_status,
+        )
         inside.body, inside.body_length = self.body, self.body_length
         return inside
 

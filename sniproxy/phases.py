@@ -85,6 +85,8 @@ class RequestPhases:
                 location = step
                 result = None if location.rewrite is None else self._rewrite_location(location)
                 location = self.location  # an `if` block may have replaced it
+                if result is None and location.limits is not None:
+                    result = await location.limits.refusal(ctx, log)
                 if result is None and location.access is not None and not ctx.is_subrequest:
                     result = await location.access.refusal(ctx, log, self._subrequest)
                 if result is None and location.try_files is not None:

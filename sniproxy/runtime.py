@@ -21,6 +21,7 @@ from .config.model import Location, Server
 from .context import Connection, RequestContext
 from .handlers.access import AccessPhase
 from .handlers.base import Handler
+from .handlers.preaccess import LimitPhase
 from .http.header_fields import valid_host
 from .http.request_head import HeadRules
 from .logs.access_format import AccessFormat
@@ -99,6 +100,8 @@ class LocationRuntime:
     handler: Handler
     rewrite: tuple[RewriteStatement, ...] | None
     """Rewrite directives; None if there are none. Those of the server are not included."""
+    limits: LimitPhase | None
+    """None if the location has neither `limit_req` nor `limit_conn`."""
     access: AccessPhase | None
     """None if the location has no access restrictions."""
     try_files: TryFiles | None

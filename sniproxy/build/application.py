@@ -28,6 +28,7 @@ from ..upstream.pool import IdleMonitor
 from ..upstream.selector import Upstream
 from .caches import CacheStore
 from .client_tls import ContextStore, ServerContextFactory
+from .limits import LimitStore
 from .listeners import BoundSocket, ListenSocket, bind_all, bindings, check_binding
 from .logs import LogFactory
 from .paths import Paths
@@ -59,6 +60,7 @@ class Application:
     contexts: ContextStore
     """For the next configuration."""
     caches: CacheStore
+    limits: LimitStore
     new_ca: str = ""
     """The file of the development CA, if it was created for this configuration."""
 
@@ -84,6 +86,7 @@ class Application:
         self.idle_monitor.stop()
         self.sinks.close()
         self.caches.close()
+        self.limits.close()
 
 
 def build_application(
@@ -129,6 +132,7 @@ def load(
     idle_monitor = IdleMonitor()
     dialect = find_dialect(config.main.ssl_error_dialect)
     caches = CacheStore(config, paths, None if previous is None else previous.caches)
+    limits = LimitStore(config, None if previous is None else previous.limits)
     maker = _HandlerFactory(
         UpstreamRegistry(groups, number, idle_monitor),
         ContextFactory(paths, state, dialect),
@@ -159,6 +163,7 @@ def load(
         tuple(clients.warnings),
         store,
         caches,
+        limits,
         maker.tls.new_ca,
     )
 
@@ -181,6 +186,7 @@ class LoadedConfig:
     """Messages at level `warn` about keys and certificates."""
     store: ContextStore
     caches: CacheStore
+    limits: LimitStore
     new_ca: str = ""
     """The file of the development CA, if it was created for this configuration."""
 
@@ -233,6 +239,7 @@ class LoadedConfig:
             self.resolvers,
             self.store,
             self.caches,
+            self.limits,
             self.new_ca,
         )
 
@@ -273,6 +280,7 @@ class LoadedConfig:
             logs.access_logs(location.log.access_log),
             self.handlers[location],
             None if location is outside else location.rewrite.statements or None,
+            self.limits.phase(location),
             access_phase(location.access, self.paths.conf_prefix),
             location.files.try_files,
         )

@@ -1,30 +1,23 @@
 """The index of a cache in memory that workers share (`keys_zone`).
 
-The memory holds a table of fixed-size records, found by the hash of their key and linked from the
-least to the most recently used one (nginx has a red-black tree and a queue). Each method holds the
-zone's lock while it runs. If a process dies in one of them, the next one that takes the lock clears
-the table: the files are found again on disk, as after a start.
-
-    header │ buckets: number of the first record │ record 1 │ record 2 │ …
+Each method holds the lock while it runs. If a process dies in one of them, the index is empty
+afterwards: the files are found again on disk, as after a start.
 """
 
 from __future__ import annotations
 
 import enum
 import os
-import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..shared_zone import ProcessLock, SharedZone
+from ..shared_table import SharedTable
+from ..shared_zone import ProcessLock
 
-_HEADER = struct.Struct("=IIIIqBBxx")
-_NUMBER = struct.Struct("=I")
-_RECORD = struct.Struct("=16sIIIHBxIIqqqdI")
-_LINKS_OFFSET = 20
-"""Offset of the older and the newer record's number in a record."""
-_BUCKET_OFFSET = 16
-"""Offset of the number of the next record in the same bucket."""
+_LAYOUT = "=HBxIIqqqdI"
+"""The fields of `_Record`, without its key."""
+_LOADED = 1
+"""Flag of the table: all files on disk are known."""
 
 _EXISTS, _UPDATING = 1, 2
 
@@ -63,10 +56,6 @@ class OldestKey(NamedTuple):
 
 @dataclass(slots=True)
 class _Record:
-    digest: bytes
-    same_bucket: int = 0
-    older: int = 0
-    newer: int = 0
     error: int = 0
     flags: int = 0
     uses: int = 0
@@ -83,12 +72,9 @@ class _Record:
         """Whether a request updates the entry, in a process that is alive."""
         return bool(self.flags & _UPDATING) and _is_alive(self.updater)
 
-    def pack(self) -> bytes:
-        return _RECORD.pack(
-            self.digest,
-            self.same_bucket,
-            self.older,
-            self.newer,
+    @property
+    def values(self) -> tuple[object, ...]:
+        return (
             self.error,
             self.flags,
             min(self.uses, 0xFFFFFFFF),
@@ -118,83 +104,53 @@ class CacheZone:
 
     def __init__(self, size: int) -> None:
         """`size` is that of the memory, in bytes."""
-        self._zone = SharedZone(size)
+        self._table = SharedTable(size, _LAYOUT)
         self._manager = ProcessLock()
-        self._memory = self._zone.memory
-        self.capacity = max((size - _HEADER.size) // (_RECORD.size + _NUMBER.size), 1)
+        self.capacity = self._table.capacity
         """Number of keys."""
-        self._buckets = self.capacity
-        self._records = _HEADER.size + self._buckets * _NUMBER.size
         self.evicted: list[bytes] = []
         """Keys that made room for others; their files are to be removed."""
-        # Copies of the header, valid while the lock is held.
-        self._free = self._newest = self._oldest = self._used = 0
-        self._size = 0
-        self._cold = True
-        with self:
-            self._clear()
-
-    def __enter__(self) -> None:
-        """Take the lock, and read the header."""
-        in_order = self._zone.acquire()
-        header = _HEADER.unpack_from(self._memory)
-        self._free, self._newest, self._oldest, self._used, self._size, cold, _ = header
-        self._cold = bool(cold)
-        if not in_order:
-            self._clear()
-
-    def __exit__(self, failed: object, *_: object) -> None:
-        """Write the header, and release the lock."""
-        header = (self._free, self._newest, self._oldest, self._used, self._size, self._cold, 0)
-        _HEADER.pack_into(self._memory, 0, *header)
-        self._zone.release(in_order=failed is None)
-
-    def _clear(self) -> None:
-        self._memory[: self._records] = bytes(self._records)
-        self._free = self._newest = self._oldest = self._used = 0
-        self._size = 0
-        self._cold = True
 
     # --- requests ---
 
     def look_up(self, digest: bytes, min_uses: int, now: int, inactive: int) -> KeyState:
         """Count a use of a key, and say what is known about it; `inactive` is in seconds."""
-        with self:
+        with self._table:
             number, record = self._find(digest)
             if record is None:
                 number, record = self._insert(digest)
-                state = KeyState(Presence.NEW, is_cold=self._cold)
+                state = KeyState(Presence.NEW, is_cold=self._is_cold)
             else:
                 record.uses += 1
                 if record.error and record.error_until < now:
                     record.error = record.flags = record.error_until = record.body_start = 0
-                    self._size -= record.size
+                    self._table.total -= record.size
                     record.size = 0
-                    state = KeyState(Presence.NEW, is_cold=self._cold)
+                    state = KeyState(Presence.NEW, is_cold=self._is_cold)
                 elif record.error or record.flags & _EXISTS or record.uses >= min_uses:
                     exists = bool(record.flags & _EXISTS)
                     state = KeyState(Presence.KNOWN, exists, record.error, record.body_start)
                 else:
                     state = KeyState(Presence.SCARCE)
             record.expires = now + inactive
-            self._touch(number, record)
+            self._table.touch(number)
+            self._store(number, record)
             return state
 
     def is_cold(self) -> bool:
         """Whether files may exist that the index does not know yet."""
-        with self:
-            return self._cold
+        with self._table:
+            return self._is_cold
 
     def begin_update(self, digest: bytes, now: float, lock_age: float) -> float | None:
         """Become the request that updates an entry; None if another one does.
 
         `now` is monotonic; returns the end of the lock, which identifies it.
         """
-        with self:
+        with self._table:
             number, record = self._find(digest)
             if record is None:
                 number, record = self._insert(digest)
-                self._touch(number, record)
             elif record.is_updated and record.lock_until > now:
                 return None
             record.flags |= _UPDATING
@@ -205,11 +161,10 @@ class CacheZone:
 
     def begin_refresh(self, digest: bytes) -> float | None:
         """As `begin_update`, for an entry that has expired; the age of the lock does not matter."""
-        with self:
+        with self._table:
             number, record = self._find(digest)
             if record is None:
                 number, record = self._insert(digest)
-                self._touch(number, record)
             elif record.is_updated:
                 return None
             record.flags |= _UPDATING
@@ -219,18 +174,17 @@ class CacheZone:
 
     def is_updated(self, digest: bytes, now: float) -> bool:
         """Whether another request updates the entry."""
-        with self:
+        with self._table:
             _, record = self._find(digest)
             return record is not None and record.is_updated and record.lock_until > now
 
     def finish_update(self, digest: bytes, body_start: int, size: int) -> None:
         """The file of an entry was stored, with `size` bytes on disk."""
-        with self:
+        with self._table:
             number, record = self._find(digest)
             if record is None:
                 number, record = self._insert(digest)
-                self._touch(number, record)
-            self._size += size - record.size
+            self._table.total += size - record.size
             record.size, record.body_start, record.error = size, body_start, 0
             record.flags = _EXISTS
             self._store(number, record)
@@ -245,7 +199,7 @@ class CacheZone:
         error_until: int = 0,
     ) -> None:
         """A request is over that has stored no file, or an `error` until `error_until`."""
-        with self:
+        with self._table:
             number, record = self._find(digest)
             if record is None:
                 return
@@ -262,40 +216,40 @@ class CacheZone:
 
     def add_file(self, digest: bytes, size: int, expires: int, *, body_start: int = 0) -> None:
         """Note a file that was found on disk."""
-        with self:
+        with self._table:
             number, record = self._find(digest)
             if record is None:
                 number, record = self._insert(digest)
-                self._touch(number, record)
             elif record.flags & _EXISTS:
                 return
             record.uses = record.uses or 1
             record.flags |= _EXISTS
             record.expires = record.expires or expires
             record.body_start = record.body_start or body_start
-            self._size += size - record.size
+            self._table.total += size - record.size
             record.size = size
             self._store(number, record)
 
     def finish_loading(self) -> None:
         """All files on disk are known."""
-        with self:
-            self._cold = False
+        with self._table:
+            self._table.flags |= _LOADED
 
     def usage(self) -> tuple[int, int]:
         """Number of keys, and bytes of their files on disk."""
-        with self:
-            return self._used, self._size
+        with self._table:
+            return self._table.used, self._table.total
 
     def oldest(self) -> OldestKey | None:
-        with self:
-            if not self._oldest:
+        with self._table:
+            number = self._table.oldest
+            if not number:
                 return None
-            record = self._load(self._oldest)
-            return OldestKey(record.digest, record.expires, bool(record.flags & _EXISTS))
+            record = self._load(number)
+            return OldestKey(self._table.key(number), record.expires, bool(record.flags & _EXISTS))
 
     def remove(self, digest: bytes) -> None:
-        with self:
+        with self._table:
             number, record = self._find(digest)
             if record is not None:
                 self._remove(number, record)
@@ -306,87 +260,35 @@ class CacheZone:
 
     def close(self) -> None:
         self._manager.close()
-        self._zone.close()
+        self._table.close()
 
-    # --- the table; the lock is held ---
+    # --- the lock is held ---
 
-    def _bucket(self, digest: bytes) -> int:
-        """Offset of the number of the first record in the bucket of a key."""
-        return _HEADER.size + int.from_bytes(digest[:8], "little") % self._buckets * _NUMBER.size
-
-    def _offset(self, number: int) -> int:
-        return self._records + (number - 1) * _RECORD.size
+    @property
+    def _is_cold(self) -> bool:
+        return not self._table.flags & _LOADED
 
     def _load(self, number: int) -> _Record:
-        return _Record(*_RECORD.unpack_from(self._memory, self._offset(number)))
+        return _Record(*self._table.read(number))
 
     def _store(self, number: int, record: _Record) -> None:
-        offset = self._offset(number)
-        self._memory[offset : offset + _RECORD.size] = record.pack()
+        self._table.write(number, record.values)
 
     def _find(self, digest: bytes) -> tuple[int, _Record | None]:
-        memory = self._memory
-        (number,) = _NUMBER.unpack_from(memory, self._bucket(digest))
-        while number:
-            offset = self._offset(number)
-            if memory[offset : offset + 16] == digest:
-                return number, self._load(number)
-            (number,) = _NUMBER.unpack_from(memory, offset + _BUCKET_OFFSET)
-        return 0, None
+        number = self._table.find(digest)
+        return number, self._load(number) if number else None
 
     def _insert(self, digest: bytes) -> tuple[int, _Record]:
-        """Make a record, if necessary in place of the oldest one; it is not linked by age yet."""
-        if self._free:
-            number = self._free
-            (self._free,) = _NUMBER.unpack_from(self._memory, self._offset(number) + _BUCKET_OFFSET)
-        elif self._used < self.capacity:
-            number = self._used + 1
-        else:
-            number = self._oldest
-            oldest = self._load(number)
+        """Make a record, if necessary in place of the oldest one."""
+        table = self._table
+        if table.used == table.capacity:
+            oldest = self._load(table.oldest)
             if oldest.flags & _EXISTS:
-                self.evicted.append(oldest.digest)
-            self._remove(number, oldest)
-            (self._free,) = _NUMBER.unpack_from(self._memory, self._offset(number) + _BUCKET_OFFSET)
-        self._used += 1
-        bucket = self._bucket(digest)
-        (first,) = _NUMBER.unpack_from(self._memory, bucket)
-        _NUMBER.pack_into(self._memory, bucket, number)
-        return number, _Record(digest, same_bucket=first, uses=1)
-
-    def _touch(self, number: int, record: _Record) -> None:
-        """Make a record the most recently used one, and store it."""
-        if number != self._newest:
-            self._unlink(number, record)
-            record.older, record.newer = self._newest, 0
-            if self._newest:
-                _NUMBER.pack_into(
-                    self._memory, self._offset(self._newest) + _LINKS_OFFSET + 4, number
-                )
-            self._newest = number
-            self._oldest = self._oldest or number
-        self._store(number, record)
-
-    def _unlink(self, number: int, record: _Record) -> None:
-        older, newer = record.older, record.newer
-        if older:
-            _NUMBER.pack_into(self._memory, self._offset(older) + _LINKS_OFFSET + 4, newer)
-        elif self._oldest == number:
-            self._oldest = newer
-        if newer:
-            _NUMBER.pack_into(self._memory, self._offset(newer) + _LINKS_OFFSET, older)
-        elif self._newest == number:
-            self._newest = older
+                self.evicted.append(table.key(table.oldest))
+            self._remove(table.oldest, oldest)
+        record = _Record(uses=1)
+        return table.insert(digest, record.values), record
 
     def _remove(self, number: int, record: _Record) -> None:
-        self._unlink(number, record)
-        memory, at = self._memory, self._bucket(record.digest)
-        (found,) = _NUMBER.unpack_from(memory, at)
-        while found != number:
-            at = self._offset(found) + _BUCKET_OFFSET
-            (found,) = _NUMBER.unpack_from(memory, at)
-        _NUMBER.pack_into(memory, at, record.same_bucket)
-        self._size -= record.size
-        self._used -= 1
-        self._store(number, _Record(bytes(16), same_bucket=self._free))
-        self._free = number
+        self._table.total -= record.size
+        self._table.remove(number)

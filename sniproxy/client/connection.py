@@ -317,6 +317,8 @@ class ClientConnection:
             if self.client.body is not None:
                 self.client.body.close()
             self._finish_request(phases.location, ctx)
+            for zone, key in ctx.limited_connections:
+                zone.release(key)
 
     def _begin_request(
         self, server: VirtualServer, request: RequestHead, length: int, notes: Sequence[LogNote]

@@ -14,6 +14,7 @@ from .directives.cache import CacheSettings
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
 from .directives.headers import Headers
+from .directives.limits import ConnectionLimits, RequestLimits
 from .directives.log import Log
 from .directives.main import Events, Main
 from .directives.maps import MapVariable
@@ -207,6 +208,8 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
         },
         log_formats=checks.log_formats,
         cache_paths=http.values.get("proxy_cache_path", ()),
+        limit_req_zones=http.values.get("limit_req_zone", ()),
+        limit_conn_zones=http.values.get("limit_conn_zone", ()),
         variables=frozenset(checks.variables),
         end=http.end,
     )
@@ -224,6 +227,8 @@ def _server(
         Files.resolve(block.values, http),
         Headers.resolve(block.values, http),
         Access.resolve(block.values, http),
+        RequestLimits.resolve(block.values, http),
+        ConnectionLimits.resolve(block.values, http),
     )
     return Server(
         core=CoreServer.resolve(block.values, http),
@@ -240,7 +245,7 @@ class _LocationSettings:
 
     __slots__ = (
         *("access", "cache", "core", "files", "headers", "log", "proxy", "rewrite"),
-        "missing_content",
+        *("request_limits", "connection_limits", "missing_content"),
     )
 
     def __init__(
@@ -253,6 +258,8 @@ class _LocationSettings:
         files: Files,
         headers: Headers,
         access: Access,
+        request_limits: RequestLimits,
+        connection_limits: ConnectionLimits,
         missing_content: str = "",
     ) -> None:
         self.core = core
@@ -263,6 +270,8 @@ class _LocationSettings:
         self.files = files
         self.headers = headers
         self.access = access
+        self.request_limits = request_limits
+        self.connection_limits = connection_limits
         self.missing_content = missing_content
 
     def below(self, level: Level, name: LocationName) -> _LocationSettings:
@@ -275,6 +284,8 @@ class _LocationSettings:
             self.files.merge(level),
             self.headers.merge(level),
             self.access.merge(level),
+            self.request_limits.merge(level),
+            self.connection_limits.merge(level),
             level.get(MISSING_CONTENT, ""),
         )
 
@@ -302,6 +313,8 @@ class _LocationSettings:
             self.files,
             self.headers if self.headers.adds_fields else None,
             self.access,
+            self.request_limits,
+            self.connection_limits,
             self.missing_content,
             self.limited(name, block),
             nested,

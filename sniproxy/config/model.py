@@ -10,6 +10,7 @@ from .directives.cache import CachePath, CacheSettings
 from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.files import Files
 from .directives.headers import Headers
+from .directives.limits import ConnectionLimits, LimitZone, RequestLimits
 from .directives.log import ErrorLogDirective, Log, LogFormat
 from .directives.main import Events, Main
 from .directives.maps import MapVariable
@@ -53,6 +54,8 @@ class Location:
     headers: Headers | None
     """None if no header fields are added."""
     access: Access
+    request_limits: RequestLimits
+    connection_limits: ConnectionLimits
     missing_content: str
     """The directive, left out since sniproxy lacks it, that would have made the content; or ""."""
     limit_except: LimitExcept | None
@@ -126,6 +129,8 @@ class Http:
     """By lower-case name."""
     log_formats: Mapping[str, LogFormat]
     cache_paths: tuple[CachePath, ...] = ()
+    limit_req_zones: tuple[LimitZone, ...] = ()
+    limit_conn_zones: tuple[LimitZone, ...] = ()
     variables: frozenset[str] = frozenset()
     """Names of all variables that are used anywhere."""
     end: Place = NOWHERE

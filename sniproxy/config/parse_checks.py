@@ -27,6 +27,7 @@ from .directives.directive import (
     Repeat,
 )
 from .directives.files import Root
+from .directives.limits import ConnectionLimit, LimitZone, RequestLimit
 from .directives.log import COMBINED, AccessLogDirective, LogFormat
 from .directives.maps import MapVariable
 from .directives.proxy import ProxyPass
@@ -225,6 +226,19 @@ class ParseChecks:
         self._folders.add(args, cache.levels, is_cache=True)
         self.zones.define(args, cache.zone, cache.size, "proxy_cache")
 
+    def _limit_zone(self, zone: LimitZone, args: Args, http: Block) -> None:
+        use = args.name.removesuffix("_zone")
+        for other in http.values.get(args.name, ()):
+            if other.name == zone.name:
+                text = f'"{zone.name}" is already bound to key "{other.key.source}"'
+                args.fail(f"{args.name} {text}")
+        self.zones.declare(args, zone.name, zone.size, use)
+
+    def _limit(self, limit: RequestLimit | ConnectionLimit, args: Args, inside: Block) -> None:
+        self.zones.declare(args, limit.zone, 0, args.name)
+        if any(other.zone == limit.zone for other in inside.values.get(args.name, ())):
+            args.fail_directive("is duplicate")
+
     def _temp_path(self, value: tuple[str, tuple[int, ...]], args: Args, inside: Block) -> None:
         self._folders.add(args, value[1], is_cache=False)
 
@@ -353,6 +367,10 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "ssl_session_cache": ParseChecks._session_cache,
     "ssl_ocsp_cache": ParseChecks._session_cache,
     "proxy_cache_path": ParseChecks._cache_path,
+    "limit_req_zone": ParseChecks._limit_zone,
+    "limit_conn_zone": ParseChecks._limit_zone,
+    "limit_req": ParseChecks._limit,
+    "limit_conn": ParseChecks._limit,
     "client_body_temp_path": ParseChecks._temp_path,
     "proxy_temp_path": ParseChecks._temp_path,
     "proxy_cache": ParseChecks._proxy_cache,

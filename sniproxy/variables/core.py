@@ -220,6 +220,16 @@ VARIABLES = (
     Variable(
         "server_port", lambda f: str(f.connection.server_port), "local port of the connection"
     ),
+    Variable(
+        "limit_req_status",
+        lambda f: f.limit_req_status,
+        "`PASSED`, `DELAYED`, `REJECTED`, `DELAYED_DRY_RUN` or `REJECTED_DRY_RUN` (`limit_req`)",
+    ),
+    Variable(
+        "limit_conn_status",
+        lambda f: f.limit_conn_status,
+        "`PASSED`, `REJECTED` or `REJECTED_DRY_RUN` (`limit_conn`)",
+    ),
     Variable("remote_addr", lambda f: f.connection.client_address, "the client's address"),
     Variable("remote_port", lambda f: str(f.connection.client_port or ""), "the client's port"),
     Variable("binary_remote_addr", _binary_address, "the client's address as 4 or 16 bytes"),

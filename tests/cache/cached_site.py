@@ -29,7 +29,7 @@ class CountingUpstream:
     gate: trio.Event | None = None
     """If set, responses wait for it; or their second half."""
     halves: tuple[bytes, bytes] | None = None
-    asked: trio.Event = field(default_factory=trio.Event)
+    received: trio.Event = field(default_factory=trio.Event)
 
     async def serve(self, stream: trio.SocketStream) -> None:
         pending = b""
@@ -42,7 +42,7 @@ class CountingUpstream:
                     pending += data
                 head, _, pending = pending.partition(b"\r\n\r\n")
                 self.requests.append(head.decode("latin-1"))
-                self.asked.set()
+                self.received.set()
                 if self.halves is not None:
                     await stream.send_all(self.halves[0])
                 if self.gate is not None:

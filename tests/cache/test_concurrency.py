@@ -24,7 +24,7 @@ async def ask(site: CachedSite, answers: Answers, path: str = "/a", *fields: str
     answers.append(await site.get(path, *fields))
 
 
-async def asked(upstream: CountingUpstream, times: int) -> None:
+async def requests_received(upstream: CountingUpstream, times: int) -> None:
     while len(upstream.requests) < times:
         await trio.sleep(0.005)
 
@@ -38,7 +38,7 @@ async def test_a_lock_lets_one_request_fill_the_entry(program: Program, tmp_path
         upstream.gate = trio.Event()
         async with site.served(program), trio.open_nursery() as nursery:
             nursery.start_soon(ask, site, answers)
-            await upstream.asked.wait()
+            await upstream.received.wait()
             for _ in range(3):
                 nursery.start_soon(ask, site, answers)
             upstream.gate.set()
@@ -59,9 +59,9 @@ async def test_a_request_that_waited_too_long_is_not_stored(
         async with site.served(program):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(ask, site, answers)
-                await upstream.asked.wait()
+                await upstream.received.wait()
                 nursery.start_soon(ask, site, answers)
-                await asked(upstream, 2)
+                await requests_received(upstream, 2)
                 upstream.gate.set()
             assert [status for status, _ in answers] == ["MISS", "MISS"]
             assert (await site.get())[0] == "HIT"
@@ -81,7 +81,7 @@ async def test_a_lock_that_is_too_old_lets_another_request_in(
             async with trio.open_nursery() as nursery:
                 for number in (1, 2):
                     nursery.start_soon(ask, site, answers)
-                    await asked(upstream, number)
+                    await requests_received(upstream, number)
                 upstream.gate.set()
             assert [status for status, _ in answers] == ["MISS", "MISS"]
 
@@ -105,7 +105,7 @@ async def test_others_get_the_expired_response_while_one_request_updates_it(
             upstream.gate = trio.Event()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(ask, site, answers)
-                await asked(upstream, 2)
+                await requests_received(upstream, 2)
                 assert await site.get() == ("UPDATING", b"#1")
                 upstream.gate.set()
             assert answers == [("EXPIRED", b"#2")]
@@ -139,7 +139,7 @@ async def test_a_background_update_does_not_delay_the_response(
                 while b"#1" not in received:
                     received += await stream.receive_some()
                 assert b"X-Cache: STALE" in received
-                await asked(upstream, 2)
+                await requests_received(upstream, 2)
                 assert await site.get() == ("UPDATING", b"#1")
                 upstream.gate.set()
                 await stream.send_all(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -176,7 +176,7 @@ def cache_of(folder: Path, zone: CacheZone, max_size: int | None = None) -> Resp
     return ResponseCache("z", str(folder), (1, 2), zone, 60, max_size)
 
 
-async def test_the_manager_removes_what_nobody_asks_for(tmp_path: Path) -> None:
+async def test_the_manager_removes_unused_responses(tmp_path: Path) -> None:
     zone, log = CacheZone(64 * 1024), ErrorLog(())
     cache = cache_of(tmp_path, zone)
     now = int(time.time())

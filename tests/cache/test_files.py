@@ -154,7 +154,7 @@ async def test_a_file_is_complete_or_not_there(tmp_path: Path) -> None:
         site = CachedSite(tmp_path, upstream.port, "proxy_read_timeout 1s;", "use_temp_path=off")
         async with site.served(OURS), trio.open_nursery() as nursery:
             nursery.start_soon(site.get)
-            await upstream.asked.wait()
+            await upstream.received.wait()
             upstream.gate.set()
             while not site.files:
                 await trio.sleep(0)

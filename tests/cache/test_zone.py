@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sniproxy.cache.zone import CacheZone, Presence
 
 NOW = 1_000_000
-SMALL = 28 + 5 * (80 + 4)
+SMALL = 32 + 5 * (28 + 48 + 4)
 
 
 def digest(number: int) -> bytes:
@@ -83,8 +83,7 @@ def test_a_process_that_dies_with_the_lock_leaves_an_empty_cold_zone(zone: Cache
     zone.finish_loading()
     child = os.fork()
     if child == 0:
-        with zone._zone.lock():
-            zone._memory[:] = bytes(len(zone._memory))
+        with zone._table:
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     assert zone.is_cold()

@@ -121,16 +121,6 @@ _TABLE: tuple[_Module, ...] = (
          "image_filter_jpeg_quality image_filter_webp_quality image_filter_sharpen "
          "image_filter_transparency image_filter_interlace image_filter_buffer"),
     )),
-    ("ngx_http_limit_conn_module", Status.NOT_YET, "connection limits", (
-        (HTTP, exactly(2), "limit_conn_zone"),
-        (HSL, exactly(2), "limit_conn"),
-        (HSL, exactly(1), "limit_conn_log_level limit_conn_status limit_conn_dry_run"),
-    )),
-    ("ngx_http_limit_req_module", Status.NOT_YET, "request rate limits", (
-        (HTTP, exactly(3), "limit_req_zone"),
-        (HSL, between(1, 3), "limit_req"),
-        (HSL, exactly(1), "limit_req_log_level limit_req_status limit_req_dry_run"),
-    )),
     ("ngx_http_memcached_module", Status.NOT_YET, "memcached upstreams", (
         (LOCATION | LOCATION_IF, exactly(1), "memcached_pass"),
         (HSL, between(1, 2), "memcached_bind"),

@@ -1,0 +1,81 @@
+"""Create the zones of `limit_req_zone` and `limit_conn_zone`, and the limits of locations."""
+
+from __future__ import annotations
+
+from ..config.directives.limits import LimitZone
+from ..config.model import Config, Http, Location
+from ..handlers.preaccess import BoundConnectionLimit, BoundRequestLimit, LimitPhase
+from ..limit_zones import ConnectionCountZone, RequestRateZone
+from ..models import ConfigError
+
+
+class LimitStore:
+    """The zones of a configuration; the next one takes over those that it defines alike."""
+
+    def __init__(self, config: Config, previous: LimitStore | None = None) -> None:
+        """Create the zones. Raises `ConfigError` if a zone had another key before."""
+        http = config.http or Http((), {}, {})
+        self._settings: dict[str, LimitZone] = {}
+        self._rates: dict[str, RequestRateZone] = {}
+        self._counts: dict[str, ConnectionCountZone] = {}
+        self._passed_on: set[str] = set()
+        """Names of the zones that the next configuration uses too."""
+        for zone in http.limit_req_zones:
+            self._settings[zone.name] = zone
+            rates = None
+            if previous is not None and previous.passes_on(zone, "limit_req"):
+                rates = previous._rates.get(zone.name)
+            self._rates[zone.name] = rates or RequestRateZone(zone.size, zone.rate)
+            self._rates[zone.name].rate = zone.rate
+        for zone in http.limit_conn_zones:
+            self._settings[zone.name] = zone
+            counts = None
+            if previous is not None and previous.passes_on(zone, "limit_conn_zone"):
+                counts = previous._counts.get(zone.name)
+            self._counts[zone.name] = counts or ConnectionCountZone(zone.size)
+
+    def passes_on(self, zone: LimitZone, directive: str) -> bool:
+        """Whether the next configuration goes on with the memory of a zone of the same size.
+
+        Raises `ConfigError` if the zone had another key.
+        """
+        old = self._settings.get(zone.name)
+        if old is None or old.size != zone.size:
+            return False
+        if old.key.source != zone.key.source:
+            raise ConfigError(
+                f'{directive} "{zone.name}" uses the "{zone.key.source}" key while previously it'
+                f' used the "{old.key.source}" key'
+            )
+        self._passed_on.add(zone.name)
+        return True
+
+    def phase(self, location: Location) -> LimitPhase | None:
+        """The limits of a location; None if it has none."""
+        requests, connections = location.request_limits, location.connection_limits
+        if not requests.limit_req and not connections.limit_conn:
+            return None
+        return LimitPhase(
+            requests,
+            [
+                BoundRequestLimit(limit, self._settings[limit.zone].key, self._rates[limit.zone])
+                for limit in requests.limit_req
+            ],
+            connections,
+            [
+                BoundConnectionLimit(
+                    limit.zone,
+                    limit.connections,
+                    self._settings[limit.zone].key,
+                    self._counts[limit.zone],
+                )
+                for limit in connections.limit_conn
+            ],
+        )
+
+    def close(self) -> None:
+        """Give the memory of the zones back, but for those that the next configuration uses."""
+        zones: dict[str, RequestRateZone | ConnectionCountZone] = {**self._rates, **self._counts}
+        for name, zone in zones.items():
+            if name not in self._passed_on:
+                zone.close()
