@@ -236,6 +236,9 @@ class RequestContext:
     """The same of `limit_conn`."""
     limited_connections: tuple[tuple[LimitedConnections, bytes], ...] = ()
     """Zones and keys in which this request counts, to be released at its end."""
+    proxy_connection: Connection | None = None
+    """The connection as it is, if `connection` has the address that a proxy has sent
+    (`set_real_ip_from`)."""
     discards_body: bool = False
     """Whether to read and discard the request body, because it is too large."""
     is_subrequest: bool = False
@@ -330,6 +333,7 @@ class RequestContext:
         inside.pipelined = self.pipelined
         inside.proxy_host, inside.proxy_port = self.proxy_host, self.proxy_port
         inside.asks_upstream, inside.sent_headers = self.asks_upstream, self.sent_headers
+        inside.proxy_connection = self.proxy_connection
         inside.request_length = self.request_length
         inside.limit_req_status, inside.limit_conn_status = (
             self.limit_req_status,

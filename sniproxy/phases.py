@@ -85,6 +85,8 @@ class RequestPhases:
                 location = step
                 result = None if location.rewrite is None else self._rewrite_location(location)
                 location = self.location  # an `if` block may have replaced it
+                if result is None and location.real_ip is not None:
+                    location.real_ip.apply(ctx, log)
                 if result is None and location.limits is not None:
                     result = await location.limits.refusal(ctx, log)
                 if result is None and location.access is not None and not ctx.is_subrequest:
@@ -125,6 +127,8 @@ class RequestPhases:
         """Run the rewrite directives of the server, then find the location."""
         outside = self.server.default_location
         self._enter(outside)
+        if outside.real_ip is not None:
+            outside.real_ip.apply(self.ctx, self.log)
         if self.server.rewrite is not None:
             outcome, _ = self._rewrite(outside, self.server.rewrite)
             if outcome is not None:

@@ -22,6 +22,7 @@ from .context import Connection, RequestContext
 from .handlers.access import AccessPhase
 from .handlers.base import Handler
 from .handlers.preaccess import LimitPhase
+from .handlers.real_ip import RealIPPhase
 from .http.header_fields import valid_host
 from .http.request_head import HeadRules
 from .logs.access_format import AccessFormat
@@ -100,6 +101,8 @@ class LocationRuntime:
     handler: Handler
     rewrite: tuple[RewriteStatement, ...] | None
     """Rewrite directives; None if there are none. Those of the server are not included."""
+    real_ip: RealIPPhase | None
+    """None if `set_real_ip_from` of the location is that of its server, or is not set."""
     limits: LimitPhase | None
     """None if the location has neither `limit_req` nor `limit_conn`."""
     access: AccessPhase | None

@@ -13,6 +13,7 @@ from ..handlers.access import access_phase
 from ..handlers.base import Handler
 from ..handlers.missing_content import MissingContentHandler
 from ..handlers.proxy import ProxyHandler
+from ..handlers.real_ip import RealIPPhase
 from ..handlers.static import StaticHandler
 from ..http.request_head import HeadRules
 from ..logs.error import ErrorLog
@@ -280,10 +281,21 @@ class LoadedConfig:
             logs.access_logs(location.log.access_log),
             self.handlers[location],
             None if location is outside else location.rewrite.statements or None,
+            _real_ip(location, outside),
             self.limits.phase(location),
             access_phase(location.access, self.paths.conf_prefix),
             location.files.try_files,
         )
+
+
+def _real_ip(location: Location, outside: Location) -> RealIPPhase | None:
+    """The phase that finds the client's address; None if it would only repeat the server's."""
+    settings = location.real_ip
+    if not settings.set_real_ip_from:
+        return None
+    if location is not outside and settings == outside.real_ip:
+        return None
+    return RealIPPhase(settings)
 
 
 @dataclass(slots=True)

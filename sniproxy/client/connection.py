@@ -317,6 +317,8 @@ class ClientConnection:
             if self.client.body is not None:
                 self.client.body.close()
             self._finish_request(phases.location, ctx)
+            if ctx.proxy_connection is not None:
+                log.client = self.connection.client_address
             for zone, key in ctx.limited_connections:
                 zone.release(key)
 

@@ -19,6 +19,7 @@ from .directives.log import Log
 from .directives.main import Events, Main
 from .directives.maps import MapVariable
 from .directives.proxy import ProxySettings
+from .directives.real_ip import RealIP
 from .directives.rewrite import Rewrite
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
@@ -229,6 +230,7 @@ def _server(
         Access.resolve(block.values, http),
         RequestLimits.resolve(block.values, http),
         ConnectionLimits.resolve(block.values, http),
+        RealIP.resolve(block.values, http),
     )
     return Server(
         core=CoreServer.resolve(block.values, http),
@@ -245,7 +247,7 @@ class _LocationSettings:
 
     __slots__ = (
         *("access", "cache", "core", "files", "headers", "log", "proxy", "rewrite"),
-        *("request_limits", "connection_limits", "missing_content"),
+        *("request_limits", "connection_limits", "real_ip", "missing_content"),
     )
 
     def __init__(
@@ -260,6 +262,7 @@ class _LocationSettings:
         access: Access,
         request_limits: RequestLimits,
         connection_limits: ConnectionLimits,
+        real_ip: RealIP,
         missing_content: str = "",
     ) -> None:
         self.core = core
@@ -272,6 +275,7 @@ class _LocationSettings:
         self.access = access
         self.request_limits = request_limits
         self.connection_limits = connection_limits
+        self.real_ip = real_ip
         self.missing_content = missing_content
 
     def below(self, level: Level, name: LocationName) -> _LocationSettings:
@@ -286,6 +290,7 @@ class _LocationSettings:
             self.access.merge(level),
             self.request_limits.merge(level),
             self.connection_limits.merge(level),
+            self.real_ip.merge(level),
             level.get(MISSING_CONTENT, ""),
         )
 
@@ -315,6 +320,7 @@ class _LocationSettings:
             self.access,
             self.request_limits,
             self.connection_limits,
+            self.real_ip,
             self.missing_content,
             self.limited(name, block),
             nested,

@@ -46,6 +46,13 @@ def parse_ip(text: str) -> IP | None:
     return IP(6, int(address))
 
 
+def format_ip(address: IP) -> str:
+    """The text of an address."""
+    if address.version == 4:
+        return str(ipaddress.IPv4Address(address.number))
+    return str(ipaddress.IPv6Address(address.number))
+
+
 def parse_network(text: str) -> tuple[Network, bool] | None:
     """Parse `192.0.2.0/24`, `2001:db8::/32` or an address; None if nginx rejects the text.
 

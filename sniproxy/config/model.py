@@ -15,6 +15,7 @@ from .directives.log import ErrorLogDirective, Log, LogFormat
 from .directives.main import Events, Main
 from .directives.maps import MapVariable
 from .directives.proxy import ProxySettings
+from .directives.real_ip import RealIP
 from .directives.rewrite import Condition, Rewrite, RewriteStatement
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
@@ -56,6 +57,7 @@ class Location:
     access: Access
     request_limits: RequestLimits
     connection_limits: ConnectionLimits
+    real_ip: RealIP
     missing_content: str
     """The directive, left out since sniproxy lacks it, that would have made the content; or ""."""
     limit_except: LimitExcept | None

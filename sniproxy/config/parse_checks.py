@@ -32,6 +32,7 @@ from .directives.log import COMBINED, AccessLogDirective, LogFormat
 from .directives.maps import MapVariable
 from .directives.proxy import ProxyPass
 from .directives.proxy_rewrites import DEFAULT, CookieFlags, Replacement
+from .directives.real_ip import TrustedProxies
 from .directives.rewrite import Condition, Set, Substitution
 from .directives.slots import parse_size
 from .directives.ssl import shared_caches
@@ -322,6 +323,10 @@ class ParseChecks:
         if not rule.exact:
             self.warn(f"low address bits of {args.first} are meaningless", args.place)
 
+    def _trusted_proxies(self, trusted: TrustedProxies, args: Args, inside: Block) -> None:
+        if not trusted.exact:
+            self.warn(f"low address bits of {args.first} are meaningless", args.place)
+
     def _variable_defined(self, earlier: AuthRequestSet | Set, args: Args, inside: Block) -> None:
         self._declare_variable(earlier.name, args.place)
 
@@ -367,6 +372,7 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "ssl_session_cache": ParseChecks._session_cache,
     "ssl_ocsp_cache": ParseChecks._session_cache,
     "proxy_cache_path": ParseChecks._cache_path,
+    "set_real_ip_from": ParseChecks._trusted_proxies,
     "limit_req_zone": ParseChecks._limit_zone,
     "limit_conn_zone": ParseChecks._limit_zone,
     "limit_req": ParseChecks._limit,

@@ -230,6 +230,16 @@ VARIABLES = (
         lambda f: f.limit_conn_status,
         "`PASSED`, `REJECTED` or `REJECTED_DRY_RUN` (`limit_conn`)",
     ),
+    Variable(
+        "realip_remote_addr",
+        lambda f: (f.proxy_connection or f.connection).client_address,
+        "the address that the connection comes from (`set_real_ip_from`)",
+    ),
+    Variable(
+        "realip_remote_port",
+        lambda f: str((f.proxy_connection or f.connection).client_port or ""),
+        "the port that the connection comes from",
+    ),
     Variable("remote_addr", lambda f: f.connection.client_address, "the client's address"),
     Variable("remote_port", lambda f: str(f.connection.client_port or ""), "the client's port"),
     Variable("binary_remote_addr", _binary_address, "the client's address as 4 or 16 bytes"),

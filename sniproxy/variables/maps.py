@@ -82,22 +82,33 @@ def forwarded_address(
 
     With `recursive`, the last address that is not a trusted proxy.
     """
+    if not any(address in network for network in proxies):
+        return address
+    found = forwarded_client(fields, proxies, recursive=recursive)
+    return address if found is None else found[0]
+
+
+def forwarded_client(
+    fields: Sequence[str], proxies: Sequence[Network], *, recursive: bool
+) -> tuple[IP, int] | None:
+    """Address and port that a trusted proxy sent in X-Forwarded-For; None if there are none.
+
+    The port is 0 if the field has none. With `recursive`, the last address that is not a trusted
+    proxy, else the last one. nginx's `ngx_http_get_forwarded_addr`.
+    """
+    client: tuple[IP, int] | None = None
     for field in reversed(fields):
         rest = field
-        while any(address in network for network in proxies):
+        while rest:
             rest = rest.rstrip(" ,")
-            before, found = _last_word(rest)
-            parsed = parse_address_port(found)
+            rest, word = _last_word(rest)
+            parsed = parse_address_port(word)
             if parsed is None:
-                return address
-            address, rest = parsed, before
-            if not recursive:
-                return address
-            if not rest:
-                break
-        else:
-            return address
-    return address
+                return client
+            client = parsed
+            if not recursive or not any(client[0] in network for network in proxies):
+                return client
+    return client
 
 
 def _last_word(text: str) -> tuple[str, str]:
@@ -105,9 +116,14 @@ def _last_word(text: str) -> tuple[str, str]:
     return text[:start], text[start:]
 
 
-def parse_address_port(text: str) -> IP | None:
-    """Parse an address with optional port; None if invalid."""
-    host, colon, port = text.rpartition(":")
-    if colon and port.isdigit() and (is_ipv4(host) or host.startswith("[")):
-        text = host
-    return parse_ip(text.removeprefix("[").removesuffix("]"))
+def parse_address_port(text: str) -> tuple[IP, int] | None:
+    """Parse an address with an optional port, 0 without; None if invalid."""
+    host, colon, digits = text.rpartition(":")
+    port = 0
+    if colon and digits.isdigit() and (is_ipv4(host) or host.startswith("[")):
+        text, port = host, int(digits)
+    address = parse_ip(text.removeprefix("[").removesuffix("]"))
+    return None if address is None or port > MAX_PORT else (address, port)
+
+
+MAX_PORT = 65535

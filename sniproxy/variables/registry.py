@@ -17,7 +17,7 @@ from .variable import Variable
 _RESERVED_NAMES = """
     date_gmt date_local fastcgi_script_name gzip_ratio http2 http_cookie http_referer
     http_user_agent http_via http_x_forwarded_for
-    proxy_internal_body_length realip_remote_addr realip_remote_port secure_link
+    proxy_internal_body_length secure_link
     sent_http_cache_control sent_http_content_length sent_http_content_type sent_http_keep_alive
     sent_http_last_modified sent_http_link sent_http_location sent_http_transfer_encoding uid_got
 """

@@ -79,19 +79,20 @@ def test_longest_wildcard_matches(names: dict[str, int], name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "address"),
+    ("text", "address", "port"),
     [
-        ("192.0.2.1", "192.0.2.1"),
-        ("192.0.2.1:80", "192.0.2.1"),
-        ("[2001:db8::1]:80", "2001:db8::1"),
-        ("2001:db8::1", "2001:db8::1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("x", None),
-        ("", None),
+        ("192.0.2.1", "192.0.2.1", 0),
+        ("192.0.2.1:80", "192.0.2.1", 80),
+        ("192.0.2.1:65536", None, 0),
+        ("[2001:db8::1]:80", "2001:db8::1", 80),
+        ("2001:db8::1", "2001:db8::1", 0),
+        ("::ffff:192.0.2.1", "192.0.2.1", 0),
+        ("x", None, 0),
+        ("", None, 0),
     ],
 )
-def test_addresses_with_ports_are_parsed(text: str, address: str | None) -> None:
-    assert parse_address_port(text) == (None if address is None else parse_ip(address))
+def test_addresses_with_ports_are_parsed(text: str, address: str | None, port: int) -> None:
+    assert parse_address_port(text) == (None if address is None else (parse_ip(address), port))
 
 
 @given(st.lists(st.ip_addresses(v=4).map(str), max_size=4))

@@ -140,9 +140,6 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_http_random_index_module", Status.NOT_YET, "random index files", (
         (LOCATION, exactly(1), "random_index"),
     )),
-    ("ngx_http_realip_module", Status.NOT_YET, "the client's address from a header", (
-        (HSL, exactly(1), "set_real_ip_from real_ip_header real_ip_recursive"),
-    )),
     ("ngx_http_referer_module", Status.NOT_YET, "access control by Referer", (
         (SERVER | LOCATION, at_least(1), "valid_referers"),
         (SERVER | LOCATION, exactly(1), "referer_hash_max_size referer_hash_bucket_size"),

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from tests.conformance.scenario import Scenario, Table, get
 
-SHOWN = "add_header X-Req $limit_req_status always; add_header X-Conn $limit_conn_status always; "
+STATUS_FIELDS = (
+    "add_header X-Req $limit_req_status always; add_header X-Conn $limit_conn_status always; "
+)
 
 
 def ask(*fields: str, path: str = "PATH") -> str:
@@ -28,7 +30,7 @@ def limiting(
     return Scenario(
         name,
         rule,
-        f"{SHOWN}{directives}",
+        f"{STATUS_FIELDS}{directives}",
         (),
         proxy_pass="none",
         requests=sends,

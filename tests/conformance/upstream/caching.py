@@ -65,11 +65,11 @@ def cached(
     repeat: int = 1,
 ) -> Scenario:
     sends = (*sends[:-1], sends[-1].replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1))
-    shown = "add_header X-Cache $upstream_cache_status always; "
+    status_field = "add_header X-Cache $upstream_cache_status always; "
     return Scenario(
         name,
         rule,
-        f"proxy_cache {zone}; {shown}{directives}",
+        f"proxy_cache {zone}; {status_field}{directives}",
         (upstream or obliging(*fields),),
         proxy_pass="http://PEER",
         requests=sends,
