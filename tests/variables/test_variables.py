@@ -139,6 +139,8 @@ def test_is_variable(name: str) -> None:
 # --- beside nginx: every variable of every request, in all three escapes ---
 
 _NAMES = """
+    limit_req_status limit_conn_status realip_remote_addr
+    upstream_cache_status upstream_cache_last_modified upstream_cache_etag
 args query_string is_args uri document_uri request_uri request request_method server_protocol
 scheme https host server_name server_addr server_port remote_addr remote_user status
 body_bytes_sent bytes_sent request_length content_length content_type http_host http_cookie
@@ -298,7 +300,13 @@ def test_every_variable_is_compared_with_nginx() -> None:
     changing = {
         *("hostname", "pid", "msec", "time_local", "time_iso8601", "remote_port", "connection"),
         *("connection_time", "request_time", "upstream_connect_time", "upstream_header_time"),
-        *("upstream_response_time", "request_id", "tcpinfo_rtt", "tcpinfo_rttvar"),
+        *(
+            "upstream_response_time",
+            "realip_remote_port",
+            "request_id",
+            "tcpinfo_rtt",
+            "tcpinfo_rttvar",
+        ),
         *("tcpinfo_snd_cwnd", "tcpinfo_rcv_space", "request_body_file"),
         "http3",  # the module is not in the wheel
     }
