@@ -99,9 +99,12 @@ def advice_without_fix(
                 "sni-wrong-name",
             )
         case Result.LOCAL_TLS_ERROR:
-            return (
-                "nginx has no setting that accepts this: the upstream has to be fixed.",
-                "handshake-refused",
+            return _LOCAL_ERRORS.get(
+                furthest.reason,
+                (
+                    "nginx has no setting that accepts this: the upstream has to be fixed.",
+                    "library-fault",
+                ),
             )
     if not tried:
         return (
@@ -128,6 +131,25 @@ def advice_without_fix(
         "upstream's own log.",
         "handshake-refused" if furthest.result is Result.ALERT else "handshake-closed",
     )
+
+
+_LOCAL_ERRORS = {
+    "unsafe legacy renegotiation disabled": (
+        "It lacks secure renegotiation (RFC 5746), which OpenSSL 3 insists on, and fails without "
+        "that too: its TLS library has to be upgraded.",
+        "legacy-renegotiation",
+    ),
+    "excessive message size": (
+        "It sends more certificates than OpenSSL accepts: its file should have its own certificate "
+        "and the intermediates only.",
+        "library-fault",
+    ),
+    "dh key too small": (
+        "Its Diffie-Hellman parameters are too short, and it offers nothing else.",
+        "weak-dh",
+    ),
+}
+"""Advice and the name of the cause, by OpenSSL's reason."""
 
 
 def _judgement(attempt: Attempt) -> str:
