@@ -18,7 +18,7 @@ from sniproxy.config import parse
 from sniproxy.config.model import Config
 from sniproxy.config.tokens import read_statements
 from sniproxy.config.tree import Statement
-from sniproxy.convert import convert
+from sniproxy.convert import ConversionError, convert
 from sniproxy.convert.equality import differences
 from sniproxy.convert.quoting import nginx_words, toml_string
 from sniproxy.convert.source import EMPTY_LINE, read_source
@@ -134,6 +134,31 @@ def test_order_that_matters_is_retained(server: str, in_toml: str, tmp_path: Pat
     toml = converted(file, "toml")
     assert in_toml in toml.read_text()
     check(file, toml)
+
+
+def test_what_sniproxy_lacks_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "nginx.conf"
+    file.write_text(
+        "unsupported warn; thing_modules x; events {} http { more_clear_headers A 'B c';"
+        " js_thing { a b; c { d; } } server { listen 127.0.0.1:80; # here\n"
+        " location / { content_by_lua_file x.lua; } } }"
+    )
+    toml = converted(file, "toml")
+    check(file, toml)
+    back = convert(str(toml), "nginx").text
+    for statement in (
+        "thing_modules x;",
+        'more_clear_headers A "B c";',
+        "content_by_lua_file x.lua;",
+    ):
+        assert statement in back
+
+
+def test_a_value_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text('unsupported = "warn"\n\n[http]\nmore_clear_headers = "A"\n')
+    with pytest.raises(ConversionError, match=r'site.toml:4: sniproxy does not have "more_clear_'):
+        convert(str(file), "nginx")
 
 
 def test_servers_behind_an_include_stay_there(tmp_path: Path) -> None:
