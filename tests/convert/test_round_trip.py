@@ -6,6 +6,7 @@ What the programs do with the converted files is compared by `tests/test_real_wo
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -63,6 +64,31 @@ def test_configurations_of_the_repository(name: str, tmp_path: Path) -> None:
     toml = converted(file, "toml")
     assert "nginx = '''" not in toml.read_text()
     check(file, toml)
+
+
+EXAMPLES = {
+    path.name: found[1]
+    for path in sorted((CONFIGS.parent / "examples").glob("*.py"))
+    if (found := re.search(r'CONFIG = """(.*?)"""', path.read_text(), re.DOTALL)) is not None
+}
+
+
+def in_example(match: re.Match[str]) -> str:
+    """What a placeholder of an example stands for."""
+    name = match[1]
+    return "8001" if "port" in name else "https://127.0.0.1:8001" if "url" in name else "x.pem"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_configurations_of_the_examples(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "nginx.conf"
+    text = re.sub(r"(?<!\{)\{([\w.]+)\}(?!\})", in_example, EXAMPLES[name])
+    file.write_text(text.replace("{{", "{").replace("}}", "}").replace(".1:0", ".1:8000"))
+    check(file, converted(file, "toml"))
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 4
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
