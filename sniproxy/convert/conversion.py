@@ -47,6 +47,13 @@ def convert(
     is the nginx that is to read the text. Raises `ConfigError` for a file that sniproxy refuses,
     and `ConversionError`.
     """
+    try:
+        return _convert(file, to, certificates, release)
+    except RecursionError:
+        raise ConversionError(f"{file} has blocks nested too deeply") from None
+
+
+def _convert(file: str, to: str, certificates: str, release: Release | None) -> Conversion:
     before = _load(file, {})
     text = dict(before.sources)[file]
     root = read_source(text, file)
