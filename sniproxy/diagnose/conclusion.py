@@ -197,7 +197,7 @@ def _describe_fix(spec: ProbeSpec, chosen: Attempt) -> str:
     if setting.plain:
         return f"The port speaks plain HTTP, so use http://: {describe(chosen)}."
     verified = ", its certificate verified" if setting.proxy.proxy_ssl_verify else ""
-    what = "directives" if is_default(spec) else "changes"
+    what = "settings" if is_default(spec) else "changes"
     return f"With the {what} below {describe(chosen)}{verified}."
 
 

@@ -26,6 +26,7 @@ COMMAND = [sys.executable, "-m", "sniproxy"]
 COMMANDS = {
     "ca": ["ca"],
     "completion": ["completion", "bash"],
+    "convert": ["convert", "site.conf"],
     "diagnose": ["diagnose", "-c", "site.conf", "--offline"],
     "explain": ["explain", ALERT],
     "help": ["help", "diagnose"],
@@ -195,6 +196,7 @@ def on_terminal(
 COPIED = {
     "ca": r"curl |ssl\.create|fingerprint|certutil|install -m|certificate  ",
     "completion": "",
+    "convert": "",
     "explain": r"^    |^       ",
     "reverse": r";$|#",
     "-T": "",
