@@ -31,13 +31,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--nginx-version",
         metavar="VERSION",
-        type=Release.parse,
+        type=version,
         help="to nginx.conf: the nginx that will read it, such as 1.22",
     )
     parser.epilog = (
         "exit status: 0 converted, 3 converted and something is left to do (on standard error),\n"
         "1 the file is refused or cannot be converted, 2 usage"
     )
+
+
+def version(text: str) -> Release:
+    return Release.parse(text)
 
 
 def main(arguments: Sequence[str]) -> int:

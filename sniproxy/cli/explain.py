@@ -143,7 +143,7 @@ class Output:
         """Print the rest; returns the exit status."""
         self.show(groups.flush())
         if self.as_json:
-            print(json.dumps([to_dict(group) for group in _by_count(groups)], indent=2))
+            print(json.dumps([to_dict(group, self.form) for group in _by_count(groups)], indent=2))
         elif self.brief:
             for group in _by_count(groups):
                 print("\n".join(fit(summary(group))))

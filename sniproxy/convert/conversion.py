@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import load
+from ..config.directives import registry
+from ..config.directives.directive import MAIN
 from ..config.model import Config
 from ..models import ConfigError
 from ..variables import definition_error, is_variable
@@ -15,7 +17,7 @@ from .extensions import IssuedCertificate, replace_extensions
 from .releases import Release, lacking
 from .source import SourceNode, read_source
 from .to_nginx import nginx_text
-from .to_toml import toml_text
+from .to_toml import is_supported, toml_text
 
 NGINX, TOML = "nginx", "toml"
 
@@ -45,9 +47,18 @@ def convert(
     is the nginx that is to read the text. Raises `ConfigError` for a file that sniproxy refuses,
     and `ConversionError`.
     """
+    try:
+        return _convert(file, to, certificates, release)
+    except RecursionError:
+        raise ConversionError(f"{file} has blocks nested too deeply") from None
+
+
+def _convert(file: str, to: str, certificates: str, release: Release | None) -> Conversion:
     before = _load(file, {})
     text = dict(before.sources)[file]
     root = read_source(text, file)
+    if file.endswith(".toml"):
+        _check_values(root, file)
     if to == TOML:
         return Conversion(_to_toml(root, before, file), ())
     written = nginx_text(root)
@@ -57,6 +68,26 @@ def convert(
     if release is not None:
         notes += lacking(root, before, file, release)
     return Conversion(nginx_text(root), tuple(notes), replaced.issued)
+
+
+def _check_values(root: SourceNode, file: str) -> None:
+    """Raise `ConversionError` for a key of TOML whose value cannot be read.
+
+    Under `unsupported warn` the reader takes directives that sniproxy lacks with any value.
+    """
+    pending = [(root, MAIN)]
+    while pending:
+        block, context = pending.pop()
+        for node in block.children:
+            if is_supported(node, context):
+                row = registry.find(node.name, context)
+                if row is not None and row.opens_context is not None:
+                    pending.append((node, row.opens_context))
+            elif not any(node.args) and node.inside is None:
+                raise ConversionError(
+                    f'{file}:{node.line}: sniproxy does not have "{node.name}", so what its value '
+                    'means is not known; write it in nginx\'s syntax, under the key "nginx"'
+                )
 
 
 def _to_toml(root: SourceNode, before: Config, file: str) -> str:

@@ -18,7 +18,7 @@ EXTENSIONS = frozenset(row.name for row in DIRECTIVES if row.extension)
 ADVICE = {
     "error_detail": "nginx has no such pages: `python -m sniproxy explain` reads its error log",
     "ssl_error_dialect": "nginx logs the words of the OpenSSL that it uses",
-    "unsupported": "nginx refuses directives that it does not have: load their modules",
+    "unsupported": "nginx refuses every directive that it does not know",
     "proxy_ssl_key_log": "nginx has it in its commercial version only",
 }
 """What to do without a directive; tests check that no extension is missing."""

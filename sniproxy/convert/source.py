@@ -61,7 +61,7 @@ def read_source(text: str, file: str) -> SourceNode:
     root = SourceNode("main", (), 0, [])
     open_blocks = [root]
     steps: list[_Step] = []
-    for item in items_of(text, file):
+    for item in items_of(text, file, unknown=True):
         if isinstance(item, Statement):
             is_added = is_toml and item.name == "events" and item.place.line == 1
             line = 0 if is_added and "[events]" not in text else item.place.line

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..config.directives import registry
-from ..config.directives.directive import MAIN, TABLE, TYPES, Context, Directive
+from ..config.directives.directive import MAIN, TABLE, TYPES, Context, Directive, Status
 from ..config.directives.slots import flag
 from ..config.toml import ACCEPT_OFF, NGINX_TEXT, block_words
 from .quoting import decoded, nginx_words, toml_key, toml_string
@@ -119,6 +119,14 @@ class _Writer:
         self.lines += map(_comment, node.tail)
 
 
+def is_supported(node: SourceNode, context: Context) -> bool:
+    """Whether sniproxy has the directive; others are left out with `unsupported warn`."""
+    if context in (TYPES, TABLE):
+        return True
+    row = registry.find(node.name, context)
+    return row is not None and row.status not in (Status.NOT_YET, Status.REFUSED)
+
+
 def _row(node: SourceNode, context: Context) -> Directive:
     row = registry.find(node.name, context)
     assert row is not None, node.name
@@ -127,8 +135,9 @@ def _row(node: SourceNode, context: Context) -> Directive:
 
 def _verbatim_children(nodes: Sequence[SourceNode], context: Context) -> list[SourceNode]:
     """The statements that TOML cannot have without changing what they mean, in their order."""
-    names: set[str] = set()
-    blocks = [node for node in nodes if node.inside is not None]
+    # TOML has no form for the arguments of what sniproxy lacks.
+    names = {node.name for node in nodes if not is_supported(node, context)}
+    blocks = [node for node in nodes if node.inside is not None and node.name not in names]
     for family in ORDERED_FAMILIES:
         members = [node.name for node in nodes if node.name in family]
         if members != _grouped(members) or "if" in members:

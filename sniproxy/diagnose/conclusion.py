@@ -68,14 +68,20 @@ def draw_conclusion(spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attem
     found = _conclude(spec, target, attempts)
     if found.plain:
         return found
-    plain, background = plain_sentences.sentence_for(found.cause, _decisive(attempts))
+    works = found.status == WORKS_WITH
+    plain, background = plain_sentences.sentence_for(
+        found.cause, _decisive(attempts, works=works), works=works
+    )
     return replace(found, plain=plain, background=background)
 
 
-def _decisive(attempts: Sequence[Attempt]) -> Attempt:
-    """The attempt that shows best what happens: of those that fail, the one that got furthest."""
+def _decisive(attempts: Sequence[Attempt], *, works: bool) -> Attempt:
+    """The attempt that shows best what happens.
+
+    That is the first one if there is a fix, else of those that fail the one that got furthest.
+    """
     failed = [attempt for attempt in attempts if attempt.result not in SUCCESSES]
-    return furthest_first(failed or attempts)[0]
+    return attempts[0] if works else furthest_first(failed or attempts)[0]
 
 
 def _conclude(spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attempt]) -> Conclusion:
@@ -191,7 +197,7 @@ def _describe_fix(spec: ProbeSpec, chosen: Attempt) -> str:
     if setting.plain:
         return f"The port speaks plain HTTP, so use http://: {describe(chosen)}."
     verified = ", its certificate verified" if setting.proxy.proxy_ssl_verify else ""
-    what = "directives" if is_default(spec) else "changes"
+    what = "settings" if is_default(spec) else "changes"
     return f"With the {what} below {describe(chosen)}{verified}."
 
 
@@ -299,6 +305,9 @@ def _cannot_work(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Conclusion:
     order = furthest_first(attempts)
     strict = [attempt for attempt in order if attempt.setting.proxy.proxy_ssl_verify]
     furthest = strict[0] if spec.require_verify and strict else order[0]
+    # What the local OpenSSL says is more than what happens where it is told to ignore that.
+    if attempts[0].result is Result.LOCAL_TLS_ERROR and furthest.result.stage is Stage.HELLO:
+        furthest = attempts[0]
     # Files that cannot be loaded come before all that was seen without them.
     furthest = next((a for a in attempts if a.result is Result.SETUP_ERROR), furthest)
     if (refused := _refused_certificate(attempts)) is not None:

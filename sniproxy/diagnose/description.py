@@ -87,6 +87,9 @@ _DESCRIPTIONS: dict[Result, Callable[[Attempt], str]] = {
     ),
     Result.HEADER_TOO_BIG: lambda a: "the response header is larger than proxy_buffer_size",
     Result.NOT_HTTP: lambda a: "the response is not HTTP",
+    Result.INVALID_RESPONSE: lambda a: (
+        f"the response breaks the rules of HTTP: {a.line.partition(' while ')[0]}"
+    ),
     Result.RESPONSE: lambda a: f"the upstream responds with {a.status}",
     Result.HANDSHAKE_OK: lambda a: f"the handshake succeeds ({a.protocol})",
     Result.SETUP_ERROR: lambda a: f"the TLS settings cannot be loaded: {a.line}",

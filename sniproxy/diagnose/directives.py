@@ -68,5 +68,11 @@ def _words(value: Any) -> tuple[str, ...]:
     if isinstance(value, Template):
         return (value.source,)
     if isinstance(value, tuple):
-        return tuple(map(str, value))
-    return (str(value),)
+        return tuple(map(_size, value))
+    return (_size(value),)
+
+
+def _size(value: Any) -> str:
+    """A number of bytes with nginx's suffix, where it is one of kilobytes."""
+    is_kilobytes = type(value) is int and value >= 1024 and value % 1024 == 0
+    return f"{value // 1024}k" if is_kilobytes else str(value)

@@ -43,6 +43,7 @@ class Result(enum.Enum):
     NO_RESPONSE = ("no response", Stage.RESPONSE)
     HEADER_TOO_BIG = ("header too big", Stage.RESPONSE)
     NOT_HTTP = ("not HTTP", Stage.RESPONSE)
+    INVALID_RESPONSE = ("invalid response", Stage.RESPONSE)
     HTTP2 = ("HTTP/2", Stage.RESPONSE)
     BODY_CUT = ("body breaks off", Stage.RESPONSE)
     BODY_STALLED = ("body stalls", Stage.RESPONSE)
@@ -124,6 +125,8 @@ class Attempt:
     """Status of the HTTP response."""
     body: str = ""
     """The beginning of the response body."""
+    broken_rule: str | None = None
+    """What h11 says about a response that nginx refuses; "" if it finds nothing wrong."""
     seconds: float = 0.0
 
     def is_for(self, names: Iterable[str]) -> bool:

@@ -59,9 +59,21 @@ def advice_without_fix(
                 "proxy_http_version 2 (nginx 1.29.4 and later), or grpc_pass for a gRPC server.",
                 "upstream-alpn",
             )
-        case Result.HEADER_TOO_BIG | Result.NOT_HTTP:
+        case Result.INVALID_RESPONSE:
             return (
-                "The upstream is not an HTTP/1 server that nginx can use.",
+                f"nginx does not pass it on, and has no setting that does{_judgement(furthest)}. "
+                "Fix the application behind it.",
+                "invalid-response",
+            )
+        case Result.HEADER_TOO_BIG:
+            return (
+                "The largest buffer that was tried (64k) does not hold it: the application sends "
+                "too many or too long fields, cookies for instance.",
+                "header-too-big",
+            )
+        case Result.NOT_HTTP:
+            return (
+                f"The upstream is not an HTTP/1 server that nginx can use{_judgement(furthest)}.",
                 "not-http1-upstream",
             )
         case Result.NO_SERVER_HELLO if tried:
@@ -87,9 +99,12 @@ def advice_without_fix(
                 "sni-wrong-name",
             )
         case Result.LOCAL_TLS_ERROR:
-            return (
-                "nginx has no setting that accepts this: the upstream has to be fixed.",
-                "handshake-refused",
+            return _LOCAL_ERRORS.get(
+                furthest.reason,
+                (
+                    "nginx has no setting that accepts this: the upstream has to be fixed.",
+                    "library-fault",
+                ),
             )
     if not tried:
         return (
@@ -116,6 +131,34 @@ def advice_without_fix(
         "upstream's own log.",
         "handshake-refused" if furthest.result is Result.ALERT else "handshake-closed",
     )
+
+
+_LOCAL_ERRORS = {
+    "unsafe legacy renegotiation disabled": (
+        "It lacks secure renegotiation (RFC 5746), which OpenSSL 3 insists on, and fails without "
+        "that too: its TLS library has to be upgraded.",
+        "legacy-renegotiation",
+    ),
+    "excessive message size": (
+        "It sends more certificates than OpenSSL accepts: its file should have its own certificate "
+        "and the intermediates only.",
+        "library-fault",
+    ),
+    "dh key too small": (
+        "Its Diffie-Hellman parameters are too short, and it offers nothing else.",
+        "weak-dh",
+    ),
+}
+"""Advice and the name of the cause, by OpenSSL's reason."""
+
+
+def _judgement(attempt: Attempt) -> str:
+    """What an independent parser says, in parentheses."""
+    if attempt.broken_rule is None:
+        return ""
+    if not attempt.broken_rule:
+        return " (h11, another parser of HTTP, would take it)"
+    return f" (h11, another parser of HTTP, says: {attempt.broken_rule})"
 
 
 def _default_names(attempts: Sequence[Attempt]) -> tuple[str, ...]:

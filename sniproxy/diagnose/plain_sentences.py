@@ -15,7 +15,16 @@ ANONYMOUS = (
 )
 UNCHECKED = "nginx reaches the server behind it, and does not check whether it is the real one."
 
+NAME_MAY_BE_MISSING = (
+    "nginx could not open an encrypted connection to the server behind it, perhaps because it did "
+    "not say which site of that server it wanted."
+)
+
 _BY_CAUSE_AND_RESULT = {
+    ("sni-missing", Result.RESPONSE): (
+        "The server behind nginx answered as another site than the one meant, because nginx did "
+        "not say which it wanted."
+    ),
     ("timeout", Result.NO_SERVER_HELLO): (
         "The server behind nginx takes connections and does not answer."
     ),
@@ -38,9 +47,15 @@ _BY_CAUSE_AND_RESULT = {
 """Where the sentence of the cause says less than what was seen."""
 
 
-def sentence_for(cause: str, attempt: Attempt) -> tuple[str, str]:
-    """The sentence for a cause of the catalog, and one of background; "" for none."""
+def sentence_for(cause: str, attempt: Attempt, *, works: bool) -> tuple[str, str]:
+    """The sentence for a cause of the catalog, and one of background; "" for none.
+
+    `attempt` is the one that shows best what happens; `works` is whether a fix was found.
+    """
     if cause == "verify-not-configured":  # in the catalog nginx does not start
         return UNCHECKED, ""
     found = catalog().causes[cause]
-    return _BY_CAUSE_AND_RESULT.get((cause, attempt.result), found.plain), found.background
+    plain = _BY_CAUSE_AND_RESULT.get((cause, attempt.result), found.plain)
+    if cause == "sni-missing" and not works:
+        plain = NAME_MAY_BE_MISSING
+    return plain, found.background

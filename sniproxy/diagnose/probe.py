@@ -18,9 +18,8 @@ from ..build.paths import Paths
 from ..build.tls import ContextFactory
 from ..config.directives.proxy import ProxyPass
 from ..context import RequestContext
-from ..http.chunks import ChunkReader, MalformedChunkError
-from ..http.response_head import NotHTTPError, read_response_head
-from ..models import ConfigError, Failure, FailureType, ProxyError, ResponseHead, Side
+from ..http.response_head import NotHTTPError
+from ..models import ConfigError, Failure, FailureType, ProxyError
 from ..server_name import certificate_names
 from ..tls import openssl
 from ..tls.dialects import find_dialect
@@ -32,6 +31,15 @@ from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
 from ..upstream.selector import Peer
 from ..variables import lookup
 from .failed_certificate import failed_certificate
+from .http_exchange import (
+    CLOSED_EARLY,
+    MAX_BODY,
+    SHORT_WAIT,
+    BodyError,
+    HTTP2ResponseError,
+    ResponseReader,
+    broken_rule,
+)
 from .model import Attempt, ProbeSpec, Result, Setting
 from .strategy import CERTIFICATE_ALERTS, MAX_CONNECTIONS, next_setting
 
@@ -42,11 +50,6 @@ READING = "reading response header from upstream"
 
 DIALECT = "3.0"
 """The OpenSSL release whose error strings are used in log lines: the most common with nginx."""
-MAX_BODY = 512
-MAX_READ = 1 << 20
-"""A longer body is taken as complete."""
-ALERT_WAIT = 0.3
-"""Seconds to wait for the alert by which a TLS 1.3 server rejects our certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ class _AttemptState:
     stream: SocketStream | None = None
     certificate_requested: bool = False
     sent: str | None = None
-    http2: bool = False
+    reader: ResponseReader | None = None
     failures: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     """For each X509_V_* error the depth and the certificate (DER) where it occurred last."""
     ctx: dict[str, object] = field(default_factory=dict)
@@ -154,9 +157,10 @@ class Probe:
             result = _result(state, failed.failure)
             line = f"{failed.failure.message} while {state.action}"
         except NotHTTPError as error:
-            result = Result.HTTP2 if state.http2 else Result.NOT_HTTP
+            is_http2 = isinstance(error, HTTP2ResponseError)
+            result = Result.HTTP2 if is_http2 else Result.NOT_HTTP
             line = f"{error.text} while {state.action}"
-        except _BodyError as error:
+        except BodyError as error:
             result, line = error.result, error.line
         except ConfigError as error:
             result, line = Result.SETUP_ERROR, str(error)
@@ -174,6 +178,8 @@ class Probe:
             certificate_requested=state.certificate_requested,
             seconds=trio.current_time() - began,
         )
+        if result in (Result.NOT_HTTP, Result.INVALID_RESPONSE) and state.reader is not None:
+            made = replace(made, broken_rule=broken_rule(state.reader.received))
         return replace(made, **state.ctx)  # type: ignore[arg-type]
 
     async def _connect(self, setting: Setting, peer: Peer, state: _AttemptState) -> Result:
@@ -243,13 +249,13 @@ class Probe:
             return Result.HANDSHAKE_OK
         state.action = READING
         try:
-            data = await stream.receive_some(ALERT_WAIT)
+            data = await stream.receive_some(SHORT_WAIT)
         except ProxyError as failed:
             if failed.failure.kind is FailureType.TIMEOUT:
                 return Result.HANDSHAKE_OK
             raise
         if not data:
-            raise ProxyError(_CLOSED_EARLY)
+            raise ProxyError(CLOSED_EARLY)
         return Result.HANDSHAKE_OK
 
     async def _request(
@@ -264,94 +270,17 @@ class Probe:
         state.action = SENDING
         await stream.send_all(head, self.timeouts.response)
         state.action = READING
-        buffer = bytearray()
-        with trio.move_on_after(self.timeouts.response) as timer:
-            while True:
-                data = await stream.receive_some(self.timeouts.response)
-                if not data:
-                    raise ProxyError(_CLOSED_EARLY)
-                buffer += data
-                if _is_http2(buffer):
-                    state.http2 = True
-                    raise NotHTTPError
-                parsed = read_response_head(
-                    buffer, request_method="GET", limit=proxy.proxy_buffer_size
-                )
-                if parsed is not None and parsed.head.status != 103:
-                    break
-                if parsed is not None:
-                    del buffer[: parsed.length]
-        if timer.cancelled_caught or parsed is None:
-            raise ProxyError(_TIMED_OUT)
-        rest = bytes(buffer[parsed.length :])
+        state.reader = reader = ResponseReader(
+            stream, self.timeouts.response, proxy.proxy_buffer_size
+        )
+        parsed, rest = await reader.read_head()
         if setting.plain and not rest:
             # The body says whether a 400 is about plain HTTP on a TLS port.
-            with contextlib.suppress(ProxyError):
-                rest = await stream.receive_some(ALERT_WAIT)
-        state.ctx["status"] = parsed.head.status
+            rest = await reader.read_more_soon()
+        state.ctx["status"] = parsed.status
         state.ctx["body"] = rest[:MAX_BODY].decode("latin-1")
-        await self._read_body(stream, parsed.head, rest)
+        await reader.read_body(parsed, rest)
         return Result.RESPONSE
-
-    async def _read_body(self, stream: SocketStream, head: ResponseHead, rest: bytes) -> None:
-        """Read a body that has an end of its own, up to `MAX_READ`. Raises `_BodyError`.
-
-        One that ends with the connection may go on forever (server-sent events), and is not read.
-        """
-        has_end = head.chunked or head.content_length is not None
-        if not has_end or head.status in (204, 304):
-            return
-        chunks = ChunkReader(Side.UPSTREAM) if head.chunked else None
-        received = 0
-        data = rest
-        with trio.move_on_after(self.timeouts.response) as timer:
-            while True:
-                received += len(data)
-                try:
-                    if chunks is not None and data:
-                        chunks.feed(data)
-                except MalformedChunkError:
-                    raise _BodyError(
-                        Result.BODY_CUT, "upstream sent invalid chunked response"
-                    ) from None
-                complete = (
-                    chunks.done if chunks is not None else received >= (head.content_length or 0)
-                )
-                if complete or received >= MAX_READ:
-                    return
-                data = await self._more(stream, timer)
-                if not data:
-                    raise _BodyError(Result.BODY_CUT, "upstream prematurely closed connection")
-        raise _BodyError(Result.BODY_STALLED, "upstream timed out (110: Connection timed out)")
-
-    async def _more(self, stream: SocketStream, timer: trio.CancelScope) -> bytes:
-        """The next piece of a body, which gives it the whole patience again."""
-        try:
-            data = await stream.receive_some(self.timeouts.response)
-        except ProxyError as failed:
-            if failed.failure.kind is FailureType.TIMEOUT:
-                raise _BodyError(Result.BODY_STALLED, failed.failure.message) from None
-            raise _BodyError(Result.BODY_CUT, failed.failure.message) from None
-        timer.deadline = trio.current_time() + self.timeouts.response
-        return data
-
-
-class _BodyError(Exception):
-    """A response whose body does not end."""
-
-    def __init__(self, result: Result, message: str) -> None:
-        super().__init__(message)
-        self.result = result
-        self.line = f"{message} while reading upstream"
-
-
-def _is_http2(data: bytes | bytearray) -> bool:
-    """Whether `data` begins with a SETTINGS frame of the connection (RFC 9113, section 3.4)."""
-    return len(data) >= 9 and data[0] == 0 and data[3] == 4 and data[5:9] == b"\0\0\0\0"
-
-
-_CLOSED_EARLY = Failure("upstream prematurely closed connection")
-_TIMED_OUT = Failure("upstream timed out", kind=FailureType.TIMEOUT, errno=110)
 
 
 def _handshake_info(stream: TLSStream) -> dict[str, object]:
@@ -400,7 +329,7 @@ def _result(state: _AttemptState, failure: Failure) -> Result:
     if "too big header" in failure.text:
         return Result.HEADER_TOO_BIG
     if failure.kind is FailureType.INVALID_HEADER:
-        return Result.NOT_HTTP
+        return Result.INVALID_RESPONSE
     if state.dialect.alert in CERTIFICATE_ALERTS:
         return Result.CERTIFICATE_REQUIRED
     if failure.kind is FailureType.TIMEOUT:

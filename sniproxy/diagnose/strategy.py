@@ -348,6 +348,7 @@ FIXES: dict[Result, tuple[SettingGenerator, ...]] = {
     Result.NO_RESPONSE: (_try_names,),
     Result.HEADER_TOO_BIG: (_try_larger_buffer,),
     Result.NOT_HTTP: (_try_names,),
+    Result.INVALID_RESPONSE: (),
     Result.HTTP2: (),
     Result.BODY_CUT: (_try_names,),
     Result.BODY_STALLED: (),

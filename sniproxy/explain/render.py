@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -178,8 +179,8 @@ def _wrapped(
     )
 
 
-def to_dict(group: ErrorGroup) -> dict[str, Any]:
-    """A group as a JSON value."""
+def to_dict(group: ErrorGroup, form: str = NGINX) -> dict[str, Any]:
+    """A group as a JSON value; with another `form` each cause has its fixes in that too."""
     values = placeholders(group)
     return {
         "side": group.side,
@@ -205,12 +206,28 @@ def to_dict(group: ErrorGroup) -> dict[str, Any]:
             }
             for before in group.preceded_by
         ],
-        "details": [_cause_value(cause, group, values) for cause in group.causes],
+        "details": [_cause_value(cause, group, values, form) for cause in group.causes],
     }
 
 
-def _cause_value(cause: Cause, group: ErrorGroup, values: Mapping[str, str]) -> dict[str, Any]:
+def _cause_value(
+    cause: Cause, group: ErrorGroup, values: Mapping[str, str], form: str
+) -> dict[str, Any]:
+    fixes = [] if form == NGINX else list(fixes_in_form(cause, group.side, values, form))
+    in_form = {
+        "form": form,
+        "form_fixes": [
+            {
+                "when": fix.when,
+                "optional": fix.optional,
+                "blocks": [dataclasses.asdict(block) for block in fix.blocks],
+            }
+            for fix in fixes
+            if fix.blocks
+        ],
+    }
     return {
+        **({} if form == NGINX else in_form),
         "name": cause.name,
         "title": cause.title,
         "plain": cause.plain,

@@ -59,6 +59,20 @@ def test_json_has_all_groups(sniproxy: Sniproxy, log: Path) -> None:
     assert alert["details"][0]["fixes"][0]["directives"] == ["proxy_ssl_server_name on;"]
 
 
+def test_fixes_are_in_the_form_of_another_program(sniproxy: Sniproxy, log: Path) -> None:
+    text = sniproxy("explain", "--for", "haproxy", str(log)).stdout
+    assert (
+        "server upstream 192.0.2.9:443 ssl sni str(<the upstream's name>) verify required" in text
+    )
+    assert "proxy_ssl_server_name on;" not in text
+    output = sniproxy("explain", "--json", "--for", "caddy", str(log))
+    alert = json.loads(output.stdout)[1]["details"][0]
+    secure, insecure = alert["form_fixes"][0]["blocks"]
+    assert not secure["weakens"]
+    assert "        tls_insecure_skip_verify" in insecure["lines"]
+    assert insecure["weakens"]
+
+
 @pytest.mark.parametrize(
     ("text", "status", "words"),
     [

@@ -188,8 +188,9 @@ def test_variables_with_a_version_exist() -> None:
         (["missing.conf"], 1, 'open() "missing.conf" failed'),
         (["broken.conf"], 1, 'unknown directive "evnts"'),
         (["latin.conf"], 1, "is not in UTF-8"),
-        (["plain.conf", "--nginx-version", "new"], 2, "invalid parse value"),
+        (["plain.conf", "--nginx-version", "new"], 2, "invalid version value"),
         (["plain.conf", "--nginx-version", "1.22"], 2, "for conversions to nginx.conf"),
+        (["deep.conf"], 1, "nested too deeply"),
         (["plain.conf", "-o", "missing/file.toml"], 1, "missing/file.toml: No such file"),
     ],
 )
@@ -204,6 +205,8 @@ def test_errors(
     monkeypatch.chdir(tmp_path)
     Path("broken.conf").write_text("evnts {}")
     Path("plain.conf").write_text("events {}")
+    levels = "location / { " * 2000 + "}" * 2000
+    Path("deep.conf").write_text(f"events {{}} http {{ server {{ {levels} }} }}")
     Path("latin.conf").write_bytes(b"events {} http { server { return 200 \xe9; } }")
     try:
         got = main(["convert", *words])

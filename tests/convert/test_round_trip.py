@@ -6,6 +6,7 @@ What the programs do with the converted files is compared by `tests/test_real_wo
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sniproxy.config import parse
 from sniproxy.config.model import Config
 from sniproxy.config.tokens import read_statements
 from sniproxy.config.tree import Statement
-from sniproxy.convert import convert
+from sniproxy.convert import ConversionError, convert
 from sniproxy.convert.equality import differences
 from sniproxy.convert.quoting import nginx_words, toml_string
 from sniproxy.convert.source import EMPTY_LINE, read_source
@@ -63,6 +64,31 @@ def test_configurations_of_the_repository(name: str, tmp_path: Path) -> None:
     toml = converted(file, "toml")
     assert "nginx = '''" not in toml.read_text()
     check(file, toml)
+
+
+EXAMPLES = {
+    path.name: found[1]
+    for path in sorted((CONFIGS.parent / "examples").glob("*.py"))
+    if (found := re.search(r'CONFIG = """(.*?)"""', path.read_text(), re.DOTALL)) is not None
+}
+
+
+def in_example(match: re.Match[str]) -> str:
+    """What a placeholder of an example stands for."""
+    name = match[1]
+    return "8001" if "port" in name else "https://127.0.0.1:8001" if "url" in name else "x.pem"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_configurations_of_the_examples(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "nginx.conf"
+    text = re.sub(r"(?<!\{)\{([\w.]+)\}(?!\})", in_example, EXAMPLES[name])
+    file.write_text(text.replace("{{", "{").replace("}}", "}").replace(".1:0", ".1:8000"))
+    check(file, converted(file, "toml"))
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 4
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -134,6 +160,31 @@ def test_order_that_matters_is_retained(server: str, in_toml: str, tmp_path: Pat
     toml = converted(file, "toml")
     assert in_toml in toml.read_text()
     check(file, toml)
+
+
+def test_what_sniproxy_lacks_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "nginx.conf"
+    file.write_text(
+        "unsupported warn; thing_modules x; events {} http { more_clear_headers A 'B c';"
+        " js_thing { a b; c { d; } } server { listen 127.0.0.1:80; # here\n"
+        " location / { content_by_lua_file x.lua; } } }"
+    )
+    toml = converted(file, "toml")
+    check(file, toml)
+    back = convert(str(toml), "nginx").text
+    for statement in (
+        "thing_modules x;",
+        'more_clear_headers A "B c";',
+        "content_by_lua_file x.lua;",
+    ):
+        assert statement in back
+
+
+def test_a_value_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text('unsupported = "warn"\n\n[http]\nmore_clear_headers = "A"\n')
+    with pytest.raises(ConversionError, match=r'site.toml:4: sniproxy does not have "more_clear_'):
+        convert(str(file), "nginx")
 
 
 def test_servers_behind_an_include_stay_there(tmp_path: Path) -> None:

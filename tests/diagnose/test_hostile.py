@@ -177,6 +177,7 @@ def test_an_alert_of_an_odd_size_is_no_plain_http(
         ("https://a.test/", "--for", "yaml"),
         ("https://a.test/", "--fix"),
         ("-c", "nginx.conf", "--name", "a.test"),
+        ("-c", "nginx.conf", "--for", "caddy"),
         (),
     ],
 )

@@ -27,6 +27,19 @@ OTHER_KEY = ("--cert", "client.pem", "--key", "client-stranger.key")
 CASES = {
     "a body that breaks off": ("cut-body", (), 4, "upstream-closed", "breaks off"),
     "a body that stalls": ("stalled-body", (), 4, "timeout", "stalls"),
+    "no secure renegotiation": (
+        "legacy-renegotiation", (), 4, "legacy-renegotiation", "RFC 5746",
+    ),
+    "more certificates than OpenSSL accepts": (
+        "too-big-chain", NAME, 4, "library-fault", "more certificates than OpenSSL accepts",
+    ),
+    "a field that breaks the rules": (
+        "bad-header", (), 4, "invalid-response", 'says: illegal header line: "Bad Header: x"',
+    ),
+    "two lengths": (
+        "double-length", (), 4, "invalid-response", "conflicting Content-Length headers",
+    ),
+    "what is no HTTP": ("not-http", (), 4, "not-http1-upstream", "that nginx can use."),
     "HTTP/2 only": ("http-2", (), 4, "not-http1-upstream", "proxy_http_version 2"),
     "another site without SNI": (
         "needs-sni-certificate", NAME, 3, "sni-missing", "certificate of another site",
