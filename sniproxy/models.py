@@ -18,7 +18,7 @@ Header = tuple[str, str]
 
 
 class Level(enum.IntEnum):
-    """nginx's log levels, most severe first (`error_log`)."""
+    """nginx's log levels, most severe first (`error_log`). A level also equals its label."""
 
     EMERG = 1
     ALERT = 2
@@ -28,6 +28,12 @@ class Level(enum.IntEnum):
     NOTICE = 6
     INFO = 7
     DEBUG = 8
+
+    # For tests: in a comparison with a string, `level == "error"`, False would be a trap.
+    def __eq__(self, other: object) -> bool:
+        return self.label == other if isinstance(other, str) else int.__eq__(self, other)
+
+    __hash__ = int.__hash__
 
     @property
     def label(self) -> str:

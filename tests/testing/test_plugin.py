@@ -341,6 +341,8 @@ def test_handshakes_and_failures_in_assertions(
     assert handshake.side == "upstream"
     assert handshake.failure is not None
     assert handshake.failure.kind == "error"
+    assert handshake.failure.level == "error"
+    assert handshake.failure.level not in ("info", "crit", 3, None)
     assert f"failure={handshake.failure.message!r}" in repr(handshake)
     assert "resumed" not in repr(handshake)
 
