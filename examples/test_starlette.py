@@ -60,4 +60,4 @@ def test_both_sides_are_verified(port, sniproxy_serve, dev_ca):
         answers = [client.get("/hello", headers={"Host": "api.test"}).json() for _ in range(2)]
     assert {answer["host"] for answer in answers} == {"api.test"}
     assert answers[0] == answers[1], "one connection to the application carries both"
-    assert [handshake.side.value for handshake in proxy.handshakes] == ["client", "upstream"]
+    assert [handshake.side for handshake in proxy.handshakes] == ["client", "upstream"]

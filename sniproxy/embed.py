@@ -15,7 +15,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import trio
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 Configuration = str | os.PathLike[str] | Config
 Syntax = Literal["nginx", "toml"]
 StrPath = str | os.PathLike[str]
+Value = TypeVar("Value")
 
 _QUIET = (ErrorLogDirective("stderr", Level.EMERG),)
 """Default `error_log`: lines are captured, and stderr is left to the tests."""
@@ -210,9 +211,12 @@ class Proxy(BaseProxy):
         )
         return loaded, Paths(here, os.path.dirname(path))
 
-    async def wait_for(self, predicate: Callable[[], bool]) -> None:
-        """Wait until `predicate` returns true; it is called whenever something was logged."""
-        await self.records.changes.until(predicate)
+    async def wait_for(self, predicate: Callable[[], Value]) -> Value:
+        """Wait until `predicate` returns something true, and return that.
+
+        It is called whenever something was logged. `trio.fail_after` limits the time.
+        """
+        return await self.records.changes.until(predicate)
 
     async def _run(self, server: ConnectionServer) -> None:
         try:
@@ -283,9 +287,20 @@ class ThreadProxy(BaseProxy):
         self._loop.run(self._proxy.reload, config)
         self._look()
 
-    def wait_for(self, predicate: Callable[[], bool], timeout: float = 5.0) -> bool:
-        """Wait at most `timeout` seconds until `predicate` returns true; returns whether it did."""
-        return self.records.changes.block_until(predicate, timeout)
+    def wait_for(self, predicate: Callable[[], Value], timeout: float = 5.0) -> Value:
+        """Wait until `predicate` returns something true, and return that.
+
+        It is called whenever something was logged. Raises TimeoutError after `timeout` seconds.
+        """
+        return self.records.changes.block_until(predicate, timeout, self._describe)
+
+    async def wait_for_async(self, predicate: Callable[[], Value], timeout: float = 5.0) -> Value:
+        """As `wait_for`, for asyncio: other tasks run meanwhile."""
+        return await self.records.changes.until_in_asyncio(predicate, timeout, self._describe)
+
+    def _describe(self) -> str:
+        last = "\n".join(record.line for record in self.error_log[-5:])
+        return f"the proxy has logged {len(self.access_log)} requests, and at last\n{last}"
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple, Protocol, runtime_checkable
 
 Header = tuple[str, str]
@@ -18,7 +18,7 @@ Header = tuple[str, str]
 
 
 class Level(enum.IntEnum):
-    """nginx's log levels, most severe first (`error_log`)."""
+    """nginx's log levels, most severe first (`error_log`). A level also equals its label."""
 
     EMERG = 1
     ALERT = 2
@@ -29,24 +29,38 @@ class Level(enum.IntEnum):
     INFO = 7
     DEBUG = 8
 
+    # For tests: in a comparison with a string, `level == "error"`, False would be a trap.
+    def __eq__(self, other: object) -> bool:
+        return self.label == other if isinstance(other, str) else int.__eq__(self, other)
+
+    __hash__ = int.__hash__
+
     @property
     def label(self) -> str:
         return self.name.lower()
 
 
-class Side(enum.Enum):
-    """The peer of a connection: client or upstream."""
+class Side(enum.StrEnum):
+    """The peer of a connection: client or upstream. It compares with strings, for tests."""
 
     CLIENT = "client"
     UPSTREAM = "upstream"
 
 
-class FailureType(enum.Enum):
+class FailureType(enum.StrEnum):
     """Type of a failed attempt (`NGX_HTTP_UPSTREAM_FT_*`), with the resulting status.
 
     `label` is the parameter of `proxy_next_upstream`. Responses with the `http_…` statuses are
-    failures only if the directive lists them.
+    failures only if the directive lists them. It compares with its label, for tests.
     """
+
+    status: int
+
+    def __new__(cls, label: str, status: int) -> FailureType:
+        made = str.__new__(cls, label)
+        made._value_ = label
+        made.status = status
+        return made
 
     ERROR = ("error", 502)
     TIMEOUT = ("timeout", 504)
@@ -64,11 +78,7 @@ class FailureType(enum.Enum):
 
     @property
     def label(self) -> str:
-        return self.value[0]
-
-    @property
-    def status(self) -> int:
-        return self.value[1]
+        return self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +366,7 @@ HandlerResult = Response | SpecialResponse | InternalRedirect
 """Result of a content handler."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Handshake:
     """A TLS handshake with a client or an upstream, finished or failed."""
 
@@ -372,18 +382,38 @@ class Handshake:
     verify_error: str = ""
     """OpenSSL's text for `verify_result`."""
     protocol: str = ""
+    """`TLSv1.3` for example; "" if the handshake failed before it was negotiated."""
     cipher: str = ""
+    """OpenSSL's name of the cipher."""
     group: str = ""
+    """The group of the key exchange, such as `X25519MLKEM768`."""
     alpn: str = ""
+    """The protocol selected by ALPN; "" if none was."""
     offered_session: bool = False
     """Whether a session was offered to the upstream."""
     resumed: bool = False
+    """Whether a session was resumed, without certificates."""
     certificate_names: tuple[str, ...] = ()
+    """The names in the upstream's certificate."""
     started_at: float = 0.0
     """POSIX time, seconds."""
     duration: float = 0.0
     """Seconds."""
     failure: Failure | None = None
+    """Why it failed, as it is logged; None if it finished."""
+
+    def __repr__(self) -> str:
+        """What identifies it, and the values that are not the default; for failed assertions."""
+        parts = [f"side={self.side.value!r}", f"peer={self.peer!r}"]
+        parts.append(f"server_name={self.server_name!r}")
+        if self.failure is not None:
+            parts.append(f"failure={self.failure.message!r}")
+        listed = {"side", "peer", "server_name", "failure", "started_at", "duration"}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name not in listed and value != field.default:
+                parts.append(f"{field.name}={value!r}")
+        return f"Handshake({', '.join(parts)})"
 
 
 def first_header(headers: Iterable[Header], name: str) -> str | None:

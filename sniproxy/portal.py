@@ -22,25 +22,72 @@ class ChangeNotifier:
     def __init__(self) -> None:
         self._inside = trio.lowlevel.ParkingLot()
         self._outside = threading.Condition()
+        self._callbacks: set[Callable[[], object]] = set()
 
     def notify(self) -> None:
         """Wake all waiters; call it in the trio thread."""
         with self._outside:
             self._outside.notify_all()
+            for callback in self._callbacks:
+                callback()
         self._inside.unpark_all()
 
     async def wait(self) -> None:
         """Wait for the next `notify`."""
         await self._inside.park()
 
-    async def until(self, predicate: Callable[[], bool]) -> None:
-        while not predicate():
+    async def until(self, predicate: Callable[[], Value]) -> Value:
+        """Wait until `predicate` returns something true, and return that."""
+        while not (found := predicate()):
             await self.wait()
+        return found
 
-    def block_until(self, predicate: Callable[[], bool], timeout: float) -> bool:
-        """In another thread: wait `timeout` seconds at most; returns if `predicate` is true."""
+    def block_until(
+        self,
+        predicate: Callable[[], Value],
+        timeout: float,
+        describe: Callable[[], str] = str,
+    ) -> Value:
+        """As `until`, in another thread. Raises TimeoutError, whose text ends with `describe()`."""
         with self._outside:
-            return self._outside.wait_for(predicate, timeout)
+            found = self._outside.wait_for(predicate, timeout)
+        if not found:
+            raise timed_out(timeout, describe)
+        return found
+
+    async def until_in_asyncio(
+        self,
+        predicate: Callable[[], Value],
+        timeout: float,
+        describe: Callable[[], str] = str,
+    ) -> Value:
+        """As `block_until`, in an event loop of asyncio in another thread, without blocking it."""
+        import asyncio  # trio does without
+
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(changed.set)
+
+        with self._outside:
+            self._callbacks.add(wake)
+        try:
+            async with asyncio.timeout(timeout):
+                while not (found := predicate()):
+                    await changed.wait()
+                    changed.clear()
+        except TimeoutError:
+            raise timed_out(timeout, describe) from None
+        finally:
+            with self._outside:
+                self._callbacks.discard(wake)
+        return found
+
+
+def timed_out(timeout: float, describe: Callable[[], str]) -> TimeoutError:
+    details = describe()
+    return TimeoutError(f"not true within {timeout:g} s" + (f"; {details}" if details else ""))
 
 
 class BlockingPortal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="sniproxy",
         help="what is compared with nginx in tests/conformance",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let programs that tests start be interrupted.
+
+    A shell starts background jobs with SIGINT ignored, which they would inherit.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

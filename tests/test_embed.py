@@ -176,7 +176,8 @@ def test_wait_for_in_a_thread() -> None:
     with sniproxy.serve_in_thread(PLAIN % "one") as proxy:
         assert fetch(proxy.urls[0] + "/down/")[0] == 502
         assert proxy.wait_for(lambda: any("refused" in r.message for r in proxy.error_log))
-        assert not proxy.wait_for(lambda: False, timeout=0.01)
+        with pytest.raises(TimeoutError, match=r"not true within 0\.01 s; the proxy has logged"):
+            proxy.wait_for(lambda: False, timeout=0.01)
 
 
 @pytest.mark.parametrize(

@@ -97,4 +97,5 @@ def test_changes_wake_both_threads_and_tasks() -> None:
     thread.start()
     assert changes.block_until(lambda: len(seen) == 3, 5)
     thread.join()
-    assert not changes.block_until(lambda: len(seen) == 4, 0.01)
+    with pytest.raises(TimeoutError, match=r"not true within 0\.01 s"):
+        changes.block_until(lambda: len(seen) == 4, 0.01)

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="to nginx.conf: the nginx that will read it, such as 1.22",
     )
     parser.epilog = (
-        "exit status: 0 converted, 3 converted and something is left to do (on standard error),\n"
+        "exit status: 0 converted, 3 converted and something is left to do (on standard error), "
         "1 the file is refused or cannot be converted, 2 usage"
     )
 

@@ -25,9 +25,11 @@ def run_guarded(run: Callable[[], int]) -> int:
 
     A reader that has left, such as `head`, is no failure: 0.
     """
+    # Closed by the caller. Otherwise the next file that is opened would become descriptor 1 or 2.
     if sys.stdout is None:
-        # Closed by the caller. Otherwise the next file that is opened would become descriptor 1.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         try:
             status = run()

@@ -21,7 +21,7 @@ from ..testing.upstreams import (
     UpstreamSpec,
     open_upstreams,
 )
-from ..testing.upstreams.catalog import ALL
+from ..testing.upstreams.catalog import ALL, UnknownUpstreamError, find_upstream
 from ..testing.upstreams.certificates import ensure_certificates
 from .output import fit
 from .parsers import command_parser
@@ -57,11 +57,11 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.list:
         return print_list()
-    unknown = [name for name in options.names if name not in ALL]
-    if unknown:
-        print(f'sniproxy: no upstream is called "{unknown[0]}"; see --list', file=sys.stderr)
+    try:
+        specs = list(ALL.values()) if options.all else list(map(find_upstream, options.names))
+    except UnknownUpstreamError as error:
+        print(f"sniproxy: {error.reason}; see --list", file=sys.stderr)
         return 1
-    specs = list(ALL.values()) if options.all else [ALL[name] for name in options.names]
     if not specs:
         parser.print_usage(sys.stderr)
         return 2

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import ssl
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -25,13 +26,13 @@ from ..embed import (
 )
 from ..tls.ca import DevCA
 from .upstreams import RunningUpstream, UpstreamSpec, upstreams_in_thread
+from .upstreams.certificates import CertificatePaths
 
 MAX_LOG_LINES = 100
 """Number of log lines of one proxy shown in the report of a failed test."""
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateFiles:
+class CertificateFiles(NamedTuple):
     """Paths of a certificate and its key, for `SSLContext.load_cert_chain`."""
 
     certificate: str
@@ -138,12 +139,19 @@ class UpstreamFactory:
     ) -> None:
         self._opened.close()
 
-    def __call__(self, upstream: UpstreamSpec | str = "good", port: int = 0) -> RunningUpstream:
+    def __call__(
+        self,
+        upstream: UpstreamSpec | str = "good",
+        port: int = 0,
+        *,
+        names: Sequence[str] = (),
+        certificate: CertificatePaths | None = None,
+    ) -> RunningUpstream:
         """Start an upstream, as `ThreadUpstreams.start` does."""
-        return self._server.start(upstream, port)
+        return self._server.start(upstream, port, names=names, certificate=certificate)
 
 
-_PROXIES = pytest.StashKey[ProxyFactory]()
+_PROXIES = pytest.StashKey[list[ProxyFactory]]()
 
 
 class FailureReports:
@@ -154,10 +162,12 @@ class FailureReports:
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        serve = item.stash.get(_PROXIES, None)
-        if report.failed and serve is not None:
+        if report.failed:
+            # Proxies of the test, of its module and of the session.
+            factories = [node.stash.get(_PROXIES, []) for node in item.listchain()]
             report.sections += [
                 section
+                for serve in itertools.chain.from_iterable(factories)
                 for proxy in serve.proxies
                 if proxy.error_log
                 for section in report_sections(proxy)
@@ -166,11 +176,11 @@ class FailureReports:
 
 
 def report_failures(request: pytest.FixtureRequest, serve: ProxyFactory) -> None:
-    """If the requesting test fails, add the error logs of its proxies to its report."""
+    """If a test of the fixture's scope fails, add the error logs of the proxies to its report."""
     plugins = request.config.pluginmanager
     if not plugins.has_plugin(FailureReports.__name__):
         plugins.register(FailureReports(), FailureReports.__name__)
-    request.node.stash[_PROXIES] = serve
+    request.node.stash.setdefault(_PROXIES, []).append(serve)
 
 
 def report_sections(proxy: BaseProxy) -> Iterator[tuple[str, str]]:

@@ -40,6 +40,26 @@ def sniproxy_serve(request: pytest.FixtureRequest, dev_ca: DevelopmentCA) -> Ite
     In trio tests `async with sniproxy_serve.in_trio(config)` starts one in the test's own trio
     run. The report of a failed test includes the error logs of its proxies.
     """
+    yield from _proxies(request, dev_ca)
+
+
+@pytest.fixture(scope="module")
+def module_sniproxy_serve(
+    request: pytest.FixtureRequest, dev_ca: DevelopmentCA
+) -> Iterator[ProxyFactory]:
+    """As `sniproxy_serve`; proxies run until the last test of the module ends."""
+    yield from _proxies(request, dev_ca)
+
+
+@pytest.fixture(scope="session")
+def session_sniproxy_serve(
+    request: pytest.FixtureRequest, dev_ca: DevelopmentCA
+) -> Iterator[ProxyFactory]:
+    """As `sniproxy_serve`; proxies run until the last test ends."""
+    yield from _proxies(request, dev_ca)
+
+
+def _proxies(request: pytest.FixtureRequest, dev_ca: DevelopmentCA) -> Iterator[ProxyFactory]:
     from .fixtures import ProxyFactory, report_failures
 
     with ProxyFactory(dev_ca.state) as serve:
@@ -51,12 +71,28 @@ def sniproxy_serve(request: pytest.FixtureRequest, dev_ca: DevelopmentCA) -> Ite
 def tls_upstream(_sniproxy_certificates: Path) -> Iterator[UpstreamFactory]:
     """`tls_upstream(NAME)` starts an upstream of the catalog, which runs until the test ends.
 
-    It returns a `sniproxy.testing.upstreams.RunningUpstream` with `address`, `url`, `root` (the
-    CA certificate) and `connections`, the records of its connections.
+    It returns a `sniproxy.testing.RunningUpstream` with `address`, `url`, `root` (the CA
+    certificate), `respond(…)`, `requests`, and `connections`, the records of its connections.
     """
+    yield from _upstreams(_sniproxy_certificates)
+
+
+@pytest.fixture(scope="module")
+def module_tls_upstream(_sniproxy_certificates: Path) -> Iterator[UpstreamFactory]:
+    """As `tls_upstream`; upstreams run until the last test of the module ends."""
+    yield from _upstreams(_sniproxy_certificates)
+
+
+@pytest.fixture(scope="session")
+def session_tls_upstream(_sniproxy_certificates: Path) -> Iterator[UpstreamFactory]:
+    """As `tls_upstream`; upstreams run until the last test ends."""
+    yield from _upstreams(_sniproxy_certificates)
+
+
+def _upstreams(certificates: Path) -> Iterator[UpstreamFactory]:
     from .fixtures import UpstreamFactory
 
-    with UpstreamFactory(_sniproxy_certificates) as upstreams:
+    with UpstreamFactory(certificates) as upstreams:
         yield upstreams
 
 

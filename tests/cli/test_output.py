@@ -92,13 +92,15 @@ def test_a_reader_that_leaves_is_no_error(name: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_closed_output(name: str, folder: Path) -> None:
-    script = 'exec "$@" >&-'
-    done = subprocess.run(
-        ["sh", "-c", script, "sh", *COMMAND, *COMMANDS[name]],
-        stderr=subprocess.PIPE, text=True, cwd=folder,
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr
-    assert "Exception" not in done.stderr
+    command = [*COMMAND, *COMMANDS[name]]
+    usual = subprocess.run(command, capture_output=True, cwd=folder)
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *command], capture_output=True, cwd=folder
+        )
+        assert b"Traceback" not in done.stderr
+        assert b"Exception" not in done.stderr
+        assert done.returncode == usual.returncode
 
 
 ENTRY_POINTS = {
@@ -107,11 +109,16 @@ ENTRY_POINTS = {
 }
 
 
-@pytest.mark.parametrize("entry", ENTRY_POINTS)
-@pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("module", ["sniproxy.cli.output", "argparse"])
+INTERRUPTED = [(name, "-m", "argparse") for name in COMMANDS] + [
+    ("names", entry, module)
+    for entry in ENTRY_POINTS
+    for module in ("sniproxy.cli", "sniproxy.cli.output", "sniproxy.cli.names", "tomllib")
+]
+
+
+@pytest.mark.parametrize(("name", "entry", "module"), INTERRUPTED)
 def test_ctrl_c_while_modules_are_imported(
-    module: str, name: str, entry: str, folder: Path
+    name: str, entry: str, module: str, folder: Path
 ) -> None:
     """At any moment after our first module is there; before, it is Python's own."""
     command = [sys.executable, "-X", "importtime", *ENTRY_POINTS[entry], *COMMANDS[name]]

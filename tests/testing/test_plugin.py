@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 import ssl
+import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +23,7 @@ from sniproxy.testing.fixtures import (
     UpstreamFactory,
     report_sections,
 )
-from sniproxy.testing.upstreams import UpstreamSpec, catalog
+from sniproxy.testing.upstreams import UnknownUpstreamError, UpstreamSpec, catalog
 
 pytest_plugins = ["pytester"]
 
@@ -194,15 +199,172 @@ def test_tls_upstream_takes_names_and_specs(
     with urllib.request.urlopen(f"{running.url}/a") as answer:
         assert answer.read() == b"no SNI\nGET /a HTTP/1.1\n"
     assert running.wait_for(lambda: not running.open_connections)
-    assert not running.wait_for(lambda: running.open_connections, timeout=0.01)
+    with pytest.raises(TimeoutError, match="the upstream plain has recorded"):
+        running.wait_for(lambda: running.open_connections, timeout=0.01)
 
 
 def test_tls_upstream_raises_for_unknown_name_and_taken_port(tls_upstream: UpstreamFactory) -> None:
-    with pytest.raises(KeyError, match="unknown"):
+    with pytest.raises(KeyError, match='no upstream is called "unknown"'):
         tls_upstream("unknown")
+    with pytest.raises(UnknownUpstreamError, match="similar: needs-sni-112, "):
+        tls_upstream("needs-sni-11")
     taken = tls_upstream("good").port
     with pytest.raises(OSError, match="in use"):
         tls_upstream("good", taken)
+
+
+SCOPES = f"""
+CONFIG = {CONFIG!r}
+import pytest, urllib.request
+
+@pytest.fixture(scope="module")
+def site(module_sniproxy_serve, module_tls_upstream):
+    upstream = module_tls_upstream("good")
+    return module_sniproxy_serve(CONFIG % upstream.url), upstream
+
+@pytest.fixture(scope="session")
+def whole(session_sniproxy_serve, session_tls_upstream):
+    return session_sniproxy_serve(CONFIG % session_tls_upstream("needs-sni-112").url)
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_module(number, site, dev_ca):
+    proxy, upstream = site
+    urllib.request.urlopen(proxy.urls[0] + f"/{{number}}", context=dev_ca.context).close()
+    assert upstream.requests == [f"GET /{{n}}" for n in range(1, number + 1)]
+
+def test_session_fails(whole, dev_ca):
+    urllib.request.urlopen(whole.urls[0], context=dev_ca.context).close()
+"""
+
+
+def test_proxies_and_upstreams_of_a_module_and_of_the_session(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SCOPES)
+    result = outcome(pytester)
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines("*SSL alert number 112) while SSL handshaking to upstream*")
+
+
+def get(url: str, **options: Any) -> tuple[int, str, bytes]:
+    request = urllib.request.Request(url, **options)
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, response.headers["Content-Type"], response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers["Content-Type"], error.read()
+
+
+def test_upstream_responds_as_the_test_says(tls_upstream: UpstreamFactory) -> None:
+    upstream = tls_upstream("plain")
+    assert get(f"{upstream.url}/a")[2] == b"no SNI\nGET /a HTTP/1.1\n"
+    upstream.respond("hello")
+    upstream.respond({"a": [1]}, path="/json")
+    upstream.respond(b"\0", 503, {"Content-Type": "x/y", "Retry-After": "1"}, path="/down")
+    upstream.respond(lambda request: f"{request.method} {request.body!r}", path="/echo")
+    assert get(f"{upstream.url}/a") == (200, "text/plain; charset=utf-8", b"hello")
+    assert get(f"{upstream.url}/json?x") == (200, "application/json", b'{"a": [1]}')
+    assert get(f"{upstream.url}/down") == (503, "x/y", b"\0")
+    assert get(f"{upstream.url}/echo", data=b"sent")[2] == b"POST b'sent'"
+    assert get(f"{upstream.url}/json", method="HEAD")[2] == b""
+    assert upstream.requests == [
+        "GET /a", "GET /a", "GET /json?x", "GET /down", "POST /echo", "HEAD /json"
+    ]  # fmt: skip
+    posted = upstream.requests[4]
+    assert (posted.method, posted.path, posted.body) == ("POST", "/echo", b"sent")
+    assert posted.headers["host"] == upstream.address
+    assert posted.headers["content-length"] == "4"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"), [(99, {}), (1000, {}), (200, {"A B": "x"}), (200, {"A": "x\r\nB: y"})]
+)
+def test_invalid_responses_are_refused_at_once(
+    status: int, headers: dict[str, str], tls_upstream: UpstreamFactory
+) -> None:
+    with pytest.raises(ValueError):
+        tls_upstream("plain").respond("", status, headers)
+
+
+@pytest.mark.parametrize("name", ["good", "needs-sni-112", "needs-sni-certificate"])
+def test_upstream_with_a_name_of_the_tests_own(
+    name: str, sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory
+) -> None:
+    upstream = tls_upstream(name, names=["shop.test", "*.shop.test"])
+    directives = (
+        f"proxy_ssl_server_name on; proxy_ssl_name shop.test; proxy_ssl_verify on; "
+        f"proxy_ssl_trusted_certificate {upstream.root}"
+    )
+    proxy = sniproxy_serve(PLAIN % f"{upstream.url}; {directives}")
+    assert get(proxy.urls[0])[2] == b"SNI shop.test\nGET / HTTP/1.1\n"
+    [handshake] = proxy.handshakes
+    assert handshake.certificate_names == ("shop.test", "*.shop.test")
+
+
+def test_upstream_with_a_certificate_of_the_tests_own(
+    tls_upstream: UpstreamFactory, dev_ca: DevelopmentCA
+) -> None:
+    upstream = tls_upstream("good", certificate=dev_ca.issue("localhost", "127.0.0.1"))
+    with urllib.request.urlopen(upstream.url, context=dev_ca.context) as response:
+        assert response.status == 200
+    with pytest.raises(ValueError, match="the upstream plain has no TLS"):
+        tls_upstream("plain", names=["a.test"])
+
+
+PLAIN = "events {} http { server { listen 127.0.0.1:0; location / { proxy_pass %s; } } }"
+
+
+def test_waiting_does_not_block_asyncio(
+    sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory
+) -> None:
+    upstream = tls_upstream("plain")
+    proxy = sniproxy_serve(PLAIN % upstream.url)
+
+    async def main() -> None:
+        fetching = asyncio.get_running_loop().run_in_executor(None, get, proxy.urls[0])
+        # If that blocked the loop, nothing below could end it.
+        assert await proxy.wait_for_async(lambda: len(proxy.access_log)) == 1
+        assert await upstream.wait_for_async(lambda: upstream.requests) == ["GET /"]
+        await fetching
+        for waiting in (proxy.wait_for_async, upstream.wait_for_async):
+            with pytest.raises(TimeoutError, match="not true within"):
+                await waiting(lambda: False, timeout=0.01)
+
+    asyncio.run(main())
+
+
+def test_handshakes_and_failures_in_assertions(
+    sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory
+) -> None:
+    proxy = sniproxy_serve(PLAIN % tls_upstream("needs-sni-112").url)
+    assert get(proxy.urls[0])[0] == 502
+    [handshake] = proxy.handshakes
+    assert handshake.side == "upstream"
+    assert handshake.failure is not None
+    assert handshake.failure.kind == "error"
+    assert handshake.failure.level == "error"
+    assert handshake.failure.level not in ("info", "crit", 3, None)
+    assert f"failure={handshake.failure.message!r}" in repr(handshake)
+    assert "resumed" not in repr(handshake)
+
+
+TYPED = """
+from sniproxy.testing import ProxyFactory, RecordedRequest, RunningUpstream, UpstreamFactory
+
+def test(session_sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory) -> None:
+    upstream: RunningUpstream = tls_upstream("good", names=["a.test"])
+    upstream.respond({"a": 1}, path="/")
+    requests: list[RecordedRequest] = upstream.requests
+    found: int = session_sniproxy_serve("").wait_for(lambda: len(requests))
+    found = upstream.connections
+"""
+
+
+def test_names_for_annotations_are_typed(tmp_path: Path) -> None:
+    (tmp_path / "typed.py").write_text(TYPED)
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, "typed.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.startswith("typed.py:9: error: Incompatible types in assignment"), done
+    assert "Found 1 error" in done.stdout
 
 
 def test_plugin_module_imports_only_pytest() -> None:

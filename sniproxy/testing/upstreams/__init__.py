@@ -8,20 +8,19 @@ An upstream is a frozen `UpstreamSpec` (`spec.py`). `catalog/` has a spec for ea
     with upstreams_in_thread(directory) as server:        # any other code
 """
 
+from sniproxy.testing.upstreams.catalog import UnknownUpstreamError
 from sniproxy.testing.upstreams.certificates import generate_certificates
 from sniproxy.testing.upstreams.records import CloseKind, ConnectionRecord
-from sniproxy.testing.upstreams.server import (
-    RunningUpstream,
-    UpstreamServer,
-    open_upstreams,
-    reserve_port,
-)
+from sniproxy.testing.upstreams.responder import RecordedRequest
+from sniproxy.testing.upstreams.running import RunningUpstream, reserve_port
+from sniproxy.testing.upstreams.server import UpstreamServer, open_upstreams
 from sniproxy.testing.upstreams.spec import (
     TLS,
     Action,
     AfterSend,
     HandshakeFault,
     ListenMode,
+    Reply,
     UpstreamSpec,
 )
 from sniproxy.testing.upstreams.sync import ThreadUpstreams, upstreams_in_thread
@@ -34,8 +33,11 @@ __all__ = [
     "ConnectionRecord",
     "HandshakeFault",
     "ListenMode",
+    "RecordedRequest",
+    "Reply",
     "RunningUpstream",
     "ThreadUpstreams",
+    "UnknownUpstreamError",
     "UpstreamServer",
     "UpstreamSpec",
     "generate_certificates",

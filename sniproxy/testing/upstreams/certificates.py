@@ -3,23 +3,30 @@
 `generate_certificates(directory)` writes NAME.pem and NAME.key for every leaf, and NAME.pem for
 the roots: `root` (to be trusted), `new-root` (self-signed, and cross-signed by `root`), `stranger`
 (not to be trusted) and `client-root` (for client certificates). It also writes
-`client-encrypted.key` with its passphrase in `passphrases`, and certificate revocation lists.
+`client-encrypted.key` with its passphrase in `passphrases`, certificate revocation lists, and
+`issuer.key`, with which `issue_certificate` issues more.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import crypto
 
 from sniproxy.tls.ca import Authority, Identity, Validity, pem, self_signed
 
+ROOT_KEY = "issuer.key"
+"""The key of `root.pem`; `root.key` would be taken for that of a server certificate."""
 GOOD_NAME = "upstream.test"
 GOOD_NAMES = (
     GOOD_NAME,
@@ -110,6 +117,7 @@ def generate_certificates(directory: Path) -> None:
     roots = {"root": root, "new-root": new_root, "stranger": stranger, "client-root": client_root}
     for name, authority in roots.items():
         (directory / f"{name}.pem").write_bytes(pem(authority.certificate))
+    write_private(directory / ROOT_KEY, Identity(root.certificate, root.key).key_pem())
     below = root.intermediate("Test Intermediate")
     client_below = client_root.intermediate("Client Intermediate")
     leaves: dict[str, Identity] = {
@@ -164,6 +172,43 @@ def generate_certificates(directory: Path) -> None:
     (directory / "dh.pem").write_text(DH_PARAMETERS)
     (directory / "weak-dh.pem").write_text(WEAK_DH_PARAMETERS)
     write_revocation_lists(directory, root, stranger, first, leaves)
+
+
+CertificatePaths = tuple[str | os.PathLike[str], str | os.PathLike[str]]
+"""The files of a certificate, with its chain, and of its key."""
+_numbers = itertools.count(1)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+
+
+def issue_certificate(directory: Path, names: Sequence[str]) -> str:
+    """Issue a certificate of the root for these names; returns its name in the folder.
+
+    `IP:192.0.2.1` is an address.
+    """
+    certificate = x509.load_pem_x509_certificate((directory / "root.pem").read_bytes())
+    key = serialization.load_pem_private_key((directory / ROOT_KEY).read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    stem = _new_name()
+    Authority(certificate, key).issue(*names).write(directory, stem)
+    return stem
+
+
+def copy_certificate(directory: Path, files: CertificatePaths) -> str:
+    """Copy a certificate and its key into the folder; returns their name there."""
+    stem = _new_name()
+    certificate, key = (Path(file).read_bytes() for file in files)
+    (directory / f"{stem}.pem").write_bytes(certificate)
+    write_private(directory / f"{stem}.key", key)
+    return stem
+
+
+def _new_name() -> str:
+    return f"issued-{os.getpid()}-{next(_numbers)}"
 
 
 def encrypted_key(identity: Identity) -> bytes:

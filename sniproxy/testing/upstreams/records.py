@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from sniproxy.tls.client_hello import ClientHello
 
 
-class CloseKind(enum.Enum):
-    """How the proxy closed the connection.
+class CloseKind(enum.StrEnum):
+    """How the proxy closed the connection. It compares with strings: `"closed"`.
 
     FIN and RST are not distinguished: `close()` sends either one, depending on whether a TLS 1.3
     ticket is still unread. A close_notify is not recorded if it comes after the upstream has

@@ -11,9 +11,13 @@ import enum
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+
+import h11
 
 from sniproxy.testing.http_framing import END_OF_HEAD
+from sniproxy.testing.upstreams.certificates import GOOD_NAME
 from sniproxy.testing.upstreams.script import Step
 
 _HOST = re.compile(rb"^host: *(\S*)", re.IGNORECASE | re.MULTILINE)
@@ -72,14 +76,51 @@ class ReceivedRequest:
         return self.request.partition(END_OF_HEAD)[2]
 
 
-ResponseFactory = Callable[[ReceivedRequest], bytes]
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A correct response, which h11 writes. Raw bytes in its place may be anything."""
+
+    body: bytes = b""
+    status: int = 200
+    reason: str = ""
+    """The reason phrase; "" is the usual one."""
+    content_type: str = "text/plain"
+    fields: tuple[tuple[str, str], ...] = ()
+    """Further header fields; they replace those that are usually sent."""
+
+    @property
+    def may_have_body(self) -> bool:
+        return self.status not in (204, 304)
+
+    def head(self) -> h11.Response:
+        """Raises ValueError if it is not valid."""
+        fields = {"Server": "sniproxy-testing"}
+        if self.may_have_body:
+            fields |= {"Content-Type": self.content_type, "Content-Length": str(len(self.body))}
+        given = {name.lower() for name, _ in self.fields}
+        usual = [(name, value) for name, value in fields.items() if name.lower() not in given]
+        try:
+            reason = self.reason or HTTPStatus(self.status).phrase
+        except ValueError:
+            reason = ""
+        try:
+            return h11.Response(
+                status_code=self.status,
+                reason=reason.encode("latin-1"),
+                headers=[(n.encode(), v.encode("latin-1")) for n, v in (*usual, *self.fields)],
+            )
+        except h11.LocalProtocolError as error:
+            raise ValueError(str(error)) from None
+
+
+ResponseFactory = Callable[[ReceivedRequest], bytes | Reply]
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
     """Bytes to send, and what to do after that."""
 
-    send: bytes | ResponseFactory = b""
+    send: bytes | Reply | ResponseFactory = b""
     then: AfterSend = AfterSend.CLOSE
     byte_interval: float = 0.0
     """Seconds between two bytes; 0 sends all bytes at once."""
@@ -117,20 +158,21 @@ class TLS:
     """File with parameters for DHE, in the folder of certificates."""
     alpn: tuple[str, ...] = ()
     default_certificate: str = ""
-    """Certificate for any SNI other than GOOD_NAME; "" uses `certificate`."""
+    """Certificate for any SNI other than `name`; "" uses `certificate`."""
+    name: str = GOOD_NAME
 
 
-def echo(request: ReceivedRequest) -> bytes:
+def echo(request: ReceivedRequest) -> Reply:
     """A 200 response that names the SNI, the request line and the size of the body received."""
     name = "no SNI" if request.server_name is None else f"SNI {request.server_name}"
     lines = [name, request.line]
     if request.body:
         lines.append(f"a body of {len(request.body)} bytes")
-    return response("\n".join(lines) + "\n", with_body=request.method != "HEAD")
+    return Reply(("\n".join(lines) + "\n").encode("latin-1"))
 
 
 def response(body: str, *fields: str, status: str = "200 OK", with_body: bool = True) -> bytes:
-    """An HTTP/1.1 response of known length."""
+    """The bytes of an HTTP/1.1 response of known length, for faults that change them."""
     head = [
         f"HTTP/1.1 {status}",
         "Server: sniproxy-testing",
@@ -180,3 +222,18 @@ class UpstreamSpec:
         if self.expected_status is not None:
             return self.expected_status
         return 502 if self.expected_log else 200
+
+
+def with_certificate(spec: UpstreamSpec, certificate: str, name: str = "") -> UpstreamSpec:
+    """The upstream with another certificate, by its name in the folder of certificates.
+
+    It insists on the SNI `name` if it insisted on one. Raises ValueError if it has no TLS.
+    """
+    if spec.tls is None:
+        raise ValueError(f"the upstream {spec.name} has no TLS, and no certificate")
+    name = name or spec.tls.name
+    fault = spec.handshake_fault
+    if fault is not None and fault.allow_sni:
+        fault = replace(fault, allow_sni=(name,))
+    tls = replace(spec.tls, certificate=certificate, name=name)
+    return replace(spec, tls=tls, handshake_fault=fault)

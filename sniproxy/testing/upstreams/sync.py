@@ -10,14 +10,20 @@ with upstreams_in_thread(directory) as server:
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from sniproxy.portal import BlockingPortal, in_thread
-from sniproxy.testing.upstreams.catalog import ALL
-from sniproxy.testing.upstreams.server import RunningUpstream, UpstreamServer, open_upstreams
-from sniproxy.testing.upstreams.spec import UpstreamSpec
+from sniproxy.testing.upstreams.catalog import find_upstream
+from sniproxy.testing.upstreams.certificates import (
+    CertificatePaths,
+    copy_certificate,
+    issue_certificate,
+)
+from sniproxy.testing.upstreams.running import RunningUpstream
+from sniproxy.testing.upstreams.server import UpstreamServer, open_upstreams
+from sniproxy.testing.upstreams.spec import UpstreamSpec, with_certificate
 
 
 class ThreadUpstreams:
@@ -27,13 +33,27 @@ class ThreadUpstreams:
         self._server = server
         self._loop = loop
 
-    def start(self, upstream: UpstreamSpec | str, port: int = 0) -> RunningUpstream:
+    def start(
+        self,
+        upstream: UpstreamSpec | str,
+        port: int = 0,
+        *,
+        names: Sequence[str] = (),
+        certificate: CertificatePaths | None = None,
+    ) -> RunningUpstream:
         """Start an upstream on a port (0: any free one).
 
-        A string is a name in `catalog.ALL`; raises KeyError if there is none. Raises OSError if
-        the port is taken.
+        A string is a name in `catalog.ALL`; raises `UnknownUpstreamError` if there is none. `names`
+        are the DNS names and `IP:` addresses of its certificate, instead of `upstream.test`;
+        `certificate` is one of your own: the files of certificate and key. Raises OSError if the
+        port is taken, ValueError if the upstream has no TLS.
         """
-        spec = ALL[upstream] if isinstance(upstream, str) else upstream
+        spec = find_upstream(upstream) if isinstance(upstream, str) else upstream
+        if certificate is not None:
+            spec = with_certificate(spec, copy_certificate(self._server.certificates, certificate))
+        elif names:
+            stem = issue_certificate(self._server.certificates, names)
+            spec = with_certificate(spec, stem, names[0])
         return self._loop.run(self._server.start, spec, port)
 
 

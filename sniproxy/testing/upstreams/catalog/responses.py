@@ -13,6 +13,7 @@ from sniproxy.testing.upstreams.spec import (
     Action,
     AfterSend,
     ReceivedRequest,
+    Reply,
     UpstreamSpec,
     echo,
     response,
@@ -140,7 +141,7 @@ NO_CLOSE_NOTIFY = responds(
 CLOSES_IDLE = responds(
     "closes-kept",
     "closes the connection after each response, without sending Connection: close",
-    Action(response("once\n")),
+    Action(Reply(b"once\n")),
 )
 CLOSES_SECOND_REQUEST = replace(
     responds(
@@ -161,9 +162,10 @@ def fixed_response(name: str, *parts: bytes, then: AfterSend = AfterSend.CLOSE) 
     )
 
 
-def by_path(request: ReceivedRequest) -> bytes:
+def by_path(request: ReceivedRequest) -> bytes | Reply:
     status = request.path.rpartition("/")[2]
     known = len(status) == 3 and status.isdecimal() and "200" <= status < "600"
+    # Raw bytes: h11 has no response without a reason phrase, and none to HEAD with a body.
     return response(f"{status}\n", status=status) if known else echo(request)
 
 
@@ -180,8 +182,8 @@ def fails_with_status(status: str) -> UpstreamSpec:
     `status` is a code with its reason, such as "503 Service Unavailable".
     """
 
-    def reply(request: ReceivedRequest) -> bytes:
-        return response(f"{status}\n", status=status, with_body=request.method != "HEAD")
+    def reply(request: ReceivedRequest) -> Reply:
+        return Reply(f"{status}\n".encode(), int(status[:3]), status[4:])
 
     return UpstreamSpec(
         f"status-{status[:3]}",

@@ -25,6 +25,7 @@ from sniproxy.testing.upstreams.spec import (
     AfterSend,
     HandshakeFault,
     ReceivedRequest,
+    Reply,
     UpstreamSpec,
     alert,
     echo,
@@ -82,7 +83,7 @@ NEEDS_SNI_CERTIFICATE = UpstreamSpec(
 def wants_host(status: str) -> UpstreamSpec:
     """An upstream that answers requests with `status` unless their Host is GOOD_NAME."""
 
-    def reply(request: ReceivedRequest) -> bytes:
+    def reply(request: ReceivedRequest) -> bytes | Reply:
         if request.host == GOOD_NAME:
             return echo(request)
         return response(f"not {request.host}\n", status=status)
