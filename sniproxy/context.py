@@ -203,6 +203,9 @@ class RequestContext:
     uri: str
     """The normalized path; rewrites and internal redirects change it."""
     args: str
+    empty_args: bool | None = None
+    """Whether `args`, if empty, counts as a query: after a rewrite or redirect to a URI that ends
+    in `?`. None if `args` is that of the request line."""
     method: str
     """The client's method; internal redirects set it to GET."""
     internal: bool = False
@@ -227,6 +230,8 @@ class RequestContext:
     discards_body: bool = False
     """Whether to read and discard the request body, because it is too large."""
     is_subrequest: bool = False
+    header_only: bool = False
+    """Whether the body of the response is not needed (`r->header_only`)."""
     variables: dict[str, str]
     """Values of variables set by `set` and by named groups of regular expressions."""
     captures: re.Match[str] | None = None
@@ -293,14 +298,15 @@ class RequestContext:
         """Create the context of a subrequest for `uri`; it shares the variables."""
         inside = RequestContext(
             self.connection,
-            self.request._replace(content_length=None, chunked=False, expects_continue=False),
+            # As in nginx, Content-Length stays although there is no body.
+            self.request._replace(chunked=False, expects_continue=False),
             self.server,
             self.location,
             uri,
             "",
             "GET",
         )
-        inside.internal = inside.is_subrequest = True
+        inside.internal = inside.is_subrequest = inside.header_only = True
         inside.uri_unchanged = False
         inside.uri_changes_left = 10
         inside.variables, inside.captures = self.variables, self.captures

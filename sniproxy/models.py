@@ -306,6 +306,8 @@ class InternalRedirect:
     args: str = ""
     source: str = ""
     """The directive or response field that caused it."""
+    empty_args: bool = False
+    """Whether there is a `?`, if `args` is empty."""
 
     @property
     def named(self) -> bool:

@@ -192,7 +192,11 @@ class RequestPhases:
         ctx = self.ctx.subrequest(uri)
         log = self.log.for_subrequest(uri)
         phases = RequestPhases(self.server, ctx, SubrequestClient(self.client), log)
-        response = (await phases.run()).without_body()
+        try:
+            response = (await phases.run()).without_body()
+        except BaseException:
+            self.log.take_context(log)
+            raise
         ctx.status = response.status
         if ctx.upstream_states:
             self.log.action = "sending to client"
@@ -239,7 +243,7 @@ class RequestPhases:
         if target.startswith("/"):
             if ctx.method != "HEAD":
                 ctx.method = "GET"
-            return InternalRedirect(*split_target(target), by)
+            return InternalRedirect(*split_target(target), by, "?" in target)
         if target.startswith("@"):
             return InternalRedirect(target, source=by)
         status = page.status if page.status in REDIRECTS else 302
@@ -264,6 +268,7 @@ class RequestPhases:
         )
         if not elsewhere.named:
             ctx.uri, ctx.args = elsewhere.uri, elsewhere.args
+            ctx.empty_args = elsewhere.empty_args
             ctx.uri_unchanged = ctx.add_uri_to_alias = False
             ctx.uri_matches_location = True
             return self._run_server_phases()

@@ -31,7 +31,7 @@ from .listeners import BoundSocket, ListenSocket, bind_all, bindings, check_bind
 from .logs import LogFactory
 from .paths import Paths
 from .tls import ContextFactory, KeyLog
-from .upstreams import UpstreamRegistry
+from .upstreams import UpstreamRegistry, find_name_servers
 
 if TYPE_CHECKING:
     from ..upstream.resolver import Resolver
@@ -118,6 +118,8 @@ def load(
     `next_connection_id` returns the number of the next connection; by default they count from 1.
     """
     _refuse_caches(config)
+    if config.http is not None:
+        find_name_servers(config.http.resolvers)
     servers = config.http.servers if config.http is not None else ()
     groups = config.http.groups if config.http is not None else {}
     bound = tuple(bindings(servers))

@@ -49,7 +49,7 @@ class ResponseWriter:
             may_keep
             and request.keepalive
             and not response.close_connection
-            and (chunked or not unknown_length)
+            and (chunked or not unknown_length or status < 200)
             and core.keepalive_timeout[0] > 0
         )
         ctx.sent_headers = partial(

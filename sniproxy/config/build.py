@@ -208,6 +208,7 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
         log_formats=checks.log_formats,
         cache_paths=http.values.get("proxy_cache_path", ()),
         variables=frozenset(checks.variables),
+        resolvers=tuple(checks.resolvers),
         end=http.end,
     )
 

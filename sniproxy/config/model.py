@@ -14,6 +14,7 @@ from .directives.log import ErrorLogDirective, Log, LogFormat
 from .directives.main import Events, Main
 from .directives.maps import MapVariable
 from .directives.proxy import ProxySettings
+from .directives.resolver import ResolverSettings
 from .directives.rewrite import Condition, Rewrite, RewriteStatement
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
@@ -128,6 +129,8 @@ class Http:
     cache_paths: tuple[CachePath, ...] = ()
     variables: frozenset[str] = frozenset()
     """Names of all variables that are used anywhere."""
+    resolvers: tuple[ResolverSettings, ...] = ()
+    """All statements of `resolver`, whether in use or not."""
     end: Place = NOWHERE
     """The closing brace: nginx reports it for errors that concern the block as a whole."""
 

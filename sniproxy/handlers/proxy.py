@@ -321,7 +321,7 @@ class ProxyHandler:
             return SpecialResponse(404)
         if ctx.method != "HEAD":
             ctx.method = "GET"
-        return InternalRedirect(path, args, REDIRECT)
+        return InternalRedirect(path, args, REDIRECT, "?" in target)
 
     def _body_options(
         self, buffered: bool, ctx: RequestContext, log: ConnectionLog

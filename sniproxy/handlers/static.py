@@ -121,7 +121,7 @@ def _index(directory: str, ctx: RequestContext, log: ConnectionLog) -> HandlerRe
     for template in (template for names in files.index for template in names):
         index = template.render(values)
         if index.startswith("/"):
-            return InternalRedirect(index, ctx.args, "index")
+            return InternalRedirect(index, ctx.args, "index", bool(ctx.empty_args))
         name = directory + index
         try:
             stat_file(name)
@@ -139,7 +139,7 @@ def _index(directory: str, ctx: RequestContext, log: ConnectionLog) -> HandlerRe
                 continue
             log.write(Level.CRIT, syscall_error(f'stat() "{name}" failed', error))
             return SpecialResponse(500)
-        return InternalRedirect(ctx.uri + index, ctx.args, "index")
+        return InternalRedirect(ctx.uri + index, ctx.args, "index", bool(ctx.empty_args))
     return None
 
 

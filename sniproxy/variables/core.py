@@ -187,9 +187,19 @@ def _protocol(ctx: RequestContext) -> str | None:
     return {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1"}[ctx.request.version]
 
 
+def _args(ctx: RequestContext) -> str | None:
+    if ctx.args:
+        return ctx.args
+    empty = ctx.empty_args
+    if empty is None:
+        # nginx takes a fragment for the start of a query that is there, though empty.
+        empty = ctx.request.target.partition("?")[2].startswith("#")
+    return "" if empty else None
+
+
 VARIABLES = (
-    Variable("args", lambda f: f.args or None, "the query string", changeable=True),
-    Variable("query_string", lambda f: f.args or None, "the query string"),
+    Variable("args", _args, "the query string", changeable=True),
+    Variable("query_string", _args, "the query string"),
     Variable("is_args", lambda f: "?" if f.args else "", "`?` if there is a query string"),
     Variable("uri", _uri, "the normalised path"),
     Variable("document_uri", _uri, "the normalised path"),

@@ -247,6 +247,52 @@ CACHE = {
         '"proxy_cache_revalidate" directive is duplicate'
     ),
 }
+LONG = "a" * 47
+
+
+def numbered(count: int) -> str:
+    return " ".join(f"a{number}.example.com" for number in range(count))
+
+
+HASHES = {
+    f"SERVER {{ server_name {LONG}; }}": "",
+    f"SERVER {{ server_name {LONG}; }} SERVER {{ server_name b; }}": (
+        "could not build server_names_hash, you should increase server_names_hash_bucket_size: 64"
+    ),
+    f"SERVER {{ server_name {LONG[1:]}; }} SERVER {{ server_name b *.a.c; }}": "",
+    f"SERVER {{ server_name *.{LONG}.c; }} SERVER {{ server_name b; }}": (
+        "could not build server_names_hash, you should increase server_names_hash_bucket_size: 64"
+    ),
+    f"SERVER {{ server_name {LONG}.*; }} SERVER {{ server_name b; }}": (
+        "could not build server_names_hash, you should increase server_names_hash_bucket_size: 64"
+    ),
+    f"SERVER {{ server_name .{LONG[1:]}; }} SERVER {{ server_name *.{'a.' * 40}b; }}": "",
+    f"server_names_hash_bucket_size 65; SERVER {{ server_name {LONG}{LONG}; }} SERVER {{ }}": "",
+    f"server_names_hash_bucket_size 32; SERVER {{ server_name {LONG[1:]}; }} SERVER {{ }}": "",
+    f"SERVER {{ server_name {numbered(1500)}; }} SERVER {{ }}": (
+        "warn: could not build optimal server_names_hash, you should increase either "
+        "server_names_hash_max_size: 512 or server_names_hash_bucket_size: 64; ignoring "
+        "server_names_hash_bucket_size"
+    ),
+    f"SERVER {{ server_name {numbered(300)}; }} SERVER {{ }}": (
+        "warn: could not build optimal server_names_hash, you should increase either "
+        "server_names_hash_max_size: 512 or server_names_hash_bucket_size: 64; ignoring "
+        "server_names_hash_bucket_size"
+    ),
+    f"SERVER {{ server_name {numbered(60)}; }} SERVER {{ }}": "",
+    f"map $host $x {{ {LONG} 1; }}": (
+        "could not build map_hash, you should increase map_hash_bucket_size: 64"
+    ),
+    f"map $host $x {{ {LONG[1:]} 1; }}": "",
+    f"map_hash_bucket_size 128; map $host $x {{ {LONG} 1; ~{LONG * 3} 2; }}": "",
+    "map $host $x { a 1; } map_hash_bucket_size 128;": (
+        '"map_hash_bucket_size" directive is duplicate'
+    ),
+    f"map_hash_max_size 1; map $host $x {{ {' '.join(f'a{i}.test 1;' for i in range(20))} }}": (
+        "warn: could not build optimal map_hash, you should increase either map_hash_max_size: 1 "
+        "or map_hash_bucket_size: 64; ignoring map_hash_bucket_size"
+    ),
+}
 HTTP_CACHE = {
     "proxy_cache_path c;": 'invalid number of arguments in "proxy_cache_path" directive',
     "proxy_cache_path c levels=1;": '"proxy_cache_path" must have "keys_zone" parameter',
@@ -389,7 +435,7 @@ CHANGEABLE = ("args", "http_x", "sent_http_x", "arg_x", "upstream_http_x", "x")
 CASES = [
     *(
         (http(text.replace("SERVER {", "server { listen 127.0.0.1:18080;")), expected)
-        for text, expected in (MAPS | HTTP_LIMITS | LOGS | HTTP_CACHE).items()
+        for text, expected in (MAPS | HTTP_LIMITS | LOGS | HTTP_CACHE | HASHES).items()
     ),
     *((location(text), expected) for text, expected in (HEADERS | ACCESS | LIMITS | CACHE).items()),
     *((http(text), expected) for text, expected in DEFINITIONS.items()),
