@@ -232,6 +232,12 @@ class RequestContext:
     is_subrequest: bool = False
     header_only: bool = False
     """Whether the body of the response is not needed (`r->header_only`)."""
+    gzip_allowed: bool | None = None
+    """Whether responses may be compressed for the client; None if that was not decided yet."""
+    gzip_vary: bool = False
+    """Whether the response depends on Accept-Encoding (`r->gzip_vary`)."""
+    gzip_sizes: tuple[int, int] | None = None
+    """Lengths of the body before and after compression, for `$gzip_ratio`."""
     variables: dict[str, str]
     """Values of variables set by `set` and by named groups of regular expressions."""
     captures: re.Match[str] | None = None

@@ -259,6 +259,10 @@ class Response(NamedTuple):
     """The same for Date."""
     flush_headers: bool = False
     """Whether to send the head before the first data of the body (`proxy_buffering off`)."""
+    flushes: bool = False
+    """Whether each piece of the body is to be sent at once (`proxy_buffering off`)."""
+    force_ranges: bool = False
+    """Whether a range of a proxied response is served (`proxy_force_ranges`)."""
     cancel_on_client_abort: bool = False
     """Whether to stop if the client closes its side while the body is sent."""
     trailers: Callable[[], Sequence[Header]] | None = None

@@ -98,8 +98,14 @@ class RequestPhases:
             elif isinstance(step, Response):
                 if ctx.error_status:
                     step = step.with_status(ctx.error_status)
-                if step.allow_conditional or ctx.location.headers is not None:
-                    filtered_response = apply_filters(step, ctx)
+                chain = self.location.filters
+                if (
+                    step.allow_conditional
+                    or ctx.location.headers is not None
+                    or chain is not None
+                    or step.force_ranges
+                ):
+                    filtered_response = apply_filters(step, ctx, chain, log)
                     if isinstance(filtered_response, SpecialResponse):
                         step = filtered_response
                         continue

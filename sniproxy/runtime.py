@@ -21,6 +21,7 @@ from .config.model import Location, Server
 from .context import Connection, RequestContext
 from .handlers.access import AccessPhase
 from .handlers.base import Handler
+from .handlers.filter_chain import FilterChain
 from .http.header_fields import valid_host
 from .http.request_head import HeadRules
 from .logs.access_format import AccessFormat
@@ -102,6 +103,8 @@ class LocationRuntime:
     access: AccessPhase | None
     """None if the location has no access restrictions."""
     try_files: TryFiles | None
+    filters: FilterChain | None
+    """Filters of response bodies; None without any."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,6 +11,7 @@ from ..config.directives.log import ErrorLogDirective
 from ..config.model import NOWHERE, Config, Http, Location, Server, iter_locations
 from ..handlers.access import access_phase
 from ..handlers.base import Handler
+from ..handlers.filter_chain import filter_chain
 from ..handlers.missing_content import MissingContentHandler
 from ..handlers.proxy import ProxyHandler
 from ..handlers.static import StaticHandler
@@ -275,6 +276,7 @@ class LoadedConfig:
             None if location is outside else location.rewrite.statements or None,
             access_phase(location.access, self.paths.conf_prefix),
             location.files.try_files,
+            filter_chain(location),
         )
 
 
@@ -288,7 +290,7 @@ class _HandlerFactory:
             return MissingContentHandler(location.missing_content)
         target = location.proxy.proxy_pass
         if target is None:
-            return StaticHandler()
+            return StaticHandler(location.gzip.gzip_static)
         upstream: Upstream | DynamicUpstream
         if target.address is None:
             upstream = self.upstreams.dynamic(target, location.core)

@@ -70,6 +70,7 @@ class ResponseWriter:
                 chunked=chunked,
                 server_tokens=core.server_tokens,
                 keepalive_header=core.keepalive_timeout[1],
+                vary=ctx.gzip_vary and ctx.location.gzip.gzip_vary,
             )
         ctx.sent_head = head
         ctx.bytes_sent -= len(head)

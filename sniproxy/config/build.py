@@ -13,6 +13,7 @@ from .directives.access import Access
 from .directives.cache import CacheSettings
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
+from .directives.gzip import Gzip
 from .directives.headers import Headers
 from .directives.log import Log
 from .directives.main import Events, Main
@@ -225,6 +226,7 @@ def _server(
         Files.resolve(block.values, http),
         Headers.resolve(block.values, http),
         Access.resolve(block.values, http),
+        Gzip.resolve(block.values, http),
     )
     return Server(
         core=CoreServer.resolve(block.values, http),
@@ -240,7 +242,7 @@ class _LocationSettings:
     """The settings of one location, by module."""
 
     __slots__ = (
-        *("access", "cache", "core", "files", "headers", "log", "proxy", "rewrite"),
+        *("access", "cache", "core", "files", "gzip", "headers", "log", "proxy", "rewrite"),
         "missing_content",
     )
 
@@ -254,6 +256,7 @@ class _LocationSettings:
         files: Files,
         headers: Headers,
         access: Access,
+        gzip: Gzip,
         missing_content: str = "",
     ) -> None:
         self.core = core
@@ -264,6 +267,7 @@ class _LocationSettings:
         self.files = files
         self.headers = headers
         self.access = access
+        self.gzip = gzip
         self.missing_content = missing_content
 
     def below(self, level: Level, name: LocationName) -> _LocationSettings:
@@ -276,6 +280,7 @@ class _LocationSettings:
             self.files.merge(level),
             self.headers.merge(level),
             self.access.merge(level),
+            self.gzip.merge(level),
             level.get(MISSING_CONTENT, ""),
         )
 
@@ -303,6 +308,7 @@ class _LocationSettings:
             self.files,
             self.headers if self.headers.adds_fields else None,
             self.access,
+            self.gzip,
             self.missing_content,
             self.limited(name, block),
             nested,

@@ -9,6 +9,7 @@ from .directives.access import Access
 from .directives.cache import CachePath, CacheSettings
 from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.files import Files
+from .directives.gzip import Gzip
 from .directives.headers import Headers
 from .directives.log import ErrorLogDirective, Log, LogFormat
 from .directives.main import Events, Main
@@ -54,6 +55,7 @@ class Location:
     headers: Headers | None
     """None if no header fields are added."""
     access: Access
+    gzip: Gzip
     missing_content: str
     """The directive, left out since sniproxy lacks it, that would have made the content; or ""."""
     limit_except: LimitExcept | None

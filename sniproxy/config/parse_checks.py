@@ -27,6 +27,7 @@ from .directives.directive import (
     Repeat,
 )
 from .directives.files import Root
+from .directives.gzip import ANY_TYPE, media_types
 from .directives.log import COMBINED, AccessLogDirective, LogFormat
 from .directives.maps import MapBuilder, MapVariable, VariableBuilder
 from .directives.proxy import ProxyPass
@@ -99,9 +100,15 @@ class ParseChecks:
 
     def _warn_of_duplicate_words(self, row: Directive, args: Args, inside: Block) -> None:
         seen = {word.lower() for word in inside.values.get(row.key, ())}
-        for word in args.words:
+        what, words = "value", args.words
+        if row.slot is media_types:
+            what, words = "MIME type", tuple(word.lower() for word in words)
+            seen.add("text/html")
+        for word in words:
+            if ANY_TYPE in seen:
+                return
             if word.lower() in seen:
-                self.warn(f'duplicate value "{word}"', args.place)
+                self.warn(f'duplicate {what} "{word}"', args.place)
             seen.add(word.lower())
 
     def on_block_open(self, block: Block, inside: Block) -> None:

@@ -39,7 +39,6 @@ from ..upstream.selector import Upstream
 from ..upstream.variable_certificate import VariableCertificate
 from ..variables import lookup
 from .base import Client
-from .force_ranges import force_ranges
 
 AUTHENTICATE = "www-authenticate"
 REDIRECT = "X-Accel-Redirect"
@@ -273,7 +272,7 @@ class ProxyHandler:
         if body is None:
             body = b"" if upgrades else upstream.body(options)
         streamed = None if isinstance(body, bytes) else body
-        response = Response(
+        return Response(
             head.status,
             body,
             content_type,
@@ -284,13 +283,14 @@ class ProxyHandler:
             add_server=policy.own_server,
             add_date=policy.own_date,
             flush_headers=not (buffered or upstream.preread),
+            flushes=not buffered,
+            force_ranges=proxy.proxy_force_ranges,
             cancel_on_client_abort=streamed is not None
             and not proxy.proxy_ignore_client_abort
             and not streamed.is_complete,
             trailers=None if streamed is None else lambda: policy.drop_hidden(streamed.trailers),
             upgraded=upstream.upgraded() if upgrades else None,
         )
-        return force_ranges(response, ctx) if proxy.proxy_force_ranges else response
 
     def _intercept(
         self, upstream: UpstreamResponse, ctx: RequestContext, log: ConnectionLog

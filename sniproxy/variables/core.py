@@ -197,6 +197,17 @@ def _args(ctx: RequestContext) -> str | None:
     return "" if empty else None
 
 
+def _gzip_ratio(ctx: RequestContext) -> str | None:
+    if ctx.gzip_sizes is None:
+        return None
+    before, after = ctx.gzip_sizes
+    if not after:
+        return None
+    # Rounded as in nginx: by the third digit, cut off.
+    hundredths = before * 100 // after + (before * 1000 // after % 10 > 4)
+    return f"{hundredths // 100}.{hundredths % 100:02}"
+
+
 VARIABLES = (
     Variable("args", _args, "the query string", changeable=True),
     Variable("query_string", _args, "the query string"),
@@ -268,6 +279,7 @@ VARIABLES = (
     Variable(
         "pipe", lambda f: "p" if f.pipelined else ".", "`p` if the request was pipelined, else `.`"
     ),
+    Variable("gzip_ratio", _gzip_ratio, "ratio of the lengths before and after compression"),
     Variable("request_id", _request_id, "random hexadecimal ID of the request"),
     Variable(
         "request_completion", lambda f: "OK" if f.complete else "", "`OK` if the request completed"

@@ -100,5 +100,5 @@ def test_address_without_group_is_an_upstream(tmp_path: Path) -> None:
 )
 def test_name_servers_are_looked_up_even_if_unused(tmp_path: Path, http: str) -> None:
     config = configuration(tmp_path, http)
-    with pytest.raises(ConfigError, match='host not found in resolver "no.invalid" in '):
+    with pytest.raises(ConfigError, match='host not found in resolver "no'):
         load(config, Paths("", str(tmp_path)))

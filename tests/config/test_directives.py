@@ -247,6 +247,28 @@ CACHE = {
         '"proxy_cache_revalidate" directive is duplicate'
     ),
 }
+GZIP = {
+    "gzip_window 3k;": ('"gzip_window" directive must be 512, 1k, 2k, 4k, 8k, 16k, or 32k'),
+    "gzip_window 256;": '"gzip_window" directive must be 512, 1k, 2k, 4k, 8k, 16k, or 32k',
+    "gzip_window x;": '"gzip_window" directive invalid value',
+    "gzip_window 32k; gzip_hash 512;": "",
+    "gzip_hash 256k;": (
+        '"gzip_hash" directive must be 512, 1k, 2k, 4k, 8k, 16k, 32k, 64k, or 128k'
+    ),
+    "gzip_types text/html Text/CSS text/css; gzip_types text/css * a a;": (
+        'warn: duplicate MIME type "text/html"; warn: duplicate MIME type "text/css"; '
+        'warn: duplicate MIME type "text/css"'
+    ),
+    "gzip_types *; gzip_types a a text/html;": "",
+    "gzip_disable msie6 a; gzip_disable b;": "",
+    "gzip_comp_level 0;": "value must be between 1 and 9",
+    "gzip_proxied off any; gzip_proxied any;": 'warn: duplicate value "any"',
+    "gzip_proxied maybe;": 'invalid value "maybe"',
+    "gzip_http_version 2;": 'invalid value "2"',
+    "if ($host) { gzip on; }": "",
+    "if ($host) { gzip_vary on; }": '"gzip_vary" directive is not allowed here',
+    "gzip on; gzip off;": '"gzip" directive is duplicate',
+}
 LONG = "a" * 47
 
 
@@ -437,7 +459,10 @@ CASES = [
         (http(text.replace("SERVER {", "server { listen 127.0.0.1:18080;")), expected)
         for text, expected in (MAPS | HTTP_LIMITS | LOGS | HTTP_CACHE | HASHES).items()
     ),
-    *((location(text), expected) for text, expected in (HEADERS | ACCESS | LIMITS | CACHE).items()),
+    *(
+        (location(text), expected)
+        for text, expected in (HEADERS | ACCESS | LIMITS | CACHE | GZIP).items()
+    ),
     *((http(text), expected) for text, expected in DEFINITIONS.items()),
     *((location(f"set ${name} x;"), f'the duplicate "{name}" variable') for name in FIXED),
     *((location(f"set ${name} x;"), "") for name in CHANGEABLE),

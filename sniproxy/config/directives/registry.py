@@ -7,6 +7,7 @@ from . import (
     cache,
     core,
     files,
+    gzip,
     headers,
     ignored,
     log,
@@ -31,6 +32,7 @@ LOCATION_SETTINGS: tuple[type[Settings], ...] = (
     files.Files,
     headers.Headers,
     access.Access,
+    gzip.Gzip,
 )
 GROUP_SETTINGS: tuple[type[Settings], ...] = (upstream.UpstreamGroup,)
 
