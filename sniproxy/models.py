@@ -261,6 +261,8 @@ class Response(NamedTuple):
     """Whether to send the head before the first data of the body (`proxy_buffering off`)."""
     flushes: bool = False
     """Whether each piece of the body is to be sent at once (`proxy_buffering off`)."""
+    read_ahead: Callable[[], None] | None = None
+    """Starts to read the body ahead of a slow client; called when sending blocks."""
     force_ranges: bool = False
     """Whether a range of a proxied response is served (`proxy_force_ranges`)."""
     cancel_on_client_abort: bool = False

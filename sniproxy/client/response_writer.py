@@ -87,6 +87,7 @@ class ResponseWriter:
             else:
                 complete = await self._write_pieces(ctx, head, response, body, chunked=chunked)
         finally:
+            self.stream.on_blocked = None
             ctx.body_bytes_sent = max(ctx.bytes_sent, 0)
             ctx.bytes_sent += len(head)
             if not isinstance(response.body, bytes):
@@ -104,6 +105,10 @@ class ResponseWriter:
         chunked: bool,
     ) -> bool:
         pending = head
+        if response.read_ahead is not None:
+            self.stream.on_blocked = response.read_ahead
+            if self.rate_limiter is not None:
+                response.read_ahead()
         if response.flush_headers:
             await self._send(ctx, pending)
             pending = b""

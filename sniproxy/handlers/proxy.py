@@ -36,6 +36,7 @@ from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
 from ..upstream.response_body import BodyReadOptions, ResponseBody
 from ..upstream.response_headers import ResponseHeaderPolicy, is_buffered, limit_rate
 from ..upstream.selector import Upstream
+from ..upstream.spool import SpooledBody, SpoolLimits
 from ..upstream.variable_certificate import VariableCertificate
 from ..variables import lookup
 from .base import Client
@@ -44,7 +45,22 @@ AUTHENTICATE = "www-authenticate"
 REDIRECT = "X-Accel-Redirect"
 
 
+DEFAULT_FILE_LIMIT = 1 << 30
+"""nginx's default of `proxy_max_temp_file_size`."""
 _NO_CONTEXT = contextlib.nullcontext()
+
+
+def spool_limits(location: Location) -> SpoolLimits:
+    """How much of a response is read ahead of a slow client."""
+    proxy = location.proxy
+    count, size = proxy.proxy_buffers
+    folder = proxy.proxy_temp_path
+    limit = proxy.proxy_max_temp_file_size
+    return SpoolLimits(
+        count * size,
+        DEFAULT_FILE_LIMIT if limit is None else limit,
+        None if folder is None else folder[0],
+    )
 
 
 class ProxyHandler:
@@ -95,6 +111,7 @@ class ProxyHandler:
         self.unbuffered = BodyReadOptions(
             timeout, buffer_size=0, read_size=proxy.proxy_buffer_size, trailers=trailers
         )
+        self._spool_limits = spool_limits(location)
         if isinstance(upstream, Upstream):
             self._proxy_host, self._proxy_port = target.proxy_host, target.proxy_port
 
@@ -272,9 +289,12 @@ class ProxyHandler:
         if body is None:
             body = b"" if upgrades else upstream.body(options)
         streamed = None if isinstance(body, bytes) else body
+        spooled: SpooledBody | None = None
+        if streamed is not None and buffered and not streamed.is_complete:
+            spooled = SpooledBody(streamed, self._spool_limits, ctx.server.prefix, log)
         return Response(
             head.status,
-            body,
+            spooled or body,
             content_type,
             head.content_length,
             tuple(filtered.headers),
@@ -284,6 +304,7 @@ class ProxyHandler:
             add_date=policy.own_date,
             flush_headers=not (buffered or upstream.preread),
             flushes=not buffered,
+            read_ahead=None if spooled is None else spooled.read_ahead,
             force_ranges=proxy.proxy_force_ranges,
             cancel_on_client_abort=streamed is not None
             and not proxy.proxy_ignore_client_abort

@@ -10,6 +10,7 @@ import contextlib
 import math
 import socket
 import struct
+from collections.abc import Callable
 
 import trio
 
@@ -43,6 +44,8 @@ class SocketStream:
     """System call named in messages about reads: nginx uses `readv()` for a buffered body."""
     write_syscall = "writev()"
     """System call named in messages about writes: `send()` on an upgraded connection."""
+    on_blocked: Callable[[], None] | None = None
+    """Called before each wait for writing."""
     has_waited = False
     """Whether nothing was sent since the last wait for writing."""
     _waiting = 0
@@ -190,6 +193,8 @@ class SocketStream:
             if timer is None:
                 timer = self._read_timer = DescriptorTimer(self._fd)
         else:
+            if self.on_blocked is not None:
+                self.on_blocked()
             wait, timer = trio.lowlevel.wait_writable, self._write_timer
             if timer is None:
                 timer = self._write_timer = DescriptorTimer(self._fd)

@@ -135,8 +135,6 @@ NOTICEABLE: Mapping[str, str] = {
     "http2": "clients are offered HTTP/1.1 only",
     "keepalive_min_timeout": "on shutdown, idle connections are closed at once",
     "msie_refresh": "MSIE gets redirects instead of refresh pages",
-    "proxy_max_temp_file_size": "responses are not buffered in files: a slow client slows the "
-    "upstream down",
     "rewrite_log": "rewrites are not logged",
     "ssl_buffer_size": "TLS records are as large as the data available, up to 16k",
     "ssl_certificate_compression": "certificates are sent uncompressed",
