@@ -209,6 +209,9 @@ class RequestContext:
     uri: str
     """The normalized path; rewrites and internal redirects change it."""
     args: str
+    empty_args: bool | None = None
+    """Whether `args`, if empty, counts as a query: after a rewrite or redirect to a URI that ends
+    in `?`. None if `args` is that of the request line."""
     method: str
     """The client's method; internal redirects set it to GET."""
     internal: bool = False
@@ -242,6 +245,14 @@ class RequestContext:
     discards_body: bool = False
     """Whether to read and discard the request body, because it is too large."""
     is_subrequest: bool = False
+    header_only: bool = False
+    """Whether the body of the response is not needed (`r->header_only`)."""
+    gzip_allowed: bool | None = None
+    """Whether responses may be compressed for the client; None if that was not decided yet."""
+    gzip_vary: bool = False
+    """Whether the response depends on Accept-Encoding (`r->gzip_vary`)."""
+    gzip_sizes: tuple[int, int] | None = None
+    """Lengths of the body before and after compression, for `$gzip_ratio`."""
     variables: dict[str, str]
     """Values of variables set by `set` and by named groups of regular expressions."""
     captures: re.Match[str] | None = None
@@ -319,14 +330,15 @@ class RequestContext:
         """Create the context of a subrequest for `uri`; it shares the variables."""
         inside = RequestContext(
             self.connection,
-            self.request._replace(content_length=None, chunked=False, expects_continue=False),
+            # As in nginx, Content-Length stays although there is no body.
+            self.request._replace(chunked=False, expects_continue=False),
             self.server,
             self.location,
             uri,
             "",
             "GET",
         )
-        inside.internal = inside.is_subrequest = True
+        inside.internal = inside.is_subrequest = inside.header_only = True
         inside.uri_unchanged = False
         inside.uri_changes_left = 10
         inside.variables, inside.captures = self.variables, self.captures

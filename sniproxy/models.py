@@ -271,6 +271,12 @@ class Response(NamedTuple):
     """The same for Date."""
     flush_headers: bool = False
     """Whether to send the head before the first data of the body (`proxy_buffering off`)."""
+    flushes: bool = False
+    """Whether each piece of the body is to be sent at once (`proxy_buffering off`)."""
+    read_ahead: Callable[[], None] | None = None
+    """Starts to read the body ahead of a slow client; called when sending blocks."""
+    force_ranges: bool = False
+    """Whether a range of a proxied response is served (`proxy_force_ranges`)."""
     cancel_on_client_abort: bool = False
     """Whether to stop if the client closes its side while the body is sent."""
     read_to_end: bool = False
@@ -321,6 +327,8 @@ class InternalRedirect:
     args: str = ""
     source: str = ""
     """The directive or response field that caused it."""
+    empty_args: bool = False
+    """Whether there is a `?`, if `args` is empty."""
 
     @property
     def named(self) -> bool:

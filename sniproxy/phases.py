@@ -102,8 +102,14 @@ class RequestPhases:
             elif isinstance(step, Response):
                 if ctx.error_status:
                     step = step.with_status(ctx.error_status)
-                if step.allow_conditional or ctx.location.headers is not None:
-                    filtered_response = apply_filters(step, ctx)
+                chain = self.location.filters
+                if (
+                    step.allow_conditional
+                    or ctx.location.headers is not None
+                    or chain is not None
+                    or step.force_ranges
+                ):
+                    filtered_response = apply_filters(step, ctx, chain, log)
                     if isinstance(filtered_response, SpecialResponse):
                         step = filtered_response
                         continue
@@ -198,7 +204,11 @@ class RequestPhases:
         ctx = self.ctx.subrequest(uri)
         log = self.log.for_subrequest(uri)
         phases = RequestPhases(self.server, ctx, SubrequestClient(self.client), log)
-        response = (await phases.run()).without_body()
+        try:
+            response = (await phases.run()).without_body()
+        except BaseException:
+            self.log.take_context(log)
+            raise
         ctx.status = response.status
         self.ctx.background_tasks += ctx.background_tasks
         if ctx.upstream_states:
@@ -246,7 +256,7 @@ class RequestPhases:
         if target.startswith("/"):
             if ctx.method != "HEAD":
                 ctx.method = "GET"
-            return InternalRedirect(*split_target(target), by)
+            return InternalRedirect(*split_target(target), by, "?" in target)
         if target.startswith("@"):
             return InternalRedirect(target, source=by)
         status = page.status if page.status in REDIRECTS else 302
@@ -271,6 +281,7 @@ class RequestPhases:
         )
         if not elsewhere.named:
             ctx.uri, ctx.args = elsewhere.uri, elsewhere.args
+            ctx.empty_args = elsewhere.empty_args
             ctx.uri_unchanged = ctx.add_uri_to_alias = False
             ctx.uri_matches_location = True
             return self._run_server_phases()

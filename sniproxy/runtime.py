@@ -21,6 +21,7 @@ from .config.model import Location, Server
 from .context import Connection, RequestContext
 from .handlers.access import AccessPhase
 from .handlers.base import Handler
+from .handlers.filter_chain import FilterChain
 from .handlers.preaccess import LimitPhase
 from .handlers.real_ip import RealIPPhase
 from .http.header_fields import valid_host
@@ -108,6 +109,8 @@ class LocationRuntime:
     access: AccessPhase | None
     """None if the location has no access restrictions."""
     try_files: TryFiles | None
+    filters: FilterChain | None
+    """Filters of response bodies; None without any."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -175,11 +175,11 @@ def set_affinity(affinity: CPUAffinity, worker: int, log: ErrorLog) -> None:
 
 
 def give_folders(config: Config, paths: Paths, user: User) -> None:
-    """Make the folders for request bodies and give them to the workers' user.
+    """Make the folders of temporary files and give them to the workers' user.
 
     Raises `ConfigError`.
     """
-    for path in _body_folders(config, paths):
+    for path in _temporary_folders(config, paths):
         try:
             os.makedirs(path, mode=0o700, exist_ok=True)
             if os.stat(path).st_uid != user.uid:
@@ -195,13 +195,14 @@ def give_file(path: str, user: User) -> None:
             os.chown(path, user.uid, -1)
 
 
-def _body_folders(config: Config, paths: Paths) -> set[str]:
+def _temporary_folders(config: Config, paths: Paths) -> set[str]:
     servers = config.http.servers if config.http is not None else ()
     found = set()
     for server in servers:
         for location in iter_locations(server.default_location):
-            if location.core.client_body_temp_path is not None:
-                found.add(paths.in_prefix(location.core.client_body_temp_path[0]))
+            for path in (location.core.client_body_temp_path, location.proxy.proxy_temp_path):
+                if path is not None:
+                    found.add(paths.in_prefix(path[0]))
     return found
 
 

@@ -11,6 +11,7 @@ from ..config.directives.log import ErrorLogDirective
 from ..config.model import NOWHERE, Config, Http, Location, Server
 from ..handlers.access import access_phase
 from ..handlers.base import Handler
+from ..handlers.filter_chain import filter_chain
 from ..handlers.missing_content import MissingContentHandler
 from ..handlers.proxy import ProxyHandler
 from ..handlers.real_ip import RealIPPhase
@@ -34,7 +35,7 @@ from .listeners import BoundSocket, ListenSocket, bind_all, bindings, check_bind
 from .logs import LogFactory
 from .paths import Paths
 from .tls import ContextFactory, KeyLog
-from .upstreams import UpstreamRegistry
+from .upstreams import UpstreamRegistry, find_name_servers
 
 if TYPE_CHECKING:
     from ..upstream.resolver import Resolver
@@ -126,6 +127,8 @@ def load(
 
     `next_connection_id` returns the number of the next connection; by default they count from 1.
     """
+    if config.http is not None:
+        find_name_servers(config.http.resolvers)
     servers = config.http.servers if config.http is not None else ()
     groups = config.http.groups if config.http is not None else {}
     bound = tuple(bindings(servers))
@@ -285,6 +288,7 @@ class LoadedConfig:
             self.limits.phase(location),
             access_phase(location.access, self.paths.conf_prefix),
             location.files.try_files,
+            filter_chain(location),
         )
 
 
@@ -309,7 +313,7 @@ class _HandlerFactory:
             return MissingContentHandler(location.missing_content)
         target = location.proxy.proxy_pass
         if target is None:
-            return StaticHandler()
+            return StaticHandler(location.gzip.gzip_static)
         upstream: Upstream | DynamicUpstream
         if target.address is None:
             upstream = self.upstreams.dynamic(target, location.core)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ..config.addresses import Address
@@ -117,6 +117,13 @@ def _peers(settings: PeerSettings, displayed: str, place: Place) -> list[Peer]:
         Peer(family, sockaddr, peer_name(sockaddr), settings)
         for family, sockaddr in resolve_host(address, displayed, place)
     ]
+
+
+def find_name_servers(resolvers: Iterable[ResolverSettings]) -> None:
+    """Look up the host names of name servers, in use or not; raises `ConfigError`."""
+    for settings in resolvers:
+        for server in settings.servers:
+            resolve_host(server, server.url, settings.place, "resolver")
 
 
 def resolve_host(

@@ -50,7 +50,7 @@ class ResponseWriter:
             may_keep
             and request.keepalive
             and not response.close_connection
-            and (chunked or not unknown_length)
+            and (chunked or not unknown_length or status < 200)
             and core.keepalive_timeout[0] > 0
         )
         ctx.sent_headers = partial(
@@ -71,6 +71,7 @@ class ResponseWriter:
                 chunked=chunked,
                 server_tokens=core.server_tokens,
                 keepalive_header=core.keepalive_timeout[1],
+                vary=ctx.gzip_vary and ctx.location.gzip.gzip_vary,
             )
         ctx.sent_head = head
         ctx.bytes_sent -= len(head)
@@ -93,6 +94,7 @@ class ResponseWriter:
                 await _read_rest(response.body)
             raise
         finally:
+            self.stream.on_blocked = None
             ctx.body_bytes_sent = max(ctx.bytes_sent, 0)
             ctx.bytes_sent += len(head)
             if not isinstance(response.body, bytes):
@@ -110,6 +112,10 @@ class ResponseWriter:
         chunked: bool,
     ) -> bool:
         pending = head
+        if response.read_ahead is not None:
+            self.stream.on_blocked = response.read_ahead
+            if self.rate_limiter is not None:
+                response.read_ahead()
         if response.flush_headers:
             await self._send(ctx, pending)
             pending = b""

@@ -13,6 +13,7 @@ from .directives.access import Access
 from .directives.cache import CacheSettings
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
+from .directives.gzip import Gzip
 from .directives.headers import Headers
 from .directives.limits import ConnectionLimits, RequestLimits
 from .directives.log import Log
@@ -212,6 +213,7 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
         limit_req_zones=http.values.get("limit_req_zone", ()),
         limit_conn_zones=http.values.get("limit_conn_zone", ()),
         variables=frozenset(checks.variables),
+        resolvers=tuple(checks.resolvers),
         end=http.end,
     )
 
@@ -231,6 +233,7 @@ def _server(
         RequestLimits.resolve(block.values, http),
         ConnectionLimits.resolve(block.values, http),
         RealIP.resolve(block.values, http),
+        Gzip.resolve(block.values, http),
     )
     return Server(
         core=CoreServer.resolve(block.values, http),
@@ -246,7 +249,7 @@ class _LocationSettings:
     """The settings of one location, by module."""
 
     __slots__ = (
-        *("access", "cache", "core", "files", "headers", "log", "proxy", "rewrite"),
+        *("access", "cache", "core", "files", "gzip", "headers", "log", "proxy", "rewrite"),
         *("request_limits", "connection_limits", "real_ip", "missing_content"),
     )
 
@@ -263,6 +266,7 @@ class _LocationSettings:
         request_limits: RequestLimits,
         connection_limits: ConnectionLimits,
         real_ip: RealIP,
+        gzip: Gzip,
         missing_content: str = "",
     ) -> None:
         self.core = core
@@ -276,6 +280,7 @@ class _LocationSettings:
         self.request_limits = request_limits
         self.connection_limits = connection_limits
         self.real_ip = real_ip
+        self.gzip = gzip
         self.missing_content = missing_content
 
     def below(self, level: Level, name: LocationName) -> _LocationSettings:
@@ -291,6 +296,7 @@ class _LocationSettings:
             self.request_limits.merge(level),
             self.connection_limits.merge(level),
             self.real_ip.merge(level),
+            self.gzip.merge(level),
             level.get(MISSING_CONTENT, ""),
         )
 
@@ -321,6 +327,7 @@ class _LocationSettings:
             self.request_limits,
             self.connection_limits,
             self.real_ip,
+            self.gzip,
             self.missing_content,
             self.limited(name, block),
             nested,

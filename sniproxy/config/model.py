@@ -9,6 +9,7 @@ from .directives.access import Access
 from .directives.cache import CachePath, CacheSettings
 from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.files import Files
+from .directives.gzip import Gzip
 from .directives.headers import Headers
 from .directives.limits import ConnectionLimits, LimitZone, RequestLimits
 from .directives.log import ErrorLogDirective, Log, LogFormat
@@ -16,6 +17,7 @@ from .directives.main import Events, Main
 from .directives.maps import MapVariable
 from .directives.proxy import ProxySettings
 from .directives.real_ip import RealIP
+from .directives.resolver import ResolverSettings
 from .directives.rewrite import Condition, Rewrite, RewriteStatement
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
@@ -58,6 +60,7 @@ class Location:
     request_limits: RequestLimits
     connection_limits: ConnectionLimits
     real_ip: RealIP
+    gzip: Gzip
     missing_content: str
     """The directive, left out since sniproxy lacks it, that would have made the content; or ""."""
     limit_except: LimitExcept | None
@@ -135,6 +138,8 @@ class Http:
     limit_conn_zones: tuple[LimitZone, ...] = ()
     variables: frozenset[str] = frozenset()
     """Names of all variables that are used anywhere."""
+    resolvers: tuple[ResolverSettings, ...] = ()
+    """All statements of `resolver`, whether in use or not."""
     end: Place = NOWHERE
     """The closing brace: nginx reports it for errors that concern the block as a whole."""
 

@@ -46,6 +46,9 @@ def is_of_another_module(name: str) -> bool:
     return any(pattern.fullmatch(name) for pattern in patterns)
 
 
+_WORD = re.compile(r"[a-zA-Z]\w{1,63}|")
+
+
 def makes_content(name: str) -> bool:
     """Whether a location with this directive, which sniproxy lacks, has no content without it."""
     return _CONTENT.fullmatch(name) is not None
@@ -55,6 +58,8 @@ def makes_content(name: str) -> bool:
 class _Omission:
     places: list[Place]
     effect: str
+    is_word: bool = True
+    """Whether the name of the directive is a word."""
 
 
 class Omissions:
@@ -84,7 +89,8 @@ class Omissions:
             raise error
         if _GUARDS.fullmatch(name):
             effect += ", and requests that it would refuse are served"
-        self._found.setdefault(message, _Omission([], effect)).places.append(place)
+        is_word = _WORD.fullmatch(name) is not None
+        self._found.setdefault(message, _Omission([], effect, is_word)).places.append(place)
 
     def add_variable(self, name: str) -> None:
         """Note a variable that does not exist and is empty; only where that is allowed."""
@@ -98,11 +104,11 @@ class Omissions:
         )
 
     def messages(self) -> tuple[str, ...]:
-        """The messages alone, each with the places of the directive."""
+        """The messages alone, each with the places of the directive; not about binary data."""
         return tuple(
             f"{message}{_in(omission.places)}"
             for message, omission in self._found.items()
-            if omission.places
+            if omission.places and omission.is_word
         )
 
 

@@ -27,16 +27,19 @@ from .directives.directive import (
     Repeat,
 )
 from .directives.files import Root
+from .directives.gzip import ANY_TYPE, media_types
 from .directives.limits import ConnectionLimit, LimitZone, RequestLimit
 from .directives.log import COMBINED, AccessLogDirective, LogFormat
-from .directives.maps import MapVariable
+from .directives.maps import MapBuilder, MapVariable, VariableBuilder
 from .directives.proxy import ProxyPass
 from .directives.proxy_rewrites import DEFAULT, CookieFlags, Replacement
 from .directives.real_ip import TrustedProxies
+from .directives.resolver import ResolverSettings
 from .directives.rewrite import Condition, Set, Substitution
 from .directives.slots import parse_size
 from .directives.ssl import shared_caches
 from .directives.upstream import Balancing, PeerSettings
+from .hash_sizes import check_hash
 from .listened import DEFAULT_PORT, ListenedAddresses
 from .omissions import Omissions
 from .reader import Block
@@ -74,6 +77,7 @@ class ParseChecks:
         self.omissions = omissions
         self.warnings: list[str] = []
         self.notices: list[str] = []
+        self.resolvers: list[ResolverSettings] = []
         self.listened = ListenedAddresses()
         self.zones = SharedZones()
         self._folders = Folders(prefix)
@@ -98,9 +102,15 @@ class ParseChecks:
 
     def _warn_of_duplicate_words(self, row: Directive, args: Args, inside: Block) -> None:
         seen = {word.lower() for word in inside.values.get(row.key, ())}
-        for word in args.words:
+        what, words = "value", args.words
+        if row.slot is media_types:
+            what, words = "MIME type", tuple(word.lower() for word in words)
+            seen.add("text/html")
+        for word in words:
+            if ANY_TYPE in seen:
+                return
             if word.lower() in seen:
-                self.warn(f'duplicate value "{word}"', args.place)
+                self.warn(f'duplicate {what} "{word}"', args.place)
             seen.add(word.lower())
 
     def on_block_open(self, block: Block, inside: Block) -> None:
@@ -123,6 +133,7 @@ class ParseChecks:
         elif name == "upstream" and not block.values.get("server"):
             raise block.end.error("no servers are inside upstream")
         elif block.context is TABLE:
+            self._check_map_hash(block.value, inside)
             self.map_variables[block.value.name] = block.value.finish(block.end)
         elif name == "http":
             self._http_read(block, self)
@@ -144,6 +155,19 @@ class ParseChecks:
                     statement.place,
                 )
             table[ending] = statement.name
+
+    def _check_map_hash(self, builder: VariableBuilder, http: Block) -> None:
+        sizes = [http.values.get(f"map_hash_{name}_size") for name in ("max", "bucket")]
+        # nginx sets the defaults at the first map: then they can no longer be set.
+        http.values.setdefault("map_hash_max_size", 2048)
+        http.values.setdefault("map_hash_bucket_size", 64)
+        if isinstance(builder, MapBuilder):
+            warning = check_hash("map_hash", builder.exact_keys, sizes[0] or 2048, sizes[1])
+            if warning is not None:
+                self.warn(warning)
+
+    def _resolver(self, settings: ResolverSettings, args: Args, inside: Block) -> None:
+        self.resolvers.append(settings)
 
     def _declare_variable(self, name: str, place: Place) -> None:
         error = self._definition_error(name)
@@ -367,6 +391,7 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "deny": ParseChecks._rule,
     "auth_request_set": ParseChecks._variable_defined,
     "set": ParseChecks._variable_defined,
+    "resolver": ParseChecks._resolver,
     "load_module": ParseChecks._load_module,
     "zone": ParseChecks._upstream_zone,
     "ssl_session_cache": ParseChecks._session_cache,

@@ -16,6 +16,7 @@ from .directives.cache import CacheSettings
 from .directives.core import CoreServer
 from .directives.proxy import ProxySettings
 from .directives.ssl import Ssl
+from .hash_sizes import check_hash
 from .listened import ListenedAddress
 from .model import Http, Location, Server, iter_locations
 from .parse_checks import ParseChecks
@@ -50,7 +51,7 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     _check_variables(checks, is_variable)
     for address in checks.listened:
         if len(address.servers) > 1 or _has_captures(address.default_server):
-            _check_names(address, checks)
+            _check_names(address, checks, block)
     locations = (
         location for server in http.servers for location in iter_locations(server.default_location)
     )
@@ -187,7 +188,7 @@ def _has_captures(server: Block) -> bool:
     return any(name.pattern and name.pattern.groups for one in names for name in one)
 
 
-def _check_names(address: ListenedAddress, checks: ParseChecks) -> None:
+def _check_names(address: ListenedAddress, checks: ParseChecks, http: Block) -> None:
     """Warn of names shared by two servers of an address; raise for invalid wildcards."""
     seen: set[tuple[str, str]] = set()
     for server in address.servers:
@@ -204,3 +205,12 @@ def _check_names(address: ListenedAddress, checks: ParseChecks) -> None:
                     checks.warn(f'conflicting server name "{name}" on {address.text}, ignored')
                     break
                 seen.add(taken)
+    warning = check_hash(
+        "server_names_hash",
+        [name for kind, name in seen if kind == "exact"],
+        http.values.get("server_names_hash_max_size", 512),
+        http.values.get("server_names_hash_bucket_size"),
+        labels=[label for kind, name in seen if kind != "exact" for label in name.split(".")],
+    )
+    if warning is not None:
+        checks.warn(warning)

@@ -52,8 +52,10 @@ from ..tls.errors import Dialect
 from ..upstream.dynamic import DynamicUpstream
 from ..upstream.request import BY_STATUS, HTTP_0_9, UpstreamResponse
 from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
+from ..upstream.response_body import ResponseBody
 from ..upstream.response_headers import is_buffered, limit_rate
 from ..upstream.selector import Upstream
+from ..upstream.spool import SpooledBody
 from ..upstream.variable_certificate import VariableCertificate
 from ..variables import lookup
 from ..variables.files import file_name
@@ -528,7 +530,8 @@ class CachedRequest:
         body: bytes | BodyReader
         log.action = "sending to client"
         complete = upstream.take_complete_body()
-        streamed = None
+        streamed: ResponseBody | None = None
+        spooled: SpooledBody | None = None
         if complete is not None:
             body = complete
             if file is not None:
@@ -540,10 +543,11 @@ class CachedRequest:
                     entry.finish(file)
         else:
             streamed = upstream.body(handler._body_options(buffered, ctx, log))
-            if file is None:
-                body = streamed
-            else:
+            body = streamed
+            if file is not None:
                 body = RecordedBody(streamed, file, entry.finish, entry.end)
+            if not streamed.is_complete:
+                body = spooled = SpooledBody(body, handler.spool_limits, ctx.server.prefix, log)
         return Response(
             head.status,
             body,
@@ -557,6 +561,7 @@ class CachedRequest:
             add_server=handler.response_headers.own_server,
             add_date=handler.response_headers.own_date,
             read_to_end=file is not None and streamed is not None,
+            read_ahead=None if spooled is None else spooled.read_ahead,
             trailers=None
             if streamed is None
             else lambda: handler.response_headers.drop_hidden(streamed.trailers),

@@ -1,6 +1,6 @@
-"""Header filters: conditional requests, added fields, ranges.
+"""Filters: conditional requests, added fields, the chain of body filters, ranges.
 
-nginx's not-modified, headers and range filters, in its order.
+nginx's order: the not-modified and headers filters, those of `filter_chain`, the range filter.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from ..http.ranges import (
     multipart,
     requested_ranges,
 )
+from ..logs.error import ConnectionLog
 from ..models import Response, SpecialResponse, first_header
 from .added_headers import with_headers
 from .file_body import FileBody
+from .filter_chain import FilterChain, apply_chain
 from .force_ranges import force_ranges
 
 DATED = (200, 206, 304)
@@ -29,16 +31,24 @@ OF_THE_WHOLE = frozenset(("etag", "last-modified"))
 """Fields that are not sent with a 416; fields added before are sent."""
 
 
-def apply_filters(response: Response, ctx: RequestContext) -> Response | SpecialResponse:
+def apply_filters(
+    response: Response, ctx: RequestContext, chain: FilterChain | None, log: ConnectionLog
+) -> Response | SpecialResponse:
     """Apply the filters: returns the response, a part of it, or 304, 412 or 416."""
     added = ctx.location.headers
     if not response.allow_conditional:
-        return response if added is None else with_headers(response, ctx, added)
+        if added is not None:
+            response = with_headers(response, ctx, added)
+        if chain is not None:
+            response = apply_chain(chain, response, ctx, log)
+        return force_ranges(response, ctx) if response.force_ranges else response
     outcome: Response | SpecialResponse = response
     if response.status == 200:
         outcome = _unless_known(response, ctx)
     if added is not None and isinstance(outcome, Response):
         outcome = with_headers(outcome, ctx, added)
+    if chain is not None and isinstance(outcome, Response):
+        outcome = apply_chain(chain, outcome, ctx, log)
     if isinstance(outcome, Response) and outcome.status == 200:
         outcome = _in_parts(sent := outcome, ctx)
         if added is not None and isinstance(outcome, SpecialResponse):
@@ -65,8 +75,9 @@ def _unless_known(response: Response, ctx: RequestContext) -> Response | Special
         return SpecialResponse(412)
     if verdict == "send":
         return response
+    left = tuple([field for field in response.headers if field[0].lower() != "content-encoding"])
     return _without_body(response)._replace(
-        status=304, status_line=None, content_type="", content_length=None
+        status=304, status_line=None, content_type="", content_length=None, headers=left
     )
 
 

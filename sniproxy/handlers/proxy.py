@@ -39,10 +39,10 @@ from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
 from ..upstream.response_body import BodyReadOptions, ResponseBody
 from ..upstream.response_headers import ResponseHeaderPolicy, is_buffered, limit_rate
 from ..upstream.selector import Upstream
+from ..upstream.spool import SpooledBody, SpoolLimits
 from ..upstream.variable_certificate import VariableCertificate
 from ..variables import lookup
 from .base import Client
-from .force_ranges import force_ranges
 
 AUTHENTICATE = "www-authenticate"
 REDIRECT = "X-Accel-Redirect"
@@ -58,7 +58,22 @@ class DiscardableResponse(Protocol):
         ...
 
 
+DEFAULT_FILE_LIMIT = 1 << 30
+"""nginx's default of `proxy_max_temp_file_size`."""
 _NO_CONTEXT = contextlib.nullcontext()
+
+
+def spool_limits(location: Location) -> SpoolLimits:
+    """How much of a response is read ahead of a slow client."""
+    proxy = location.proxy
+    count, size = proxy.proxy_buffers
+    folder = proxy.proxy_temp_path
+    limit = proxy.proxy_max_temp_file_size
+    return SpoolLimits(
+        count * size,
+        DEFAULT_FILE_LIMIT if limit is None else limit,
+        None if folder is None else folder[0],
+    )
 
 
 class ProxyHandler:
@@ -112,6 +127,7 @@ class ProxyHandler:
         self.unbuffered = BodyReadOptions(
             timeout, buffer_size=0, read_size=proxy.proxy_buffer_size, trailers=trailers
         )
+        self.spool_limits = spool_limits(location)
         if isinstance(upstream, Upstream):
             self._proxy_host, self._proxy_port = target.proxy_host, target.proxy_port
 
@@ -312,9 +328,12 @@ class ProxyHandler:
         if body is None:
             body = b"" if upgrades else upstream.body(options)
         streamed = None if isinstance(body, bytes) else body
-        response = Response(
+        spooled: SpooledBody | None = None
+        if streamed is not None and buffered and not streamed.is_complete:
+            spooled = SpooledBody(streamed, self.spool_limits, ctx.server.prefix, log)
+        return Response(
             head.status,
-            body,
+            spooled or body,
             content_type,
             head.content_length,
             tuple(filtered.headers),
@@ -323,13 +342,15 @@ class ProxyHandler:
             add_server=policy.own_server,
             add_date=policy.own_date,
             flush_headers=not (buffered or upstream.preread),
+            flushes=not buffered,
+            read_ahead=None if spooled is None else spooled.read_ahead,
+            force_ranges=proxy.proxy_force_ranges,
             cancel_on_client_abort=streamed is not None
             and not self.ignores_client_abort
             and not streamed.is_complete,
             trailers=None if streamed is None else lambda: policy.drop_hidden(streamed.trailers),
             upgraded=upstream.upgraded() if upgrades else None,
         )
-        return force_ranges(response, ctx) if proxy.proxy_force_ranges else response
 
     def _intercept(
         self, upstream: UpstreamResponse, ctx: RequestContext, log: ConnectionLog
@@ -360,7 +381,7 @@ class ProxyHandler:
             return SpecialResponse(404)
         if ctx.method != "HEAD":
             ctx.method = "GET"
-        return InternalRedirect(path, args, REDIRECT)
+        return InternalRedirect(path, args, REDIRECT, "?" in target)
 
     def _body_options(
         self, buffered: bool, ctx: RequestContext, log: ConnectionLog

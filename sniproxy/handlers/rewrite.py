@@ -79,6 +79,7 @@ def _run(
 def _set(ctx: RequestContext, name: str, value: str) -> None:
     if name == "args":
         ctx.args = value
+        ctx.empty_args = True
         ctx.uri_unchanged = False
     else:
         ctx.variables[name] = value
@@ -112,8 +113,10 @@ def _substitute(
     if directive.args is not None:
         added = [ctx.args] if directive.keeps_args and ctx.args else []
         ctx.args = "&".join([_rendered_args(directive.args, ctx, values), *added])
+        ctx.empty_args = True
     elif not directive.keeps_args:
         ctx.args = ""
+        ctx.empty_args = True
     ctx.uri = path
     if not path:
         result.outcome = SpecialResponse(500)
@@ -139,11 +142,18 @@ def _escaping(ctx: RequestContext, values: VariableLookup) -> VariableLookup:
 
 
 _ESCAPED = re.compile("%([0-9A-Fa-f]{2})")
+_ESCAPED_QUESTION = re.compile("%3[Ff]")
 
 
 def redirect_unescaped(target: str) -> str:
-    """Undo the escapes that the path of a redirect does not need."""
+    """Undo the escapes that the path of a redirect does not need (NGX_UNESCAPE_REDIRECT).
+
+    The path ends at a question mark, escaped or not.
+    """
     path, question, query = target.partition("?")
+    if (escaped := _ESCAPED_QUESTION.search(path)) is not None:
+        path, query = path[: escaped.start()], path[escaped.end() :] + question + query
+        question = "?"
 
     def undone(match: re.Match[str]) -> str:
         char = chr(int(match[1], 16))

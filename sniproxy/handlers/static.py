@@ -27,12 +27,16 @@ from .file_body import (
     stat_file,
     syscall_error,
 )
+from .gzip_static import precompressed
 
 METHODS = ("GET", "HEAD", "POST")
 
 
 class StaticHandler:
     """The content handler for files."""
+
+    def __init__(self, gzip_static: str = "off") -> None:
+        self._gzip_static = gzip_static
 
     async def handle(
         self, ctx: RequestContext, client: Client, log: ConnectionLog
@@ -43,6 +47,11 @@ class StaticHandler:
         if name is None:
             return SpecialResponse(500)
         if not ctx.uri.endswith("/"):
+            if self._gzip_static != "off":
+                always = self._gzip_static == "always"
+                found = precompressed(name, ctx, log, always=always)
+                if found is not None:
+                    return found
             return _file(name, ctx, log)
         outcome = _index(name, ctx, log)
         if outcome is not None:
@@ -122,7 +131,7 @@ def _index(directory: str, ctx: RequestContext, log: ConnectionLog) -> HandlerRe
     for template in (template for names in files.index for template in names):
         index = template.render(values)
         if index.startswith("/"):
-            return InternalRedirect(index, ctx.args, "index")
+            return InternalRedirect(index, ctx.args, "index", bool(ctx.empty_args))
         name = directory + index
         try:
             stat_file(name)
@@ -140,7 +149,7 @@ def _index(directory: str, ctx: RequestContext, log: ConnectionLog) -> HandlerRe
                 continue
             log.write(Level.CRIT, syscall_error(f'stat() "{name}" failed', error))
             return SpecialResponse(500)
-        return InternalRedirect(ctx.uri + index, ctx.args, "index")
+        return InternalRedirect(ctx.uri + index, ctx.args, "index", bool(ctx.empty_args))
     return None
 
 

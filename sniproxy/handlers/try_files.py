@@ -35,8 +35,8 @@ def try_files(ctx: RequestContext, log: ConnectionLog) -> HandlerResult | None:
     )
     if target.startswith("@"):
         return InternalRedirect(target, source="try_files")
-    path, _, args = target.partition("?")
-    return InternalRedirect(path, args, "try_files")
+    path, question, args = target.partition("?")
+    return InternalRedirect(path, args, "try_files", bool(question))
 
 
 def _strip_alias(name: str, rendered: bool, ctx: RequestContext) -> str:

@@ -111,11 +111,17 @@ class ConnectionLog:
         log.subrequest = uri
         return log
 
+    def take_context(self, log: ConnectionLog) -> None:
+        """Continue with the context of a subrequest, which is being cancelled."""
+        self.error_log, self.action = log.error_log, log.action
+        self.subrequest, self.upstream = log.subrequest, log.upstream
+
     def next_request(self) -> None:
         """Reset the request's context, on a keep-alive connection."""
         self.server_name = None
         self.request_line = ""
         self.headers = ()
+        self.subrequest = ""
         self.upstream = None
 
     def write(self, level: Level, message: str) -> None:

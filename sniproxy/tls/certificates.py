@@ -6,6 +6,7 @@ as in nginx. Source: nginx's ngx_ssl_certificate and its object cache.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from OpenSSL import SSL
 from ..models import ConfigError
 from . import openssl
 from .errors import NATIVE, NO_DATA, NO_START_LINE, Dialect, error_text
-from .openssl import X509, DHParameters, Pem, PrivateKey
+from .openssl import X509, DHParameters, Pem, PrivateKey, has_trust_settings
 
 KeyObject = (
     rsa.RSAPrivateKey
@@ -121,6 +122,9 @@ class Loader:
     def _certificates(self, value: str, *, one_is_enough: bool) -> list[X509]:
         what = f'cannot load certificate "{value}": '
         pem = self._open(value, what)
+        with contextlib.suppress(IsADirectoryError):
+            if has_trust_settings(text := self._read(value, what)):
+                return self._trusted(text, what, only_first=one_is_enough)
         found: list[X509] = []
         while (certificate := pem.certificate()) is not None:
             found.append(certificate)
@@ -131,6 +135,21 @@ class Loader:
         function = "PEM_read_bio_X509_AUX" if first else "PEM_read_bio_X509"
         expecting = {NO_START_LINE: "Expecting: TRUSTED CERTIFICATE"}
         raise ConfigError(error_text(f"{what}{function}() failed", queue, self.dialect, expecting))
+
+    def _trusted(self, text: bytes, what: str, *, only_first: bool) -> list[X509]:
+        """The certificates of a text that contains some with trust settings.
+
+        With `only_first`, those behind the first one are skipped, as by nginx: they would be the
+        chain of a certificate.
+        """
+        found: list[X509] = []
+        for number, (certificate, has_trust) in enumerate(Pem.certificates_with_trust(text)):
+            if has_trust and number and only_first:
+                continue
+            if certificate is None:
+                raise self._error(f"{what}PEM_read_bio_X509_AUX() failed")
+            found.append(certificate)
+        return found
 
     def _private_key(self, value: str, passphrases: Sequence[str]) -> PrivateKey:
         what = f'cannot load certificate key "{value}": '

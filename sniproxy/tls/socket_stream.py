@@ -10,6 +10,7 @@ import contextlib
 import math
 import socket
 import struct
+from collections.abc import Callable
 
 import trio
 
@@ -43,6 +44,10 @@ class SocketStream:
     """System call named in messages about reads: nginx uses `readv()` for a buffered body."""
     write_syscall = "writev()"
     """System call named in messages about writes: `send()` on an upgraded connection."""
+    on_blocked: Callable[[], None] | None = None
+    """Called before each wait for writing."""
+    has_waited = False
+    """Whether nothing was sent since the last wait for writing."""
     _waiting = 0
     _immediate = 0
     """Operations since the last wait or checkpoint."""
@@ -108,14 +113,17 @@ class SocketStream:
         self.broken = True
         while True:
             try:
-                unsent = unsent[self.sock.send(unsent) :]
+                # As in nginx, a part is followed by the next at once: it may be refused.
+                while unsent:
+                    unsent = unsent[self.sock.send(unsent) :]
+                    self.has_waited = False
+                break
             except BlockingIOError:
                 pass
             except OSError as error:
                 raise self._socket_failed(self.write_syscall, error) from None
-            if not unsent:
-                break
             await self._wait(WANT_WRITE, trio.current_time() + timeout)
+            self.has_waited = True
         self.broken = False
         self._immediate += 1
         if self._immediate >= CHECKPOINT_INTERVAL:
@@ -185,6 +193,8 @@ class SocketStream:
             if timer is None:
                 timer = self._read_timer = DescriptorTimer(self._fd)
         else:
+            if self.on_blocked is not None:
+                self.on_blocked()
             wait, timer = trio.lowlevel.wait_writable, self._write_timer
             if timer is None:
                 timer = self._write_timer = DescriptorTimer(self._fd)

@@ -469,6 +469,7 @@ class UpstreamResponse:
             self.head,
             self.preread,
             method=self._request.method,
+            header_only=self._request.ctx.header_only or self._request.ctx.method == "HEAD",
             options=options,
             state=self._attempt,
             log=self._request.log,
@@ -480,7 +481,7 @@ class UpstreamResponse:
 
     def discard(self) -> None:
         """Release the peer without reading the body."""
-        self.body(BodyReadOptions(0.0)).discard()
+        self.body(BodyReadOptions(0.0)).drop()
 
     def upgraded(self) -> UpgradedStream:
         """The connection after a 101, for the new protocol."""

@@ -1,7 +1,8 @@
 """Send a request with a large or streamed body while the response is being read.
 
 nginx reads while it is sending, so that an upstream can reject a large body without receiving it.
-If the response head arrives first, the rest is not sent and the connection is closed.
+If the response head arrives first, the rest is not sent and the connection is closed. If sending
+fails first, the request fails, although the upstream may have answered.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ..models import (
     RequestBody,
     StreamedBody,
 )
-from ..tls.stream import SocketStream
+from ..tls.stream import SocketStream, TLSStream
 
 SENDING = "sending request to upstream"
 READING_HEAD = "reading response header from upstream"
@@ -52,6 +53,7 @@ class RequestWriter:
         self.complete = False
         """Whether the request was sent completely."""
         self._stream = stream
+        self._is_tls = isinstance(stream, TLSStream)
         self._head = head
         self._body = body
         self._streamed = streamed
@@ -86,7 +88,7 @@ class RequestWriter:
             return result
         if self._refused is not None:
             raise self._refused
-        if self._failure is not None:
+        if self._failure is not None and (failure is LATE or not self._is_tls):
             self._log.action = SENDING
             raise ProxyError(self._failure)
         if failure is LATE:
@@ -107,9 +109,10 @@ class RequestWriter:
             reading.cancel()
         except ProxyError as failed:
             self._failure = failed.failure
-            # What the upstream sent before it closed the connection can still be read, at once.
-            await trio.lowlevel.checkpoint()
-            await trio.lowlevel.checkpoint()
+            # nginx processes an answer that the event loop has noticed together with the closed
+            # connection; an alert, which explains a failed SSL_write(), it always reads.
+            for _ in range(2 if self._is_tls else int(self._stream.has_waited)):
+                await trio.lowlevel.checkpoint()
             reading.cancel()
         else:
             self.complete = True

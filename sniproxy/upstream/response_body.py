@@ -14,7 +14,6 @@ from ..logs.error import ConnectionLog
 from ..models import (
     BodyReadError,
     Failure,
-    FailureType,
     Header,
     Level,
     ProxyError,
@@ -27,6 +26,8 @@ from ..tls.stream import SocketStream
 BUFFER_SIZE = 4096
 READ_SIZE = 65536
 ACTION_READING_BODY = "reading upstream"
+ACTION_READING_HEAD = "reading response header from upstream"
+ACTION_SENDING = "sending to client"
 
 CLOSED_EARLY = Failure("upstream prematurely closed connection")
 TOO_MUCH = 'upstream sent more data than specified in "Content-Length" header'
@@ -69,12 +70,14 @@ class ResponseBody:
         rest: bytes,
         *,
         method: str,
+        header_only: bool = False,
         options: BodyReadOptions,
         state: UpstreamState,
         log: ConnectionLog,
         release: Callable[[bool], None],
     ) -> None:
-        """`rest` was received after the head, `method` is that of the request.
+        """`rest` was received after the head, `method` is that of the request. With `header_only`
+        nothing is said about data that the response may not have.
 
         `release` is called once, at the end or on an error, with whether the connection is
         reusable.
@@ -93,6 +96,7 @@ class ResponseBody:
         self._rate_limiter = RateLimiter(options.rate) if options.rate else None
         self._left = head.content_length
         """Bytes missing; None if the length is unknown."""
+        self._is_ignored = header_only or method == "HEAD"
         if method == "HEAD" or head.status in WITHOUT_BODY:
             self._left = 0
         elif head.chunked:
@@ -104,6 +108,10 @@ class ResponseBody:
         )
         self._over = False
         self._broken = False
+        if options.buffer_size:
+            stream.read_syscall = "readv()"
+        # Without buffering, nginx processes what came with the head before it sends the head.
+        self._action = ACTION_READING_BODY if options.buffer_size else ACTION_READING_HEAD
 
     async def read(self) -> bytes:
         """Read the next piece, b"" at the end; raises `BodyReadError` if the body is incomplete."""
@@ -118,7 +126,7 @@ class ResponseBody:
                     break
         except _InvalidBodyError as invalid:
             self._broken = True
-            self._log.action = ACTION_READING_BODY
+            self._log.action = self._action
             self._log.write_failure(invalid.failure)
             self._end()
             raise BodyReadError(invalid=True) from None
@@ -126,9 +134,10 @@ class ResponseBody:
             self._broken = True
             self._log.write_failure(failed.failure)
             self._end()
-            if not held or failed.failure.kind is FailureType.TIMEOUT:
+            # nginx sends what it holds only if the upstream has closed the connection.
+            if not held or failed.failure is not CLOSED_EARLY:
                 raise BodyReadError from None
-        self._log.action = "sending to client"
+        self._log.action = ACTION_SENDING
         return held
 
     def _should_flush(self) -> bool:
@@ -143,7 +152,7 @@ class ResponseBody:
     async def _piece(self) -> bytes:
         """Receive some bytes of the body; b"" is not necessarily the end, see `_over`."""
         if self._left == 0:
-            self._end()
+            self._end_without_body()
             return b""
         data, self._rest = self._rest, b""
         if not data:
@@ -166,11 +175,18 @@ class ResponseBody:
         return data
 
     async def _receive(self) -> bytes:
-        self._log.action = ACTION_READING_BODY
+        self._log.action = (
+            ACTION_SENDING if self._action is ACTION_READING_HEAD else ACTION_READING_BODY
+        )
         most = self._options.read_size
         if self._rate_limiter is not None:
             most = await self._rate_limiter.acquire(most)
-        data = await self._stream.receive_some(self._options.timeout, most)
+        try:
+            data = await self._stream.receive_some(self._options.timeout, most)
+        except ProxyError:
+            self._log.action = ACTION_READING_BODY
+            raise
+        self._action = self._log.action = ACTION_READING_BODY
         if self._rate_limiter is not None:
             self._rate_limiter.consume(len(data))
         self._state.bytes_received += len(data)
@@ -214,12 +230,19 @@ class ResponseBody:
 
     def _too_much(self, warning: str) -> None:
         self._reusable = False
-        self._log.action = ACTION_READING_BODY
+        self._log.action = self._action
         self._log.write(Level.WARN, warning)
+
+    def _end_without_body(self) -> None:
+        """End a response that has no body, whose peer may have sent one nevertheless."""
+        if self._rest and not self._over and not self._is_ignored:
+            self._too_much(TOO_MUCH)
+        self._end()
 
     def _end(self) -> None:
         if not self._over:
             self._over = True
+            self._stream.read_syscall = "recv()"
             self._state.response_time = time.monotonic() - self._state.started
             self._release(self._reusable and not self._broken)
 
@@ -230,6 +253,13 @@ class ResponseBody:
 
     def discard(self) -> None:
         """Release the peer without reading the rest."""
+        if self._left == 0:
+            self._end_without_body()
+        else:
+            self.drop()
+
+    def drop(self) -> None:
+        """Release the peer of a response that is not sent."""
         if self._left != 0:
             self._reusable = False
         self._end()

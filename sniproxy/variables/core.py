@@ -187,9 +187,30 @@ def _protocol(ctx: RequestContext) -> str | None:
     return {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1"}[ctx.request.version]
 
 
+def _args(ctx: RequestContext) -> str | None:
+    if ctx.args:
+        return ctx.args
+    empty = ctx.empty_args
+    if empty is None:
+        # nginx takes a fragment for the start of a query that is there, though empty.
+        empty = ctx.request.target.partition("?")[2].startswith("#")
+    return "" if empty else None
+
+
+def _gzip_ratio(ctx: RequestContext) -> str | None:
+    if ctx.gzip_sizes is None:
+        return None
+    before, after = ctx.gzip_sizes
+    if not after:
+        return None
+    # Rounded as in nginx: by the third digit, cut off.
+    hundredths = before * 100 // after + (before * 1000 // after % 10 > 4)
+    return f"{hundredths // 100}.{hundredths % 100:02}"
+
+
 VARIABLES = (
-    Variable("args", lambda f: f.args or None, "the query string", changeable=True),
-    Variable("query_string", lambda f: f.args or None, "the query string"),
+    Variable("args", _args, "the query string", changeable=True),
+    Variable("query_string", _args, "the query string"),
     Variable("is_args", lambda f: "?" if f.args else "", "`?` if there is a query string"),
     Variable("uri", _uri, "the normalised path"),
     Variable("document_uri", _uri, "the normalised path"),
@@ -278,6 +299,7 @@ VARIABLES = (
     Variable(
         "pipe", lambda f: "p" if f.pipelined else ".", "`p` if the request was pipelined, else `.`"
     ),
+    Variable("gzip_ratio", _gzip_ratio, "ratio of the lengths before and after compression"),
     Variable("request_id", _request_id, "random hexadecimal ID of the request"),
     Variable(
         "request_completion", lambda f: "OK" if f.complete else "", "`OK` if the request completed"

@@ -13,6 +13,7 @@ from sniproxy.build.paths import Paths
 from sniproxy.models import ConfigError
 from sniproxy.testing.upstreams import generate_certificates
 from sniproxy.variables import is_variable
+from tests.build.trusted import write_trusted
 from tests.config.oracle import Verdict, nginx_verdict
 from tests.tls.real_nginx import same_codes
 
@@ -31,6 +32,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"ticket-{size}").write_bytes(b"k" * size)
     parameters = ("dhparam", "-dsaparam", "-out", folder / "dh-1024.pem", "1024")
     subprocess.run(["openssl", *parameters], check=True, capture_output=True)
+    write_trusted(folder)
     return folder
 
 
@@ -144,6 +146,10 @@ REFUSED = [
 
 ACCEPTED = [
     PAIR,
+    pair("trusted-good.pem", "good.key"),
+    f"{PAIR} ssl_verify_client on; ssl_client_certificate trusted-root.pem;",
+    f"{PAIR} ssl_verify_client on; ssl_client_certificate root.pem; "
+    "ssl_trusted_certificate chain.pem;",
     f"{PAIR} {pair('rsa.pem', 'rsa.key')}",
     f"{PAIR} {pair('rsa.pem', 'good.key')}",
     f"{PAIR} ssl_certificate_key nothing;",

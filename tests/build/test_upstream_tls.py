@@ -10,8 +10,10 @@ from sniproxy import config
 from sniproxy.build import load
 from sniproxy.build.paths import Paths
 from sniproxy.models import ConfigError
-from sniproxy.testing.upstreams import generate_certificates
+from sniproxy.testing.upstreams import catalog, generate_certificates, upstreams_in_thread
 from sniproxy.variables import is_variable
+from tests.build.trusted import write_trusted
+from tests.compare_nginx import get, paired_with_nginx
 from tests.config.oracle import nginx_verdict
 from tests.tls.real_nginx import same_codes
 
@@ -26,6 +28,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     generate_certificates(folder)
     (folder / "empty").write_bytes(b"")
     (folder / "long").write_bytes(b"x" * 4096 + b"\n")
+    write_trusted(folder)
     return folder
 
 
@@ -116,6 +119,12 @@ ACCEPTED = [
     "proxy_ssl_certificate_cache max=3 off;",
     "proxy_ssl_certificate_cache max=3 inactive=1h30m valid=0;",
     "proxy_ssl_trusted_certificate nothing; proxy_ssl_crl nothing;",
+    certificate("trusted-client.pem", "client.key"),
+    certificate("rejected-client.pem", "client.key"),
+    certificate("chain.pem", "client.key"),
+    f"{VERIFY} proxy_ssl_trusted_certificate trusted-root.pem;",
+    f"{VERIFY} proxy_ssl_trusted_certificate rejected-root.pem;",
+    f"{VERIFY} proxy_ssl_trusted_certificate chain.pem;",
     f"{VERIFY} {TRUSTED} proxy_ssl_name $host; proxy_ssl_verify_depth 0;",
     f"{VERIFY} {TRUSTED} proxy_ssl_crl both.crl;",
     f"{VERIFY} {TRUSTED} proxy_ssl_crl '';",
@@ -155,6 +164,23 @@ def test_nginx_reports_the_same_errors(directives: str, certificates: Path) -> N
     theirs = nginx_verdict_on(certificates, text)
     assert theirs is not None
     assert our_verdict(certificates, text) == theirs
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("ca", ["trusted-root.pem", "rejected-root.pem"])
+def test_trust_settings_decide_about_the_upstream(
+    ca: str, certificates: Path, tmp_path: Path
+) -> None:
+    with upstreams_in_thread(certificates) as server:
+        upstream = server.start(catalog.GOOD)
+        http = f"""access_log off; server {{ listen 127.0.0.1:@PORT@; location / {{
+            proxy_pass https://127.0.0.1:{upstream.port}; proxy_ssl_verify on;
+            proxy_ssl_name upstream.test;
+            proxy_ssl_trusted_certificate {certificates / ca}; }} }}"""
+        with paired_with_nginx(tmp_path, http) as pair:
+            ours, nginx = pair.ask([get("/")])
+            assert [answer.status for answer in ours] == [answer.status for answer in nginx]
+            assert ours[0].status == (200 if ca.startswith("trusted") else 502)
 
 
 @pytest.mark.nginx

@@ -88,3 +88,17 @@ def test_upstream_group_has_its_peers(tmp_path: Path) -> None:
 def test_address_without_group_is_an_upstream(tmp_path: Path) -> None:
     (upstream,) = upstreams(tmp_path, "http://127.0.0.1:81")
     assert (upstream.name, upstream.explicit, upstream.single) == ("127.0.0.1", False, True)
+
+
+@pytest.mark.parametrize(
+    "http",
+    [
+        "resolver no.invalid; server { resolver 127.0.0.1; }",
+        "server { location / { resolver 127.0.0.1 no.invalid; } }",
+        "upstream u { resolver no.invalid; server 127.0.0.1; }",
+    ],
+)
+def test_name_servers_are_looked_up_even_if_unused(tmp_path: Path, http: str) -> None:
+    config = configuration(tmp_path, http)
+    with pytest.raises(ConfigError, match='host not found in resolver "no'):
+        load(config, Paths("", str(tmp_path)))

@@ -247,6 +247,74 @@ CACHE = {
         '"proxy_cache_revalidate" directive is duplicate'
     ),
 }
+GZIP = {
+    "gzip_window 3k;": ('"gzip_window" directive must be 512, 1k, 2k, 4k, 8k, 16k, or 32k'),
+    "gzip_window 256;": '"gzip_window" directive must be 512, 1k, 2k, 4k, 8k, 16k, or 32k',
+    "gzip_window x;": '"gzip_window" directive invalid value',
+    "gzip_window 32k; gzip_hash 512;": "",
+    "gzip_hash 256k;": (
+        '"gzip_hash" directive must be 512, 1k, 2k, 4k, 8k, 16k, 32k, 64k, or 128k'
+    ),
+    "gzip_types text/html Text/CSS text/css; gzip_types text/css * a a;": (
+        'warn: duplicate MIME type "text/html"; warn: duplicate MIME type "text/css"; '
+        'warn: duplicate MIME type "text/css"'
+    ),
+    "gzip_types *; gzip_types a a text/html;": "",
+    "gzip_disable msie6 a; gzip_disable b;": "",
+    "gzip_comp_level 0;": "value must be between 1 and 9",
+    "gzip_proxied off any; gzip_proxied any;": 'warn: duplicate value "any"',
+    "gzip_proxied maybe;": 'invalid value "maybe"',
+    "gzip_http_version 2;": 'invalid value "2"',
+    "if ($host) { gzip on; }": "",
+    "if ($host) { gzip_vary on; }": '"gzip_vary" directive is not allowed here',
+    "gzip on; gzip off;": '"gzip" directive is duplicate',
+}
+LONG = "a" * 47
+
+
+def numbered(count: int) -> str:
+    return " ".join(f"a{number}.example.com" for number in range(count))
+
+
+HASHES = {
+    f"SERVER {{ server_name {LONG}; }}": "",
+    f"SERVER {{ server_name {LONG}; }} SERVER {{ server_name b; }}": (
+        "could not build server_names_hash, you should increase server_names_hash_bucket_size: 64"
+    ),
+    f"SERVER {{ server_name {LONG[1:]}; }} SERVER {{ server_name b *.a.c; }}": "",
+    f"SERVER {{ server_name *.{LONG}.c; }} SERVER {{ server_name b; }}": (
+        "could not build server_names_hash, you should increase server_names_hash_bucket_size: 64"
+    ),
+    f"SERVER {{ server_name {LONG}.*; }} SERVER {{ server_name b; }}": (
+        "could not build server_names_hash, you should increase server_names_hash_bucket_size: 64"
+    ),
+    f"SERVER {{ server_name .{LONG[1:]}; }} SERVER {{ server_name *.{'a.' * 40}b; }}": "",
+    f"server_names_hash_bucket_size 65; SERVER {{ server_name {LONG}{LONG}; }} SERVER {{ }}": "",
+    f"server_names_hash_bucket_size 32; SERVER {{ server_name {LONG[1:]}; }} SERVER {{ }}": "",
+    f"SERVER {{ server_name {numbered(1500)}; }} SERVER {{ }}": (
+        "warn: could not build optimal server_names_hash, you should increase either "
+        "server_names_hash_max_size: 512 or server_names_hash_bucket_size: 64; ignoring "
+        "server_names_hash_bucket_size"
+    ),
+    f"SERVER {{ server_name {numbered(300)}; }} SERVER {{ }}": (
+        "warn: could not build optimal server_names_hash, you should increase either "
+        "server_names_hash_max_size: 512 or server_names_hash_bucket_size: 64; ignoring "
+        "server_names_hash_bucket_size"
+    ),
+    f"SERVER {{ server_name {numbered(60)}; }} SERVER {{ }}": "",
+    f"map $host $x {{ {LONG} 1; }}": (
+        "could not build map_hash, you should increase map_hash_bucket_size: 64"
+    ),
+    f"map $host $x {{ {LONG[1:]} 1; }}": "",
+    f"map_hash_bucket_size 128; map $host $x {{ {LONG} 1; ~{LONG * 3} 2; }}": "",
+    "map $host $x { a 1; } map_hash_bucket_size 128;": (
+        '"map_hash_bucket_size" directive is duplicate'
+    ),
+    f"map_hash_max_size 1; map $host $x {{ {' '.join(f'a{i}.test 1;' for i in range(20))} }}": (
+        "warn: could not build optimal map_hash, you should increase either map_hash_max_size: 1 "
+        "or map_hash_bucket_size: 64; ignoring map_hash_bucket_size"
+    ),
+}
 HTTP_CACHE = {
     "proxy_cache_path c;": 'invalid number of arguments in "proxy_cache_path" directive',
     "proxy_cache_path c levels=1;": '"proxy_cache_path" must have "keys_zone" parameter',
@@ -389,9 +457,12 @@ CHANGEABLE = ("args", "http_x", "sent_http_x", "arg_x", "upstream_http_x", "x")
 CASES = [
     *(
         (http(text.replace("SERVER {", "server { listen 127.0.0.1:18080;")), expected)
-        for text, expected in (MAPS | HTTP_LIMITS | LOGS | HTTP_CACHE).items()
+        for text, expected in (MAPS | HTTP_LIMITS | LOGS | HTTP_CACHE | HASHES).items()
     ),
-    *((location(text), expected) for text, expected in (HEADERS | ACCESS | LIMITS | CACHE).items()),
+    *(
+        (location(text), expected)
+        for text, expected in (HEADERS | ACCESS | LIMITS | CACHE | GZIP).items()
+    ),
     *((http(text), expected) for text, expected in DEFINITIONS.items()),
     *((location(f"set ${name} x;"), f'the duplicate "{name}" variable') for name in FIXED),
     *((location(f"set ${name} x;"), "") for name in CHANGEABLE),

@@ -75,7 +75,7 @@ CASES = {
     "includes-a-pipe": Case(lambda: b"events {} include pipe;", heavy=True),
     "many-servers": Case(
         lambda: (
-            b"events {} http {"
+            b"events {} http { server_names_hash_max_size 100000;"
             + b"".join(b"server { listen 127.0.0.1:1; server_name s%d; }" % n for n in range(2000))
             + b"}"
         ),

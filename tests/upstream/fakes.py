@@ -18,6 +18,7 @@ class ScriptedStream:
     quiet: bool = True
     requests: int = 0
     ended: str = ""
+    read_syscall: str = "recv()"
 
     async def receive_some(
         self, timeout: float, max_bytes: int = 16384, *, wait_first: bool = False

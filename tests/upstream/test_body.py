@@ -15,6 +15,7 @@ from sniproxy.models import BodyReadError, Failure, FailureType, ResponseHead
 from sniproxy.upstream.response_body import BUFFER_SIZE, BodyReadOptions, ResponseBody
 from tests.upstream.fakes import Lines, ScriptedStream
 
+RESET = Failure("readv() failed", errno=104)
 LATE = Failure("upstream timed out", kind=FailureType.TIMEOUT, errno=110)
 
 
@@ -127,12 +128,13 @@ def test_too_much(
         ([b"2\r\nhe", b""], {"chunked": True}, b"he", "upstream prematurely closed connection"),
         ([b"z\r\n"], {"chunked": True}, b"", "upstream sent invalid ch"),
         ([b"he", LATE], {}, b"", "upstream timed out (110: Connection timed out)"),
+        ([b"he", RESET], {}, b"", "readv() failed (104: Connection reset by peer)"),
     ],
 )
 def test_breaks(
     script: list[bytes | Failure], head: dict[str, Any], whole: bytes, line: str
 ) -> None:
-    """Data received before an error is forwarded, except after a timeout."""
+    """Data received before the upstream has closed is forwarded, before an error it is not."""
     played = Played(script, **head)
     assert played.broken
     assert played.whole == whole

@@ -30,6 +30,7 @@ class Taking:
     most: float = math.inf
     failure: Failure | None = None
     taken: bytes = b""
+    has_waited: bool = True
 
     async def send_all(self, data: bytes, timeout: float) -> None:
         await trio.lowlevel.checkpoint()
@@ -152,6 +153,13 @@ def test_a_failure_to_send_is_reported() -> None:
 
 def test_what_came_before_a_failure_to_send_counts() -> None:
     assert Played(Taking(most=5, failure=BROKEN), Blocks((b"abc",))).until(0) == "answer"
+
+
+def test_a_failure_amid_sending_counts_although_there_is_an_answer() -> None:
+    peer = Taking(most=5, failure=BROKEN, has_waited=False)
+    with pytest.raises(ProxyError) as failed:
+        Played(peer, Blocks((b"abc",))).until(2)
+    assert failed.value.failure is BROKEN
 
 
 def test_an_answer_may_fail() -> None:

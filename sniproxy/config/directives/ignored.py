@@ -1,7 +1,7 @@
 """nginx directives that are parsed and checked but have no effect.
 
 They tune nginx's implementation (shared memory, sendfile, hash tables) or enable optional
-features (gzip, HTTP/2). A directive that influences which response a client gets must not be
+features (HTTP/2). A directive that influences which response a client gets must not be
 listed here; it belongs into `unsupported` until it works. `NOTICEABLE` lists the directives, of
 other modules too, whose missing effect can be seen from outside.
 """
@@ -26,7 +26,6 @@ from .directive import (
     Repeat,
     Slot,
     Status,
-    at_least,
     between,
     exactly,
 )  # fmt: skip
@@ -38,11 +37,9 @@ from .slots import (
     one_of,
     or_off,
     size,
-    some_of,
     string,
     time,
     whole_time,
-    within,
     words,
 )  # fmt: skip
 
@@ -74,7 +71,6 @@ _ONCE, _AGAIN = Repeat.REFUSED, Repeat.REPLACED
 _CORE = "ngx_core_module"
 _EVENTS = "ngx_event_core_module"
 _HTTP = "ngx_http_core_module"
-_GZIP = "ngx_http_gzip_filter_module"
 _PROXY = "ngx_http_proxy_module"
 _V2 = "ngx_http_v2_module"
 _V3 = "ngx_http_v3_module"
@@ -103,7 +99,7 @@ _TABLE: tuple[_Entry, ...] = (
     (_HTTP, HSL | LOCATION_IF, flag, ONE, _ONCE, "sendfile"),
     (_HTTP, HSL, flag, ONE, _ONCE,
      "client_body_in_single_buffer aio_write tcp_nopush tcp_nodelay "
-     "msie_refresh open_file_cache_errors open_file_cache_events gzip_vary"),
+     "msie_refresh open_file_cache_errors open_file_cache_events"),
     (_HTTP, HSL, size, ONE, _ONCE,
      "sendfile_max_chunk subrequest_output_buffer_size read_ahead send_lowat postpone_output"),
     (_HTTP, HSL, aio, ONE, _ONCE, "aio"),
@@ -113,22 +109,10 @@ _TABLE: tuple[_Entry, ...] = (
      "keepalive_min_timeout"),
     (_HTTP, HSL, words, between(1, 2), _ONCE, "open_file_cache"),
     (_HTTP, HSL, whole_time, ONE, _ONCE, "open_file_cache_valid"),
-    (_HTTP, HSL, one_of({"1.0": 10, "1.1": 11}), ONE, _ONCE, "gzip_http_version"),
-    (_HTTP, HSL,
-     some_of("off", "expired", "no-cache", "no-store", "private", "no_last_modified", "no_etag",
-             "auth", "any"),
-     at_least(1), _AGAIN, "gzip_proxied"),
-    (_HTTP, HSL, words, at_least(1), _AGAIN, "gzip_disable"),
     ("ngx_http_copy_filter_module", HSL, buffers, exactly(2), _ONCE, "output_buffers"),
     ("ngx_http_log_module", HSL, words, between(1, 4), _ONCE, "open_log_file_cache"),
     ("ngx_http_rewrite_module", HSL | SERVER_IF | LOCATION_IF, flag, ONE, _ONCE,
      "rewrite_log uninitialized_variable_warn"),
-    (_GZIP, HSL | LOCATION_IF, flag, ONE, _ONCE, "gzip"),
-    (_GZIP, HSL, flag, ONE, _ONCE, "gzip_no_buffer"),
-    (_GZIP, HSL, buffers, exactly(2), _ONCE, "gzip_buffers"),
-    (_GZIP, HSL, words, at_least(1), _AGAIN, "gzip_types"),
-    (_GZIP, HSL, within(1, 9), ONE, _ONCE, "gzip_comp_level"),
-    (_GZIP, HSL, size, ONE, _ONCE, "gzip_window gzip_hash postpone_gzipping gzip_min_length"),
     (_V2, HS, flag, ONE, _ONCE, "http2"),
     (_V2, HTTP, size, ONE, _ONCE, "http2_recv_buffer_size"),
     (_V2, HS, size, ONE, _ONCE, "http2_pool_size http2_body_preread_size"),
@@ -147,14 +131,10 @@ _TABLE: tuple[_Entry, ...] = (
 
 NOTICEABLE: Mapping[str, str] = {
     "debug_connection": "no debug messages are logged",
-    "gzip": "responses are not compressed; responses of upstreams pass unchanged",
-    "gzip_vary": "`Vary: Accept-Encoding` is not added",
     "http3": "clients are offered HTTP/1.1 only; a `listen … quic` is warned of",
     "http2": "clients are offered HTTP/1.1 only",
     "keepalive_min_timeout": "on shutdown, idle connections are closed at once",
     "msie_refresh": "MSIE gets redirects instead of refresh pages",
-    "proxy_max_temp_file_size": "responses are not buffered in files: a slow client slows the "
-    "upstream down",
     "rewrite_log": "rewrites are not logged",
     "ssl_buffer_size": "TLS records are as large as the data available, up to 16k",
     "ssl_certificate_compression": "certificates are sent uncompressed",

@@ -152,6 +152,11 @@ class MapBuilder:
         else:
             self.names.add_exact(name, value)
 
+    @property
+    def exact_keys(self) -> list[str]:
+        """The keys without wildcards."""
+        return [key for kind, key in self._seen if kind == "exact"]
+
     def finish(self, end: Place) -> Map:
         return Map(
             self.source,

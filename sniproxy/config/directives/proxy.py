@@ -261,8 +261,7 @@ class ProxySettings(Settings):
     )  # fmt: skip
     proxy_buffers: tuple[int, int] = directive(
         HSL, buffers,
-        "number and size of response buffers; data is forwarded when it fills one. The number "
-        "has no effect: a slow client slows the upstream down",
+        "number and size of response buffers; data is forwarded when it fills one",
         arity=exactly(2), default="8 4k",
     )  # fmt: skip
     proxy_busy_buffers_size: int | None = directive(
@@ -270,18 +269,16 @@ class ProxySettings(Settings):
         status=Status.NO_EFFECT,
     )  # fmt: skip
     proxy_temp_file_write_size: int | None = directive(
-        HSL, size, "size of writes to temporary files; responses are never written to files",
+        HSL, size, "size of writes to temporary files; pieces are written as they arrive",
         status=Status.NO_EFFECT,
     )  # fmt: skip
     proxy_max_temp_file_size: int | None = directive(
         HSL, size,
-        "maximum size of a temporary file; responses are never written to files, a slow "
-        "client slows the upstream down instead",
-        status=Status.NO_EFFECT,
+        "maximum size of the temporary file of a response that a slow client receives",
     )  # fmt: skip
     proxy_temp_path: tuple[str, tuple[int, ...]] | None = directive(
-        HSL, temp_path, "directory of temporary files for responses; there are none",
-        arity=between(1, 4), status=Status.NO_EFFECT,
+        HSL, temp_path, "directory of temporary files for responses; by default the system's",
+        arity=between(1, 4),
     )  # fmt: skip
     proxy_limit_rate: Template | None = directive(
         HSL, size_template, "bytes per second read from the upstream; 0 means unlimited"

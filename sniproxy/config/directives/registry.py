@@ -7,6 +7,7 @@ from . import (
     cache,
     core,
     files,
+    gzip,
     headers,
     ignored,
     limits,
@@ -36,6 +37,7 @@ LOCATION_SETTINGS: tuple[type[Settings], ...] = (
     files.Files,
     headers.Headers,
     access.Access,
+    gzip.Gzip,
 )
 GROUP_SETTINGS: tuple[type[Settings], ...] = (upstream.UpstreamGroup,)
 

@@ -108,13 +108,6 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, exactly(2), "grpc_set_header grpc_ssl_conf_command"),
         (HSL, between(1, 3), "grpc_ssl_certificate_cache"),
     )),
-    ("ngx_http_gunzip_filter_module", Status.NOT_YET, "decompression for clients without gzip", (
-        (HSL, exactly(1), "gunzip"),
-        (HSL, exactly(2), "gunzip_buffers"),
-    )),
-    ("ngx_http_gzip_static_module", Status.NOT_YET, "precompressed files", (
-        (HSL, exactly(1), "gzip_static"),
-    )),
     ("ngx_http_image_filter_module", Status.NOT_YET, "image processing", (
         (LOCATION, between(1, 3), "image_filter"),
         (HSL, exactly(1),

@@ -87,7 +87,7 @@ from .context import (
     use_private_key,
 )
 from .errors import QueuedError, drain_error_queue, queued_error, verify_error_text
-from .pem import Pem, x509_der
+from .pem import Pem, has_trust_settings, x509_der
 
 __all__ = [
     "AD_INTERNAL_ERROR",
@@ -124,6 +124,7 @@ __all__ = [
     "enable_record_header_capture",
     "enable_servername_callback",
     "group",
+    "has_trust_settings",
     "is_tls13",
     "log_keys",
     "mark_shut_down",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from .binding import X509, DHParameters, PrivateKey, clear_error, ffi, lib
@@ -34,6 +36,18 @@ class Pem:
         found = lib.PEM_read_bio_X509(self._bio, ffi.NULL, ffi.NULL, ffi.NULL)
         return X509(ffi.gc(found, lib.X509_free)) if found else None
 
+    @classmethod
+    def certificates_with_trust(cls, text: bytes) -> Iterator[tuple[X509 | None, bool]]:
+        """All certificates of a text, also those with trust settings (`openssl x509 -trustout`).
+
+        None for one that cannot be read, and whether it has such settings.
+        """
+        for block in _CERTIFICATE.finditer(text):
+            if block[1] == b"TRUSTED ":
+                yield _trusted_certificate(block[0]), True
+            else:
+                yield cls.from_bytes(block[0]).certificate(), False
+
     def dh_parameters(self) -> DHParameters | None:
         clear_error()
         found = lib.PEM_read_bio_DHparams(self._bio, ffi.NULL, ffi.NULL, ffi.NULL)
@@ -48,6 +62,34 @@ class Pem:
             callback, secret = ffi.NULL, ffi.new("char[]", passphrase)
         found = lib.PEM_read_bio_PrivateKey(self._bio, ffi.NULL, callback, secret)
         return PrivateKey(ffi.gc(found, lib.EVP_PKEY_free)) if found else None
+
+
+_CERTIFICATE = re.compile(
+    rb"-----BEGIN (X509 |TRUSTED |)CERTIFICATE-----.*?-----END \1CERTIFICATE-----", re.DOTALL
+)
+
+
+def has_trust_settings(text: bytes) -> bool:
+    return b"-----BEGIN TRUSTED CERTIFICATE-----" in text
+
+
+def _trusted_certificate(block: bytes) -> X509 | None:
+    """A certificate with its trust settings.
+
+    The binding lacks PEM_read_bio_X509_AUX(), which a context calls for a file.
+    """
+    context = ffi.gc(lib.SSL_CTX_new(lib.TLS_method()), lib.SSL_CTX_free)
+    lib.SSL_CTX_set_cipher_list(context, b"ALL:@SECLEVEL=0")
+    clear_error()
+    with NamedTemporaryFile(suffix=".pem") as file:
+        file.write(block + b"\n")
+        file.flush()
+        if lib.SSL_CTX_use_certificate_chain_file(context, file.name.encode()) != 1:
+            return None
+    connection = ffi.gc(lib.SSL_new(context), lib.SSL_free)
+    found = lib.SSL_get_certificate(connection)
+    lib.X509_up_ref(found)
+    return X509(ffi.gc(found, lib.X509_free))
 
 
 _no_passphrase = ffi.callback("int (*)(char *, int, int, void *)", lambda *_: -1, error=-1)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from sniproxy.testing.upstreams import catalog
-from sniproxy.testing.upstreams.spec import UpstreamSpec
+from sniproxy.testing.upstreams.script import Expect, Send
+from sniproxy.testing.upstreams.spec import Action, UpstreamSpec
 from tests.conformance.scenario import Scenario, Table, get, request
 
 FORBIDDEN = "access forbidden by rule, client: 127.0.0.1"
@@ -313,6 +314,18 @@ def answering(status: str, head: str = "", body: str = "") -> UpstreamSpec:
     return catalog.fixed_response("said", text.encode())
 
 
+def answering_a_head(status: str) -> UpstreamSpec:
+    """Answers as soon as the head of a request has arrived."""
+    answer = f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"
+    return UpstreamSpec(
+        "hasty",
+        "answers a head",
+        tls=None,
+        response=Action(),
+        script=(Expect("\r\n\r\n"), Send(answer)),
+    )
+
+
 def requests() -> Iterator[Scenario]:
     auth_request = (
         "auth_request PATH/auth; location = PATH/auth { internal; proxy_pass http://PEER2; "
@@ -359,6 +372,45 @@ def requests() -> Iterator[Scenario]:
         (catalog.PLAIN, answering("200 OK")),
         proxy_pass=PLAIN,
         requests=(request("POST", body="hello"),),
+    )
+    for name, directives in (
+        ("default", ""),
+        ("no-body", "proxy_pass_request_body off;"),
+        ("no-length", "proxy_set_header Content-Length '';"),
+    ):
+        yield Scenario(
+            f"request-post-{name}",
+            "The subrequest is a GET without a body, which keeps Content-Length unless removed.",
+            "auth_request PATH/auth; location = PATH/auth { internal; proxy_pass http://PEER2; "
+            f"{directives} proxy_set_header X-Length $content_length; }}",
+            (catalog.PLAIN, answering_a_head("200 OK")),
+            proxy_pass=PLAIN,
+            requests=(request("POST", body="hello"),),
+        )
+    yield Scenario(
+        "request-post-chunked",
+        "A chunked body has no length, so that the subrequest has none either.",
+        "auth_request PATH/auth; location = PATH/auth { internal; proxy_pass http://PEER2; }",
+        (catalog.PLAIN, answering("200 OK")),
+        proxy_pass=PLAIN,
+        requests=(
+            "POST PATH HTTP/1.1\r\nHost: front.test\r\nConnection: close\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ),
+    )
+    yield Scenario(
+        "request-post-too-large",
+        "The limit of the subrequest's location counts for a body that it does not have.",
+        "auth_request PATH/auth; location = PATH/auth { internal; proxy_pass http://PEER2; "
+        "client_max_body_size 1; }",
+        (catalog.PLAIN, answering("200 OK")),
+        proxy_pass=PLAIN,
+        requests=(request("POST", body="hello"),),
+        status=500,
+        logs=(
+            "client intended to send too large body: 5 bytes",
+            "auth request unexpected status: 413",
+        ),
     )
     yield Scenario(
         "request-down",

@@ -153,6 +153,45 @@ SCENARIOS = (
         path="PATH/x?a=1",
         status=302,
     ),
+    *(
+        written(
+            f"rewrite-redirect-question-{number}",
+            "An escaped question mark ends the path, behind which escapes stay.",
+            directive,
+            path=path,
+            status=302,
+        )
+        for number, (directive, path) in enumerate(
+            (
+                ("rewrite ^PATH/(.*)$ PATH/to/$1?$args redirect;", "PATH/x%3Fa^b<c}d?q^<}"),
+                ("rewrite ^PATH/(.*)$ PATH/to/$1? redirect;", "PATH/x%3F^<}%7C"),
+                ("rewrite ^PATH/(.*)$ PATH/to/$1 redirect;", "PATH/a%20b%3f%5E%7B|?a"),
+                ("rewrite ^ PATH/to?a=$arg_a redirect;", "PATH/%3F?a=^<}%3F"),
+                ("rewrite ^PATH/(.*)$ PATH/to/$1 redirect;", "PATH/a%5Eb^c%7C"),
+            )
+        )
+    ),
+    *(
+        written(
+            f"empty-args-{number}",
+            "An empty query counts as one if a rewrite, a redirect or a fragment leaves it.",
+            directives,
+            path=path,
+        )
+        for number, (directives, path) in enumerate(
+            (
+                ("return 200 $args|$query_string|$is_args;", "PATH/x?"),
+                ("add_header X-Args -$args; return 200 a;", "PATH/x?#a"),
+                ("add_header X-Args -$args; return 200 a;", "PATH/x#?a"),
+                ("rewrite ^ PATH/to?;", "PATH/x?a=1"),
+                ("rewrite ^ PATH/to;", "PATH/x"),
+                ("set $args ''; add_header X-Args -$args; return 200 a;", "PATH/x?a=1"),
+                ("error_page 404 = PATH/to?; return 404;", "PATH/x?a=1"),
+                ("error_page 404 = PATH/to; return 404;", "PATH/x?a=1"),
+                ("error_page 404 = PATH/to?$args; return 404;", "PATH/x"),
+            )
+        )
+    ),
     written(
         "rewrite-permanent",
         "permanent is a 301",

@@ -1,0 +1,54 @@
+"""The filters of a location that change the bodies of its responses, in nginx's order.
+
+A filter receives a response whose conditions have been evaluated and whose fields have been added,
+and returns it, or another one with a wrapped body: a `BodyReader` that reads from the body of the
+filter before it. So pieces are pulled through the chain, and a slow client slows its source down;
+a filter holds no more than a piece. Ranges come after the chain, and apply only to what no filter
+has changed.
+
+A location has a chain only if its settings need one (`filter_chain`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ..config.model import Location
+from ..context import RequestContext
+from ..logs.error import ConnectionLog
+from ..models import Response
+from .gunzip import gunzip_filter
+from .gzip import gzip_filter
+
+
+class ResponseFilter(Protocol):
+    """A filter, made for one location; shared by its requests."""
+
+    def apply(self, response: Response, ctx: RequestContext, log: ConnectionLog) -> Response:
+        """The response for the client; `log` takes errors in its body."""
+        ...
+
+
+FilterChain = tuple[ResponseFilter, ...]
+
+FACTORIES: tuple[Callable[[Location], ResponseFilter | None], ...] = (gunzip_filter, gzip_filter)
+"""Make the filter of a location, or None if it needs none; in the order in which they apply.
+
+nginx's order is gunzip, addition, sub, charset, ssi, gzip (`auto/modules`, from the end).
+"""
+
+
+def filter_chain(location: Location) -> FilterChain | None:
+    """The filters of a location; None without any."""
+    filters = [found for make in FACTORIES if (found := make(location)) is not None]
+    return tuple(filters) or None
+
+
+def apply_chain(
+    chain: FilterChain, response: Response, ctx: RequestContext, log: ConnectionLog
+) -> Response:
+    """Apply all filters of a location to a response."""
+    for one in chain:
+        response = one.apply(response, ctx, log)
+    return response
