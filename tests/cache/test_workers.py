@@ -53,7 +53,7 @@ def worker_of(response: bytes) -> int:
 def from_every_worker(process: Served, path: str) -> list[bytes]:
     """Responses until both workers have answered."""
     pids: set[int] = set()
-    responses = []
+    responses: list[bytes] = []
     while len(pids) < 2 and len(responses) < 500:
         responses.append(get(process, path))
         pids.add(worker_of(responses[-1]))
