@@ -1,8 +1,8 @@
 """The limits that sniproxy holds: `python -m benchmarks.limits [--size BYTES]`.
 
-Large bodies in both directions over TLS on both sides, a slow client beside fast ones, many idle
-connections, many requests at once on a group with dead peers. Every figure is printed with its
-limit; the command fails if one is not held.
+Large bodies in both directions over TLS on both sides, through the cache and compressed, a slow
+client beside fast ones, many idle connections, many requests at once on a group with dead peers.
+Every figure is printed with its limit; the command fails if one is not held.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import http.client
 import os
 import socket
 import ssl
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,7 @@ http {{
     keepalive_requests 100000;
     ssl_certificate ecdsa.crt;
     ssl_certificate_key ecdsa.key;
+    proxy_cache_path cache keys_zone=large:1m;
     upstream five {{
         {peers}
     }}
@@ -50,6 +53,17 @@ http {{
             proxy_pass https://127.0.0.1:{origin};
             proxy_buffering off;
             proxy_request_buffering off;
+        }}
+        location /cached/ {{
+            proxy_pass https://127.0.0.1:{origin};
+            proxy_cache large;
+            proxy_cache_valid 1h;
+        }}
+        location /compressed/ {{
+            proxy_pass https://127.0.0.1:{origin};
+            gzip on;
+            gzip_types *;
+            gzip_http_version 1.0;
         }}
         location /five/ {{ proxy_pass https://five; }}
         location /here {{ return 200 here; }}
@@ -213,6 +227,22 @@ def download(proxy: Proxy, path: str, size: int) -> str:
         return digest.hexdigest()
 
 
+def inflated_download(proxy: Proxy, path: str) -> str:
+    """The digest of a large answer's body, which the proxy has compressed."""
+    with proxy.client() as tls:
+        fields = f"Host: {SERVER_NAME}\r\nAccept-Encoding: gzip\r\n\r\n"
+        tls.sendall(f"GET {path}big HTTP/1.1\r\n{fields}".encode())
+        answer = http.client.HTTPResponse(tls)
+        answer.begin()
+        if answer.getheader("Content-Encoding") != "gzip":
+            return "not compressed"
+        digest, inflate = hashlib.sha256(), zlib.decompressobj(wbits=31)
+        while piece := answer.read(262144):
+            digest.update(inflate.decompress(piece))
+        digest.update(inflate.flush())
+        return digest.hexdigest()
+
+
 def upload(proxy: Proxy, path: str, size: int) -> bool:
     """Send a large body; whether it was answered with 200."""
     with proxy.client() as tls:
@@ -240,6 +270,26 @@ def large_bodies(proxy: Proxy, origin: Origin, size: int, report: Report) -> Non
             grown = proxy.memory("VmHWM") - idle
             figure = f"{size / MIB / took:.0f} MiB/s, {grown / MIB:+.1f} MiB at the peak (48)"
             report.line(f"{way} {what} of {size // MIB} MiB", figure, whole and grown < 48 * MIB)
+
+
+def stored_bodies(proxy: Proxy, origin: Origin, size: int, report: Report) -> None:
+    """A large body that is stored, then sent from the cache; and one that is compressed."""
+    expected = _expected_digest(size)
+    idle = proxy.memory("VmRSS")
+    small = size // 8
+    for what, measured in (("being cached", size), ("from the cache", size), ("compressed", small)):
+        proxy.forget_peak()
+        began = time.monotonic()
+        origin.size = measured
+        if what == "compressed":
+            whole = inflated_download(proxy, "/compressed/") == _expected_digest(measured)
+        else:
+            whole = download(proxy, "/cached/", measured) == expected
+        took = time.monotonic() - began
+        grown = proxy.memory("VmHWM") - idle
+        figure = f"{measured / MIB / took:.0f} MiB/s, {grown / MIB:+.1f} MiB at the peak (48)"
+        report.line(f"download of {measured // MIB} MiB {what}", figure, whole and grown < 48 * MIB)
+    origin.size = size
 
 
 def slow_client(proxy: Proxy, report: Report) -> None:
@@ -324,6 +374,7 @@ def main() -> int:
     report = Report()
     parts: tuple[Callable[[Proxy, Origin], None], ...] = (
         lambda proxy, origin: large_bodies(proxy, origin, options.size, report),
+        lambda proxy, origin: stored_bodies(proxy, origin, options.size, report),
         lambda proxy, origin: slow_client(proxy, report),
         lambda proxy, origin: dead_peers(proxy, 200, report),
         lambda proxy, origin: idle_connections(proxy, options.connections, report),
