@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -20,11 +20,13 @@ HTTP_0_9 = 9
 class ResponseWriter:
     """Writes the responses of one connection."""
 
-    __slots__ = ("rate_limiter", "stream")
+    __slots__ = ("_on_blocked", "rate_limiter", "stream")
 
     def __init__(self, stream: SocketStream) -> None:
         self.stream = stream
         self.rate_limiter: RateLimiter | None = None
+        self._on_blocked: Callable[[], None] | None = None
+        """Reads the present response ahead; called when the client is slow."""
 
     async def write(self, ctx: RequestContext, response: Response, *, may_keep: bool) -> bool:
         """Send `response`; returns whether another request may follow on the connection.
@@ -94,7 +96,7 @@ class ResponseWriter:
                 await _read_rest(response.body)
             raise
         finally:
-            self.stream.on_blocked = None
+            self._on_blocked = None
             ctx.body_bytes_sent = max(ctx.bytes_sent, 0)
             ctx.bytes_sent += len(head)
             if not isinstance(response.body, bytes):
@@ -113,7 +115,7 @@ class ResponseWriter:
     ) -> bool:
         pending = head
         if response.read_ahead is not None:
-            self.stream.on_blocked = response.read_ahead
+            self._on_blocked = response.read_ahead
             if self.rate_limiter is not None:
                 response.read_ahead()
         if response.flush_headers:
@@ -141,14 +143,14 @@ class ResponseWriter:
         if self.rate_limiter is not None:
             await self._send_slowly(self.rate_limiter, data, timeout)
         else:
-            await self.stream.send_all(data, timeout)
+            await self.stream.send_all(data, timeout, self._on_blocked)
         ctx.bytes_sent += len(data)
 
     async def _send_slowly(self, rate_limiter: RateLimiter, data: bytes, timeout: float) -> None:
         sent = 0
         while sent < len(data):
             allowed = await rate_limiter.acquire(len(data) - sent)
-            await self.stream.send_all(data[sent : sent + allowed], timeout)
+            await self.stream.send_all(data[sent : sent + allowed], timeout, self._on_blocked)
             rate_limiter.consume(allowed)
             sent += allowed
 

@@ -44,8 +44,6 @@ class SocketStream:
     """System call named in messages about reads: nginx uses `readv()` for a buffered body."""
     write_syscall = "writev()"
     """System call named in messages about writes: `send()` on an upgraded connection."""
-    on_blocked: Callable[[], None] | None = None
-    """Called before each wait for writing."""
     has_waited = False
     """Whether nothing was sent since the last wait for writing."""
     _waiting = 0
@@ -100,8 +98,13 @@ class SocketStream:
                 return data
             await self._wait(WANT_READ, trio.current_time() + timeout)
 
-    async def send_all(self, data: bytes | bytearray | memoryview, timeout: float) -> None:
-        """Send all of `data`; `timeout` applies to each wait.
+    async def send_all(
+        self,
+        data: bytes | bytearray | memoryview,
+        timeout: float,
+        on_blocked: Callable[[], None] | None = None,
+    ) -> None:
+        """Send all of `data`; `timeout` applies to each wait, before which `on_blocked` is called.
 
         Raises `ProxyError`: `writev() failed`, `… timed out`.
         """
@@ -122,6 +125,8 @@ class SocketStream:
                 pass
             except OSError as error:
                 raise self._socket_failed(self.write_syscall, error) from None
+            if on_blocked is not None:
+                on_blocked()
             await self._wait(WANT_WRITE, trio.current_time() + timeout)
             self.has_waited = True
         self.broken = False
@@ -193,8 +198,6 @@ class SocketStream:
             if timer is None:
                 timer = self._read_timer = DescriptorTimer(self._fd)
         else:
-            if self.on_blocked is not None:
-                self.on_blocked()
             wait, timer = trio.lowlevel.wait_writable, self._write_timer
             if timer is None:
                 timer = self._write_timer = DescriptorTimer(self._fd)

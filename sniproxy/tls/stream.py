@@ -294,8 +294,13 @@ class TLSStream(SocketStream, HandshakeInfo):
             room -= len(piece)
         return b"".join(pieces)
 
-    async def send_all(self, data: bytes | bytearray | memoryview, timeout: float) -> None:
-        """Send all of `data`; `timeout` applies to each wait.
+    async def send_all(
+        self,
+        data: bytes | bytearray | memoryview,
+        timeout: float,
+        on_blocked: Callable[[], None] | None = None,
+    ) -> None:
+        """Send all of `data`; `timeout` applies to each wait, before which `on_blocked` is called.
 
         Raises `ProxyError`: `SSL_write() failed (SSL: …)`, `… timed out`.
         """
@@ -312,6 +317,8 @@ class TLSStream(SocketStream, HandshakeInfo):
                 if sent == end:
                     break
             elif error in (WANT_READ, WANT_WRITE):
+                if on_blocked is not None:
+                    on_blocked()
                 await self._wait(error, trio.current_time() + timeout)
             else:
                 queue = openssl.drain_error_queue()

@@ -28,7 +28,7 @@ class Wire:
     def __init__(self) -> None:
         self.data = b""
 
-    async def send_all(self, data: bytes, timeout: float) -> None:
+    async def send_all(self, data: bytes, timeout: float, on_blocked: object = None) -> None:
         self.data += data
 
 
