@@ -14,10 +14,18 @@ from ..config.model import Config
 from .extensions import make_comment
 from .source import SourceNode
 
+HTTP3 = (
+    "http3", "http3_hq", "http3_max_concurrent_streams", "http3_stream_buffer_size", "quic_bpf",
+    "quic_retry", "quic_gso", "quic_host_key", "quic_active_connection_id_limit",
+)  # fmt: skip
+"""The directives of HTTP/3, which appeared with its module."""
+
 SINCE = {
     "proxy_socket_keepalive": "1.15.6",
     "random": "1.15.1",
     "ssl_early_data": "1.15.3",
+    "limit_req_dry_run": "1.17.1",
+    "limit_conn_dry_run": "1.17.6",
     "auth_delay": "1.17.10",
     "ssl_ocsp": "1.19.0",
     "ssl_ocsp_cache": "1.19.0",
@@ -27,6 +35,7 @@ SINCE = {
     "ssl_conf_command": "1.19.4",
     "ssl_reject_handshake": "1.19.4",
     "keepalive_time": "1.19.10",
+    **dict.fromkeys(HTTP3, "1.25.0"),
     "http2": "1.25.1",
     "proxy_pass_trailers": "1.27.2",
     "keepalive_min_timeout": "1.27.4",
@@ -49,6 +58,8 @@ VARIABLES_SINCE = {
     "upstream_bytes_sent": "1.15.8",
     "proxy_protocol_server_addr": "1.17.6",
     "proxy_protocol_server_port": "1.17.6",
+    "limit_conn_status": "1.17.6",
+    "limit_req_status": "1.17.6",
     "connection_time": "1.19.10",
     "ssl_alpn_protocol": "1.21.4",
     "ssl_curve": "1.21.5",
@@ -67,6 +78,7 @@ DEFAULTS = {
 }
 """Directives of `http {}` with the release that has the present default, and that default."""
 KEEPALIVE_BY_DEFAULT = "1.29.7"
+QUIC = "1.25.0"
 HTTP2_TO_UPSTREAMS = "1.29.4"
 INSTEAD = {
     "http2": "make http2 a parameter of listen instead",
@@ -122,6 +134,11 @@ def lacking(root: SourceNode, config: Config, file: str, release: Release) -> li
 
 
 def _value_notes(node: SourceNode, file: str, release: Release) -> Iterator[str]:
+    if node.name == "listen" and "quic" in node.args and not release.has(QUIC):
+        yield (
+            f"{file}:{node.line}: nginx {release} has no `listen ... quic` ({QUIC}): remove this "
+            "directive"
+        )
     if (node.name, node.args) == ("proxy_http_version", ("2",)) and not release.has(
         HTTP2_TO_UPSTREAMS
     ):
