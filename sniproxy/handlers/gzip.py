@@ -57,7 +57,14 @@ class GzipFilter:
                 ctx.gzip_sizes = len(body), len(compressed)
             return recoded._replace(headers=headers, body=compressed)
         return recoded._replace(
-            headers=headers, body=GzipBody(body, compressor, ctx, flushes=response.flushes)
+            headers=headers,
+            body=GzipBody(
+                body,
+                compressor,
+                ctx,
+                buffer=settings.gzip_buffers[1],
+                flushes=response.flushes,
+            ),
         )
 
     def _compressor(self, length: int | None) -> _Compress:
@@ -92,19 +99,27 @@ class GzipBody:
     """A compressed body."""
 
     def __init__(
-        self, body: BodyReader, compressor: _Compress, ctx: RequestContext, *, flushes: bool
+        self,
+        body: BodyReader,
+        compressor: _Compress,
+        ctx: RequestContext,
+        *,
+        buffer: int,
+        flushes: bool,
     ) -> None:
-        """With `flushes` each piece is sent at once, as it is without compression."""
+        """Output is sent when it fills `buffer` bytes, or with `flushes` after each piece."""
         self._body = body
         self._compressor = compressor
         self._ctx = ctx
         self._flushes = flushes
+        self._buffer = buffer
         self._read = self._written = 0
         self._ended = False
 
     async def read(self) -> bytes:
-        """Compress pieces until there is some output; raises `BodyReadError`."""
+        """Compress pieces until the output fills a buffer; raises `BodyReadError`."""
         compressor = self._compressor
+        output = b""
         while not self._ended:
             piece = await self._body.read()
             self._read += len(piece)
@@ -115,12 +130,13 @@ class GzipBody:
             else:
                 self._ended = True
                 data = compressor.flush()
-            self._written += len(data)
-            if self._ended:
-                self._ctx.gzip_sizes = self._read, self._written
-            if data:
-                return data
-        return b""
+            output += data
+            if self._flushes or len(output) >= self._buffer:
+                break
+        self._written += len(output)
+        if self._ended:
+            self._ctx.gzip_sizes = self._read, self._written
+        return output
 
     def discard(self) -> None:
         self._body.discard()

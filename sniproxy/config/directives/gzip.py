@@ -87,10 +87,9 @@ class Gzip(Settings):
     gzip_buffers: tuple[int, int] = directive(
         HSL,
         buffers,
-        "number and size of buffers for compressed data",
+        "number and size of buffers for compressed data, which is sent when it fills one",
         arity=exactly(2),
         default="32 4k",
-        status=Status.NO_EFFECT,
     )
     postpone_gzipping: int = directive(
         HSL, size, "bytes to collect before compressing", default="0", status=Status.NO_EFFECT
