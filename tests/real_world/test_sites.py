@@ -30,8 +30,6 @@ from tests.real_world.site_requests import REQUESTS, UPGRADE, Request
 from tests.services import CLOSE, TEXT, frame, read_frame, service
 
 SITES = Path(__file__).parent / "sites"
-NEEDS_CACHE = frozenset(("object-store", "wordpress-cache", "mirror"))
-"""Sites that cache or store, which sniproxy does not yet."""
 MODIFIED = 1_700_000_000
 PATIENCE = 10.0
 MASK = b"mask"
@@ -174,8 +172,6 @@ def log_lines(served: Served, name: str, count: int = 0) -> list[str]:
 @pytest.mark.nginx
 @pytest.mark.parametrize("name", sorted(REQUESTS))
 def test_the_site_is_served_as_by_nginx(name: str, tmp_path: Path, certificates: Path) -> None:
-    if name in NEEDS_CACHE:
-        pytest.skip("needs a cache")
     seen = []
     for program in (OURS, NGINX):
         room = tmp_path / program.name
