@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from OpenSSL import SSL
 
@@ -22,7 +22,6 @@ from .context import Connection, RequestContext
 from .handlers.access import AccessPhase
 from .handlers.base import Handler
 from .handlers.filter_chain import FilterChain
-from .handlers.preaccess import LimitPhase
 from .handlers.real_ip import RealIPPhase
 from .http.header_fields import valid_host
 from .http.request_head import HeadRules
@@ -36,6 +35,9 @@ from .template import Template
 from .tls.errors import NATIVE, Dialect
 from .variables import lookup
 from .variables.files import document_root
+
+if TYPE_CHECKING:  # imported when there is a limit
+    from .handlers.preaccess import LimitPhase
 
 
 class AccessLogWriter(Protocol):

@@ -16,7 +16,6 @@ import trio
 
 from .build import Application
 from .build.listeners import BoundSocket, ListenSocket, close_sockets
-from .cache.manager import CacheManager
 from .client.connection import ClientConnection
 from .context import Connection
 from .models import Level, Side
@@ -48,8 +47,11 @@ class ConnectionServer:
             watching.start_soon(self.application.idle_monitor.run)
             for resolver in self.application.resolvers:
                 watching.start_soon(resolver.run, self.application.error_log)
-            for cache in self.application.caches.caches.values():
-                watching.start_soon(CacheManager(cache, self.application.error_log).run)
+            if self.application.caches.caches:
+                from .cache.manager import CacheManager
+
+                for cache in self.application.caches.caches.values():
+                    watching.start_soon(CacheManager(cache, self.application.error_log).run)
             with self._serving:
                 async with trio.open_nursery() as connections:
                     try:

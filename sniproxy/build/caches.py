@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from ..cache.store import ResponseCache, TempFolder
-from ..cache.zone import CacheZone
 from ..config.directives.cache import CachePath
 from ..config.model import Config, Location
 from ..models import ConfigError
 from .paths import Paths
+
+if TYPE_CHECKING:  # imported when there is a cache
+    from ..cache.store import ResponseCache, TempFolder
+    from ..cache.zone import CacheZone
 
 PROXY_TEMP = ("proxy_temp", (1, 2))
 """nginx's default `proxy_temp_path`."""
@@ -30,6 +33,9 @@ class CacheStore:
             self._add(settings)
 
     def _add(self, settings: CachePath) -> None:
+        from ..cache.store import ResponseCache
+        from ..cache.zone import CacheZone
+
         folder = self._paths.in_prefix(settings.path)
         zone = self._old_zone(settings, folder)
         _make_folder(folder)

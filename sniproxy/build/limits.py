@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..config.directives.limits import LimitZone
 from ..config.model import Config, Http, Location
-from ..handlers.preaccess import BoundConnectionLimit, BoundRequestLimit, LimitPhase
-from ..limit_zones import ConnectionCountZone, RequestRateZone
 from ..models import ConfigError
+
+if TYPE_CHECKING:  # imported when there is a limit
+    from ..handlers.preaccess import LimitPhase
+    from ..limit_zones import ConnectionCountZone, RequestRateZone
 
 
 class LimitStore:
@@ -20,6 +24,10 @@ class LimitStore:
         self._counts: dict[str, ConnectionCountZone] = {}
         self._passed_on: set[str] = set()
         """Names of the zones that the next configuration uses too."""
+        if not (http.limit_req_zones or http.limit_conn_zones):
+            return
+        from ..limit_zones import ConnectionCountZone, RequestRateZone
+
         for zone in http.limit_req_zones:
             self._settings[zone.name] = zone
             rates = None
@@ -55,6 +63,8 @@ class LimitStore:
         requests, connections = location.request_limits, location.connection_limits
         if not requests.limit_req and not connections.limit_conn:
             return None
+        from ..handlers.preaccess import BoundConnectionLimit, BoundRequestLimit, LimitPhase
+
         return LimitPhase(
             requests,
             [
