@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import crypto_baseline, publish
-from benchmarks.cases import CASES, Case
+from benchmarks.cases import CASES, PUBLISHED, Case
 from benchmarks.discovery import before, find_programs
 from benchmarks.measure import QUICK, THOROUGH, bench
 from benchmarks.peers import PEERS
@@ -22,7 +22,7 @@ from benchmarks.report import as_json, ours_is_invalid, render, summarise
 def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if arguments.save and arguments.case != list(CASES.values()):
+    if arguments.save and arguments.case != PUBLISHED:
         parser.error("--save is for all cases")
     if arguments.crypto_baseline:
         return crypto_baseline.main()
@@ -84,9 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--case",
         type=_cases,
-        default=list(CASES.values()),
+        default=PUBLISHED,
         metavar="a,c,…",
-        help="letters of cases (default: all); h is ha and hc, f is f and f8",
+        help="letters of cases (default: all but cached and gzip); h is ha and hc, f is f and f8",
     )
     parser.add_argument(
         "--peer",

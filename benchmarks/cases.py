@@ -99,6 +99,8 @@ class Case:
     alone: bool = False
     clients: int | None = None
     """Clients that load at the same time; None for the plan's number."""
+    published: bool = True
+    """Whether it is measured by default, and in the tables of the documentation."""
 
     @property
     def units(self) -> float:
@@ -165,6 +167,7 @@ CASES = {
             Mode.CACHED,
             Target(5),
             4096,
+            published=False,
         ),
         Case(
             "cached64m",
@@ -174,6 +177,7 @@ CASES = {
             Mode.CACHED,
             Target(1.3),
             64 * MIB,
+            published=False,
         ),
         Case("ha", "as a, RSA-2048", HANDSHAKES, Mode.FULL, Mode.NONE, key="rsa"),
         Case("hc", "as c, RSA-2048", HANDSHAKES, Mode.FULL, Mode.FULL, key="rsa"),
@@ -181,6 +185,7 @@ CASES = {
         Case("s", "start to first byte", START, Mode.FULL, Mode.NONE, Target(250, "start")),
     )
 }
+PUBLISHED = [case for case in CASES.values() if case.published]
 LIGHTER = 2.0
 """So many times dearer than sniproxy mitmproxy and proxy.py are to be, in CPU time."""
 
