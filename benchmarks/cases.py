@@ -97,6 +97,8 @@ class Case:
     size: int = 16
     key: str = "ecdsa"
     alone: bool = False
+    gzip: bool = False
+    """Whether the proxy compresses answers."""
     clients: int | None = None
     """Clients that load at the same time; None for the plan's number."""
     published: bool = True
@@ -179,6 +181,17 @@ CASES = {
             64 * MIB,
             published=False,
         ),
+        Case(
+            "gzip",
+            "proxy, both kept, 100 KiB compressed",
+            REQUESTS,
+            Mode.KEEPALIVE,
+            Mode.KEEPALIVE,
+            Target(1.5),
+            100 << 10,
+            gzip=True,
+            published=False,
+        ),
         Case("ha", "as a, RSA-2048", HANDSHAKES, Mode.FULL, Mode.NONE, key="rsa"),
         Case("hc", "as c, RSA-2048", HANDSHAKES, Mode.FULL, Mode.FULL, key="rsa"),
         Case("i", "1,000 idle connections", MEMORY, Mode.KEEPALIVE, Mode.NONE, Target(1.9)),
@@ -259,6 +272,7 @@ def _handler(case: Case, origin_port: int) -> list[str]:
         ]
     return [
         *(["proxy_max_temp_file_size 0;"] if case.kind is MEBIBYTES else []),
+        *(["gzip on;", "gzip_types *;"] if case.gzip else []),
         f"proxy_pass https://{target};",
         "proxy_http_version 1.1;",
         f"proxy_set_header Connection {connection};",

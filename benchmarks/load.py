@@ -13,6 +13,7 @@ import re
 import signal
 import ssl
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -25,6 +26,7 @@ from benchmarks.wire import (
     SERVER_NAME,
     SOCKET_SECONDS,
     UnexpectedDataError,
+    answer,
     check_agreed,
     client_context,
     connect,
@@ -68,6 +70,7 @@ class Task:
     warm: float
     window: float
     cipher: str
+    gzip: bool = False
 
 
 class Client:
@@ -76,7 +79,10 @@ class Client:
     Raises `Unexpected` or OSError (ssl.SSLError is one).
     """
 
-    def __init__(self, port: int, mode: Mode, size: int, cipher: str = CIPHER) -> None:
+    def __init__(
+        self, port: int, mode: Mode, size: int, cipher: str = CIPHER, *, gzip: bool = False
+    ) -> None:
+        self._read = read_compressed_answer if gzip else read_answer
         self._cipher = cipher
         self._port = port
         self._mode = mode
@@ -84,15 +90,17 @@ class Client:
         self._context = client_context()
         self._session: ssl.SSLSession | None = None
         self._open: ssl.SSLSocket | None = None
-        connection = "" if mode is Mode.KEEPALIVE else "Connection: close\r\n"
-        self._request = f"GET /{size} HTTP/1.1\r\nHost: {SERVER_NAME}\r\n{connection}\r\n".encode()
+        fields = "" if mode is Mode.KEEPALIVE else "Connection: close\r\n"
+        if gzip:
+            fields += "Accept-Encoding: gzip\r\n"
+        self._request = f"GET /{size} HTTP/1.1\r\nHost: {SERVER_NAME}\r\n{fields}\r\n".encode()
 
     def exchange(self, tally: Tally) -> None:
         """One request, on a connection as the mode has it."""
         began = time.perf_counter()
         tls = self._open or self._connect(tally)
         tls.sendall(self._request)
-        read_answer(tls, self._size)
+        self._read(tls, self._size)
         tally.latencies.append(time.perf_counter() - began)
         if self._mode is Mode.KEEPALIVE:
             self._open = tls
@@ -144,6 +152,23 @@ def read_answer(tls: Receiver, size: int) -> None:
         chunk = _receive(tls)
     if offset > size:
         raise UnexpectedDataError(f"{offset - size} bytes behind an answer")
+
+
+def read_compressed_answer(tls: Receiver, size: int) -> None:
+    """Reads a chunked response in gzip; raises `Unexpected` unless it has the right bytes."""
+    received = b""
+    while not received.endswith(b"\r\n0\r\n\r\n"):
+        received += _receive(tls)
+    head, _, chunks = received.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200 ") or b"Content-Encoding: gzip" not in head:
+        raise UnexpectedDataError(f"answer {received[:60]!r}, not a 200 in gzip")
+    body = b""
+    while chunks:
+        length, _, rest = chunks.partition(b"\r\n")
+        end = int(length, 16)
+        body, chunks = body + rest[:end], rest[end + 2 :]
+    if zlib.decompress(body, 31) != answer(size):
+        raise UnexpectedDataError("wrong bytes in a compressed answer")
 
 
 def read_end(tls: Receiver) -> None:
@@ -209,7 +234,9 @@ def _work(pipe: Connection) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             task: Task = pipe.recv()
-            with contextlib.closing(Client(task.port, task.mode, task.size, task.cipher)) as client:
+            with contextlib.closing(
+                Client(task.port, task.mode, task.size, task.cipher, gzip=task.gzip)
+            ) as client:
                 warm = load(client, task.warm)
                 pipe.send(None)
                 pipe.recv()

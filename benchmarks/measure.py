@@ -139,7 +139,8 @@ def _exchanges(bench: Bench, case: Case, proxy: Running, began: float) -> dict[s
     time and exchanges belong to each other exactly."""
     plan = bench.plan
     processes = 1 if case.alone else case.clients or plan.processes
-    task = Task(processes, bench.port, case.client, case.size, plan.warm, plan.window, proxy.cipher)
+    settings = (case.client, case.size, plan.warm, plan.window, proxy.cipher, case.gzip)
+    task = Task(processes, bench.port, *settings)
     before: list[tuple[float, Counts]] = []
 
     def look() -> None:
@@ -165,14 +166,16 @@ def _exchanges(bench: Bench, case: Case, proxy: Running, began: float) -> dict[s
 
 def _memory(bench: Bench, case: Case, proxy: Running, began: float) -> dict[str, float]:
     """What a thousand connections cost that were each answered once and now idle."""
-    warm = load(Client(bench.port, Mode.FULL, case.size, proxy.cipher), bench.plan.warm)
+    warm = load(
+        Client(bench.port, Mode.FULL, case.size, proxy.cipher, gzip=case.gzip), bench.plan.warm
+    )
     if warm.failure:
         raise UnexpectedDataError(warm.failure)
     before = proxy.memory_kib()
     tally = Tally()
     with contextlib.ExitStack() as stack, patience(MEMORY_SECONDS):
         for _ in range(IDLE_CONNECTIONS):
-            client = Client(bench.port, case.client, case.size, proxy.cipher)
+            client = Client(bench.port, case.client, case.size, proxy.cipher, gzip=case.gzip)
             stack.callback(client.close)
             client.exchange(tally)
         time.sleep(SETTLE_SECONDS)
@@ -184,7 +187,7 @@ def _start(bench: Bench, case: Case, proxy: Running, began: float) -> dict[str, 
     """From the start of the process to the first answer, handshake included; and what of it is not
     the import of the libraries (a Python alone, with those that sniproxy stands on)."""
     with patience(SOCKET_SECONDS):
-        Client(bench.port, case.client, case.size, proxy.cipher).exchange(Tally())
+        Client(bench.port, case.client, case.size, proxy.cipher, gzip=case.gzip).exchange(Tally())
     start = time.perf_counter() - began
     imports = _bare_imports() if proxy.is_ours else 0.0
     return {"start": start * 1e3, "own": (start - imports) * 1e3}

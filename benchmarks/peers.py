@@ -217,6 +217,7 @@ def _python_beside(path: str) -> str:
 
 _NEW_UPSTREAM = "each connection of a client has an upstream connection of its own"
 _ONE_REQUEST = "the second request of a connection gets no answer"
+_NOT_SET = "its configuration here does not compress"
 
 PEERS: Mapping[str, Peer] = {
     "haproxy": Peer(
@@ -225,6 +226,7 @@ PEERS: Mapping[str, Peer] = {
         r"version (\d[\d.]*)",
         r"Running on OpenSSL version : \w+ (\S+)",
         haproxy,
+        cannot={"gzip": _NOT_SET},
     ),
     "caddy": Peer(
         "caddy",
@@ -232,7 +234,7 @@ PEERS: Mapping[str, Peer] = {
         r"^v?(\d[\d.]*)",
         r"go\s+(go[\d.]+)",
         caddy,
-        cannot={"d": "Caddy keeps no sessions of upstreams"},
+        cannot={"d": "Caddy keeps no sessions of upstreams", "gzip": _NOT_SET},
         cipher="TLS_AES_128_GCM_SHA256",
     ),
     "mitmproxy": Peer(
@@ -241,7 +243,11 @@ PEERS: Mapping[str, Peer] = {
         r"Mitmproxy: (\S+)",
         r"OpenSSL:\s+OpenSSL (\S+)",
         mitmproxy,
-        cannot={"d": "it keeps no sessions of upstreams", "e": _NEW_UPSTREAM},
+        cannot={
+            "d": "it keeps no sessions of upstreams",
+            "e": _NEW_UPSTREAM,
+            "gzip": _NOT_SET,
+        },
         heavy=True,
     ),
     "proxy.py": Peer(
@@ -260,6 +266,7 @@ PEERS: Mapping[str, Peer] = {
             "e": _NEW_UPSTREAM,
             "f": _ONE_REQUEST,
             "g": _ONE_REQUEST,
+            "gzip": _NOT_SET,
         },
         heavy=True,
     ),

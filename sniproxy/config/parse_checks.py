@@ -6,7 +6,6 @@ Each check fails at the statement that violates it. What can be judged only when
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -43,6 +42,7 @@ from .hash_sizes import check_hash
 from .listened import DEFAULT_PORT, ListenedAddresses
 from .omissions import Omissions
 from .reader import Block
+from .regex import is_pattern
 from .resources import Folders, SharedZones
 from .tree import Place, Statement
 
@@ -194,7 +194,7 @@ class ParseChecks:
             self.captures.update(name.lower() for name in value.pattern.groupindex)
         if isinstance(value, tuple):
             for part in value:
-                if isinstance(part, re.Pattern):
+                if is_pattern(part):
                     self.captures.update(name.lower() for name in part.groupindex)
 
     # listen, server_name

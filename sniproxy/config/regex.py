@@ -2,13 +2,15 @@
 
 nginx matches bytes, without UTF-8. Text here has one character per byte (latin-1), so ASCII
 character classes behave the same. Syntax that differs is translated; PCRE features that `re`
-lacks (`\\K`, `\\p{…}`, `(?|…)`, recursion) are rejected.
+lacks (`\\K`, `\\p{…}`, `(?|…)`, recursion) need the real PCRE2 (`pcre`).
 """
 
 from __future__ import annotations
 
 import bisect
 import re
+
+from .pcre import PcreError, PcrePattern, compile_pcre
 
 _PIECE = re.compile(
     r"""
@@ -87,9 +89,7 @@ def compile_regex(pattern: str, *, caseless: bool = False) -> re.Pattern[str]:
         return re.compile(python, re.ASCII | (re.IGNORECASE if caseless else 0))
     except (re.error, OverflowError, RecursionError) as error:
         if beyond := _UNSUPPORTED.search(pattern):
-            raise RegexError(
-                f'"{beyond[0]}" in the regex "{pattern}" is not supported by sniproxy'
-            ) from None
+            return _compiled_by_pcre(pattern, beyond[0], caseless=caseless)
         words = str(getattr(error, "msg", error))
         position = _position(error, offsets)
         for python_words, pcre_words, farther in _PCRE_WORDS:
@@ -100,6 +100,27 @@ def compile_regex(pattern: str, *, caseless: bool = False) -> re.Pattern[str]:
         rest = pattern[position:]
         at = f' at "{rest}"' if rest else ""
         raise RegexError(f'pcre2_compile() failed: {words} in "{pattern}"{at}') from None
+
+
+def _compiled_by_pcre(pattern: str, feature: str, *, caseless: bool) -> re.Pattern[str]:
+    """Compile a pattern with a feature that `re` lacks. Raises `RegexError`."""
+    try:
+        compiled = compile_pcre(pattern, caseless=caseless)
+    except PcreError as error:
+        rest = pattern[error.position :]
+        at = f' at "{rest}"' if rest else ""
+        raise RegexError(f'pcre2_compile() failed: {error} in "{pattern}"{at}') from None
+    if compiled is None:
+        raise RegexError(
+            f'"{feature}" in the regex "{pattern}" is not supported by sniproxy without PCRE2 '
+            "(pip install sniproxy[pcre])"
+        )
+    return compiled
+
+
+def is_pattern(value: object) -> bool:
+    """Whether a value is a compiled regular expression."""
+    return isinstance(value, re.Pattern | PcrePattern)
 
 
 def _translate(pattern: str) -> tuple[str, list[tuple[int, int]]]:

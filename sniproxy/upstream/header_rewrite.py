@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..config.directives.proxy_rewrites import CookieFlags, Pattern, Replacement
-from ..template import VariableLookup
+from ..template import Template, VariableLookup
 
 OnMatch = Callable[[re.Match[str]], None]
 """Called with the match of a regular expression, before the replacement with `$1` is rendered."""
@@ -24,7 +24,7 @@ def rewritten_redirect(
     """Rewrite a Location field: replace its prefix, or the match of a regular expression."""
     for rule in rules:
         pattern = rule.pattern
-        if isinstance(pattern, re.Pattern):
+        if not isinstance(pattern, Template):
             if _matches(pattern, value, on_match):
                 return rule.replacement.render(lookup)
         elif value.startswith(beginning := pattern.render(lookup)):
@@ -105,7 +105,7 @@ def _rewritten_domain(
     dot, domain = ("." if value.startswith(".") else ""), value.removeprefix(".")
     for rule in rules:
         pattern = rule.pattern
-        if isinstance(pattern, re.Pattern):
+        if not isinstance(pattern, Template):
             if _matches(pattern, value, on_match):
                 return rule.replacement.render(lookup)
         elif domain.lower() == pattern.render(lookup).lower():
@@ -142,7 +142,7 @@ def _flags_for(
 
 
 def _names(pattern: Pattern, cookie: str, lookup: VariableLookup, on_match: OnMatch) -> bool:
-    if isinstance(pattern, re.Pattern):
+    if not isinstance(pattern, Template):
         return _matches(pattern, cookie, on_match)
     return cookie.lower() == pattern.render(lookup).lower()
 

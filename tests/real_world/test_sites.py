@@ -189,6 +189,6 @@ def test_the_site_is_served_as_by_nginx(name: str, tmp_path: Path, certificates:
     assert ours[1] == theirs[1]
 
 
-def test_every_site_is_asked() -> None:
+def test_every_site_has_requests() -> None:
     assert {path.stem for path in SITES.glob("*.conf")} == set(REQUESTS)
     assert sum(UPGRADE[0] in request.fields for site in REQUESTS.values() for request in site) > 5
