@@ -20,6 +20,13 @@ both = pytest.mark.parametrize("program", [NGINX, OURS], ids=lambda program: pro
 Answers = list[tuple[str, bytes]]
 
 
+def first_expires(head: str, number: int) -> bytes:
+    """The first response is expired when it arrives."""
+    body = b"#%d" % number
+    expires = b"X-Accel-Expires: @1\r\n" if number == 1 else b""
+    return b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (expires, len(body), body)
+
+
 async def ask(site: CachedSite, answers: Answers, path: str = "/a", *fields: str) -> None:
     answers.append(await site.get(path, *fields))
 
@@ -91,14 +98,9 @@ async def test_a_lock_that_is_too_old_lets_another_request_in(
 async def test_others_get_the_expired_response_while_one_request_updates_it(
     program: Program, tmp_path: Path
 ) -> None:
-    def respond(head: str, number: int) -> bytes:
-        body = b"#%d" % number
-        expires = b"X-Accel-Expires: @1\r\n" if number == 1 else b""
-        return b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (expires, len(body), body)
-
     answers: Answers = []
     async with counting_upstream() as upstream:
-        upstream.respond = respond
+        upstream.respond = first_expires
         site = CachedSite(tmp_path, upstream.port, "proxy_cache_use_stale updating;")
         async with site.served(program):
             assert await site.get() == ("MISS", b"#1")
@@ -117,13 +119,8 @@ async def test_others_get_the_expired_response_while_one_request_updates_it(
 async def test_a_background_update_does_not_delay_the_response(
     program: Program, tmp_path: Path
 ) -> None:
-    def respond(head: str, number: int) -> bytes:
-        body = b"#%d" % number
-        expires = b"X-Accel-Expires: @1\r\n" if number == 1 else b""
-        return b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (expires, len(body), body)
-
     async with counting_upstream() as upstream:
-        upstream.respond = respond
+        upstream.respond = first_expires
         site = CachedSite(
             tmp_path,
             upstream.port,
