@@ -122,7 +122,7 @@ SAMPLE = dict.fromkeys(KNOWN, "sample") | {
 }
 CONTEXTS = {
     "location": "events {} http { server { location / { %s } } }",
-    "server": "events {} http { server { %s } }",
+    "server": "events {} http { limit_req_zone $host zone=one:1m rate=1r/s; server { %s } }",
     "upstream": "events {} http { upstream u { server 127.0.0.1:1; %s } }",
     "main": "%s http {}",
 }
@@ -226,6 +226,7 @@ NOT_PROVOKED = {
         "auth-request",
         "session-cache-full",
         "body-too-large",
+        "request-limit",
         "upstream-closed",
         "verify-expired",
         "verify-purpose",
@@ -238,6 +239,7 @@ NOT_PROVOKED = {
         "ports-exhausted",
         "resolver-not-found",
         "temporary-files",
+        "cache-file",
         "unfilled-template",
         "config-error",
         "port-forbidden",
