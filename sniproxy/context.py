@@ -231,6 +231,8 @@ class RequestContext:
     """Fields of a response that caused an internal redirect, added to the final response."""
     redirect_content_type: str = ""
     """Content-Type of that response, if the final response has none."""
+    override_charset: str = ""
+    """The charset that an upstream asks for (`X-Accel-Charset`)."""
     limit_rate: int | None = None
     """Maximum bytes per second to the client; 0 is unlimited, None is not set."""
     limit_req_status: str | None = None

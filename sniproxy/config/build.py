@@ -13,12 +13,12 @@ from .directives.access import Access
 from .directives.cache import CacheSettings
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
+from .directives.filters import FilterSettings
 from .directives.gzip import Gzip
 from .directives.headers import Headers
 from .directives.limits import ConnectionLimits, RequestLimits
 from .directives.log import Log
 from .directives.main import Events, Main
-from .directives.maps import MapVariable
 from .directives.proxy import ProxySettings
 from .directives.real_ip import RealIP
 from .directives.rewrite import Rewrite
@@ -199,8 +199,7 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
     """Build the model of an `http {}` block."""
     return Http(
         servers=tuple(
-            _server(block, http.values, main, prefix, checks.map_variables)
-            for block in http.named("server")
+            _server(block, http.values, main, prefix, checks) for block in http.named("server")
         ),
         groups={
             block.value[0].lower(): UpstreamBlock(
@@ -218,9 +217,7 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
     )
 
 
-def _server(
-    block: Block, http: Level, main: Level, prefix: str, defined: Mapping[str, MapVariable]
-) -> Server:
+def _server(block: Block, http: Level, main: Level, prefix: str, checks: ParseChecks) -> Server:
     settings = _LocationSettings(
         CoreLocation.resolve(block.values, http),
         Log.resolve(block.values, http, main),
@@ -234,6 +231,7 @@ def _server(
         ConnectionLimits.resolve(block.values, http),
         RealIP.resolve(block.values, http),
         Gzip.resolve(block.values, http),
+        FilterSettings.resolve(block.values, http).with_charsets(checks.charsets),
     )
     return Server(
         core=CoreServer.resolve(block.values, http),
@@ -241,7 +239,7 @@ def _server(
         default_location=_location(block, LocationName("", ""), settings),
         place=block.place,
         prefix=prefix,
-        map_variables=defined,
+        map_variables=checks.map_variables,
     )
 
 
@@ -250,7 +248,7 @@ class _LocationSettings:
 
     __slots__ = (
         *("access", "cache", "core", "files", "gzip", "headers", "log", "proxy", "rewrite"),
-        *("request_limits", "connection_limits", "real_ip", "missing_content"),
+        *("request_limits", "connection_limits", "real_ip", "filters", "missing_content"),
     )
 
     def __init__(
@@ -267,6 +265,7 @@ class _LocationSettings:
         connection_limits: ConnectionLimits,
         real_ip: RealIP,
         gzip: Gzip,
+        filters: FilterSettings,
         missing_content: str = "",
     ) -> None:
         self.core = core
@@ -281,6 +280,7 @@ class _LocationSettings:
         self.connection_limits = connection_limits
         self.real_ip = real_ip
         self.gzip = gzip
+        self.filters = filters
         self.missing_content = missing_content
 
     def below(self, level: Level, name: LocationName) -> _LocationSettings:
@@ -297,6 +297,7 @@ class _LocationSettings:
             self.connection_limits.merge(level),
             self.real_ip.merge(level),
             self.gzip.merge(level),
+            self.filters.merge(level),
             level.get(MISSING_CONTENT, ""),
         )
 
@@ -328,6 +329,7 @@ class _LocationSettings:
             self.connection_limits,
             self.real_ip,
             self.gzip,
+            self.filters,
             self.missing_content,
             self.limited(name, block),
             nested,

@@ -9,6 +9,7 @@ from .directives.access import Access
 from .directives.cache import CachePath, CacheSettings
 from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.files import Files
+from .directives.filters import FilterSettings
 from .directives.gzip import Gzip
 from .directives.headers import Headers
 from .directives.limits import ConnectionLimits, LimitZone, RequestLimits
@@ -61,6 +62,7 @@ class Location:
     connection_limits: ConnectionLimits
     real_ip: RealIP
     gzip: Gzip
+    filters: FilterSettings
     missing_content: str
     """The directive, left out since sniproxy lacks it, that would have made the content; or ""."""
     limit_except: LimitExcept | None

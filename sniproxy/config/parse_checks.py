@@ -15,6 +15,7 @@ from .addresses import Address
 from .directives import registry
 from .directives.access import AuthRequestSet, Rule
 from .directives.cache import CachePath, Store
+from .directives.charset import CharsetMapBuilder, CharsetName, Charsets
 from .directives.core import Listen, LocationName, ServerName
 from .directives.directive import (
     LIMIT_EXCEPT,
@@ -90,6 +91,7 @@ class ParseChecks:
         """Names that the configuration defines: by `set`, `map` and named captures."""
         self.map_variables: dict[str, MapVariable] = {}
         """Variables defined by `map`, `geo` and `split_clients`, by lower-case name."""
+        self.charsets = Charsets()
         self._upstreams: dict[str, _Upstream] = {}
 
     def on_directive(self, row: Directive, value: Any, args: Args, inside: Block) -> None:
@@ -114,6 +116,9 @@ class ParseChecks:
             seen.add(word.lower())
 
     def on_block_open(self, block: Block, inside: Block) -> None:
+        if isinstance(block.value, CharsetMapBuilder):
+            block.value.begin(block.place, self.charsets)
+            return
         self._note_variables(block.value)
         if block.context is TABLE:
             self._note_variables((block.value.source,))
@@ -132,6 +137,8 @@ class ParseChecks:
             self._listen(listen, Args("listen", (), block.end), block)
         elif name == "upstream" and not block.values.get("server"):
             raise block.end.error("no servers are inside upstream")
+        elif isinstance(block.value, CharsetMapBuilder):
+            block.value.finish(self.charsets)
         elif block.context is TABLE:
             self._check_map_hash(block.value, inside)
             self.map_variables[block.value.name] = block.value.finish(block.end)
@@ -142,6 +149,9 @@ class ParseChecks:
         """Process a line of `types {}` (media type and extensions), `map {}` and similar blocks."""
         if block.context is TABLE:
             args = Args(statement.name, statement.args, statement.place)
+            if isinstance(block.value, CharsetMapBuilder):
+                block.value.entry(args)
+                return
             self._note_variables(block.value.entry(args, self.warn))
             return
         tables = inside.values[block.row.key]
@@ -354,6 +364,10 @@ class ParseChecks:
     def _variable_defined(self, earlier: AuthRequestSet | Set, args: Args, inside: Block) -> None:
         self._declare_variable(earlier.name, args.place)
 
+    def _charset(self, name: CharsetName | None, args: Args, inside: Block) -> None:
+        if isinstance(name, str):
+            self.charsets.add(name)
+
     # logs
 
     def _log_format(self, log_format: LogFormat, args: Args, inside: Block) -> None:
@@ -408,6 +422,8 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "proxy_store": ParseChecks._proxy_store,
     "log_format": ParseChecks._log_format,
     "access_log": ParseChecks._access_log,
+    "charset": ParseChecks._charset,
+    "source_charset": ParseChecks._charset,
 }
 
 

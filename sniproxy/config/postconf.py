@@ -47,6 +47,7 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
             _check_proxy_ssl(location.proxy)
     for server in http.servers:
         _check_duplicate_locations(server.default_location)
+    _check_charset_maps(http)
     _check_certificates(checks.listened, http.servers, block)
     _check_variables(checks, is_variable)
     for address in checks.listened:
@@ -57,6 +58,17 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     )
     for advice in shared_sessions(locations, http.groups):
         checks.warn(advice.text, advice.place)
+
+
+def _check_charset_maps(http: Http) -> None:
+    for server in http.servers:
+        for location in iter_locations(server.default_location):
+            missing = location.filters.charset.missing_map
+            if missing is not None:
+                source, target = missing
+                raise ConfigError(
+                    f'no "charset_map" between the charsets "{source}" and "{target}"'
+                )
 
 
 def _check_buffers(core: CoreServer, end: Place) -> None:

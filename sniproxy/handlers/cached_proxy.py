@@ -60,6 +60,7 @@ from ..upstream.variable_certificate import VariableCertificate
 from ..variables import lookup
 from ..variables.files import file_name
 from .base import Client
+from .charset import ask_for_charset
 from .file_body import FileBody, OpenFile
 from .proxy import ProxyHandler
 from .stored_body import RecordedBody
@@ -346,6 +347,7 @@ class CachedRequest:
         x_accel = handler.response_headers.x_accel_headers(head)
         if x_accel:
             ctx.limit_rate = limit_rate(x_accel, ctx.limit_rate)
+            ask_for_charset(x_accel, head, ctx, log)
             if "redirect" in x_accel:
                 return handler._redirect(x_accel["redirect"], StoredResponse(head, entry), ctx, log)
         filtered = handler.cached_response_headers.filter(head, ctx)
@@ -525,6 +527,7 @@ class CachedRequest:
                 response = response._replace(allow_conditional=True)
             return response
         ctx.limit_rate = limit_rate(x_accel, ctx.limit_rate)
+        ask_for_charset(x_accel, head, ctx, log)
         filtered = handler.cached_response_headers.filter(head, ctx)
         file = self._new_file(entry, upstream, validity, now)
         body: bytes | BodyReader

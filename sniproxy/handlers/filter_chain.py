@@ -18,6 +18,7 @@ from ..config.model import Location
 from ..context import RequestContext
 from ..logs.error import ConnectionLog
 from ..models import Response
+from .charset import charset_filter
 from .gunzip import gunzip_filter
 from .gzip import gzip_filter
 
@@ -32,7 +33,11 @@ class ResponseFilter(Protocol):
 
 FilterChain = tuple[ResponseFilter, ...]
 
-FACTORIES: tuple[Callable[[Location], ResponseFilter | None], ...] = (gunzip_filter, gzip_filter)
+FACTORIES: tuple[Callable[[Location], ResponseFilter | None], ...] = (
+    gunzip_filter,
+    charset_filter,
+    gzip_filter,
+)
 """Make the filter of a location, or None if it needs none; in the order in which they apply.
 
 nginx's order is gunzip, addition, sub, charset, ssi, gzip (`auto/modules`, from the end).

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..config.directives.gzip import ANY_TYPE, Gzip
 from ..config.model import Location
 from ..context import RequestContext
+from ..http.content_type import media_type
 from ..logs.error import ConnectionLog
 from ..models import BodyReader, Response, first_header
 from .gzip_allowed import gzip_allowed, without_length
@@ -82,17 +83,6 @@ class GzipFilter:
 def gzip_filter(location: Location) -> GzipFilter | None:
     """The filter of a location with `gzip on`."""
     return GzipFilter(location.gzip) if location.gzip.gzip else None
-
-
-def media_type(content_type: str) -> str:
-    """The media type that nginx looks for: without parameters, if one is the charset."""
-    kind, semicolon, parameters = content_type.partition(";")
-    while semicolon:
-        if parameters.lstrip(" ").lower().startswith("charset="):
-            return kind.lower()
-        more, semicolon, rest = parameters.partition(";")
-        kind, parameters = f"{kind};{more}", rest
-    return content_type.lower()
 
 
 class GzipBody:

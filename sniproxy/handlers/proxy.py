@@ -43,6 +43,7 @@ from ..upstream.spool import SpooledBody, SpoolLimits
 from ..upstream.variable_certificate import VariableCertificate
 from ..variables import lookup
 from .base import Client
+from .charset import ask_for_charset
 
 AUTHENTICATE = "www-authenticate"
 REDIRECT = "X-Accel-Redirect"
@@ -311,12 +312,11 @@ class ProxyHandler:
         x_accel = policy.x_accel_headers(head)
         if x_accel:
             ctx.limit_rate = limit_rate(x_accel, ctx.limit_rate)
+            ask_for_charset(x_accel, head, ctx, log)
             if "redirect" in x_accel:
                 return self._redirect(x_accel["redirect"], upstream, ctx, log)
         filtered = policy.filter(head, ctx)
         content_type = filtered.content_type or ctx.redirect_content_type
-        if x_accel.get("charset") and content_type:
-            log.write(Level.ERROR, f'unknown charset "{x_accel["charset"]}" to override')
         buffered = is_buffered(x_accel, proxy.proxy_buffering) if x_accel else proxy.proxy_buffering
         if not buffered:
             ctx.limit_rate = 0

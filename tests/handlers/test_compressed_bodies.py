@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from sniproxy import config
 from sniproxy.handlers.gunzip import PIECE, GunzipBody
-from sniproxy.handlers.gzip import GzipBody, media_type
+from sniproxy.handlers.gzip import GzipBody
 from sniproxy.handlers.gzip_allowed import accepts_gzip
+from sniproxy.http.content_type import media_type
 from sniproxy.models import BodyReadError
 from tests.configured import make_context, request
 from tests.upstream.fakes import Lines

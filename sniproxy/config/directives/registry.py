@@ -5,8 +5,10 @@ from __future__ import annotations
 from . import (
     access,
     cache,
+    charset,
     core,
     files,
+    filters,
     gzip,
     headers,
     ignored,
@@ -38,6 +40,7 @@ LOCATION_SETTINGS: tuple[type[Settings], ...] = (
     headers.Headers,
     access.Access,
     gzip.Gzip,
+    *filters.FILTER_SETTINGS,
 )
 GROUP_SETTINGS: tuple[type[Settings], ...] = (upstream.UpstreamGroup,)
 
@@ -52,6 +55,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     *access.DIRECTIVES,
     *log.DIRECTIVES,
     *cache.DIRECTIVES,
+    *charset.DIRECTIVES,
     *limits.DIRECTIVES,
     *upstream.DIRECTIVES,
     *maps.DIRECTIVES,

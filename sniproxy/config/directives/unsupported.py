@@ -48,11 +48,6 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, at_least(1), "ancient_browser"),
         (HSL, exactly(1), "modern_browser_value ancient_browser_value"),
     )),
-    ("ngx_http_charset_filter_module", Status.NOT_YET, "character sets of responses", (
-        (HSL | LOCATION_IF, exactly(1), "charset source_charset override_charset"),
-        (HSL, at_least(1), "charset_types"),
-        (HTTP, exactly(2), "charset_map{"),
-    )),
     ("ngx_http_dav_module", Status.NOT_YET, "WebDAV", (
         (HSL, at_least(1), "dav_methods"),
         (HSL, exactly(1), "create_full_put_path min_delete_depth"),

@@ -1,0 +1,34 @@
+"""The settings of the modules that filter responses or evaluate one variable, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self, cast
+
+from .charset import Charset, Charsets
+from .directive import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class FilterSettings:
+    """The settings of a location, by module."""
+
+    charset: Charset
+
+    @classmethod
+    def resolve(cls, *levels: Mapping[str, Any]) -> Self:
+        """Merge the values of `levels`, given innermost first."""
+        return cls(*[cast(Any, kind.resolve(*levels)) for kind in FILTER_SETTINGS])
+
+    def merge(self, level: Mapping[str, Any]) -> Self:
+        """The settings of a nested level."""
+        return type(self)(*(getattr(self, part.name).merge(level) for part in fields(self)))
+
+    def with_charsets(self, known: Charsets) -> Self:
+        """The same settings, which refer to the charsets of their configuration."""
+        return replace(self, charset=replace(self.charset, known=known))
+
+
+FILTER_SETTINGS: tuple[type[Settings], ...] = (Charset,)
+"""The classes of the fields of `FilterSettings`, in their order."""

@@ -1,0 +1,66 @@
+"""Errors of the directives of filters: each row is proved on nginx, then on sniproxy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .cases import http
+from .oracle import nginx_verdict, sniproxy_verdict
+from .test_directives import summary
+
+CHARSETS = {
+    "charset utf-8; charset utf-8;": '"charset" directive is duplicate',
+    "charset $nosuch;": 'unknown "nosuch" variable',
+    "charset $;": 'invalid variable name "$"',
+    "charset off; source_charset off;": "",
+    "charset off; source_charset $host;": "",
+    "server { listen 127.0.0.1:18080; charset a; source_charset b; }": (
+        'no "charset_map" between the charsets "b" and "a"'
+    ),
+    "charset a; server { listen 127.0.0.1:18080; source_charset off; }": (
+        'no "charset_map" between the charsets "off" and "a"'
+    ),
+    "charset A; source_charset a;": "",
+    "charset_map a b { } charset a; source_charset b;": "",
+    "charset_map A b { } charset a; server { listen 127.0.0.1:18080; "
+    "location / { source_charset b; } location /x { source_charset c; } }": (
+        'no "charset_map" between the charsets "c" and "A"'
+    ),
+    "charset_map a A { }": '"charset_map" between the same charsets "a" and "A"',
+    "charset_map utf-8 a { }": (
+        '"charset_map" with "utf-8" charset should be given in the second column'
+    ),
+    "charset_map a b { } charset_map B A { }": 'duplicate "charset_map" between "B" and "A"',
+    "charset_map a b { 80; }": "invalid parameters number",
+    "charset_map a b { 80 81 82; }": "invalid parameters number",
+    "charset_map a b { 80 { } }": 'unexpected "{"',
+    "charset_map a b { include x; }": 'invalid value "include"',
+    "charset_map a b { 100 80; }": 'invalid value "100"',
+    "charset_map a b { 80 100; }": 'invalid value "100"',
+    "charset_map a b { 0080 80; }": "",
+    'charset_map a b { "" 80; }': 'invalid value ""',
+    "charset_map a utf-8 { 80 D0; }": 'invalid value "D0"',
+    "charset_map a utf-8 { 80 41; }": 'invalid value "41"',
+    "charset_map a utf-8 { 80 D0B; }": 'invalid value "D0B"',
+    "charset_map a utf-8 { 80 xyz; }": 'invalid value "xyz"',
+    "charset_map a utf-8 { 80 D0B0; C1 E282AC; }": "",
+    "charset_map a utf-8 { 80 F09F9880; }": 'invalid value "F09F9880"',
+    "charset_map a utf-8 { 80 C180; }": 'invalid value "C180"',
+    "charset_map a b;": 'directive "charset_map" has no opening "{"',
+    "charset_types a; charset_types A;": 'warn: duplicate MIME type "a"',
+    "override_charset x;": (
+        'invalid value "x" in "override_charset" directive, it must be "on" or "off"'
+    ),
+}
+
+CASES = [(http(text), expected) for text, expected in CHARSETS.items()]
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_nginx_gives_the_same_verdict(tmp_path: Path, text: str, expected: str) -> None:
+    nginx = nginx_verdict(tmp_path, text.encode())
+    assert summary(nginx, tmp_path) == expected
+    assert sniproxy_verdict(tmp_path, text.encode()) == nginx
