@@ -45,7 +45,7 @@ class GzipFilter:
         if not gzip_allowed(ctx, response):
             return response
         compressor = self._compressor(length)
-        recoded = without_length(response)
+        recoded = without_length(response, ctx)
         headers = (*recoded.headers, ("Content-Encoding", "gzip"))
         body = response.body
         if isinstance(body, bytes):
