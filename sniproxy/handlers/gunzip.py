@@ -26,7 +26,7 @@ class GunzipFilter:
         ctx.gzip_vary = True
         if gzip_allowed(ctx, response):
             return response
-        recoded = without_length(response)
+        recoded = without_length(response, ctx)
         body = response.body
         source = _WholeBody(body) if isinstance(body, bytes) else body
         return recoded._replace(

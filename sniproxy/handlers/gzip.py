@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+import trio
+
 from ..config.directives.gzip import ANY_TYPE, Gzip
 from ..config.model import Location
 from ..context import RequestContext
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 STATUSES = frozenset((200, 403, 404))
 """Statuses of responses that are compressed."""
+_PAUSE = 1 << 17
+"""Bytes compressed, in about a millisecond, after which other tasks run."""
 _UNUSABLE = 262
 """Bytes of a window that zlib does not use."""
 _WITH_HEADER = 16
@@ -46,7 +50,7 @@ class GzipFilter:
         if not gzip_allowed(ctx, response):
             return response
         compressor = self._compressor(length)
-        recoded = without_length(response)
+        recoded = without_length(response, ctx)
         headers = (*recoded.headers, ("Content-Encoding", "gzip"))
         body = response.body
         if isinstance(body, bytes):
@@ -109,7 +113,7 @@ class GzipBody:
     async def read(self) -> bytes:
         """Compress pieces until the output fills a buffer; raises `BodyReadError`."""
         compressor = self._compressor
-        output = b""
+        output, unpaused = b"", 0
         while not self._ended:
             piece = await self._body.read()
             self._read += len(piece)
@@ -123,6 +127,11 @@ class GzipBody:
             output += data
             if self._flushes or len(output) >= self._buffer:
                 break
+            unpaused += len(piece)
+            if unpaused >= _PAUSE:
+                # What compresses well takes many pieces to fill a buffer.
+                unpaused = 0
+                await trio.lowlevel.checkpoint()
         self._written += len(output)
         if self._ended:
             self._ctx.gzip_sizes = self._read, self._written

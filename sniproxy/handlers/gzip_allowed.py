@@ -78,7 +78,7 @@ def _allowed_for_proxies(ctx: RequestContext, response: Response, words: frozens
         return True
     if "auth" in words and ctx.request.header("authorization") is not None:
         return True
-    headers = response.headers
+    headers = (*ctx.redirect_headers, *response.headers)
     expires = first_header(headers, "expires")
     if expires is not None:
         return "expired" in words and _has_expired(expires, first_header(headers, "date"))
@@ -99,11 +99,12 @@ def _has_expired(expires: str, date: str | None) -> bool:
     return end is not None and now is not None and end < now
 
 
-def without_length(response: Response) -> Response:
+def without_length(response: Response, ctx: RequestContext) -> Response:
     """The response with the fields of another encoding of its content.
 
     Its length is unknown, ranges are not served, and the entity tag is weak.
     """
+    ctx.redirect_headers = _recoded(ctx.redirect_headers)
     return response._replace(content_length=None, headers=_recoded(response.headers))
 
 

@@ -78,6 +78,30 @@ def test_any_cut_of_several_members_is_decompressed(members: list[bytes], size: 
     assert b"".join(gunzipped(*cut)) == b"".join(members)
 
 
+def test_other_tasks_run_while_what_compresses_well_is_compressed() -> None:
+    pieces = [bytes(32768)] * 100
+    body = GzipBody(
+        Pieces(*pieces), zlib.compressobj(wbits=31), CONTEXT, buffer=4096, flushes=False
+    )
+
+    async def count_turns() -> int:
+        turns = 0
+        with trio.CancelScope() as scope:
+
+            async def compress() -> None:
+                await body.read()
+                scope.cancel()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(compress)
+                while True:
+                    await trio.lowlevel.checkpoint()
+                    turns += 1
+        return turns
+
+    assert trio.run(count_turns) > 20
+
+
 def test_a_bomb_is_decompressed_in_small_pieces() -> None:
     found = gunzipped(gzip.compress(bytes(50_000_000)))
     assert max(map(len, found)) <= PIECE

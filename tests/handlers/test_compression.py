@@ -259,7 +259,8 @@ FIELDS = (
     *("Cache-Control: max-age=1, private", "Cache-Control: public", 'Cache-Control: private="x"'),
     *("Cache-Control: public|Cache-Control: no-cache", "Content-Encoding: br", "Vary: X"),
     *(f"Date: {PAST}|Expires: Thu, 01 Jan 1970 00:00:01 GMT", "Accept-Ranges: bytes"),
-    "Content-Encoding: ",
+    *("Content-Encoding: ", "X-Accel-Redirect: /a.html|Accept-Ranges: bytes|ETag: x"),
+    "X-Accel-Redirect: /a.html|Cache-Control: no-cache",
 )
 PLACES = ("off", "any", "auth", "expired", "control", "no-cache", "none", "added", "expires")
 
