@@ -21,7 +21,7 @@ def in_levels(name: str, levels: Sequence[int]) -> str:
     for level in levels:
         folders.append(name[end - level : end])
         end -= level
-    return os.path.join(*folders, name)
+    return "/".join((*folders, name))
 
 
 def next_number() -> int:

@@ -23,6 +23,8 @@ from .validity import CacheValidity
 from .vary import variant_of
 from .zone import Presence
 
+SMALL_FILE = 65536
+"""Bytes of a file that is read at once."""
 POLL_INTERVAL = 0.5
 """Seconds between two looks at an entry that another request updates."""
 
@@ -62,7 +64,13 @@ class CachedFile:
     """An open cache file."""
 
     def __init__(
-        self, name: str, descriptor: int, header: CacheFileHeader, head: bytes, size: int
+        self,
+        name: str,
+        descriptor: int,
+        header: CacheFileHeader,
+        head: bytes,
+        size: int,
+        body: bytes | None = None,
     ) -> None:
         self.name = name
         self.descriptor = descriptor
@@ -71,6 +79,8 @@ class CachedFile:
         """The response head as the upstream sent it."""
         self.size = size
         """Bytes of the file."""
+        self.body = body
+        """The body, if the file is small; else it is to be read from the file."""
 
     def take_descriptor(self) -> int:
         """The descriptor, which the caller closes."""
@@ -234,7 +244,10 @@ class CacheEntry:
     def _read(self, name: str, descriptor: int, limit: int) -> CachedFile | None:
         """Read the header; None if the file is not one of this key, which is logged."""
         size = os.fstat(descriptor).st_size
-        data = os.pread(descriptor, limit, 0)
+        # A small file is read at once: a second read costs more than the copy of its body.
+        whole = size if size <= SMALL_FILE else 0
+        data = os.pread(descriptor, max(limit, whole), 0)
+        content, data = data, data[:limit]
         problem, level = "", Level.CRIT
         if len(data) < max(self.key.head_start, HEADER_SIZE):
             problem = "is too small"
@@ -254,7 +267,8 @@ class CacheEntry:
                 problem = "has incorrect vary length"
             else:
                 head = data[header.head_start : header.body_start]
-                return CachedFile(name, descriptor, header, head, size)
+                body = content[header.body_start :] if whole else None
+                return CachedFile(name, descriptor, header, head, size, body)
         self._log.write(level, f'cache file "{name}" {problem}')
         return None
 
@@ -363,6 +377,7 @@ class CacheEntry:
             self.file.header,
             self.file.head,
             self.file.size,
+            self.file.body,
         )
         other._digest, other._is_variant = self._digest, self._is_variant
         other._lock, self._lock = self._lock, None

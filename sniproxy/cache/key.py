@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,4 +41,5 @@ class CacheKey:
 
 def file_of(folder: str, digest: bytes, levels: Sequence[int]) -> str:
     """The path of a cache file: `folder/c/29/b7f5…29c` for the levels 1 and 2."""
-    return os.path.join(folder, in_levels(digest.hex(), levels))
+    name = digest.hex()
+    return f"{folder}/{in_levels(name, levels) if levels else name}"

@@ -357,7 +357,10 @@ class CachedRequest:
         if expected is not None and expected < length:
             length = expected
         body: bytes | FileBody = b""
-        if length > 0:
+        if file.body is not None and ctx.request.header("range") is None:
+            body = file.body if len(file.body) == length else file.body[: max(length, 0)]
+            file.close()
+        elif length > 0:
             opened = OpenFile(file.name, file.take_descriptor())
             body = FileBody(opened, log, ((0, length),), start)
         else:
@@ -374,7 +377,7 @@ class CachedRequest:
             # A file that was cut short must not shift the responses after this one.
             close_connection=expected is not None and length < expected,
             allow_conditional=True,
-            allow_ranges=proxy.proxy_force_ranges or head.header("accept-ranges") is not None,
+            allow_ranges=proxy.proxy_force_ranges or "accept-ranges" in _names(head),
             add_server=handler.response_headers.own_server,
             add_date=handler.response_headers.own_date,
         )
@@ -560,7 +563,7 @@ class CachedRequest:
             head.status_line or None,
             filtered.location,
             allow_conditional=True,
-            allow_ranges=proxy.proxy_force_ranges or head.header("accept-ranges") is not None,
+            allow_ranges=proxy.proxy_force_ranges or "accept-ranges" in _names(head),
             add_server=handler.response_headers.own_server,
             add_date=handler.response_headers.own_date,
             read_to_end=file is not None and streamed is not None,
@@ -667,6 +670,11 @@ class StoringProxyHandler(ProxyHandler):
             folder_access=access | (access & 0o444) >> 2,
             modified=None if field is None else parse_http_date(field),
         )
+
+
+def _names(head: ResponseHead) -> Sequence[str]:
+    """The names of a response's fields in lower case."""
+    return head.names or [name.lower() for name, _ in head.headers]
 
 
 def _is_set(conditions: Sequence[Sequence[Template]], ctx: RequestContext) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..config.directives.files import ALL_RANGES
 from ..context import RequestContext
-from ..http.conditions import evaluate_conditions
+from ..http.conditions import evaluate_conditions, has_conditions
 from ..http.dates import parse_http_date
 from ..http.ranges import (
     RangeNotSatisfiableError,
@@ -65,6 +65,8 @@ def apply_filters(
 
 
 def _unless_known(response: Response, ctx: RequestContext) -> Response | SpecialResponse:
+    if not has_conditions(ctx.request):
+        return response
     verdict = evaluate_conditions(
         ctx.request,
         _modified(response),

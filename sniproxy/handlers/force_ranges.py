@@ -19,6 +19,8 @@ def force_ranges(response: Response, ctx: RequestContext) -> Response | SpecialR
     length = response.content_length
     if response.status != 200 or length is None or ctx.request.version < 10:
         return response
+    if ctx.request.header("range") is None:
+        return response._replace(headers=(*response.headers, ("Accept-Ranges", "bytes")))
     modified = first_header(response.headers, "last-modified")
     etag = first_header(response.headers, "etag")
     since = None if modified is None else parse_http_date(modified)

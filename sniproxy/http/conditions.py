@@ -20,7 +20,7 @@ def evaluate_conditions(
 
     `if_modified_since` is the directive: `off`, `exact` or `before`.
     """
-    if not any(name[:3].lower() == "if-" for name, _ in request.headers):
+    if not has_conditions(request):
         return "send"
     unmodified_since = request.header("if-unmodified-since")
     if unmodified_since is not None and not _unmodified(unmodified_since, modified):
@@ -36,6 +36,14 @@ def evaluate_conditions(
     if none_match is not None and not etag_matches(none_match, etag, weak=True):
         return "send"
     return "not modified"
+
+
+def has_conditions(request: RequestHead) -> bool:
+    """Whether a request has a field that makes it conditional."""
+    for name in request.names or [name.lower() for name, _ in request.headers]:
+        if name.startswith("if-"):
+            return True
+    return False
 
 
 def _unmodified(since: str, modified: int | None) -> bool:
