@@ -326,7 +326,8 @@ class _HandlerFactory:
         if settings.proxy_cache is None and settings.proxy_store is None:
             return ProxyHandler(location, upstream, context, certificate, dialect)
         # Imported here: most configurations have no cache.
-        from ..handlers.cached_proxy import CachingProxyHandler, StoringProxyHandler
+        from ..handlers.cached_proxy import CachingProxyHandler
+        from ..handlers.storing_proxy import StoringProxyHandler
 
         folder = self.caches.temp_folder(location)
         if settings.proxy_cache is None:

@@ -1,4 +1,4 @@
-"""`proxy_pass` with `proxy_cache` or `proxy_store`: responses are kept in files.
+"""`proxy_pass` with `proxy_cache`: responses are stored in files.
 
     look up ─► HIT ─────────────────────────────► response from the file
        │  └──► STALE, UPDATING (if allowed) ────► the same; perhaps an update beside it
@@ -24,12 +24,10 @@ from ..cache.file_format import NO_TIME
 from ..cache.key import CacheKey
 from ..cache.store import ResponseCache, TempFolder, TemporaryResponse
 from ..cache.validity import CacheValidity, validity_of
-from ..config.directives.cache import Store
 from ..config.directives.proxy import ProxyPass
 from ..config.model import Location
 from ..context import RequestContext
 from ..http.dates import http_date, parse_http_date
-from ..http.response_head import BadResponseError, NotHTTPError, read_response_head
 from ..logs.error import ConnectionLog
 from ..models import (
     BodyReader,
@@ -42,7 +40,6 @@ from ..models import (
     ProxyError,
     RequestBody,
     Response,
-    ResponseHead,
     SpecialResponse,
     StreamedBody,
 )
@@ -58,12 +55,16 @@ from ..upstream.selector import Upstream
 from ..upstream.spool import SpooledBody
 from ..upstream.variable_certificate import VariableCertificate
 from ..variables import lookup
-from ..variables.files import file_name
 from .base import Client
 from .charset import ask_for_charset
-from .file_body import FileBody, OpenFile
 from .proxy import ProxyHandler
 from .stored_body import RecordedBody
+from .stored_response import (
+    StoredResponse,
+    names_of,
+    read_stored_head,
+    stored_response,
+)
 
 _RANGE_START = re.compile(r"bytes= *(?:(-)|([0-9]*))", re.IGNORECASE)
 _STORED_ERRORS = (502, 504)
@@ -337,7 +338,7 @@ class CachedRequest:
         handler, ctx, log = self.handler, self.ctx, self.log
         file = entry.file
         assert file is not None
-        head = self._stored_head(entry)
+        head = read_stored_head(file, log)
         # A body that would begin after the end: nginx closes the connection without a response.
         if head is None or file.header.body_start > file.size:
             log.write(Level.CRIT, f'cache file "{file.name}" contains invalid header')
@@ -350,52 +351,14 @@ class CachedRequest:
             ask_for_charset(x_accel, head, ctx, log)
             if "redirect" in x_accel:
                 return handler._redirect(x_accel["redirect"], StoredResponse(head, entry), ctx, log)
-        filtered = handler.cached_response_headers.filter(head, ctx)
-        start = file.header.body_start
-        length = file.size - start
-        expected = head.content_length
-        if expected is not None and expected < length:
-            length = expected
-        body: bytes | FileBody = b""
-        if file.body is not None and ctx.request.header("range") is None:
-            body = file.body if len(file.body) == length else file.body[: max(length, 0)]
-            file.close()
-        elif length > 0:
-            opened = OpenFile(file.name, file.take_descriptor())
-            body = FileBody(opened, log, ((0, length),), start)
-        else:
-            file.close()
-        proxy = handler.location.proxy
-        return Response(
-            head.status,
-            body,
-            filtered.content_type or ctx.redirect_content_type,
-            expected,
-            tuple(filtered.headers),
-            head.status_line or None,
-            filtered.location,
-            # A file that was cut short must not shift the responses after this one.
-            close_connection=expected is not None and length < expected,
-            allow_conditional=True,
-            allow_ranges=proxy.proxy_force_ranges or "accept-ranges" in _names(head),
-            add_server=handler.response_headers.own_server,
-            add_date=handler.response_headers.own_date,
+        return stored_response(
+            head,
+            file,
+            handler.cached_response_headers,
+            ctx,
+            log,
+            force_ranges=handler.location.proxy.proxy_force_ranges,
         )
-
-    def _stored_head(self, entry: CacheEntry) -> ResponseHead | None:
-        assert entry.file is not None
-        data = entry.file.head
-        try:
-            parsed = read_response_head(data, request_method="GET", limit=len(data) + 1)
-        except NotHTTPError:
-            return ResponseHead(HTTP_0_9, HTTP_0_9, "", ())
-        except BadResponseError:
-            return None
-        if parsed is None:
-            return None
-        for note in parsed.notes:
-            self.log.write(Level.WARN, note)
-        return parsed.head
 
     async def _update(self, entry: CacheEntry, log: ConnectionLog) -> None:
         """Update an expired response, while it is sent (`proxy_cache_background_update`)."""
@@ -480,7 +443,7 @@ class CachedRequest:
         validity = validity_of(upstream.head.headers, ignored, now)
         upstream.discard()
         self.ctx.cache_status = "REVALIDATED"
-        stored = self._stored_head(entry)
+        stored = None if entry.file is None else read_stored_head(entry.file, self.log)
         if not validity.valid_until and stored is not None:
             validity = validity_of(stored.headers, ignored, now)
         valid_until = validity.valid_until
@@ -563,7 +526,7 @@ class CachedRequest:
             head.status_line or None,
             filtered.location,
             allow_conditional=True,
-            allow_ranges=proxy.proxy_force_ranges or "accept-ranges" in _names(head),
+            allow_ranges=proxy.proxy_force_ranges or "accept-ranges" in names_of(head),
             add_server=handler.response_headers.own_server,
             add_date=handler.response_headers.own_date,
             read_to_end=file is not None and streamed is not None,
@@ -599,82 +562,6 @@ class CachedRequest:
         except BodyReadError:
             entry.end()
             return None
-
-
-class StoredResponse:
-    """A response in the cache that redirects to another location."""
-
-    def __init__(self, head: ResponseHead, entry: CacheEntry) -> None:
-        self.head = head
-        self._entry = entry
-
-    def discard(self) -> None:
-        self._entry.close()
-
-
-class StoringProxyHandler(ProxyHandler):
-    """The `proxy_pass` of a location with `proxy_store`."""
-
-    def __init__(
-        self,
-        location: Location,
-        upstream: Upstream | DynamicUpstream,
-        context: SSL.Context | None,
-        certificate: VariableCertificate | None,
-        dialect: Dialect,
-        temp_folder: TempFolder,
-    ) -> None:
-        super().__init__(location, upstream, context, certificate, dialect)
-        assert location.cache.proxy_store is not None
-        self._store: Store = location.cache.proxy_store
-        self._temp_folder = temp_folder
-        self.ignores_client_abort = True
-
-    def _respond(
-        self, upstream: UpstreamResponse, ctx: RequestContext, log: ConnectionLog
-    ) -> HandlerResult:
-        head = upstream.head
-        response = super()._respond(upstream, ctx, log)
-        if (
-            not isinstance(response, Response)
-            or head.status != 200
-            or ctx.method == "HEAD"
-            or response.flush_headers
-        ):
-            return response
-        path = self._path(ctx)
-        if path is None:
-            return response
-        try:
-            file = TemporaryResponse(self._temp_folder, path, log)
-            if isinstance(response.body, bytes):
-                file.write(response.body)
-                self._finish(head, file)
-                return response
-        except BodyReadError:
-            return response
-        body = RecordedBody(response.body, file, partial(self._finish, head), lambda: None)
-        return response._replace(body=body, read_to_end=True)
-
-    def _path(self, ctx: RequestContext) -> str | None:
-        values = lookup(ctx)
-        if self._store.path is None:
-            return file_name(ctx, values)
-        return self._store.path.render(values)
-
-    def _finish(self, head: ResponseHead, file: TemporaryResponse) -> None:
-        field = head.header("last-modified")
-        access = self.location.cache.proxy_store_access
-        file.rename(
-            access=access,
-            folder_access=access | (access & 0o444) >> 2,
-            modified=None if field is None else parse_http_date(field),
-        )
-
-
-def _names(head: ResponseHead) -> Sequence[str]:
-    """The names of a response's fields in lower case."""
-    return head.names or [name.lower() for name, _ in head.headers]
 
 
 def _is_set(conditions: Sequence[Sequence[Template]], ctx: RequestContext) -> bool:

@@ -1,0 +1,84 @@
+"""`proxy_pass` with `proxy_store`: responses are written to the files that serve them later."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from OpenSSL import SSL
+
+from ..cache.store import TempFolder, TemporaryResponse
+from ..config.directives.cache import Store
+from ..config.model import Location
+from ..context import RequestContext
+from ..http.dates import parse_http_date
+from ..logs.error import ConnectionLog
+from ..models import BodyReadError, HandlerResult, Response, ResponseHead
+from ..tls.errors import Dialect
+from ..upstream.dynamic import DynamicUpstream
+from ..upstream.request import UpstreamResponse
+from ..upstream.selector import Upstream
+from ..upstream.variable_certificate import VariableCertificate
+from ..variables import lookup
+from ..variables.files import file_name
+from .proxy import ProxyHandler
+from .stored_body import RecordedBody
+
+
+class StoringProxyHandler(ProxyHandler):
+    """The `proxy_pass` of a location with `proxy_store`."""
+
+    def __init__(
+        self,
+        location: Location,
+        upstream: Upstream | DynamicUpstream,
+        context: SSL.Context | None,
+        certificate: VariableCertificate | None,
+        dialect: Dialect,
+        temp_folder: TempFolder,
+    ) -> None:
+        super().__init__(location, upstream, context, certificate, dialect)
+        assert location.cache.proxy_store is not None
+        self._store: Store = location.cache.proxy_store
+        self._temp_folder = temp_folder
+        self.ignores_client_abort = True
+
+    def _respond(
+        self, upstream: UpstreamResponse, ctx: RequestContext, log: ConnectionLog
+    ) -> HandlerResult:
+        head = upstream.head
+        response = super()._respond(upstream, ctx, log)
+        if (
+            not isinstance(response, Response)
+            or head.status != 200
+            or ctx.method == "HEAD"
+            or response.flush_headers
+        ):
+            return response
+        path = self._path(ctx)
+        if path is None:
+            return response
+        try:
+            file = TemporaryResponse(self._temp_folder, path, log)
+            if isinstance(response.body, bytes):
+                file.write(response.body)
+                self._finish(head, file)
+                return response
+        except BodyReadError:
+            return response
+        body = RecordedBody(response.body, file, partial(self._finish, head), lambda: None)
+        return response._replace(body=body, read_to_end=True)
+
+    def _path(self, ctx: RequestContext) -> str | None:
+        values = lookup(ctx)
+        if self._store.path is None:
+            return file_name(ctx, values)
+        return self._store.path.render(values)
+
+    def _finish(self, head: ResponseHead, file: TemporaryResponse) -> None:
+        field = head.header("last-modified")
+        access = self.location.cache.proxy_store_access
+        file.rename(
+            access=access,
+            folder_access=access | (access & 0o444) >> 2,
+            modified=None if field is None else parse_http_date(field),
+        )
