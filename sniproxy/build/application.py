@@ -13,6 +13,7 @@ from ..handlers.access import access_phase
 from ..handlers.base import Handler
 from ..handlers.filter_chain import filter_chain
 from ..handlers.missing_content import MissingContentHandler
+from ..handlers.more_headers import request_header_changes
 from ..handlers.proxy import ProxyHandler
 from ..handlers.real_ip import RealIPPhase
 from ..handlers.static import StaticHandler
@@ -288,6 +289,7 @@ class LoadedConfig:
             self.limits.phase(location),
             access_phase(location.access, self.paths.conf_prefix),
             location.files.try_files,
+            request_header_changes(location),
             filter_chain(location),
         )
 

@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 
 from .charset import Charset, Charsets
 from .directive import Settings
+from .more_headers import MoreHeaders
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class FilterSettings:
     """The settings of a location, by module."""
 
     charset: Charset
+    more_headers: MoreHeaders
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -30,5 +32,5 @@ class FilterSettings:
         return replace(self, charset=replace(self.charset, known=known))
 
 
-FILTER_SETTINGS: tuple[type[Settings], ...] = (Charset,)
+FILTER_SETTINGS: tuple[type[Settings], ...] = (Charset, MoreHeaders)
 """The classes of the fields of `FilterSettings`, in their order."""
