@@ -11,6 +11,7 @@ from ..config.directives.log import ErrorLogDirective
 from ..config.model import NOWHERE, Config, Http, Location, Server
 from ..handlers.access import access_phase
 from ..handlers.base import Handler
+from ..handlers.empty_gif import EmptyGifHandler
 from ..handlers.filter_chain import filter_chain
 from ..handlers.missing_content import MissingContentHandler
 from ..handlers.more_headers import request_header_changes
@@ -313,6 +314,8 @@ class _HandlerFactory:
     def handler(self, location: Location) -> Handler:
         if location.missing_content:
             return MissingContentHandler(location.missing_content)
+        if location.filters.empty_gif.empty_gif:
+            return EmptyGifHandler()
         target = location.proxy.proxy_pass
         if target is None:
             return StaticHandler(location.gzip.gzip_static)

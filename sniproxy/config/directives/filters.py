@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 from .charset import Charset, Charsets
 from .directive import Settings
 from .more_headers import MoreHeaders
+from .referer import EmptyGif, Referers
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class FilterSettings:
 
     charset: Charset
     more_headers: MoreHeaders
+    referers: Referers
+    empty_gif: EmptyGif
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -32,5 +35,5 @@ class FilterSettings:
         return replace(self, charset=replace(self.charset, known=known))
 
 
-FILTER_SETTINGS: tuple[type[Settings], ...] = (Charset, MoreHeaders)
+FILTER_SETTINGS: tuple[type[Settings], ...] = (Charset, MoreHeaders, Referers, EmptyGif)
 """The classes of the fields of `FilterSettings`, in their order."""
