@@ -85,6 +85,8 @@ class RequestPhases:
                 location = step
                 result = None if location.rewrite is None else self._rewrite_location(location)
                 location = self.location  # an `if` block may have replaced it
+                if result is None and location.request_changes is not None:
+                    result = location.request_changes.apply(ctx, log)
                 if result is None and location.real_ip is not None:
                     location.real_ip.apply(ctx, log)
                 if result is None and location.limits is not None:

@@ -22,6 +22,7 @@ from .context import Connection, RequestContext
 from .handlers.access import AccessPhase
 from .handlers.base import Handler
 from .handlers.filter_chain import FilterChain
+from .handlers.more_headers import RequestHeaderChanges
 from .handlers.real_ip import RealIPPhase
 from .http.header_fields import valid_host
 from .http.request_head import HeadRules
@@ -111,8 +112,10 @@ class LocationRuntime:
     access: AccessPhase | None
     """None if the location has no access restrictions."""
     try_files: TryFiles | None
+    request_changes: RequestHeaderChanges | None
+    """Changes to the fields of requests (`more_set_input_headers`); None without any."""
     filters: FilterChain | None
-    """Filters of response bodies; None without any."""
+    """Filters of responses, apart from `add_header`; None without any."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

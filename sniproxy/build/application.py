@@ -11,8 +11,10 @@ from ..config.directives.log import ErrorLogDirective
 from ..config.model import NOWHERE, Config, Http, Location, Server
 from ..handlers.access import access_phase
 from ..handlers.base import Handler
+from ..handlers.empty_gif import EmptyGifHandler
 from ..handlers.filter_chain import filter_chain
 from ..handlers.missing_content import MissingContentHandler
+from ..handlers.more_headers import request_header_changes
 from ..handlers.proxy import ProxyHandler
 from ..handlers.real_ip import RealIPPhase
 from ..handlers.static import StaticHandler
@@ -288,6 +290,7 @@ class LoadedConfig:
             self.limits.phase(location),
             access_phase(location.access, self.paths.conf_prefix),
             location.files.try_files,
+            request_header_changes(location),
             filter_chain(location),
         )
 
@@ -311,6 +314,8 @@ class _HandlerFactory:
     def handler(self, location: Location) -> Handler:
         if location.missing_content:
             return MissingContentHandler(location.missing_content)
+        if location.filters.empty_gif.empty_gif:
+            return EmptyGifHandler()
         target = location.proxy.proxy_pass
         if target is None:
             return StaticHandler(location.gzip.gzip_static)

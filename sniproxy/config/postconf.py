@@ -15,6 +15,7 @@ from ..template import ScriptError
 from .directives.cache import CacheSettings
 from .directives.core import CoreServer
 from .directives.proxy import ProxySettings
+from .directives.referer import hash_places
 from .directives.ssl import Ssl
 from .hash_sizes import check_hash
 from .listened import ListenedAddress
@@ -48,6 +49,7 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     for server in http.servers:
         _check_duplicate_locations(server.default_location)
     _check_charset_maps(http)
+    _check_referers(http, block.end, checks)
     _check_certificates(checks.listened, http.servers, block)
     _check_variables(checks, is_variable)
     for address in checks.listened:
@@ -69,6 +71,39 @@ def _check_charset_maps(http: Http) -> None:
                 raise ConfigError(
                     f'no "charset_map" between the charsets "{source}" and "{target}"'
                 )
+
+
+def _check_referers(http: Http, end: Place, checks: ParseChecks) -> None:
+    checked = None
+    for server in http.servers:
+        for location in iter_locations(server.default_location):
+            rules = location.filters.referers
+            hosts = [name.host for name in rules.names]
+            if rules.has("server_names"):
+                hosts += [name.name for name in server.names if name.pattern is None]
+            taken: set[tuple[str, str]] = set()
+            for host in hosts:
+                places = hash_places(host.lower())
+                if not taken.isdisjoint(places):
+                    raise end.error(f'conflicting parameter "{host}"')
+                taken.update(places)
+            if not hosts and (rules.has("none") or rules.has("blocked")):
+                raise ConfigError(
+                    'the "none" or "blocked" referers are specified in the "valid_referers" '
+                    "directive without any valid referer"
+                )
+            if rules.valid_referers == checked:
+                continue
+            checked = rules.valid_referers
+            warning = check_hash(
+                "referer_hash",
+                [key for kind, key in taken if kind == "exact"],
+                rules.referer_hash_max_size,
+                rules.referer_hash_bucket_size,
+                labels=[part for kind, key in taken if kind != "exact" for part in key.split(".")],
+            )
+            if warning is not None:
+                checks.warn(warning)
 
 
 def _check_buffers(core: CoreServer, end: Place) -> None:

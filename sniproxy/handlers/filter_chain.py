@@ -11,7 +11,8 @@ A location has a chain only if its settings need one (`filter_chain`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from ..config.model import Location
@@ -21,6 +22,7 @@ from ..models import Response
 from .charset import charset_filter
 from .gunzip import gunzip_filter
 from .gzip import gzip_filter
+from .more_headers import ResponseHeaderChanges, response_header_changes
 
 
 class ResponseFilter(Protocol):
@@ -31,7 +33,15 @@ class ResponseFilter(Protocol):
         ...
 
 
-FilterChain = tuple[ResponseFilter, ...]
+@dataclass(frozen=True, slots=True)
+class FilterChain:
+    """The filters of one location."""
+
+    header_changes: ResponseHeaderChanges | None
+    """Applied before `add_header` adds fields."""
+    body_filters: tuple[ResponseFilter, ...]
+    """Applied after that."""
+
 
 FACTORIES: tuple[Callable[[Location], ResponseFilter | None], ...] = (
     gunzip_filter,
@@ -46,14 +56,15 @@ nginx's order is gunzip, addition, sub, charset, ssi, gzip (`auto/modules`, from
 
 def filter_chain(location: Location) -> FilterChain | None:
     """The filters of a location; None without any."""
-    filters = [found for make in FACTORIES if (found := make(location)) is not None]
-    return tuple(filters) or None
+    changes = response_header_changes(location)
+    filters = tuple([found for make in FACTORIES if (found := make(location)) is not None])
+    return FilterChain(changes, filters) if changes is not None or filters else None
 
 
 def apply_chain(
-    chain: FilterChain, response: Response, ctx: RequestContext, log: ConnectionLog
+    filters: Sequence[ResponseFilter], response: Response, ctx: RequestContext, log: ConnectionLog
 ) -> Response:
-    """Apply all filters of a location to a response."""
-    for one in chain:
+    """Apply filters of bodies to a response, one after the other."""
+    for one in filters:
         response = one.apply(response, ctx, log)
     return response

@@ -1,6 +1,7 @@
 """Filters: conditional requests, added fields, the chain of body filters, ranges.
 
-nginx's order: the not-modified and headers filters, those of `filter_chain`, the range filter.
+nginx's order: the not-modified filter, headers-more, the headers filter, those of
+`filter_chain`, the range filter.
 """
 
 from __future__ import annotations
@@ -36,19 +37,24 @@ def apply_filters(
 ) -> Response | SpecialResponse:
     """Apply the filters: returns the response, a part of it, or 304, 412 or 416."""
     added = ctx.location.headers
+    changes = None if chain is None else chain.header_changes
     if not response.allow_conditional:
+        if changes is not None:
+            response = changes.apply(response, ctx, log)
         if added is not None:
             response = with_headers(response, ctx, added)
         if chain is not None:
-            response = apply_chain(chain, response, ctx, log)
+            response = apply_chain(chain.body_filters, response, ctx, log)
         return force_ranges(response, ctx) if response.force_ranges else response
     outcome: Response | SpecialResponse = response
     if response.status == 200:
         outcome = _unless_known(response, ctx)
+    if changes is not None and isinstance(outcome, Response):
+        outcome = changes.apply(outcome, ctx, log)
     if added is not None and isinstance(outcome, Response):
         outcome = with_headers(outcome, ctx, added)
     if chain is not None and isinstance(outcome, Response):
-        outcome = apply_chain(chain, outcome, ctx, log)
+        outcome = apply_chain(chain.body_filters, outcome, ctx, log)
     if isinstance(outcome, Response) and outcome.status == 200:
         outcome = _in_parts(sent := outcome, ctx)
         if added is not None and isinstance(outcome, SpecialResponse):

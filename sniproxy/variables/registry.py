@@ -8,7 +8,7 @@ from functools import partial
 
 from ..context import RequestContext
 from ..template import VariableLookup
-from . import core, files, proxied, ssl, upstream
+from . import core, files, proxied, referer, ssl, upstream
 from .maps import map_value
 from .variable import Variable
 
@@ -46,6 +46,7 @@ VARIABLES: tuple[Variable, ...] = (
     *core.VARIABLES,
     *_FILE_VARIABLES,
     *proxied.VARIABLES,
+    *referer.VARIABLES,
     *(replace(variable, changeable=True) for variable in ssl.VARIABLES),
     *upstream.VARIABLES,
 )

@@ -71,7 +71,7 @@ def test_all_at_once(file: Path, sniproxy: Sniproxy) -> None:
         '[emerg] unknown directive "rtmp" in FILE:3',
         '[emerg] unknown directive "js_import" in FILE:5',
         '[emerg] unknown directive "brotli" in FILE:6',
-        '[emerg] unknown directive "more_set_headers" in FILE:7, 14',
+        '[emerg] unknown directive "brotli_headers_x" in FILE:7, 14',
         '[emerg] unknown directive "geoip2" in FILE:8',
         '[emerg] unknown directive "fair" in FILE:11',
         '[emerg] unknown directive "access_by_lua_block" in FILE:16',

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .cases import http
+from .cases import http, location
 from .oracle import nginx_verdict, sniproxy_verdict
 from .test_directives import summary
 
@@ -54,8 +54,32 @@ CHARSETS = {
         'invalid value "x" in "override_charset" directive, it must be "on" or "off"'
     ),
 }
+REFERERS = {
+    'valid_referers "";': 'invalid referer ""',
+    "valid_referers ~;": 'empty regex in "~"',
+    "valid_referers a..b;": 'invalid hostname or wildcard "a..b"',
+    "valid_referers *a;": 'invalid hostname or wildcard "*a"',
+    "valid_referers a A;": 'conflicting parameter "a"',
+    "valid_referers .a a;": 'conflicting parameter "a"',
+    "valid_referers *.a .a;": 'conflicting parameter ".a"',
+    "valid_referers a/x a/y;": 'conflicting parameter "a"',
+    "valid_referers none;": (
+        'the "none" or "blocked" referers are specified in the "valid_referers" '
+        "directive without any valid referer"
+    ),
+    "valid_referers none ~a;": (
+        'the "none" or "blocked" referers are specified in the "valid_referers" '
+        "directive without any valid referer"
+    ),
+    "valid_referers none server_names;": "",
+    "valid_referers none blocked a;": "",
+    "empty_gif; empty_gif;": "",
+    "empty_gif a;": 'invalid number of arguments in "empty_gif" directive',
+}
 
-CASES = [(http(text), expected) for text, expected in CHARSETS.items()]
+CASES = [(http(text), expected) for text, expected in CHARSETS.items()] + [
+    (location(text), expected) for text, expected in REFERERS.items()
+]
 
 
 @pytest.mark.nginx

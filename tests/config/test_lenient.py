@@ -21,14 +21,14 @@ rtmp { server { listen 1935; application live { live on; } } }
 http {
     js_import main.js;
     brotli on;
-    more_set_headers "Server: x";
+    brotli_headers_x "Server: x";
     geoip2 /usr/share/GeoIP/x.mmdb {
         $geoip2_country default=US source=$remote_addr country iso_code;
     }
     upstream app { fair; server 127.0.0.1:1 resolve; }
     server {
         listen 127.0.0.1:8000;
-        more_set_headers "X-Country: $geoip2_country";
+        brotli_headers_x "X-Country: $geoip2_country";
         location /lua {
             access_by_lua_block { if ngx.var.a == "}" then ngx.exit(403) end -- }
             }
@@ -70,7 +70,7 @@ def test_the_refusal_lists_everything_that_is_missing() -> None:
         'unknown directive "rtmp" in FILE:3',
         'unknown directive "js_import" in FILE:5',
         'unknown directive "brotli" in FILE:6',
-        'unknown directive "more_set_headers" in FILE:7, 14',
+        'unknown directive "brotli_headers_x" in FILE:7, 14',
         'unknown directive "geoip2" in FILE:8',
         'unknown directive "fair" in FILE:11',
         'parameter "resolve" is not supported by sniproxy yet in FILE:11',
@@ -86,7 +86,7 @@ def test_what_is_missing_is_left_out_with_a_warning(directives: str) -> None:
     text = THIRD_PARTY if directives else f"{THIRD_PARTY}unsupported warn;\n"
     loaded = read(text, directives)
     assert 'unknown directive "brotli": it is left out in FILE:6' in loaded.warnings
-    assert 'unknown directive "more_set_headers": it is left out in FILE:7, 14' in loaded.warnings
+    assert 'unknown directive "brotli_headers_x": it is left out in FILE:7, 14' in loaded.warnings
     assert 'unknown "geoip2_country" variable: it is empty' in loaded.warnings
     assert (
         'unknown directive "access_by_lua_block": it is left out, and requests that it would '

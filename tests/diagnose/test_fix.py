@@ -35,7 +35,7 @@ http {
 \t\tproxy_pass  https://a.test/;   # here; {
             proxy_ssl_server_name   off; # not off
         }
-        location /one/ { proxy_pass "https://b.test"; more_set_headers 'X: y'; }
+        location /one/ { proxy_pass "https://b.test"; brotli_headers_x 'X: y'; }
         location = /quoted { "proxy_pass" https://c.test
             ; }
         content_by_lua_block { ngx.say("} ; {") -- } '
@@ -47,9 +47,9 @@ http {
 NGINX_FIXED = [
     ("            proxy_ssl_server_name   off; # not off",
      "            proxy_ssl_server_name on; # not off"),
-    ("        location /one/ { proxy_pass \"https://b.test\"; more_set_headers 'X: y'; }",
+    ("        location /one/ { proxy_pass \"https://b.test\"; brotli_headers_x 'X: y'; }",
      "        location /one/ { proxy_pass \"https://b.test\"; proxy_ssl_server_name on;"
-     " more_set_headers 'X: y'; }"),
+     " brotli_headers_x 'X: y'; }"),
     ("            ; }", "            ; proxy_ssl_server_name on; }"),
 ]  # fmt: skip
 

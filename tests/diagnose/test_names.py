@@ -113,7 +113,7 @@ def test_the_command_on_what_is_no_configuration(
 
 def test_what_sniproxy_lacks_is_skipped() -> None:
     (found,) = names_of(
-        "geoip_country x.dat; location / { perl main::x; more_set_headers a; "
+        "geoip_country x.dat; location / { perl main::x; brotli_headers_x a; "
         f"proxy_ssl_protocols TLSv9; {ON} proxy_pass https://o.test; }}"
     )
     assert found.server_name == "o.test"

@@ -8,6 +8,8 @@ from typing import Any, Self, cast
 
 from .charset import Charset, Charsets
 from .directive import Settings
+from .more_headers import MoreHeaders
+from .referer import EmptyGif, Referers
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,9 @@ class FilterSettings:
     """The settings of a location, by module."""
 
     charset: Charset
+    more_headers: MoreHeaders
+    referers: Referers
+    empty_gif: EmptyGif
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -30,5 +35,5 @@ class FilterSettings:
         return replace(self, charset=replace(self.charset, known=known))
 
 
-FILTER_SETTINGS: tuple[type[Settings], ...] = (Charset,)
+FILTER_SETTINGS: tuple[type[Settings], ...] = (Charset, MoreHeaders, Referers, EmptyGif)
 """The classes of the fields of `FilterSettings`, in their order."""

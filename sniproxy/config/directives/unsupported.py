@@ -53,9 +53,6 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, exactly(1), "create_full_put_path min_delete_depth"),
         (HSL, between(1, 3), "dav_access"),
     )),
-    ("ngx_http_empty_gif_module", Status.NOT_YET, "a transparent pixel", (
-        (LOCATION, exactly(0), "empty_gif"),
-    )),
     ("ngx_http_fastcgi_module", Status.NOT_YET, "FastCGI upstreams", (
         (LOCATION | LOCATION_IF, exactly(1), "fastcgi_pass"),
         (HSL, exactly(1),
@@ -127,10 +124,6 @@ _TABLE: tuple[_Module, ...] = (
     )),
     ("ngx_http_random_index_module", Status.NOT_YET, "random index files", (
         (LOCATION, exactly(1), "random_index"),
-    )),
-    ("ngx_http_referer_module", Status.NOT_YET, "access control by Referer", (
-        (SERVER | LOCATION, at_least(1), "valid_referers"),
-        (SERVER | LOCATION, exactly(1), "referer_hash_max_size referer_hash_bucket_size"),
     )),
     ("ngx_http_scgi_module", Status.NOT_YET, "SCGI upstreams", (
         (LOCATION | LOCATION_IF, exactly(1), "scgi_pass"),
