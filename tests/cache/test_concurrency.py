@@ -220,3 +220,22 @@ def test_the_loader_enters_files_and_removes_others(
     CacheManager(cache_of(tmp_path, zone), log).load_file(bytes(file), file.stat())
     assert (file.exists(), zone.usage()[0]) == (stays, int(known))
     zone.close()
+
+
+async def test_a_stop_in_the_middle_of_a_slow_response_leaves_no_file(tmp_path: Path) -> None:
+    """The response is being read ahead of its client, by a task of its own, when the site stops."""
+    async with counting_upstream() as upstream:
+        upstream.halves = (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n" + bytes(12_000_000),
+            b"",
+        )
+        upstream.gate = trio.Event()
+        site = CachedSite(tmp_path, upstream.port, "", "use_temp_path=off")
+        async with site.served(OURS):
+            stream = await trio.open_tcp_stream("127.0.0.1", site.port)
+            await stream.send_all(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+            await stream.receive_some()
+            while sum(file.stat().st_size for file in site.files) < 8_000_000:
+                await trio.sleep(0.005)
+        await stream.aclose()
+        assert not site.files
