@@ -15,6 +15,7 @@ from typing import Protocol
 
 from .config.model import Location, Server
 from .models import Failure, Handshake, Header, RequestHead, ResponseHead
+from .proxy_protocol import ProxyHeader
 
 
 class ClientCertificate(Protocol):
@@ -97,6 +98,10 @@ class Connection:
     """Whether it was logged that `error_detail` is not sent to this client."""
     sock: socket.socket | None = None
     """The socket, for variables about the TCP connection."""
+    proxy_header: ProxyHeader | None = None
+    """What a proxy has sent by the PROXY protocol, if it knows the client."""
+    log_error: Callable[[str], None] | None = None
+    """Logs an error in `proxy_header` that shows when a variable is evaluated."""
 
     @property
     def scheme(self) -> str:

@@ -160,6 +160,8 @@ class Listener:
     """`127.0.0.1:443`, as in log lines."""
     ssl: bool
     names: ServerNames
+    proxy_protocol: bool = False
+    """Whether connections begin with a header of the PROXY protocol."""
 
 
 @dataclass(slots=True, eq=False)

@@ -43,7 +43,12 @@ class ListenAddress:
 
     def listener(self) -> Listener:
         names = ServerNames(self.servers, self.default or self.servers[0])
-        return Listener(self.text, any(listen.ssl for listen in self.listens), names)
+        return Listener(
+            self.text,
+            any(listen.ssl for listen in self.listens),
+            names,
+            any(listen.proxy_protocol for listen in self.listens),
+        )
 
 
 @dataclass(frozen=True, slots=True)

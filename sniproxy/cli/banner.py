@@ -41,10 +41,11 @@ def trust_lines(path: str, *, is_new: bool = True) -> list[str]:
 def _commands(listener: Listener) -> Iterator[str]:
     if not listener.ssl:
         return
+    options = "--haproxy-protocol " if listener.proxy_protocol else ""
     for server in listener.names.servers:
         host, resolve = _reachable_as(listener, server)
         for path, location in _paths(server.default_location):
-            yield f"curl -k {resolve}https://{host}{path}"
+            yield f"curl -k {options}{resolve}https://{host}{path}"
             if note := _note(server, location):
                 yield f"  {note}"
 

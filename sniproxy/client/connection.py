@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import trio
 from OpenSSL import SSL
@@ -38,6 +39,7 @@ from ..phases import RequestPhases
 from ..runtime import HostSelector, Listener, LocationRuntime, Runtime, VirtualServer
 from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
 from .keepalive import TIMED_OUT, keepalive_allowed, lingering_close, reset_on_timeout
+from .proxy_header import receive_proxy_header
 from .request_body import BufferedBody, RequestBodyReader, StreamingBody
 from .request_reader import READ_SIZE, IncompleteRequestError, RequestReader
 from .response_writer import ResponseWriter
@@ -154,6 +156,8 @@ class ClientConnection:
         try:
             with self.client.scope:
                 self.head_deadline = self._head_deadline()
+                if self.listener.proxy_protocol and not await self._read_proxy_header():
+                    return
                 if self.listener.ssl and not await self._handshake():
                     return
                 self.log.action = "waiting for request"
@@ -174,6 +178,15 @@ class ClientConnection:
 
     def _head_deadline(self) -> float:
         return trio.current_time() + self.default.settings.core.client_header_timeout
+
+    async def _read_proxy_header(self) -> bool:
+        """Read the header of the PROXY protocol; False if the connection ends instead."""
+        self.log.action = "reading PROXY protocol"
+        assert self.head_deadline is not None
+        timeout = self.head_deadline - trio.current_time()
+        size = None if self.listener.ssl else self.default.settings.core.client_header_buffer_size
+        self.connection.log_error = partial(self.log.write, Level.ERROR)
+        return await receive_proxy_header(self.stream, self.connection, self.log, timeout, size)
 
     # --- TLS ---
 

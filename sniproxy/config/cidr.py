@@ -28,6 +28,8 @@ class IP(NamedTuple):
 
     version: int
     number: int
+    mapped: bool = False
+    """Whether it was given as an IPv4-mapped IPv6 address, which it is in logs then."""
 
 
 def parse_ip(text: str) -> IP | None:
@@ -42,14 +44,14 @@ def parse_ip(text: str) -> IP | None:
     except ValueError:
         return None
     if address.ipv4_mapped is not None:
-        return IP(4, int(address.ipv4_mapped))
+        return IP(4, int(address.ipv4_mapped), mapped=True)
     return IP(6, int(address))
 
 
 def format_ip(address: IP) -> str:
     """The text of an address."""
     if address.version == 4:
-        return str(ipaddress.IPv4Address(address.number))
+        return "::ffff:" * address.mapped + str(ipaddress.IPv4Address(address.number))
     return str(ipaddress.IPv6Address(address.number))
 
 

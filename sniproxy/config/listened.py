@@ -28,11 +28,16 @@ class ListenedAddress:
     """The server with `default_server`."""
     options: bool = False
     """Whether socket options were given."""
-    ssl: bool = False
+    protocols: frozenset[str] = frozenset()
+    """`ssl` and `proxy_protocol`, where they are given."""
     quic: bool = False
     # nginx's state for the warning "protocol options redefined".
-    protocol: bool | None = None
-    protocol_changed: bool = False
+    protocols_before: frozenset[str] | None = None
+    protocols_changed: bool = False
+
+    @property
+    def ssl(self) -> bool:
+        return "ssl" in self.protocols
 
     @property
     def default_server(self) -> Block:
@@ -74,7 +79,7 @@ class ListenedAddresses:
                 [server],
                 server if listen.default_server else None,
                 bool(listen.socket_options or listen.reuseport),
-                listen.ssl,
+                protocols_of(listen),
                 listen.quic,
             )
             return
@@ -89,9 +94,10 @@ class ListenedAddresses:
                 args.fail(f"a duplicate default server for {text}")
             known.marked_default = server
         known.options = known.options or options
-        if _protocol_redefined(known, listen.ssl, options):
+        protocols = protocols_of(listen)
+        if _protocols_redefined(known, protocols, options):
             warn(f"protocol options redefined for {text}", args.place)
-        known.ssl = known.ssl or listen.ssl
+        known.protocols |= protocols
 
 
 def address_text(address: Address, port: int) -> str:
@@ -102,18 +108,24 @@ def address_text(address: Address, port: int) -> str:
     return f"{host}:{port}"
 
 
-def _protocol_redefined(known: ListenedAddress, ssl: bool, options: bool) -> bool:
-    """Whether nginx warns that a `listen` changes the protocol of a known address."""
-    before = known.ssl
-    if ssl and not before:
-        warn = (known.options and not options) or known.protocol_changed
-        known.protocol, known.protocol_changed = before, True
+def protocols_of(listen: Listen) -> frozenset[str]:
+    """The protocols that a `listen` adds to an address."""
+    given = {"ssl": listen.ssl, "proxy_protocol": listen.proxy_protocol}
+    return frozenset(name for name, wanted in given.items() if wanted)
+
+
+def _protocols_redefined(known: ListenedAddress, new: frozenset[str], options: bool) -> bool:
+    """Whether nginx warns that a `listen` changes the protocols of a known address."""
+    before = known.protocols
+    if new - before:
+        warn = (known.options and not options) or known.protocols_changed or bool(before - new)
+        known.protocols_before, known.protocols_changed = before, True
         return warn
-    warn = known.protocol is not None and known.protocol != ssl
-    if before and not ssl:
+    warn = known.protocols_before is not None and known.protocols_before != new
+    if before - new:
         warn = warn or options
-        known.protocol_changed = True
+        known.protocols_changed = True
     else:
-        warn = warn or (options and known.protocol_changed)
-    known.protocol = ssl
+        warn = warn or (options and known.protocols_changed)
+    known.protocols_before = new
     return warn

@@ -89,17 +89,21 @@ async def run_client(
     address: str = "127.0.0.1",
     script: tuple[Step, ...] = (),
     signals: Signals | None = None,
+    preamble: bytes = b"",
 ) -> None:
     """Connect to `address`, send the requests, and read until the proxy closes the connection.
 
     Each request is sent when the response to the one before it is complete; with `half_close` a
-    FIN follows the last one. If there is a `script`, its steps replace the requests. `record` is
-    filled in with what is seen. Raises OSError if the connection is refused.
+    FIN follows the last one. `preamble` is sent before TLS. If there is a `script`, its steps
+    replace the requests. `record` is filled in with what is seen. Raises OSError if the connection
+    is refused.
     """
     raw = RecordingStream(await trio.open_tcp_stream(address, port))
     channel: ByteStream = raw
     tls = None
     async with raw.stream:
+        if preamble:
+            await raw.send(preamble)
         if context:
             tls = BIOTLSStream(raw, context, server_name=server_name, session=session)
             try:

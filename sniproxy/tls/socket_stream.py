@@ -77,9 +77,9 @@ class SocketStream:
         """
         return await self._receive(timeout, max_bytes, 0)
 
-    async def peek(self, timeout: float) -> bytes:
+    async def peek(self, timeout: float, max_bytes: int = PEEKED) -> bytes:
         """Return received data without removing it; b"" if the peer has closed."""
-        return await self._receive(timeout, PEEKED, socket.MSG_PEEK)
+        return await self._receive(timeout, max_bytes, socket.MSG_PEEK)
 
     async def _receive(self, timeout: float, max_bytes: int, flags: int) -> bytes:
         if self._fd < 0:

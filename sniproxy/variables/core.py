@@ -154,10 +154,6 @@ def _tcp_info(offset: int) -> Callable[[RequestContext], str | None]:
     return value
 
 
-def _nothing(ctx: RequestContext) -> None:
-    """Always empty: `listen … proxy_protocol` is not supported."""
-
-
 def _body(ctx: RequestContext) -> str | None:
     return None if ctx.body is None else ctx.body.held
 
@@ -315,17 +311,12 @@ VARIABLES = (
     Variable("tcpinfo_snd_cwnd", _tcp_info(80), "TCP congestion window"),
     Variable("tcpinfo_rcv_space", _tcp_info(96), "TCP receive window"),
     Variable("http3", lambda f: "", "always empty: HTTP/3 is not served", changeable=True),
-    Variable("proxy_protocol_addr", _nothing, "always empty: the PROXY protocol is not supported"),
-    Variable("proxy_protocol_port", _nothing, "always empty"),
-    Variable("proxy_protocol_server_addr", _nothing, "always empty"),
-    Variable("proxy_protocol_server_port", _nothing, "always empty"),
 )
 
 PREFIXES: tuple[tuple[str, Callable[[RequestContext, str], str | None]], ...] = (
     ("http_", _http),
     ("sent_http_", _sent_http),
     ("sent_trailer_", _sent_trailer),
-    ("proxy_protocol_tlv_", lambda ctx, name: None),
     ("arg_", _argument),
     ("cookie_", _cookie),
 )

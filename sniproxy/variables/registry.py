@@ -8,7 +8,7 @@ from functools import partial
 
 from ..context import RequestContext
 from ..template import VariableLookup
-from . import core, files, proxied, referer, ssl, upstream
+from . import core, files, proxied, proxy_protocol, referer, ssl, upstream
 from .maps import map_value
 from .variable import Variable
 
@@ -47,6 +47,7 @@ VARIABLES: tuple[Variable, ...] = (
     *_FILE_VARIABLES,
     *proxied.VARIABLES,
     *referer.VARIABLES,
+    *proxy_protocol.VARIABLES,
     *(replace(variable, changeable=True) for variable in ssl.VARIABLES),
     *upstream.VARIABLES,
 )
@@ -58,6 +59,7 @@ _NOT_CHANGEABLE = frozenset(variable.name for variable in VARIABLES if not varia
 _ASSIGNABLE = frozenset({"args"})
 PREFIXES: tuple[tuple[str, Callable[[RequestContext, str], str | None]], ...] = (
     *core.PREFIXES,
+    *proxy_protocol.PREFIXES,
     *upstream.PREFIXES,
 )
 

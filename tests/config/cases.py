@@ -626,5 +626,23 @@ GOOD: list[tuple[str, list[str]]] = [
             'conflicting server name "" on 0.0.0.0:18080, ignored',
         ],
     ),
+    (
+        http(
+            "server{listen 18080 proxy_protocol;ssl_reject_handshake on;}\nserver{listen 18080 ssl;ssl_reject_handshake on;}"
+        ),
+        [
+            "protocol options redefined for 0.0.0.0:18080 in FILE:5",
+            'conflicting server name "" on 0.0.0.0:18080, ignored',
+        ],
+    ),
+    (
+        http(
+            "server{listen 18080;}\nserver{listen 18080 proxy_protocol;}\nserver{listen 18080 proxy_protocol;server_name a;}"
+        ),
+        [
+            "protocol options redefined for 0.0.0.0:18080 in FILE:6",
+            'conflicting server name "" on 0.0.0.0:18080, ignored',
+        ],
+    ),
 ]
 """Configuration and the messages after each `[warn] `."""

@@ -210,6 +210,7 @@ async def run_connection(
                 address=client.address,
                 script=tuple(map(started.context.filled, scenario.script)),
                 signals=server.signals,
+                preamble=scenario.preamble.encode("latin-1"),
             )
         except OSError as error:
             record.closed_by = f"no connection: {error}"

@@ -73,6 +73,8 @@ class Scenario:
     """Steps of the client, in place of `requests`."""
     tls: ClientTLSOptions | None = None
     """TLS settings of the client; None is plain HTTP."""
+    preamble: str = ""
+    """What the client sends before TLS: a header of the PROXY protocol."""
     plain_to_tls_port: bool = False
     """Whether to send plain HTTP to the TLS port."""
     client_disconnects: bool = False

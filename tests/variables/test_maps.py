@@ -86,7 +86,7 @@ def test_longest_wildcard_matches(names: dict[str, int], name: str) -> None:
         ("192.0.2.1:65536", None, 0),
         ("[2001:db8::1]:80", "2001:db8::1", 80),
         ("2001:db8::1", "2001:db8::1", 0),
-        ("::ffff:192.0.2.1", "192.0.2.1", 0),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.1", 0),
         ("x", None, 0),
         ("", None, 0),
     ],

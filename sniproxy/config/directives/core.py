@@ -64,6 +64,8 @@ class Listen:
     address: Address
     default_server: bool = False
     ssl: bool = False
+    proxy_protocol: bool = False
+    """Whether clients send a header of the PROXY protocol first."""
     backlog: int = 511
     ipv6only: bool = True
     reuseport: bool = False
@@ -92,7 +94,7 @@ def listen(args: Args) -> Listen:
         key, equals, text = word.partition("=")
         if word in ("default_server", "default"):
             values["default_server"] = True
-        elif word in ("ssl", "reuseport", "quic"):
+        elif word in ("ssl", "proxy_protocol", "reuseport", "quic"):
             values[word] = True
         elif word in ("bind", "deferred"):
             options.append(word)
@@ -117,7 +119,7 @@ def listen(args: Args) -> Listen:
         elif equals and key == "so_keepalive":
             _check_so_keepalive(args, text)
             options.append(word)
-        elif word in ("proxy_protocol", "multipath"):
+        elif word == "multipath":
             args.unsupported(f'the "{word}" parameter of "listen" is not supported by sniproxy yet')
         else:
             args.fail(f'invalid parameter "{word}"')
@@ -134,7 +136,15 @@ def listen(args: Args) -> Listen:
 def _check_quic(args: Args) -> None:
     """Refuse parameters of TCP and of other protocols."""
     given = {word.partition("=")[0] for word in args.words[1:]}
-    for name in ("fastopen", "backlog", "deferred", "ssl", "http2", "so_keepalive"):
+    for name in (
+        "fastopen",
+        "backlog",
+        "deferred",
+        "ssl",
+        "http2",
+        "so_keepalive",
+        "proxy_protocol",
+    ):
         if name in given:
             args.fail_directive(f'"{name}" parameter is incompatible with "quic"')
 
