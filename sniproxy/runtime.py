@@ -160,6 +160,10 @@ class Listener:
     """`127.0.0.1:443`, as in log lines."""
     ssl: bool
     names: ServerNames
+    http2: bool = False
+    """Whether `listen` enables HTTP/2, for all servers."""
+    may_use_http2: bool = False
+    """Whether HTTP/2 is enabled by `listen` or one of the servers."""
 
 
 @dataclass(slots=True, eq=False)

@@ -43,7 +43,14 @@ class ListenAddress:
 
     def listener(self) -> Listener:
         names = ServerNames(self.servers, self.default or self.servers[0])
-        return Listener(self.text, any(listen.ssl for listen in self.listens), names)
+        http2 = any(listen.http2 for listen in self.listens)
+        return Listener(
+            self.text,
+            any(listen.ssl for listen in self.listens),
+            names,
+            http2,
+            http2 or any(server.http2.http2 for server in self.servers),
+        )
 
 
 @dataclass(frozen=True, slots=True)
