@@ -56,11 +56,14 @@ class LazyCancelScope:
 
 
 class ClientAbort:
-    """Whether a client has closed its side; inside the context this cancels the connection."""
+    """Whether a client has closed its side; inside the context this cancels the connection.
+
+    In HTTP/2 it is the stream that is closed and cancelled.
+    """
 
     __slots__ = ("_active", "_connection", "_suspended", "happened")
 
-    def __init__(self, connection: LazyCancelScope) -> None:
+    def __init__(self, connection: LazyCancelScope | trio.CancelScope) -> None:
         self.happened = False
         self._connection = connection
         self._active = False

@@ -154,7 +154,7 @@ class RequestHead(NamedTuple):
     args: str
     """The query without `?` (`$args`)."""
     version: int
-    """HTTP version: 9, 10 or 11."""
+    """HTTP version: 9, 10, 11 or 20."""
     headers: tuple[Header, ...]
     """All accepted fields, in the order and spelling received."""
     host: str

@@ -162,6 +162,10 @@ class Listener:
     names: ServerNames
     proxy_protocol: bool = False
     """Whether connections begin with a header of the PROXY protocol."""
+    http2: bool = False
+    """Whether `listen` enables HTTP/2, for all servers."""
+    may_use_http2: bool = False
+    """Whether HTTP/2 is enabled by `listen` or one of the servers."""
 
 
 @dataclass(slots=True, eq=False)

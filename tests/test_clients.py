@@ -15,6 +15,7 @@ events {}
 http {
     ssl_certificate auto;
     keepalive_requests 100000;
+    http2 on;
     server {
         listen 127.0.0.1:0 ssl;
         listen 127.0.0.2:0;
@@ -64,8 +65,29 @@ def test_h2load_gets_no_errors(urls: list[str]) -> None:
         assert "300 succeeded, 0 failed, 0 errored" in reports
 
 
+@pytest.mark.needs("h2load")
+def test_h2load_has_no_failed_request_over_http2(urls: list[str]) -> None:
+    command = ("h2load", "-n", "20000", "-c", "100", "-m", "32", urls[0] + "/")
+    assert "20000 succeeded, 0 failed, 0 errored, 0 timeout" in run(*command)
+    assert "2000 succeeded, 0 failed" in run("h2load", "-n2000", "-c10", "-m32", urls[1] + "/")
+
+
+@pytest.mark.needs("nghttp")
+def test_nghttp_gets_the_response(urls: list[str]) -> None:
+    report = run("nghttp", "-ns", *[f"{urls[0]}/{number}" for number in range(20)])
+    assert len(re.findall(r" 200 +11 /", report)) == 20
+
+
+@pytest.mark.needs("curl")
+def test_curl_speaks_http2_where_it_is_offered(urls: list[str]) -> None:
+    report = run("curl", "-sk", "--http2", "-w", " %{http_version}", urls[0])
+    assert report == "hello world 2"
+    report = run("curl", "-s", "--http2-prior-knowledge", "-w", " %{http_version}", urls[1])
+    assert report == "hello world 2"
+
+
 @pytest.mark.needs("curl")
 def test_curl_gets_the_response(urls: list[str]) -> None:
     for url in urls:
-        reports = run("curl", "-sk", "-w", "|", *[f"{url}/{n}" for n in range(20)])
+        reports = run("curl", "-sk", "--http1.1", "-w", "|", *[f"{url}/{n}" for n in range(20)])
         assert reports == "hello world|" * 20

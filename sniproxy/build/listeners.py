@@ -43,11 +43,14 @@ class ListenAddress:
 
     def listener(self) -> Listener:
         names = ServerNames(self.servers, self.default or self.servers[0])
+        http2 = any(listen.http2 for listen in self.listens)
         return Listener(
             self.text,
             any(listen.ssl for listen in self.listens),
             names,
             any(listen.proxy_protocol for listen in self.listens),
+            http2,
+            http2 or any(server.http2.http2 for server in self.servers),
         )
 
 

@@ -10,10 +10,10 @@ the connection is closed. Upstream errors have been converted to responses befor
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import trio
 from OpenSSL import SSL
@@ -36,17 +36,21 @@ from ..models import (
     SpecialResponse,
 )
 from ..phases import RequestPhases
-from ..runtime import HostSelector, Listener, LocationRuntime, Runtime, VirtualServer
+from ..runtime import HostSelector, Listener, Runtime, VirtualServer
 from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
 from .keepalive import TIMED_OUT, keepalive_allowed, lingering_close, reset_on_timeout
 from .proxy_header import receive_proxy_header
 from .request_body import BufferedBody, RequestBodyReader, StreamingBody
+from .request_end import log_headers, tls_rejection, write_access_logs
 from .request_reader import READ_SIZE, IncompleteRequestError, RequestReader
 from .response_writer import ResponseWriter
 from .tunnel import UPGRADED, tunnel
 from .untrusted import report_untrusted
-from .verify import check_client_certificate
 
+if TYPE_CHECKING:
+    from .http2_connection import Http2Connection
+
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 READING_PIPELINED = "reading client pipelined request line"
 CLIENT_LEFT = (
     "epoll_wait() reported that client prematurely closed connection, "
@@ -141,10 +145,14 @@ class ClientConnection:
         """Seconds to wait for the next request."""
         self.waiting = False
         """Whether the connection is idle between two requests; a graceful stop then closes it."""
+        self.http2: Http2Connection | None = None
+        """What serves the connection if it speaks HTTP/2."""
 
     def stop_if_waiting(self) -> None:
         """Close the connection if it is idle, by simulating EOF."""
-        if self.waiting:
+        if self.http2 is not None:
+            self.http2.stop()
+        elif self.waiting:
             self.waiting = False
             self.stream.shutdown_reading()
 
@@ -159,6 +167,9 @@ class ClientConnection:
                 if self.listener.proxy_protocol and not await self._read_proxy_header():
                     return
                 if self.listener.ssl and not await self._handshake():
+                    return
+                if self.listener.may_use_http2 and await self._speaks_http2():
+                    await self._serve_http2()
                     return
                 self.log.action = "waiting for request"
                 self.reader = RequestReader(self.stream)
@@ -188,6 +199,37 @@ class ClientConnection:
         self.connection.log_error = partial(self.log.write, Level.ERROR)
         return await receive_proxy_header(self.stream, self.connection, self.log, timeout, size)
 
+    # --- HTTP/2 ---
+
+    def _offers_http2(self) -> bool:
+        """Whether HTTP/2 is enabled by the virtual server in effect, or the address."""
+        return self.listener.http2 or self.default.settings.http2.http2
+
+    async def _speaks_http2(self) -> bool:
+        """Whether HTTP/2 was negotiated, or the client starts with its preface without TLS."""
+        tls = self.connection.tls
+        if tls is not None or not self._offers_http2():
+            return tls is not None and tls.alpn == "h2"
+        if self.listener.ssl:
+            return False
+        assert self.head_deadline is not None
+        begun = 0
+        while True:
+            timeout = self.head_deadline - trio.current_time()
+            data = await self.stream.peek(timeout, begun + 1)
+            if len(data) <= begun or not HTTP2_PREFACE.startswith(data[: len(HTTP2_PREFACE)]):
+                return False
+            begun = len(data)
+            if begun >= len(HTTP2_PREFACE):
+                return True
+
+    async def _serve_http2(self) -> None:
+        # Imported here: h2 and hpack are needed only for such connections.
+        from .http2_connection import Http2Connection
+
+        self.http2 = Http2Connection(self)
+        await self.http2.serve()
+
     # --- TLS ---
 
     async def _handshake(self) -> bool:
@@ -207,6 +249,7 @@ class ClientConnection:
             Side.CLIENT,
             running.tls_of(self.listener, self.default).base,
             choose=self._choose,
+            offers_http2=self._offers_http2 if self.listener.may_use_http2 else None,
             dialect=running.dialect,
             peeked=peeked,
             keep_hello=running.keep_hellos,
@@ -312,7 +355,10 @@ class ClientConnection:
             ctx.set_captures(selector.captures)
         phases = RequestPhases(server, ctx, self.client, log)
         try:
-            response = await phases.run(self._rejection(ctx) if self.listener.ssl else None)
+            rejection = None
+            if self.listener.ssl:
+                rejection = tls_rejection(ctx, self.connection.tls, log)
+            response = await phases.run(rejection)
             if not response.allow_conditional:
                 log.action = "sending to client"
             return await self._send(ctx, response)
@@ -329,7 +375,13 @@ class ClientConnection:
         finally:
             if self.client.body is not None:
                 self.client.body.close()
-            self._finish_request(phases.location, ctx)
+            write_access_logs(
+                phases.location,
+                ctx,
+                log,
+                self.running.observer,
+                client_left=self.client.scope.cancel_called,
+            )
             if ctx.proxy_connection is not None:
                 log.client = self.connection.client_address
             for zone, key in ctx.limited_connections:
@@ -346,7 +398,7 @@ class ClientConnection:
         log.request_line = request.line
         log.error_log = server.default_location.error_log
         for note in notes:
-            log.headers = _log_headers(note.host, note.referrer)
+            log.headers = log_headers(note.host, note.referrer)
             log.write(note.level, note.text)
         log.headers = request.headers
         self.client.body = None
@@ -367,19 +419,6 @@ class ClientConnection:
         if self.running.observer is not None:
             self.running.observer.request_read(ctx)
         return ctx
-
-    def _rejection(self, ctx: RequestContext) -> SpecialResponse | None:
-        """The response if TLS settings reject the request before a location is searched."""
-        tls = self.connection.tls
-        if tls is None:
-            self.log.write(Level.INFO, "client sent plain HTTP request to HTTPS port")
-            return SpecialResponse(497)
-        verify = ctx.server.ssl.ssl_verify_client
-        rejection = None if verify == "off" else check_client_certificate(verify, tls)
-        if rejection is None:
-            return None
-        self.log.write(Level.INFO, rejection.text)
-        return SpecialResponse(rejection.status)
 
     # --- the response ---
 
@@ -464,7 +503,7 @@ class ClientConnection:
         ctx = self._begin_request(server, request, refused.length, refused.notes)
         at_the_line = refused.action == READING_LINE
         self.log.action = self.reading_line if at_the_line else refused.action
-        self.log.headers = _log_headers(refused.host, refused.referrer)
+        self.log.headers = log_headers(refused.host, refused.referrer)
         self.log.write(refused.level, refused.text)
         ctx.refused = refused
         if not refused.length:
@@ -484,24 +523,7 @@ class ClientConnection:
         except ProxyError as failed:
             self.log.write_failure(failed.failure)
         finally:
-            self._finish_request(phases.location, ctx)
+            write_access_logs(
+                phases.location, ctx, self.log, self.running.observer, client_left=False
+            )
         return False
-
-    def _finish_request(self, location: LocationRuntime, ctx: RequestContext) -> None:
-        """Write the access log."""
-        observer = self.running.observer
-        if not location.access_logs and observer is None:
-            return
-        self.log.action = "logging request"
-        if not self.client.scope.cancel_called and trio.current_effective_deadline() == -math.inf:
-            return  # a fast stop: nginx writes no line
-        for access_log in location.access_logs:
-            access_log.write(ctx, self.log)
-        if observer is not None:
-            observer.request_finished(ctx)
-
-
-def _log_headers(host: str | None, referrer: str | None) -> tuple[Header, ...]:
-    """The fields that log lines contain, for a head that was not parsed completely."""
-    fields = (("host", host), ("referer", referrer))
-    return tuple([(name, value) for name, value in fields if value is not None])

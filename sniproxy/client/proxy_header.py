@@ -23,7 +23,7 @@ async def receive_proxy_header(
     message about a client that closes. Raises `ProxyError`.
     """
     size = MAX_HEADER if buffer_size is None else buffer_size
-    data = await stream.peek(timeout, size)
+    data = await stream.peek(timeout, max_bytes=size)
     if not data and buffer_size is not None:
         log.write(Level.INFO, "client closed connection")
         return False

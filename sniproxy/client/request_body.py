@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Protocol
 
 from ..client_abort import ClientAbort
 from ..config.directives.core import KEEP, CoreLocation
@@ -31,7 +31,7 @@ from ..models import (
 )
 from ..temp_files import make_numbered_file
 from ..tls.stream import SocketStream
-from .request_reader import RequestReader, status_of
+from .request_reader import status_of
 
 BLOCK = 65536
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -179,10 +179,29 @@ class StreamingBody:
                 self._abort.resume()
 
 
+class BodySource(Protocol):
+    """Where the body of a request comes from: the methods of `RequestReader` that are used."""
+
+    buffer: bytearray
+    """What was received and not read yet."""
+
+    def has_complete_body(self, ctx: RequestContext) -> bool:
+        """Whether the complete body is in the buffer."""
+        ...
+
+    def iter_body(self, ctx: RequestContext, timeout: float) -> AsyncIterator[tuple[bytes, int]]:
+        """Iterate over the body in pieces, each with its encoded length."""
+        ...
+
+
 class RequestBodyReader:
     """Reads the body of one request, when a handler needs it."""
 
-    def __init__(self, stream: SocketStream, reader: RequestReader, log: ConnectionLog) -> None:
+    _errors: tuple[type[Exception], ...] = (MalformedChunkError, BodyTooLargeError, ProxyError)
+    """What the source of the body raises if it is malformed or incomplete."""
+
+    def __init__(self, stream: SocketStream | None, reader: BodySource, log: ConnectionLog) -> None:
+        """`stream` is where to send status 100; None if that is never sent."""
         self._stream = stream
         self._reader = reader
         self._log = log
@@ -216,7 +235,7 @@ class RequestBodyReader:
             self.started = True
             try:
                 self.buffered = await self._read_buffered(ctx)
-            except (MalformedChunkError, BodyTooLargeError, ProxyError) as error:
+            except self._errors as error:
                 return self._rejection(error)
         return self.buffered
 
@@ -262,9 +281,7 @@ class RequestBodyReader:
         ctx.body = body
         return body
 
-    def _rejection(
-        self, error: MalformedChunkError | BodyTooLargeError | ProxyError
-    ) -> SpecialResponse | Response:
+    def _rejection(self, error: Exception) -> SpecialResponse | Response:
         """The response to a request with a malformed or incomplete body."""
         if isinstance(error, MalformedChunkError):
             self._log.write(Level.ERROR, str(error))
@@ -273,6 +290,7 @@ class RequestBodyReader:
             text = f"client intended to send too large chunked body: {error} bytes"
             self._log.write(Level.ERROR, text)
             return SpecialResponse(413)
+        assert isinstance(error, ProxyError)
         if error.failure.kind is FailureType.INTERNAL:
             self._log.write_failure(error.failure)
             return SpecialResponse(500)
@@ -286,7 +304,7 @@ class RequestBodyReader:
             async for data, wire_length in self._reader.iter_body(ctx, timeout):
                 ctx.request_length += wire_length
                 yield data
-        except (MalformedChunkError, BodyTooLargeError, ProxyError) as error:
+        except self._errors as error:
             raise ClientAbortedError(self._rejection(error)) from None
 
     async def _read_rest(self, ctx: RequestContext) -> BufferedBody:
@@ -298,7 +316,7 @@ class RequestBodyReader:
 
     async def _send_continue(self, ctx: RequestContext) -> None:
         """Send status 100 to a client that waits for it before it sends the body."""
-        if not self._continued and ctx.request.expects_continue:
+        if not self._continued and ctx.request.expects_continue and self._stream is not None:
             await self._stream.send_all(CONTINUE, ctx.location.core.send_timeout)
             ctx.bytes_sent += len(CONTINUE)
         self._continued = True

@@ -56,7 +56,7 @@ class ResponseWriter:
             and core.keepalive_timeout[0] > 0
         )
         ctx.sent_headers = partial(
-            _sent_headers,
+            sent_headers,
             status,
             response.content_type,
             response.content_length,
@@ -90,10 +90,10 @@ class ResponseWriter:
             else:
                 complete = await self._write_pieces(ctx, head, response, body, chunked=chunked)
             if response.read_to_end:
-                await _read_rest(response.body)
+                await read_rest(response.body)
         except ProxyError:
             if response.read_to_end:
-                await _read_rest(response.body)
+                await read_rest(response.body)
             raise
         finally:
             self._on_blocked = None
@@ -160,7 +160,7 @@ class ResponseWriter:
         await self._send(ctx, early_hints(headers))
 
 
-async def _read_rest(body: bytes | BodyReader) -> None:
+async def read_rest(body: bytes | BodyReader) -> None:
     """Read a body that is stored to its end, or until it fails, which its reader has logged."""
     if isinstance(body, bytes):
         return
@@ -169,7 +169,7 @@ async def _read_rest(body: bytes | BodyReader) -> None:
             pass
 
 
-def _sent_headers(
+def sent_headers(
     status: int,
     content_type: str,
     content_length: int | None,

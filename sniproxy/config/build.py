@@ -16,6 +16,7 @@ from .directives.files import Files
 from .directives.filters import FilterSettings
 from .directives.gzip import Gzip
 from .directives.headers import Headers
+from .directives.http2 import Http2
 from .directives.limits import ConnectionLimits, RequestLimits
 from .directives.log import Log
 from .directives.main import Events, Main
@@ -236,6 +237,7 @@ def _server(block: Block, http: Level, main: Level, prefix: str, checks: ParseCh
     return Server(
         core=CoreServer.resolve(block.values, http),
         ssl=Ssl.resolve(block.values, http),
+        http2=Http2.resolve(block.values, http),
         default_location=_location(block, LocationName("", ""), settings),
         place=block.place,
         prefix=prefix,

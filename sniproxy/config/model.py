@@ -12,6 +12,7 @@ from .directives.files import Files
 from .directives.filters import FilterSettings
 from .directives.gzip import Gzip
 from .directives.headers import Headers
+from .directives.http2 import Http2
 from .directives.limits import ConnectionLimits, LimitZone, RequestLimits
 from .directives.log import ErrorLogDirective, Log, LogFormat
 from .directives.main import Events, Main
@@ -98,6 +99,7 @@ class Server:
 
     core: CoreServer
     ssl: Ssl
+    http2: Http2
     default_location: Location
     """Settings for requests that match no location; its `locations` are the server's locations."""
     place: Place

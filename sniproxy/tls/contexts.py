@@ -80,7 +80,7 @@ def server_context(
     loader = Loader(dialect) if by_variables is None else Loader(dialect, owner="SSL")
     context = _context(protocols)
     openssl.enable_servername_callback(context)
-    openssl.set_alpn_http1(context)
+    openssl.set_alpn_http(context)
     _set_ciphers(context, ciphers, dialect)
     if prefer_server_ciphers:
         context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)

@@ -77,8 +77,17 @@ class SocketStream:
         """
         return await self._receive(timeout, max_bytes, 0)
 
-    async def peek(self, timeout: float, max_bytes: int = PEEKED) -> bytes:
-        """Return received data without removing it; b"" if the peer has closed."""
+    async def peek(self, timeout: float, least: int = 1, max_bytes: int = PEEKED) -> bytes:
+        """Return received data without removing it; b"" if the peer has closed.
+
+        Waits for `least` bytes, or the end.
+        """
+        if least > 1:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+            try:
+                await self._wait(WANT_READ, trio.current_time() + timeout)
+            finally:
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         return await self._receive(timeout, max_bytes, socket.MSG_PEEK)
 
     async def _receive(self, timeout: float, max_bytes: int, flags: int) -> bytes:

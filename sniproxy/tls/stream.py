@@ -63,6 +63,7 @@ class TLSStream(SocketStream, HandshakeInfo):
     """
 
     _choose: ContextSelector | None = None
+    _offers_http2: Callable[[], bool] | None = None
     _keep_hello = False
     _choice: SSL.Context | Reject | None = None
     _choose_error: Exception | None = None
@@ -80,13 +81,14 @@ class TLSStream(SocketStream, HandshakeInfo):
         session: Session | None = None,
         alpn: bytes = b"",
         choose: ContextSelector | None = None,
+        offers_http2: Callable[[], bool] | None = None,
         peeked: bytes = b"",
         keep_hello: bool = False,
         dialect: Dialect = NATIVE,
     ) -> None:
         """`server_name`, `session` and `alpn` (wire format) are for the upstream side, `choose`,
-        `peeked` (data already peeked) and `keep_hello` (for `offered_…`) are for the client
-        side."""
+        `offers_http2`, `peeked` (data already peeked) and `keep_hello` (for `offered_…`) are for
+        the client side. `offers_http2` is called after `choose`: whether ALPN offers `h2`."""
         super().__init__(sock, side)
         self.context = context
         self.server_name = server_name
@@ -98,6 +100,7 @@ class TLSStream(SocketStream, HandshakeInfo):
         self._buffer = openssl.read_buffer()
         if side is Side.CLIENT:
             self._choose = choose
+            self._offers_http2 = offers_http2
             self._keep_hello = keep_hello
             return
         self._ssl = self._new_ssl()
@@ -136,6 +139,8 @@ class TLSStream(SocketStream, HandshakeInfo):
                 await self._choose_early(self._choose, deadline)
             self._ssl = self._new_ssl()
             openssl.set_servername_hook(self._ssl, self._on_server_name)
+            if self._offers_http2 is not None:
+                openssl.set_http2_hook(self._ssl, self._offers_http2)
         needs_record_header = self.dialect.needs_record_header
         if needs_record_header:
             openssl.start_record_header_capture(self._ssl)
@@ -152,6 +157,9 @@ class TLSStream(SocketStream, HandshakeInfo):
                 openssl.pop_record_header(self._ssl)
             if self.side is Side.CLIENT:
                 openssl.clear_servername_hook(self._ssl)
+                if self._offers_http2 is not None:
+                    openssl.clear_http2_hook(self._ssl)
+                    self._offers_http2 = None
                 # It refers to the connection, which refers to this stream: no cycle is left.
                 self._choose = None
                 if self._choose_error is not None:

@@ -180,7 +180,18 @@ def _uri(ctx: RequestContext) -> str | None:
 def _protocol(ctx: RequestContext) -> str | None:
     if ctx.refused is not None:
         return ctx.refused.protocol
-    return {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1"}[ctx.request.version]
+    return {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2.0"}[ctx.request.version]
+
+
+def _request_line(ctx: RequestContext) -> str | None:
+    line = ctx.request.line
+    return line if line or ctx.request.version != 20 else None
+
+
+def _http2(ctx: RequestContext) -> str:
+    if ctx.request.version != 20:
+        return ""
+    return "h2" if ctx.connection.tls else "h2c"
 
 
 def _args(ctx: RequestContext) -> str | None:
@@ -215,7 +226,7 @@ VARIABLES = (
         lambda f: f.request.target or None,
         "path and query string as sent by the client",
     ),
-    Variable("request", lambda f: f.request.line, "the request line"),
+    Variable("request", _request_line, "the request line"),
     Variable("request_method", lambda f: f.method or None, "the method"),
     Variable("request_length", lambda f: str(f.request_length), "length of the request in bytes"),
     Variable(
@@ -310,6 +321,7 @@ VARIABLES = (
     Variable("tcpinfo_rttvar", _tcp_info(72), "variance of the TCP round-trip time"),
     Variable("tcpinfo_snd_cwnd", _tcp_info(80), "TCP congestion window"),
     Variable("tcpinfo_rcv_space", _tcp_info(96), "TCP receive window"),
+    Variable("http2", _http2, "`h2` or, without TLS, `h2c` for HTTP/2; else empty"),
     Variable("http3", lambda f: "", "always empty: HTTP/3 is not served", changeable=True),
 )
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("name", ["tls", "http", "proxy_protocol"])
+@pytest.mark.parametrize("name", ["tls", "http", "http2", "proxy_protocol"])
 def test_fuzzer_finds_nothing_in_one_second(name: str) -> None:
     command = [sys.executable, "-W", "error", "-m", f"tests.fuzz.{name}", "--seconds", "1"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -308,6 +308,7 @@ def test_every_variable_is_compared_with_nginx() -> None:
             "tcpinfo_rttvar",
         ),
         *("tcpinfo_snd_cwnd", "tcpinfo_rcv_space", "request_body_file"),
+        "http2",  # in tests/conformance/http/test_http2.py
         "http3",  # the module is not in the wheel
     }
     known = {

@@ -69,6 +69,7 @@ class Listen:
     backlog: int = 511
     ipv6only: bool = True
     reuseport: bool = False
+    http2: bool = False
     quic: bool = False
     """Whether HTTP/3 is to be served there, over UDP, which sniproxy does not."""
     socket_options: tuple[str, ...] = ()
@@ -94,12 +95,10 @@ def listen(args: Args) -> Listen:
         key, equals, text = word.partition("=")
         if word in ("default_server", "default"):
             values["default_server"] = True
-        elif word in ("ssl", "proxy_protocol", "reuseport", "quic"):
+        elif word in ("ssl", "proxy_protocol", "reuseport", "quic", "http2"):
             values[word] = True
         elif word in ("bind", "deferred"):
             options.append(word)
-        elif word == "http2":
-            pass  # As with the directive `http2`: HTTP/2 clients can speak HTTP/1.1 too.
         elif equals and key in _SOCKET_NUMBERS:
             amount = parse_number(text)
             if amount is None or (key == "backlog" and not amount):

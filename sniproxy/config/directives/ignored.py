@@ -1,7 +1,7 @@
 """nginx directives that are parsed and checked but have no effect.
 
 They tune nginx's implementation (shared memory, sendfile, hash tables) or enable optional
-features (HTTP/2). A directive that influences which response a client gets must not be
+features (HTTP/3). A directive that influences which response a client gets must not be
 listed here; it belongs into `unsupported` until it works. `NOTICEABLE` lists the directives, of
 other modules too, whose missing effect can be seen from outside.
 """
@@ -113,10 +113,9 @@ _TABLE: tuple[_Entry, ...] = (
     ("ngx_http_log_module", HSL, words, between(1, 4), _ONCE, "open_log_file_cache"),
     ("ngx_http_rewrite_module", HSL | SERVER_IF | LOCATION_IF, flag, ONE, _ONCE,
      "rewrite_log uninitialized_variable_warn"),
-    (_V2, HS, flag, ONE, _ONCE, "http2"),
     (_V2, HTTP, size, ONE, _ONCE, "http2_recv_buffer_size"),
-    (_V2, HS, size, ONE, _ONCE, "http2_pool_size http2_body_preread_size"),
-    (_V2, HS, number, ONE, _ONCE, "http2_max_concurrent_streams http2_streams_index_size"),
+    (_V2, HS, size, ONE, _ONCE, "http2_pool_size"),
+    (_V2, HS, number, ONE, _ONCE, "http2_streams_index_size"),
     (_V2, HS, string, ONE, _AGAIN, _OBSOLETE_HTTP2),
     (_V2, HSL, size, ONE, _ONCE, "http2_chunk_size"),
     (_V2, HSL, string, ONE, _AGAIN, "http2_push http2_push_preload"),
@@ -131,8 +130,8 @@ _TABLE: tuple[_Entry, ...] = (
 
 NOTICEABLE: Mapping[str, str] = {
     "debug_connection": "no debug messages are logged",
-    "http3": "clients are offered HTTP/1.1 only; a `listen … quic` is warned of",
-    "http2": "clients are offered HTTP/1.1 only",
+    "http3": "clients are not offered HTTP/3; a `listen … quic` is warned of",
+    "http2_chunk_size": "DATA frames have up to 8192 bytes",
     "keepalive_min_timeout": "on shutdown, idle connections are closed at once",
     "msie_refresh": "MSIE gets redirects instead of refresh pages",
     "rewrite_log": "rewrites are not logged",

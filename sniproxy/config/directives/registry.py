@@ -11,6 +11,7 @@ from . import (
     filters,
     gzip,
     headers,
+    http2,
     ignored,
     limits,
     log,
@@ -26,7 +27,7 @@ from . import (
 from .directive import Context, Directive, Settings, Status
 
 MAIN_SETTINGS: tuple[type[Settings], ...] = (main.Main, main.Events)
-SERVER_SETTINGS: tuple[type[Settings], ...] = (core.CoreServer, ssl.Ssl)
+SERVER_SETTINGS: tuple[type[Settings], ...] = (core.CoreServer, ssl.Ssl, http2.Http2)
 LOCATION_SETTINGS: tuple[type[Settings], ...] = (
     core.CoreLocation,
     log.Log,

@@ -35,26 +35,38 @@ def _on_server_name(ssl: Ssl, alert: Any, _argument: Any) -> int:
     return int(lib.SSL_TLSEXT_ERR_ALERT_FATAL)
 
 
-_ALPN = {name: ffi.new("unsigned char[]", name) for name in (b"http/1.1", b"http/1.0", b"http/0.9")}
+_PROTOCOLS = (b"h2", b"http/1.1", b"http/1.0", b"http/0.9")
+_ALPN = {name: ffi.new("unsigned char[]", name) for name in _PROTOCOLS}
 """Supported protocols in order of preference; OpenSSL keeps pointers to this memory."""
+_http2_hooks: dict[Ssl, Callable[[], bool]] = {}
+"""Whether a connection may use HTTP/2, during its handshake."""
 
 
-def _on_alpn(_ssl: Ssl, out: Any, out_size: Any, offer: Any, size: int, _argument: Any) -> int:
-    name = choose_alpn(ffi.unpack(ffi.cast("char *", offer), size))
+def _on_alpn(ssl: Ssl, out: Any, out_size: Any, offer: Any, size: int, _argument: Any) -> int:
+    offers_http2 = _http2_hooks.get(ssl)
+    name = choose_alpn(
+        ffi.unpack(ffi.cast("char *", offer), size),
+        http2=offers_http2 is not None and offers_http2(),
+    )
     if name is None:
         return int(lib.SSL_TLSEXT_ERR_ALERT_FATAL)
     out[0], out_size[0] = _ALPN[name], len(name)
     return int(lib.SSL_TLSEXT_ERR_OK)
 
 
-def choose_alpn(offered: bytes) -> bytes | None:
-    """Choose from a protocol list in wire format (RFC 7301); None if there is no match."""
+def choose_alpn(offered: bytes, *, http2: bool = False) -> bytes | None:
+    """Choose from a protocol list in wire format (RFC 7301); None if there is no match.
+
+    `http2` is whether `h2` is supported too, and preferred.
+    """
     names = set()
     while offered:
         end = 1 + offered[0]
         names.add(offered[1:end])
         offered = offered[end:]
-    return next((name for name in _ALPN if name in names), None)
+    if http2 and b"h2" in names:
+        return b"h2"
+    return next((name for name in _ALPN if name != b"h2" and name in names), None)
 
 
 _alpn_callback = ffi.callback(
@@ -179,8 +191,17 @@ def enable_servername_callback(context: SSL.Context) -> None:
     lib.SSL_CTX_set_tlsext_servername_callback(context._context, _server_name_callback)
 
 
-def set_alpn_http1(context: SSL.Context) -> None:
-    """Answer ALPN with HTTP/1.x, or reject with alert 120."""
+def set_http2_hook(ssl: Ssl, offers_http2: Callable[[], bool]) -> None:
+    """Offer HTTP/2 in the handshake of a connection if the function returns true then."""
+    _http2_hooks[ssl] = offers_http2
+
+
+def clear_http2_hook(ssl: Ssl) -> None:
+    _http2_hooks.pop(ssl, None)
+
+
+def set_alpn_http(context: SSL.Context) -> None:
+    """Answer ALPN with HTTP/2 (`set_http2_hook`) or HTTP/1.x, or reject with alert 120."""
     lib.SSL_CTX_set_alpn_select_cb(context._context, _alpn_callback, ffi.NULL)
 
 

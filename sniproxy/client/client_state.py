@@ -1,0 +1,27 @@
+"""What is known of a client connection, for each protocol that it may speak."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..context import Connection
+from ..logs.error import ConnectionLog
+from ..runtime import HostSelector, Listener, Runtime, VirtualServer
+from ..tls.stream import SocketStream
+
+
+class ConnectionState(Protocol):
+    """The attributes of `ClientConnection` that HTTP/2 uses."""
+
+    running: Runtime
+    listener: Listener
+    connection: Connection
+    selector: HostSelector
+    default: VirtualServer
+    """Virtual server in effect until the host selects one."""
+    log: ConnectionLog
+    stream: SocketStream
+    head_deadline: float | None
+    """Deadline for the first request."""
+    waiting: bool
+    """Whether the connection is idle."""

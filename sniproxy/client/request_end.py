@@ -1,0 +1,58 @@
+"""What the requests of HTTP/1 and HTTP/2 have in common at their start and end."""
+
+from __future__ import annotations
+
+import math
+
+import trio
+
+from ..context import ClientTLSInfo, RequestContext
+from ..logs.error import ConnectionLog
+from ..models import Header, Level, SpecialResponse
+from ..observer import Observer
+from ..runtime import LocationRuntime
+from .verify import check_client_certificate
+
+
+def tls_rejection(
+    ctx: RequestContext, tls: ClientTLSInfo | None, log: ConnectionLog
+) -> SpecialResponse | None:
+    """The response if TLS settings reject a request before a location is searched.
+
+    `tls` is None for a connection without TLS on a port of TLS.
+    """
+    if tls is None:
+        log.write(Level.INFO, "client sent plain HTTP request to HTTPS port")
+        return SpecialResponse(497)
+    verify = ctx.server.ssl.ssl_verify_client
+    rejection = None if verify == "off" else check_client_certificate(verify, tls)
+    if rejection is None:
+        return None
+    log.write(Level.INFO, rejection.text)
+    return SpecialResponse(rejection.status)
+
+
+def write_access_logs(
+    location: LocationRuntime,
+    ctx: RequestContext,
+    log: ConnectionLog,
+    observer: Observer | None,
+    *,
+    client_left: bool,
+) -> None:
+    """Write the access log of a finished request; `client_left` is whether it was cancelled."""
+    if not location.access_logs and observer is None:
+        return
+    log.action = "logging request"
+    if not client_left and trio.current_effective_deadline() == -math.inf:
+        return  # a fast stop: nginx writes no line
+    for access_log in location.access_logs:
+        access_log.write(ctx, log)
+    if observer is not None:
+        observer.request_finished(ctx)
+
+
+def log_headers(host: str | None, referrer: str | None) -> tuple[Header, ...]:
+    """The fields that log lines contain, for a head that was not parsed completely."""
+    fields = (("host", host), ("referer", referrer))
+    return tuple([(name, value) for name, value in fields if value is not None])
