@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+import trio
 from OpenSSL import SSL
 
 from .client_abort import ClientAbortMonitor
@@ -116,6 +118,23 @@ class LocationRuntime:
     """Changes to the fields of requests (`more_set_input_headers`); None without any."""
     filters: FilterChain | None
     """Filters of responses, apart from `add_header`; None without any."""
+
+    def log_request(
+        self,
+        ctx: RequestContext,
+        log: ConnectionLog,
+        observer: Observer | None,
+        *,
+        client_left: bool,
+    ) -> None:
+        """Write the access logs of a finished request; `client_left`: whether it was cancelled."""
+        log.action = "logging request"
+        if not client_left and trio.current_effective_deadline() == -math.inf:
+            return  # a fast stop: nginx writes no line
+        for access_log in self.access_logs:
+            access_log.write(ctx, log)
+        if observer is not None:
+            observer.request_finished(ctx)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

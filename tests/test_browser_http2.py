@@ -36,14 +36,14 @@ def test_chromium_loads_a_page_of_50_files_over_http2(tmp_path: Path) -> None:
         (tmp_path / f"{number}.js").write_text(f"{count} // {'x' * 3000}\n")
     with sniproxy.serve_in_thread(SITE.replace("FOLDER", str(tmp_path))) as proxy:
         network = tmp_path / "network.json"
-        shown = chromium(
+        displayed = chromium(
             tmp_path,
             "--ignore-certificate-errors",
             f"--log-net-log={network}",
             "--dump-dom",
             proxy.urls[0] + "/index.html",
         )
-    assert f'<p id="n">{FILES}</p>' in shown.stdout
+    assert f'<p id="n">{FILES}</p>' in displayed.stdout
     served = (tmp_path / "access.log").read_text().splitlines()
     scripts_served = [line.split() for line in served if ".js" in line]
     assert len(scripts_served) == FILES

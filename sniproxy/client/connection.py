@@ -41,8 +41,8 @@ from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
 from .keepalive import TIMED_OUT, keepalive_allowed, lingering_close, reset_on_timeout
 from .proxy_header import receive_proxy_header
 from .request_body import BufferedBody, RequestBodyReader, StreamingBody
-from .request_end import log_headers, tls_rejection, write_access_logs
 from .request_reader import READ_SIZE, IncompleteRequestError, RequestReader
+from .request_start import log_headers, tls_rejection
 from .response_writer import ResponseWriter
 from .tunnel import UPGRADED, tunnel
 from .untrusted import report_untrusted
@@ -357,7 +357,9 @@ class ClientConnection:
         try:
             rejection = None
             if self.listener.ssl:
-                rejection = tls_rejection(ctx, self.connection.tls, log)
+                tls = self.connection.tls
+                if tls is None or server.settings.ssl.ssl_verify_client != "off":
+                    rejection = tls_rejection(ctx, tls, log)
             response = await phases.run(rejection)
             if not response.allow_conditional:
                 log.action = "sending to client"
@@ -375,13 +377,10 @@ class ClientConnection:
         finally:
             if self.client.body is not None:
                 self.client.body.close()
-            write_access_logs(
-                phases.location,
-                ctx,
-                log,
-                self.running.observer,
-                client_left=self.client.scope.cancel_called,
-            )
+            observer = self.running.observer
+            if phases.location.access_logs or observer is not None:
+                left = self.client.scope.cancel_called
+                phases.location.log_request(ctx, log, observer, client_left=left)
             if ctx.proxy_connection is not None:
                 log.client = self.connection.client_address
             for zone, key in ctx.limited_connections:
@@ -523,7 +522,5 @@ class ClientConnection:
         except ProxyError as failed:
             self.log.write_failure(failed.failure)
         finally:
-            write_access_logs(
-                phases.location, ctx, self.log, self.running.observer, client_left=False
-            )
+            phases.location.log_request(ctx, self.log, self.running.observer, client_left=False)
         return False

@@ -34,7 +34,7 @@ from .http2_body import CLIENT_CLOSED_REQUEST, Http2BodyReader, ReceivedData
 from .http2_writer import Http2ResponseWriter
 from .keepalive import TIMED_OUT
 from .request_body import BufferedBody, StreamingBody
-from .request_end import log_headers, tls_rejection, write_access_logs
+from .request_start import log_headers, tls_rejection
 
 CLOSED_EARLY = Failure("client prematurely closed connection", Level.INFO)
 
@@ -288,9 +288,9 @@ class Http2Stream:
         finally:
             if self.body is not None:
                 self.body.close()
-            write_access_logs(
-                phases.location, ctx, log, self.observer, client_left=self.scope.cancel_called
-            )
+            if phases.location.access_logs or self.observer is not None:
+                left = self.scope.cancel_called
+                phases.location.log_request(ctx, log, self.observer, client_left=left)
             for zone, key in ctx.limited_connections:
                 zone.release(key)
 

@@ -1,16 +1,10 @@
-"""What the requests of HTTP/1 and HTTP/2 have in common at their start and end."""
+"""What the requests of HTTP/1 and HTTP/2 have in common at their start."""
 
 from __future__ import annotations
-
-import math
-
-import trio
 
 from ..context import ClientTLSInfo, RequestContext
 from ..logs.error import ConnectionLog
 from ..models import Header, Level, SpecialResponse
-from ..observer import Observer
-from ..runtime import LocationRuntime
 from .verify import check_client_certificate
 
 
@@ -30,26 +24,6 @@ def tls_rejection(
         return None
     log.write(Level.INFO, rejection.text)
     return SpecialResponse(rejection.status)
-
-
-def write_access_logs(
-    location: LocationRuntime,
-    ctx: RequestContext,
-    log: ConnectionLog,
-    observer: Observer | None,
-    *,
-    client_left: bool,
-) -> None:
-    """Write the access log of a finished request; `client_left` is whether it was cancelled."""
-    if not location.access_logs and observer is None:
-        return
-    log.action = "logging request"
-    if not client_left and trio.current_effective_deadline() == -math.inf:
-        return  # a fast stop: nginx writes no line
-    for access_log in location.access_logs:
-        access_log.write(ctx, log)
-    if observer is not None:
-        observer.request_finished(ctx)
 
 
 def log_headers(host: str | None, referrer: str | None) -> tuple[Header, ...]:
