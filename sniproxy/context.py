@@ -240,6 +240,8 @@ class RequestContext:
     """The charset that an upstream asks for (`X-Accel-Charset`)."""
     limit_rate: int | None = None
     """Maximum bytes per second to the client; 0 is unlimited, None is not set."""
+    limit_rate_after: int = 0
+    """Bytes that are sent before `limit_rate` applies."""
     limit_req_status: str | None = None
     """What `limit_req` has done (`$limit_req_status`); None if nothing was counted."""
     limit_conn_status: str | None = None

@@ -185,7 +185,7 @@ class RequestPhases:
     ) -> tuple[HandlerResult | None, bool]:
         """Run rewrite directives; returns a response, and whether to search the location again."""
         ctx, before = self.ctx, self.ctx.uri
-        rewritten = rewrite(statements, ctx)
+        rewritten = rewrite(statements, ctx, self.log)
         if rewritten.outcome is not None:
             ctx.routing_steps += (
                 RoutingStep("return", location.settings, ctx.uri, relocates=False),

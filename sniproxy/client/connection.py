@@ -20,6 +20,7 @@ from OpenSSL import SSL
 
 from ..client_abort import ClientAbort, LazyCancelScope
 from ..context import Connection, RequestContext
+from ..handlers.response_rate import limit_response
 from ..http.request_head import READING_HEADERS, READING_LINE, BadRequestError, LogNote
 from ..logs.error import ConnectionLog
 from ..models import (
@@ -424,6 +425,9 @@ class ClientConnection:
     async def _send(self, ctx: RequestContext, response: Response) -> bool:
         """Send a response; returns whether another request may follow."""
         core, request = ctx.location.core, ctx.request
+        rate = ctx.location.filters.rate
+        if rate.limit_rate is not None or rate.limit_rate_after is not None:
+            limit_response(rate, ctx, self.log)
         may_keep = not self.running.stopping and keepalive_allowed(core, request, self.connection)
         try:
             if ctx.background_tasks:

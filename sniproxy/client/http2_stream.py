@@ -10,6 +10,7 @@ import trio
 
 from ..client_abort import ClientAbort
 from ..context import RequestContext
+from ..handlers.response_rate import limit_response
 from ..http.http2_fields import Fields
 from ..http.http2_frames import INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR
 from ..http.http2_request import read_http2_head
@@ -273,6 +274,9 @@ class Http2Stream:
             response = await phases.run(rejection)
             if not response.allow_conditional:
                 log.action = "sending to client"
+            rate = ctx.location.filters.rate
+            if rate.limit_rate is not None or rate.limit_rate_after is not None:
+                limit_response(rate, ctx, log)
             await self._send(ctx, response)
         except StreamClosedError as closed:
             if self._frames.is_closed:

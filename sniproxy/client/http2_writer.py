@@ -69,7 +69,9 @@ class Http2ResponseWriter:
             vary=ctx.gzip_vary and ctx.location.gzip.gzip_vary,
         )
         ctx.sent_head = _printed(fields)
-        self._rate_limiter = RateLimiter(ctx.limit_rate) if ctx.limit_rate else None
+        self._rate_limiter = None
+        if ctx.limit_rate:
+            self._rate_limiter = RateLimiter(ctx.limit_rate, after=ctx.limit_rate_after)
         complete, head_sent = True, 0
         try:
             if isinstance(body, bytes):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
+import trio
+
 from ..context import RequestContext
 from ..http.chunks import chunk, last_chunk
 from ..http.serialize import builtin_headers, early_hints, response_head
@@ -20,7 +22,7 @@ HTTP_0_9 = 9
 class ResponseWriter:
     """Writes the responses of one connection."""
 
-    __slots__ = ("_on_blocked", "rate_limiter", "stream")
+    __slots__ = ("_next_send", "_on_blocked", "rate_limiter", "stream")
 
     def __init__(self, stream: SocketStream) -> None:
         self.stream = stream
@@ -77,7 +79,10 @@ class ResponseWriter:
             )
         ctx.sent_head = head
         ctx.bytes_sent -= len(head)
-        self.rate_limiter = RateLimiter(ctx.limit_rate) if ctx.limit_rate else None
+        self.rate_limiter = None
+        if ctx.limit_rate:
+            self.rate_limiter = RateLimiter(ctx.limit_rate, after=ctx.limit_rate_after)
+            self._next_send = trio.current_time()
         body = b"" if bodiless else response.body
         complete = True
         try:
@@ -149,9 +154,10 @@ class ResponseWriter:
     async def _send_slowly(self, rate_limiter: RateLimiter, data: bytes, timeout: float) -> None:
         sent = 0
         while sent < len(data):
+            await trio.sleep_until(self._next_send)
             allowed = await rate_limiter.acquire(len(data) - sent)
             await self.stream.send_all(data[sent : sent + allowed], timeout, self._on_blocked)
-            rate_limiter.consume(allowed)
+            self._next_send = trio.current_time() + rate_limiter.consume(allowed)
             sent += allowed
 
     async def early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:

@@ -23,9 +23,11 @@ from ..config.directives.rewrite import (
 from ..config.model import If, Location
 from ..context import RequestContext
 from ..http.uri import escape_args
+from ..logs.error import ConnectionLog
 from ..models import HandlerResult, SpecialResponse
 from ..template import Template, VariableLookup
 from ..variables import lookup
+from .response_rate import set_limit_rate
 from .return_response import return_response
 
 
@@ -41,10 +43,12 @@ class RewriteResult:
     """Whether to search the location again."""
 
 
-def rewrite(statements: Sequence[RewriteStatement], ctx: RequestContext) -> RewriteResult:
+def rewrite(
+    statements: Sequence[RewriteStatement], ctx: RequestContext, log: ConnectionLog
+) -> RewriteResult:
     """Run `statements` on a request."""
     result = RewriteResult()
-    _run(statements, ctx, lookup(ctx), result)
+    _run(statements, ctx, lookup(ctx), result, log)
     return result
 
 
@@ -53,12 +57,13 @@ def _run(
     ctx: RequestContext,
     values: VariableLookup,
     result: RewriteResult,
+    log: ConnectionLog,
 ) -> bool:
     """Run statements; returns whether the enclosing statements continue."""
     for statement in statements:
         match statement:
             case Set(name, value):
-                _set(ctx, name, value.render(values))
+                _set(ctx, name, value.render(values), log)
             case Return():
                 result.outcome = return_response(statement, ctx)
                 return False
@@ -68,7 +73,7 @@ def _run(
             case If(condition, inside):
                 if evaluate_condition(condition, ctx, values):
                     result.inside = inside
-                    if not _run(inside.rewrite.statements, ctx, values, result):
+                    if not _run(inside.rewrite.statements, ctx, values, result, log):
                         return False
             case Substitution():
                 if not _substitute(statement, ctx, values, result):
@@ -76,11 +81,13 @@ def _run(
     return True
 
 
-def _set(ctx: RequestContext, name: str, value: str) -> None:
+def _set(ctx: RequestContext, name: str, value: str, log: ConnectionLog) -> None:
     if name == "args":
         ctx.args = value
         ctx.empty_args = True
         ctx.uri_unchanged = False
+    elif name == "limit_rate":
+        set_limit_rate(value, ctx, log)
     else:
         ctx.variables[name] = value
 

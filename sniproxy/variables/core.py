@@ -268,6 +268,12 @@ VARIABLES = (
         lambda f: str((f.proxy_connection or f.connection).client_port or ""),
         "the port that the connection comes from",
     ),
+    Variable(
+        "limit_rate",
+        lambda f: str(f.limit_rate or 0),
+        "bytes per second to the client; 0 if it is not limited",
+        changeable=True,
+    ),
     Variable("remote_addr", lambda f: f.connection.client_address, "the client's address"),
     Variable("remote_port", lambda f: str(f.connection.client_port or ""), "the client's port"),
     Variable("binary_remote_addr", _binary_address, "the client's address as 4 or 16 bytes"),

@@ -55,8 +55,8 @@ BY_NAME: dict[str, Callable[[RequestContext], str | None]] = {
     variable.name: variable.value for variable in VARIABLES
 }
 _NOT_CHANGEABLE = frozenset(variable.name for variable in VARIABLES if not variable.changeable)
-# nginx allows all changeable variables to be redefined; sniproxy supports `set $args` only.
-_ASSIGNABLE = frozenset({"args"})
+# nginx allows all changeable variables to be redefined; sniproxy supports `set` of these.
+_ASSIGNABLE = frozenset({"args", "limit_rate"})
 PREFIXES: tuple[tuple[str, Callable[[RequestContext, str], str | None]], ...] = (
     *core.PREFIXES,
     *proxy_protocol.PREFIXES,
@@ -73,7 +73,7 @@ def definition_error(name: str) -> str | None:
     """Why a configuration may not define `$name` (lower-case), or None if it may."""
     if name in RESERVED or name in _NOT_CHANGEABLE:
         return f'the duplicate "{name}" variable'
-    if name == "limit_rate" or (name in BY_NAME and name not in _ASSIGNABLE):
+    if name in BY_NAME and name not in _ASSIGNABLE:
         return f'sniproxy cannot change the "{name}" variable yet'
     return None
 

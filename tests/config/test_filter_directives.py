@@ -76,9 +76,18 @@ REFERERS = {
     "empty_gif; empty_gif;": "",
     "empty_gif a;": 'invalid number of arguments in "empty_gif" directive',
 }
+RATES = {
+    "limit_rate x;": '"limit_rate" directive invalid value',
+    "limit_rate_after 1g;": '"limit_rate_after" directive invalid value',
+    "limit_rate 1k; limit_rate_after 1m;": "",
+    "limit_rate $host; limit_rate_after $host;": "",
+    "limit_rate 1; limit_rate 2;": '"limit_rate" directive is duplicate',
+    "set $limit_rate 1k;": "",
+    "limit_rate $nosuch;": 'unknown "nosuch" variable',
+}
 
 CASES = [(http(text), expected) for text, expected in CHARSETS.items()] + [
-    (location(text), expected) for text, expected in REFERERS.items()
+    (location(text), expected) for text, expected in (REFERERS | RATES).items()
 ]
 
 

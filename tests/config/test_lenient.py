@@ -188,11 +188,11 @@ def test_a_module_that_is_built_in_may_be_loaded() -> None:
 
 
 def test_a_variable_that_cannot_be_changed_keeps_its_value() -> None:
-    text = "events {} http { server { listen 127.0.0.1:8000; set $limit_rate 1k; } }"
+    text = "events {} http { server { listen 127.0.0.1:8000; set $http3 1k; } }"
     with pytest.raises(UnsupportedError, match="sniproxy cannot change"):
         read(text)
     assert read(text, "unsupported warn;").warnings == (
-        'sniproxy cannot change the "limit_rate" variable yet: it keeps its value in FILE:1',
+        'sniproxy cannot change the "http3" variable yet: it keeps its value in FILE:1',
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 
 from .charset import Charset, Charsets
 from .directive import Settings
+from .limits import ResponseRate
 from .more_headers import MoreHeaders
 from .referer import EmptyGif, Referers
 
@@ -20,6 +21,7 @@ class FilterSettings:
     more_headers: MoreHeaders
     referers: Referers
     empty_gif: EmptyGif
+    rate: ResponseRate
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -35,5 +37,11 @@ class FilterSettings:
         return replace(self, charset=replace(self.charset, known=known))
 
 
-FILTER_SETTINGS: tuple[type[Settings], ...] = (Charset, MoreHeaders, Referers, EmptyGif)
+FILTER_SETTINGS: tuple[type[Settings], ...] = (
+    Charset,
+    MoreHeaders,
+    Referers,
+    EmptyGif,
+    ResponseRate,
+)
 """The classes of the fields of `FilterSettings`, in their order."""

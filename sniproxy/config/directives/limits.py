@@ -10,6 +10,7 @@ from ..numbers import parse_number
 from .core import HSL
 from .directive import (
     HTTP,
+    LOCATION_IF,
     Args,
     Directive,
     Merge,
@@ -20,7 +21,7 @@ from .directive import (
     exactly,
     settings,
 )
-from .slots import compiled, flag, one_of, parse_size, within
+from .slots import compiled, flag, one_of, parse_size, size_template, within
 
 REQ = "ngx_http_limit_req_module"
 CONN = "ngx_http_limit_conn_module"
@@ -188,6 +189,18 @@ class ConnectionLimits(Settings):
     )
     limit_conn_dry_run: bool = directive(
         HSL, flag, "log what would be refused, and do nothing", default="off"
+    )
+
+
+@settings("ngx_http_core_module")
+class ResponseRate(Settings):
+    """How quickly the responses of a location are sent."""
+
+    limit_rate: Template | None = directive(
+        HSL | LOCATION_IF, size_template, "bytes per second to the client; 0 means unlimited"
+    )
+    limit_rate_after: Template | None = directive(
+        HSL | LOCATION_IF, size_template, "bytes that are sent before `limit_rate` applies"
     )
 
 

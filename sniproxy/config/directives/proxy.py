@@ -41,8 +41,8 @@ from .slots import (
     flag,
     number,
     one_of,
-    parse_size,
     size,
+    size_template,
     some_of,
     string,
     template,
@@ -181,14 +181,6 @@ def bind(args: Args) -> Bind | None:
         else:
             args.fail(f'invalid parameter "{word}"')
     return Bind(address)
-
-
-def size_template(args: Args) -> Template:
-    """A size that may contain variables (`ngx_http_set_complex_value_size_slot`)."""
-    text = template(args)
-    if text.is_constant and parse_size(text.source) is None:
-        args.fail_directive("invalid value")
-    return text
 
 
 IGNORED_HEADERS = (

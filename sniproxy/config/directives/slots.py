@@ -148,6 +148,14 @@ def templates(args: Args) -> tuple[Template, ...]:
     return tuple([compiled(args, word) for word in args.words])
 
 
+def size_template(args: Args) -> Template:
+    """A size that may contain variables (`ngx_http_set_complex_value_size_slot`)."""
+    text = template(args)
+    if text.is_constant and parse_size(text.source) is None:
+        args.fail_directive("invalid value")
+    return text
+
+
 def compiled(args: Args, text: str) -> Template:
     try:
         return compile_template(text)

@@ -227,7 +227,7 @@ _TABLE: tuple[_Module, ...] = (
         (HTTP, exactly(2), "perl_set"),
     )),
     ("ngx_http_core_module", Status.NOT_YET, "other core settings", (
-        (HSL | LOCATION_IF, exactly(1), "limit_rate limit_rate_after post_action"),
+        (HSL | LOCATION_IF, exactly(1), "post_action"),
         (HS, at_least(1), "client_body_early_read"),
         (HSL, between(1, 2), "disable_symlinks"),
     )),
