@@ -7,7 +7,7 @@ import sys
 from OpenSSL import SSL
 
 from ..config.directives.directive import Status
-from ..config.directives.registry import DIRECTIVES
+from ..config.directives.registry import DIRECTIVES, SUPPORTED_MODULES
 from ..terminal import wrap
 from ..version import NGINX_VERSION, SNIPROXY_VERSION
 from . import COMMANDS
@@ -21,6 +21,15 @@ DEFAULT_MODULES = (
     "upstream_sticky",
 )  # fmt: skip
 """The HTTP modules that nginx is built with unless `--without-http_…_module` is given."""
+
+OPTIONAL_MODULES = {
+    "ngx_http_realip_module": "--with-http_realip_module",
+    "ngx_http_auth_request_module": "--with-http_auth_request_module",
+    "ngx_http_gunzip_filter_module": "--with-http_gunzip_module",
+    "ngx_http_gzip_static_module": "--with-http_gzip_static_module",
+    "ngx_http_headers_more_filter_module": "--add-module=headers-more-nginx-module",
+}
+"""Options by which nginx gets other modules, of those that sniproxy may have."""
 
 USAGE = """\
 Usage: sniproxy [-?hvVtTq] [-s signal] [-p prefix]
@@ -50,8 +59,13 @@ def version_text() -> str:
 def configure_text() -> str:
     library = SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()
     working = {row.module for row in DIRECTIVES if row.status is Status.WORKS}
-    missing = [name for name in DEFAULT_MODULES if f"ngx_http_{name}_module" not in working]
+    missing = [
+        name
+        for name in DEFAULT_MODULES
+        if working.isdisjoint((f"ngx_http_{name}_module", f"ngx_http_{name}_filter_module"))
+    ]
     arguments = ["--with-http_ssl_module"]
+    arguments += [text for name, text in OPTIONAL_MODULES.items() if name in SUPPORTED_MODULES]
     arguments += [f"--without-http_{name}_module" for name in missing]
     return (
         f"built with {library}\n"
