@@ -68,6 +68,8 @@ Conversion = ByteTable | ToUtf8 | FromUtf8
 class Charsets:
     """The charsets that a configuration names, and the maps between them."""
 
+    __slots__ = ("_conversions", "_names")
+
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         """Spelling where the name appears first, by lower-case name."""
