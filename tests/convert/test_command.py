@@ -195,6 +195,8 @@ def test_directives_without_a_version_are_old(tmp_path: Path) -> None:
         )
         if "unknown directive" in tested.stderr:
             unknown.append(row.name)
+    # A module that is loaded dynamically there.
+    unknown = [name for name in unknown if not name.startswith("more_")]
     assert set(unknown) <= BUILT_IN_ELSEWHERE
 
 

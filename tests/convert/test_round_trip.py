@@ -182,8 +182,8 @@ def test_what_sniproxy_lacks_stays_as_it_is(tmp_path: Path) -> None:
 
 def test_a_value_that_is_not_known_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "site.toml"
-    file.write_text('unsupported = "warn"\n\n[http]\nmore_clear_headers = "A"\n')
-    with pytest.raises(ConversionError, match=r'site.toml:4: sniproxy does not have "more_clear_'):
+    file.write_text('unsupported = "warn"\n\n[http]\nbrotli_headers_x = "A"\n')
+    with pytest.raises(ConversionError, match=r'site.toml:4: sniproxy does not have "brotli_head'):
         convert(str(file), "nginx")
 
 
