@@ -9,7 +9,7 @@ import trio
 from ..context import RequestContext
 from ..http.chunks import BodyTooLargeError, MalformedChunkError
 from ..logs.error import ConnectionLog
-from ..models import Failure, Level, ProxyError, Response, Side, SpecialResponse
+from ..models import Failure, FailureType, Level, ProxyError, Response, Side, SpecialResponse
 from ..tls.errors import timeout_failure
 from .request_body import BufferedBody, RequestBodyReader
 
@@ -112,5 +112,7 @@ class Http2BodyReader(RequestBodyReader):
         if isinstance(error, ProxyError) and error.failure is LEFT_EARLY:
             self._log.write_failure(LEFT_EARLY)
             return Response(CLIENT_CLOSED_REQUEST, close_without_response=True)
+        if isinstance(error, ProxyError) and error.failure.kind is FailureType.TIMEOUT:
+            self._log.write_failure(error.failure)
         assert isinstance(error, MalformedChunkError | BodyTooLargeError | ProxyError)
         return super()._rejection(error)

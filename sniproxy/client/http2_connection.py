@@ -443,7 +443,9 @@ class Http2Connection:
 
     def send_headers(self, stream: int, fields: Fields, *, ends: bool) -> int:
         self._h2.send_headers(stream, fields, end_stream=ends)
-        return self._take_output()
+        length = self._take_output()
+        self._reader.useful += length - frames.HEADER
+        return length
 
     def send_data(self, stream: int, data: bytes, *, ends: bool) -> int:
         self._h2.send_data(stream, data, end_stream=ends)

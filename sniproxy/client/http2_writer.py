@@ -15,6 +15,9 @@ from .response_writer import read_rest, sent_headers
 CHUNK = 8192
 """Largest payload of a DATA frame (nginx's `http2_chunk_size`)."""
 
+MOST_AT_ONCE = 65536
+"""Bytes written before the client must have taken some, however large its window is."""
+
 
 class FrameSender(Protocol):
     """The stream of a request, as used by the writer. Its methods raise `ProxyError`."""
@@ -131,7 +134,8 @@ class Http2ResponseWriter:
         timeout = ctx.location.core.send_timeout
         sent, end = 0, len(data)
         while sent < end:
-            room = min(await self._stream.window(timeout, self._on_blocked), end - sent)
+            window = await self._stream.window(timeout, self._on_blocked)
+            room = min(window, end - sent, MOST_AT_ONCE)
             if self._rate_limiter is not None:
                 room = await self._rate_limiter.acquire(room)
                 self._rate_limiter.consume(room)

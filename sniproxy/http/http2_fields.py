@@ -41,7 +41,9 @@ Fields = list[tuple[bytes, bytes]]
 
 def response_fields(response: Response, *, server_tokens: str, vary: bool) -> Fields:
     """The fields of a response in nginx's order, from `:status` on, with names in lower case."""
-    fields = [(b":status", b"%03d" % response.status)]
+    # A response of an upstream without a status line has the status 9 in logs only.
+    status = response.status if response.status >= 100 else 0
+    fields = [(b":status", b"%03d" % status)]
     if response.add_server:
         fields.append((b"server", server_field(server_tokens).encode("latin-1")))
     if response.add_date:
@@ -57,7 +59,10 @@ def response_fields(response: Response, *, server_tokens: str, vary: bool) -> Fi
         fields.append((b"location", response.location.encode("latin-1")))
     if vary:
         fields.append((b"vary", b"Accept-Encoding"))
-    fields += encoded_fields(response.headers)
+    headers = response.headers
+    if response.status == 101:
+        headers = tuple([field for field in headers if field[0].lower() != "upgrade"])
+    fields += encoded_fields(headers)
     return fields
 
 

@@ -13,7 +13,17 @@ import pytest
 import trio
 
 import sniproxy
-from tests.http2_frames import START, data, exchange, fields, headers, reset, settings, window
+from tests.http2_frames import (
+    PREFACE,
+    START,
+    data,
+    exchange,
+    fields,
+    headers,
+    reset,
+    settings,
+    window,
+)
 
 SITE = """
 events {}
@@ -24,7 +34,13 @@ http {
         listen 127.0.0.1:0;
         http2 on;
         location / { return 200 "$http2 $server_protocol"; }
-        location /up { proxy_pass http://127.0.0.1:UPSTREAM; proxy_read_timeout 5s; }
+        location /up {
+            proxy_pass http://127.0.0.1:UPSTREAM;
+            proxy_read_timeout 5s;
+            proxy_http_version 1.1;
+            proxy_pass_trailers on;
+            early_hints 1;
+        }
         location /large { alias LARGE; }
     }
     server {
@@ -158,6 +174,72 @@ async def test_an_abort_of_the_client_cancels_the_request_to_the_upstream(how: s
         await proxy.wait_for(lambda: proxy.access_log)
         assert '"GET /up HTTP/2.0" 499 0 ' in proxy.access_log[0]
         await stream.aclose()
+
+
+HEAD = "HEADERS 1 :status: 200; server: nginx/1.31.3"
+
+
+@pytest.mark.parametrize(
+    ("sent", "received"),
+    [
+        (
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            ["HEADERS 1 :status: 103; link: </a>", HEAD + "; content-length: 2", "DATA 1 end 2 ok"],
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: v\r\n\r\n",
+            [HEAD, "DATA 1 2 ok", "HEADERS 1 end x-t: v"],
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok",
+            [HEAD + "; content-length: 20", "DATA 1 2 ok", "RST_STREAM 1 2"],
+        ),
+        (
+            b"HTTP/1.1 101 S\r\nUpgrade: x\r\n\r\n",
+            ["HEADERS 1 :status: 101; server: nginx/1.31.3", "DATA 1 end 0 "],
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nX-Upper: V\r\nConnection: close\r\nKeep-Alive: 3\r\n"
+            b"Content-Length: 0\r\n\r\n",
+            ["HEADERS 1 end :status: 200; server: nginx/1.31.3; content-length: 0; x-upper: V"],
+        ),
+    ],
+    ids=["early-hints", "trailers", "cut", "upgrade", "fields"],
+)
+async def test_responses_of_upstreams_are_framed_as_in_nginx(
+    sent: bytes, received: list[str]
+) -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some()
+            await stream.send_all(sent)
+
+    async with trio.open_nursery() as nursery:
+        [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, serve, [listener])
+        async with site(listener.socket.getsockname()[1]) as proxy:
+            request = START + headers(1, fields(path="/up"))
+            lines = await exchange(proxy.addresses[0][1], request, streams=1)
+            assert lines[1:] == received
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("timeout", ["client_body_timeout", "send_timeout"])
+async def test_a_stream_that_times_out_is_reset(timeout: str) -> None:
+    text = (
+        "events {} http { server { listen 127.0.0.1:0; http2 on; %s 50ms; location / "
+        "{ proxy_pass http://127.0.0.1:9; } location /file { alias %s; } } }"
+    )
+    async with sniproxy.serve(text % (timeout, __file__)) as proxy:
+        asks = headers(1, fields(method="POST"), ends=False)
+        if timeout == "send_timeout":
+            asks = headers(1, fields(path="/file"))
+        sent = PREFACE + settings(INITIAL_WINDOW_SIZE=100) + asks
+        lines = await exchange(proxy.addresses[0][1], sent, streams=1)
+        assert lines[-1] == "RST_STREAM 1 1"
+        [record] = [each for each in proxy.error_log if "timed out" in each.message]
+        assert record.message == "client timed out (110: Connection timed out)"
 
 
 async def test_one_stream_does_not_wait_for_another() -> None:
