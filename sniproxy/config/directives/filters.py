@@ -10,6 +10,7 @@ from .charset import Charset, Charsets
 from .directive import Settings
 from .more_headers import MoreHeaders
 from .referer import EmptyGif, Referers
+from .secure_link import SecureLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class FilterSettings:
     more_headers: MoreHeaders
     referers: Referers
     empty_gif: EmptyGif
+    secure_link: SecureLink
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -35,5 +37,5 @@ class FilterSettings:
         return replace(self, charset=replace(self.charset, known=known))
 
 
-FILTER_SETTINGS: tuple[type[Settings], ...] = (Charset, MoreHeaders, Referers, EmptyGif)
+FILTER_SETTINGS: tuple[type[Settings], ...] = (Charset, MoreHeaders, Referers, EmptyGif, SecureLink)
 """The classes of the fields of `FilterSettings`, in their order."""
