@@ -200,6 +200,17 @@ class LimitedConnections(Protocol):
     def release(self, digest: bytes) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedLink:
+    """The result of checking the signature of a link (`secure_link`)."""
+
+    value: str | None
+    """`1` if it is right, `0` if the link has expired; the link itself with `secure_link_secret`;
+    None for a wrong one."""
+    expires: str | None = None
+    """When the link expires, as the client has sent it."""
+
+
 class RequestContext:
     """The state of one request (`ngx_http_request_t`).
 
@@ -275,6 +286,10 @@ class RequestContext:
     asks_upstream: bool = False
     """Whether the request was passed to an upstream."""
     upstream_states: list[UpstreamState]
+    checked_link: CheckedLink | None = None
+    """The value of `$secure_link`, once it was evaluated."""
+    link_expires: tuple[str | None] | None = None
+    """The value of `$secure_link_expires`, once it was evaluated."""
     cache_status: str | None = None
     """How the cache was used (`$upstream_cache_status`)."""
     cached_head: ResponseHead | None = None

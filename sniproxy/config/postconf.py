@@ -47,6 +47,12 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
             _check_cache_zone(location.cache, block.end, checks)
             _check_proxy_ssl(location.proxy)
     for server in http.servers:
+        for location in iter_locations(server.default_location):
+            if location.filters.secure_link.is_mixed:
+                raise block.end.error(
+                    '"secure_link_secret" cannot be mixed with "secure_link" and "secure_link_md5"'
+                )
+    for server in http.servers:
         _check_duplicate_locations(server.default_location)
     _check_charset_maps(http)
     _check_referers(http, block.end, checks)

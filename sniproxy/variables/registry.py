@@ -8,7 +8,7 @@ from functools import partial
 
 from ..context import RequestContext
 from ..template import VariableLookup
-from . import core, files, proxied, proxy_protocol, referer, ssl, upstream
+from . import core, files, proxied, proxy_protocol, referer, secure_link, ssl, upstream
 from .maps import map_value
 from .variable import Variable
 
@@ -17,7 +17,7 @@ from .variable import Variable
 _RESERVED_NAMES = """
     date_gmt date_local fastcgi_script_name http_cookie http_referer
     http_user_agent http_via http_x_forwarded_for
-    proxy_internal_body_length secure_link
+    proxy_internal_body_length
     sent_http_cache_control sent_http_content_length sent_http_content_type sent_http_keep_alive
     sent_http_last_modified sent_http_link sent_http_location sent_http_transfer_encoding uid_got
 """
@@ -41,12 +41,18 @@ _FILE_VARIABLES = (
         lambda ctx: files.file_name(ctx, lookup(ctx)),
         "file name for the request",
     ),
+    Variable(
+        "secure_link",
+        lambda ctx: secure_link.secure_link(ctx, lookup(ctx)),
+        "`1` if the link has the right signature, `0` if it has expired, else empty",
+    ),
 )
 VARIABLES: tuple[Variable, ...] = (
     *core.VARIABLES,
     *_FILE_VARIABLES,
     *proxied.VARIABLES,
     *referer.VARIABLES,
+    secure_link.EXPIRES,
     *proxy_protocol.VARIABLES,
     *(replace(variable, changeable=True) for variable in ssl.VARIABLES),
     *upstream.VARIABLES,

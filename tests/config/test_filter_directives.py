@@ -54,6 +54,22 @@ CHARSETS = {
         'invalid value "x" in "override_charset" directive, it must be "on" or "off"'
     ),
 }
+SIGNED_LINKS = {
+    "server { listen 127.0.0.1:18080; secure_link_secret a; secure_link b; }": (
+        '"secure_link_secret" cannot be mixed with "secure_link" and "secure_link_md5"'
+    ),
+    "server { listen 127.0.0.1:18080; location / { secure_link_md5 a; secure_link_secret b; } }": (
+        '"secure_link_secret" cannot be mixed with "secure_link" and "secure_link_md5"'
+    ),
+    "secure_link a; secure_link_secret b; server { listen 127.0.0.1:18080; }": "",
+    "secure_link a; server { listen 127.0.0.1:18080; secure_link_secret b; "
+    "location / { secure_link_md5 c; } }": "",
+    'secure_link_secret ""; secure_link_secret b;': '"secure_link_secret" directive is duplicate',
+    "secure_link a; secure_link b;": '"secure_link" directive is duplicate',
+    "secure_link_md5 $nosuch;": 'unknown "nosuch" variable',
+    "secure_link $;": "invalid variable name",
+    "secure_link a b;": 'invalid number of arguments in "secure_link" directive',
+}
 REFERERS = {
     'valid_referers "";': 'invalid referer ""',
     "valid_referers ~;": 'empty regex in "~"',
@@ -86,7 +102,7 @@ RATES = {
     "limit_rate $nosuch;": 'unknown "nosuch" variable',
 }
 
-CASES = [(http(text), expected) for text, expected in CHARSETS.items()] + [
+CASES = [(http(text), expected) for text, expected in {**CHARSETS, **SIGNED_LINKS}.items()] + [
     (location(text), expected) for text, expected in (REFERERS | RATES).items()
 ]
 

@@ -11,6 +11,7 @@ from .directive import Settings
 from .limits import ResponseRate
 from .more_headers import MoreHeaders
 from .referer import EmptyGif, Referers
+from .secure_link import SecureLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class FilterSettings:
     referers: Referers
     empty_gif: EmptyGif
     rate: ResponseRate
+    secure_link: SecureLink
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -43,5 +45,6 @@ FILTER_SETTINGS: tuple[type[Settings], ...] = (
     Referers,
     EmptyGif,
     ResponseRate,
+    SecureLink,
 )
 """The classes of the fields of `FilterSettings`, in their order."""

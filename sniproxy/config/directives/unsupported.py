@@ -147,9 +147,6 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, between(1, 4), "scgi_temp_path"),
         (HSL, between(2, 3), "scgi_param"),
     )),
-    ("ngx_http_secure_link_module", Status.NOT_YET, "access control by signed links", (
-        (HSL, exactly(1), "secure_link secure_link_md5 secure_link_secret"),
-    )),
     ("ngx_http_slice_filter_module", Status.NOT_YET, "sliced responses", (
         (HSL, exactly(1), "slice"),
     )),
