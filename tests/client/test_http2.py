@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import h2.connection
 import h2.events
+import h2.settings
 import httpx
 import pytest
 import trio
@@ -294,6 +296,30 @@ async def test_reload_sends_goaway_and_finishes_the_requests() -> None:
                 events += client.receive_data(received)
         assert any(isinstance(event, h2.events.ConnectionTerminated) for event in events)
         await stream.aclose()
+
+
+async def test_a_response_under_way_is_finished_after_goaway() -> None:
+    client = h2.connection.H2Connection()
+    client.initiate_connection()
+    client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 10})
+    client.send_headers(1, fields(path="/large"), end_stream=True)
+    events: list[h2.events.Event] = []
+    ended = h2.events.ConnectionTerminated
+    async with site() as proxy, await trio.open_tcp_stream(*proxy.addresses[0]) as stream:
+        await stream.send_all(client.data_to_send())
+        with trio.fail_after(5):
+            while not any(isinstance(event, h2.events.DataReceived) for event in events):
+                events += client.receive_data(await stream.receive_some())
+            await proxy.reload(SITE.replace("UPSTREAM", "9").replace("TIMEOUT", "9s"))
+            while not any(isinstance(event, ended) for event in events):
+                events += client.receive_data(await stream.receive_some())
+            assert not any(isinstance(event, h2.events.StreamEnded) for event in events)
+            await stream.send_all(window(1, 1_000_000))
+            received = b""
+            while piece := await stream.receive_some():
+                received += piece
+    sent = Path(__file__).read_bytes()
+    assert received.endswith(sent[-100:])
 
 
 async def test_too_many_refused_streams_end_the_connection() -> None:
