@@ -213,6 +213,7 @@ class RequestPhases:
             raise
         ctx.status = response.status
         self.ctx.background_tasks += ctx.background_tasks
+        self.ctx.limited_connections += ctx.limited_connections
         if ctx.upstream_states:
             self.log.action = "sending to client"
         if phases.location.settings.core.log_subrequest:

@@ -124,6 +124,12 @@ def connections() -> Iterator[Scenario]:
         "limit_conn live 1;",
     )
     yield limiting(
+        "conn-subrequest",
+        "A connection that a subrequest counts is released at the end of the request.",
+        "auth_request /NAME-auth;",
+        server="location = /NAME-auth { limit_conn live 1; return 204; }",
+    )
+    yield limiting(
         "conn-and-req",
         "limit_req comes before limit_conn.",
         "limit_conn live 1; limit_req zone=slow;",
