@@ -1,6 +1,6 @@
 """`python -m benchmarks.workers`: full handshakes a second of two workers, and of one.
 
-The key is RSA with 4096 bits: the load generator shares the machine, and must be cheap beside what
+The key is RSA with 8192 bits: the load generator shares the machine, and must be cheap beside what
 it measures. Its processes are pinned to the last core, those of the proxies are not; how many cores
 these take is printed. Exit code 1 if two workers of sniproxy's are below 1.6 times one, on a
 machine of two cores or more.
@@ -31,6 +31,7 @@ from benchmarks.reload import PROGRAMS
 from benchmarks.wire import CIPHER, GROUP, HOST, PROTOCOL, answer, connect
 
 WANTED = 1.6
+KEY_BITS = 8192
 CLIENTS = 8
 SIZE = 16
 TURNS = 5
@@ -49,8 +50,8 @@ http {{
     access_log off;
     server {{
         listen {host}:{port} ssl;
-        ssl_certificate {folder}/rsa4096.crt;
-        ssl_certificate_key {folder}/rsa4096.key;
+        ssl_certificate {folder}/rsa.crt;
+        ssl_certificate_key {folder}/rsa.key;
         ssl_protocols {protocol};
         ssl_ecdh_curve {group};
         return 200 "{answer}";
@@ -132,14 +133,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         write_certificate(
-            folder, "rsa4096", rsa.generate_private_key(public_exponent=65537, key_size=4096)
+            folder, "rsa", rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
         )
         os.sched_setaffinity(0, cores[-1:])  # inherited by the generator
         generator = stack.enter_context(running_generator(CLIENTS))
         os.sched_setaffinity(0, cores)
         print(
             f"{len(cores)} cores; {CLIENTS} clients pinned to core {cores[-1]}; "
-            f"TLS 1.3, RSA 4096; median of {options.turns} turns of {options.window:g} s"
+            f"TLS 1.3, RSA {KEY_BITS}; median of {options.turns} turns of {options.window:g} s"
         )
         for program, command in PROGRAMS.items():
             turns: dict[int, list[Turn]] = {1: [], 2: []}
