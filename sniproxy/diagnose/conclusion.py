@@ -148,7 +148,7 @@ def _anonymous(spec: ProbeSpec, base: Attempt, chosen: Attempt) -> Conclusion:
         (
             f"{_describe_failure(spec, base)}. The upstream accepts only ciphers without a "
             f"certificate ({chosen.cipher}).",
-            "No directive is proposed: whoever is on the network could answer in its place. It "
+            "No directive is proposed: anybody on the network could answer in its place. It "
             "needs a certificate, and ciphers that use it.",
         ),
         "cipher-mismatch",

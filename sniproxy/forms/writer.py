@@ -14,7 +14,7 @@ from .skeletons import SKELETONS, Skeleton
 from .table import FORMS, SETTINGS, SYSTEM_CA_BY_DEFAULT, VERIFIED_BY_DEFAULT, Cell
 
 UNVERIFIED = (
-    "The check that it is the right server: whoever can redirect the connection can read and "
+    "The check that it is the right server: anybody who can redirect the connection can read and "
     "change the traffic."
 )
 SECURITY_HEADING = "Only where nothing above is possible. This gives up security:"
