@@ -51,7 +51,7 @@ class StoringProxyHandler(ProxyHandler):
             not isinstance(response, Response)
             or head.status != 200
             or ctx.method == "HEAD"
-            or response.flush_headers
+            or response.flushes
         ):
             return response
         path = self._path(ctx)
