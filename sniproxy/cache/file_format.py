@@ -23,7 +23,7 @@ NO_TIME = -1
 
 @dataclass(slots=True)
 class CacheFileHeader:
-    """What a cache file says about its response. Times are POSIX seconds."""
+    """The header of a cache file. Times are POSIX seconds."""
 
     valid_until: int
     updating: int = 0

@@ -21,7 +21,7 @@ _SECONDS = re.compile(r"([0-9]*)(?:[,; ]|$)")
 
 @dataclass(slots=True)
 class CacheValidity:
-    """What the fields of a response say about storing it."""
+    """Whether and how long a response may be stored, according to its header fields."""
 
     storable: bool = True
     """False if a field forbids it for good."""

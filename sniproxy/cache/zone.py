@@ -23,7 +23,7 @@ _EXISTS, _UPDATING = 1, 2
 
 
 class Presence(enum.Enum):
-    """What the index knows about a key when it is looked up (`ngx_http_file_cache_exists`)."""
+    """Result of a lookup of a key in the index (`ngx_http_file_cache_exists`)."""
 
     KNOWN = enum.auto()
     NEW = enum.auto()

@@ -69,7 +69,7 @@ def _paths(outside: Location) -> Iterator[tuple[str, Location]]:
 
 
 def _note(server: Server, location: Location) -> str:
-    """What the response will be, if that is no success; "" if nothing is known."""
+    """The expected response, if it is not a success; "" if it cannot be predicted."""
     if server.ssl.ssl_reject_handshake:
         return "fails: ssl_reject_handshake refuses every handshake of this server"
     for place in (server.default_location, location):

@@ -47,7 +47,7 @@ class ArgumentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReverseOptions:
-    """What the proxy does: the values of its directives."""
+    """The settings of the proxy, as values of its directives."""
 
     url: str
     """`proxy_pass`: with the default port left out, and a path that ends in `/`."""

@@ -142,7 +142,7 @@ class System:
     platform: str = sys.platform
     home: Path = field(default_factory=Path.home)
     root: Path = Path("/")
-    """Where folders of the system are looked for."""
+    """The directory that paths of the system are relative to."""
     is_root: bool = field(default_factory=lambda: hasattr(os, "geteuid") and os.geteuid() == 0)
     which: Callable[[str], str | None] = shutil.which
 

@@ -1,4 +1,4 @@
-"""What is known of a client connection, for each protocol that it may speak."""
+"""The state of a client connection that HTTP/1 and HTTP/2 share."""
 
 from __future__ import annotations
 

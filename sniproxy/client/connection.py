@@ -39,6 +39,7 @@ from ..models import (
 from ..phases import RequestPhases
 from ..runtime import HostSelector, Listener, Runtime, VirtualServer
 from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
+from .background import write_beside_tasks
 from .keepalive import TIMED_OUT, keepalive_allowed, lingering_close, reset_on_timeout
 from .proxy_header import receive_proxy_header
 from .request_body import BufferedBody, RequestBodyReader, StreamingBody
@@ -147,7 +148,7 @@ class ClientConnection:
         self.waiting = False
         """Whether the connection is idle between two requests; a graceful stop then closes it."""
         self.http2: Http2Connection | None = None
-        """What serves the connection if it speaks HTTP/2."""
+        """The HTTP/2 layer of the connection; None with HTTP/1."""
 
     def stop_if_waiting(self) -> None:
         """Close the connection if it is idle, by simulating EOF."""
@@ -431,7 +432,8 @@ class ClientConnection:
         may_keep = not self.running.stopping and keepalive_allowed(core, request, self.connection)
         try:
             if ctx.background_tasks:
-                keep = await self._write_beside_tasks(ctx, response, may_keep)
+                write = partial(self.writer.write, ctx, response, may_keep=may_keep)
+                keep = await write_beside_tasks(ctx, write)
             elif response.cancel_on_client_abort:
                 with self.client.abort():
                     keep = await self.writer.write(ctx, response, may_keep=may_keep)
@@ -469,22 +471,6 @@ class ClientConnection:
             return True
         await lingering_close(self.stream, core, unread=unread or bool(self.reader.buffer))
         return False
-
-    async def _write_beside_tasks(
-        self, ctx: RequestContext, response: Response, may_keep: bool
-    ) -> bool:
-        """Write a response beside the request's background tasks; returns when all are over."""
-        keep: bool | ProxyError
-        async with trio.open_nursery() as nursery:
-            for task in ctx.background_tasks:
-                nursery.start_soon(task)
-            try:
-                keep = await self.writer.write(ctx, response, may_keep=may_keep)
-            except ProxyError as failed:
-                keep = failed
-        if isinstance(keep, ProxyError):
-            raise keep
-        return keep
 
     async def _reject(self, refused: BadRequestError, *, silent: bool = False) -> bool:
         """Respond to a malformed head with an error page, and close; `silent` sends no page."""

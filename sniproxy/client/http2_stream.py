@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import trio
@@ -30,6 +31,7 @@ from ..models import (
 from ..phases import RequestPhases
 from ..runtime import HostSelector, VirtualServer
 from ..tls.errors import timeout_failure
+from .background import write_beside_tasks
 from .client_state import ConnectionState
 from .http2_body import CLIENT_CLOSED_REQUEST, Http2BodyReader, ReceivedData
 from .http2_writer import Http2ResponseWriter
@@ -304,7 +306,7 @@ class Http2Stream:
             response.upgraded.close()
             response = Response(502, close_without_response=True)
         if ctx.background_tasks:
-            complete = await self._write_beside_tasks(ctx, response)
+            complete = await write_beside_tasks(ctx, partial(self._writer.write, ctx, response))
         elif response.cancel_on_client_abort:
             with self._abort:
                 complete = await self._writer.write(ctx, response)
@@ -318,20 +320,6 @@ class Http2Stream:
             self._end(PROTOCOL_ERROR)
         else:
             self._end(INTERNAL_ERROR)
-
-    async def _write_beside_tasks(self, ctx: RequestContext, response: Response) -> bool:
-        """Write a response beside the request's background tasks; returns when all are over."""
-        outcome: bool | ProxyError
-        async with trio.open_nursery() as nursery:
-            for task in ctx.background_tasks:
-                nursery.start_soon(task)
-            try:
-                outcome = await self._writer.write(ctx, response)
-            except ProxyError as failed:
-                outcome = failed
-        if isinstance(outcome, ProxyError):
-            raise outcome
-        return outcome
 
     def _end(self, code: int) -> None:
         """Reset the stream, unless both sides have ended it."""

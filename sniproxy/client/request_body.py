@@ -180,10 +180,10 @@ class StreamingBody:
 
 
 class BodySource(Protocol):
-    """Where the body of a request comes from: the methods of `RequestReader` that are used."""
+    """The source of a request body: the part of `RequestReader` that reading a body needs."""
 
     buffer: bytearray
-    """What was received and not read yet."""
+    """Bytes that were received and not consumed yet."""
 
     def has_complete_body(self, ctx: RequestContext) -> bool:
         """Whether the complete body is in the buffer."""
@@ -198,7 +198,7 @@ class RequestBodyReader:
     """Reads the body of one request, when a handler needs it."""
 
     _errors: tuple[type[Exception], ...] = (MalformedChunkError, BodyTooLargeError, ProxyError)
-    """What the source of the body raises if it is malformed or incomplete."""
+    """The exceptions that the source raises for a malformed or incomplete body."""
 
     def __init__(self, stream: SocketStream | None, reader: BodySource, log: ConnectionLog) -> None:
         """`stream` is where to send status 100; None if that is never sent."""

@@ -1,4 +1,4 @@
-"""What the requests of HTTP/1 and HTTP/2 have in common at their start."""
+"""Checks and log context at the start of a request, for HTTP/1 and HTTP/2."""
 
 from __future__ import annotations
 
