@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Protocol
 
 from .config.model import Location, Server
-from .models import Failure, Handshake, Header, RequestHead, ResponseHead
+from .models import Failure, Handshake, Header, Level, RequestHead, ResponseHead
 from .proxy_protocol import ProxyHeader
 
 
@@ -79,6 +79,12 @@ class ClientTLSInfo(Protocol):
     def verify_error(self) -> str: ...
 
 
+class NumbersOfConnections(Protocol):
+    """Numbers of connections and requests (`stub_status`)."""
+
+    def read(self) -> tuple[int, ...]: ...
+
+
 @dataclass(slots=True)
 class Connection:
     """A client connection; shared by all requests on it."""
@@ -100,8 +106,10 @@ class Connection:
     """The socket, for variables about the TCP connection."""
     proxy_header: ProxyHeader | None = None
     """What a proxy has sent by the PROXY protocol, if it knows the client."""
-    log_error: Callable[[str], None] | None = None
-    """Logs an error in `proxy_header` that shows when a variable is evaluated."""
+    statistics: NumbersOfConnections | None = None
+    """Numbers of connections, if the configuration needs them."""
+    write_log: Callable[[Level, str], None] | None = None
+    """Logs what shows when a variable is evaluated."""
 
     @property
     def scheme(self) -> str:
@@ -201,6 +209,20 @@ class LimitedConnections(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ClientIdentity:
+    """What a cookie says about who the client is (`userid`)."""
+
+    cookie: str
+    """The value of the client's cookie; "" if it has none that is valid."""
+    got: bytes
+    """The identifier in it, 16 bytes; empty without one."""
+    sent: bytes = b""
+    """The identifier of the cookie for the client, 16 bytes; empty if none is sent."""
+    is_new: bool = True
+    """Whether that is another one than the client's."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedLink:
     """The result of checking the signature of a link (`secure_link`)."""
 
@@ -286,6 +308,8 @@ class RequestContext:
     asks_upstream: bool = False
     """Whether the request was passed to an upstream."""
     upstream_states: list[UpstreamState]
+    identity: ClientIdentity | None = None
+    """What is known by cookies, once that was evaluated (`userid`)."""
     checked_link: CheckedLink | None = None
     """The value of `$secure_link`, once it was evaluated."""
     link_expires: tuple[str | None] | None = None
@@ -376,6 +400,7 @@ class RequestContext:
             self.limit_conn_status,
         )
         inside.body, inside.body_length = self.body, self.body_length
+        inside.identity = self.identity
         return inside
 
     def set_captures(self, match: re.Match[str]) -> None:

@@ -30,7 +30,8 @@ from .logs.error import ConnectionLog
 from .models import HandlerResult, Header, InternalRedirect, Level, Response, SpecialResponse
 from .observer import Observer
 from .runtime import LocationRuntime, VirtualServer
-from .variables import lookup
+from .template import Template
+from .variables import any_is_set, lookup
 
 _BAD_REQUEST = frozenset((494, 495, 496, 497))
 
@@ -77,6 +78,8 @@ class RequestPhases:
     async def run(self, outcome: HandlerResult | None = None) -> Response:
         """Run the phases and return the response; `outcome` is set if the head was rejected."""
         ctx, log = self.ctx, self.log
+        if outcome is None and self.server.early_body is not None:
+            outcome = await self._read_early_body(self.server.early_body)
         step: HandlerResult | LocationRuntime = (
             self._run_server_phases() if outcome is None else outcome
         )
@@ -124,6 +127,33 @@ class RequestPhases:
             else:
                 step = self._redirect(step)
 
+    async def _read_early_body(
+        self, conditions: Sequence[Sequence[Template]]
+    ) -> HandlerResult | None:
+        """Read the request body before all phases (`client_body_early_read`).
+
+        Returns a response if the body is rejected.
+        """
+        ctx, client = self.ctx, self.client
+        if ctx.is_subrequest or not client.has_body or not any_is_set(conditions, ctx):
+            return None
+        self._enter(self.server.default_location)
+        refused = self._refuse_large_body()
+        if refused is not None:
+            return refused
+        body = await client.read_body(ctx)
+        return body if isinstance(body, SpecialResponse | Response) else None
+
+    def _refuse_large_body(self) -> SpecialResponse | None:
+        """A response if the request says that its body is larger than `client_max_body_size`."""
+        ctx = self.ctx
+        length, limit = ctx.request.content_length, ctx.location.core.client_max_body_size
+        if not length or length <= limit or not limit or ctx.discards_body:
+            return None
+        ctx.discards_body = True
+        self.log.write(Level.ERROR, f"client intended to send too large body: {length} bytes")
+        return SpecialResponse(413)
+
     async def _observed(self, location: LocationRuntime, observer: Observer) -> HandlerResult:
         observer.handler_started(self.ctx)
         try:
@@ -159,11 +189,10 @@ class RequestPhases:
         core = location.settings.core
         if core.internal and not ctx.internal:
             return SpecialResponse(404)
-        length = ctx.request.content_length
-        if length and length > core.client_max_body_size > 0 and not ctx.discards_body:
-            ctx.discards_body = True
-            self.log.write(Level.ERROR, f"client intended to send too large body: {length} bytes")
-            return SpecialResponse(413)
+        if ctx.request.content_length:
+            refused = self._refuse_large_body()
+            if refused is not None:
+                return refused
         if found.add_slash:
             return redirect_with_slash(ctx)
         return location

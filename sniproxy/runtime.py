@@ -20,6 +20,7 @@ from .client_abort import ClientAbortMonitor
 from .config.directives.files import TryFiles
 from .config.directives.rewrite import RewriteStatement
 from .config.model import Location, Server
+from .connection_statistics import ConnectionStatistics
 from .context import Connection, RequestContext
 from .handlers.access import AccessPhase
 from .handlers.base import Handler
@@ -163,6 +164,8 @@ class VirtualServer:
     """Used for requests that match no location."""
     rewrite: tuple[RewriteStatement, ...] | None
     """Rewrite directives of the server block; None if there are none."""
+    early_body: tuple[tuple[Template, ...], ...] | None
+    """Whether request bodies are read first, by variables (`client_body_early_read`)."""
     named: Mapping[str, LocationRuntime]
     """Named locations by name, including the `@`."""
     locations: Locations
@@ -197,6 +200,8 @@ class Runtime:
     """Whether to store ClientHello messages, because a variable depends on them."""
     dialect: Dialect = NATIVE
     """The OpenSSL release whose error strings are used in log messages (`ssl_error_dialect`)."""
+    statistics: ConnectionStatistics | None = None
+    """What counts connections and requests; None if nothing needs that."""
     client_aborts: ClientAbortMonitor = field(default_factory=ClientAbortMonitor)
     next_connection_id: Callable[[], int] = lambda: 0
     """Returns a new connection number; clients and upstreams share a counter."""

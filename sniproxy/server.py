@@ -17,6 +17,7 @@ import trio
 from .build import Application
 from .build.listeners import BoundSocket, ListenSocket, close_sockets
 from .client.connection import ClientConnection
+from .connection_statistics import Statistic
 from .context import Connection
 from .models import Level, Side
 from .runtime import Listener
@@ -84,6 +85,7 @@ class ConnectionServer:
     async def _accept(
         self, binding: ListenSocket, sock: socket.socket, connections: trio.Nursery
     ) -> None:
+        statistics = self.application.statistics
         while True:
             await trio.lowlevel.wait_readable(sock)
             while True:
@@ -97,6 +99,8 @@ class ConnectionServer:
                         self.application.error_log.write(Level.CRIT, failure)
                         await trio.sleep(_PAUSE_AFTER_FAILURE)
                     break
+                if statistics is not None:
+                    statistics.change((Statistic.ACCEPTED, 1))
                 if len(self._connections) >= self._limit and not self._make_room():
                     accepted.close()
                     continue

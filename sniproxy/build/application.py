@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..config.directives.log import ErrorLogDirective
-from ..config.model import NOWHERE, Config, Http, Location, Server
+from ..config.model import NOWHERE, Config, Http, Location, Server, iter_locations
+from ..connection_statistics import ConnectionStatistics
 from ..handlers.access import access_phase
 from ..handlers.base import Handler
 from ..handlers.empty_gif import EmptyGifHandler
@@ -18,6 +19,7 @@ from ..handlers.more_headers import request_header_changes
 from ..handlers.proxy import ProxyHandler
 from ..handlers.real_ip import RealIPPhase
 from ..handlers.static import StaticHandler
+from ..handlers.stub_status import StatusHandler
 from ..http.request_head import HeadRules
 from ..logs.error import ErrorLog
 from ..logs.sinks import Sinks
@@ -30,6 +32,7 @@ from ..tls.errors import Dialect
 from ..upstream.dynamic import DynamicUpstream
 from ..upstream.pool import IdleMonitor
 from ..upstream.selector import Upstream
+from ..variables.connections import STATUS_VARIABLES
 from .caches import CacheStore
 from .client_tls import ContextStore, ServerContextFactory
 from .limits import LimitStore
@@ -65,6 +68,8 @@ class Application:
     """For the next configuration."""
     caches: CacheStore
     limits: LimitStore
+    statistics: ConnectionStatistics | None
+    """Numbers of connections; None if no directive or variable needs them."""
     new_ca: str = ""
     """The file of the development CA, if it was created for this configuration."""
 
@@ -91,6 +96,8 @@ class Application:
         self.sinks.close()
         self.caches.close()
         self.limits.close()
+        if self.statistics is not None:
+            self.statistics.close()
 
 
 def build_application(
@@ -139,10 +146,12 @@ def load(
     dialect = find_dialect(config.main.ssl_error_dialect)
     caches = CacheStore(config, paths, None if previous is None else previous.caches)
     limits = LimitStore(config, None if previous is None else previous.limits)
+    statistics = _statistics(config, None if previous is None else previous.statistics)
     maker = _HandlerFactory(
         UpstreamRegistry(groups, number, idle_monitor),
         ContextFactory(paths, state, dialect),
         caches,
+        statistics,
     )
     end = config.http.end if config.http is not None else NOWHERE
     store = ContextStore(None if previous is None else previous.contexts)
@@ -170,6 +179,7 @@ def load(
         store,
         caches,
         limits,
+        statistics,
         maker.tls.new_ca,
     )
 
@@ -193,6 +203,7 @@ class LoadedConfig:
     store: ContextStore
     caches: CacheStore
     limits: LimitStore
+    statistics: ConnectionStatistics | None
     new_ca: str = ""
     """The file of the development CA, if it was created for this configuration."""
 
@@ -231,6 +242,7 @@ class LoadedConfig:
             dialect=self.dialect,
             next_connection_id=self.number,
             observer=observer,
+            statistics=self.statistics,
         )
         if observer is not None:
             observer.configuration_opened(running)
@@ -246,6 +258,7 @@ class LoadedConfig:
             self.store,
             self.caches,
             self.limits,
+            self.statistics,
             self.new_ca,
         )
 
@@ -269,6 +282,7 @@ class LoadedConfig:
             ),
             outside,
             server.default_location.rewrite.statements or None,
+            core.client_body_early_read or None,
             {
                 location.name.name: running[location]
                 for location in server.default_location.locations
@@ -295,6 +309,23 @@ class LoadedConfig:
         )
 
 
+def _statistics(
+    config: Config, previous: ConnectionStatistics | None
+) -> ConnectionStatistics | None:
+    """What counts connections: that of the previous configuration, if there is one."""
+    http = config.http
+    if http is None:
+        return None
+    pages = (
+        location.filters.status.stub_status
+        for server in http.servers
+        for location in iter_locations(server.default_location)
+    )
+    if STATUS_VARIABLES.isdisjoint(http.variables) and not any(pages):
+        return None
+    return ConnectionStatistics() if previous is None else previous.share()
+
+
 def _real_ip(location: Location, outside: Location) -> RealIPPhase | None:
     """The phase that finds the client's address; None if it would only repeat the server's."""
     settings = location.real_ip
@@ -310,12 +341,16 @@ class _HandlerFactory:
     upstreams: UpstreamRegistry
     tls: ContextFactory
     caches: CacheStore
+    statistics: ConnectionStatistics | None
 
     def handler(self, location: Location) -> Handler:
         if location.missing_content:
             return MissingContentHandler(location.missing_content)
         if location.filters.empty_gif.empty_gif:
             return EmptyGifHandler()
+        if location.filters.status.stub_status:
+            assert self.statistics is not None
+            return StatusHandler(self.statistics)
         target = location.proxy.proxy_pass
         if target is None:
             return StaticHandler(location.gzip.gzip_static)

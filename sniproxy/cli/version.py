@@ -27,6 +27,7 @@ OPTIONAL_MODULES = {
     "ngx_http_auth_request_module": "--with-http_auth_request_module",
     "ngx_http_gunzip_filter_module": "--with-http_gunzip_module",
     "ngx_http_gzip_static_module": "--with-http_gzip_static_module",
+    "ngx_http_stub_status_module": "--with-http_stub_status_module",
     "ngx_http_headers_more_filter_module": "--add-module=headers-more-nginx-module",
 }
 """Options by which nginx gets other modules, of those that sniproxy may have."""

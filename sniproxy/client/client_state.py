@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..connection_statistics import CountedConnection
 from ..context import Connection
 from ..logs.error import ConnectionLog
 from ..runtime import HostSelector, Listener, Runtime, VirtualServer
@@ -23,5 +24,7 @@ class ConnectionState(Protocol):
     stream: SocketStream
     head_deadline: float | None
     """Deadline for the first request."""
+    counted: CountedConnection | None
+    """Counts the connection and its requests, if anything needs that."""
     waiting: bool
     """Whether the connection is idle."""

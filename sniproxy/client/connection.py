@@ -19,6 +19,7 @@ import trio
 from OpenSSL import SSL
 
 from ..client_abort import ClientAbort, LazyCancelScope
+from ..connection_statistics import CountedConnection, Statistic
 from ..context import Connection, RequestContext
 from ..handlers.response_rate import limit_response
 from ..http.request_head import READING_HEADERS, READING_LINE, BadRequestError, LogNote
@@ -135,6 +136,7 @@ class ClientConnection:
             connection.client_address,
             listener.text,
         )
+        connection.write_log = self.log.write
         self.stream = stream
         self.client = ConnectedClient(running, self.log)
         self.head_deadline: float | None = None
@@ -145,6 +147,10 @@ class ClientConnection:
         """Log action while a request line is read."""
         self.keepalive_timeout = 0.0
         """Seconds to wait for the next request."""
+        statistics = running.statistics
+        self.counted = None if statistics is None else CountedConnection(statistics)
+        """Counts the connection and its requests."""
+        connection.statistics = statistics
         self.waiting = False
         """Whether the connection is idle between two requests; a graceful stop then closes it."""
         self.http2: Http2Connection | None = None
@@ -186,6 +192,8 @@ class ClientConnection:
         finally:
             self.stream.close()
             self.client.close()
+            if self.counted is not None:
+                self.counted.close()
             if observer is not None:
                 observer.connection_closed(self.connection)
 
@@ -198,7 +206,6 @@ class ClientConnection:
         assert self.head_deadline is not None
         timeout = self.head_deadline - trio.current_time()
         size = None if self.listener.ssl else self.default.settings.core.client_header_buffer_size
-        self.connection.log_error = partial(self.log.write, Level.ERROR)
         return await receive_proxy_header(self.stream, self.connection, self.log, timeout, size)
 
     # --- HTTP/2 ---
@@ -244,6 +251,8 @@ class ClientConnection:
             return False
         if peeked[0] != 0x16 and not peeked[0] & 0x80:
             return True
+        if self.counted is not None:
+            self.counted.enter(None)
         started_at, started = time.time(), time.monotonic()
         running = self.running
         tls = TLSStream(
@@ -303,6 +312,8 @@ class ClientConnection:
             self.head_deadline = None
             return True
         self.reading_line = READING_LINE
+        if self.counted is not None:
+            self.counted.enter(Statistic.WAITING)
         if not self.connection.requests:
             assert self.head_deadline is not None
             timeout = self.head_deadline - trio.current_time()
@@ -341,6 +352,8 @@ class ClientConnection:
         """Serve one request; returns whether another may follow."""
         log, selector = self.log, self.selector
         log.action = self.reading_line
+        if self.counted is not None:
+            self.counted.read_request()
         rules = self.default.head_rules
         head = self.reader.simple_head(rules, selector.select)
         if head is None:
@@ -379,6 +392,8 @@ class ClientConnection:
         finally:
             if self.client.body is not None:
                 self.client.body.close()
+            if self.counted is not None:
+                self.counted.enter(None)
             observer = self.running.observer
             if phases.location.access_logs or observer is not None:
                 left = self.client.scope.cancel_called
@@ -393,6 +408,8 @@ class ClientConnection:
     ) -> RequestContext:
         """Create the request context, and set what log lines contain from now on."""
         log = self.log
+        if self.counted is not None:
+            self.counted.enter(Statistic.WRITING)
         self.connection.requests += 1
         log.action = READING_HEADERS if request.version > 9 else READING_LINE
         log.server_name = server.name

@@ -21,6 +21,7 @@ from h2.settings import SettingCodes, Settings
 from hpack import Decoder
 from hpack.exceptions import HPACKError, OversizedHeaderListError
 
+from ..connection_statistics import Statistic
 from ..http import http2_frames as frames
 from ..http.http2_fields import FieldEncoder, Fields
 from ..http.http2_frames import Frame, FrameReader, Http2ConnectionError
@@ -152,8 +153,12 @@ class Http2Connection:
                     await self.flush(self._core.send_timeout)
                 self._set_deadline()
                 state.waiting = not self._streams
+                if state.counted is not None:
+                    state.counted.enter(Statistic.WAITING if state.waiting else None)
                 data = await stream.receive_some(math.inf, READ_SIZE)
                 state.waiting = False
+                if state.counted is not None:
+                    state.counted.enter(None)
                 if not data:
                     if self._streams or self._reader.buffer:
                         state.log.write_failure(CLOSED_EARLY)

@@ -10,6 +10,7 @@ from typing import Protocol
 import trio
 
 from ..client_abort import ClientAbort
+from ..connection_statistics import CountedState, Statistic
 from ..context import RequestContext
 from ..handlers.response_rate import limit_response
 from ..http.http2_fields import Fields
@@ -96,6 +97,7 @@ class Http2Stream:
         )
         self.connection = copy.copy(state.connection)
         """The connection with its number of requests so far."""
+        self.connection.write_log = self.log.write
         self.body: Http2BodyReader | None = None
         self.is_closed = False
         """Whether the client has reset the stream, or closed the connection."""
@@ -272,6 +274,10 @@ class Http2Stream:
     async def _respond(self, phases: RequestPhases, rejection: SpecialResponse | None) -> None:
         """Run the phases and send the response."""
         ctx, log = phases.ctx, self.log
+        statistics = self._state.running.statistics
+        counted = None if statistics is None else CountedState(statistics)
+        if counted is not None:
+            counted.enter(Statistic.WRITING, (Statistic.REQUESTS, 1))
         try:
             response = await phases.run(rejection)
             if not response.allow_conditional:
@@ -294,6 +300,8 @@ class Http2Stream:
         finally:
             if self.body is not None:
                 self.body.close()
+            if counted is not None:
+                counted.enter(None)
             if phases.location.access_logs or self.observer is not None:
                 left = self.scope.cancel_called
                 phases.location.log_request(ctx, log, self.observer, client_left=left)

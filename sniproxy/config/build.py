@@ -242,6 +242,7 @@ def _server(block: Block, http: Level, main: Level, prefix: str, checks: ParseCh
         place=block.place,
         prefix=prefix,
         map_variables=checks.map_variables,
+        set_variables=checks.set_variables,
     )
 
 

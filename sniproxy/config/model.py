@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from .directives.access import Access
@@ -107,6 +107,8 @@ class Server:
     """Directory that file names are relative to."""
     map_variables: Mapping[str, MapVariable] = field(default_factory=dict)
     """Variables defined by `map`, `geo` and `split_clients`, by lower-case name."""
+    set_variables: Set[str] = frozenset()
+    """Variables of `set`, by lower-case name."""
 
     @property
     def names(self) -> tuple[ServerName, ...]:

@@ -23,7 +23,7 @@ _CONTENT = re.compile(
 _GUARDS = re.compile(
     r"""access_by_\w+ | rewrite_by_\w+ | js_access | auth_\w+ | modsecurity\w* | secure_link\w*
     | valid_referers | limit_\w+ | set_real_ip_from | real_ip_\w+ | testcookie\w*
-    | (Main|Basic|Check|Deny)(Rule|Rules)\w* | ssl_(client|ocsp)\w* | disable_symlinks""",
+    | (Main|Basic|Check|Deny)(Rule|Rules)\w* | ssl_(client|ocsp)\w*""",
     re.VERBOSE,
 )
 """Directives that may keep requests out."""

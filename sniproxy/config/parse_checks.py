@@ -62,6 +62,11 @@ class _Upstream:
     has_port: bool
 
 
+def _bit(word: str) -> str:
+    """What nginx has one bit for: the values of `samesite=…` share theirs."""
+    return word.lower().partition("=")[0]
+
+
 class ParseChecks:
     """The checks of one configuration; implements `reader.Checks`."""
 
@@ -89,6 +94,8 @@ class ParseChecks:
         """Lower-case names of the variables used, in order of appearance."""
         self.captures: set[str] = set()
         """Names that the configuration defines: by `set`, `map` and named captures."""
+        self.set_variables: set[str] = set()
+        """Names that `set` defines, in lower case."""
         self.map_variables: dict[str, MapVariable] = {}
         """Variables defined by `map`, `geo` and `split_clients`, by lower-case name."""
         self.charsets = Charsets()
@@ -103,7 +110,7 @@ class ParseChecks:
             check(self, value, args, inside)
 
     def _warn_of_duplicate_words(self, row: Directive, args: Args, inside: Block) -> None:
-        seen = {word.lower() for word in inside.values.get(row.key, ())}
+        seen = {_bit(word) for word in inside.values.get(row.key, ())}
         what, words = "value", args.words
         if row.slot is media_types:
             what, words = "MIME type", tuple(word.lower() for word in words)
@@ -111,9 +118,9 @@ class ParseChecks:
         for word in words:
             if ANY_TYPE in seen:
                 return
-            if word.lower() in seen:
+            if _bit(word) in seen:
                 self.warn(f'duplicate {what} "{word}"', args.place)
-            seen.add(word.lower())
+            seen.add(_bit(word))
 
     def on_block_open(self, block: Block, inside: Block) -> None:
         if isinstance(block.value, CharsetMapBuilder):
@@ -181,9 +188,7 @@ class ParseChecks:
 
     def _declare_variable(self, name: str, place: Place) -> None:
         error = self._definition_error(name)
-        if error is not None and error.startswith("sniproxy"):
-            self.omissions.add(error, place, effect="it keeps its value")
-        elif error is not None:
+        if error is not None:
             raise place.error(error)
         self.captures.add(name)
 
@@ -364,6 +369,10 @@ class ParseChecks:
     def _variable_defined(self, earlier: AuthRequestSet | Set, args: Args, inside: Block) -> None:
         self._declare_variable(earlier.name, args.place)
 
+    def _variable_set(self, statement: Set, args: Args, inside: Block) -> None:
+        self._variable_defined(statement, args, inside)
+        self.set_variables.add(statement.name)
+
     def _charset(self, name: CharsetName | None, args: Args, inside: Block) -> None:
         if isinstance(name, str):
             self.charsets.add(name)
@@ -404,7 +413,7 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "allow": ParseChecks._rule,
     "deny": ParseChecks._rule,
     "auth_request_set": ParseChecks._variable_defined,
-    "set": ParseChecks._variable_defined,
+    "set": ParseChecks._variable_set,
     "resolver": ParseChecks._resolver,
     "load_module": ParseChecks._load_module,
     "zone": ParseChecks._upstream_zone,

@@ -54,7 +54,7 @@ from ..upstream.response_headers import is_buffered, limit_rate
 from ..upstream.selector import Upstream
 from ..upstream.spool import SpooledBody
 from ..upstream.variable_certificate import VariableCertificate
-from ..variables import lookup
+from ..variables import any_is_set, lookup
 from .base import Client
 from .charset import ask_for_charset
 from .proxy import ProxyHandler
@@ -247,7 +247,7 @@ class CachedRequest:
     async def _use(self, entry: CacheEntry) -> HandlerResult:
         """Answer from the cache, or ask the upstream."""
         handler, ctx = self.handler, self.ctx
-        if _is_set(self.settings.proxy_cache_bypass, ctx):
+        if any_is_set(self.settings.proxy_cache_bypass, ctx):
             ctx.cache_status = "BYPASS"
         else:
             ctx.cache_status = "MISS"
@@ -542,7 +542,7 @@ class CachedRequest:
         """Begin to store the response; None if it is not to be stored."""
         ctx, head = self.ctx, upstream.head
         entry.close()
-        if _is_set(self.settings.proxy_no_cache, ctx):
+        if any_is_set(self.settings.proxy_no_cache, ctx):
             entry.end()
             return None
         if ctx.cache_status == "BYPASS":
@@ -562,13 +562,3 @@ class CachedRequest:
         except BodyReadError:
             entry.end()
             return None
-
-
-def _is_set(conditions: Sequence[Sequence[Template]], ctx: RequestContext) -> bool:
-    """Whether a value is neither empty nor `0` (`ngx_http_test_predicates`)."""
-    if not conditions:
-        return False
-    values = lookup(ctx)
-    return any(
-        condition.render(values) not in ("", "0") for group in conditions for condition in group
-    )

@@ -21,7 +21,6 @@ from ..context import RequestContext
 from ..http.content_type import split_content_type
 from ..logs.error import ConnectionLog
 from ..models import BodyReader, Level, Response, ResponseHead, first_header
-from ..upstream.request_writer import READING_HEAD
 from ..variables import lookup
 from .added_headers import current_headers
 
@@ -69,7 +68,7 @@ class CharsetFilter:
                 named = _named(response._replace(content_type=kind), target)
                 return converted(named, conversion)
         names = f'"{source}" and "{target}"'
-        _report(f'no "charset_map" between the charsets {names}', response, log)
+        log.write(Level.ERROR, f'no "charset_map" between the charsets {names}')
         return response
 
     def _target(
@@ -85,7 +84,7 @@ class CharsetFilter:
         if override:
             if self._known.find(override) is not None:
                 return override
-            _report(f'unknown charset "{override}" to override', response, log)
+            log.write(Level.ERROR, f'unknown charset "{override}" to override')
             return None
         settings = self._settings
         if settings.charset is None:
@@ -131,15 +130,6 @@ def charset_filter(location: Location) -> CharsetFilter | None:
     ask for one of them (`X-Accel-Charset`)."""
     settings = location.filters.charset
     return CharsetFilter(settings) if settings.known else None
-
-
-def _report(text: str, response: Response, log: ConnectionLog) -> None:
-    """Write an error; that of an upstream's response belongs to its head, as in nginx."""
-    action = log.action
-    if response.status_line is not None and log.upstream is not None:
-        log.action = READING_HEAD
-    log.write(Level.ERROR, text)
-    log.action = action
 
 
 def _named(response: Response, charset: str) -> Response:

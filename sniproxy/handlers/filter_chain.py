@@ -23,6 +23,7 @@ from .charset import charset_filter
 from .gunzip import gunzip_filter
 from .gzip import gzip_filter
 from .more_headers import ResponseHeaderChanges, response_header_changes
+from .user_id import user_id_filter
 
 
 class ResponseFilter(Protocol):
@@ -44,13 +45,14 @@ class FilterChain:
 
 
 FACTORIES: tuple[Callable[[Location], ResponseFilter | None], ...] = (
+    user_id_filter,
     gunzip_filter,
     charset_filter,
     gzip_filter,
 )
 """Make the filter of a location, or None if it needs none; in the order in which they apply.
 
-nginx's order is gunzip, addition, sub, charset, ssi, gzip (`auto/modules`, from the end).
+nginx's order is userid, gunzip, addition, sub, charset, ssi, gzip (`auto/modules`, from the end).
 """
 
 

@@ -21,6 +21,7 @@ from ..http.ranges import (
 )
 from ..logs.error import ConnectionLog
 from ..models import Response, SpecialResponse, first_header
+from ..upstream.request_writer import READING_HEAD
 from .added_headers import with_headers
 from .file_body import FileBody
 from .filter_chain import FilterChain, apply_chain
@@ -36,6 +37,18 @@ def apply_filters(
     response: Response, ctx: RequestContext, chain: FilterChain | None, log: ConnectionLog
 ) -> Response | SpecialResponse:
     """Apply the filters: returns the response, a part of it, or 304, 412 or 416."""
+    if response.status_line is None or log.upstream is None:
+        return _apply(response, ctx, chain, log)
+    # As in nginx the log lines of filters belong to the head of the upstream's response.
+    action, log.action = log.action, READING_HEAD
+    filtered = _apply(response, ctx, chain, log)
+    log.action = action
+    return filtered
+
+
+def _apply(
+    response: Response, ctx: RequestContext, chain: FilterChain | None, log: ConnectionLog
+) -> Response | SpecialResponse:
     added = ctx.location.headers
     changes = None if chain is None else chain.header_changes
     if not response.allow_conditional:

@@ -9,10 +9,9 @@ from .file_body import (
     FORBIDDEN_ERRNOS,
     NOT_FOUND_ERRNOS,
     FileBody,
-    OpenFile,
-    syscall_error,
 )
 from .gzip_allowed import gzip_allowed
+from .symlinks import failed_call, open_file
 
 NOTHING = Response(200)
 
@@ -46,11 +45,11 @@ def precompressed(
         return None
     path = f"{name}.gz"
     try:
-        file = OpenFile(path)
+        file = open_file(path, ctx)
     except OSError as error:
         if error.errno not in NOT_FOUND_ERRNOS:
             level = Level.ERROR if error.errno in FORBIDDEN_ERRNOS else Level.CRIT
-            log.write(level, syscall_error(f'open() "{path}" failed', error))
+            log.write(level, failed_call(error, "open()", path))
         return None
     if not always:
         ctx.gzip_vary = True

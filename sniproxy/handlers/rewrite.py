@@ -6,10 +6,9 @@ settings of an `if` block, or return a response.
 
 from __future__ import annotations
 
-import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..config.directives.rewrite import (
@@ -24,11 +23,13 @@ from ..config.model import If, Location
 from ..context import RequestContext
 from ..http.uri import escape_args
 from ..logs.error import ConnectionLog
-from ..models import HandlerResult, SpecialResponse
+from ..models import HandlerResult, Level, SpecialResponse
 from ..template import Template, VariableLookup
 from ..variables import lookup
+from .file_body import NOT_FOUND_ERRNOS
 from .response_rate import set_limit_rate
 from .return_response import return_response
+from .symlinks import failed_call, stat_path
 
 
 @dataclass(slots=True)
@@ -41,13 +42,19 @@ class RewriteResult:
     """The last `if` block whose condition was true: its settings apply now."""
     path_changed: bool = False
     """Whether to search the location again."""
+    log: ConnectionLog | None = None
+    """Takes what is done, with `rewrite_log`."""
+
+    def note(self, message: str) -> None:
+        if self.log is not None:
+            self.log.write(Level.NOTICE, message)
 
 
 def rewrite(
     statements: Sequence[RewriteStatement], ctx: RequestContext, log: ConnectionLog
 ) -> RewriteResult:
     """Run `statements` on a request."""
-    result = RewriteResult()
+    result = RewriteResult(log=log if ctx.location.rewrite.rewrite_log else None)
     _run(statements, ctx, lookup(ctx), result, log)
     return result
 
@@ -71,12 +78,12 @@ def _run(
                 _stay(ctx, result)
                 return False
             case If(condition, inside):
-                if evaluate_condition(condition, ctx, values):
+                if evaluate_condition(condition, ctx, values, log, result):
                     result.inside = inside
                     if not _run(inside.rewrite.statements, ctx, values, result, log):
                         return False
             case Substitution():
-                if not _substitute(statement, ctx, values, result):
+                if not _substitute(statement, ctx, values, result, log):
                     return False
     return True
 
@@ -99,16 +106,23 @@ def _stay(ctx: RequestContext, result: RewriteResult) -> None:
 
 
 def _substitute(
-    directive: Substitution, ctx: RequestContext, values: VariableLookup, result: RewriteResult
+    directive: Substitution,
+    ctx: RequestContext,
+    values: VariableLookup,
+    result: RewriteResult,
+    log: ConnectionLog,
 ) -> bool:
     match = directive.pattern.search(ctx.uri)
     set_captures(ctx, match)
     if match is None:
+        result.note(f'"{directive.source}" does not match "{ctx.uri}"')
         return True
+    result.note(f'"{directive.source}" matches "{ctx.uri}"')
     if directive.redirect is not None:
         target = redirect_unescaped(directive.path.render(_escaping(ctx, values)))
         if directive.keeps_args and ctx.args:
             target += ("&" if "?" in directive.path.source else "?") + ctx.args
+        result.note(f'rewritten redirect: "{target}"')
         result.outcome = SpecialResponse(directive.redirect, target)
         return False
     ctx.internal = True
@@ -124,8 +138,10 @@ def _substitute(
     elif not directive.keeps_args:
         ctx.args = ""
         ctx.empty_args = True
+    result.note(f'rewritten data: "{path}", args: "{ctx.args}"')
     ctx.uri = path
     if not path:
+        log.write(Level.ERROR, "the rewritten URI has a zero length")
         result.outcome = SpecialResponse(500)
         return False
     return not directive.stops
@@ -177,7 +193,13 @@ def set_captures(ctx: RequestContext, match: re.Match[str] | None) -> None:
         ctx.set_captures(match)
 
 
-def evaluate_condition(condition: Condition, ctx: RequestContext, values: VariableLookup) -> bool:
+def evaluate_condition(
+    condition: Condition,
+    ctx: RequestContext,
+    values: VariableLookup,
+    log: ConnectionLog,
+    result: RewriteResult,
+) -> bool:
     """Whether the condition of an `if` is true."""
     value = condition.value.render(values)
     match condition.operator:
@@ -191,35 +213,28 @@ def evaluate_condition(condition: Condition, ctx: RequestContext, values: Variab
             found = condition.pattern.search(value)
             set_captures(ctx, found)
             met = found is not None
+            verb = "matches" if met else "does not match"
+            result.note(f'"{condition.source}" {verb} "{value}"')
         case operator:
-            met = _FILE_TESTS[operator](value)
+            mode = _mode(value, ctx, log)
+            met = mode is not None and _FILE_TESTS[operator](mode)
     return met is not condition.negated
 
 
-def _mode(path: str) -> int | None:
+def _mode(path: str, ctx: RequestContext, log: ConnectionLog) -> int | None:
+    """The mode of a file; None if there is none."""
     try:
-        return os.stat(path.encode("latin-1")).st_mode
-    except (OSError, ValueError):
+        return stat_path(path, ctx).st_mode
+    except OSError as error:
+        if error.errno not in NOT_FOUND_ERRNOS:
+            log.write(Level.CRIT, failed_call(error, "stat()", path))
         return None
 
 
-def _is_file(path: str) -> bool:
-    mode = _mode(path)
-    return mode is not None and stat.S_ISREG(mode)
-
-
-def _is_directory(path: str) -> bool:
-    mode = _mode(path)
-    return mode is not None and stat.S_ISDIR(mode)
-
-
-def _exists(path: str) -> bool:
-    return _mode(path) is not None
-
-
-def _is_executable(path: str) -> bool:
-    mode = _mode(path)
-    return mode is not None and bool(mode & stat.S_IXUSR)
-
-
-_FILE_TESTS = {"-f": _is_file, "-d": _is_directory, "-e": _exists, "-x": _is_executable}
+_FILE_TESTS: Mapping[str, Callable[[int], bool]] = {
+    "-f": stat.S_ISREG,
+    "-d": stat.S_ISDIR,
+    "-e": lambda mode: stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode),
+    "-x": lambda mode: bool(mode & stat.S_IXUSR),
+}
+"""Whether a file passes a test, by its mode."""

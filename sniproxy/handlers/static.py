@@ -24,10 +24,11 @@ from .file_body import (
     NOT_FOUND_ERRNOS,
     FileBody,
     OpenFile,
-    stat_file,
     syscall_error,
 )
 from .gzip_static import precompressed
+from .random_index import random_file
+from .symlinks import failed_call, open_file, stat_path
 
 METHODS = ("GET", "HEAD", "POST")
 
@@ -53,6 +54,10 @@ class StaticHandler:
                 if found is not None:
                     return found
             return _file(name, ctx, log)
+        if ctx.location.files.random_index:
+            chosen = random_file(name, ctx, log)
+            if chosen is not None:
+                return chosen
         outcome = _index(name, ctx, log)
         if outcome is not None:
             return outcome
@@ -79,7 +84,7 @@ def map_uri_to_path(ctx: RequestContext, log: ConnectionLog) -> str | None:
 def _file(name: str, ctx: RequestContext, log: ConnectionLog) -> HandlerResult:
     files = ctx.location.files
     try:
-        file = OpenFile(name)
+        file = open_file(name, ctx)
     except OSError as error:
         return SpecialResponse(_status_of(error, name, files, log))
     if file.is_regular and ctx.method != "POST":
@@ -102,7 +107,7 @@ def _status_of(error: OSError, name: str, files: Files, log: ConnectionLog) -> i
     elif error.errno in FORBIDDEN_ERRNOS:
         level, status = Level.ERROR, 403
     if status != 404 or files.log_not_found:
-        log.write(level, syscall_error(f'open() "{name}" failed', error))
+        log.write(level, failed_call(error, "open()", name))
     return status
 
 
@@ -134,40 +139,40 @@ def _index(directory: str, ctx: RequestContext, log: ConnectionLog) -> HandlerRe
             return InternalRedirect(index, ctx.args, "index", bool(ctx.empty_args))
         name = directory + index
         try:
-            stat_file(name)
+            stat_path(name, ctx)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EMLINK):
                 return SpecialResponse(403)
             if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.EACCES):
                 return _index_failed(error, name, files, log)
             if not directory_seen:
-                outcome = _without_directory(directory, name, files, log)
+                outcome = _without_directory(directory, name, ctx, log)
                 if outcome is not None:
                     return outcome
                 directory_seen = True
             if error.errno == errno.ENOENT:
                 continue
-            log.write(Level.CRIT, syscall_error(f'stat() "{name}" failed', error))
+            log.write(Level.CRIT, failed_call(error, "stat()", name))
             return SpecialResponse(500)
         return InternalRedirect(ctx.uri + index, ctx.args, "index", bool(ctx.empty_args))
     return None
 
 
 def _without_directory(
-    directory: str, index: str, files: Files, log: ConnectionLog
+    directory: str, index: str, ctx: RequestContext, log: ConnectionLog
 ) -> SpecialResponse | None:
     """The response if the index file is missing because the directory is."""
     checked = directory[:-1] if directory.endswith("/") and directory != "/" else directory
     try:
-        status = stat_file(checked)
+        status = stat_path(checked, ctx)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK):
             return SpecialResponse(403)
         if error.errno == errno.ENOENT:
-            return _index_failed(error, index, files, log)
+            return _index_failed(error, index, ctx.location.files, log)
         if error.errno == errno.EACCES:
             return None
-        log.write(Level.CRIT, syscall_error(f'stat() "{checked}" failed', error))
+        log.write(Level.CRIT, failed_call(error, "stat()", checked))
         return SpecialResponse(500)
     if stat.S_ISDIR(status.st_mode):
         return None

@@ -10,8 +10,9 @@ from ..logs.error import ConnectionLog
 from ..models import HandlerResult, InternalRedirect, Level, SpecialResponse
 from ..variables import lookup
 from ..variables.files import document_root
-from .file_body import NOT_FOUND_ERRNOS, stat_file, syscall_error
+from .file_body import NOT_FOUND_ERRNOS
 from .static import map_uri_to_path
+from .symlinks import failed_call, stat_path
 
 
 def try_files(ctx: RequestContext, log: ConnectionLog) -> HandlerResult | None:
@@ -25,7 +26,7 @@ def try_files(ctx: RequestContext, log: ConnectionLog) -> HandlerResult | None:
     directory = document_root(ctx, values)
     for candidate in directive.candidates:
         name = _strip_alias(candidate.name.render(values), not candidate.name.is_constant, ctx)
-        if _exists(directory + name, candidate.is_directory, log):
+        if _exists(directory + name, candidate.is_directory, ctx, log):
             _apply(name, candidate.is_directory, root, ctx)
             return None
     if directive.status is not None:
@@ -47,12 +48,12 @@ def _strip_alias(name: str, rendered: bool, ctx: RequestContext) -> str:
     return name
 
 
-def _exists(name: str, as_directory: bool, log: ConnectionLog) -> bool:
+def _exists(name: str, as_directory: bool, ctx: RequestContext, log: ConnectionLog) -> bool:
     try:
-        status = stat_file(name)
+        status = stat_path(name, ctx)
     except OSError as error:
         if error.errno not in NOT_FOUND_ERRNOS:
-            log.write(Level.CRIT, syscall_error(f'stat() "{name}" failed', error))
+            log.write(Level.CRIT, failed_call(error, "stat()", name))
         return False
     return stat.S_ISDIR(status.st_mode) is as_directory
 

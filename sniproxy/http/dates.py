@@ -32,6 +32,15 @@ def http_date(seconds: int) -> str:
     return formatdate(seconds, usegmt=True)
 
 
+def cookie_date(seconds: int) -> str:
+    """Format a POSIX time as `Sun, 06-Nov-94 08:49:37 GMT`, the form that old browsers know.
+
+    As in nginx the year has four digits after 2037.
+    """
+    day, date, month, year, clock, zone = http_date(seconds).split(" ")
+    return f"{day} {date}-{month}-{year if int(year) > 2037 else year[2:]} {clock} {zone}"
+
+
 def parse_http_date(text: str) -> int | None:
     """Parse a date to POSIX time; None if nginx cannot parse it.
 

@@ -5,6 +5,6 @@ Variables are grouped by nginx module. `lookup` returns a function that template
 with, `getter` a function that evaluates one variable.
 """
 
-from .registry import definition_error, getter, is_variable, lookup
+from .registry import any_is_set, definition_error, getter, is_variable, lookup
 
-__all__ = ["definition_error", "getter", "is_variable", "lookup"]
+__all__ = ["any_is_set", "definition_error", "getter", "is_variable", "lookup"]

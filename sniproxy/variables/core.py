@@ -70,14 +70,20 @@ def _argument(ctx: RequestContext, name: str) -> str | None:
     return None
 
 
-def _cookie(ctx: RequestContext, name: str) -> str | None:
-    for field_name, value in ctx.request.headers:
+def find_cookie(headers: Iterable[Header], name: str) -> tuple[str, str] | None:
+    """The value of the first cookie called `name` (lower-case), and of the field that has it."""
+    for field_name, value in headers:
         if field_name.lower() == "cookie":
             for part in value.split(";"):
                 key, equals, text = part.partition("=")
                 if equals and key.strip(" ").lower() == name:
-                    return text.lstrip(" ")
+                    return text.lstrip(" "), value
     return None
+
+
+def _cookie(ctx: RequestContext, name: str) -> str | None:
+    found = find_cookie(ctx.request.headers, name)
+    return None if found is None else found[0]
 
 
 def _http(ctx: RequestContext, name: str) -> str | None:

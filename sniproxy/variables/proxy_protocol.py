@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..context import RequestContext
+from ..models import Level
 from ..proxy_protocol import ProxyHeader, TLVError
 from .variable import Variable
 
@@ -24,8 +25,8 @@ def _tlv(ctx: RequestContext, name: str) -> str | None:
     try:
         return header.tlv(name)
     except TLVError as error:
-        if (message := str(error)) and ctx.connection.log_error is not None:
-            ctx.connection.log_error(message)
+        if (message := str(error)) and ctx.connection.write_log is not None:
+            ctx.connection.write_log(Level.ERROR, message)
         return None
 
 

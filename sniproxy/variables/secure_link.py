@@ -6,6 +6,8 @@ import base64
 import hashlib
 import re
 import time
+from collections.abc import Callable
+from functools import partial
 
 from ..config.directives.secure_link import SecureLink
 from ..context import CheckedLink, RequestContext
@@ -20,8 +22,14 @@ _MAX_TIME = 2**63 - 1
 def secure_link(ctx: RequestContext, values: VariableLookup) -> str | None:
     """The value of `$secure_link`, which is computed once for a request."""
     if ctx.checked_link is None:
-        ctx.checked_link = check_link(ctx.location.filters.secure_link, ctx.request.target, values)
+        settings, target = ctx.location.filters.secure_link, ctx.request.target
+        ctx.checked_link = check_link(settings, target, values, partial(_note_expires, ctx))
     return ctx.checked_link.value
+
+
+def _note_expires(ctx: RequestContext, expires: str) -> None:
+    """Remember when the link expires: `secure_link_md5` may use `$secure_link_expires`."""
+    ctx.checked_link = CheckedLink(None, expires)
 
 
 def _expires(ctx: RequestContext) -> str | None:
@@ -31,8 +39,16 @@ def _expires(ctx: RequestContext) -> str | None:
     return ctx.link_expires[0]
 
 
-def check_link(settings: SecureLink, target: str, values: VariableLookup) -> CheckedLink:
-    """Check the signature of a link; `target` is the URI as the client has sent it."""
+def check_link(
+    settings: SecureLink,
+    target: str,
+    values: VariableLookup,
+    note_expires: Callable[[str], None],
+) -> CheckedLink:
+    """Check the signature of a link; `target` is the URI as the client has sent it.
+
+    `note_expires` is called with the link's time before `secure_link_md5` is evaluated.
+    """
     if settings.secure_link_secret is not None:
         return CheckedLink(signed_link(target, settings.secure_link_secret))
     if settings.secure_link is None or settings.secure_link_md5 is None:
@@ -43,6 +59,7 @@ def check_link(settings: SecureLink, target: str, values: VariableLookup) -> Che
         end = int(expires) if re.fullmatch("[0-9]{1,1000}", expires) else 0
         if not 0 < end <= _MAX_TIME:
             return CheckedLink(None)
+        note_expires(expires)
     expires_text = expires if comma else None
     signed = settings.secure_link_md5.render(values).encode("latin-1")
     if len(text) > _LONGEST_HASH or decode_base64url(text) != _md5(signed):

@@ -69,6 +69,19 @@ def _header(ctx: RequestContext, name: str) -> str | None:
     return None if head is None else joined(head.headers, name)
 
 
+def _cookie(ctx: RequestContext, name: str) -> str | None:
+    """The value of a cookie that the upstream sets."""
+    head = ctx.cached_head
+    if head is None and ctx.upstream_states:
+        head = ctx.upstream_states[-1].head
+    for field, text in () if head is None else head.headers:
+        if field.lower() == "set-cookie" and text[: len(name)].lower() == name:
+            rest = text[len(name) :].lstrip(" ")
+            if rest.startswith("="):
+                return rest[1:].lstrip(" ").partition(";")[0]
+    return None
+
+
 def _validator(value: Callable[[RequestContext], str]) -> Callable[[RequestContext], str | None]:
     """A field that revalidates an expired response."""
     return lambda ctx: (value(ctx) or None) if ctx.cache_status == "EXPIRED" else None
@@ -153,4 +166,5 @@ VARIABLES = (
 
 PREFIXES: tuple[tuple[str, Callable[[RequestContext, str], str | None]], ...] = (
     ("upstream_http_", _header),
+    ("upstream_cookie_", _cookie),
 )

@@ -102,8 +102,46 @@ RATES = {
     "limit_rate $nosuch;": 'unknown "nosuch" variable',
 }
 
+MODULES = {
+    "modern_browser firefox 1;": 'unknown browser name "firefox"',
+    "modern_browser msie 1x;": 'invalid browser version "1x"',
+    "modern_browser msie 1..2; modern_browser msie 5; ancient_browser a b netscape4;": "",
+    'modern_browser_value ""; ancient_browser_value $host;': "",
+    "modern_browser_value a; modern_browser_value b;": "",
+    "userid yes;": 'invalid value "yes"',
+    "userid on; userid off;": '"userid" directive is duplicate',
+    "userid_service -1;": '"userid_service" directive invalid number',
+    "userid_service x;": '"userid_service" directive invalid number',
+    "userid_expires soon;": '"userid_expires" directive invalid value',
+    "userid_expires 100ms;": '"userid_expires" directive invalid value',
+    "userid_expires max; userid_expires off;": '"userid_expires" directive is duplicate',
+    "userid_mark ab;": (
+        '"userid_mark" directive value must be "off" or a single letter, digit or "="'
+    ),
+    "userid_mark -;": (
+        '"userid_mark" directive value must be "off" or a single letter, digit or "="'
+    ),
+    "userid_mark a; userid_mark b;": '"userid_mark" directive is duplicate',
+    "userid_flags secure other;": 'invalid value "other"',
+    "userid_flags secure secure;": 'warn: duplicate value "secure"',
+    "userid_flags samesite=lax samesite=strict;": 'warn: duplicate value "samesite=strict"',
+    "userid_domain none; userid_path /x; userid_p3p none; userid_name n;": "",
+    "set $uid_reset 1; set $msie 2; set $modern_browser 3;": "",
+    "set $uid_got 1;": 'the duplicate "uid_got" variable',
+    "set $uid_set 1;": 'the duplicate "uid_set" variable',
+    "disable_symlinks maybe;": 'invalid parameter "maybe"',
+    "disable_symlinks from=/x;": (
+        '"disable_symlinks" must have "off", "on" or "if_not_owner" parameter'
+    ),
+    "disable_symlinks on off;": 'duplicate parameters "on off"',
+    "disable_symlinks off from=/x;": '"from=" cannot be used with "off" parameter',
+    "disable_symlinks if_not_owner from=$host;": "",
+    "disable_symlinks on from=$nosuch;": 'unknown "nosuch" variable',
+    "disable_symlinks on; disable_symlinks off;": '"disable_symlinks" directive is duplicate',
+}
+
 CASES = [(http(text), expected) for text, expected in {**CHARSETS, **SIGNED_LINKS}.items()] + [
-    (location(text), expected) for text, expected in (REFERERS | RATES).items()
+    (location(text), expected) for text, expected in (REFERERS | RATES | MODULES).items()
 ]
 
 

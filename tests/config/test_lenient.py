@@ -187,15 +187,6 @@ def test_a_module_that_is_built_in_may_be_loaded() -> None:
         read("events {} load_module ngx_http_map_module.so;")
 
 
-def test_a_variable_that_cannot_be_changed_keeps_its_value() -> None:
-    text = "events {} http { server { listen 127.0.0.1:8000; set $http3 1k; } }"
-    with pytest.raises(UnsupportedError, match="sniproxy cannot change"):
-        read(text)
-    assert read(text, "unsupported warn;").warnings == (
-        'sniproxy cannot change the "http3" variable yet: it keeps its value in FILE:1',
-    )
-
-
 WORDS = st.sampled_from(
     (
         *("x", "x_pass", "echo", "perl", "geoip2", "content_by_lua_block", "$a", '"}"', "'{'", "{"),

@@ -182,7 +182,7 @@ def compare(
         loading = Command(oracle.name, (*oracle.command, "-g", modules)) if modules else oracle
         for program in (OURS, loading):
             room = folder / program.name
-            (room / "html").mkdir(parents=True)
+            (room / "html").mkdir(parents=True, exist_ok=True)
             for name, data in (files or {}).items():
                 (room / "html" / name).write_bytes(data)
                 os.utime(room / "html" / name, (MODIFIED, MODIFIED))

@@ -32,6 +32,8 @@ class Application(Service):
             self.reply(204 if allowed else 401, "", {"X-User": "alice"})
         elif path.endswith("/events"):
             self.events()
+        elif path == "/pool/text":  # stored with this time
+            self.reply(200, TEXT, {"Last-Modified": "Fri, 14 Nov 2025 22:13:20 GMT"})
         elif path.endswith("/text"):
             self.reply(200, TEXT, {"ETag": '"text-1"', "X-Powered-By": "PHP/8.3"})
         elif path.endswith("/json"):

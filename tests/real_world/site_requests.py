@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -52,6 +54,21 @@ API, TOOLS, MATRIX = "api.example.com", "tools.example.com", "matrix.example.com
 LARGE = b"0123456789abcdef" * 100_000
 LATER = "If-Modified-Since: Fri, 14 Nov 2025 22:13:20 GMT"
 ORIGIN = "Origin: https://www.example.com"
+
+QUOTA, CDN, WP_LOGIN = "quota.example.com", "cdn.example.com", "login.example.com"
+FILES, SHOP, COMPAT = "files.example.com", "shop.example.com", "compat.example.com"
+PICTURES, COUNT = "pictures.example.com", "count.example.com"
+FOREVER = "4102444800"
+
+
+def _signature(text: str) -> str:
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+SIGNED = _signature(f"{FOREVER}/s/hello.txt opensesame")
+EXPIRED = _signature("1000000000/s/hello.txt opensesame")
+SECRET_HASH = hashlib.md5(b"page.txtenigma", usedforsecurity=False).hexdigest()
 
 REQUESTS: Mapping[str, list[Request]] = {
     "nextcloud": [
@@ -211,4 +228,115 @@ REQUESTS: Mapping[str, list[Request]] = {
         Request("/text", method="POST", body=b"a=b"),
     ],
     "mirror": [*requests("localhost", "/pool/text", "/pool/text", "/absent", "/pool/text?x=1")],
+    "api-limits": [
+        *requests(QUOTA, *["/v1/text"] * 5, "/v1/search?q=a", "/v1/search", "/health"),
+        *requests(QUOTA, *["/v1/json"] * 7, fields=("X-Api-Key: key-alpha",)),
+        *requests(QUOTA, "/v1/json", fields=("X-Api-Key: key-beta",)),
+        *requests(QUOTA, "/v1/json", fields=("X-Api-Key: unknown",)),
+        Request("/v1/items", ("X-Api-Key: key-beta",), method="POST", host=QUOTA, body=b"{}"),
+    ],
+    "behind-cdn": [
+        *requests(CDN, "/", "/region", "/admin/", "/chain/x"),
+        *[
+            one
+            for address in ("198.51.100.7", "203.0.113.9", "2001:db8::1", "garbage", "1.2.3.4:80")
+            for one in requests(
+                CDN, "/x", "/region", "/admin/", fields=(f"CF-Connecting-IP: {address}",)
+            )
+        ],
+        *requests(CDN, "/chain/x", fields=("X-Forwarded-For: 1.1.1.1, 2.2.2.2, 104.16.1.1",)),
+        *requests(CDN, "/chain/x", fields=("X-Forwarded-For: 104.16.1.1", "CF-Connecting-IP: x")),
+        *requests(CDN, "/region", fields=("CF-Connecting-IP: 8.8.8.8, 9.9.9.9",)),
+    ],
+    "wordpress-login": [
+        *requests(WP_LOGIN, "/", *["/wp-login.php"] * 3, "/style.css", "/none.css", "/.git/x"),
+        *[
+            Request("/wp-login.php", method="POST", host=WP_LOGIN, body=b"log=a&pwd=b")
+            for _ in range(4)
+        ],
+        *requests(WP_LOGIN, *["/xmlrpc.php"] * 3),
+        *[
+            Request("/wp-comments-post.php", method="POST", host=WP_LOGIN, body=b"comment=a")
+            for _ in range(5)
+        ],
+        Request("/upload", method="POST", host=WP_LOGIN, body=LARGE * 6),
+    ],
+    "downloads": [
+        *requests(
+            FILES,
+            *("/s/hello.txt", f"/s/hello.txt?md5={SIGNED}&expires={FOREVER}"),
+            *(f"/s/other.txt?md5={SIGNED}&expires={FOREVER}", "/s/hello.txt?md5=x&expires=1"),
+            f"/s/hello.txt?md5={EXPIRED}&expires=1000000000",
+            *(f"/p/{SECRET_HASH}/page.txt", f"/p/{SECRET_HASH}/other.txt", "/p/x/page.txt"),
+            *("/protected/page.txt", "/accel/text", "/"),
+        ),
+        Request(f"/s/hello.txt?md5={SIGNED}&expires={FOREVER}", ("Range: bytes=1-2",), host=FILES),
+    ],
+    "ab-test": [
+        *[
+            one
+            for browser in ("Firefox", "Chrome", "curl", "Safari", "Edge")
+            for one in requests(SHOP, "/text", "/compare", fields=(f"User-Agent: {browser}",))
+        ],
+        *requests(SHOP, "/", "/compare", "/checkout/x", fields=("Cookie: front=beta",)),
+        *requests(SHOP, "/", "/?front=new&a=b", "/?front=other", fields=("Cookie: front=wrong",)),
+        *requests(SHOP, "/", fields=("Cookie: front=old; visitor=fwAAAWVTwyhAyQAJAwMDAg==",)),
+    ],
+    "old-browsers": [
+        *[
+            one
+            for browser in (
+                "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1)",
+                "Mozilla/5.0 (compatible; MSIE 9.0; Windows NT 6.1)",
+                "Mozilla/5.0 (X11; rv:128.0) Gecko/20100101 Firefox/128.0",
+                "Mozilla/5.0 (X11; Linux) AppleWebKit/537.36 Chrome/126.0 Safari/537.36",
+                "Opera/9.80 (X11; Linux) Presto/2.12",
+                "Lynx/2.8.9rel.1",
+                "Mozilla/4.79 [en] (X11; U; Linux)",
+                "curl/8.0",
+            )
+            for one in requests(COMPAT, "/", "/docs/", "/api/x", fields=(f"User-Agent: {browser}",))
+        ],
+        *requests(COMPAT, "/", "/none"),
+    ],
+    "hotlinks": [
+        *[
+            one
+            for page in (
+                *(
+                    "http://pictures.example.com/a",
+                    "https://www.google.de/search",
+                    "http://evil.test/",
+                ),
+                *("http://a.example.org/gallery/1", "http://a.example.org/other", "hidden"),
+                *("http://www.bing.com/", "http://partner.example.net:8080/x"),
+            )
+            for one in requests(
+                PICTURES, "/spa/logo.svg", "/thumbnails/text", fields=(f"Referer: {page}",)
+            )
+        ],
+        *requests(PICTURES, "/spa/logo.svg", "/spa/none.svg", "/stolen.gif", "/thumbnails/x"),
+    ],
+    "tracking": [
+        *requests(COUNT, "/pixel.gif?page=/a%22b", "/x", "/beacon"),
+        *requests(COUNT, "/pixel.gif", fields=("DNT: 1",)),
+        *[
+            one
+            for value in ("fwAAAWVTwyhAyQAJAwMDAg==", "fwAAAWVTwyhAyQAJAwMDAm=", "short")
+            for one in requests(COUNT, "/pixel.gif", fields=(f"Cookie: v={value}",))
+        ],
+        *[
+            one
+            for value in ("fwAAAWVTwyhAyQAJAwMDAg==", "fwAAAWVTwyhAyQAJAwMDAgm=")
+            for one in requests(COUNT, "/marked.gif", fields=(f"Cookie: v={value}",))
+        ],
+        Request("/beacon", method="POST", host=COUNT, body=b"{}"),
+        Request("/beacon", method="POST", host=COUNT, body=LARGE),
+    ],
+    "status": [
+        *requests("localhost", "/basic_status", "/nginx_status", "/numbers", "/x", port=8081),
+        *requests("localhost", "/nginx_status", port=8081, fields=(LOGIN,)),
+        *requests("monitored.example.com", "/text", "/x"),
+        *requests("localhost", "/basic_status", port=8081),
+    ],
 }

@@ -277,6 +277,13 @@ class CoreServer(Settings):
         HS, flag, "allow underscores in header field names", default="off"
     )
     merge_slashes: bool = directive(HS, flag, "merge adjacent slashes in the URI", default="on")
+    client_body_early_read: tuple[tuple[Template, ...], ...] = directive(
+        HS,
+        templates,
+        "read request bodies before other phases if a value is neither empty nor `0`",
+        arity=at_least(1),
+        repeat=Repeat.APPENDED,
+    )
     max_headers: int = directive(
         HS, number, "maximum number of request header fields", default="1000"
     )

@@ -21,6 +21,7 @@ from .directive import (
     Settings,
     Slot,
     at_least,
+    between,
     directive,
     exactly,
     exclusive,
@@ -125,6 +126,37 @@ def try_files(args: Args) -> TryFiles:
     return TryFiles(candidates, _template(args, fallback), status)
 
 
+@dataclass(frozen=True, slots=True)
+class SymlinkRule:
+    """`disable_symlinks on|if_not_owner [from=PART]`."""
+
+    same_owner: bool
+    """Whether links are followed that belong to the owner of what they lead to."""
+    start: Template | None = None
+    """The beginning of paths that is not checked."""
+
+
+def disable_symlinks(args: Args) -> SymlinkRule | None:
+    """The rule; None for `off`."""
+    mode, start = "", None
+    for word in args.words:
+        if word in ("off", "on", "if_not_owner"):
+            mode = word
+        elif word.startswith("from="):
+            start = compiled(args, word.removeprefix("from="))
+        else:
+            args.fail(f'invalid parameter "{word}"')
+    if not mode:
+        args.fail(f'"{args.name}" must have "off", "on" or "if_not_owner" parameter')
+    if len(args.words) == 2 and start is None:
+        args.fail(f'duplicate parameters "{args.words[0]} {args.words[1]}"')
+    if mode == "off":
+        if start is not None:
+            args.fail('"from=" cannot be used with "off" parameter')
+        return None
+    return SymlinkRule(mode == "if_not_owner", start)
+
+
 def _root_row(name: str, contexts: Context, kind: Slot) -> Directive:
     return Directive(name, contexts, exactly(1), kind, "directory of the files", MODULE,
                repeat=Repeat.REPLACED)  # fmt: skip
@@ -174,6 +206,14 @@ class Files(Settings):
     autoindex_exact_size: bool = directive(
         HSL, flag, "show exact sizes in directory listings", default="on", module=AUTOINDEX_MODULE
     )
+    random_index: bool = directive(
+        LOCATION, flag, "serve a random file for a directory", default="off",
+        module="ngx_http_random_index_module",
+    )  # fmt: skip
+    disable_symlinks: SymlinkRule | None = directive(
+        HSL, disable_symlinks, "do not follow symbolic links to files",
+        arity=between(1, 2), default="off",
+    )  # fmt: skip
     max_ranges: int = directive(
         HSL, number, "maximum number of ranges per request", default=str(ALL_RANGES)
     )

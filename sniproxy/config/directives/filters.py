@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, cast
 
+from .browser import Browsers
 from .charset import Charset, Charsets
 from .directive import Settings
 from .limits import ResponseRate
 from .more_headers import MoreHeaders
-from .referer import EmptyGif, Referers
+from .referer import EmptyGif, Referers, StubStatus
 from .secure_link import SecureLink
+from .userid import UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,9 @@ class FilterSettings:
     empty_gif: EmptyGif
     rate: ResponseRate
     secure_link: SecureLink
+    browsers: Browsers
+    userid: UserId
+    status: StubStatus
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -46,5 +51,8 @@ FILTER_SETTINGS: tuple[type[Settings], ...] = (
     EmptyGif,
     ResponseRate,
     SecureLink,
+    Browsers,
+    UserId,
+    StubStatus,
 )
 """The classes of the fields of `FilterSettings`, in their order."""

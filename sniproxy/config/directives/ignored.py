@@ -17,7 +17,6 @@ from .directive import (
     LOCATION_IF,
     MAIN,
     SERVER,
-    SERVER_IF,
     Args,
     Arity,
     Context,
@@ -111,8 +110,6 @@ _TABLE: tuple[_Entry, ...] = (
     (_HTTP, HSL, whole_time, ONE, _ONCE, "open_file_cache_valid"),
     ("ngx_http_copy_filter_module", HSL, buffers, exactly(2), _ONCE, "output_buffers"),
     ("ngx_http_log_module", HSL, words, between(1, 4), _ONCE, "open_log_file_cache"),
-    ("ngx_http_rewrite_module", HSL | SERVER_IF | LOCATION_IF, flag, ONE, _ONCE,
-     "rewrite_log uninitialized_variable_warn"),
     (_V2, HTTP, size, ONE, _ONCE, "http2_recv_buffer_size"),
     (_V2, HS, size, ONE, _ONCE, "http2_pool_size"),
     (_V2, HS, number, ONE, _ONCE, "http2_streams_index_size"),
@@ -134,7 +131,6 @@ NOTICEABLE: Mapping[str, str] = {
     "http2_chunk_size": "DATA frames have up to 8192 bytes",
     "keepalive_min_timeout": "on shutdown, idle connections are closed at once",
     "msie_refresh": "MSIE gets redirects instead of refresh pages",
-    "rewrite_log": "rewrites are not logged",
     "ssl_buffer_size": "TLS records are as large as the data available, up to 16k",
     "ssl_certificate_compression": "certificates are sent uncompressed",
     "ssl_early_data": "early data is not accepted; clients send it again after the handshake",
@@ -144,7 +140,6 @@ NOTICEABLE: Mapping[str, str] = {
     "ssl_stapling_responder": "OCSP responses are not fetched; only that of `ssl_stapling_file` "
     "is stapled",
     "ssl_stapling_verify": "the OCSP response of `ssl_stapling_file` is not verified",
-    "uninitialized_variable_warn": "uninitialized variables are never logged",
 }
 """Visible differences to nginx, by directive: in responses, in requests to upstreams, or in logs.
 

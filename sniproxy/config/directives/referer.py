@@ -1,4 +1,4 @@
-"""Directives of nginx's referer and empty_gif modules."""
+"""Directives of nginx's referer, stub_status and empty_gif modules."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .directive import (
     Settings,
     Status,
     at_least,
+    between,
     directive,
     exactly,
     settings,
@@ -120,6 +121,20 @@ class Referers(Settings):
     @property
     def patterns(self) -> tuple[re.Pattern[str], ...]:
         return tuple(pattern for rule in self.valid_referers for pattern in rule.patterns)
+
+
+@settings("ngx_http_stub_status_module")
+class StubStatus(Settings):
+    """Whether a location answers with numbers of connections."""
+
+    stub_status: bool = directive(
+        SERVER | LOCATION,
+        flag_present,
+        "respond with the numbers of connections and requests",
+        arity=between(0, 1),
+        repeat=Repeat.REPLACED,
+        merge=Merge.NOT_INHERITED,
+    )
 
 
 @settings("ngx_http_empty_gif_module")

@@ -10,6 +10,7 @@ from ...template import Template, TemplateVariable, literal
 from ..numbers import parse_number
 from ..regex import RegexError, compile_regex
 from .directive import (
+    HTTP,
     LOCATION,
     LOCATION_IF,
     SERVER,
@@ -21,14 +22,16 @@ from .directive import (
     Settings,
     at_least,
     between,
+    directive,
     exactly,
     sequence,
     settings,
 )
-from .slots import compiled
+from .slots import compiled, flag
 
 MODULE = "ngx_http_rewrite_module"
 ANYWHERE = SERVER | LOCATION | SERVER_IF | LOCATION_IF
+EVERYWHERE = HTTP | ANYWHERE
 
 
 class RewriteStatement:
@@ -77,6 +80,8 @@ class Substitution(RewriteStatement):
     """Whether it ends the processing of statements (`last`, `break`, redirects)."""
     breaks: bool
     """Whether no new location is searched (`break`)."""
+    source: str = ""
+    """The regular expression as written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,8 @@ class Condition:
     """The variable, or the file name."""
     operand: Template | None = None
     pattern: re.Pattern[str] | None = None
+    source: str = ""
+    """The regular expression as written."""
 
 
 def return_statement(args: Args) -> Return:
@@ -147,6 +154,7 @@ def rewrite_statement(args: Args) -> Substitution:
         redirect,
         stops=meaning.get("stops", True),
         breaks=meaning.get("breaks", False),
+        source=pattern,
     )
 
 
@@ -186,7 +194,7 @@ def condition(args: Args) -> Condition:
             )
         if plain in ("~", "~*"):
             pattern = _pattern(args, operand, caseless=plain == "~*")
-            return Condition("~", negated, value, pattern=pattern)
+            return Condition("~", negated, value, pattern=pattern, source=operand)
         args.fail(f'unexpected "{operator}" in condition')
     operator = first.removeprefix("!")
     if len(words) != 2 or operator not in ("-f", "-d", "-e", "-x"):
@@ -232,3 +240,9 @@ class Rewrite(Settings):
         _statement("if", condition, "conditional rewrite directives and settings",
                    arity=at_least(1), contexts=LOCATION, opens_context=LOCATION_IF),
     )  # fmt: skip
+    rewrite_log: bool = directive(
+        EVERYWHERE, flag, "log what rewrite directives do, at level notice", default="off"
+    )
+    uninitialized_variable_warn: bool = directive(
+        EVERYWHERE, flag, "warn of variables that `set` has not set yet", default="on"
+    )

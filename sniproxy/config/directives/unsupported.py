@@ -43,11 +43,6 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, exactly(1), "add_before_body add_after_body"),
         (HSL, at_least(1), "addition_types"),
     )),
-    ("ngx_http_browser_module", Status.NOT_YET, "variables about the client's browser", (
-        (HSL, between(1, 2), "modern_browser"),
-        (HSL, at_least(1), "ancient_browser"),
-        (HSL, exactly(1), "modern_browser_value ancient_browser_value"),
-    )),
     ("ngx_http_dav_module", Status.NOT_YET, "WebDAV", (
         (HSL, at_least(1), "dav_methods"),
         (HSL, exactly(1), "create_full_put_path min_delete_depth"),
@@ -122,9 +117,6 @@ _TABLE: tuple[_Module, ...] = (
         (LOCATION, exactly(0), "mp4"),
         (HSL, exactly(1), "mp4_buffer_size mp4_max_buffer_size mp4_start_key_frame"),
     )),
-    ("ngx_http_random_index_module", Status.NOT_YET, "random index files", (
-        (LOCATION, exactly(1), "random_index"),
-    )),
     ("ngx_http_scgi_module", Status.NOT_YET, "SCGI upstreams", (
         (LOCATION | LOCATION_IF, exactly(1), "scgi_pass"),
         (HSL, exactly(1),
@@ -157,9 +149,6 @@ _TABLE: tuple[_Module, ...] = (
          "ssi_last_modified"),
         (HSL, at_least(1), "ssi_types"),
     )),
-    ("ngx_http_stub_status_module", Status.NOT_YET, "status page", (
-        (SERVER | LOCATION, between(0, 1), "stub_status"),
-    )),
     ("ngx_http_sub_filter_module", Status.NOT_YET, "text replacement in responses", (
         (HSL, exactly(2), "sub_filter"),
         (HSL, at_least(1), "sub_filter_types"),
@@ -179,12 +168,6 @@ _TABLE: tuple[_Module, ...] = (
     )),
     ("ngx_http_upstream_sticky_module", Status.NOT_YET, "session affinity", (
         (UPSTREAM, at_least(2), "sticky"),
-    )),
-    ("ngx_http_userid_filter_module", Status.NOT_YET, "client identification cookies", (
-        (HSL, exactly(1),
-         "userid userid_service userid_name userid_domain userid_path userid_expires "
-         "userid_p3p userid_mark"),
-        (HSL, between(1, 3), "userid_flags"),
     )),
     ("ngx_http_uwsgi_module", Status.NOT_YET, "uwsgi upstreams", (
         (LOCATION | LOCATION_IF, exactly(1), "uwsgi_pass"),
@@ -225,8 +208,6 @@ _TABLE: tuple[_Module, ...] = (
     )),
     ("ngx_http_core_module", Status.NOT_YET, "other core settings", (
         (HSL | LOCATION_IF, exactly(1), "post_action"),
-        (HS, at_least(1), "client_body_early_read"),
-        (HSL, between(1, 2), "disable_symlinks"),
     )),
     ("ngx_mail_module", Status.NOT_YET, "mail proxies", (
         (MAIN, exactly(0), "mail{"),

@@ -343,4 +343,101 @@ SCENARIOS = (
 )
 
 
-TABLE = Table("rewriting", SCENARIOS)
+def unset(
+    name: str, rule: str, directives: str, *logs: str, path: str = "PATH/x", server: str = OTHER
+) -> Scenario:
+    return written(name, rule, directives, server, path=path, logs=logs)
+
+
+WARNING = 'using uninitialized "later" variable'
+LOGGED = (
+    unset(
+        "unset",
+        "A variable that is used before its set is empty, and warned of once.",
+        'if ($arg_q) { set $later 1; } return 200 "[$later][$later]";',
+        WARNING,
+    ),
+    unset(
+        "unset-after",
+        "A variable that was set is not warned of.",
+        'set $later ""; return 200 "[$later]";',
+    ),
+    unset(
+        "unset-off",
+        "With uninitialized_variable_warn off there is no warning.",
+        'uninitialized_variable_warn off; return 200 "[$later]";',
+        server="if ($arg_never) { set $later 1; }",
+    ),
+    unset(
+        "unset-in-condition",
+        "A condition of if warns, too.",
+        "if ($later) { return 200 yes; } return 200 no;",
+        WARNING,
+    ),
+    unset(
+        "unset-capture",
+        "A named capture that did not match is not warned of.",
+        'if ($uri ~ "/(?<named>z+)$") { return 200 yes; } return 200 "[$named]";',
+    ),
+    unset(
+        "unset-redefined",
+        "A variable of nginx's keeps its value until it is set.",
+        'if ($arg_q) { set $http_x mine; } return 200 "[$http_x]";',
+    ),
+    unset(
+        "redefined",
+        "set replaces the value of a variable that may be changed.",
+        "set $http_x mine; set $msie set; set $ssl_protocol none; "
+        'return 200 "[$http_x][$msie][$ssl_protocol]";',
+    ),
+    unset(
+        "log-match",
+        "rewrite_log writes what matched and what it became.",
+        "rewrite_log on; rewrite ^PATH/(x)(y?)$ PATH/to/$1 last;",
+        '"^/log-match/(x)(y?)$" matches "/log-match/x", client:',
+        'rewritten data: "/log-match/to/x", args: "a=b", client:',
+        path="PATH/x?a=b",
+    ),
+    unset(
+        "log-no-match",
+        "rewrite_log writes what did not match.",
+        f"rewrite_log on; rewrite ^/other PATH/to; {SHOW}",
+        '"^/other" does not match "/log-no-match/x"',
+    ),
+    unset(
+        "log-args",
+        "rewrite_log shows the arguments as they become.",
+        f"rewrite_log on; rewrite x$ PATH/y?c=d; rewrite y$ PATH/to? last; {SHOW}",
+        '"x$" matches',
+        'rewritten data: "/log-args/y", args: "c=d&a=b"',
+        '"y$" matches',
+        'rewritten data: "/log-args/to", args: ""',
+        path="PATH/x?a=b",
+    ),
+    written(
+        "log-redirect",
+        "rewrite_log shows redirects.",
+        "rewrite_log on; rewrite ^ http://other.test/%41$uri permanent;",
+        path="PATH/x?a=b",
+        status=301,
+        logs=('"^" matches', 'rewritten redirect: "http://other.test/'),
+    ),
+    unset(
+        "log-if",
+        "rewrite_log shows the regular expressions of if.",
+        f'rewrite_log on; if ($uri ~ ^/log) {{ set $a 1; }} if ($uri !~* "X$") {{ set $a 2; }} '
+        f"if ($uri ~ nothing) {{ set $a 3; }} {SHOW}",
+        '"^/log" matches "/log-if/x"',
+        '"X$" matches "/log-if/x"',
+        '"nothing" does not match "/log-if/x"',
+    ),
+    written(
+        "zero-length",
+        "A rewrite to an empty URI is an internal error.",
+        'rewrite ^ "$arg_none";',
+        status=500,
+        logs=("the rewritten URI has a zero length",),
+    ),
+)
+
+TABLE = Table("rewriting", (*SCENARIOS, *LOGGED))

@@ -679,8 +679,29 @@ ERRORS = (
     ),
 )
 
+VALUES = tuple(
+    replying(
+        f"cookie-{label}",
+        "$upstream_cookie_NAME is the value of the first cookie of that name, as nginx reads it.",
+        'add_header X-Seen "[$upstream_cookie_id][$upstream_cookie_other]";',
+        *(f"Set-Cookie: {field}" for field in fields),
+    )
+    for label, fields in {
+        "none": (),
+        "value": ("id=abc; Path=/; HttpOnly",),
+        "case": ("ID=abc",),
+        "blanks": ("id =  abc ; Path=/",),
+        "empty": ("id=",),
+        "name-alone": ("id", "id=later"),
+        "no-equals": ("id abc", "id; x=y"),
+        "longer-name": ("idx=1", "id=2"),
+        "two": ("id=1", "id=2", "other=3"),
+        "attribute": ("a=b; id=c",),
+    }.items()
+)
+
 TABLE = Table(
     "replying",
-    (*HEADERS, *REDIRECTS, *COOKIES, *ELSEWHERE, *ERRORS),
+    (*VALUES, *HEADERS, *REDIRECTS, *COOKIES, *ELSEWHERE, *ERRORS),
     server="proxy_redirect http://inherited.test/ /inherited/; proxy_cookie_path /inherited /;",
 )
