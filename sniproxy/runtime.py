@@ -40,8 +40,9 @@ from .tls.errors import NATIVE, Dialect
 from .variables import lookup
 from .variables.files import document_root
 
-if TYPE_CHECKING:  # imported when there is a limit
+if TYPE_CHECKING:  # imported if a configuration needs them
     from .handlers.preaccess import LimitPhase
+    from .ocsp.client_check import ClientCertificateCheck
 
 
 class AccessLogWriter(Protocol):
@@ -150,6 +151,8 @@ class ServerTLS:
     certificate whose name contains variables cannot be loaded."""
     ca_path: str = ""
     """The CA that clients have to trust, for `ssl_certificate auto`; "" for other certificates."""
+    client_check: ClientCertificateCheck | None = None
+    """Checks client certificates by OCSP; None without `ssl_ocsp`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

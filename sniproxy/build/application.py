@@ -38,6 +38,7 @@ from .client_tls import ContextStore, ServerContextFactory
 from .limits import LimitStore
 from .listeners import BoundSocket, ListenSocket, bind_all, bindings, check_binding
 from .logs import LogFactory
+from .ocsp import OCSPFactory, OCSPStore
 from .paths import Paths
 from .tls import ContextFactory, KeyLog
 from .upstreams import UpstreamRegistry, find_name_servers
@@ -70,6 +71,7 @@ class Application:
     limits: LimitStore
     statistics: ConnectionStatistics | None
     """Numbers of connections; None if no directive or variable needs them."""
+    statuses: OCSPStore
     new_ca: str = ""
     """The file of the development CA, if it was created for this configuration."""
 
@@ -96,6 +98,7 @@ class Application:
         self.sinks.close()
         self.caches.close()
         self.limits.close()
+        self.statuses.close()
         if self.statistics is not None:
             self.statistics.close()
 
@@ -155,7 +158,9 @@ def load(
     )
     end = config.http.end if config.http is not None else NOWHERE
     store = ContextStore(None if previous is None else previous.contexts)
-    clients = ServerContextFactory(maker.tls, end, store)
+    statuses = OCSPStore(None if previous is None else previous.statuses)
+    ocsp = OCSPFactory(statuses, maker.upstreams.resolver, maker.tls.certificate, end)
+    clients = ServerContextFactory(maker.tls, ocsp, end, store)
     defaults = _default_servers(bound)
     contexts, handlers = {}, {}
     for server in servers:
@@ -163,6 +168,7 @@ def load(
             handlers[location] = maker.handler(location)
         contexts[server] = clients.for_server(server, defaults.get(server, server).ssl)
     store.release_previous()
+    statuses.release_previous()
     caches.release_previous()
     return LoadedConfig(
         config,
@@ -180,6 +186,7 @@ def load(
         caches,
         limits,
         statistics,
+        statuses,
         maker.tls.new_ca,
     )
 
@@ -204,6 +211,7 @@ class LoadedConfig:
     caches: CacheStore
     limits: LimitStore
     statistics: ConnectionStatistics | None
+    statuses: OCSPStore
     new_ca: str = ""
     """The file of the development CA, if it was created for this configuration."""
 
@@ -259,6 +267,7 @@ class LoadedConfig:
             self.caches,
             self.limits,
             self.statistics,
+            self.statuses,
             self.new_ca,
         )
 

@@ -22,6 +22,7 @@ from ..tls.certificates import CertificateSource
 from ..tls.contexts import server_context
 from ..variables import lookup
 from .file_signature import file_signature
+from .ocsp import OCSPFactory
 from .tls import ContextFactory
 
 AUTO = "auto"
@@ -71,6 +72,7 @@ class ServerContextFactory:
     """Creates the contexts of virtual servers; raises `ConfigError` with nginx's messages."""
 
     shared: ContextFactory
+    ocsp: OCSPFactory
     end: Place
     """The end of `http {}`, as the place for some messages."""
     store: ContextStore
@@ -90,8 +92,6 @@ class ServerContextFactory:
         self._check_ticket_keys(ssl)
         if ssl.ssl_stapling and ssl.ssl_certificate_compression:
             raise ConfigError('"ssl_stapling" is incompatible with "ssl_certificate_compression"')
-        if ssl.ssl_stapling and not ssl.ssl_stapling_file:
-            self.warnings.append('"ssl_stapling" ignored, sniproxy needs an "ssl_stapling_file"')
         return made
 
     def _issued(self, server: Server, settings: dict[str, Any]) -> ServerTLS:
@@ -103,7 +103,10 @@ class ServerContextFactory:
             return ca.context(server_name, default, **settings)
 
         return ServerTLS(
-            ca.context("", (server.name,), **settings), issued, str(ca.certificate_path)
+            ca.context("", (server.name,), **settings),
+            issued,
+            str(ca.certificate_path),
+            self.ocsp.client_check(server),
         )
 
     def _loaded(self, server: Server, settings: dict[str, Any]) -> ServerTLS:
@@ -120,7 +123,10 @@ class ServerContextFactory:
                 for certificate, key in pairs
             ]
             context = self.store.context(sources, settings)
-            return ServerTLS(context, lambda connection: context)
+            if ssl.ssl_stapling and not ssl.ssl_stapling_file:
+                self.warnings += self.ocsp.staple(context, sources, server)
+            check = self.ocsp.client_check(server)
+            return ServerTLS(context, lambda connection: context, client_check=check)
         base = server_context(**settings)
         openssl.set_no_certificate(base)
         contexts = CertificateCache(
@@ -128,7 +134,8 @@ class ServerContextFactory:
             ssl.ssl_certificate_cache or NO_CACHE,
         )
         # nginx then tries an empty passphrase; at start it would ask for one.
-        return ServerTLS(base, self._named(server, pairs, passphrases or ("",), contexts))
+        named = self._named(server, pairs, passphrases or ("",), contexts)
+        return ServerTLS(base, named, client_check=self.ocsp.client_check(server))
 
     def _named(
         self,

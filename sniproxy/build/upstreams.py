@@ -65,7 +65,7 @@ class UpstreamRegistry:
     def dynamic(self, target: ProxyPass, core: CoreLocation) -> DynamicUpstream:
         """The upstreams of a `proxy_pass` with variables; raises `ConfigError`."""
         settings = core.resolver
-        resolver = None if settings is None else self._resolver(settings)
+        resolver = None if settings is None else self.resolver(settings)
         return DynamicUpstream(
             target, self.find, resolver, core.resolver_timeout, self._next_connection_id
         )
@@ -75,7 +75,8 @@ class UpstreamRegistry:
         """All resolvers in use."""
         return tuple(self._resolvers.values())
 
-    def _resolver(self, settings: ResolverSettings) -> Resolver:
+    def resolver(self, settings: ResolverSettings) -> Resolver:
+        """The resolver of a `resolver` directive."""
         from ..upstream.resolver import DNSServer, Resolver
 
         if settings not in self._resolvers:

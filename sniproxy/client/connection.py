@@ -39,6 +39,7 @@ from ..models import (
 )
 from ..phases import RequestPhases
 from ..runtime import HostSelector, Listener, Runtime, VirtualServer
+from ..tls.errors import timeout_failure
 from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
 from .background import write_beside_tasks
 from .keepalive import TIMED_OUT, keepalive_allowed, lingering_close, reset_on_timeout
@@ -51,6 +52,7 @@ from .tunnel import UPGRADED, tunnel
 from .untrusted import report_untrusted
 
 if TYPE_CHECKING:
+    from ..ocsp.client_check import ClientCertificateCheck
     from .http2_connection import Http2Connection
 
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -276,6 +278,10 @@ class ClientConnection:
             served = running.tls_of(self.listener, self.default)
             report_untrusted(running, served, failure, self.log)
             raise
+        else:
+            check = running.tls_of(self.listener, self.default).client_check
+            if check is not None:
+                await self._check_certificate(check, tls)
         finally:
             observer = running.observer
             if observer is not None and observer.wants_handshakes:
@@ -287,6 +293,17 @@ class ClientConnection:
                 )
                 observer.handshake_finished(self.connection, handshake)
         return True
+
+    async def _check_certificate(self, check: ClientCertificateCheck, tls: TLSStream) -> None:
+        """Check the client's certificate by OCSP (`ssl_ocsp`)."""
+        leaf = tls.peer_certificate
+        if leaf is None or tls.verify_result:
+            return
+        assert self.head_deadline is not None
+        with trio.move_on_at(self.head_deadline) as waiting:
+            tls.ocsp_error = await check.failure(leaf, tls.peer_chain, self.log)
+        if waiting.cancelled_caught:
+            raise ProxyError(timeout_failure(Side.CLIENT))
 
     def _choose(self, server_name: str | None) -> SSL.Context | Reject:
         """Select the virtual server and its context by the SNI in the ClientHello."""

@@ -43,4 +43,7 @@ def check_client_certificate(verify: str, tls: ClientTLSInfo) -> Rejection | Non
         return Rejection(CERTIFICATE_ERROR, text)
     if verify == "on" and tls.client_certificate is None:
         return Rejection(NO_CERTIFICATE, "client sent no required SSL certificate")
+    if tls.ocsp_error is not None:
+        text = f"client SSL certificate verify error: {tls.ocsp_error}"
+        return Rejection(CERTIFICATE_ERROR, text)
     return None

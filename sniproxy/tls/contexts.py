@@ -114,7 +114,9 @@ def server_context(
     if not session_tickets:
         context.set_options(SSL.OP_NO_TICKET)
     if stapling_file and certificates_der:
-        openssl.set_ocsp_response(context, loader.ocsp_response(stapling_file))
+        response = loader.ocsp_response(stapling_file)
+        sources = dict.fromkeys(certificates_der, lambda: response)
+        openssl.set_ocsp_responses(context, sources)
     apply(context, conf_commands, directive="ssl_conf_command", dialect=dialect)
     return context
 

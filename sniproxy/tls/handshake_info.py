@@ -84,6 +84,14 @@ class HandshakeInfo:
             return None
 
     @property
+    def peer_chain(self) -> list[x509.Certificate]:
+        """The certificates that the peer has sent beside its own, if they are valid."""
+        try:
+            return [x509.load_der_x509_certificate(der) for der in openssl.peer_chain(self._ssl)]
+        except ValueError:
+            return []
+
+    @property
     def own_certificate_der(self) -> bytes | None:
         """The certificate sent to the peer, or configured if the session was resumed."""
         return openssl.own_certificate(self._ssl)

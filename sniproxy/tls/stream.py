@@ -65,6 +65,8 @@ class TLSStream(SocketStream, HandshakeInfo):
     _choose: ContextSelector | None = None
     _offers_http2: Callable[[], bool] | None = None
     _keep_hello = False
+    ocsp_error: str | None = None
+    """Why the client's certificate is not accepted by OCSP (`ssl_ocsp`)."""
     _choice: SSL.Context | Reject | None = None
     _choose_error: Exception | None = None
     _at_end = False

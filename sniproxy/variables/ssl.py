@@ -53,7 +53,9 @@ def _days_left(certificate: ClientCertificate) -> str:
 def _verify(tls: ClientTLSInfo) -> str:
     if tls.client_certificate is None:
         return "NONE"
-    return f"FAILED:{tls.verify_error()}" if tls.verify_result else "SUCCESS"
+    if tls.verify_result:
+        return f"FAILED:{tls.verify_error()}"
+    return "SUCCESS" if tls.ocsp_error is None else f"FAILED:{tls.ocsp_error}"
 
 
 def _nothing(ctx: RequestContext) -> None:

@@ -41,6 +41,11 @@ def pair(certificate: str, key: str) -> str:
 
 
 REFUSED = [
+    # OCSP.
+    f"{PAIR} ssl_ocsp on; ssl_verify_client optional_no_ca;",
+    f"{PAIR} ssl_ocsp on; ssl_ocsp_responder https://127.0.0.1/;",
+    f"{PAIR} ssl_ocsp on; ssl_ocsp_responder http://127.0.0.1:x/;",
+    f"{PAIR} ssl_ocsp_cache shared:a:1k;",
     # Certificates and keys.
     "",
     "ssl_certificate_key good.key;",
@@ -146,6 +151,10 @@ REFUSED = [
 
 ACCEPTED = [
     PAIR,
+    f"{PAIR} ssl_ocsp on;",
+    f"{PAIR} ssl_ocsp leaf; ssl_verify_client on; ssl_client_certificate root.pem;",
+    f"{PAIR} ssl_ocsp_responder http://127.0.0.1/x; ssl_ocsp_cache shared:a:1m;",
+    f"{PAIR} ssl_stapling on;",
     pair("trusted-good.pem", "good.key"),
     f"{PAIR} ssl_verify_client on; ssl_client_certificate trusted-root.pem;",
     f"{PAIR} ssl_verify_client on; ssl_client_certificate root.pem; "
@@ -186,19 +195,9 @@ ACCEPTED = [
 
 OUR_OWN_WAY = [
     (
-        f"{PAIR} ssl_ocsp on;",
-        '"ssl_ocsp on" is not supported by sniproxy yet in FILE:4',
-        (),
-    ),
-    (
         f"{PAIR} ssl_conf_command NumTickets 1;",
         '"ssl_conf_command" can not do "NumTickets" in sniproxy',
         (),
-    ),
-    (
-        f"{PAIR} ssl_stapling on;",
-        None,
-        ('"ssl_stapling" ignored, sniproxy needs an "ssl_stapling_file"',),
     ),
     (
         f"{PAIR} ssl_stapling on; ssl_certificate_compression on;",

@@ -137,9 +137,6 @@ NOTICEABLE: Mapping[str, str] = {
     "ssl_ech_file": "Encrypted Client Hello is not accepted",
     "ssl_session_ticket_key": "the file is checked, but tickets are encrypted with random keys: "
     "they are not valid after a restart or on another server",
-    "ssl_stapling_responder": "OCSP responses are not fetched; only that of `ssl_stapling_file` "
-    "is stapled",
-    "ssl_stapling_verify": "the OCSP response of `ssl_stapling_file` is not verified",
 }
 """Visible differences to nginx, by directive: in responses, in requests to upstreams, or in logs.
 

@@ -52,13 +52,13 @@ def ocsp_cache(args: Args) -> str:
 
 
 def _is_shared(args: Args, word: str, what: str) -> bool:
-    shared = _shared_cache(word)
+    shared = shared_cache(word)
     if shared is not None and shared[1] < _MIN_SHARED_CACHE:
         args.fail(f'{what} "{word}" is too small')
     return shared is not None
 
 
-def _shared_cache(word: str) -> tuple[str, int] | None:
+def shared_cache(word: str) -> tuple[str, int] | None:
     """Name and size of `shared:NAME:SIZE`; None for anything else."""
     kind, _, rest = word.partition(":")
     name, colon, text = rest.partition(":")
@@ -68,14 +68,7 @@ def _shared_cache(word: str) -> tuple[str, int] | None:
 
 def shared_caches(args: Args) -> tuple[tuple[str, int], ...]:
     """Names and sizes of the shared caches among the arguments."""
-    return tuple([shared for word in args.words if (shared := _shared_cache(word)) is not None])
-
-
-def ocsp(args: Args) -> str:
-    value: str = one_of({name: name for name in ("off", "on", "leaf")})(args)
-    if value != "off":
-        args.unsupported(f'"ssl_ocsp {value}" is not supported by sniproxy yet')
-    return "off"
+    return tuple([shared for word in args.words if (shared := shared_cache(word)) is not None])
 
 
 @settings("ngx_http_ssl_module")
@@ -153,7 +146,7 @@ class Ssl(Settings):
     )
     ssl_stapling: bool = directive(
         HTTP | SERVER, flag,
-        "staple the OCSP response of ssl_stapling_file; responses are not fetched",
+        "staple OCSP responses to handshakes",
         default="off",
     )  # fmt: skip
     ssl_stapling_file: str | None = directive(
@@ -162,29 +155,25 @@ class Ssl(Settings):
     ssl_stapling_responder: str | None = directive(
         HTTP | SERVER,
         string,
-        "URL of the OCSP responder; responders are never queried",
-        status=Status.NO_EFFECT,
+        "URL of the OCSP responder, instead of that in the certificate",
     )
     ssl_stapling_verify: bool = directive(
-        HTTP | SERVER, flag, "verify fetched OCSP responses; responses are not fetched",
-        default="off", status=Status.NO_EFFECT,
-    )  # fmt: skip
+        HTTP | SERVER, flag, "verify OCSP responses before they are stapled", default="off"
+    )
     ssl_ocsp: str = directive(
         HTTP | SERVER,
-        ocsp,
-        "check client certificates by OCSP; only `off` is supported",
+        one_of({name: name for name in ("off", "on", "leaf")}),
+        "check client certificates by OCSP: all of a chain, or the first (`leaf`)",
         default="off",
     )
     ssl_ocsp_responder: str | None = directive(
         HTTP | SERVER,
         string,
-        "URL of the OCSP responder; responders are never queried",
-        status=Status.NO_EFFECT,
+        "URL of the OCSP responder, instead of those in certificates",
     )
     ssl_ocsp_cache: str = directive(
-        HTTP | SERVER, ocsp_cache, "cache for OCSP responses; there are none", default="off",
-        status=Status.NO_EFFECT,
-    )  # fmt: skip
+        HTTP | SERVER, ocsp_cache, "cache of the statuses of client certificates", default="off"
+    )
     ssl_early_data: bool = directive(
         HTTP | SERVER, flag,
         "TLS 1.3 early data; never accepted, clients send it again", default="off",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from OpenSSL import SSL
@@ -174,7 +174,12 @@ def on_verification_error(context: SSL.Context, note: Callable[[int, int, bytes]
 
 
 def _on_status(ssl: Ssl, handle: Any) -> int:
-    response: bytes = ffi.from_handle(handle)
+    sources: Mapping[bytes, Callable[[], bytes | None]] = ffi.from_handle(handle)
+    certificate = lib.SSL_get_certificate(ssl)
+    source = sources.get(x509_der(certificate)) if certificate else None
+    response = None if source is None else source()
+    if response is None:
+        return int(lib.SSL_TLSEXT_ERR_NOACK)
     # freed by OpenSSL
     memory = lib.OPENSSL_malloc(len(response))
     ffi.memmove(memory, response, len(response))
@@ -231,9 +236,14 @@ def set_verify_record_only(context: SSL.Context, mode: int | None, depth: int) -
     lib.SSL_CTX_set_verify_depth(ctx, depth)
 
 
-def set_ocsp_response(context: SSL.Context, response: bytes) -> None:
-    """Staple the OCSP response `response` for clients that request it."""
-    handle = ffi.new_handle(response)
+def set_ocsp_responses(
+    context: SSL.Context, sources: Mapping[bytes, Callable[[], bytes | None]]
+) -> None:
+    """Staple OCSP responses for clients that request them.
+
+    `sources` returns the response for each certificate (in DER) of the context, or None.
+    """
+    handle = ffi.new_handle(sources)
     setattr(context, "_staple", handle)  # noqa: B010 - lives as long as the context
     lib.SSL_CTX_set_tlsext_status_arg(context._context, handle)
     lib.SSL_CTX_set_tlsext_status_cb(context._context, _status_callback)

@@ -195,6 +195,14 @@ def peer_certificate(ssl: Ssl) -> bytes | None:
         lib.X509_free(certificate)
 
 
+def peer_chain(ssl: Ssl) -> list[bytes]:
+    """The certificates that the peer has sent, as DER; on the server without its own one."""
+    chain = lib.SSL_get_peer_cert_chain(ssl)
+    if not chain:
+        return []
+    return [x509_der(lib.sk_X509_value(chain, at)) for at in range(lib.sk_X509_num(chain))]
+
+
 def own_certificate(ssl: Ssl) -> bytes | None:
     """The certificate of this side as DER."""
     certificate = lib.SSL_get_certificate(ssl)
