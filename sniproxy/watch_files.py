@@ -89,13 +89,13 @@ def _server_files(ssl: Ssl) -> Iterator[str]:
 def _all_location_files(outside: Location) -> Iterator[str]:
     for location in iter_locations(outside):
         proxy = location.proxy
-        if proxy.proxy_ssl_password_file is not None:
-            yield proxy.proxy_ssl_password_file.path
+        if proxy.ssl_password_file is not None:
+            yield proxy.ssl_password_file.path
         for value in (
-            proxy.proxy_ssl_certificate,
-            proxy.proxy_ssl_certificate_key,
-            proxy.proxy_ssl_trusted_certificate,
-            proxy.proxy_ssl_crl,
+            proxy.ssl_certificate,
+            proxy.ssl_certificate_key,
+            proxy.ssl_trusted_certificate,
+            proxy.ssl_crl,
             location.access.auth_basic_user_file,
         ):
             yield value.source if isinstance(value, Template) else value or ""

@@ -200,7 +200,7 @@ def _temporary_folders(config: Config, paths: Paths) -> set[str]:
     found = set()
     for server in servers:
         for location in iter_locations(server.default_location):
-            for path in (location.core.client_body_temp_path, location.proxy.proxy_temp_path):
+            for path in (location.core.client_body_temp_path, location.proxy.temp_path):
                 if path is not None:
                     found.add(paths.in_prefix(path[0]))
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..config.directives.log import ErrorLogDirective
+from ..config.directives.upstream_settings import UpstreamSettings
 from ..config.model import NOWHERE, Config, Http, Location, Server, iter_locations
 from ..connection_statistics import ConnectionStatistics
 from ..handlers.access import access_phase
@@ -16,7 +17,7 @@ from ..handlers.empty_gif import EmptyGifHandler
 from ..handlers.filter_chain import filter_chain
 from ..handlers.missing_content import MissingContentHandler
 from ..handlers.more_headers import request_header_changes
-from ..handlers.proxy import ProxyHandler
+from ..handlers.proxy import PassingRules, ProxyHandler
 from ..handlers.real_ip import RealIPPhase
 from ..handlers.static import StaticHandler
 from ..handlers.stub_status import StatusHandler
@@ -40,6 +41,7 @@ from .listeners import BoundSocket, ListenSocket, bind_all, bindings, check_bind
 from .logs import LogFactory
 from .ocsp import OCSPFactory, OCSPStore
 from .paths import Paths
+from .protocols import protocol_of
 from .tls import ContextFactory, KeyLog
 from .upstreams import UpstreamRegistry, find_name_servers
 
@@ -360,30 +362,40 @@ class _HandlerFactory:
         if location.filters.status.stub_status:
             assert self.statistics is not None
             return StatusHandler(self.statistics)
-        target = location.proxy.proxy_pass
-        if target is None:
+        settings = location.upstreams.active
+        if settings is None:
             return StaticHandler(location.gzip.gzip_static)
+        rules = self._passing_rules(location, settings)
+        if settings.cache is None and settings.store is None:
+            return ProxyHandler(rules)
+        # Imported here: most configurations have no cache.
+        from ..handlers.cached_proxy import CachingProxyHandler
+        from ..handlers.storing_proxy import StoringProxyHandler
+
+        folder = self.caches.temp_folder(settings)
+        if settings.cache is None:
+            return StoringProxyHandler(rules, folder)
+        return CachingProxyHandler(rules, self.caches.caches, folder)
+
+    def _passing_rules(self, location: Location, settings: UpstreamSettings) -> PassingRules:
+        target = settings.target
+        assert target is not None
         upstream: Upstream | DynamicUpstream
         if target.address is None:
             upstream = self.upstreams.dynamic(target, location.core)
         else:
             upstream = self.upstreams.of(target)
         context, certificate = None, None
-        if target.address is None or target.tls:
-            context, certificate = self.tls.for_upstream(location.proxy)
-        settings, dialect = location.cache, self.tls.dialect
-        if settings.proxy_cache is None and settings.proxy_store is None:
-            return ProxyHandler(location, upstream, context, certificate, dialect)
-        # Imported here: most configurations have no cache.
-        from ..handlers.cached_proxy import CachingProxyHandler
-        from ..handlers.storing_proxy import StoringProxyHandler
-
-        folder = self.caches.temp_folder(location)
-        if settings.proxy_cache is None:
-            return StoringProxyHandler(location, upstream, context, certificate, dialect, folder)
-        caches = self.caches.caches
-        return CachingProxyHandler(
-            location, upstream, context, certificate, dialect, caches, folder
+        if settings.has_directive("ssl_verify") and (target.address is None or target.tls):
+            context, certificate = self.tls.for_upstream(settings)
+        return PassingRules(
+            location,
+            settings,
+            protocol_of(location, settings),
+            upstream,
+            context,
+            certificate,
+            self.tls.dialect,
         )
 
 

@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from ..config.directives.cache import CachePath
-from ..config.model import Config, Location
+from ..config.directives.upstream_settings import UpstreamSettings
+from ..config.model import Config
 from ..models import ConfigError
 from .paths import Paths
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:  # imported when there is a cache
     from ..cache.store import ResponseCache, TempFolder
     from ..cache.zone import CacheZone
 
-PROXY_TEMP = ("proxy_temp", (1, 2))
-"""nginx's default `proxy_temp_path`."""
+TEMP_LEVELS = (1, 2)
+"""Levels of folders in nginx's default `proxy_temp_path`."""
 
 
 class CacheStore:
@@ -77,9 +78,9 @@ class CacheStore:
         """Forget the caches before, when the new configuration is in use."""
         self._previous = None
 
-    def temp_folder(self, location: Location) -> TempFolder:
+    def temp_folder(self, settings: UpstreamSettings) -> TempFolder:
         """The folder of temporary files of a location (`proxy_temp_path`)."""
-        folder, levels = location.proxy.proxy_temp_path or PROXY_TEMP
+        folder, levels = settings.temp_path or (f"{settings.PREFIX}temp", TEMP_LEVELS)
         return self._paths.in_prefix(folder), levels
 
     def close(self) -> None:

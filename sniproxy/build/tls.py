@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
 
-from ..config.directives.proxy import ProxySettings
 from ..config.directives.tls import PasswordFile
+from ..config.directives.upstream_settings import UpstreamSettings
 from ..logs.sinks import FileSink, Sinks
 from ..tls.certificate_cache import NO_CACHE, CertificateCache
 from ..tls.certificates import NO_FILE, CertificateSource, read_password_file
@@ -65,43 +65,45 @@ class ContextFactory:
         """The file of the development CA, if it was created for this configuration."""
         return str(self._ca.certificate_path) if self._ca is not None and self._ca.is_new else ""
 
-    def for_upstream(self, proxy: ProxySettings) -> tuple[SSL.Context, VariableCertificate | None]:
+    def for_upstream(
+        self, settings: UpstreamSettings
+    ) -> tuple[SSL.Context, VariableCertificate | None]:
         """The context of a location's connections to `https` upstreams.
 
         The second value is the client certificate if its name has variables; otherwise the
         context includes it.
         """
-        certificate, key = proxy.proxy_ssl_certificate, proxy.proxy_ssl_certificate_key
-        passphrases = self.passphrases(proxy.proxy_ssl_password_file)
-        settings = self._upstream_settings(proxy)
+        certificate, key = settings.ssl_certificate, settings.ssl_certificate_key
+        passphrases = self.passphrases(settings.ssl_password_file)
+        arguments = self._context_arguments(settings)
         if certificate is None or not certificate.source or key is None:
-            return self._upstream_context(settings), None
+            return self._upstream_context(arguments), None
         if certificate.is_constant and key.is_constant:
             source = CertificateSource(
                 self.certificate(certificate.source), self.certificate(key.source), passphrases
             )
-            return self._upstream_context({**settings, "certificate": source}), None
-        base = self._upstream_context(settings)
+            return self._upstream_context({**arguments, "certificate": source}), None
+        base = self._upstream_context(arguments)
 
         contexts = CertificateCache(
-            lambda source: upstream_context(**settings, certificate=source, trust_of=base),
-            proxy.proxy_ssl_certificate_cache or NO_CACHE,
+            lambda source: upstream_context(**arguments, certificate=source, trust_of=base),
+            settings.ssl_certificate_cache or NO_CACHE,
         )
         named = VariableCertificate(certificate, key, passphrases, self.certificate, contexts)
         return base, named
 
-    def _upstream_settings(self, proxy: ProxySettings) -> dict[str, Any]:
+    def _context_arguments(self, settings: UpstreamSettings) -> dict[str, Any]:
         in_conf = self.paths.in_conf
-        trusted, crl = proxy.proxy_ssl_trusted_certificate, proxy.proxy_ssl_crl
+        trusted, crl = settings.ssl_trusted_certificate, settings.ssl_crl
         return {
-            "protocols": proxy.proxy_ssl_protocols,
-            "ciphers": proxy.proxy_ssl_ciphers,
-            "verify": proxy.proxy_ssl_verify,
+            "protocols": settings.ssl_protocols,
+            "ciphers": settings.ssl_ciphers,
+            "verify": settings.ssl_verify,
             "trusted_certificate": in_conf(trusted) if trusted else "",
-            "verify_depth": proxy.proxy_ssl_verify_depth,
+            "verify_depth": settings.ssl_verify_depth,
             "crl": in_conf(crl) if crl else "",
-            "conf_commands": proxy.proxy_ssl_conf_command,
-            "key_log": self._key_log(proxy.proxy_ssl_key_log),
+            "conf_commands": settings.ssl_conf_command,
+            "key_log": self._key_log(settings.ssl_key_log),
             "dialect": self.dialect,
         }
 

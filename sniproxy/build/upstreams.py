@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from ..config.addresses import Address
 from ..config.directives.core import CoreLocation
-from ..config.directives.proxy import ProxyPass
 from ..config.directives.resolver import ResolverSettings
 from ..config.directives.upstream import PeerSettings
+from ..config.directives.upstream_target import ProxyPass
 from ..config.model import UpstreamBlock
 from ..config.tree import Place
 from ..models import ConfigError

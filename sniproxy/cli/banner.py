@@ -91,10 +91,10 @@ def _without_sni(location: Location) -> str:
     target = proxy.proxy_pass
     if target is None or not target.tls or target.address is None:
         return ""
-    name = proxy.proxy_ssl_name
+    name = proxy.ssl_name
     if name is not None and not name.is_constant:
         text = "$"  # the value is assumed to be a name
     else:
         text = without_port(target.address.host if name is None else name.source)
-    reason = why_not_sent(text, proxy_ssl_server_name=proxy.proxy_ssl_server_name)
+    reason = why_not_sent(text, proxy_ssl_server_name=proxy.ssl_server_name)
     return f"the upstream {target.url} gets no SNI: {reason}" if reason else ""

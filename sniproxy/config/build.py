@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from ..models import ConfigError, UnsupportedError
 from .directives.access import Access
-from .directives.cache import CacheSettings
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
 from .directives.filters import FilterSettings
@@ -20,11 +19,11 @@ from .directives.http2 import Http2
 from .directives.limits import ConnectionLimits, RequestLimits
 from .directives.log import Log
 from .directives.main import Events, Main
-from .directives.proxy import ProxySettings
 from .directives.real_ip import RealIP
 from .directives.rewrite import Rewrite
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
+from .directives.upstream_modules import PASSES, UPSTREAM_MODULES, UpstreamModules
 from .model import Config, Http, If, LimitExcept, Location, Server, UpstreamBlock
 from .omissions import Omissions
 from .parse_checks import DefinitionError, ParseChecks
@@ -209,7 +208,11 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
             for block in http.named("upstream")
         },
         log_formats=checks.log_formats,
-        cache_paths=http.values.get("proxy_cache_path", ()),
+        cache_paths=tuple(
+            cache
+            for module in UPSTREAM_MODULES
+            for cache in http.values.get(f"{module.PREFIX}cache_path", ())
+        ),
         limit_req_zones=http.values.get("limit_req_zone", ()),
         limit_conn_zones=http.values.get("limit_conn_zone", ()),
         variables=frozenset(checks.variables),
@@ -222,8 +225,7 @@ def _server(block: Block, http: Level, main: Level, prefix: str, checks: ParseCh
     settings = _LocationSettings(
         CoreLocation.resolve(block.values, http),
         Log.resolve(block.values, http, main),
-        ProxySettings.resolve(block.values, http),
-        CacheSettings.resolve(block.values, http),
+        UpstreamModules.resolve(block.values, http),
         Rewrite.resolve(block.values, http),
         Files.resolve(block.values, http),
         Headers.resolve(block.values, http),
@@ -250,7 +252,7 @@ class _LocationSettings:
     """The settings of one location, by module."""
 
     __slots__ = (
-        *("access", "cache", "core", "files", "gzip", "headers", "log", "proxy", "rewrite"),
+        *("access", "core", "files", "gzip", "headers", "log", "rewrite", "upstreams"),
         *("request_limits", "connection_limits", "real_ip", "filters", "missing_content"),
     )
 
@@ -258,8 +260,7 @@ class _LocationSettings:
         self,
         core: CoreLocation,
         log: Log,
-        proxy: ProxySettings,
-        cache: CacheSettings,
+        upstreams: UpstreamModules,
         rewrite: Rewrite,
         files: Files,
         headers: Headers,
@@ -273,8 +274,7 @@ class _LocationSettings:
     ) -> None:
         self.core = core
         self.log = log
-        self.proxy = proxy
-        self.cache = cache
+        self.upstreams = upstreams
         self.rewrite = rewrite
         self.files = files
         self.headers = headers
@@ -290,8 +290,7 @@ class _LocationSettings:
         return _LocationSettings(
             self.core.merge(level),
             self.log.merge(level),
-            self.proxy.merge(level).bind_location(name.name),
-            self.cache.merge(level),
+            self.upstreams.below(level, name.name),
             self.rewrite.merge(level),
             self.files.merge(level),
             self.headers.merge(level),
@@ -322,8 +321,7 @@ class _LocationSettings:
             name,
             self.core,
             self.log,
-            self.proxy,
-            self.cache,
+            self.upstreams,
             rewrite,
             self.files,
             self.headers if self.headers.adds_fields else None,
@@ -348,8 +346,8 @@ class _LocationSettings:
 
     def in_if(self, level: Level, name: LocationName) -> _LocationSettings:
         """The settings inside an `if` or `limit_except`, which also inherit the content handler."""
-        if "proxy_pass" not in level and MISSING_CONTENT not in level:
-            inherited = {"proxy_pass": self.proxy.proxy_pass, MISSING_CONTENT: self.missing_content}
+        if MISSING_CONTENT not in level and not any(name in level for name in PASSES):
+            inherited = {**self.upstreams.targets, MISSING_CONTENT: self.missing_content}
             level = {**level, **inherited}
         return self.below(level, name)
 

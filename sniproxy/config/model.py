@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .directives.access import Access
-from .directives.cache import CachePath, CacheSettings
+from .directives.cache import CachePath
 from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
 from .directives.files import Files
 from .directives.filters import FilterSettings
@@ -23,6 +23,7 @@ from .directives.resolver import ResolverSettings
 from .directives.rewrite import Condition, Rewrite, RewriteStatement
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
+from .directives.upstream_modules import UpstreamModules
 from .tree import Place
 
 NOWHERE = Place("", 0)
@@ -52,8 +53,8 @@ class Location:
     name: LocationName
     core: CoreLocation
     log: Log
-    proxy: ProxySettings
-    cache: CacheSettings
+    upstreams: UpstreamModules
+    """The settings of the modules that pass requests."""
     rewrite: Rewrite
     files: Files
     headers: Headers | None
@@ -71,6 +72,14 @@ class Location:
     locations: tuple[Location, ...]
     """Nested locations in file order."""
     place: Place
+
+    @property
+    def proxy(self) -> ProxySettings:
+        return self.upstreams.proxy
+
+    def with_proxy(self, proxy: ProxySettings) -> Location:
+        """The same location with other settings of the proxy module."""
+        return replace(self, upstreams=replace(self.upstreams, proxy=proxy))
 
     @property
     def conditional(self) -> tuple[Location, ...]:

@@ -31,7 +31,6 @@ from .directives.gzip import ANY_TYPE, media_types
 from .directives.limits import ConnectionLimit, LimitZone, RequestLimit
 from .directives.log import COMBINED, AccessLogDirective, LogFormat
 from .directives.maps import MapBuilder, MapVariable, VariableBuilder
-from .directives.proxy import ProxyPass
 from .directives.proxy_rewrites import DEFAULT, CookieFlags, Replacement
 from .directives.real_ip import TrustedProxies
 from .directives.resolver import ResolverSettings
@@ -39,6 +38,8 @@ from .directives.rewrite import Condition, Set, Substitution
 from .directives.slots import parse_size
 from .directives.ssl import shared_caches
 from .directives.upstream import Balancing, PeerSettings
+from .directives.upstream_modules import UPSTREAM_MODULES
+from .directives.upstream_target import ProxyPass
 from .hash_sizes import check_hash
 from .listened import DEFAULT_PORT, ListenedAddresses
 from .omissions import Omissions
@@ -264,7 +265,8 @@ class ParseChecks:
 
     def _cache_path(self, cache: CachePath, args: Args, http: Block) -> None:
         self._folders.add(args, cache.levels, is_cache=True)
-        self.zones.define(args, cache.zone, cache.size, "proxy_cache")
+        use = args.name.removesuffix("_path")
+        self.zones.define(args, cache.zone, cache.size, use)
 
     def _limit_zone(self, zone: LimitZone, args: Args, http: Block) -> None:
         use = args.name.removesuffix("_zone")
@@ -282,21 +284,23 @@ class ParseChecks:
     def _temp_path(self, value: tuple[str, tuple[int, ...]], args: Args, inside: Block) -> None:
         self._folders.add(args, value[1], is_cache=False)
 
-    def _proxy_cache(self, zone: Template | None, args: Args, inside: Block) -> None:
+    def _cache(self, zone: Template | None, args: Args, inside: Block) -> None:
         if zone is None:
             return
-        if inside.values.get("proxy_store") is not None:
-            args.fail_directive('is incompatible with "proxy_store"')
+        store = args.name.replace("_cache", "_store")
+        if inside.values.get(store) is not None:
+            args.fail_directive(f'is incompatible with "{store}"')
         if zone.is_constant:
-            self.zones.declare(args, zone.source, 0, "proxy_cache")
+            self.zones.declare(args, zone.source, 0, args.name)
 
-    def _proxy_store(self, store: Store | None, args: Args, inside: Block) -> None:
-        if store is not None and inside.values.get("proxy_cache") is not None:
-            args.fail_directive('is incompatible with "proxy_cache"')
+    def _store(self, store: Store | None, args: Args, inside: Block) -> None:
+        cache = args.name.replace("_store", "_cache")
+        if store is not None and inside.values.get(cache) is not None:
+            args.fail_directive(f'is incompatible with "{cache}"')
 
     # upstream, proxy_pass
 
-    def _proxy_pass(self, target: ProxyPass, args: Args, inside: Block) -> None:
+    def _pass(self, target: ProxyPass, args: Args, inside: Block) -> None:
         address = target.address
         if address is None:
             return
@@ -400,7 +404,6 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "index": ParseChecks._index,
     "listen": ParseChecks._listen,
     "server_name": ParseChecks._server_name,
-    "proxy_pass": ParseChecks._proxy_pass,
     "server": ParseChecks._peer,
     "least_conn": ParseChecks._balancing,
     "ip_hash": ParseChecks._balancing,
@@ -419,20 +422,27 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "zone": ParseChecks._upstream_zone,
     "ssl_session_cache": ParseChecks._session_cache,
     "ssl_ocsp_cache": ParseChecks._session_cache,
-    "proxy_cache_path": ParseChecks._cache_path,
     "set_real_ip_from": ParseChecks._trusted_proxies,
     "limit_req_zone": ParseChecks._limit_zone,
     "limit_conn_zone": ParseChecks._limit_zone,
     "limit_req": ParseChecks._limit,
     "limit_conn": ParseChecks._limit,
     "client_body_temp_path": ParseChecks._temp_path,
-    "proxy_temp_path": ParseChecks._temp_path,
-    "proxy_cache": ParseChecks._proxy_cache,
-    "proxy_store": ParseChecks._proxy_store,
     "log_format": ParseChecks._log_format,
     "access_log": ParseChecks._access_log,
     "charset": ParseChecks._charset,
     "source_charset": ParseChecks._charset,
+    **{
+        f"{module.PREFIX}{field}": check
+        for module in UPSTREAM_MODULES
+        for field, check in (
+            ("pass", ParseChecks._pass),
+            ("cache_path", ParseChecks._cache_path),
+            ("temp_path", ParseChecks._temp_path),
+            ("cache", ParseChecks._cache),
+            ("store", ParseChecks._store),
+        )
+    },
 }
 
 

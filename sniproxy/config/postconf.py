@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable
 
 from ..models import ConfigError
 from ..template import ScriptError
-from .directives.cache import CacheSettings
 from .directives.core import CoreServer
-from .directives.proxy import ProxySettings
 from .directives.referer import hash_places
 from .directives.ssl import Ssl
+from .directives.upstream_settings import UpstreamSettings
 from .hash_sizes import check_hash
 from .listened import ListenedAddress
 from .model import Http, Location, Server, iter_locations
@@ -41,11 +40,14 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
             raise group.place.error(f'no servers in upstream "{group.name}"')
     for server in http.servers:
         _check_keys(server.ssl, block.end, checks)
-    for server in http.servers:
-        for location in iter_locations(server.default_location):
-            _check_proxy_buffers(location.proxy, block.end)
-            _check_cache_zone(location.cache, block.end, checks)
-            _check_proxy_ssl(location.proxy)
+    locations = [
+        location for server in http.servers for location in iter_locations(server.default_location)
+    ]
+    for module in zip(*(location.upstreams for location in locations), strict=True):
+        for settings in module:
+            _check_buffering(settings, block.end)
+            _check_cache_zone(settings, block.end, checks)
+            _check_upstream_ssl(settings)
     for server in http.servers:
         for location in iter_locations(server.default_location):
             if location.filters.secure_link.is_mixed:
@@ -61,9 +63,6 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     for address in checks.listened:
         if len(address.servers) > 1 or _has_captures(address.default_server):
             _check_names(address, checks, block)
-    locations = (
-        location for server in http.servers for location in iter_locations(server.default_location)
-    )
     for advice in shared_sessions(locations, http.groups):
         checks.warn(advice.text, advice.place)
 
@@ -133,53 +132,56 @@ def _check_keys(ssl: Ssl, end: Place, checks: ParseChecks) -> None:
         checks.warn('"ssl_ech_file" is not supported on this platform, ignored')
 
 
-def _check_proxy_buffers(proxy: ProxySettings, end: Place) -> None:
-    count, each = proxy.proxy_buffers
-    largest = max(proxy.proxy_buffer_size, each)
-    busy = proxy.proxy_busy_buffers_size
-    write_size = proxy.proxy_temp_file_write_size
-    temporary = proxy.proxy_max_temp_file_size
+def _check_buffering(settings: UpstreamSettings, end: Place) -> None:
+    name = settings.PREFIX
+    count, each = settings.buffers
+    largest = max(settings.buffer_size, each)
+    busy = settings.busy_buffers_size
+    write_size = settings.temp_file_write_size
+    temporary = settings.max_temp_file_size
     at_least_one = (
-        'must be equal to or greater than the maximum of the value of "proxy_buffer_size" and '
-        'one of the "proxy_buffers"'
+        f'must be equal to or greater than the maximum of the value of "{name}buffer_size" and '
+        f'one of the "{name}buffers"'
     )
+    if not settings.has_directive("buffers"):
+        return
     if count < 2:
-        raise end.error('there must be at least 2 "proxy_buffers"')
+        raise end.error(f'there must be at least 2 "{name}buffers"')
     if busy is None:
         busy = 2 * largest
     if busy < largest:
-        raise end.error(f'"proxy_busy_buffers_size" {at_least_one}')
+        raise end.error(f'"{name}busy_buffers_size" {at_least_one}')
     if busy > (count - 1) * each:
         raise end.error(
-            '"proxy_busy_buffers_size" must be less than the size of all "proxy_buffers" minus '
+            f'"{name}busy_buffers_size" must be less than the size of all "{name}buffers" minus '
             "one buffer"
         )
     if write_size is not None and write_size < largest:
-        raise end.error(f'"proxy_temp_file_write_size" {at_least_one}')
+        raise end.error(f'"{name}temp_file_write_size" {at_least_one}')
     if temporary and temporary < largest:
         raise end.error(
-            '"proxy_max_temp_file_size" must be equal to zero to disable temporary files usage '
+            f'"{name}max_temp_file_size" must be equal to zero to disable temporary files usage '
             f"or {at_least_one}"
         )
 
 
-def _check_cache_zone(cache: CacheSettings, end: Place, checks: ParseChecks) -> None:
-    zone = cache.proxy_cache
+def _check_cache_zone(settings: UpstreamSettings, end: Place, checks: ParseChecks) -> None:
+    zone = settings.cache
     if zone is not None and zone.is_constant and not checks.zones.is_defined(zone.source):
-        raise end.error(f'"proxy_cache" zone "{zone.source}" is unknown')
+        raise end.error(f'"{settings.PREFIX}cache" zone "{zone.source}" is unknown')
 
 
-def _check_proxy_ssl(proxy: ProxySettings) -> None:
-    target = proxy.proxy_pass
+def _check_upstream_ssl(settings: UpstreamSettings) -> None:
+    name, target = settings.PREFIX, settings.target
     if target is None or not (target.tls or target.template):
         return
-    certificate = proxy.proxy_ssl_certificate
-    if certificate and certificate.source and proxy.proxy_ssl_certificate_key is None:
+    certificate = settings.ssl_certificate
+    if certificate and certificate.source and settings.ssl_certificate_key is None:
         raise ConfigError(
-            f'no "proxy_ssl_certificate_key" is defined for certificate "{certificate}"'
+            f'no "{name}ssl_certificate_key" is defined for certificate "{certificate}"'
         )
-    if proxy.proxy_ssl_verify and not proxy.proxy_ssl_trusted_certificate:
-        raise ConfigError("no proxy_ssl_trusted_certificate for proxy_ssl_verify")
+    if settings.ssl_verify and not settings.ssl_trusted_certificate:
+        raise ConfigError(f"no {name}ssl_trusted_certificate for {name}ssl_verify")
 
 
 def _check_duplicate_locations(outside: Location) -> None:

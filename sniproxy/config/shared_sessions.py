@@ -34,7 +34,7 @@ def shared_sessions(
         target = location.proxy.proxy_pass
         if target is None or target.address is None or not target.tls:
             continue
-        if not location.proxy.proxy_ssl_session_reuse:
+        if not location.proxy.ssl_session_reuse:
             continue
         host = target.address.host.lower()
         upstream = (host, 0 if host in groups else target.address.port)
@@ -53,21 +53,21 @@ def shared_sessions(
 
 def _differing(one: ProxySettings, other: ProxySettings) -> Iterator[str]:
     """Names of the directives, relevant to a session, in which two locations differ."""
-    if one.proxy_ssl_verify is not other.proxy_ssl_verify:
+    if one.ssl_verify is not other.ssl_verify:
         yield "proxy_ssl_verify"
-    elif one.proxy_ssl_verify:
-        if one.proxy_ssl_trusted_certificate != other.proxy_ssl_trusted_certificate:
+    elif one.ssl_verify:
+        if one.ssl_trusted_certificate != other.ssl_trusted_certificate:
             yield "proxy_ssl_trusted_certificate"
-        if one.proxy_ssl_verify_depth != other.proxy_ssl_verify_depth:
+        if one.ssl_verify_depth != other.ssl_verify_depth:
             yield "proxy_ssl_verify_depth"
-        if one.proxy_ssl_crl != other.proxy_ssl_crl:
+        if one.ssl_crl != other.ssl_crl:
             yield "proxy_ssl_crl"
-    if _uses_name(one) and _uses_name(other) and one.proxy_ssl_name != other.proxy_ssl_name:
+    if _uses_name(one) and _uses_name(other) and one.ssl_name != other.ssl_name:
         yield "proxy_ssl_name"
 
 
 def _uses_name(proxy: ProxySettings) -> bool:
-    return proxy.proxy_ssl_verify or proxy.proxy_ssl_server_name
+    return proxy.ssl_verify or proxy.ssl_server_name
 
 
 def _describe(location: Location) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..config.directives.proxy import ProxyPass
+from ..config.directives.upstream_target import ProxyPass
 from . import plain_sentences
 from .description import ALERTS, REFUSALS, describe, names_of
 from .directives import SuggestedDirective, changes
@@ -196,7 +196,7 @@ def _describe_fix(spec: ProbeSpec, chosen: Attempt) -> str:
     setting = chosen.setting
     if setting.plain:
         return f"The port speaks plain HTTP, so use http://: {describe(chosen)}."
-    verified = ", its certificate verified" if setting.proxy.proxy_ssl_verify else ""
+    verified = ", its certificate verified" if setting.proxy.ssl_verify else ""
     what = "settings" if is_default(spec) else "changes"
     return f"With the {what} below {describe(chosen)}{verified}."
 
@@ -206,26 +206,26 @@ def cause_of(spec: ProbeSpec, base: Attempt, chosen: Attempt) -> str:
     before, after = spec.base, chosen.setting.proxy
     if chosen.setting.plain:
         return "plain-http-upstream"
-    if before.proxy_ssl_certificate != after.proxy_ssl_certificate:
+    if before.ssl_certificate != after.ssl_certificate:
         return "client-certificate-needed"
-    if before.proxy_ssl_protocols != after.proxy_ssl_protocols:
+    if before.ssl_protocols != after.ssl_protocols:
         return "protocol-version"
-    if before.proxy_ssl_ciphers != after.proxy_ssl_ciphers:
+    if before.ssl_ciphers != after.ssl_ciphers:
         return "weak-dh" if "dh key" in base.reason else "cipher-mismatch"
-    if before.proxy_ssl_conf_command != after.proxy_ssl_conf_command:
+    if before.ssl_conf_command != after.ssl_conf_command:
         return "legacy-renegotiation"
     if base.result is Result.HEADER_TOO_BIG:
         return "header-too-big"
     if base.result is Result.UNTRUSTED:
         return "verify-depth"
-    if before.proxy_ssl_server_name != after.proxy_ssl_server_name:
+    if before.ssl_server_name != after.ssl_server_name:
         missing = (
             base.result is not Result.RESPONSE
             or base.status in AMBIGUOUS_STATUSES
             or shows_other_site(spec, base)
         )
         return "sni-missing" if missing else "verify-not-configured"
-    if before.proxy_ssl_verify != after.proxy_ssl_verify:
+    if before.ssl_verify != after.ssl_verify:
         return "verify-not-configured"
     if base.result is Result.NAME_MISMATCH:
         return "name-mismatch"
@@ -280,14 +280,14 @@ def _advice(
     spec: ProbeSpec, attempts: Sequence[Attempt], setting: Setting
 ) -> list[SuggestedDirective]:
     """Directives for verification, if an attempt with them succeeded."""
-    if setting.proxy.proxy_ssl_verify or setting.plain:
+    if setting.proxy.ssl_verify or setting.plain:
         return []
     passed = [
         attempt
         for attempt in attempts
-        if attempt.setting.proxy.proxy_ssl_verify
+        if attempt.setting.proxy.ssl_verify
         and attempt.result in (Result.RESPONSE, Result.HANDSHAKE_OK)
-        and attempt.setting.proxy.proxy_ssl_verify_depth <= max(attempt.intermediates or 1, 1)
+        and attempt.setting.proxy.ssl_verify_depth <= max(attempt.intermediates or 1, 1)
     ]
     if not passed:
         return []
@@ -303,7 +303,7 @@ def _advice(
 
 def _cannot_work(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Conclusion:
     order = furthest_first(attempts)
-    strict = [attempt for attempt in order if attempt.setting.proxy.proxy_ssl_verify]
+    strict = [attempt for attempt in order if attempt.setting.proxy.ssl_verify]
     furthest = strict[0] if spec.require_verify and strict else order[0]
     # What the local OpenSSL says is more than what happens where it is told to ignore that.
     if attempts[0].result is Result.LOCAL_TLS_ERROR and furthest.result.stage is Stage.HELLO:
@@ -333,7 +333,7 @@ def _cannot_work(spec: ProbeSpec, attempts: Sequence[Attempt]) -> Conclusion:
 def _refused_certificate(attempts: Sequence[Attempt]) -> Conclusion | None:
     """Our certificate was sent, and refused."""
     for attempt in reversed(attempts):
-        sent = attempt.setting.proxy.proxy_ssl_certificate is not None
+        sent = attempt.setting.proxy.ssl_certificate is not None
         if sent and attempt.certificate_requested and attempt.alert in CERTIFICATE_ALERTS:
             assert attempt.alert is not None
             words = ALERTS.get(attempt.alert, "")

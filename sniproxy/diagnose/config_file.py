@@ -201,7 +201,7 @@ async def _probe_all(
 
 
 def _refuses_to_start(proxy: ProxySettings) -> bool:
-    return proxy.proxy_ssl_verify and not proxy.proxy_ssl_trusted_certificate
+    return proxy.ssl_verify and not proxy.ssl_trusted_certificate
 
 
 async def _probe(

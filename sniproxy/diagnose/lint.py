@@ -81,25 +81,25 @@ def lint(
 
 
 def _missing_sni(site: ProxyPassSite, proxy: ProxySettings, authorities: str) -> Finding | None:
-    if site.default_name.startswith("unix:") and proxy.proxy_ssl_name is None:
+    if site.default_name.startswith("unix:") and proxy.ssl_name is None:
         return None
     default = site.default_name
-    is_usable = proxy.proxy_ssl_name is not None or (
+    is_usable = proxy.ssl_name is not None or (
         (site.group is None or site.group.name.lower() in _hosts(site.group)) and is_name(default)
     )
     if site.target.template is not None:
         is_usable = True
-    if proxy.proxy_ssl_server_name:
+    if proxy.ssl_server_name:
         return None if is_usable else _unusable_name(site, proxy)
-    if proxy.proxy_ssl_name is not None:
+    if proxy.ssl_name is not None:
         text = (
-            f"proxy_ssl_name {proxy.proxy_ssl_name.source} alone sends no SNI: that needs "
+            f"proxy_ssl_name {proxy.ssl_name.source} alone sends no SNI: that needs "
             "proxy_ssl_server_name on"
         )
     else:
         text = f"proxy_pass {site.target.url} sends no SNI: proxy_ssl_server_name is off by default"
     if is_usable:
-        return _finding("sni-missing", site, text, replace(proxy, proxy_ssl_server_name=True))
+        return _finding("sni-missing", site, text, replace(proxy, ssl_server_name=True))
     name = site.better_name()
     if name is None:
         why = f'"{default}" is the name of a group' if site.group else f"{default} is an address"
@@ -108,7 +108,7 @@ def _missing_sni(site: ProxyPassSite, proxy: ProxySettings, authorities: str) ->
         "sni-missing",
         site,
         f"{text}; the name would be {name}",
-        replace(proxy, proxy_ssl_server_name=True, proxy_ssl_name=compile_template(name)),
+        replace(proxy, ssl_server_name=True, ssl_name=compile_template(name)),
     )
 
 
@@ -117,7 +117,7 @@ def _unusable_name(site: ProxyPassSite, proxy: ProxySettings) -> Finding:
     default, name = site.default_name, site.better_name()
     wanted = None
     if name is not None:
-        wanted = replace(proxy, proxy_ssl_name=compile_template(name))
+        wanted = replace(proxy, ssl_name=compile_template(name))
     if site.group is not None:
         text = f'the name sent is that of the group, "{default}": set proxy_ssl_name'
         return _finding("name-of-group", site, text, wanted)
@@ -131,7 +131,7 @@ def _hosts(group: ProxyPassGroup) -> set[str]:
 
 def _group_verified(site: ProxyPassSite, proxy: ProxySettings, authorities: str) -> Finding | None:
     """Verification of a name that no certificate of the upstream can have."""
-    if not proxy.proxy_ssl_verify or proxy.proxy_ssl_name is not None:
+    if not proxy.ssl_verify or proxy.ssl_name is not None:
         return None
     if site.group is not None and site.group.name.lower() not in _hosts(site.group):
         text = f'the certificate would have to be for "{site.group.name}", the name of the group'
@@ -140,24 +140,24 @@ def _group_verified(site: ProxyPassSite, proxy: ProxySettings, authorities: str)
     else:
         return None
     name = site.better_name()
-    wanted = None if name is None else replace(proxy, proxy_ssl_name=compile_template(name))
+    wanted = None if name is None else replace(proxy, ssl_name=compile_template(name))
     return _finding("name-mismatch", site, f"{text}: set proxy_ssl_name", wanted)
 
 
 def _missing_trusted_certificate(
     site: ProxyPassSite, proxy: ProxySettings, authorities: str
 ) -> Finding | None:
-    if not proxy.proxy_ssl_verify or proxy.proxy_ssl_trusted_certificate:
+    if not proxy.ssl_verify or proxy.ssl_trusted_certificate:
         return None
     wanted = None
     if authorities:
-        wanted = replace(proxy, proxy_ssl_trusted_certificate=authorities)
+        wanted = replace(proxy, ssl_trusted_certificate=authorities)
     text = "proxy_ssl_verify without proxy_ssl_trusted_certificate: nginx does not start"
     return _finding("verify-not-configured", site, text, wanted)
 
 
 def _default_depth(site: ProxyPassSite, proxy: ProxySettings, authorities: str) -> Finding | None:
-    if not proxy.proxy_ssl_verify or site.has_directive("proxy_ssl_verify_depth"):
+    if not proxy.ssl_verify or site.has_directive("proxy_ssl_verify_depth"):
         return None
     text = (
         "proxy_ssl_verify_depth is 1 by default: a chain with two intermediates, or a "
@@ -243,8 +243,8 @@ def _is_meant_for_upstream(node: StatementNode, block: StatementNode, site: Prox
     return (
         node.name == "ssl_trusted_certificate"
         and unused
-        and site.proxy.proxy_ssl_verify
-        and not site.proxy.proxy_ssl_trusted_certificate
+        and site.proxy.ssl_verify
+        and not site.proxy.ssl_trusted_certificate
     )
 
 
@@ -293,13 +293,13 @@ def _shared_sessions(
     for site in sites:
         address = site.target.address
         proxy = wanted.get(site, site.proxy)
-        if address is None or not proxy.proxy_ssl_session_reuse:
+        if address is None or not proxy.ssl_session_reuse:
             continue
         key = (address.host.lower(), 0 if site.group else address.port)
         other = first.setdefault(key, site)
         groups = [site.group.name.lower()] if site.group else []
         pair = [
-            replace(outside, name=one.location, proxy=wanted.get(one, one.proxy))
+            replace(outside, name=one.location).with_proxy(wanted.get(one, one.proxy))
             for one in (other, site)
         ]
         for advice in shared_sessions(pair, groups):
@@ -307,7 +307,7 @@ def _shared_sessions(
                 "shared-sessions",
                 site,
                 advice.text.partition(" (cure: ")[0],
-                replace(proxy, proxy_ssl_session_reuse=False),
+                replace(proxy, ssl_session_reuse=False),
             )
 
 
@@ -349,11 +349,11 @@ def _group_name(site: ProxyPassSite) -> str:
 def _identity(proxy: ProxySettings) -> tuple[object, ...]:
     """The settings that an established connection depends on."""
     return (
-        proxy.proxy_ssl_server_name,
-        proxy.proxy_ssl_name,
-        proxy.proxy_ssl_verify,
-        proxy.proxy_ssl_trusted_certificate,
-        proxy.proxy_ssl_certificate,
+        proxy.ssl_server_name,
+        proxy.ssl_name,
+        proxy.ssl_verify,
+        proxy.ssl_trusted_certificate,
+        proxy.ssl_certificate,
     )
 
 

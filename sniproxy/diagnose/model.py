@@ -172,7 +172,7 @@ class ProbeSpec:
 
     def name(self, proxy: ProxySettings) -> str:
         """The name for SNI and verification (`proxy_ssl_name`), evaluated, without a port."""
-        template = proxy.proxy_ssl_name
+        template = proxy.ssl_name
         return without_port(self.host if template is None else template.render(self.values))
 
     @property
@@ -204,9 +204,7 @@ def with_sni(spec: ProbeSpec, setting: Setting, name: str) -> Setting:
     """Send `name` as SNI; `proxy_ssl_name` is omitted if the default is the same."""
     own = compile_template(name)
     is_default = spec.value(name) == without_port(spec.host)
-    named = setting.with_directives(
-        proxy_ssl_server_name=True, proxy_ssl_name=None if is_default else own
-    )
+    named = setting.with_directives(ssl_server_name=True, ssl_name=None if is_default else own)
     return named if is_default or not spec.host_header else with_host(spec, named)
 
 
@@ -220,20 +218,20 @@ def with_host(spec: ProbeSpec, setting: Setting) -> Setting:
 
 def with_verify(spec: ProbeSpec, setting: Setting, depth: int = 1) -> Setting:
     return setting.with_directives(
-        proxy_ssl_verify=True,
-        proxy_ssl_verify_depth=depth,
-        proxy_ssl_trusted_certificate=spec.authorities,
+        ssl_verify=True,
+        ssl_verify_depth=depth,
+        ssl_trusted_certificate=spec.authorities,
     )
 
 
 def permissive(setting: Setting) -> Setting:
     """Allow every protocol and cipher of the OpenSSL library."""
     return setting.with_directives(
-        proxy_ssl_protocols=ALL_PROTOCOLS,
-        proxy_ssl_ciphers=ALL_CIPHERS,
-        proxy_ssl_conf_command=(*setting.proxy.proxy_ssl_conf_command, LEGACY),
+        ssl_protocols=ALL_PROTOCOLS,
+        ssl_ciphers=ALL_CIPHERS,
+        ssl_conf_command=(*setting.proxy.ssl_conf_command, LEGACY),
     )
 
 
 def is_permissive(setting: Setting) -> bool:
-    return setting.proxy.proxy_ssl_ciphers == ALL_CIPHERS
+    return setting.proxy.ssl_ciphers == ALL_CIPHERS

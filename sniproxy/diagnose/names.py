@@ -57,7 +57,7 @@ def upstream_names(parsed: ParsedConfig, host: str | None = None) -> list[Upstre
     found = [(site, _urls(site)) for site in tls_proxy_passes(find_proxy_passes(parsed))]
     sharing: dict[str, list[str]] = {}
     for site, urls in found:
-        if site.proxy.proxy_ssl_session_reuse:
+        if site.proxy.ssl_session_reuse:
             for key in {_upstream_key(url) for url in urls}:
                 sharing.setdefault(key, []).append(_label(site))
     return [_describe(site, urls, sharing, host) for site, urls in found]
@@ -93,7 +93,7 @@ def _describe(
 ) -> UpstreamNames:
     names = _names(site, urls, host)
     label = _label(site)
-    reuses = site.proxy.proxy_ssl_session_reuse
+    reuses = site.proxy.ssl_session_reuse
     shared = [other for url in urls for other in sharing.get(_upstream_key(url), [])]
     return UpstreamNames(
         server=site.server_name,
@@ -115,7 +115,7 @@ def _joined(texts: Iterable[str]) -> str:
 
 def _names(site: ProxyPassSite, urls: Sequence[str], host: str | None) -> list[str]:
     """The names that are possible, evaluated as far as possible, without ports."""
-    template = site.proxy.proxy_ssl_name
+    template = site.proxy.ssl_name
     found: list[str] = []
     for url in urls:
         # A URL that is not known as a whole has the default name by a variable.
@@ -144,7 +144,7 @@ def _evaluated(site: ProxyPassSite, text: str, place: str, host: str | None) -> 
 def _server_name(site: ProxyPassSite, name: str) -> str:
     # A value that depends on the request is assumed to be a DNS name.
     known = "$" if "$" in name else name
-    reason = why_not_sent(known, proxy_ssl_server_name=site.proxy.proxy_ssl_server_name)
+    reason = why_not_sent(known, proxy_ssl_server_name=site.proxy.ssl_server_name)
     return f"{NOT_SENT}: {reason}" if reason else name
 
 
@@ -152,9 +152,9 @@ def _verified(site: ProxyPassSite, name: str) -> str:
     proxy = site.proxy
     return verified(
         name,
-        proxy_ssl_verify=proxy.proxy_ssl_verify,
-        trusted=proxy.proxy_ssl_trusted_certificate,
-        depth=proxy.proxy_ssl_verify_depth,
+        proxy_ssl_verify=proxy.ssl_verify,
+        trusted=proxy.ssl_trusted_certificate,
+        depth=proxy.ssl_verify_depth,
     )
 
 

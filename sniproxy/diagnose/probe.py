@@ -16,7 +16,7 @@ from cryptography import x509
 
 from ..build.paths import Paths
 from ..build.tls import ContextFactory
-from ..config.directives.proxy import ProxyPass
+from ..config.directives.upstream_target import ProxyPass
 from ..context import RequestContext
 from ..http.response_head import NotHTTPError
 from ..models import ConfigError, Failure, FailureType, ProxyError
@@ -27,7 +27,7 @@ from ..tls.errors import ALERT, Dialect, ErrorContext, FormattedError
 from ..tls.openssl import LIB_SSL, QueuedError
 from ..tls.stream import SocketStream, TLSStream
 from ..upstream.connector import UpstreamTLSConfig, connect, verify
-from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
+from ..upstream.http1 import RequestHeaderBuilder, upstream_uri
 from ..upstream.selector import Peer
 from ..variables import lookup
 from .failed_certificate import failed_certificate
@@ -195,9 +195,9 @@ class Probe:
             finally:
                 state.ctx.update(_handshake_info(secured))
                 if failed := state.failures.get(secured.verify_result):
-                    authorities = self._paths.in_conf(proxy.proxy_ssl_trusted_certificate or "")
+                    authorities = self._paths.in_conf(proxy.ssl_trusted_certificate or "")
                     state.ctx["failed_certificate"] = failed_certificate(*failed, authorities)
-            if proxy.proxy_ssl_verify:
+            if proxy.ssl_verify:
                 verify(secured, tls.name)
         if not self.spec.send_request:
             return await self._await_alert(stream, state)
@@ -222,8 +222,8 @@ class Probe:
         return UpstreamTLSConfig(
             context,
             self.spec.name(proxy),
-            server_name=proxy.proxy_ssl_server_name,
-            verify=proxy.proxy_ssl_verify,
+            server_name=proxy.ssl_server_name,
+            verify=proxy.ssl_verify,
             session_reuse=False,
             dialect=state.dialect,
         )
@@ -264,15 +264,13 @@ class Probe:
         proxy = setting.proxy
         ctx = self._facts
         ctx.proxy_host = self.target.proxy_host
-        ctx.location = replace(ctx.location, proxy=proxy)
+        ctx.location = ctx.location.with_proxy(proxy)
         uri = upstream_uri(ctx.location, self.target, ctx)
         head = RequestHeaderBuilder(proxy).build(ctx, "GET", uri, None)
         state.action = SENDING
         await stream.send_all(head, self.timeouts.response)
         state.action = READING
-        state.reader = reader = ResponseReader(
-            stream, self.timeouts.response, proxy.proxy_buffer_size
-        )
+        state.reader = reader = ResponseReader(stream, self.timeouts.response, proxy.buffer_size)
         parsed, rest = await reader.read_head()
         if setting.plain and not rest:
             # The body says whether a 400 is about plain HTTP on a TLS port.

@@ -13,7 +13,8 @@ from typing import Any
 from ..config.addresses import Address, AddressError, parse_address
 from ..config.directives.core import MODIFIERS, LocationName
 from ..config.directives.directive import Args, Directive
-from ..config.directives.proxy import ProxyPass, ProxySettings
+from ..config.directives.proxy import ProxySettings
+from ..config.directives.upstream_target import ProxyPass
 from ..config.lenient import ParsedConfig, StatementNode
 from ..config.reader import freeze_values, store_value
 from ..models import ConfigError
@@ -115,7 +116,7 @@ class ProxyPassSite:
     def names(self) -> tuple[str, ...]:
         """Candidate names of the upstream, the most likely first."""
         found: list[str] = []
-        template = self.proxy.proxy_ssl_name
+        template = self.proxy.ssl_name
         if template is not None:
             found.append(template.source)
         if self.group is None:

@@ -35,9 +35,9 @@ def describe_setting(spec: ProbeSpec, setting: Setting) -> str:
     if setting.plain:
         return "plain HTTP"
     name = spec.name(proxy)
-    parts = [f"SNI {name}" if proxy.proxy_ssl_server_name else "no SNI"]
-    if proxy.proxy_ssl_verify:
-        parts.append(f"verified, depth {proxy.proxy_ssl_verify_depth}")
+    parts = [f"SNI {name}" if proxy.ssl_server_name else "no SNI"]
+    if proxy.ssl_verify:
+        parts.append(f"verified, depth {proxy.ssl_verify_depth}")
     changed = {directive.name: directive for directive in changes(base, proxy)}
     for directive, words in _SETTING_LABELS.items():
         if directive in changed:

@@ -101,7 +101,7 @@ def flaky(attempts: Sequence[Attempt]) -> tuple[int, int] | None:
 
 def gets_through(spec: ProbeSpec, attempt: Attempt) -> bool:
     """Whether a location with the attempt's settings would work as required."""
-    verified = attempt.setting.proxy.proxy_ssl_verify or not spec.require_verify
+    verified = attempt.setting.proxy.ssl_verify or not spec.require_verify
     if attempt.result is Result.HANDSHAKE_OK:
         return verified
     if attempt.result is not Result.RESPONSE or attempt.status in TLS_ERROR_STATUSES:
@@ -116,7 +116,7 @@ def says_wrong_port(attempt: Attempt) -> bool:
 
 def wants_certificate(attempt: Attempt) -> bool:
     """Whether it probably failed because no client certificate was sent."""
-    if not attempt.certificate_requested or attempt.setting.proxy.proxy_ssl_certificate is not None:
+    if not attempt.certificate_requested or attempt.setting.proxy.ssl_certificate is not None:
         return False
     failed = attempt.result in (Result.ALERT, Result.CLOSED, Result.CLOSED_WITHOUT_RESPONSE)
     refused = attempt.status in (400, 403, 495, 496)
@@ -156,9 +156,9 @@ def weakens(setting: Setting) -> bool:
     proxy = setting.proxy
     return (
         setting.plain
-        or re.search(r"SECLEVEL=[01]|\bALL\b", proxy.proxy_ssl_ciphers) is not None
-        or LEGACY in proxy.proxy_ssl_conf_command
-        or bool(proxy.proxy_ssl_protocols & {"TLSv1", "TLSv1.1", "SSLv3", "SSLv2"})
+        or re.search(r"SECLEVEL=[01]|\bALL\b", proxy.ssl_ciphers) is not None
+        or LEGACY in proxy.ssl_conf_command
+        or bool(proxy.ssl_protocols & {"TLSv1", "TLSv1.1", "SSLv3", "SSLv2"})
     )
 
 
@@ -169,9 +169,9 @@ def lost_security(setting: Setting) -> str:
             "This gives up encryption: everybody on the network between nginx and that server can "
             "read and change the traffic."
         )
-    if setting.proxy.proxy_ssl_protocols & {"TLSv1", "TLSv1.1"}:
+    if setting.proxy.ssl_protocols & {"TLSv1", "TLSv1.1"}:
         return "This gives up the protection of current TLS versions towards this upstream."
-    if LEGACY in setting.proxy.proxy_ssl_conf_command:
+    if LEGACY in setting.proxy.ssl_conf_command:
         return "This gives up the protection against injected data (CVE-2009-3555)."
     return "This gives up the lower limit for the strength of keys, signatures and ciphers."
 
@@ -179,7 +179,7 @@ def lost_security(setting: Setting) -> str:
 def cost(spec: ProbeSpec, setting: Setting) -> tuple[int, ...]:
     """The cost of a setting, as a sort key: intrusive changes first, then how many they are."""
     changed = sum(1 for _ in changes(spec.base, setting.proxy))
-    depth = setting.proxy.proxy_ssl_verify_depth
+    depth = setting.proxy.ssl_verify_depth
     return (setting.plain, weakens(setting), changed, depth, setting.address)
 
 
@@ -225,7 +225,7 @@ def _try_names(spec: ProbeSpec, attempts: Sequence[Attempt], attempt: Attempt) -
     if attempt.setting.plain:
         return
     proxy = attempt.setting.proxy
-    sent = spec.name(proxy) if proxy.proxy_ssl_server_name else ""
+    sent = spec.name(proxy) if proxy.ssl_server_name else ""
     for name in spec.names:
         if is_name(value := spec.value(name)) and value != sent:
             yield with_sni(spec, attempt.setting, name)
@@ -274,27 +274,27 @@ TLS12 = frozenset({"TLSv1.2"})
 
 
 def _try_tls12(spec: ProbeSpec, attempts: Sequence[Attempt], attempt: Attempt) -> Iterator[Setting]:
-    tried = any(other.setting.proxy.proxy_ssl_protocols == TLS12 for other in attempts)
+    tried = any(other.setting.proxy.ssl_protocols == TLS12 for other in attempts)
     if not (tried or attempt.certificate_requested or _is_about_names(attempt)):
-        yield attempt.setting.with_directives(proxy_ssl_protocols=TLS12)
+        yield attempt.setting.with_directives(ssl_protocols=TLS12)
 
 
 def _try_deeper_chain(
     spec: ProbeSpec, attempts: Sequence[Attempt], attempt: Attempt
 ) -> Iterator[Setting]:
-    depth = attempt.setting.proxy.proxy_ssl_verify_depth
+    depth = attempt.setting.proxy.ssl_verify_depth
     if attempt.verify_result in CHAIN_TOO_LONG_RESULTS and depth < MAX_VERIFY_DEPTH:
-        yield attempt.setting.with_directives(proxy_ssl_verify_depth=MAX_VERIFY_DEPTH)
+        yield attempt.setting.with_directives(ssl_verify_depth=MAX_VERIFY_DEPTH)
 
 
 def _try_larger_buffer(
     spec: ProbeSpec, attempts: Sequence[Attempt], attempt: Attempt
 ) -> Iterator[Setting]:
     for size in (16384, LARGE_BUFFER):
-        if attempt.setting.proxy.proxy_buffer_size < size:
+        if attempt.setting.proxy.buffer_size < size:
             yield attempt.setting.with_directives(
-                proxy_buffer_size=size,
-                proxy_buffers=(8, size),
+                buffer_size=size,
+                buffers=(8, size),
             )
 
 
@@ -303,10 +303,10 @@ def _try_verification(
 ) -> Iterator[Setting]:
     """Verify the certificate if required, once it works without."""
     setting = attempt.setting
-    if not spec.require_verify or setting.plain or setting.proxy.proxy_ssl_verify:
+    if not spec.require_verify or setting.plain or setting.proxy.ssl_verify:
         return
     named = list(_try_names(spec, attempts, attempt))
-    for chosen in [setting] if setting.proxy.proxy_ssl_server_name else named or [setting]:
+    for chosen in [setting] if setting.proxy.ssl_server_name else named or [setting]:
         yield with_verify(spec, chosen)
 
 
@@ -363,7 +363,7 @@ def with_client_cert(spec: ProbeSpec, setting: Setting) -> Setting:
     assert spec.certificate is not None
     certificate, key = spec.certificate
     return setting.with_directives(
-        proxy_ssl_certificate=literal(certificate), proxy_ssl_certificate_key=literal(key)
+        ssl_certificate=literal(certificate), ssl_certificate_key=literal(key)
     )
 
 
@@ -374,9 +374,9 @@ def _refinements(spec: ProbeSpec, attempts: Sequence[Attempt], found: Attempt) -
     setting = found.setting
     if is_permissive(setting):
         yield from _narrow(spec, found)
-    if setting.proxy.proxy_ssl_verify_depth == MAX_VERIFY_DEPTH and found.intermediates is not None:
-        yield setting.with_directives(proxy_ssl_verify_depth=max(found.intermediates, 1))
-    verifiable = spec.authorities and not (setting.plain or setting.proxy.proxy_ssl_verify)
+    if setting.proxy.ssl_verify_depth == MAX_VERIFY_DEPTH and found.intermediates is not None:
+        yield setting.with_directives(ssl_verify_depth=max(found.intermediates, 1))
+    verifiable = spec.authorities and not (setting.plain or setting.proxy.ssl_verify)
     if spec.explore and verifiable:
         yield from _try_optional_verification(spec, attempts, setting)
     for address in _addresses(spec):
@@ -386,26 +386,26 @@ def _refinements(spec: ProbeSpec, attempts: Sequence[Attempt], found: Attempt) -
 def _narrow(spec: ProbeSpec, found: Attempt) -> Iterator[Setting]:
     """Reduce a permissive setting: only the negotiated protocol, weak ciphers or legacy option."""
     base = spec.base
-    protocols = base.proxy_ssl_protocols | ({found.protocol} & ALL_PROTOCOLS)
-    if found.setting.proxy.proxy_ssl_protocols == TLS12:
+    protocols = base.ssl_protocols | ({found.protocol} & ALL_PROTOCOLS)
+    if found.setting.proxy.ssl_protocols == TLS12:
         protocols = TLS12
     plain = found.setting.with_directives(
-        proxy_ssl_protocols=protocols,
-        proxy_ssl_ciphers=base.proxy_ssl_ciphers,
-        proxy_ssl_conf_command=base.proxy_ssl_conf_command,
+        ssl_protocols=protocols,
+        ssl_ciphers=base.ssl_ciphers,
+        ssl_conf_command=base.ssl_conf_command,
     )
-    legacy = (*base.proxy_ssl_conf_command, LEGACY)
+    legacy = (*base.ssl_conf_command, LEGACY)
     yield plain
-    yield plain.with_directives(proxy_ssl_conf_command=legacy)
-    yield plain.with_directives(proxy_ssl_ciphers=WEAK_CIPHERS)
-    yield plain.with_directives(proxy_ssl_ciphers=WEAK_CIPHERS, proxy_ssl_conf_command=legacy)
+    yield plain.with_directives(ssl_conf_command=legacy)
+    yield plain.with_directives(ssl_ciphers=WEAK_CIPHERS)
+    yield plain.with_directives(ssl_ciphers=WEAK_CIPHERS, ssl_conf_command=legacy)
 
 
 def _try_optional_verification(
     spec: ProbeSpec, attempts: Sequence[Attempt], setting: Setting
 ) -> Iterator[Setting]:
     """Test whether the certificate could be verified too."""
-    if setting.proxy.proxy_ssl_server_name:
+    if setting.proxy.ssl_server_name:
         named = setting
     else:
         names = [name for name in spec.names if is_name(spec.value(name))]

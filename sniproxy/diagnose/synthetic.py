@@ -18,7 +18,9 @@ AGENT = ("User-Agent", "sniproxy-diagnose")
 def make_context(proxy: ProxySettings, name: LocationName, path: str, host: str) -> RequestContext:
     """The context of a GET for `path` with this Host, in a location with these settings."""
     server = default_server()
-    return context_in(server, replace(server.default_location, name=name, proxy=proxy), path, host)
+    return context_in(
+        server, replace(server.default_location, name=name).with_proxy(proxy), path, host
+    )
 
 
 def context_in(server: Server, location: Location, path: str, host: str) -> RequestContext:

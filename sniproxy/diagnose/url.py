@@ -16,8 +16,9 @@ from ..build.paths import Paths
 from ..build.upstreams import resolve_host
 from ..config.addresses import Address, AddressError, parse_address
 from ..config.directives.core import LocationName
-from ..config.directives.proxy import ProxyPass, ProxySettings
+from ..config.directives.proxy import ProxySettings
 from ..config.directives.upstream import PeerSettings
+from ..config.directives.upstream_target import ProxyPass
 from ..config.tree import Place
 from ..models import ConfigError
 from ..server_name import ascii_name, without_port

@@ -33,10 +33,10 @@ def works_sentences(
     if other:
         return (first, other)
     for attempt in attempts:
-        if attempt.setting.proxy.proxy_ssl_verify and attempt.result is Result.UNTRUSTED:
+        if attempt.setting.proxy.ssl_verify and attempt.result is Result.UNTRUSTED:
             return (first, "Its certificate is not verified by default, and would not pass: "
                     f"{verification_error(attempt)}.")  # fmt: skip
-        if attempt.setting.proxy.proxy_ssl_verify and attempt.result is Result.NAME_MISMATCH:
+        if attempt.setting.proxy.ssl_verify and attempt.result is Result.NAME_MISMATCH:
             return (first, "Its certificate is not verified by default, and is for "
                     f"{names_of(attempt)}.")  # fmt: skip
     return (first, "Nothing has to be changed.")

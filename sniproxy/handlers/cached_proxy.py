@@ -17,15 +17,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 
-from OpenSSL import SSL
-
 from ..cache.entry import CacheEntry, CacheLookup, EntryRules
 from ..cache.file_format import NO_TIME
 from ..cache.key import CacheKey
 from ..cache.store import ResponseCache, TempFolder, TemporaryResponse
 from ..cache.validity import CacheValidity, validity_of
-from ..config.directives.proxy import ProxyPass
-from ..config.model import Location
+from ..config.directives.upstream_target import ProxyPass
 from ..context import RequestContext
 from ..http.dates import http_date, parse_http_date
 from ..logs.error import ConnectionLog
@@ -45,19 +42,16 @@ from ..models import (
 )
 from ..observer import Observer
 from ..template import Template
-from ..tls.errors import Dialect
 from ..upstream.dynamic import DynamicUpstream
 from ..upstream.request import BY_STATUS, HTTP_0_9, UpstreamResponse
-from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
-from ..upstream.response_body import ResponseBody
+from ..upstream.response_body import UpstreamBody
 from ..upstream.response_headers import is_buffered, limit_rate
 from ..upstream.selector import Upstream
 from ..upstream.spool import SpooledBody
-from ..upstream.variable_certificate import VariableCertificate
 from ..variables import any_is_set, lookup
 from .base import Client
 from .charset import ask_for_charset
-from .proxy import ProxyHandler
+from .proxy import PassingRules, ProxyHandler
 from .stored_body import RecordedBody
 from .stored_response import (
     StoredResponse,
@@ -93,35 +87,30 @@ class BackgroundClient:
 
 
 class CachingProxyHandler(ProxyHandler):
-    """The `proxy_pass` of a location with `proxy_cache`."""
+    """The `proxy_pass` (`fastcgi_pass`, …) of a location with `proxy_cache` or its kin."""
 
     def __init__(
         self,
-        location: Location,
-        upstream: Upstream | DynamicUpstream,
-        context: SSL.Context | None,
-        certificate: VariableCertificate | None,
-        dialect: Dialect,
+        rules: PassingRules,
         caches: Mapping[str, ResponseCache],
         temp_folder: TempFolder,
     ) -> None:
         """`caches` has the caches by name, `temp_folder` is `proxy_temp_path`."""
-        super().__init__(location, upstream, context, certificate, dialect)
-        cache, proxy = location.cache, location.proxy
-        assert cache.proxy_cache is not None
-        self._zone_name: Template = cache.proxy_cache
+        super().__init__(rules)
+        settings = rules.settings
+        assert settings.cache is not None
+        self._zone_name: Template = settings.cache
         self._caches = caches
         self.entry_rules = EntryRules(
-            cache.proxy_cache_min_uses,
-            cache.proxy_cache_lock,
-            cache.proxy_cache_lock_timeout,
-            cache.proxy_cache_lock_age,
-            proxy.proxy_buffer_size,
+            settings.cache_min_uses,
+            settings.cache_lock,
+            settings.cache_lock_timeout,
+            settings.cache_lock_age,
+            settings.buffer_size,
             temp_folder,
         )
-        self.cached_request_headers = RequestHeaderBuilder(proxy, cached=True)
         self.cached_response_headers = self.response_headers.without("accept-ranges")
-        stale = cache.proxy_cache_use_stale
+        stale = settings.cache_use_stale
         self.stale_after = stale | {"no_live"} if "error" in stale else stale
         """Labels of the failures after which an expired response is sent."""
 
@@ -159,15 +148,14 @@ class CachingProxyHandler(ProxyHandler):
         return self._caches.get(name, name)
 
     def key(self, target: ProxyPass, ctx: RequestContext) -> CacheKey:
-        key = self.location.cache.proxy_cache_key
+        key = self.settings.cache_key
         if key is not None:
             return CacheKey.of(key.render(lookup(ctx)))
-        uri = upstream_uri(self.location, target, ctx)
-        return CacheKey.of(f"{target.scheme}://{ctx.proxy_host}{uri}")
+        return CacheKey.of(self.protocol.cache_key(target, ctx))
 
     def passes_range(self, ctx: RequestContext) -> bool:
         """Whether a range request is passed without caching (`proxy_cache_max_range_offset`)."""
-        limit = self.location.cache.proxy_cache_max_range_offset
+        limit = self.settings.cache_max_range_offset
         value = ctx.request.header("range")
         if limit is None or value is None:
             return False
@@ -199,7 +187,7 @@ class CachedRequest:
         self.target = target
         self.body = body
         self.streamed = streamed
-        self.settings = handler.location.cache
+        self.settings = handler.settings
         self.cacheable = True
         """Whether the response may still be stored."""
         self._failure_lines: tuple[str, ...] = ()
@@ -220,8 +208,8 @@ class CachedRequest:
             needed = -(-(key.head_start + 256) // 1024) * 1024
             self.log.write(
                 Level.ERROR,
-                f"proxy_buffer_size {size} is not enough for cache key, it should be increased to"
-                f" at least {needed}",
+                f"{self.settings.PREFIX}buffer_size {size} is not enough for cache key, it should "
+                f"be increased to at least {needed}",
             )
             return await self._pass()
         entry = CacheEntry(cache, key, handler.entry_rules, ctx.request.headers, self.log)
@@ -247,7 +235,7 @@ class CachedRequest:
     async def _use(self, entry: CacheEntry) -> HandlerResult:
         """Answer from the cache, or ask the upstream."""
         handler, ctx = self.handler, self.ctx
-        if any_is_set(self.settings.proxy_cache_bypass, ctx):
+        if any_is_set(self.settings.cache_bypass, ctx):
             ctx.cache_status = "BYPASS"
         else:
             ctx.cache_status = "MISS"
@@ -271,16 +259,14 @@ class CachedRequest:
             except ProxyError as failed:
                 return handler._no_upstream(failed.failure, ctx, log)
         body, streamed = self.body, self.streamed
-        http_1_0 = handler.location.proxy.proxy_http_version == 10
-        if streamed is not None and streamed.length is None and http_1_0:
+        if (
+            streamed is not None
+            and streamed.length is None
+            and not handler.protocol.streams_unknown_length
+        ):
             body, streamed = await streamed.read_all(), None
-        validators = ""
-        if cache_header:
-            validators = handler.cached_request_headers.validators(
-                ctx.stored_last_modified, ctx.stored_etag
-            )
         request = handler._request(
-            self.target, upstream, ctx, self.client, body, streamed, log, cache_header, validators
+            self.target, upstream, ctx, self.client, body, streamed, log, cache_header
         )
         response = await request.run()
         self._failure_lines = request.failure_lines
@@ -292,9 +278,7 @@ class CachedRequest:
         """Look up a response; None to ask the upstream."""
         ctx, settings = self.ctx, self.settings
         found = await entry.look_up()
-        stale_allowed = (
-            "updating" in settings.proxy_cache_use_stale or entry.may_send_while_updating
-        )
+        stale_allowed = "updating" in settings.cache_use_stale or entry.may_send_while_updating
         if found is CacheLookup.HIT:
             ctx.cache_status = "HIT"
         elif found is CacheLookup.ERROR:
@@ -305,9 +289,7 @@ class CachedRequest:
             return SpecialResponse(500)
         elif found is CacheLookup.UPDATING and stale_allowed:
             ctx.cache_status = "UPDATING"
-        elif (
-            found is CacheLookup.STALE and stale_allowed and settings.proxy_cache_background_update
-        ):
+        elif found is CacheLookup.STALE and stale_allowed and settings.cache_background_update:
             ctx.cache_status = "STALE"
         elif found in (CacheLookup.STALE, CacheLookup.UPDATING):
             self._expire(entry)
@@ -327,7 +309,7 @@ class CachedRequest:
         ctx = self.ctx
         ctx.cache_status = "EXPIRED"
         assert entry.file is not None
-        if self.settings.proxy_cache_revalidate:
+        if self.settings.cache_revalidate:
             header = entry.file.header
             if header.last_modified != NO_TIME:
                 ctx.stored_last_modified = http_date(header.last_modified)
@@ -357,7 +339,7 @@ class CachedRequest:
             handler.cached_response_headers,
             ctx,
             log,
-            force_ranges=handler.location.proxy.proxy_force_ranges,
+            force_ranges=self.settings.force_ranges,
         )
 
     async def _update(self, entry: CacheEntry, log: ConnectionLog) -> None:
@@ -421,7 +403,7 @@ class CachedRequest:
         if (
             response.head.status == 304
             and ctx.cache_status == "EXPIRED"
-            and self.settings.proxy_cache_revalidate
+            and self.settings.cache_revalidate
         ):
             return self._revalidate(entry, response)
         return self._respond(entry, response)
@@ -472,19 +454,19 @@ class CachedRequest:
     def _respond(self, entry: CacheEntry, upstream: UpstreamResponse) -> HandlerResult:
         """Convert the upstream's response, and store it if that is allowed."""
         handler, ctx, log = self.handler, self.ctx, self.log
-        head, proxy = upstream.head, handler.location.proxy
+        head, settings = upstream.head, self.settings
         now = int(time.time())
         validity = validity_of(head.headers, handler.response_headers.ignored, now)
         self.cacheable = self.cacheable and validity.allowed
         if (
-            proxy.proxy_intercept_errors
+            settings.intercept_errors
             and head.status >= 300
             and ctx.location.core.page_for(head.status) is not None
         ):
             self._end(entry, head.status, validity)
             return handler._intercept(upstream, ctx, log)
         x_accel = handler.response_headers.x_accel_headers(head)
-        buffered = is_buffered(x_accel, proxy.proxy_buffering)
+        buffered = is_buffered(x_accel, settings.buffering)
         if not self.cacheable or "redirect" in x_accel or not buffered or head.status == 101:
             cacheable = self.cacheable
             self._end(entry, 0, None)
@@ -499,7 +481,7 @@ class CachedRequest:
         body: bytes | BodyReader
         log.action = "sending to client"
         complete = upstream.take_complete_body()
-        streamed: ResponseBody | None = None
+        streamed: UpstreamBody | None = None
         spooled: SpooledBody | None = None
         if complete is not None:
             body = complete
@@ -526,7 +508,7 @@ class CachedRequest:
             head.status_line or None,
             filtered.location,
             allow_conditional=True,
-            allow_ranges=proxy.proxy_force_ranges or "accept-ranges" in names_of(head),
+            allow_ranges=settings.force_ranges or "accept-ranges" in names_of(head),
             add_server=handler.response_headers.own_server,
             add_date=handler.response_headers.own_date,
             read_to_end=file is not None and streamed is not None,
@@ -542,7 +524,7 @@ class CachedRequest:
         """Begin to store the response; None if it is not to be stored."""
         ctx, head = self.ctx, upstream.head
         entry.close()
-        if any_is_set(self.settings.proxy_no_cache, ctx):
+        if any_is_set(self.settings.no_cache, ctx):
             entry.end()
             return None
         if ctx.cache_status == "BYPASS":

@@ -159,13 +159,13 @@ def known_values(proxy: ProxySettings, group: ErrorGroup) -> dict[str, str]:
     the first that is a DNS name. A name that failed already is not proposed as its own fix.
     """
     current = _current_name(proxy)
-    sent = sent_server_name(current, proxy_ssl_server_name=proxy.proxy_ssl_server_name)
+    sent = sent_server_name(current, proxy_ssl_server_name=proxy.ssl_server_name)
     sets_name = any(
         directive.startswith("proxy_ssl_name ")
         for fix in group.causes[0].fixes
         for directive in fix.directives
     )
-    has_failed = sets_name and (sent is not None or proxy.proxy_ssl_verify)
+    has_failed = sets_name and (sent is not None or proxy.ssl_verify)
     names = [name for name in (_constant_host(proxy), current) if is_dns_name(name)]
     names = [name for name in names if not (has_failed and name == current)]
     return {"name": names[0]} if names else {}
@@ -173,7 +173,7 @@ def known_values(proxy: ProxySettings, group: ErrorGroup) -> dict[str, str]:
 
 def _current_name(proxy: ProxySettings) -> str:
     """The name that SNI and verification are derived from now; "" if a request determines it."""
-    name, target = proxy.proxy_ssl_name, proxy.proxy_pass
+    name, target = proxy.ssl_name, proxy.proxy_pass
     if name is not None:
         return without_port(name.source) if name.is_constant else ""
     return target.address.host if target is not None and target.address is not None else ""

@@ -1,15 +1,16 @@
-"""`proxy_pass`: send the request to an upstream, and its response to the client."""
+"""`proxy_pass` and its kin: send the request to an upstream, and its response to the client."""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from OpenSSL import SSL
 
-from ..config.directives.proxy import LocalAddress, ProxyPass, local_address
 from ..config.directives.slots import parse_size
+from ..config.directives.upstream_settings import UpstreamSettings
+from ..config.directives.upstream_target import LocalAddress, ProxyPass, local_address
 from ..config.model import Location
 from ..context import RequestContext
 from ..http.response_head import SWITCHING_PROTOCOLS
@@ -34,10 +35,10 @@ from ..template import VariableLookup
 from ..tls.errors import NATIVE, Dialect
 from ..upstream.connector import UpstreamTLSConfig
 from ..upstream.dynamic import DynamicUpstream
+from ..upstream.protocol import UpstreamProtocol
 from ..upstream.request import UpstreamRequest, UpstreamResponse, write_failure
-from ..upstream.request_headers import RequestHeaderBuilder, upstream_uri
-from ..upstream.response_body import BodyReadOptions, ResponseBody
-from ..upstream.response_headers import ResponseHeaderPolicy, is_buffered, limit_rate
+from ..upstream.response_body import BodyReadOptions, UpstreamBody
+from ..upstream.response_headers import is_buffered, limit_rate
 from ..upstream.selector import Upstream
 from ..upstream.spool import SpooledBody, SpoolLimits
 from ..upstream.variable_certificate import VariableCertificate
@@ -64,12 +65,11 @@ DEFAULT_FILE_LIMIT = 1 << 30
 _NO_CONTEXT = contextlib.nullcontext()
 
 
-def spool_limits(location: Location) -> SpoolLimits:
+def spool_limits(settings: UpstreamSettings) -> SpoolLimits:
     """How much of a response is read ahead of a slow client."""
-    proxy = location.proxy
-    count, size = proxy.proxy_buffers
-    folder = proxy.proxy_temp_path
-    limit = proxy.proxy_max_temp_file_size
+    count, size = settings.buffers
+    folder = settings.temp_path
+    limit = settings.max_temp_file_size
     return SpoolLimits(
         count * size,
         DEFAULT_FILE_LIMIT if limit is None else limit,
@@ -77,59 +77,45 @@ def spool_limits(location: Location) -> SpoolLimits:
     )
 
 
-class ProxyHandler:
-    """The `proxy_pass` of one location. Constant parts of requests are prepared once."""
+@dataclass(frozen=True, slots=True)
+class PassingRules:
+    """Where and how a location passes its requests: what its handler is made from."""
 
-    def __init__(
-        self,
-        location: Location,
-        upstream: Upstream | DynamicUpstream,
-        context: SSL.Context | None,
-        certificate: VariableCertificate | None = None,
-        dialect: Dialect = NATIVE,
-    ) -> None:
-        target = location.proxy.proxy_pass
+    location: Location
+    settings: UpstreamSettings
+    """Those of the module that passes (`proxy_pass`, `fastcgi_pass`, …)."""
+    protocol: UpstreamProtocol
+    upstream: Upstream | DynamicUpstream
+    context: SSL.Context | None = None
+    certificate: VariableCertificate | None = None
+    dialect: Dialect = NATIVE
+
+
+class ProxyHandler:
+    """The `proxy_pass` (`fastcgi_pass`, …) of one location. Constant parts are prepared once."""
+
+    def __init__(self, rules: PassingRules) -> None:
+        self.location = rules.location
+        self.settings = settings = rules.settings
+        self.protocol = rules.protocol
+        target = settings.target
         assert target is not None
-        self.location = location
         self.target = target
-        self.upstream = upstream
-        self.context = context
-        self.certificate = certificate
-        self.dialect = dialect
-        proxy = location.proxy
+        self.upstream = rules.upstream
+        self.context = rules.context
+        self.certificate = rules.certificate
+        self.dialect = rules.dialect
         self.tls = self._constant_tls()
         """The TLS settings of every request, unless they depend on variables."""
-        self.request_headers = RequestHeaderBuilder(proxy)
-        self.cached_request_headers = self.request_headers
-        """For requests whose responses are to be cached."""
-        self.response_headers = ResponseHeaderPolicy.of(proxy)
-        self.streams_body = (
-            not proxy.proxy_request_buffering
-            and proxy.proxy_set_body is None
-            and proxy.proxy_pass_request_body
-        )
-        self.keeps_client_uri = (
-            target.template is None and target.address is not None and not target.address.uri
-        )
-        """Whether the request target is forwarded unchanged, unless the URI was rewritten."""
-        self.ignores_client_abort = proxy.proxy_ignore_client_abort
-        self.is_plain = not (
-            proxy.proxy_set_body is not None
-            or not proxy.proxy_pass_request_body
-            or proxy.proxy_method is not None
-            or proxy.proxy_bind is not None
-        )
-        """Whether requests have the client's method and body, and no `proxy_bind`."""
-        timeout = proxy.proxy_read_timeout
-        trailers = proxy.proxy_buffer_size if proxy.proxy_pass_trailers else 0
-        self.buffered = BodyReadOptions(
-            timeout, buffer_size=proxy.proxy_buffers[1], trailers=trailers
-        )
+        self.response_headers = self.protocol.response_headers
+        self.ignores_client_abort = settings.ignore_client_abort
+        timeout, trailers = settings.read_timeout, self.protocol.trailers
+        self.buffered = BodyReadOptions(timeout, buffer_size=settings.buffers[1], trailers=trailers)
         self.unbuffered = BodyReadOptions(
-            timeout, buffer_size=0, read_size=proxy.proxy_buffer_size, trailers=trailers
+            timeout, buffer_size=0, read_size=settings.buffer_size, trailers=trailers
         )
-        self.spool_limits = spool_limits(location)
-        if isinstance(upstream, Upstream):
+        self.spool_limits = spool_limits(settings)
+        if isinstance(self.upstream, Upstream):
             self._proxy_host, self._proxy_port = target.proxy_host, target.proxy_port
 
     async def handle(
@@ -142,7 +128,6 @@ class ProxyHandler:
             if isinstance(read_body, SpecialResponse | Response):
                 return read_body
             body, streamed = read_body
-        proxy = self.location.proxy
         with _NO_CONTEXT if self.ignores_client_abort else client.abort():
             log.upstream = None
             if isinstance(self.upstream, Upstream):
@@ -159,7 +144,7 @@ class ProxyHandler:
                 if (
                     streamed is not None
                     and streamed.length is None
-                    and proxy.proxy_http_version == 10
+                    and not self.protocol.streams_unknown_length
                 ):
                     body, streamed = await streamed.read_all(), None
                 request = self._request(target, upstream, ctx, client, body, streamed, log)
@@ -177,7 +162,7 @@ class ProxyHandler:
         self, ctx: RequestContext, client: Client
     ) -> tuple[RequestBody | None, StreamedBody | None] | SpecialResponse | Response:
         """Read the request body, or begin to stream it; a response if it is rejected."""
-        read = client.stream_body if self.streams_body else client.read_body
+        read = client.stream_body if self.protocol.streams_body else client.read_body
         body = await read(ctx)
         if isinstance(body, SpecialResponse | Response):
             return body
@@ -193,61 +178,38 @@ class ProxyHandler:
         streamed: StreamedBody | None,
         log: ConnectionLog,
         cache_header: int = 0,
-        validators: str = "",
     ) -> UpstreamRequest:
         """Create the request to the upstream.
 
         If the response is to be cached, `cache_header` is the number of bytes before its head in
-        the cache file, and `validators` are fields to validate the one that is stored.
+        the cache file.
         """
-        proxy = self.location.proxy
-        length = ctx.request.content_length if body is None else body.length
-        client_target = ctx.request.target
-        if self.keeps_client_uri and ctx.uri_unchanged and client_target.startswith("/"):
-            uri = client_target
-        else:
-            uri = upstream_uri(self.location, target, ctx)
-        method, local, payload = ctx.method, None, b""
-        builder = self.request_headers
-        if cache_header:
-            builder = self.cached_request_headers
-            if method == "HEAD" and self.location.cache.proxy_cache_convert_head:
-                method = "GET"
-        if not self.is_plain:
-            values = lookup(ctx)
-            if proxy.proxy_set_body is not None:
-                payload = proxy.proxy_set_body.render(values).encode("latin-1")
-                body, length = None, len(payload)
-            elif not proxy.proxy_pass_request_body:
-                body = None
-            if proxy.proxy_method is not None:
-                method = proxy.proxy_method.render(values)
-            local = self._local_address(values, log)
-        head = builder.build(
-            ctx, method, uri, length, validators, chunked=streamed is not None and length is None
-        )
+        protocol, settings = self.protocol, self.settings
+        uri = protocol.uri(target, ctx)
+        message = protocol.request(ctx, uri, body, streamed, stores=cache_header > 0)
         return UpstreamRequest(
             ctx,
             client,
             client.observer,
             log,
             self.location,
-            proxy,
+            settings,
+            protocol.attempt,
             upstream,
             self.tls or (self._tls(upstream.name, lookup(ctx)) if target.tls else None),
             target.scheme,
             uri,
-            method,
-            head + payload,
-            body,
-            streamed,
-            local,
+            message.method,
+            message.head,
+            message.body,
+            message.streamed,
+            None if settings.bind is None else self._local_address(lookup(ctx), log),
             self.response_headers,
             cache_header,
         )
 
     def _local_address(self, values: VariableLookup, log: ConnectionLog) -> LocalAddress | None:
-        bind = self.location.proxy.proxy_bind
+        bind = self.settings.bind
         text = "" if bind is None else bind.address.render(values)
         if not text:
             return None
@@ -274,7 +236,7 @@ class ProxyHandler:
         return SpecialResponse(failure.kind.status, lines=lines)
 
     def _constant_tls(self) -> UpstreamTLSConfig | None:
-        name = self.location.proxy.proxy_ssl_name
+        name = self.settings.ssl_name
         if self.certificate is not None or not (name is None or name.is_constant):
             return None
         if not isinstance(self.upstream, Upstream):
@@ -284,14 +246,14 @@ class ProxyHandler:
     def _tls(self, host: str, values: VariableLookup) -> UpstreamTLSConfig | None:
         if self.context is None:
             return None
-        proxy, certificate = self.location.proxy, self.certificate
-        name = host if proxy.proxy_ssl_name is None else proxy.proxy_ssl_name.render(values)
+        settings, certificate = self.settings, self.certificate
+        name = host if settings.ssl_name is None else settings.ssl_name.render(values)
         return UpstreamTLSConfig(
             self.context,
             without_port(name),
-            server_name=proxy.proxy_ssl_server_name,
-            verify=proxy.proxy_ssl_verify,
-            session_reuse=proxy.proxy_ssl_session_reuse,
+            server_name=settings.ssl_server_name,
+            verify=settings.ssl_verify,
+            session_reuse=settings.ssl_session_reuse,
             dialect=self.dialect,
             named=None if certificate is None else lambda: certificate.context(values),
         )
@@ -302,9 +264,9 @@ class ProxyHandler:
         self, upstream: UpstreamResponse, ctx: RequestContext, log: ConnectionLog
     ) -> HandlerResult:
         """Convert the upstream's response to a response for the client."""
-        head, proxy, policy = upstream.head, self.location.proxy, self.response_headers
+        head, settings, policy = upstream.head, self.settings, self.response_headers
         if (
-            proxy.proxy_intercept_errors
+            settings.intercept_errors
             and head.status >= 300
             and ctx.location.core.page_for(head.status) is not None
         ):
@@ -317,13 +279,13 @@ class ProxyHandler:
                 return self._redirect(x_accel["redirect"], upstream, ctx, log)
         filtered = policy.filter(head, ctx)
         content_type = filtered.content_type or ctx.redirect_content_type
-        buffered = is_buffered(x_accel, proxy.proxy_buffering) if x_accel else proxy.proxy_buffering
+        buffered = is_buffered(x_accel, settings.buffering) if x_accel else settings.buffering
         if not buffered:
             ctx.limit_rate = 0
         upgrades = head.status == SWITCHING_PROTOCOLS and ctx.request.header("upgrade")
         options = self._body_options(buffered, ctx, log)
-        body: bytes | ResponseBody | None = None
-        if not (upgrades or proxy.proxy_force_ranges):
+        body: bytes | UpstreamBody | None = None
+        if not (upgrades or settings.force_ranges):
             body = upstream.take_complete_body()
         if body is None:
             body = b"" if upgrades else upstream.body(options)
@@ -344,7 +306,7 @@ class ProxyHandler:
             flush_headers=not (buffered or upstream.preread),
             flushes=not buffered,
             read_ahead=None if spooled is None else spooled.read_ahead,
-            force_ranges=proxy.proxy_force_ranges,
+            force_ranges=settings.force_ranges,
             cancel_on_client_abort=streamed is not None
             and not self.ignores_client_abort
             and not streamed.is_complete,
@@ -388,7 +350,7 @@ class ProxyHandler:
     ) -> BodyReadOptions:
         if not buffered:
             return self.unbuffered
-        rate = self.location.proxy.proxy_limit_rate
+        rate = self.settings.limit_rate
         if rate is None:
             return self.buffered
         text = rate.render(lookup(ctx))

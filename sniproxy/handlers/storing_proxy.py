@@ -4,41 +4,26 @@ from __future__ import annotations
 
 from functools import partial
 
-from OpenSSL import SSL
-
 from ..cache.store import TempFolder, TemporaryResponse
 from ..config.directives.cache import Store
-from ..config.model import Location
 from ..context import RequestContext
 from ..http.dates import parse_http_date
 from ..logs.error import ConnectionLog
 from ..models import BodyReadError, HandlerResult, Response, ResponseHead
-from ..tls.errors import Dialect
-from ..upstream.dynamic import DynamicUpstream
 from ..upstream.request import UpstreamResponse
-from ..upstream.selector import Upstream
-from ..upstream.variable_certificate import VariableCertificate
 from ..variables import lookup
 from ..variables.files import file_name
-from .proxy import ProxyHandler
+from .proxy import PassingRules, ProxyHandler
 from .stored_body import RecordedBody
 
 
 class StoringProxyHandler(ProxyHandler):
     """The `proxy_pass` of a location with `proxy_store`."""
 
-    def __init__(
-        self,
-        location: Location,
-        upstream: Upstream | DynamicUpstream,
-        context: SSL.Context | None,
-        certificate: VariableCertificate | None,
-        dialect: Dialect,
-        temp_folder: TempFolder,
-    ) -> None:
-        super().__init__(location, upstream, context, certificate, dialect)
-        assert location.cache.proxy_store is not None
-        self._store: Store = location.cache.proxy_store
+    def __init__(self, rules: PassingRules, temp_folder: TempFolder) -> None:
+        super().__init__(rules)
+        assert rules.settings.store is not None
+        self._store: Store = rules.settings.store
         self._temp_folder = temp_folder
         self.ignores_client_abort = True
 
@@ -76,7 +61,7 @@ class StoringProxyHandler(ProxyHandler):
 
     def _finish(self, head: ResponseHead, file: TemporaryResponse) -> None:
         field = head.header("last-modified")
-        access = self.location.cache.proxy_store_access
+        access = self.settings.store_access
         file.rename(
             access=access,
             folder_access=access | (access & 0o444) >> 2,

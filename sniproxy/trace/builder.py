@@ -86,12 +86,12 @@ def _templates(proxy: ProxySettings) -> Iterator[Template]:
     assert proxy.proxy_pass is not None
     directive = (
         proxy.proxy_pass.template,
-        proxy.proxy_ssl_name,
-        proxy.proxy_ssl_certificate,
+        proxy.ssl_name,
+        proxy.ssl_certificate,
         proxy.proxy_method,
         *[field.value for field in proxy.proxy_set_header],
         proxy.proxy_set_body,
-        None if proxy.proxy_bind is None else proxy.proxy_bind.address,
+        None if proxy.bind is None else proxy.bind.address,
     )
     return (template for template in directive if template is not None)
 
@@ -283,18 +283,18 @@ def _names(proxy: ProxySettings, tries: Sequence[UpstreamState]) -> Names | None
     tls = next((tried.tls for tried in tries if tried.tls is not None), None)
     if tls is None:
         return None
-    directive = proxy.proxy_ssl_name
+    directive = proxy.ssl_name
     return Names(
         tls.name,
         "the host of proxy_pass" if directive is None else f"proxy_ssl_name {directive}",
         why_not_sent(tls.name, proxy_ssl_server_name=tls.server_name),
         verified(
             tls.name,
-            proxy_ssl_verify=proxy.proxy_ssl_verify,
-            trusted=proxy.proxy_ssl_trusted_certificate,
-            depth=proxy.proxy_ssl_verify_depth,
+            proxy_ssl_verify=proxy.ssl_verify,
+            trusted=proxy.ssl_trusted_certificate,
+            depth=proxy.ssl_verify_depth,
         ),
-        tuple(sorted(proxy.proxy_ssl_protocols)),
+        tuple(sorted(proxy.ssl_protocols)),
     )
 
 

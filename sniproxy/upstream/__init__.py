@@ -2,5 +2,5 @@
 
 `request` makes attempts. A failed attempt is a `Failure` with a type, and only `request` decides
 whether the next peer is tried or the request ends with a status. `selector`, `balancing`,
-`request_headers`, `response_headers` and `header_rewrite` are pure.
+`protocol`, `response_headers` and `header_rewrite` are pure.
 """

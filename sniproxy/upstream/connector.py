@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 
 from OpenSSL import SSL
 
-from ..config.directives.proxy import LocalAddress, ProxySettings
+from ..config.directives.upstream_settings import UpstreamSettings
+from ..config.directives.upstream_target import LocalAddress
 from ..models import Failure, FailureType, Handshake, Level, ProxyError, Side
 from ..server_name import certificate_names, check_host, sent_server_name
 from ..tls.errors import NATIVE, Dialect
@@ -37,7 +38,7 @@ _NETWORK_ERRNOS = frozenset(
     )
 )
 
-DEFAULTS = ProxySettings.resolve()
+DEFAULTS = UpstreamSettings.resolve()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,14 @@ class UpstreamTLSConfig:
 
 
 async def connect(
-    peer: Peer, timeout: float, proxy: ProxySettings = DEFAULTS, local: LocalAddress | None = None
+    peer: Peer,
+    timeout: float,
+    settings: UpstreamSettings = DEFAULTS,
+    local: LocalAddress | None = None,
 ) -> SocketStream:
     """Connect to `peer` within `timeout` seconds (`proxy_connect_timeout`), without TLS.
 
-    `proxy` has the socket options, `local` is the local address (`proxy_bind`).
+    `settings` has the socket options, `local` is the local address (`proxy_bind`).
     Raises `ProxyError`.
     """
     try:
@@ -94,12 +98,12 @@ async def connect(
         failure = Failure("socket() failed", Level.ALERT, FailureType.INTERNAL, error.errno)
         raise ProxyError(failure) from None
     try:
-        if proxy.proxy_socket_keepalive:
+        if settings.socket_keepalive:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if proxy.proxy_socket_rcvbuf:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, proxy.proxy_socket_rcvbuf)
-        if proxy.proxy_socket_sndbuf:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, proxy.proxy_socket_sndbuf)
+        if settings.socket_rcvbuf:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, settings.socket_rcvbuf)
+        if settings.socket_sndbuf:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.socket_sndbuf)
         if local is not None:
             _bind(sock, local)
         stream = SocketStream(sock, Side.UPSTREAM)

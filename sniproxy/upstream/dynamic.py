@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..config.addresses import Address, AddressError, parse_address
-from ..config.directives.proxy import ProxyPass
 from ..config.directives.upstream import PeerSettings
+from ..config.directives.upstream_target import ProxyPass
 from ..models import Failure, FailureType, ProxyError
 from ..template import Template, VariableLookup
 from .selector import Peer, Upstream, peer_name

@@ -5,23 +5,23 @@
           └──── by type of failure ────┘                        (`proxy_next_upstream`)
 
 `UpstreamRequest` is nginx's `ngx_http_upstream_t` with `ngx_http_upstream_next`;
-`UpstreamAttempt` is `ngx_http_upstream_state_t` with the connection. An attempt ends with a
-response head or with a `Failure`. Only `UpstreamRequest.run` decides whether another peer is tried;
-once a part of the response may have been sent to the client, there is no other attempt.
+`UpstreamAttempt` is `ngx_http_upstream_state_t` with the connection; each protocol (`http1`, …)
+has its own kind. An attempt ends with a response head or with a `Failure`. Only
+`UpstreamRequest.run` decides whether another peer is tried; once a part of the response may have
+been sent to the client, there is no other attempt.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import trio
-
-from ..config.directives.proxy import LocalAddress, ProxySettings
+from ..config.directives.upstream_settings import UpstreamSettings
+from ..config.directives.upstream_target import LocalAddress
 from ..context import RequestContext, UpstreamState
-from ..http.response_head import EARLY_HINTS, WITHOUT_BODY, NotHTTPError, read_response_head
+from ..http.response_head import WITHOUT_BODY
 from ..logs.error import ConnectionLog
 from ..models import (
     Failure,
@@ -38,8 +38,8 @@ from ..observer import Observer
 from ..tls.stream import SocketStream, TLSStream
 from ..variables import lookup
 from .connector import UpstreamTLSConfig, connect, handshake_line, keep_session, verify
-from .request_writer import READING_HEAD, SENDING, RequestWriter
-from .response_body import CLOSED_EARLY, BodyReadOptions, ResponseBody
+from .request_writer import SENDING, UNFRAMED, BodyFraming, RequestWriter
+from .response_body import BodyReadOptions, UpstreamBody
 from .response_headers import ResponseHeaderPolicy
 from .selector import Peer, PeerSelector, Upstream
 from .upgrade import UpgradedStream
@@ -83,9 +83,9 @@ class UpstreamAttempt(UpstreamState):
 
     async def connect(self, request: UpstreamRequest) -> SocketStream:
         """Connect, and make the TLS handshake. Raises `ProxyError`."""
-        tls, timeout = self.tls, request.proxy.proxy_connect_timeout
+        tls, timeout = self.tls, request.settings.connect_timeout
         request.upstream.next_connection_id()
-        stream = await connect(self.peer, timeout, request.proxy, request.local_address)
+        stream = await connect(self.peer, timeout, request.settings, request.local_address)
         stream.opened = self.started
         self.stream = stream
         if tls is None:
@@ -133,69 +133,72 @@ class UpstreamAttempt(UpstreamState):
     async def exchange(
         self, request: UpstreamRequest, stream: SocketStream
     ) -> tuple[ResponseHead, bytes]:
-        """Send the request; returns the response head and bytes after it. Raises `ProxyError`."""
-        proxy, body, streamed = request.proxy, request.body, request.streamed_body
+        """Send the request; returns the response head and the part of the body received with it.
+
+        Raises `ProxyError`.
+        """
+        settings, body, streamed = request.settings, request.body, request.streamed_body
         request.log.action = SENDING
         self.sent = True
         if streamed is None and (body is None or body.length <= EAGER_SIZE):
-            data = request.head if body is None else b"".join((request.head, *body.blocks()))
-            await stream.send_all(data, proxy.proxy_send_timeout)
+            data = request.head
+            if body is not None:
+                framing = self.framing(request)
+                data = b"".join((data, *map(framing.encode, body.blocks()), framing.end))
+            await stream.send_all(data, settings.send_timeout)
             self.bytes_sent += len(data)
             self.sent_whole = True
-            return await self._read_head(request, stream, proxy.proxy_read_timeout)
+            return await self.read_head(request, stream, settings.read_timeout)
         writer = RequestWriter(
-            stream, request.head, body, streamed, self,
-            timeout=proxy.proxy_send_timeout,
-            read_timeout=proxy.proxy_read_timeout,
+            stream,
+            request.head,
+            body,
+            streamed,
+            self,
+            framing=self.framing(request),
+            timeout=settings.send_timeout,
+            read_timeout=settings.read_timeout,
             log=request.log,
-        )  # fmt: skip
-        head, preread = await writer.run_while(self._read_head, request, stream, math.inf)
+        )
+        head, preread = await writer.run_while(self.read_head, request, stream, math.inf)
         self.sent_whole = writer.complete
         return head, preread
 
-    async def _read_head(
+    def framing(self, request: UpstreamRequest) -> BodyFraming:
+        """How the body of the request is framed."""
+        return UNFRAMED
+
+    async def read_head(
         self, request: UpstreamRequest, stream: SocketStream, timeout: float
     ) -> tuple[ResponseHead, bytes]:
-        """Read the final head within `timeout` seconds; returns it and the bytes after it."""
-        log, method = request.log, request.method
-        limit = request.proxy.proxy_buffer_size - request.cache_header
-        hints_size = 0
-        # Until data arrives the request counts as being sent; new TLS 1.3 tickets are data.
-        if not stream.requests and isinstance(stream, TLSStream) and stream.is_tls13:
-            log.action = READING_HEAD
-        try:
-            data = await stream.receive_some(timeout, wait_first=True)
-        except ProxyError:
-            log.action = READING_HEAD
-            raise
-        deadline = 0.0
-        buffer = data
-        while True:
-            log.action = READING_HEAD
-            if not data:
-                raise ProxyError(CLOSED_EARLY)
-            self.bytes_received += len(data)
-            try:
-                parsed = read_response_head(buffer, request_method=method, limit=limit)
-                while parsed is not None and parsed.head.status == EARLY_HINTS:
-                    hints_size += parsed.length
-                    self.status = EARLY_HINTS  # which is kept, whatever the final status is
-                    await request.forward_early_hints(parsed.head.headers, hints_size)
-                    buffer = buffer[parsed.length :]
-                    parsed = read_response_head(buffer, request_method=method, limit=limit)
-            except NotHTTPError as error:
-                if not request.cache_header:
-                    log.write(Level.ERROR, error.text)
-                return ResponseHead(HTTP_0_9, HTTP_0_9, "", ()), buffer
-            if parsed is not None:
-                for note in parsed.notes:
-                    log.write(Level.WARN, note)
-                if request.cache_header:
-                    self.raw_head = buffer[: parsed.length]
-                return parsed.head, buffer[parsed.length :]
-            deadline = deadline or trio.current_time() + timeout
-            data = await stream.receive_some(max(deadline - trio.current_time(), 0.0))
-            buffer += data
+        """Read the response head within `timeout` seconds; returns what `exchange` does.
+
+        It runs while a large request is being sent. Raises `ProxyError`.
+        """
+        raise NotImplementedError
+
+    def complete_body(
+        self, request: UpstreamRequest, head: ResponseHead, preread: bytes
+    ) -> bytes | None:
+        """The body, if all of it and nothing else was received with the head."""
+        length = len(preread)
+        if head.content_length != length or head.chunked or head.status in WITHOUT_BODY:
+            return None
+        return None if request.method == "HEAD" else preread
+
+    def body(
+        self,
+        request: UpstreamRequest,
+        head: ResponseHead,
+        preread: bytes,
+        options: BodyReadOptions,
+        release: Callable[[bool], None],
+    ) -> UpstreamBody:
+        """The body, to be read; its end calls `release`, with whether the connection is reusable.
+
+        `preread` is what `exchange` has returned.
+        """
+        raise NotImplementedError
 
     def keep_session(self) -> None:
         """Store the TLS session, to offer it to the peer next time (`proxy_ssl_session_reuse`)."""
@@ -218,10 +221,11 @@ class UpstreamRequest:
         "log",
         "method",
         "observer",
-        "proxy",
+        "protocol",
         "response_headers",
         "scheme",
         "selector",
+        "settings",
         "started",
         "streamed_body",
         "tls",
@@ -236,7 +240,8 @@ class UpstreamRequest:
         observer: Observer | None,
         log: ConnectionLog,
         location: object,
-        proxy: ProxySettings,
+        settings: UpstreamSettings,
+        protocol: type[UpstreamAttempt],
         upstream: Upstream,
         tls: UpstreamTLSConfig | None,
         scheme: str,
@@ -249,17 +254,18 @@ class UpstreamRequest:
         response_headers: ResponseHeaderPolicy,
         cache_header: int = 0,
     ) -> None:
-        """`head` may include the complete body; otherwise `body` was read completely and can be
-        sent again, or `streamed_body` is forwarded as it arrives. `location` owns pooled
-        connections (`keepalive … local`). `local_address` is that of `proxy_bind`. If the response
-        is to be cached, `cache_header` is the number of bytes before its head in the file, which
-        nginx has in the same buffer."""
+        """`protocol` is the class of the attempts. `head` may include the complete body; otherwise
+        `body` was read completely and can be sent again, or `streamed_body` is forwarded as it
+        arrives. `location` owns pooled connections (`keepalive … local`). `local_address` is that
+        of `proxy_bind`. If the response is to be cached, `cache_header` is the number of bytes
+        before its head in the file, which nginx has in the same buffer."""
         self.ctx = ctx
         self.client = client
         self.observer = observer
         self.log = log
         self.location = location
-        self.proxy = proxy
+        self.settings = settings
+        self.protocol = protocol
         self.upstream = upstream
         self.tls = tls
         self.scheme = scheme
@@ -272,8 +278,8 @@ class UpstreamRequest:
         self.response_headers = response_headers
         self.cache_header = cache_header
         self.selector: PeerSelector = upstream.selector(ctx)
-        if proxy.proxy_next_upstream_tries:
-            limit = proxy.proxy_next_upstream_tries
+        if settings.next_upstream_tries:
+            limit = settings.next_upstream_tries
             self.selector.tries_left = min(self.selector.tries_left, limit)
         self.started = time.monotonic()
         self.failure_lines: tuple[str, ...] = ()
@@ -289,7 +295,7 @@ class UpstreamRequest:
             if peer is None:
                 return self._no_live_upstreams()
             log.upstream = (self.scheme, peer.name, self.uri)
-            attempt = UpstreamAttempt(peer, self.tls, self.head)
+            attempt = self.protocol(peer, self.tls, self.head)
             ctx.upstream_states.append(attempt)
             if self.observer is not None:
                 self.observer.attempt_started(ctx, attempt)
@@ -353,11 +359,11 @@ class UpstreamRequest:
 
     def _allows_next(self, kind: FailureType, attempt: UpstreamAttempt) -> bool:
         """Whether `proxy_next_upstream` allows another attempt after a failure of this type."""
-        proxy = self.proxy
-        chosen = proxy.proxy_next_upstream
+        settings = self.settings
+        chosen = settings.next_upstream
         repeatable = not (attempt.sent and self.ctx.method in _NON_IDEMPOTENT)
         is_consumed = attempt.sent and self.streamed_body is not None
-        timeout = proxy.proxy_next_upstream_timeout
+        timeout = settings.next_upstream_timeout
         return (
             kind.label in chosen
             and "off" not in chosen
@@ -391,7 +397,7 @@ class UpstreamRequest:
 
         `size` is the total size of the hints of the response so far, in bytes.
         """
-        if size > self.proxy.proxy_buffer_size:
+        if size > self.settings.buffer_size:
             self.log.write(Level.INFO, "upstream sent too big early hints")
             return
         values = lookup(self.ctx)
@@ -449,32 +455,19 @@ class UpstreamResponse:
 
     def take_complete_body(self) -> bytes | None:
         """The body, if exactly the complete body was read with the head; then release the peer."""
-        attempt, head = self._attempt, self.head
-        length = len(self.preread)
-        if head.content_length != length or head.chunked or head.status in WITHOUT_BODY:
+        attempt, request, head = self._attempt, self._request, self.head
+        body = attempt.complete_body(request, head, self.preread)
+        if body is None:
             return None
-        if self._request.method == "HEAD":
-            return None
-        attempt.response_length += length
+        attempt.response_length += len(body)
         attempt.response_time = time.monotonic() - attempt.started
-        self._request.log.action = "sending to client"
-        self._request.release(attempt, reusable=head.keepalive)
-        return self.preread
+        request.log.action = "sending to client"
+        request.release(attempt, reusable=head.keepalive)
+        return body
 
-    def body(self, options: BodyReadOptions) -> ResponseBody:
+    def body(self, options: BodyReadOptions) -> UpstreamBody:
         """The body, to be read; the peer is released at its end."""
-        assert self._attempt.stream is not None
-        return ResponseBody(
-            self._attempt.stream,
-            self.head,
-            self.preread,
-            method=self._request.method,
-            header_only=self._request.ctx.header_only or self._request.ctx.method == "HEAD",
-            options=options,
-            state=self._attempt,
-            log=self._request.log,
-            release=self._release,
-        )
+        return self._attempt.body(self._request, self.head, self.preread, options, self._release)
 
     def _release(self, reusable: bool) -> None:
         self._request.release(self._attempt, reusable=reusable)
@@ -485,14 +478,14 @@ class UpstreamResponse:
 
     def upgraded(self) -> UpgradedStream:
         """The connection after a 101, for the new protocol."""
-        proxy, stream = self._request.proxy, self._attempt.stream
+        settings, stream = self._request.settings, self._attempt.stream
         assert stream is not None
         return UpgradedStream(
             stream,
             self.preread,
-            read_timeout=proxy.proxy_read_timeout,
-            send_timeout=proxy.proxy_send_timeout,
-            read_size=proxy.proxy_buffer_size,
+            read_timeout=settings.read_timeout,
+            send_timeout=settings.send_timeout,
+            read_size=settings.buffer_size,
             state=self._attempt,
             release=self._release,
         )

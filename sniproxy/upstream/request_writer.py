@@ -8,7 +8,7 @@ fails first, the request fails, although the upstream may have answered.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import trio
 
@@ -33,6 +33,19 @@ Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
 
+class BodyFraming(NamedTuple):
+    """How a protocol frames the request body."""
+
+    encode: Callable[[bytes], bytes]
+    """Frames a piece of it."""
+    end: bytes
+    """What is sent after it."""
+
+
+UNFRAMED = BodyFraming(bytes, b"")
+CHUNKED = BodyFraming(chunk, LAST_CHUNK)
+
+
 class RequestWriter:
     """Sends a request with a large or streamed body to a peer."""
 
@@ -44,6 +57,7 @@ class RequestWriter:
         streamed: StreamedBody | None,
         state: UpstreamState,
         *,
+        framing: BodyFraming = UNFRAMED,
         timeout: float,
         read_timeout: float,
         log: ConnectionLog,
@@ -57,6 +71,7 @@ class RequestWriter:
         self._head = head
         self._body = body
         self._streamed = streamed
+        self._framing = framing
         self._timeout = timeout
         self._read_timeout = read_timeout
         self._log = log
@@ -101,9 +116,12 @@ class RequestWriter:
             await self._send_all(self._head)
             if self._body is not None:
                 for block in self._body.blocks():
-                    await self._send_all(block)
+                    await self._send_all(self._framing.encode(block))
             elif self._streamed is not None:
-                await self._send_streamed(self._streamed)
+                while data := await self._streamed.read():
+                    await self._send_all(self._framing.encode(data))
+            if self._framing.end:
+                await self._send_all(self._framing.end)
         except ClientAbortedError as refused:
             self._refused = refused
             reading.cancel()
@@ -117,13 +135,6 @@ class RequestWriter:
         else:
             self.complete = True
             reading.deadline = trio.current_time() + self._read_timeout
-
-    async def _send_streamed(self, body: StreamedBody) -> None:
-        chunked = body.length is None
-        while data := await body.read():
-            await self._send_all(chunk(data) if chunked else data)
-        if chunked:
-            await self._send_all(LAST_CHUNK)
 
     async def _send_all(self, data: bytes) -> None:
         await self._stream.send_all(data, self._timeout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..context import UpstreamState
 from ..http.chunks import ChunkReader, MalformedChunkError
@@ -50,6 +51,30 @@ class BodyReadOptions:
     """Maximum size of trailers to forward (`proxy_pass_trailers`); 0 drops them."""
     rate: int = 0
     """Maximum bytes per second (`proxy_limit_rate`); 0 is unlimited."""
+
+
+class UpstreamBody(Protocol):
+    """A response body of an upstream, whatever its protocol."""
+
+    trailers: list[Header]
+    """Trailer fields to forward, once the body has been read."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the complete body has been received, so that reading does not wait."""
+        ...
+
+    async def read(self) -> bytes:
+        """Read the next piece, b"" at the end; raises `BodyReadError` if the body is incomplete."""
+        ...
+
+    def discard(self) -> None:
+        """Release the peer without reading the rest."""
+        ...
+
+    def drop(self) -> None:
+        """Release the peer of a response that is not sent."""
+        ...
 
 
 class _InvalidBodyError(ProxyError):

@@ -10,8 +10,8 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ..config.directives.proxy import ProxySettings
 from ..config.directives.proxy_rewrites import Replacement
+from ..config.directives.upstream_settings import UpstreamSettings
 from ..config.numbers import parse_number
 from ..context import RequestContext, absolute_location
 from ..models import Header, ResponseHead
@@ -45,6 +45,7 @@ REDIRECT_HEADERS = frozenset(
 
 
 _X_ACCEL = frozenset(name for name in HIDDEN_FIELDS if name.startswith("x-accel-"))
+NO_COOKIE_RULES = CookieRules((), (), ())
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -86,18 +87,19 @@ class ResponseHeaderPolicy:
     own_date: bool
 
     @classmethod
-    def of(cls, proxy: ProxySettings) -> ResponseHeaderPolicy:
-        passed = {name.lower() for name in proxy.proxy_pass_header}
-        hidden = {*HIDDEN_FIELDS, *(name.lower() for name in proxy.proxy_hide_header)} - passed
+    def of(
+        cls,
+        settings: UpstreamSettings,
+        hidden_fields: Iterable[str],
+        redirects: tuple[Replacement, ...] = (),
+        cookies: CookieRules = NO_COOKIE_RULES,
+    ) -> ResponseHeaderPolicy:
+        """`hidden_fields` are hidden by default, in lower case."""
+        passed = {name.lower() for name in settings.pass_header}
+        hidden = {*hidden_fields, *(name.lower() for name in settings.hide_header)} - passed
         dropped = {*hidden, *FRAMING_FIELDS}
-        if proxy.proxy_force_ranges:
+        if settings.force_ranges:
             dropped.add("accept-ranges")
-        redirects = tuple([rule for rule in proxy.proxy_redirect if rule is not None])
-        cookies = CookieRules(
-            tuple([rule for rule in proxy.proxy_cookie_domain if rule is not None]),
-            tuple([rule for rule in proxy.proxy_cookie_path if rule is not None]),
-            tuple([rule for rule in proxy.proxy_cookie_flags if rule is not None]),
-        )
         actions = {"content-type": _HeaderAction.CONTENT_TYPE}
         if redirects:
             actions |= {"location": _HeaderAction.LOCATION, "refresh": _HeaderAction.REFRESH}
@@ -106,7 +108,7 @@ class ResponseHeaderPolicy:
         return cls(
             actions | dict.fromkeys(dropped, _HeaderAction.DROPPED),
             frozenset(hidden),
-            frozenset(name.lower() for name in proxy.proxy_ignore_headers),
+            frozenset(name.lower() for name in settings.ignore_headers),
             redirects,
             cookies,
             "server" in hidden,

@@ -87,7 +87,7 @@ def test_deeply_nested_toml_is_an_error() -> None:
     read = config.parse(f"[{name}]\nproxy_read_timeout = '1s'\n[http]\n", "toml")
     assert read.http is not None
     *_, innermost = iter_locations(read.http.servers[0].default_location)
-    assert innermost.proxy.proxy_read_timeout == 1
+    assert innermost.proxy.read_timeout == 1
 
 
 def test_circular_includes_are_an_error(tmp_path: Path) -> None:

@@ -38,11 +38,11 @@ def test_innermost_level_overrides_outer_levels() -> None:
     [location] = server.default_location.locations
     for where in (location.proxy, location.locations[0].proxy):
         assert (
-            where.proxy_connect_timeout,
-            where.proxy_send_timeout,
-            where.proxy_read_timeout,
+            where.connect_timeout,
+            where.send_timeout,
+            where.read_timeout,
         ) == (1, 2, 3)
-    assert server.default_location.proxy.proxy_read_timeout == 2
+    assert server.default_location.proxy.read_timeout == 2
 
 
 def test_repeatable_directives_are_inherited_only_if_absent() -> None:
@@ -69,8 +69,8 @@ def test_defaults_are_those_of_nginx() -> None:
     assert server.core.large_client_header_buffers == (4, 8192)
     assert server.name == ""
     proxy = server.default_location.locations[0].proxy
-    assert proxy.proxy_next_upstream == {"error", "timeout"}
-    assert proxy.proxy_ssl_protocols == {"TLSv1.2", "TLSv1.3"}
+    assert proxy.next_upstream == {"error", "timeout"}
+    assert proxy.ssl_protocols == {"TLSv1.2", "TLSv1.3"}
     assert [log.format for log in server.default_location.log.access_log if log] == ["combined"]
 
 
@@ -230,16 +230,16 @@ def test_cache_settings_are_read() -> None:
         "location /file { proxy_store /mirror$uri; } }"
     )
     outside = server.default_location
-    found = {location.name.name: location.cache for location in outside.locations}
-    assert str(outside.cache.proxy_cache) == "z"
-    assert outside.cache.cached_methods == {"GET", "HEAD", "POST"}
-    assert [outside.cache.valid_for(status) for status in (404, 200)] == [60, 1]
-    assert found["/off"].proxy_cache is None
-    assert found["/off"].proxy_cache_key == outside.cache.proxy_cache_key
-    assert found["/stored"].proxy_cache is None
-    assert found["/stored"].proxy_store == Store(None)
-    assert found["/stored"].proxy_store_access == 0o664
-    assert found["/file"].proxy_store == Store(compile_template("/mirror$uri"))
+    found = {location.name.name: location.proxy for location in outside.locations}
+    assert str(outside.proxy.cache) == "z"
+    assert outside.proxy.cached_methods == {"GET", "HEAD", "POST"}
+    assert [outside.proxy.valid_for(status) for status in (404, 200)] == [60, 1]
+    assert found["/off"].cache is None
+    assert found["/off"].cache_key == outside.proxy.cache_key
+    assert found["/stored"].cache is None
+    assert found["/stored"].store == Store(None)
+    assert found["/stored"].store_access == 0o664
+    assert found["/file"].store == Store(compile_template("/mirror$uri"))
 
 
 def test_caching_turns_off_an_inherited_store() -> None:
@@ -248,8 +248,8 @@ def test_caching_turns_off_an_inherited_store() -> None:
         "server { listen 8000; proxy_cache z; location / { } }"
     ).default_location
     for location in (outside, *outside.locations):
-        assert location.cache.proxy_store is None
-        assert str(location.cache.proxy_cache) == "z"
+        assert location.proxy.store is None
+        assert str(location.proxy.cache) == "z"
 
 
 def test_the_parameters_of_a_cache_are_read() -> None:

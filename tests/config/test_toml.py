@@ -58,7 +58,7 @@ def test_site_in_toml_equals_nginx_conf() -> None:
     ]
     assert server.place.line == 3
     [location] = server.default_location.locations
-    assert location.proxy.proxy_ssl_server_name
+    assert location.proxy.ssl_server_name
     assert [header.name for header in location.proxy.proxy_set_header] == [
         "Host",
         "X-Forwarded-For",

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from sniproxy.config.addresses import parse_address
-from sniproxy.config.directives.proxy import ProxyPass, ProxySettings
+from sniproxy.config.directives.proxy import ProxySettings
+from sniproxy.config.directives.upstream_target import ProxyPass
 from sniproxy.diagnose.conclusion import Conclusion, draw_conclusion
 from sniproxy.diagnose.model import Attempt, ProbeSpec, Result, Setting
 from sniproxy.diagnose.strategy import MAX_CONNECTIONS, next_setting
@@ -30,7 +31,7 @@ def sent(spec: ProbeSpec, setting: Setting) -> str | None:
     if setting.plain:
         return None
     proxy = setting.proxy
-    return sent_server_name(spec.name(proxy), proxy_ssl_server_name=proxy.proxy_ssl_server_name)
+    return sent_server_name(spec.name(proxy), proxy_ssl_server_name=proxy.ssl_server_name)
 
 
 def investigated(spec: ProbeSpec, respond: FakeUpstream) -> tuple[list[Attempt], Conclusion]:
@@ -71,9 +72,9 @@ def verified(
     """An upstream with a certificate for `names` below so many intermediates."""
     proxy = setting.proxy
     rendered: dict[str, Any] = {"names": tuple(names), "sni": sent(spec, setting)}
-    if not proxy.proxy_ssl_verify:
+    if not proxy.ssl_verify:
         return response(setting, **rendered, **more)
-    if proxy.proxy_ssl_verify_depth < intermediates:
+    if proxy.ssl_verify_depth < intermediates:
         return Attempt(setting, Result.UNTRUSTED, verify_result=20, line="a line", **rendered)
     if spec.name(proxy) not in names:
         return Attempt(setting, Result.NAME_MISMATCH, line="a line", **rendered)
@@ -95,8 +96,8 @@ def old_protocol(protocol: str) -> FakeUpstream:
 
     def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
         proxy = setting.proxy
-        weak = "SECLEVEL=0" in proxy.proxy_ssl_ciphers
-        if protocol in proxy.proxy_ssl_protocols and weak:
+        weak = "SECLEVEL=0" in proxy.ssl_ciphers
+        if protocol in proxy.ssl_protocols and weak:
             return response(setting, protocol=protocol)
         return Attempt(setting, Result.ALERT, alert=70, line="a line")
 
@@ -104,7 +105,7 @@ def old_protocol(protocol: str) -> FakeUpstream:
 
 
 def wants_certificate(spec: ProbeSpec, setting: Setting) -> Attempt:
-    if setting.proxy.proxy_ssl_certificate is not None:
+    if setting.proxy.ssl_certificate is not None:
         return response(setting, certificate_requested=True)
     return Attempt(
         setting, Result.CERTIFICATE_REQUIRED, alert=116, certificate_requested=True, line="a line"

@@ -226,7 +226,7 @@ def test_any_layout_is_retained(
     new = report.after[str(file)]
     assert "".join(new.replace("proxy_ssl_server_name on;", "").split()) == "".join(text.split())
     (site,) = find_proxy_passes(parse_lenient(str(file), {str(file): new}))
-    assert site.proxy.proxy_ssl_server_name
+    assert site.proxy.ssl_server_name
 
 
 CONFIGURATION = """\

@@ -157,7 +157,7 @@ REFUSALS = {42: "another CA", 43: "clientAuth", 45: "expired", 48: "CA that issu
 @pytest.mark.parametrize("alert", REFUSALS)
 def test_the_alert_reports_why_our_certificate_is_refused(alert: int) -> None:
     def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
-        number = 116 if setting.proxy.proxy_ssl_certificate is None else alert
+        number = 116 if setting.proxy.ssl_certificate is None else alert
         return Attempt(
             setting, Result.CERTIFICATE_REQUIRED, "a line", alert=number, certificate_requested=True
         )
@@ -183,7 +183,7 @@ VERIFY = {
 @pytest.mark.parametrize("number", VERIFY)
 def test_verification_errors_have_sentences_of_their_own(number: int) -> None:
     def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
-        if not setting.proxy.proxy_ssl_verify:
+        if not setting.proxy.ssl_verify:
             return response(setting)
         return Attempt(setting, Result.UNTRUSTED, "a line", verify_result=number)
 
@@ -199,7 +199,7 @@ def test_the_name_of_another_site_is_not_works_with_other_settings() -> None:
     """With the name it shows the right certificate: the two directives."""
 
     def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
-        named = setting.proxy.proxy_ssl_server_name
+        named = setting.proxy.ssl_server_name
         names = ("site.test",) if named else ("other.test",)
         return response(setting, names=names, sni="site.test" if named else None)
 
@@ -258,7 +258,7 @@ def test_an_expired_root_of_ours_is_to_be_replaced_here() -> None:
     failed = FailedCertificate(1, "CN=Old Root", "2001-01-01", "2021-09-30", from_authorities=True)
 
     def respond(spec: ProbeSpec, setting: Setting) -> Attempt:
-        if not setting.proxy.proxy_ssl_verify:
+        if not setting.proxy.ssl_verify:
             return response(setting)
         return Attempt(
             setting, Result.UNTRUSTED, "a line", verify_result=10, failed_certificate=failed

@@ -259,7 +259,7 @@ REQUESTS: Mapping[str, list[Request]] = {
             Request("/wp-comments-post.php", method="POST", host=WP_LOGIN, body=b"comment=a")
             for _ in range(5)
         ],
-        Request("/upload", method="POST", host=WP_LOGIN, body=LARGE * 6),
+        Request("/upload", method="POST", host=WP_LOGIN, body=LARGE),
     ],
     "downloads": [
         *requests(
@@ -331,7 +331,6 @@ REQUESTS: Mapping[str, list[Request]] = {
             for one in requests(COUNT, "/marked.gif", fields=(f"Cookie: v={value}",))
         ],
         Request("/beacon", method="POST", host=COUNT, body=b"{}"),
-        Request("/beacon", method="POST", host=COUNT, body=LARGE),
     ],
     "status": [
         *requests("localhost", "/basic_status", "/nginx_status", "/numbers", "/x", port=8081),

@@ -128,6 +128,8 @@ class Case:
     stapled: bool = True
     lines: int = 0
     """Least number of lines in the error log."""
+    status: int = 0
+    """The status that the responder answers with, if nothing is logged about it."""
 
 
 def change(**values: object) -> Callable[[OCSPResponder, Pki], None]:
@@ -165,7 +167,7 @@ CASES = {
     "content type": Case(
         lambda responder, pki: setattr(responder, "kind", "text/html"), stapled=False, lines=1
     ),
-    "not found": Case(change(status=404), stapled=False),
+    "not found": Case(change(status=404), stapled=False, status=404),
     "verified": Case(directives=VERIFY),
     "delegated": Case(change(signer="delegate"), VERIFY),
     "not verified": Case(change(signer="impostor")),
@@ -195,7 +197,7 @@ def test_responses_are_stapled_as_by_nginx(tmp_path: Path, name: str) -> None:
         case.change(responder, pki)
         directives = case.directives.replace("{port}", str(responder.port))
         for program in (OURS, NGINX):
-            seen.append(stapled(program, tmp_path, pki, directives, case))
+            seen.append(stapled(program, tmp_path, pki, directives, case, responder))
             hosts = {line.partition(" ")[2] for line in responder.received}
             assert hosts <= {"127.0.0.1"}
             assert bool(responder.received) == (name != "refused")
@@ -205,7 +207,12 @@ def test_responses_are_stapled_as_by_nginx(tmp_path: Path, name: str) -> None:
 
 
 def stapled(
-    program: Program, folder: Path, pki: Pki, directives: str, case: Case
+    program: Program,
+    folder: Path,
+    pki: Pki,
+    directives: str,
+    case: Case,
+    responder: OCSPResponder,
 ) -> tuple[bool, list[str]]:
     """Whether a response is stapled in the end, and the lines of the error log."""
     room = folder / program.name
@@ -215,6 +222,8 @@ def stapled(
         assert staple(running) == b""  # the first handshake only starts a request
         found_lines = error_lines(running, at_least=case.lines) if case.lines else []
         deadline = time.monotonic() + PATIENCE
+        while case.status and not responder.received and time.monotonic() < deadline:
+            time.sleep(0.005)
         found = staple(running)
         while case.stapled and not found and time.monotonic() < deadline:
             found = staple(running)

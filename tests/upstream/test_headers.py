@@ -8,7 +8,7 @@ import pytest
 
 from sniproxy.config.model import Location, Server
 from sniproxy.models import Header
-from sniproxy.upstream.request_headers import RequestHeaderBuilder, upstream_uri
+from sniproxy.upstream.http1 import RequestHeaderBuilder, upstream_uri
 from tests.configured import make_context, request, servers
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sniproxy.models import Header, ResponseHead
+from sniproxy.upstream.http1 import HTTP1Protocol
 from sniproxy.upstream.response_headers import (
     FilteredHeaders,
     ResponseHeaderPolicy,
@@ -28,7 +29,7 @@ def rules(
 ) -> ResponseHeaderPolicy:
     text = f"server {{ location {name} {{ proxy_pass {target}; {more} }} }}"
     server = servers(directory, text)[0]
-    return ResponseHeaderPolicy.of(server.default_location.locations[0].proxy)
+    return HTTP1Protocol(server.default_location.locations[0]).response_headers
 
 
 def replied(directory: Path, of: ResponseHeaderPolicy, *headers: Header) -> FilteredHeaders:

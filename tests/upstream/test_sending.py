@@ -16,7 +16,14 @@ from sniproxy.http.chunks import ChunkReader
 from sniproxy.logs.error import ConnectionLog
 from sniproxy.models import ClientAbortedError, Failure, FailureType, ProxyError, SpecialResponse
 from sniproxy.tls.stream import SocketStream
-from sniproxy.upstream.request_writer import READING_HEAD, SENDING, RequestWriter
+from sniproxy.upstream.request_writer import (
+    CHUNKED,
+    READING_HEAD,
+    SENDING,
+    UNFRAMED,
+    BodyFraming,
+    RequestWriter,
+)
 from tests.upstream.fakes import Lines
 
 BROKEN = Failure("writev() failed", errno=104)
@@ -79,6 +86,7 @@ class Played:
     peer: Taking
     body: Blocks | None = None
     streamed: Arriving | None = None
+    framing: BodyFraming = UNFRAMED
     read_timeout: float = 60
     state: UpstreamState = field(default_factory=lambda: UpstreamState("192.0.2.3:80", 0.0))
     log: ConnectionLog = field(init=False)
@@ -92,6 +100,7 @@ class Played:
             self.body,
             self.streamed,
             self.state,
+            framing=self.framing,
             timeout=60,
             read_timeout=self.read_timeout,
             log=self.log,
@@ -128,7 +137,7 @@ def test_an_answer_cuts_the_request_short() -> None:
 
 
 def test_chunks_are_cut_anew() -> None:
-    played = Played(Taking(), streamed=Arriving([b"abc", b"defgh"]))
+    played = Played(Taking(), streamed=Arriving([b"abc", b"defgh"]), framing=CHUNKED)
     assert played.until(1) == "answer"
     head, body = played.peer.taken[:5], played.peer.taken[5:]
     reader = ChunkReader()

@@ -1,4 +1,4 @@
-"""Directives of nginx's http proxy module that cache or store responses."""
+"""Directives of nginx's upstream modules that cache or store responses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from .directive import (
     directive,
     settings,
 )
-from .proxy import NEXT_UPSTREAM
 from .slots import (
     compiled,
     flag,
@@ -39,13 +38,26 @@ from .slots import (
 )
 
 HSL = HTTP | SERVER | LOCATION
-MODULE = "ngx_http_proxy_module"
 
 ANY_STATUS = 0
 """The `any` of `proxy_cache_valid`."""
 _CACHED_STATUSES = (200, 301, 302)
 _METHODS = ("GET", "HEAD", "POST")
-_STALE_WORDS = tuple(word for word in NEXT_UPSTREAM if word != "denied")
+
+NEXT_UPSTREAM = (
+    "error",
+    "timeout",
+    "invalid_header",
+    "non_idempotent",
+    "http_500",
+    "http_503",
+    "http_403",
+    "http_404",
+    "http_429",
+    "updating",
+    "off",
+)
+"""The failures that `fastcgi_next_upstream` and `fastcgi_cache_use_stale` may name."""
 
 _PAGE = 4096
 _MAX_LEVELS = 3
@@ -162,7 +174,7 @@ class CacheValid:
     seconds: float
 
 
-def cache_valid(args: Args) -> CacheValid:
+def valid_rule(args: Args) -> CacheValid:
     *words, time_text = args.words
     seconds = parse_time(time_text, whole_seconds=True)
     if seconds is None:
@@ -184,7 +196,7 @@ class Store:
     """None for `on`, the file that `root` or `alias` gives."""
 
 
-def store(args: Args) -> Store | None:
+def store_target(args: Args) -> Store | None:
     """None for `off`."""
     if args.first == "off":
         return None
@@ -199,7 +211,7 @@ _SHIFTS = {"user": 6, "group": 3, "all": 0}
 _RIGHTS = {"rw": 6, "r": 4}
 
 
-def store_access(args: Args) -> int:
+def store_mode(args: Args) -> int:
     """The mode of stored files and folders; the owner may read and write unless `user` is given."""
     mode, owner = 0, 0o600
     for word in args.words:
@@ -212,55 +224,55 @@ def store_access(args: Args) -> int:
     return mode | owner
 
 
-@settings(MODULE)
+@settings("")
 class CacheSettings(Settings):
     """How the responses of a location's upstream are cached or stored."""
 
-    proxy_cache: Template | None = directive(
+    cache: Template | None = directive(
         HSL,
         cache_zone,
         "zone of the cache for responses",
         default="off",
     )
-    proxy_cache_key: Template | None = directive(
+    cache_key: Template | None = directive(
         HSL, template, "key of a response in the cache; by default scheme, upstream and URI"
     )
-    proxy_cache_bypass: tuple[tuple[Template, ...], ...] = directive(
+    cache_bypass: tuple[tuple[Template, ...], ...] = directive(
         HSL,
         templates,
         "do not answer from the cache if a value is neither empty nor `0`",
         arity=at_least(1),
         repeat=Repeat.APPENDED,
     )
-    proxy_no_cache: tuple[tuple[Template, ...], ...] = directive(
+    no_cache: tuple[tuple[Template, ...], ...] = directive(
         HSL,
         templates,
         "do not cache the response if a value is neither empty nor `0`",
         arity=at_least(1),
         repeat=Repeat.APPENDED,
     )
-    proxy_cache_valid: tuple[CacheValid, ...] = directive(
+    cache_valid: tuple[CacheValid, ...] = directive(
         HSL,
-        cache_valid,
+        valid_rule,
         "how long responses with certain statuses are valid",
         arity=at_least(1),
         repeat=Repeat.APPENDED,
     )
-    proxy_cache_min_uses: int = directive(
+    cache_min_uses: int = directive(
         HSL, number, "number of requests after which a response is cached", default="1"
     )
-    proxy_cache_max_range_offset: int | None = directive(
+    cache_max_range_offset: int | None = directive(
         HSL, offset, "first byte of a range from which on the request is passed without the cache"
     )
-    proxy_cache_use_stale: frozenset[str] = directive(
+    cache_use_stale: frozenset[str] = directive(
         HSL,
-        some_of(*_STALE_WORDS),
+        some_of(*NEXT_UPSTREAM),
         "failures after which an expired response is sent",
         arity=at_least(1),
         default="off",
         repeat=Repeat.MERGED,
     )
-    proxy_cache_methods: frozenset[str] = directive(
+    cache_methods: frozenset[str] = directive(
         HSL,
         some_of(*_METHODS),
         "request methods whose responses are cached; GET and HEAD always are",
@@ -268,30 +280,30 @@ class CacheSettings(Settings):
         default="GET HEAD",
         repeat=Repeat.MERGED,
     )
-    proxy_cache_lock: bool = directive(
+    cache_lock: bool = directive(
         HSL, flag, "let one request at a time fill an entry of the cache", default="off"
     )
-    proxy_cache_lock_timeout: float = directive(
+    cache_lock_timeout: float = directive(
         HSL, time, "time after which a waiting request is passed too, uncached", default="5s"
     )
-    proxy_cache_lock_age: float = directive(
+    cache_lock_age: float = directive(
         HSL, time, "time after which another request may fill the entry", default="5s"
     )
-    proxy_cache_revalidate: bool = directive(
+    cache_revalidate: bool = directive(
         HSL, flag, "revalidate expired responses by conditional requests", default="off"
     )
-    proxy_cache_convert_head: bool = directive(
+    cache_convert_head: bool = directive(
         HSL, flag, "pass HEAD as GET if the response is to be cached", default="on"
     )
-    proxy_cache_background_update: bool = directive(
+    cache_background_update: bool = directive(
         HSL, flag, "update an expired response while it is being sent", default="off"
     )
-    proxy_store: Store | None = directive(
-        HSL, store, "file that responses are stored in", default="off"
+    store: Store | None = directive(
+        HSL, store_target, "file that responses are stored in", default="off"
     )
-    proxy_store_access: int = directive(
+    store_access: int = directive(
         HSL,
-        store_access,
+        store_mode,
         "permissions of stored files and folders",
         arity=between(1, 3),
         default="user:rw",
@@ -299,35 +311,36 @@ class CacheSettings(Settings):
 
     def merge(self, level: Mapping[str, Any]) -> Self:
         """Merge as usual, except that caching turns off an inherited store, and the reverse."""
-        if level.get("proxy_store") is not None:
-            level = {**level, "proxy_cache": None}
-        elif level.get("proxy_cache") is not None:
-            level = {**level, "proxy_store": None}
+        cache, store = f"{self.PREFIX}cache", f"{self.PREFIX}store"
+        if level.get(store) is not None:
+            level = {**level, cache: None}
+        elif level.get(cache) is not None:
+            level = {**level, store: None}
         # `super()` has no class to refer to, since `settings` makes a new one.
         return Settings.merge(self, level)
 
     @property
     def cached_methods(self) -> frozenset[str]:
         """The methods whose responses are cached."""
-        return self.proxy_cache_methods | {"GET", "HEAD"}
+        return self.cache_methods | {"GET", "HEAD"}
 
     def valid_for(self, status: int) -> float | None:
         """Seconds that a response with `status` is valid by `proxy_cache_valid`, or None."""
-        for rule in self.proxy_cache_valid:
+        for rule in self.cache_valid:
             if status in rule.statuses or ANY_STATUS in rule.statuses:
                 return rule.seconds
         return None
 
 
-DIRECTIVES = (
-    Directive(
-        "proxy_cache_path",
+def cache_path_directive(settings: type[Settings], module: str) -> Directive:
+    """`proxy_cache_path` or its kin."""
+    return Directive(
+        f"{settings.PREFIX}cache_path",
         HTTP,
         at_least(2),
         cache_path,
         "folder and zone of a cache",
-        MODULE,
+        module,
         repeat=Repeat.APPENDED,
         merge=Merge.NOT_INHERITED,
-    ),
-)
+    )

@@ -31,7 +31,7 @@ from .directive import (
 )
 from .resolver import ResolverSettings, resolver
 from .slots import (
-    buffers,
+    buffer_sizes,
     compiled,
     flag,
     flag_present,
@@ -265,7 +265,7 @@ class CoreServer(Settings):
     )
     large_client_header_buffers: tuple[int, int] = directive(
         HS,
-        buffers,
+        buffer_sizes,
         "number and size of further buffers for a request head",
         arity=exactly(2),
         default="4 8k",

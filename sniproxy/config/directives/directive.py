@@ -182,11 +182,13 @@ class Directive:
     """Whether it is a sniproxy extension, unknown to nginx."""
     opens_context: Context | None = None
     """For a block: the context inside."""
+    is_shared: bool = False
+    """Whether other modules have the field too: then the name is the key."""
 
     @property
     def key(self) -> str:
         """Key of the value in a level's dict of values."""
-        return self.field or self.name
+        return self.name if self.is_shared else self.field or self.name
 
     def default_value(self) -> Any:
         if self.default is None:
@@ -245,6 +247,11 @@ class Settings:
 
     __slots__ = ()
     DIRECTIVES: ClassVar[tuple[Directive, ...]] = ()
+    PREFIX: ClassVar[str] = ""
+    """What the names of directives begin with whose fields several modules have."""
+    _KEYS: ClassVar[frozenset[str]] = frozenset()
+    _NOT_INHERITED: ClassVar[tuple[tuple[Directive, Any], ...]] = ()
+    """The directives that nested levels do not inherit, with their defaults."""
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -256,12 +263,12 @@ class Settings:
 
     def merge(self, level: Mapping[str, Any]) -> Self:
         """Settings of a nested level: these, overridden by the values of `level`."""
-        changed = {row.field: level[row.key] for row in self.DIRECTIVES if row.key in level}
-        for row in self.DIRECTIVES:
-            if row.merge is Merge.NOT_INHERITED and row.key not in level:
-                default = row.default_value()
-                if getattr(self, row.field) != default:
-                    changed[row.field] = default
+        changed = {}
+        if not self._KEYS.isdisjoint(level):
+            changed = {row.field: level[row.key] for row in self.DIRECTIVES if row.key in level}
+        for row, default in self._NOT_INHERITED:
+            if row.key not in level and getattr(self, row.field) != default:
+                changed[row.field] = default
         return dataclasses.replace(cast(Any, self), **changed) if changed else self
 
 
@@ -271,8 +278,18 @@ SettingsT = TypeVar("SettingsT", bound=type[Settings])
 @dataclass_transform(
     frozen_default=True, kw_only_default=True, field_specifiers=(directive, sequence, exclusive)
 )
-def settings(module: str) -> Callable[[SettingsT], SettingsT]:
-    """Class decorator: completes the directives of a settings class and makes it a dataclass."""
+def settings(
+    module: str,
+    *,
+    prefix: str = "",
+    converters: Mapping[str, Slot] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+) -> Callable[[SettingsT], SettingsT]:
+    """Class decorator: completes the directives of a settings class and makes it a dataclass.
+
+    Inherited fields become directives of `module` whose names begin with `prefix`. Some of them
+    may have other `converters`; those in `fixed` are no directives and have these values.
+    """
 
     def decorate(cls: SettingsT) -> SettingsT:
         directives = []
@@ -292,10 +309,40 @@ def settings(module: str) -> Callable[[SettingsT], SettingsT]:
             )
             setattr(cls, name, named.default_value())
             directives.append(named)
+        directives += _inherited(cls, module, prefix, converters or {}, fixed or {})
+        for name, value in (fixed or {}).items():
+            setattr(cls, name, value)
+            cls.__annotations__[name] = Any
         cls.DIRECTIVES = tuple(directives)
+        cls.PREFIX = prefix
+        cls._KEYS = frozenset(row.key for row in directives)
+        cls._NOT_INHERITED = tuple(
+            (row, row.default_value()) for row in directives if row.merge is Merge.NOT_INHERITED
+        )
         return cast(SettingsT, dataclass(frozen=True, slots=True, kw_only=True)(cls))
 
     return decorate
+
+
+def _inherited(
+    cls: type[Settings],
+    module: str,
+    prefix: str,
+    converters: Mapping[str, Slot],
+    fixed: Mapping[str, Any],
+) -> list[Directive]:
+    """The directives of a module whose fields are those of the class that `cls` extends."""
+    return [
+        dataclasses.replace(
+            row,
+            name=prefix + row.field,
+            module=module,
+            slot=converters.get(row.field, row.slot),
+            is_shared=True,
+        )
+        for row in cls.DIRECTIVES
+        if row.field not in fixed
+    ]
 
 
 def block(

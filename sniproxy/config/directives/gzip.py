@@ -19,7 +19,7 @@ from .directive import (
     exactly,
     settings,
 )
-from .slots import buffers, flag, one_of, size, some_of, within
+from .slots import buffer_sizes, flag, one_of, size, some_of, within
 
 HSL = HTTP | SERVER | LOCATION
 CORE = "ngx_http_core_module"
@@ -86,7 +86,7 @@ class Gzip(Settings):
     gzip_hash: int = directive(HSL, hash_size, "size of zlib's hash", default="64k")
     gzip_buffers: tuple[int, int] = directive(
         HSL,
-        buffers,
+        buffer_sizes,
         "number and size of buffers for compressed data, which is sent when it fills one",
         arity=exactly(2),
         default="32 4k",
@@ -133,7 +133,7 @@ class Gzip(Settings):
     )
     gunzip_buffers: tuple[int, int] = directive(
         HSL,
-        buffers,
+        buffer_sizes,
         "number and size of buffers for decompressed data",
         arity=exactly(2),
         default="32 4k",

@@ -29,7 +29,7 @@ from .directive import (
     exactly,
 )  # fmt: skip
 from .slots import (
-    buffers,
+    buffer_sizes,
     flag,
     number,
     offset,
@@ -108,7 +108,7 @@ _TABLE: tuple[_Entry, ...] = (
      "keepalive_min_timeout"),
     (_HTTP, HSL, words, between(1, 2), _ONCE, "open_file_cache"),
     (_HTTP, HSL, whole_time, ONE, _ONCE, "open_file_cache_valid"),
-    ("ngx_http_copy_filter_module", HSL, buffers, exactly(2), _ONCE, "output_buffers"),
+    ("ngx_http_copy_filter_module", HSL, buffer_sizes, exactly(2), _ONCE, "output_buffers"),
     ("ngx_http_log_module", HSL, words, between(1, 4), _ONCE, "open_log_file_cache"),
     (_V2, HTTP, size, ONE, _ONCE, "http2_recv_buffer_size"),
     (_V2, HS, size, ONE, _ONCE, "http2_pool_size"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from . import (
     access,
-    cache,
     charset,
     core,
     files,
@@ -32,7 +31,6 @@ LOCATION_SETTINGS: tuple[type[Settings], ...] = (
     core.CoreLocation,
     log.Log,
     proxy.ProxySettings,
-    cache.CacheSettings,
     limits.RequestLimits,
     real_ip.RealIP,
     limits.ConnectionLimits,
@@ -55,7 +53,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     *core.DIRECTIVES,
     *access.DIRECTIVES,
     *log.DIRECTIVES,
-    *cache.DIRECTIVES,
+    *proxy.DIRECTIVES,
     *charset.DIRECTIVES,
     *limits.DIRECTIVES,
     *upstream.DIRECTIVES,

@@ -123,7 +123,7 @@ def whole_time(args: Args) -> float:
     return value
 
 
-def buffers(args: Args) -> tuple[int, int]:
+def buffer_sizes(args: Args) -> tuple[int, int]:
     """Number of buffers and size of each in bytes."""
     count = parse_number(args.words[0])
     each = parse_size(args.words[1])
