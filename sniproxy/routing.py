@@ -122,7 +122,7 @@ class _Level:
             for locations in (self.prefixes, self.exact)  # exact names take precedence
             for name, location in locations.items()
             if name.endswith("/")
-            and location.proxy.proxy_pass is not None
+            and location.upstreams.active is not None
             and name.removesuffix("/") not in self.prefixes
         }
         """Proxying locations by name without trailing slash: requests for these paths are

@@ -88,14 +88,15 @@ def _server_files(ssl: Ssl) -> Iterator[str]:
 
 def _all_location_files(outside: Location) -> Iterator[str]:
     for location in iter_locations(outside):
-        proxy = location.proxy
-        if proxy.ssl_password_file is not None:
-            yield proxy.ssl_password_file.path
-        for value in (
-            proxy.ssl_certificate,
-            proxy.ssl_certificate_key,
-            proxy.ssl_trusted_certificate,
-            proxy.ssl_crl,
-            location.access.auth_basic_user_file,
-        ):
+        values: list[Template | str | None] = [location.access.auth_basic_user_file]
+        for settings in location.upstreams:
+            if settings.ssl_password_file is not None:
+                values.append(settings.ssl_password_file.path)
+            values += (
+                settings.ssl_certificate,
+                settings.ssl_certificate_key,
+                settings.ssl_trusted_certificate,
+                settings.ssl_crl,
+            )
+        for value in values:
             yield value.source if isinstance(value, Template) else value or ""

@@ -200,7 +200,8 @@ def _temporary_folders(config: Config, paths: Paths) -> set[str]:
     found = set()
     for server in servers:
         for location in iter_locations(server.default_location):
-            for path in (location.core.client_body_temp_path, location.proxy.temp_path):
+            settings = [part.temp_path for part in location.upstreams]
+            for path in (location.core.client_body_temp_path, *settings):
                 if path is not None:
                     found.add(paths.in_prefix(path[0]))
     return found

@@ -17,7 +17,7 @@ from ..handlers.empty_gif import EmptyGifHandler
 from ..handlers.filter_chain import filter_chain
 from ..handlers.missing_content import MissingContentHandler
 from ..handlers.more_headers import request_header_changes
-from ..handlers.proxy import PassingRules, ProxyHandler
+from ..handlers.proxy import PassingRules
 from ..handlers.real_ip import RealIPPhase
 from ..handlers.static import StaticHandler
 from ..handlers.stub_status import StatusHandler
@@ -41,7 +41,7 @@ from .listeners import BoundSocket, ListenSocket, bind_all, bindings, check_bind
 from .logs import LogFactory
 from .ocsp import OCSPFactory, OCSPStore
 from .paths import Paths
-from .protocols import protocol_of
+from .protocols import handler_of, protocol_of
 from .tls import ContextFactory, KeyLog
 from .upstreams import UpstreamRegistry, find_name_servers
 
@@ -367,7 +367,7 @@ class _HandlerFactory:
             return StaticHandler(location.gzip.gzip_static)
         rules = self._passing_rules(location, settings)
         if settings.cache is None and settings.store is None:
-            return ProxyHandler(rules)
+            return handler_of(rules)
         # Imported here: most configurations have no cache.
         from ..handlers.cached_proxy import CachingProxyHandler
         from ..handlers.storing_proxy import StoringProxyHandler

@@ -49,6 +49,10 @@ class UpstreamRegistry:
         key = (address.host.lower(), address.port)
         if key not in self._implicit:
             place = Place(target.file, target.line)
+            if not (address.port or address.is_unix):
+                raise ConfigError(
+                    f'no port in upstream "{address.host}" in {target.file}:{target.line}'
+                )
             settings = PeerSettings(address)
             peers = _peers(settings, address.host, place)
             self._implicit[key] = Upstream(

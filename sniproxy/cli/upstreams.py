@@ -95,8 +95,9 @@ def print_list() -> int:
 def list_entry(spec: UpstreamSpec, width: int) -> Iterator[str]:
     """The lines about one upstream in the output of `--list`; names are padded to `width`."""
     yield f"{spec.name:{width}}  {spec.description}"
-    if spec.directives:
-        yield f"    with {spec.directives}"
+    passed_by = "" if spec.passed_by == "proxy_pass" else f"{spec.passed_by}; "
+    if passed_by or spec.directives:
+        yield f"    with {passed_by}{spec.directives}".rstrip()
     response = f"responds {spec.status}" if spec.status else "passes the response on"
     yield f"    nginx {response}" + (f" and logs: {spec.expected_log}" if spec.expected_log else "")
 

@@ -300,6 +300,9 @@ class ParseChecks:
 
     # upstream, proxy_pass
 
+    def _send_lowat(self, size: int, args: Args, inside: Block) -> None:
+        self.warn(f'"{args.name}" is not supported, ignored', args.place)
+
     def _pass(self, target: ProxyPass, args: Args, inside: Block) -> None:
         address = target.address
         if address is None:
@@ -314,6 +317,8 @@ class ParseChecks:
             ),
             args.place,
         )
+        if args.name == "memcached_pass":
+            self.variables.setdefault("memcached_key")
         nameless = inside.context in (LOCATION_IF, LIMIT_EXCEPT)
         if address.uri and (nameless or inside.value.modifier in ("@", "~", "~*")):
             args.fail(
@@ -432,6 +437,7 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "access_log": ParseChecks._access_log,
     "charset": ParseChecks._charset,
     "source_charset": ParseChecks._charset,
+    "send_lowat": ParseChecks._send_lowat,
     **{
         f"{module.PREFIX}{field}": check
         for module in UPSTREAM_MODULES
@@ -441,6 +447,7 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
             ("temp_path", ParseChecks._temp_path),
             ("cache", ParseChecks._cache),
             ("store", ParseChecks._store),
+            ("send_lowat", ParseChecks._send_lowat),
         )
     },
 }

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from ..models import ConfigError
 from ..template import ScriptError
 from .directives.core import CoreServer
+from .directives.gateways import GatewaySettings
 from .directives.referer import hash_places
 from .directives.ssl import Ssl
 from .directives.upstream_settings import UpstreamSettings
@@ -46,8 +47,9 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     for module in zip(*(location.upstreams for location in locations), strict=True):
         for settings in module:
             _check_buffering(settings, block.end)
-            _check_cache_zone(settings, block.end, checks)
+            _check_cache(settings, block.end, checks)
             _check_upstream_ssl(settings)
+            _check_params(settings, block.end)
     for server in http.servers:
         for location in iter_locations(server.default_location):
             if location.filters.secure_link.is_mixed:
@@ -165,10 +167,13 @@ def _check_buffering(settings: UpstreamSettings, end: Place) -> None:
         )
 
 
-def _check_cache_zone(settings: UpstreamSettings, end: Place, checks: ParseChecks) -> None:
+def _check_cache(settings: UpstreamSettings, end: Place, checks: ParseChecks) -> None:
     zone = settings.cache
     if zone is not None and zone.is_constant and not checks.zones.is_defined(zone.source):
         raise end.error(f'"{settings.PREFIX}cache" zone "{zone.source}" is unknown')
+    if zone is not None and settings.cache_key is None and settings.NEEDS_CACHE_KEY:
+        name = settings.PREFIX
+        checks.warn(f'no "{name}cache_key" for "{name}cache"', end)
 
 
 def _check_upstream_ssl(settings: UpstreamSettings) -> None:
@@ -182,6 +187,12 @@ def _check_upstream_ssl(settings: UpstreamSettings) -> None:
         )
     if settings.ssl_verify and not settings.ssl_trusted_certificate:
         raise ConfigError(f"no {name}ssl_trusted_certificate for {name}ssl_verify")
+
+
+def _check_params(settings: UpstreamSettings, end: Place) -> None:
+    for param in settings.params if isinstance(settings, GatewaySettings) else ():
+        if param.error:
+            raise end.error(param.error)
 
 
 def _check_duplicate_locations(outside: Location) -> None:

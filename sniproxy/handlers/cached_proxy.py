@@ -56,7 +56,6 @@ from .stored_body import RecordedBody
 from .stored_response import (
     StoredResponse,
     names_of,
-    read_stored_head,
     stored_response,
 )
 
@@ -265,9 +264,12 @@ class CachedRequest:
             and not handler.protocol.streams_unknown_length
         ):
             body, streamed = await streamed.read_all(), None
-        request = handler._request(
-            self.target, upstream, ctx, self.client, body, streamed, log, cache_header
-        )
+        try:
+            request = handler._request(
+                self.target, upstream, ctx, self.client, body, streamed, log, cache_header
+            )
+        except ProxyError as failed:
+            return handler._no_upstream(failed.failure, ctx, log)
         response = await request.run()
         self._failure_lines = request.failure_lines
         return response
@@ -320,7 +322,7 @@ class CachedRequest:
         handler, ctx, log = self.handler, self.ctx, self.log
         file = entry.file
         assert file is not None
-        head = read_stored_head(file, log)
+        head = handler.protocol.stored_head(file.head, log)
         # A body that would begin after the end: nginx closes the connection without a response.
         if head is None or file.header.body_start > file.size:
             log.write(Level.CRIT, f'cache file "{file.name}" contains invalid header')
@@ -425,7 +427,9 @@ class CachedRequest:
         validity = validity_of(upstream.head.headers, ignored, now)
         upstream.discard()
         self.ctx.cache_status = "REVALIDATED"
-        stored = None if entry.file is None else read_stored_head(entry.file, self.log)
+        file, stored = entry.file, None
+        if file is not None:
+            stored = self.handler.protocol.stored_head(file.head, self.log)
         if not validity.valid_until and stored is not None:
             validity = validity_of(stored.headers, ignored, now)
         valid_until = validity.valid_until
@@ -479,6 +483,7 @@ class CachedRequest:
         filtered = handler.cached_response_headers.filter(head, ctx)
         file = self._new_file(entry, upstream, validity, now)
         body: bytes | BodyReader
+        policy = handler.response_headers
         log.action = "sending to client"
         complete = upstream.take_complete_body()
         streamed: UpstreamBody | None = None
@@ -509,8 +514,8 @@ class CachedRequest:
             filtered.location,
             allow_conditional=True,
             allow_ranges=settings.force_ranges or "accept-ranges" in names_of(head),
-            add_server=handler.response_headers.own_server,
-            add_date=handler.response_headers.own_date,
+            add_server=policy.own_server or policy.adds("server", head),
+            add_date=policy.own_date or policy.adds("date", head),
             read_to_end=file is not None and streamed is not None,
             read_ahead=None if spooled is None else spooled.read_ahead,
             trailers=None

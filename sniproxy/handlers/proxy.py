@@ -8,6 +8,7 @@ from typing import Protocol
 
 from OpenSSL import SSL
 
+from ..config.directives.proxy import ProxySettings
 from ..config.directives.slots import parse_size
 from ..config.directives.upstream_settings import UpstreamSettings
 from ..config.directives.upstream_target import LocalAddress, ProxyPass, local_address
@@ -115,7 +116,11 @@ class ProxyHandler:
             timeout, buffer_size=0, read_size=settings.buffer_size, trailers=trailers
         )
         self.spool_limits = spool_limits(settings)
-        if isinstance(self.upstream, Upstream):
+        self._sets_variables = isinstance(settings, ProxySettings)
+        """Whether the requests have `$proxy_host`."""
+        self._proxy_host: str | None = None
+        self._proxy_port: str | None = None
+        if self._sets_variables and isinstance(self.upstream, Upstream):
             self._proxy_host, self._proxy_port = target.proxy_host, target.proxy_port
 
     async def handle(
@@ -147,7 +152,10 @@ class ProxyHandler:
                     and not self.protocol.streams_unknown_length
                 ):
                     body, streamed = await streamed.read_all(), None
-                request = self._request(target, upstream, ctx, client, body, streamed, log)
+                try:
+                    request = self._request(target, upstream, ctx, client, body, streamed, log)
+                except ProxyError as failed:
+                    return self._no_upstream(failed.failure, ctx, log)
                 response = await request.run()
             except ClientAbortedError as failed:
                 return failed.outcome
@@ -220,9 +228,10 @@ class ProxyHandler:
 
     def _dynamic_target(self, dynamic: DynamicUpstream, ctx: RequestContext) -> ProxyPass:
         """Evaluate the URL of a `proxy_pass` with variables; raises `ProxyError`."""
-        ctx.proxy_host = ctx.proxy_port = ""
+        ctx.proxy_host = ctx.proxy_port = "" if self._sets_variables else None
         target = dynamic.target(lookup(ctx))
-        ctx.proxy_host, ctx.proxy_port = target.proxy_host, target.proxy_port
+        if self._sets_variables:
+            ctx.proxy_host, ctx.proxy_port = target.proxy_host, target.proxy_port
         ctx.begin_upstream()
         return target
 
@@ -268,7 +277,10 @@ class ProxyHandler:
         if (
             settings.intercept_errors
             and head.status >= 300
-            and ctx.location.core.page_for(head.status) is not None
+            and (
+                ctx.location.core.page_for(head.status) is not None
+                or (head.status == 404 and self.protocol.intercepts_not_found)
+            )
         ):
             return self._intercept(upstream, ctx, log)
         x_accel = policy.x_accel_headers(head)
@@ -282,7 +294,11 @@ class ProxyHandler:
         buffered = is_buffered(x_accel, settings.buffering) if x_accel else settings.buffering
         if not buffered:
             ctx.limit_rate = 0
-        upgrades = head.status == SWITCHING_PROTOCOLS and ctx.request.header("upgrade")
+        upgrades = (
+            head.status == SWITCHING_PROTOCOLS
+            and self.protocol.may_upgrade
+            and ctx.request.header("upgrade")
+        )
         options = self._body_options(buffered, ctx, log)
         body: bytes | UpstreamBody | None = None
         if not (upgrades or settings.force_ranges):
@@ -301,8 +317,8 @@ class ProxyHandler:
             tuple(filtered.headers),
             head.status_line or None,
             filtered.location,
-            add_server=policy.own_server,
-            add_date=policy.own_date,
+            add_server=policy.own_server or policy.adds("server", head),
+            add_date=policy.own_date or policy.adds("date", head),
             flush_headers=not (buffered or upstream.preread),
             flushes=not buffered,
             read_ahead=None if spooled is None else spooled.read_ahead,

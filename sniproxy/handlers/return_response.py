@@ -23,7 +23,7 @@ def return_response(statement: Return, ctx: RequestContext) -> HandlerResult:
     if status == 204:
         return Response(status)
     data = text.encode("latin-1")
-    media_type = ctx.location.files.media_type(ctx.uri)
+    media_type = ctx.redirect_content_type or ctx.location.files.media_type(ctx.uri)
     return Response(
         status, data, content_type=media_type, content_length=len(data), allow_conditional=True
     )

@@ -116,7 +116,7 @@ def _response(file: OpenFile, files: Files, ctx: RequestContext, log: Connection
     return Response(
         200,
         FileBody(file, log),
-        content_type=files.media_type(ctx.uri),
+        content_type=ctx.redirect_content_type or files.media_type(ctx.uri),
         content_length=file.size,
         headers=etag,
         last_modified=file.modified,

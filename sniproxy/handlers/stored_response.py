@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 from ..cache.entry import CachedFile, CacheEntry
 from ..context import RequestContext
-from ..http.response_head import BadResponseError, NotHTTPError, read_response_head
 from ..logs.error import ConnectionLog
-from ..models import Level, Response, ResponseHead
-from ..upstream.request import HTTP_0_9
+from ..models import Response, ResponseHead
 from ..upstream.response_headers import ResponseHeaderPolicy
 from .file_body import FileBody, OpenFile
 
@@ -23,21 +21,6 @@ class StoredResponse:
 
     def discard(self) -> None:
         self._entry.close()
-
-
-def read_stored_head(file: CachedFile, log: ConnectionLog) -> ResponseHead | None:
-    """Parse the head in a cache file; None if it is invalid."""
-    try:
-        parsed = read_response_head(file.head, request_method="GET", limit=len(file.head) + 1)
-    except NotHTTPError:
-        return ResponseHead(HTTP_0_9, HTTP_0_9, "", ())
-    except BadResponseError:
-        return None
-    if parsed is None:
-        return None
-    for note in parsed.notes:
-        log.write(Level.WARN, note)
-    return parsed.head
 
 
 def stored_response(
@@ -77,8 +60,8 @@ def stored_response(
         close_connection=expected is not None and length < expected,
         allow_conditional=True,
         allow_ranges=force_ranges or "accept-ranges" in names_of(head),
-        add_server=policy.own_server,
-        add_date=policy.own_date,
+        add_server=policy.own_server or policy.adds("server", head),
+        add_date=policy.own_date or policy.adds("date", head),
     )
 
 

@@ -144,13 +144,75 @@ def _read(text: str, request_method: str) -> ParsedResponse | None:
     return ParsedResponse(head, position, tuple(draft.notes))
 
 
+def read_gateway_head(
+    buffer: bytes | bytearray, *, request_method: str, limit: int = 4096
+) -> ParsedResponse | None:
+    """Parse the head of a uwsgi or SCGI server: with a status line, or as of a CGI program.
+
+    As `read_response_head` in all other respects, but that no further head follows a 103.
+    """
+    text = bytes(buffer[:limit]).decode("latin-1")
+    line = _STATUS_LINE.match(text)
+    if line is not None:
+        draft = _ResponseHeadBuilder(int(line["status"].replace(" ", "")), is_http=False)
+        position = _read_fields(draft, text, line.end())
+        status_line = text[line.end("status") - 3 : line.end("status")] + (line["text"] or "")
+        parsed = None if position is None else _cgi_response(draft, status_line, position)
+    elif _BEGINNING.fullmatch(text):
+        parsed = None
+    else:
+        parsed = read_cgi_head(text)
+    if parsed is None and len(text) == limit:
+        raise BadResponseError("upstream sent too big header")
+    return parsed
+
+
+def read_cgi_head(text: str) -> ParsedResponse | None:
+    """Parse a head without status line at the start of `text`; None if it is incomplete.
+
+    The status is that of the field Status, else 302 with a Location and 200 without one. Raises
+    `BadResponseError`.
+    """
+    draft = _ResponseHeadBuilder(0, is_http=False)
+    position = _read_fields(draft, text, 0)
+    if position is None:
+        return None
+    if "status" in draft.met:
+        value = draft.met["status"][1]
+        digits = value[:3]
+        if not (len(digits) == 3 and digits.isascii() and digits.isdigit()):
+            raise draft.refusal(f'upstream sent invalid status "{value}"')
+        draft.status = int(digits)
+        return _cgi_response(draft, value if len(value) > 3 else "", position)
+    if "location" in draft.met:
+        draft.status = 302
+        return _cgi_response(draft, "302 Moved Temporarily", position)
+    draft.status = 200
+    return _cgi_response(draft, "200 OK", position)
+
+
+def _cgi_response(draft: _ResponseHeadBuilder, status_line: str, length: int) -> ParsedResponse:
+    head = ResponseHead(
+        version=11,
+        status=draft.status,
+        reason=status_line[4:],
+        status_line=status_line,
+        headers=tuple(draft.headers),
+        content_length=draft.content_length,
+    )
+    return ParsedResponse(head, length, tuple(draft.notes))
+
+
 class _ResponseHeadBuilder:
     """The state of a response head while it is parsed."""
 
-    __slots__ = ("chunked", "close", "content_length", "headers", "met", "notes", "status")
+    __slots__ = (
+        *("chunked", "close", "content_length", "headers", "is_http", "met", "notes", "status"),
+    )
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, *, is_http: bool = True) -> None:
         self.status = status
+        self.is_http = is_http
         self.headers: list[Header] = []
         self.met: dict[str, Header] = {}
         """Fields that may occur once, by name in lower case."""
@@ -199,7 +261,7 @@ def _read_fields(draft: _ResponseHeadBuilder, text: str, position: int) -> int |
 
 def _take(draft: _ResponseHeadBuilder, field: Header) -> None:
     key = field[0].lower()
-    if draft.status != EARLY_HINTS and key in _RULES:
+    if key in _RULES and not (draft.is_http and draft.status == EARLY_HINTS):
         _RULES[key](draft, key, field)
     else:
         draft.headers.append(field)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..config.addresses import Address, AddressError, parse_address
+from ..config.directives.gateways import split_scheme
 from ..config.directives.upstream import PeerSettings
 from ..config.directives.upstream_target import ProxyPass
 from ..models import Failure, FailureType, ProxyError
@@ -47,6 +48,7 @@ class DynamicUpstream:
     ) -> None:
         """`known` finds configured upstreams; `timeout` is `resolver_timeout` in seconds."""
         assert directive.template is not None
+        self._scheme = directive.scheme
         self._template = directive.template
         self._place = (directive.file, directive.line)
         self._known = known
@@ -56,8 +58,9 @@ class DynamicUpstream:
 
     def target(self, values: VariableLookup) -> ProxyPass:
         """Evaluate the variables; raises `ProxyError` of type INTERNAL."""
+        parse = _target if self._scheme == "" else _gateway
         try:
-            return _target(self._template.render(values), self._template, *self._place)
+            return parse(self._template.render(values), self._scheme, self._template, *self._place)
         except AddressError as error:
             raise ProxyError(Failure(str(error), kind=FailureType.INTERNAL)) from None
 
@@ -71,6 +74,9 @@ class DynamicUpstream:
 
     async def _peers(self, address: Address) -> list[Peer]:
         settings = PeerSettings(address)
+        if not (address.port or address.is_unix):
+            text = f'no port in upstream "{address.host}"'
+            raise ProxyError(Failure(text, kind=FailureType.INTERNAL))
         if address.is_unix:
             return [Peer(socket.AF_UNIX, address.name, address.host, settings)]
         found: Sequence[str] = (address.host.strip("[]"),)
@@ -99,7 +105,7 @@ def peer_at(host: str, port: int, settings: PeerSettings) -> Peer:
 
 
 @functools.lru_cache(1024)
-def _target(url: str, template: Template, file: str, line: int) -> ProxyPass:
+def _target(url: str, scheme: str, template: Template, file: str, line: int) -> ProxyPass:
     """Parse a URL that contained variables; raises `AddressError` with nginx's full message."""
     scheme, separator, rest = url.partition("://")
     port = _PORTS.get(scheme.lower())
@@ -110,3 +116,17 @@ def _target(url: str, template: Template, file: str, line: int) -> ProxyPass:
     except AddressError as error:
         raise AddressError(f'{error} in upstream "{rest}"') from None
     return ProxyPass(url, scheme.lower(), address, template, file, line)
+
+
+@functools.lru_cache(1024)
+def _gateway(url: str, scheme: str, template: Template, file: str, line: int) -> ProxyPass:
+    """Parse an address that contained variables, of `fastcgi_pass` and its kin.
+
+    Raises `AddressError` with nginx's full message.
+    """
+    known, rest = split_scheme(url, scheme)
+    try:
+        address = parse_address(rest, 0)
+    except AddressError as error:
+        raise AddressError(f'{error} in upstream "{rest}"') from None
+    return ProxyPass(url, known, address, template, file, line)

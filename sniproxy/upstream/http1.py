@@ -7,6 +7,7 @@ the fields that nginx sets and removes by default.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar, Protocol
 
 import trio
 
@@ -14,8 +15,15 @@ from ..config.directives.proxy import ProxySettings, SetHeader
 from ..config.directives.upstream_target import ProxyPass
 from ..config.model import Location
 from ..context import RequestContext
-from ..http.response_head import EARLY_HINTS, NotHTTPError, read_response_head
+from ..http.response_head import (
+    EARLY_HINTS,
+    BadResponseError,
+    NotHTTPError,
+    ParsedResponse,
+    read_response_head,
+)
 from ..http.uri import escape_uri
+from ..logs.error import ConnectionLog
 from ..models import Level, ProxyError, RequestBody, ResponseHead, StreamedBody
 from ..tls.stream import SocketStream, TLSStream
 from ..variables import lookup
@@ -145,6 +153,14 @@ class RequestHeaderBuilder:
         return (head + "\r\n").encode("latin-1")
 
 
+class HeadParser(Protocol):
+    """Parses the head at the start of a buffer, like `read_response_head`."""
+
+    def __call__(
+        self, buffer: bytes | bytearray, *, request_method: str, limit: int = ...
+    ) -> ParsedResponse | None: ...
+
+
 class HTTP1Attempt(UpstreamAttempt):
     """An attempt to get a response by HTTP/1."""
 
@@ -152,10 +168,14 @@ class HTTP1Attempt(UpstreamAttempt):
         streamed = request.streamed_body
         return CHUNKED if streamed is not None and streamed.length is None else UNFRAMED
 
+    parse: ClassVar[HeadParser] = staticmethod(read_response_head)
+    interim_status = EARLY_HINTS
+    """The status of heads that are followed by another."""
+
     async def read_head(
         self, request: UpstreamRequest, stream: SocketStream, timeout: float
     ) -> tuple[ResponseHead, bytes]:
-        log, method = request.log, request.method
+        log, method, parse, interim = request.log, request.method, self.parse, self.interim_status
         limit = request.settings.buffer_size - request.cache_header
         hints_size = 0
         # Until data arrives the request counts as being sent; new TLS 1.3 tickets are data.
@@ -174,13 +194,13 @@ class HTTP1Attempt(UpstreamAttempt):
                 raise ProxyError(CLOSED_EARLY)
             self.bytes_received += len(data)
             try:
-                parsed = read_response_head(buffer, request_method=method, limit=limit)
-                while parsed is not None and parsed.head.status == EARLY_HINTS:
+                parsed = parse(buffer, request_method=method, limit=limit)
+                while parsed is not None and parsed.head.status == interim:
                     hints_size += parsed.length
-                    self.status = EARLY_HINTS  # which is kept, whatever the final status is
+                    self.status = interim  # which is kept, whatever the final status is
                     await request.forward_early_hints(parsed.head.headers, hints_size)
                     buffer = buffer[parsed.length :]
-                    parsed = read_response_head(buffer, request_method=method, limit=limit)
+                    parsed = parse(buffer, request_method=method, limit=limit)
             except NotHTTPError as error:
                 if not request.cache_header:
                     log.write(Level.ERROR, error.text)
@@ -221,6 +241,8 @@ class HTTP1Protocol:
     """The requests of one location that are passed by HTTP/1 (`proxy_pass`)."""
 
     attempt = HTTP1Attempt
+    may_upgrade = True
+    intercepts_not_found = False
     stored_requests: RequestHeaderBuilder | None = None
     """For requests whose responses are to be cached."""
 
@@ -247,6 +269,7 @@ class HTTP1Protocol:
                 tuple([rule for rule in proxy.proxy_cookie_path if rule is not None]),
                 tuple([rule for rule in proxy.proxy_cookie_flags if rule is not None]),
             ),
+            adds_missing=False,
         )
         self._keeps_client_uri = (
             target.template is None and target.address is not None and not target.address.uri
@@ -303,3 +326,21 @@ class HTTP1Protocol:
             ctx, method, uri, length, validators, chunked=streamed is not None and length is None
         )
         return UpstreamMessage(method, head + payload, body, streamed)
+
+    def stored_head(self, head: bytes, log: ConnectionLog) -> ResponseHead | None:
+        return parse_stored_head(read_response_head, head, log)
+
+
+def parse_stored_head(parse: HeadParser, head: bytes, log: ConnectionLog) -> ResponseHead | None:
+    """Parse a head in a cache file; None if it is invalid."""
+    try:
+        parsed = parse(head, request_method="GET", limit=len(head) + 1)
+    except NotHTTPError:
+        return ResponseHead(HTTP_0_9, HTTP_0_9, "", ())
+    except BadResponseError:
+        return None
+    if parsed is None:
+        return None
+    for note in parsed.notes:
+        log.write(Level.WARN, note)
+    return parsed.head

@@ -6,7 +6,8 @@ from typing import NamedTuple, Protocol
 
 from ..config.directives.upstream_target import ProxyPass
 from ..context import RequestContext
-from ..models import RequestBody, StreamedBody
+from ..logs.error import ConnectionLog
+from ..models import RequestBody, ResponseHead, StreamedBody
 from .request import UpstreamAttempt
 from .response_headers import ResponseHeaderPolicy
 
@@ -33,6 +34,10 @@ class UpstreamProtocol(Protocol):
     """Whether request bodies are sent as they arrive (`proxy_request_buffering off`)."""
     streams_unknown_length: bool
     """Whether that is possible if their length is unknown."""
+    may_upgrade: bool
+    """Whether a response with status 101 switches to another protocol."""
+    intercepts_not_found: bool
+    """Whether status 404 is always replaced by nginx's page."""
     trailers: int
     """Maximum size in bytes of trailers that the client receives; 0 drops them."""
 
@@ -58,5 +63,12 @@ class UpstreamProtocol(Protocol):
         *,
         stores: bool,
     ) -> UpstreamMessage:
-        """Build a request; `stores` is whether its response is to be cached."""
+        """Build a request; `stores` is whether its response is to be cached.
+
+        Raises `ProxyError` of type INTERNAL if that is impossible.
+        """
+        ...
+
+    def stored_head(self, head: bytes, log: ConnectionLog) -> ResponseHead | None:
+        """Parse a response head in a cache file, as it was received; None if it is invalid."""
         ...

@@ -68,6 +68,8 @@ class UpstreamAttempt(UpstreamState):
     sent = False
     """Whether a part of the request may have reached the peer."""
     sent_whole = False
+    ends_with_head = False
+    """Whether the connection can be used again, although no body was read."""
     raw_head = b""
     """The response head as received, if the response is to be cached."""
     _handshake_started: float | None = None
@@ -343,8 +345,13 @@ class UpstreamRequest:
             # The connection may have been closed while it was idle: that is no attempt.
             selector.tries_left += 1
         tries_next = selector.tries_left > 0 and self._allows_next(failure.kind, attempt)
-        # nginx sends close_notify only to the last peer tried.
-        self.close_connection(attempt, gracefully=not tries_next)
+        pool = self.upstream.pool
+        if attempt.ends_with_head and pool is not None:
+            assert attempt.stream is not None
+            pool.put(attempt.peer.sockaddr, self.location, attempt.stream)
+        else:
+            # nginx sends close_notify only to the last peer tried.
+            self.close_connection(attempt, gracefully=not tries_next)
         return tries_next
 
     def _no_live_upstreams(self) -> FailureType:

@@ -77,7 +77,7 @@ class UpstreamBody(Protocol):
         ...
 
 
-class _InvalidBodyError(ProxyError):
+class InvalidBodyError(ProxyError):
     """The body is malformed."""
 
 
@@ -110,6 +110,7 @@ class ResponseBody:
         self.trailers: list[Header] = []
         """Trailer fields to forward."""
         self._stream = stream
+        self._head = head
         self._options = options
         self._state = state
         self._log = log
@@ -149,7 +150,7 @@ class ResponseBody:
                 held = held + piece if held else piece
                 if self._should_flush() and held:
                     break
-        except _InvalidBodyError as invalid:
+        except InvalidBodyError as invalid:
             self._broken = True
             self._log.action = self._action
             self._log.write_failure(invalid.failure)
@@ -221,7 +222,7 @@ class ResponseBody:
         try:
             decoded = chunks.feed(data)
         except MalformedChunkError as bad:
-            raise _InvalidBodyError(Failure(str(bad))) from None
+            raise InvalidBodyError(Failure(str(bad))) from None
         if chunks.done:
             if self._options.trailers:
                 self._trailers = TrailerReader(self._options.trailers)
@@ -237,7 +238,7 @@ class ResponseBody:
         try:
             reader.feed(data)
         except MalformedTrailersError as bad:
-            raise _InvalidBodyError(Failure(str(bad))) from None
+            raise InvalidBodyError(Failure(str(bad))) from None
         if reader.done:
             self.trailers = reader.trailers
             if reader.leftover:

@@ -23,16 +23,14 @@ from .header_rewrite import (
     rewritten_refresh,
 )
 
-HIDDEN_FIELDS = (
-    "date",
-    "server",
-    "x-pad",
+X_ACCEL_FIELDS = (
     "x-accel-expires",
     "x-accel-redirect",
     "x-accel-limit-rate",
     "x-accel-buffering",
     "x-accel-charset",
 )
+HIDDEN_FIELDS = ("date", "server", "x-pad", *X_ACCEL_FIELDS)
 """Response fields that are not forwarded, unless `proxy_pass_header` names them."""
 
 FRAMING_FIELDS = ("connection", "keep-alive", "transfer-encoding", "content-length")
@@ -44,7 +42,7 @@ REDIRECT_HEADERS = frozenset(
 """Fields that are added to the final response after `X-Accel-Redirect`."""
 
 
-_X_ACCEL = frozenset(name for name in HIDDEN_FIELDS if name.startswith("x-accel-"))
+_X_ACCEL = frozenset(X_ACCEL_FIELDS)
 NO_COOKIE_RULES = CookieRules((), (), ())
 _NO_HEADERS: Mapping[str, str] = {}
 
@@ -85,6 +83,8 @@ class ResponseHeaderPolicy:
     own_server: bool
     """Whether the Server field is nginx's, not the upstream's."""
     own_date: bool
+    adds_missing: bool
+    """Whether nginx adds Server and Date if the upstream sends none."""
 
     @classmethod
     def of(
@@ -93,6 +93,8 @@ class ResponseHeaderPolicy:
         hidden_fields: Iterable[str],
         redirects: tuple[Replacement, ...] = (),
         cookies: CookieRules = NO_COOKIE_RULES,
+        *,
+        adds_missing: bool = True,
     ) -> ResponseHeaderPolicy:
         """`hidden_fields` are hidden by default, in lower case."""
         passed = {name.lower() for name in settings.pass_header}
@@ -113,7 +115,12 @@ class ResponseHeaderPolicy:
             cookies,
             "server" in hidden,
             "date" in hidden,
+            adds_missing,
         )
+
+    def adds(self, name: str, head: ResponseHead) -> bool:
+        """Whether nginx adds a field, `server` or `date`, that the upstream may have sent."""
+        return self.adds_missing and head.header(name) is None
 
     def without(self, name: str) -> ResponseHeaderPolicy:
         """The same policy, which does not forward the field `name` (lower-case) either."""

@@ -14,6 +14,7 @@ from . import (
     connections,
     core,
     files,
+    gateways,
     proxied,
     proxy_protocol,
     referer,
@@ -28,7 +29,7 @@ from .variable import Variable
 # Variables of nginx modules that sniproxy lacks, and fields that are variables of their own in
 # nginx. None of them may be redefined.
 _RESERVED_NAMES = """
-    date_gmt date_local fastcgi_script_name http_cookie http_referer
+    date_gmt date_local http_cookie http_referer
     http_user_agent http_via http_x_forwarded_for
     proxy_internal_body_length
     sent_http_cache_control sent_http_content_length sent_http_content_type sent_http_keep_alive
@@ -69,6 +70,7 @@ VARIABLES: tuple[Variable, ...] = (
     *core.VARIABLES,
     *_FROM_VARIABLES,
     *proxied.VARIABLES,
+    *gateways.VARIABLES,
     *referer.VARIABLES,
     *browser.VARIABLES,
     *userid.VARIABLES,

@@ -8,6 +8,7 @@ from . import (
     core,
     files,
     filters,
+    gateways,
     gzip,
     headers,
     http2,
@@ -22,6 +23,7 @@ from . import (
     ssl,
     unsupported,
     upstream,
+    upstream_modules,
 )
 from .directive import Context, Directive, Settings, Status
 
@@ -30,7 +32,7 @@ SERVER_SETTINGS: tuple[type[Settings], ...] = (core.CoreServer, ssl.Ssl, http2.H
 LOCATION_SETTINGS: tuple[type[Settings], ...] = (
     core.CoreLocation,
     log.Log,
-    proxy.ProxySettings,
+    *upstream_modules.UPSTREAM_MODULES,
     limits.RequestLimits,
     real_ip.RealIP,
     limits.ConnectionLimits,
@@ -54,6 +56,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     *access.DIRECTIVES,
     *log.DIRECTIVES,
     *proxy.DIRECTIVES,
+    *gateways.DIRECTIVES,
     *charset.DIRECTIVES,
     *limits.DIRECTIVES,
     *upstream.DIRECTIVES,

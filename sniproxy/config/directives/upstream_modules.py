@@ -6,10 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, cast
 
+from .gateways import FastCGISettings, SCGISettings, UwsgiSettings
+from .memcached import MemcachedSettings
 from .proxy import ProxySettings
 from .upstream_settings import UpstreamSettings
 
-UPSTREAM_MODULES: tuple[type[UpstreamSettings], ...] = (ProxySettings,)
+UPSTREAM_MODULES: tuple[type[UpstreamSettings], ...] = (
+    ProxySettings,
+    FastCGISettings,
+    UwsgiSettings,
+    SCGISettings,
+    MemcachedSettings,
+)
 """The classes of the fields of `UpstreamModules`, in their order, which is nginx's."""
 
 PASSES = tuple(f"{module.PREFIX}pass" for module in UPSTREAM_MODULES)
@@ -21,6 +29,10 @@ class UpstreamModules:
     """The settings of a location, by module."""
 
     proxy: ProxySettings
+    fastcgi: FastCGISettings
+    uwsgi: UwsgiSettings
+    scgi: SCGISettings
+    memcached: MemcachedSettings
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -29,7 +41,7 @@ class UpstreamModules:
 
     def below(self, level: Mapping[str, Any], location: str) -> Self:
         """The settings of a nested level, of the location called `location`."""
-        present = [name for name in level if name in PASSES]
+        present = [name for name, value in level.items() if name in PASSES and value is not None]
         # As in nginx, the last of them makes the content.
         ignored = present[:-1]
         if ignored:

@@ -7,6 +7,8 @@ prefix of the module makes its name (`connect_timeout` is `proxy_connect_timeout
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ...template import Template
 from .cache import NEXT_UPSTREAM
 from .core import temp_path
@@ -138,6 +140,9 @@ class UpstreamSettings(UpstreamTLSSettings):
         HSL, time, "time limit for trying further peers; 0 means unlimited", default="0"
     )
 
+    NEEDS_CACHE_KEY: ClassVar[bool] = False
+    """Whether a key in the cache has no default."""
+
     @property
     def target(self) -> ProxyPass | None:
         """The upstream (`proxy_pass`, `fastcgi_pass`, …)."""
@@ -148,3 +153,11 @@ class UpstreamSettings(UpstreamTLSSettings):
     def has_directive(cls, field: str) -> bool:
         """Whether the module has a directive for a field."""
         return f"{cls.PREFIX}{field}" in cls._KEYS
+
+
+WITHOUT_SSL = {
+    row.field: row.default_value()
+    for row in UpstreamSettings.DIRECTIVES
+    if row.field.startswith("ssl_")
+}
+"""The fields that are no directives of a module without TLS, with their values."""

@@ -213,6 +213,8 @@ class UpstreamSpec:
 
     Afterwards the connection is closed as `response.then` says.
     """
+    passed_by: str = "proxy_pass"
+    """The directive that passes requests to it."""
     max_requests: int | None = None
     """Number of requests answered on one connection; at the next one it is closed."""
 

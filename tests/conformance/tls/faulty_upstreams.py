@@ -16,15 +16,19 @@ NONDETERMINISTIC = {catalog.HANGS_UP.name}
 
 
 def scenario(upstream: UpstreamSpec) -> Scenario:
-    scheme = "https" if upstream.tls else "http"
-    where = f'server: front.test, request: "GET /NAME HTTP/1.1", upstream: "{scheme}://PEER/NAME"'
+    scheme, uri = "https" if upstream.tls else "http", "/NAME"
+    proxy_pass, directives = f"{scheme}://PEER", upstream.directives
+    if upstream.passed_by != "proxy_pass":
+        scheme, uri = upstream.passed_by.removesuffix("_pass"), ""
+        proxy_pass, directives = "none", f"{upstream.passed_by} PEER; {directives}"
+    where = f'server: front.test, request: "GET /NAME HTTP/1.1", upstream: "{scheme}://PEER{uri}"'
     line = f'{upstream.expected_log}, client: 127.0.0.1, {where}, host: "front.test"'
     return Scenario(
         upstream.name,
         f"The upstream {upstream.description}.",
-        upstream.directives,
+        directives,
         (upstream,),
-        proxy_pass=f"{scheme}://PEER",
+        proxy_pass=proxy_pass,
         status=upstream.status,
         sni="upstream.test" if "proxy_ssl_server_name on" in upstream.directives else None,
         logs=(line,) if upstream.expected_log else (),

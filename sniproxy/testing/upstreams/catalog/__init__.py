@@ -8,6 +8,7 @@ import difflib
 
 from sniproxy.testing.upstreams.catalog import (
     bad_certificates,
+    fastcgi,
     good,
     handshake,
     responses,
@@ -15,6 +16,7 @@ from sniproxy.testing.upstreams.catalog import (
     tls_settings,
 )
 from sniproxy.testing.upstreams.catalog.bad_certificates import *  # noqa: F403
+from sniproxy.testing.upstreams.catalog.fastcgi import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.good import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.handshake import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.log_messages import *  # noqa: F403
@@ -25,7 +27,7 @@ from sniproxy.testing.upstreams.spec import UpstreamSpec
 
 ALL: dict[str, UpstreamSpec] = {
     value.name: value
-    for module in (good, sni, handshake, bad_certificates, tls_settings, responses)
+    for module in (good, sni, handshake, bad_certificates, tls_settings, responses, fastcgi)
     for value in vars(module).values()
     if isinstance(value, UpstreamSpec)
 }
