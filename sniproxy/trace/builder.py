@@ -15,8 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..build.logs import DEFAULT_ACCESS_LOG
 from ..build.paths import Paths
+from ..config.directives.gateways import GatewaySettings
 from ..config.directives.log import COMBINED
 from ..config.directives.proxy import ProxySettings
+from ..config.directives.upstream_settings import UpstreamSettings
 from ..config.model import Location, Server
 from ..context import RequestContext, RoutingStep, UpstreamState
 from ..http.header_fields import valid_host
@@ -67,7 +69,8 @@ def handler_call(
     ctx: RequestContext, location: Location, path: str, after: int, tries: int
 ) -> HandlerCall:
     """Record a finished call of a handler; `tries` attempts were made before."""
-    templates = _templates(location.proxy) if location.proxy.proxy_pass is not None else ()
+    settings = location.upstreams.active
+    templates = () if settings is None else _templates(settings)
     values = lookup(ctx)
     names = dict.fromkeys(name for template in templates for name in template.variables)
     return HandlerCall(
@@ -81,18 +84,16 @@ def handler_call(
     )
 
 
-def _templates(proxy: ProxySettings) -> Iterator[Template]:
+def _templates(settings: UpstreamSettings) -> Iterator[Template]:
     """The templates that are evaluated to create a request to an upstream."""
-    assert proxy.proxy_pass is not None
-    directive = (
-        proxy.proxy_pass.template,
-        proxy.ssl_name,
-        proxy.ssl_certificate,
-        proxy.proxy_method,
-        *[field.value for field in proxy.proxy_set_header],
-        proxy.proxy_set_body,
-        None if proxy.bind is None else proxy.bind.address,
-    )
+    assert settings.target is not None
+    directive = [settings.target.template, settings.ssl_name, settings.ssl_certificate]
+    if isinstance(settings, ProxySettings):
+        fields = [field.value for field in settings.proxy_set_header]
+        directive += [settings.proxy_method, *fields, settings.proxy_set_body]
+    elif isinstance(settings, GatewaySettings):
+        directive += [param.value for param in settings.params]
+    directive.append(None if settings.bind is None else settings.bind.address)
     return (template for template in directive if template is not None)
 
 
@@ -257,15 +258,15 @@ def _turned(detour: RoutingStep) -> RedirectStep:
 def _stops(handler_call: Iterable[HandlerCall]) -> Iterator[Step]:
     for one in handler_call:
         subrequest = one.ctx.uri if one.ctx.is_subrequest else ""
-        if one.location.proxy.proxy_pass is None:
+        settings = one.location.upstreams.active
+        if settings is None:
             yield FileStep(one.path, subrequest)
         else:
-            yield _upstream_step(one, subrequest)
+            yield _upstream_step(one, settings, subrequest)
 
 
-def _upstream_step(one: HandlerCall, subrequest: str) -> UpstreamStep:
-    proxy = one.location.proxy
-    target = proxy.proxy_pass
+def _upstream_step(one: HandlerCall, settings: UpstreamSettings, subrequest: str) -> UpstreamStep:
+    target = settings.target
     assert target is not None
     tries = [tried for tried in one.tries if tried.address]
     return UpstreamStep(
@@ -273,32 +274,35 @@ def _upstream_step(one: HandlerCall, subrequest: str) -> UpstreamStep:
         f"{target.file}:{target.line}",
         one.proxy_host,
         one.variables,
-        _names(proxy, tries),
-        tuple([_peer(tried) for tried in tries]),
+        _names(settings, tries),
+        tuple([_peer(tried, is_http=isinstance(settings, ProxySettings)) for tried in tries]),
         subrequest,
+        f"{settings.PREFIX}pass",
     )
 
 
-def _names(proxy: ProxySettings, tries: Sequence[UpstreamState]) -> Names | None:
+def _names(settings: UpstreamSettings, tries: Sequence[UpstreamState]) -> Names | None:
     tls = next((tried.tls for tried in tries if tried.tls is not None), None)
     if tls is None:
         return None
-    directive = proxy.ssl_name
+    name, prefix = settings.ssl_name, settings.PREFIX
+    not_sent = why_not_sent(tls.name, proxy_ssl_server_name=tls.server_name)
+    checked = verified(
+        tls.name,
+        proxy_ssl_verify=settings.ssl_verify,
+        trusted=settings.ssl_trusted_certificate,
+        depth=settings.ssl_verify_depth,
+    )
     return Names(
         tls.name,
-        "the host of proxy_pass" if directive is None else f"proxy_ssl_name {directive}",
-        why_not_sent(tls.name, proxy_ssl_server_name=tls.server_name),
-        verified(
-            tls.name,
-            proxy_ssl_verify=proxy.ssl_verify,
-            trusted=proxy.ssl_trusted_certificate,
-            depth=proxy.ssl_verify_depth,
-        ),
-        tuple(sorted(proxy.ssl_protocols)),
+        f"the host of {prefix}pass" if name is None else f"{prefix}ssl_name {name}",
+        not_sent.replace("proxy_", prefix),
+        checked.replace("proxy_", prefix),
+        tuple(sorted(settings.ssl_protocols)),
     )
 
 
-def _peer(tried: UpstreamState) -> PeerTrace:
+def _peer(tried: UpstreamState, *, is_http: bool) -> PeerTrace:
     handshake = tried.handshake()
     head = tried.head
     return PeerTrace(
@@ -306,7 +310,7 @@ def _peer(tried: UpstreamState) -> PeerTrace:
         tried.reused,
         _connect_time(tried, handshake),
         handshake,
-        head_of(tried.request) if tried.bytes_sent else None,
+        head_of(tried.request) if tried.bytes_sent and is_http else None,
         None if head is None else _response(head),
         "" if tried.failure is None else tried.failure.message,
         tried.status,

@@ -240,7 +240,7 @@ def _inside(subrequest: str) -> str:
 
 def _upstream_step(step: UpstreamStep) -> Node:
     return node(
-        f"{_inside(step.subrequest)}proxy_pass {step.url} {step.place}",
+        f"{_inside(step.subrequest)}{step.kind} {step.url} {step.place}",
         f"upstream: {step.upstream}" if step.upstream else None,
         *[f"${name} = {_valued(value)}" for name, value in step.variables],
         *([] if step.names is None else _names(step.names)),

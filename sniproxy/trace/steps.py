@@ -109,7 +109,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamStep:
-    """The request was passed to an upstream (`proxy_pass`)."""
+    """The request was passed to an upstream (`proxy_pass` and its kin)."""
 
     url: str
     place: str
@@ -122,7 +122,8 @@ class UpstreamStep:
     peers: tuple[PeerTrace, ...]
     subrequest: str = ""
     """Path of the subrequest (`auth_request`); "" for the main request."""
-    kind: str = field(default="proxy_pass", init=False)
+    kind: str = "proxy_pass"
+    """The directive: `proxy_pass`, `fastcgi_pass`, …"""
 
 
 @dataclass(frozen=True, slots=True)

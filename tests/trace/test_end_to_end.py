@@ -175,6 +175,23 @@ async def test_the_next_peer(certificates: Path) -> None:
     assert not answered.failure
 
 
+async def test_other_protocols(certificates: Path) -> None:
+    inside = "location / { fastcgi_pass ALONE; fastcgi_param SCRIPT $uri; }"
+    async with front(certificates, inside, catalog.FASTCGI) as site:
+        trace = await site.get("/a.php")
+    step = query(trace)
+    assert step.kind == "fastcgi_pass"
+    assert step.variables == (("uri", "/a.php"),)
+    assert step.peers[0].request is None
+    assert "fastcgi_pass 127.0.0.1:" in text(trace)
+    assert "received: HTTP/1.1 200 OK" in text(trace)
+    inside = "location / { uwsgi_pass suwsgi://backend; }"
+    async with front(certificates, inside, catalog.NEEDS_SNI) as site:
+        rendered = text(await site.get())
+    assert "SNI: none, since uwsgi_ssl_server_name is off" in rendered
+    assert "name: backend, from the host of uwsgi_pass" in rendered
+
+
 async def test_redirects_on_the_way(certificates: Path) -> None:
     inside = """
         error_page 404 /sorry;

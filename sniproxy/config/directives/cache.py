@@ -235,7 +235,9 @@ class CacheSettings(Settings):
         default="off",
     )
     cache_key: Template | None = directive(
-        HSL, template, "key of a response in the cache; by default scheme, upstream and URI"
+        HSL,
+        template,
+        "key of a response in the cache; of HTTP upstreams by default scheme, upstream and URI",
     )
     cache_bypass: tuple[tuple[Template, ...], ...] = directive(
         HSL,
