@@ -20,6 +20,7 @@ ADVICE = {
     "ssl_error_dialect": "nginx logs the words of the OpenSSL that it uses",
     "unsupported": "nginx refuses every directive that it does not know",
     "proxy_ssl_key_log": "nginx has it in its commercial version only",
+    "uwsgi_ssl_key_log": "nginx has it in its commercial version only",
 }
 """What to do without a directive; tests check that no extension is missing."""
 EXTENSION_VARIABLES = frozenset(

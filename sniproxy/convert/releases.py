@@ -20,8 +20,12 @@ HTTP3 = (
 )  # fmt: skip
 """The directives of HTTP/3, which appeared with its module."""
 
+GATEWAYS = ("fastcgi", "uwsgi", "scgi")
+
 SINCE = {
-    "proxy_socket_keepalive": "1.15.6",
+    **dict.fromkeys(
+        [f"{module}_socket_keepalive" for module in ("proxy", *GATEWAYS, "memcached")], "1.15.6"
+    ),
     "random": "1.15.1",
     "ssl_early_data": "1.15.3",
     "limit_req_dry_run": "1.17.1",
@@ -32,6 +36,7 @@ SINCE = {
     "ssl_ocsp_responder": "1.19.0",
     "proxy_cookie_flags": "1.19.3",
     "proxy_ssl_conf_command": "1.19.4",
+    "uwsgi_ssl_conf_command": "1.19.4",
     "ssl_conf_command": "1.19.4",
     "ssl_reject_handshake": "1.19.4",
     "keepalive_time": "1.19.10",
@@ -40,6 +45,7 @@ SINCE = {
     "proxy_pass_trailers": "1.27.2",
     "keepalive_min_timeout": "1.27.4",
     "proxy_ssl_certificate_cache": "1.27.4",
+    "uwsgi_ssl_certificate_cache": "1.27.4",
     "ssl_certificate_cache": "1.27.4",
     "ssl_object_cache_inheritable": "1.27.4",
     "early_hints": "1.29.0",
@@ -48,8 +54,8 @@ SINCE = {
     "add_trailer_inherit": "1.29.3",
     "ssl_ech_file": "1.29.4",
     "max_headers": "1.29.8",
-    "proxy_socket_rcvbuf": "1.31.3",
-    "proxy_socket_sndbuf": "1.31.3",
+    **dict.fromkeys([f"{module}_socket_rcvbuf" for module in ("proxy", *GATEWAYS)], "1.31.3"),
+    **dict.fromkeys([f"{module}_socket_sndbuf" for module in ("proxy", *GATEWAYS)], "1.31.3"),
 }
 """The release in which a directive appeared, from 1.15 on."""
 SINCE_IN_UPSTREAM = {"resolver": "1.27.3", "resolver_timeout": "1.27.3"}
@@ -74,6 +80,7 @@ VARIABLES_SINCE = {
 DEFAULTS = {
     "ssl_protocols": ("1.27.3", ("TLSv1.2", "TLSv1.3")),
     "proxy_ssl_protocols": ("1.27.3", ("TLSv1.2", "TLSv1.3")),
+    "uwsgi_ssl_protocols": ("1.27.3", ("TLSv1.2", "TLSv1.3")),
     "proxy_http_version": ("1.29.7", ("1.1",)),
 }
 """Directives of `http {}` with the release that has the present default, and that default."""
