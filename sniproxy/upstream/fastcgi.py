@@ -12,12 +12,14 @@ from ..tls.stream import SocketStream
 from .fastcgi_records import (
     END_OF_BODY,
     END_REQUEST,
+    HEADER_SIZE,
     STDERR,
     InvalidRecordError,
     RecordPiece,
     RecordReader,
     body_records,
     encode_params,
+    record_header,
     request_records,
 )
 from .gateway import GatewayProtocol, check_length
@@ -55,10 +57,12 @@ class FastCGIHeadReader:
         self.buffered = 0
         """Bytes that nginx holds in its buffer."""
         self.raw = b""
-        """Those bytes; without the first records, if only the error stream was in them."""
+        """Those bytes; without the first ones, if they were only of the error stream."""
         self._log = log
         self._caught = caught
         self._text = ""
+        self._begins_within_record = False
+        """Whether `raw` does."""
 
     def feed(self, data: bytes) -> ParsedResponse | None:
         """Add data; returns the head once it is complete. Raises `ProxyError`."""
@@ -90,6 +94,8 @@ class FastCGIHeadReader:
             raise _invalid("upstream prematurely closed FastCGI stdout")
         if not piece.content:
             return None
+        if self._begins_within_record:
+            self._complete_raw(len(piece.content))
         before = len(self._text)
         self._text += piece.content.decode("latin-1")
         parsed = read_cgi_head(self._text)
@@ -105,6 +111,21 @@ class FastCGIHeadReader:
         if self.records.is_empty and not self._text:
             # nginx reuses its buffer, so that many warnings of PHP are not a too big head.
             self.buffered, self.raw = 0, b""
+            self._begins_within_record = True
+
+    def _complete_raw(self, length: int) -> None:
+        """Make `raw` begin with a record, as nginx does for the cache.
+
+        A header of a record replaces the first bytes of what is left of the error stream.
+        `length` is that of the output read last.
+        """
+        self._begins_within_record = False
+        output = len(self.raw) - len(self.records.rest) - length - HEADER_SIZE
+        left = output - HEADER_SIZE
+        if left >= 0:
+            self.raw = record_header(STDERR, left) + self.raw[HEADER_SIZE:]
+        else:
+            self.raw = self.raw[output:]
 
 
 class FastCGIAttempt(UpstreamAttempt):

@@ -20,19 +20,22 @@ STDERR = 7
 
 _RESPONDER = 1
 _KEEP_CONNECTION = 1
-_HEADER = 8
+HEADER_SIZE = 8
 _PIECE = 32768
 """Maximum length of the records that a request body is sent in."""
 MAX_PARAMS = 65535
 """Maximum length of all parameters, which are sent in one record."""
 
 
+def record_header(kind: int, length: int, padding: int = 0) -> bytes:
+    """The header of a record whose content has `length` bytes."""
+    return bytes((1, kind, 0, 1, length >> 8, length & 0xFF, padding, 0))
+
+
 def record(kind: int, content: bytes) -> bytes:
     """A record, padded to a multiple of 8 bytes."""
-    length = len(content)
-    padding = -length % 8
-    header = bytes((1, kind, 0, 1, length >> 8, length & 0xFF, padding, 0))
-    return header + content + bytes(padding)
+    padding = -len(content) % 8
+    return record_header(kind, len(content), padding) + content + bytes(padding)
 
 
 END_OF_BODY = record(STDIN, b"")
@@ -109,7 +112,7 @@ class RecordReader:
         if self._length:
             return None if self.is_empty else self._content(starts=False)
         self.skip_padding()
-        while len(self._header) < _HEADER:
+        while len(self._header) < HEADER_SIZE:
             if self.is_empty:
                 return None
             byte = self._data[self._position]

@@ -554,6 +554,13 @@ def error_stream() -> Iterator[Scenario]:
         logs=('FastCGI sent in stderr: "PHP Notice: x"',),
     )
     yield passed(
+        "much-stderr",
+        "An error stream that is larger than the buffer is logged in pieces.",
+        record(ERR, "e" * 1500, padding=1) + out("Content-Length: 6\r\n" + HEAD + "hello\n"),
+        directives="fastcgi_buffer_size 1k; fastcgi_buffers 4 1k; fastcgi_busy_buffers_size 2k;",
+        logs=('FastCGI sent in stderr: "eeee',) * 2,
+    )
+    yield passed(
         "stderr-without-head",
         "The error stream alone is no response.",
         record(ERR, "Primary script unknown") + ENDED,
@@ -662,6 +669,16 @@ def caching() -> Iterator[Scenario]:
         requests=two,
         status=(200, 200),
         logs=('FastCGI sent in stderr: "oops"',) * 2,
+    )
+    yield passed(
+        "cached-much-stderr",
+        "Of an error stream that is larger than the buffer the end is stored.",
+        record(ERR, "e" * 1500, padding=1) + out("Content-Length: 6\r\n" + HEAD + "hello\n"),
+        directives=cache + "fastcgi_cache_valid 1h; fastcgi_buffer_size 1k; fastcgi_buffers 4 1k;"
+        " fastcgi_busy_buffers_size 2k;",
+        requests=two,
+        status=(200, 200),
+        logs=('FastCGI sent in stderr: "eeee',) * 4,
     )
     yield passed(
         "cached-fields",
