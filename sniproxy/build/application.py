@@ -302,6 +302,7 @@ class LoadedConfig:
             Locations(server.default_location.locations),
             running,
             self.contexts[server],
+            any(one.mirror is not None for one in (outside, *running.values())),
         )
 
     def _location(self, location: Location, outside: Location, logs: LogFactory) -> LocationRuntime:
@@ -317,6 +318,7 @@ class LoadedConfig:
             location.files.try_files,
             request_header_changes(location),
             filter_chain(location),
+            location.filters.mirror if location.filters.mirror.uris else None,
         )
 
 

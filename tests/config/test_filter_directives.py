@@ -70,6 +70,22 @@ SIGNED_LINKS = {
     "secure_link $;": "invalid variable name",
     "secure_link a b;": 'invalid number of arguments in "secure_link" directive',
 }
+MIRRORS = {
+    "mirror off; mirror /a;": '"mirror" directive is duplicate',
+    "mirror /a; mirror off;": '"mirror" directive is duplicate',
+    "mirror off; mirror off;": '"mirror" directive is duplicate',
+    "mirror /a; mirror /a; mirror a;": "",
+    "mirror off; server { listen 127.0.0.1:18080; mirror /a; }": "",
+    "mirror_request_body 1;": (
+        'invalid value "1" in "mirror_request_body" directive, it must be "on" or "off"'
+    ),
+    "mirror_request_body on; mirror_request_body off;": (
+        '"mirror_request_body" directive is duplicate'
+    ),
+    "server { listen 127.0.0.1:18080; location / { if ($host) { mirror /a; } } }": (
+        '"mirror" directive is not allowed here'
+    ),
+}
 REFERERS = {
     'valid_referers "";': 'invalid referer ""',
     "valid_referers ~;": 'empty regex in "~"',
@@ -140,7 +156,8 @@ MODULES = {
     "disable_symlinks on; disable_symlinks off;": '"disable_symlinks" directive is duplicate',
 }
 
-CASES = [(http(text), expected) for text, expected in {**CHARSETS, **SIGNED_LINKS}.items()] + [
+OF_HTTP = {**CHARSETS, **SIGNED_LINKS, **MIRRORS}
+CASES = [(http(text), expected) for text, expected in OF_HTTP.items()] + [
     (location(text), expected) for text, expected in (REFERERS | RATES | MODULES).items()
 ]
 

@@ -10,6 +10,7 @@ from .browser import Browsers
 from .charset import Charset, Charsets
 from .directive import Settings
 from .limits import ResponseRate
+from .mirror import Mirror
 from .more_headers import MoreHeaders
 from .referer import EmptyGif, Referers, StubStatus
 from .secure_link import SecureLink
@@ -29,6 +30,7 @@ class FilterSettings:
     browsers: Browsers
     userid: UserId
     status: StubStatus
+    mirror: Mirror
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -54,5 +56,6 @@ FILTER_SETTINGS: tuple[type[Settings], ...] = (
     Browsers,
     UserId,
     StubStatus,
+    Mirror,
 )
 """The classes of the fields of `FilterSettings`, in their order."""

@@ -110,9 +110,6 @@ _TABLE: tuple[_Module, ...] = (
          "memcached_next_upstream_timeout memcached_gzip_flag"),
         (HSL, at_least(1), "memcached_next_upstream"),
     )),
-    ("ngx_http_mirror_module", Status.NOT_YET, "request mirroring", (
-        (HSL, exactly(1), "mirror mirror_request_body"),
-    )),
     ("ngx_http_mp4_module", Status.NOT_YET, "seeking in MP4 files", (
         (LOCATION, exactly(0), "mp4"),
         (HSL, exactly(1), "mp4_buffer_size mp4_max_buffer_size mp4_start_key_frame"),

@@ -1,0 +1,176 @@
+"""Subrequests: requests that the phases of another request make (nginx's `ngx_http_subrequest()`).
+
+A subrequest has the head of its parent, another URI, no body, and phases of its own. There are
+three kinds: one whose status counts (`auth_request`), copies of the request whose responses are
+ignored (`mirror`), and one whose response becomes a part of the parent's body (`ssi`,
+`add_before_body`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Protocol, Self
+
+import trio
+
+from .context import RequestContext
+from .handlers.base import Client
+from .logs.error import ConnectionLog
+from .models import Header, ProxyError, RequestBody, Response
+from .runtime import LocationRuntime
+
+
+class Phases(Protocol):
+    """The phases of a request, as used here (`phases.RequestPhases`)."""
+
+    ctx: RequestContext
+    client: Client
+    log: ConnectionLog
+    location: LocationRuntime
+
+    async def run(self) -> Response: ...
+    def for_subrequest(self, ctx: RequestContext, client: Client, log: ConnectionLog) -> Phases: ...
+
+
+class SubrequestClient:
+    """The client of a subrequest: it has no request body."""
+
+    has_body = False
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.observer = client.observer
+
+    async def read_body(self, ctx: RequestContext) -> RequestBody | None:
+        return None
+
+    async def stream_body(self, ctx: RequestContext) -> RequestBody | None:
+        return None
+
+    async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
+        await self._client.send_early_hints(ctx, headers)
+
+    def abort(self) -> AbstractContextManager[None]:
+        return self._client.abort()
+
+
+class MirrorClient(SubrequestClient):
+    """The client of a copy of a request: it has the body that was read before, if any."""
+
+    def __init__(self, client: Client, body: RequestBody | None) -> None:
+        super().__init__(client)
+        self._body = body
+        self.has_body = body is not None
+
+    async def read_body(self, ctx: RequestContext) -> RequestBody | None:
+        return self._body
+
+    async def stream_body(self, ctx: RequestContext) -> RequestBody | None:
+        return self._body
+
+    async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
+        pass
+
+    def abort(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class LazyNursery:
+    """A nursery that is opened when it is first needed.
+
+    Leaving a nursery takes a step of the scheduler, and requests of HTTP/2 that wait for nothing
+    must end before the next frame is read, as in nginx. `open` must not be called inside
+    another scope or nursery that was opened within the block.
+    """
+
+    def __init__(self) -> None:
+        self._manager: AbstractAsyncContextManager[trio.Nursery] | None = None
+        self._nursery: trio.Nursery | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def open(self) -> trio.Nursery:
+        """The nursery, open until the end of the block."""
+        if self._nursery is None:
+            self._manager = trio.open_nursery()
+            self._nursery = await self._manager.__aenter__()
+        return self._nursery
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return None if self._manager is None else await self._manager.__aexit__(kind, error, trace)
+
+
+# --- without a body ---
+
+
+async def run_without_body(parent: Phases, uri: str) -> tuple[Response, RequestContext]:
+    """Run a subrequest for `uri`; returns its response without the body."""
+    ctx = parent.ctx.subrequest(uri)
+    log = parent.log.for_subrequest(uri)
+    phases = parent.for_subrequest(ctx, SubrequestClient(parent.client), log)
+    try:
+        response = (await phases.run()).without_body()
+    except BaseException:
+        parent.log.take_context(log)
+        raise
+    ctx.status = response.status
+    parent.ctx.background_tasks += ctx.background_tasks
+    parent.ctx.limited_connections += ctx.limited_connections
+    if ctx.upstream_states:
+        parent.log.action = "sending to client"
+    _finish(phases, parent.log)
+    return response, ctx
+
+
+def _finish(phases: Phases, log: ConnectionLog) -> None:
+    """Write the access logs of a subrequest (`log_subrequest`)."""
+    if phases.location.settings.core.log_subrequest:
+        for access_log in phases.location.access_logs:
+            access_log.write(phases.ctx, log)
+    if phases.client.observer is not None:
+        phases.client.observer.request_finished(phases.ctx)
+
+
+# --- copies of a request ---
+
+
+def send_copies(
+    parent: Phases, uris: Sequence[str], body: RequestBody | None, nursery: trio.Nursery
+) -> None:
+    """Start to send copies of a request with its body to `uris`, and ignore the responses."""
+    ctx = parent.ctx
+    for uri in uris:
+        copied = ctx.subrequest(uri)
+        copied.method, copied.args = ctx.method, ctx.args
+        over = trio.Event()
+        # The connection stays busy until its copies are over, as in nginx.
+        ctx.background_tasks += (over.wait,)
+        log = parent.log.for_subrequest(uri)
+        phases = parent.for_subrequest(copied, MirrorClient(parent.client, body), log)
+        nursery.start_soon(_send_copy, phases, ctx, over)
+
+
+async def _send_copy(phases: Phases, original: RequestContext, over: trio.Event) -> None:
+    ctx, log = phases.ctx, phases.log
+    try:
+        response = (await phases.run()).without_body()
+        ctx.status = response.status
+        # nginx counts for a copy what was sent to the client by then.
+        ctx.bytes_sent = ctx.body_bytes_sent = original.bytes_sent
+        for task in ctx.background_tasks:
+            await task()
+        _finish(phases, log)
+    except ProxyError as failed:
+        log.write_failure(failed.failure)
+    finally:
+        for zone, key in ctx.limited_connections:
+            zone.release(key)
+        over.set()
