@@ -23,6 +23,7 @@ from .charset import charset_filter
 from .gunzip import gunzip_filter
 from .gzip import gzip_filter
 from .more_headers import ResponseHeaderChanges, response_header_changes
+from .substitution import substitution_filter
 from .user_id import user_id_filter
 
 
@@ -47,6 +48,7 @@ class FilterChain:
 FACTORIES: tuple[Callable[[Location], ResponseFilter | None], ...] = (
     user_id_filter,
     gunzip_filter,
+    substitution_filter,
     charset_filter,
     gzip_filter,
 )

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -151,6 +152,59 @@ def ask(program: Served, request: bytes) -> Outcome:
     return Outcome(status, headers, text.encode("latin-1"), keeps, lines, errors)
 
 
+@dataclass(frozen=True, slots=True)
+class FilterCase:
+    """A location `/NAME/` that passes to the upstream, requests to it, and the rule they prove."""
+
+    name: str
+    rule: str
+    """What nginx does, in one sentence; printed when the test fails."""
+    directives: str = "UPSTREAM"
+    queries: tuple[str | bytes, ...] = ("",)
+    """What follows the location's name, or a whole request."""
+    shows: str = ""
+    """What is in the oracle's last response or log lines."""
+    lacks: str = ""
+    """What is not."""
+    server: str = ""
+    """Directives of the server block."""
+
+    def requests(self) -> list[bytes]:
+        return [
+            query.replace(b"NAME", self.name.encode())
+            if isinstance(query, bytes)
+            else get(f"/{self.name}/{query}")
+            for query in self.queries
+        ]
+
+
+def compare_cases(
+    folder: Path, cases: Iterable[FilterCase], oracle: Command = NGINX, **more: Any
+) -> None:
+    """Compare both programs for each case, and the oracle with what the case expects."""
+    listed = list(cases)
+    names = [case.name for case in listed]
+    assert len(set(names)) == len(names), names
+    locations = "".join(
+        f"location /{case.name}/ {{ {case.directives} }}\n{case.server}\n".replace(
+            "NAME", case.name
+        )
+        for case in listed
+    )
+    requests = [request for case in listed for request in case.requests()]
+    rules = {request: case.rule for case in listed for request in case.requests()}
+    outcomes = iter(compare(folder, locations, requests, oracle, rules=rules, **more))
+    unmet = []
+    for case in listed:
+        last = [next(outcomes) for _ in case.queries][-1]
+        text = f"{last.status} {last.headers} {last.log} {last.errors}\n"
+        text += last.body.decode("latin-1")
+        if case.shows not in text or (case.lacks and case.lacks in text):
+            unmet.append(f"{case.name}: {case.rule}\n{text}")
+    if unmet:
+        pytest.fail("\n".join(["nginx does not behave as expected", *unmet]))
+
+
 def compare(
     folder: Path,
     locations: str,
@@ -161,11 +215,12 @@ def compare(
     http: str = "",
     files: Mapping[str, bytes] | None = None,
     modules: str = "",
+    rules: Mapping[bytes, str] | None = None,
 ) -> list[Outcome]:
     """The outcomes, after a comparison of both programs' for each request.
 
     `UPSTREAM` in `locations` passes to the upstream; `http` are directives of the outer block,
-    `files` are below the root, `modules` what the oracle has to load.
+    `files` are below the root, `modules` what the oracle has to load, `rules` what requests prove.
     """
     with upstream() as port, contextlib.ExitStack() as stack:
         passing = f"proxy_pass http://127.0.0.1:{port}/;"
@@ -194,7 +249,8 @@ def compare(
             expected = ask(theirs, request)
             if outcomes[-1] != expected:
                 line = request.partition(b"\r\n")[0].decode("latin-1")
-                differences.append(f"{line}\n  {outcomes[-1]}\n  nginx: {expected}")
+                rule = (rules or {}).get(request, "")
+                differences.append(f"{line} {rule}\n  {outcomes[-1]}\n  nginx: {expected}")
         if differences:
             pytest.fail("\n".join([f"{len(differences)} differences", *differences[:20]]))
         return outcomes

@@ -14,6 +14,7 @@ from .mirror import Mirror
 from .more_headers import MoreHeaders
 from .referer import EmptyGif, Referers, StubStatus
 from .secure_link import SecureLink
+from .substitution import TextSubstitution
 from .userid import UserId
 
 
@@ -31,6 +32,7 @@ class FilterSettings:
     userid: UserId
     status: StubStatus
     mirror: Mirror
+    substitution: TextSubstitution
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -57,5 +59,6 @@ FILTER_SETTINGS: tuple[type[Settings], ...] = (
     UserId,
     StubStatus,
     Mirror,
+    TextSubstitution,
 )
 """The classes of the fields of `FilterSettings`, in their order."""

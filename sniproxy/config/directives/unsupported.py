@@ -146,11 +146,6 @@ _TABLE: tuple[_Module, ...] = (
          "ssi_last_modified"),
         (HSL, at_least(1), "ssi_types"),
     )),
-    ("ngx_http_sub_filter_module", Status.NOT_YET, "text replacement in responses", (
-        (HSL, exactly(2), "sub_filter"),
-        (HSL, at_least(1), "sub_filter_types"),
-        (HSL, exactly(1), "sub_filter_once sub_filter_last_modified"),
-    )),
     ("ngx_http_tunnel_module", Status.NOT_YET, "CONNECT", (
         (SERVER | LOCATION | LOCATION_IF, between(0, 1), "tunnel_pass"),
         (HSL, between(1, 2), "tunnel_bind"),
