@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Protocol
 
 from .config.model import Location, Server
-from .models import Failure, Handshake, Header, Level, RequestHead, ResponseHead
+from .models import BodyReader, Failure, Handshake, Header, Level, RequestHead, ResponseHead
 from .proxy_protocol import ProxyHeader
 
 
@@ -292,6 +292,17 @@ class RequestContext:
     discards_body: bool = False
     """Whether to read and discard the request body, because it is too large."""
     is_subrequest: bool = False
+    parent: RequestContext | None = None
+    """The request that made this subrequest."""
+    subrequest_depth: int = 0
+    """Number of requests that this one is nested in."""
+    include: Callable[[str, str], Awaitable[BodyReader | None]] | None = None
+    """Runs a subrequest for a URI and arguments; returns its body, to become a part of this one.
+
+    None if it cannot be made, which was logged. Set if the location needs it.
+    """
+    charset: str = ""
+    """The charset of the response, if the location has a charset filter."""
     header_only: bool = False
     """Whether the body of the response is not needed (`r->header_only`)."""
     gzip_allowed: bool | None = None
@@ -392,6 +403,8 @@ class RequestContext:
             "GET",
         )
         inside.internal = inside.is_subrequest = inside.header_only = True
+        inside.parent = self
+        inside.subrequest_depth = self.subrequest_depth + 1
         inside.uri_unchanged = False
         inside.uri_changes_left = 10
         inside.variables, inside.captures = self.variables, self.captures
@@ -407,6 +420,14 @@ class RequestContext:
         inside.body, inside.body_length = self.body, self.body_length
         inside.identity = self.identity
         return inside
+
+    @property
+    def main(self) -> RequestContext:
+        """The request of the client, if this is a subrequest; else this one."""
+        ctx = self
+        while ctx.parent is not None:
+            ctx = ctx.parent
+        return ctx
 
     def set_captures(self, match: re.Match[str]) -> None:
         """Set the captures and named variables from the match of a regular expression."""

@@ -39,7 +39,7 @@ from .models import (
 )
 from .observer import Observer
 from .runtime import LocationRuntime, VirtualServer
-from .subrequests import LazyNursery, run_without_body, send_copies
+from .subrequests import LazyNursery, run_for_body, run_without_body, send_copies
 from .template import Template
 from .variables import any_is_set, lookup
 
@@ -102,6 +102,10 @@ class RequestPhases:
                 if ctx.error_status:
                     step = step.with_status(ctx.error_status)
                 chain = self.location.filters
+                if chain is not None and chain.makes_subrequests:
+                    # Opens the client's cancel scope, while no other is open.
+                    self.client.abort()
+                    ctx.include = partial(run_for_body, self)
                 if (
                     step.allow_conditional
                     or ctx.location.headers is not None

@@ -18,8 +18,19 @@ import trio
 from .context import RequestContext
 from .handlers.base import Client
 from .logs.error import ConnectionLog
-from .models import Header, ProxyError, RequestBody, Response
+from .models import (
+    BodyReader,
+    BodyReadError,
+    Header,
+    Level,
+    ProxyError,
+    RequestBody,
+    Response,
+)
 from .runtime import LocationRuntime
+
+DEEPEST = 50
+"""How deeply subrequests may be nested in each other (`NGX_HTTP_MAX_SUBREQUESTS`)."""
 
 
 class Phases(Protocol):
@@ -137,6 +148,73 @@ def _finish(phases: Phases, log: ConnectionLog) -> None:
             access_log.write(phases.ctx, log)
     if phases.client.observer is not None:
         phases.client.observer.request_finished(phases.ctx)
+
+
+# --- for a body ---
+
+
+async def run_for_body(parent: Phases, uri: str, args: str = "") -> BodyReader | None:
+    """Run a subrequest whose response becomes a part of the body of its parent.
+
+    Returns the body; None if subrequests are nested too deeply. Raises `BodyReadError` if the
+    response is none that can be a part of another.
+    """
+    if parent.ctx.subrequest_depth > DEEPEST:
+        parent.log.write(Level.ERROR, f'subrequests cycle while processing "{uri}"')
+        return None
+    ctx = parent.ctx.subrequest(uri)
+    ctx.args, ctx.header_only = args, False
+    log = parent.log.for_subrequest(uri)
+    phases = parent.for_subrequest(ctx, SubrequestClient(parent.client), log)
+    try:
+        response = await phases.run()
+    except BaseException:
+        parent.log.take_context(log)
+        raise
+    finally:
+        ctx.main.limited_connections += ctx.limited_connections
+    ctx.status = response.status
+    if response.upgraded is not None:
+        response.upgraded.close()
+    if response.close_without_response or response.upgraded is not None:
+        response.without_body()
+        ctx.main.status = response.status
+        raise BodyReadError(invalid=True)
+    return SubrequestBody(phases, response)
+
+
+class SubrequestBody:
+    """The body of a subrequest, which is over when the body is."""
+
+    def __init__(self, phases: Phases, response: Response) -> None:
+        self._phases = phases
+        self._whole = response.body if isinstance(response.body, bytes) else b""
+        self._body = None if isinstance(response.body, bytes) else response.body
+        self._abort: AbstractContextManager[None] = (
+            phases.client.abort() if response.cancel_on_client_abort else nullcontext()
+        )
+        self._is_over = False
+
+    async def read(self) -> bytes:
+        """The next piece; raises `BodyReadError`."""
+        piece, self._whole = self._whole, b""
+        if not piece and self._body is not None:
+            with self._abort:
+                piece = await self._body.read()
+        if not piece and not self._is_over:
+            await self._finish()
+        return piece
+
+    async def _finish(self) -> None:
+        self.discard()
+        self._is_over = True
+        for task in self._phases.ctx.background_tasks:
+            await task()
+        _finish(self._phases, self._phases.log)
+
+    def discard(self) -> None:
+        if self._body is not None:
+            self._body.discard()
 
 
 # --- copies of a request ---

@@ -19,6 +19,7 @@ from ..config.model import Location
 from ..context import RequestContext
 from ..logs.error import ConnectionLog
 from ..models import Response
+from .addition import AdditionFilter, addition_filter
 from .charset import charset_filter
 from .gunzip import gunzip_filter
 from .gzip import gzip_filter
@@ -43,6 +44,8 @@ class FilterChain:
     """Applied before `add_header` adds fields."""
     body_filters: tuple[ResponseFilter, ...]
     """Applied after that."""
+    makes_subrequests: bool
+    """Whether other responses may become parts of a body (`RequestContext.include`)."""
 
 
 FACTORIES: tuple[Callable[[Location], ResponseFilter | None], ...] = (
@@ -50,11 +53,14 @@ FACTORIES: tuple[Callable[[Location], ResponseFilter | None], ...] = (
     gunzip_filter,
     substitution_filter,
     charset_filter,
+    addition_filter,
     gzip_filter,
 )
 """Make the filter of a location, or None if it needs none; in the order in which they apply.
 
 nginx's order is userid, gunzip, addition, sub, charset, ssi, gzip (`auto/modules`, from the end).
+The responses of subrequests join the body after ssi: therefore additions, which nginx requests
+before sub, come behind it here.
 """
 
 
@@ -62,7 +68,10 @@ def filter_chain(location: Location) -> FilterChain | None:
     """The filters of a location; None without any."""
     changes = response_header_changes(location)
     filters = tuple([found for make in FACTORIES if (found := make(location)) is not None])
-    return FilterChain(changes, filters) if changes is not None or filters else None
+    if changes is None and not filters:
+        return None
+    makes_subrequests = any(isinstance(each, AdditionFilter) for each in filters)
+    return FilterChain(changes, filters, makes_subrequests)
 
 
 def apply_chain(

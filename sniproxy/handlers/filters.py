@@ -49,16 +49,18 @@ def apply_filters(
 def _apply(
     response: Response, ctx: RequestContext, chain: FilterChain | None, log: ConnectionLog
 ) -> Response | SpecialResponse:
-    added = ctx.location.headers
+    added = None if ctx.is_subrequest else ctx.location.headers
     changes = None if chain is None else chain.header_changes
-    if not response.allow_conditional:
+    if not response.allow_conditional or ctx.is_subrequest:
         if changes is not None:
             response = changes.apply(response, ctx, log)
         if added is not None:
             response = with_headers(response, ctx, added)
         if chain is not None:
             response = apply_chain(chain.body_filters, response, ctx, log)
-        return force_ranges(response, ctx) if response.force_ranges else response
+        if response.force_ranges and not ctx.is_subrequest:
+            return force_ranges(response, ctx)
+        return response
     outcome: Response | SpecialResponse = response
     if response.status == 200:
         outcome = _unless_known(response, ctx)

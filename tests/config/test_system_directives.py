@@ -31,8 +31,15 @@ TEXTS = {
     ),
     "sub_filter_types text/css; sub_filter_types text/xml;": "",
     "sub_filter_types;": 'invalid number of arguments in "sub_filter_types" directive',
+    "add_before_body ''; add_after_body a;": "",
+    "add_before_body $nosuch;": "",
+    "add_before_body /a; add_before_body /a;": '"add_before_body" directive is duplicate',
+    "add_after_body /a; add_after_body /a;": '"add_after_body" directive is duplicate',
+    "addition_types a/b c/d; addition_types *;": "",
+    "add_before_body /a b;": 'invalid number of arguments in "add_before_body" directive',
 }
 ELSEWHERE = {
+    "if ($host) { add_before_body a; }": '"add_before_body" directive is not allowed here',
     "if ($host) { sub_filter a b; }": '"sub_filter" directive is not allowed here',
 }
 

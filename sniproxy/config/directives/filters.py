@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, cast
 
+from .addition import Addition
 from .browser import Browsers
 from .charset import Charset, Charsets
 from .directive import Settings
@@ -33,6 +34,7 @@ class FilterSettings:
     status: StubStatus
     mirror: Mirror
     substitution: TextSubstitution
+    addition: Addition
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -60,5 +62,6 @@ FILTER_SETTINGS: tuple[type[Settings], ...] = (
     StubStatus,
     Mirror,
     TextSubstitution,
+    Addition,
 )
 """The classes of the fields of `FilterSettings`, in their order."""

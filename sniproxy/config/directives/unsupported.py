@@ -39,10 +39,6 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_openssl_module", Status.REFUSED, "OpenSSL no longer supports engines", (
         (MAIN, exactly(1), "ssl_engine"),
     )),
-    ("ngx_http_addition_filter_module", Status.NOT_YET, "text added before and after responses", (
-        (HSL, exactly(1), "add_before_body add_after_body"),
-        (HSL, at_least(1), "addition_types"),
-    )),
     ("ngx_http_dav_module", Status.NOT_YET, "WebDAV", (
         (HSL, at_least(1), "dav_methods"),
         (HSL, exactly(1), "create_full_put_path min_delete_depth"),
