@@ -14,7 +14,8 @@ from datetime import datetime
 from typing import Protocol
 
 from .config.model import Location, Server
-from .models import BodyReader, Failure, Handshake, Header, Level, RequestHead, ResponseHead
+from .included import SsiState, SubrequestRunner
+from .models import Failure, Handshake, Header, Level, RequestHead, ResponseHead
 from .proxy_protocol import ProxyHeader
 
 
@@ -296,11 +297,17 @@ class RequestContext:
     """The request that made this subrequest."""
     subrequest_depth: int = 0
     """Number of requests that this one is nested in."""
-    include: Callable[[str, str], Awaitable[BodyReader | None]] | None = None
-    """Runs a subrequest for a URI and arguments; returns its body, to become a part of this one.
-
-    None if it cannot be made, which was logged. Set if the location needs it.
-    """
+    include: SubrequestRunner | None = None
+    """Runs subrequests whose responses become parts of this one; None if there are none."""
+    ssi: SsiState | None = None
+    """None unless SSI commands are processed."""
+    time_format: str | None = None
+    """Format of `$date_local` and `$date_gmt` (`config timefmt`); None for nginx's."""
+    content_type: str = ""
+    """The type of the response, if SSI commands are processed."""
+    error_body: bytes | None = None
+    """The body in place of a built-in page (`include stub`)."""
+    error_body_used: bool = False
     charset: str = ""
     """The charset of the response, if the location has a charset filter."""
     header_only: bool = False

@@ -257,6 +257,9 @@ class RequestPhases:
     def _error_page(self, special: SpecialResponse) -> Response | InternalRedirect:
         """Apply `error_page` to a response of nginx's own; the built-in page without one."""
         ctx, core = self.ctx, self.ctx.location.core
+        if ctx.error_body is not None and ctx.parent is not None:
+            ctx.error_body_used = True
+            return Response(200, ctx.error_body, ctx.parent.content_type)
         page = None
         if not ctx.error_page_active and special.status >= 300:
             page = core.page_for(special.status)

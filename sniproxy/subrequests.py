@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NoReturn, Protocol, Self
 
 import trio
 
 from .context import RequestContext
 from .handlers.base import Client
+from .included import SubrequestResponse
 from .logs.error import ConnectionLog
 from .models import (
-    BodyReader,
     BodyReadError,
     Header,
     Level,
@@ -153,17 +153,18 @@ def _finish(phases: Phases, log: ConnectionLog) -> None:
 # --- for a body ---
 
 
-async def run_for_body(parent: Phases, uri: str, args: str = "") -> BodyReader | None:
-    """Run a subrequest whose response becomes a part of the body of its parent.
+async def run_for_body(
+    parent: Phases, uri: str, args: str = "", *, stub: bytes | None = None
+) -> SubrequestResponse | None:
+    """Run a subrequest whose response becomes a part of another (`included.SubrequestRunner`).
 
-    Returns the body; None if subrequests are nested too deeply. Raises `BodyReadError` if the
-    response is none that can be a part of another.
+    Raises `BodyReadError` if the response cannot be a part of another.
     """
     if parent.ctx.subrequest_depth > DEEPEST:
         parent.log.write(Level.ERROR, f'subrequests cycle while processing "{uri}"')
         return None
     ctx = parent.ctx.subrequest(uri)
-    ctx.args, ctx.header_only = args, False
+    ctx.args, ctx.header_only, ctx.error_body = args, False, stub
     log = parent.log.for_subrequest(uri)
     phases = parent.for_subrequest(ctx, SubrequestClient(parent.client), log)
     try:
@@ -180,13 +181,16 @@ async def run_for_body(parent: Phases, uri: str, args: str = "") -> BodyReader |
         response.without_body()
         ctx.main.status = response.status
         raise BodyReadError(invalid=True)
-    return SubrequestBody(phases, response)
+    body = SubrequestBody(phases, response)
+    return body if stub is None or ctx.error_body_used else StubbedBody(body, stub)
 
 
 class SubrequestBody:
     """The body of a subrequest, which is over when the body is."""
 
     def __init__(self, phases: Phases, response: Response) -> None:
+        self.status = response.status
+        self.location = phases.location.settings
         self._phases = phases
         self._whole = response.body if isinstance(response.body, bytes) else b""
         self._body = None if isinstance(response.body, bytes) else response.body
@@ -205,6 +209,13 @@ class SubrequestBody:
             await self._finish()
         return piece
 
+    def fail(self, message: str) -> NoReturn:
+        """Log an error of the subrequest, and raise `BodyReadError`."""
+        self.discard()
+        self._phases.log.action = ""
+        self._phases.log.write(Level.ERROR, message)
+        raise BodyReadError(invalid=True)
+
     async def _finish(self) -> None:
         self.discard()
         self._is_over = True
@@ -215,6 +226,31 @@ class SubrequestBody:
     def discard(self) -> None:
         if self._body is not None:
             self._body.discard()
+
+
+class StubbedBody:
+    """The body of a subrequest, or another text if it is empty."""
+
+    def __init__(self, body: SubrequestResponse, stub: bytes) -> None:
+        self.status, self.location = body.status, body.location
+        self._body = body
+        self._stub = stub
+        self._is_empty = True
+
+    async def read(self) -> bytes:
+        """The next piece; raises `BodyReadError`."""
+        piece = await self._body.read()
+        if piece or not self._is_empty:
+            self._is_empty = False
+            return piece
+        self._is_empty = False
+        return self._stub
+
+    def fail(self, message: str) -> NoReturn:
+        self._body.fail(message)
+
+    def discard(self) -> None:
+        self._body.discard()
 
 
 # --- copies of a request ---

@@ -49,7 +49,7 @@ def addition_filter(location: Location) -> AdditionFilter | None:
 
 async def _included(ctx: RequestContext, uri: str) -> BodyReader:
     assert ctx.include is not None
-    body = await ctx.include(uri, "")
+    body = await ctx.include(uri)
     if body is None:
         raise BodyReadError
     return body

@@ -24,6 +24,7 @@ from .charset import charset_filter
 from .gunzip import gunzip_filter
 from .gzip import gzip_filter
 from .more_headers import ResponseHeaderChanges, response_header_changes
+from .ssi import SsiFilter, ssi_filter
 from .substitution import substitution_filter
 from .user_id import user_id_filter
 
@@ -53,6 +54,7 @@ FACTORIES: tuple[Callable[[Location], ResponseFilter | None], ...] = (
     gunzip_filter,
     substitution_filter,
     charset_filter,
+    ssi_filter,
     addition_filter,
     gzip_filter,
 )
@@ -70,7 +72,7 @@ def filter_chain(location: Location) -> FilterChain | None:
     filters = tuple([found for make in FACTORIES if (found := make(location)) is not None])
     if changes is None and not filters:
         return None
-    makes_subrequests = any(isinstance(each, AdditionFilter) for each in filters)
+    makes_subrequests = any(isinstance(each, AdditionFilter | SsiFilter) for each in filters)
     return FilterChain(changes, filters, makes_subrequests)
 
 

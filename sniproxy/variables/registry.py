@@ -13,6 +13,7 @@ from . import (
     browser,
     connections,
     core,
+    dates,
     files,
     proxied,
     proxy_protocol,
@@ -28,7 +29,7 @@ from .variable import Variable
 # Variables of nginx modules that sniproxy lacks, and fields that are variables of their own in
 # nginx. None of them may be redefined.
 _RESERVED_NAMES = """
-    date_gmt date_local fastcgi_script_name http_cookie http_referer
+    fastcgi_script_name http_cookie http_referer
     http_user_agent http_via http_x_forwarded_for
     proxy_internal_body_length
     sent_http_cache_control sent_http_content_length sent_http_content_type sent_http_keep_alive
@@ -68,6 +69,7 @@ _FROM_VARIABLES = (
 VARIABLES: tuple[Variable, ...] = (
     *core.VARIABLES,
     *_FROM_VARIABLES,
+    *dates.VARIABLES,
     *proxied.VARIABLES,
     *referer.VARIABLES,
     *browser.VARIABLES,

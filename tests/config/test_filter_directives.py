@@ -156,7 +156,22 @@ MODULES = {
     "disable_symlinks on; disable_symlinks off;": '"disable_symlinks" directive is duplicate',
 }
 
-OF_HTTP = {**CHARSETS, **SIGNED_LINKS, **MIRRORS}
+INCLUDES = {
+    "ssi a;": 'invalid value "a" in "ssi" directive, it must be "on" or "off"',
+    "ssi on; ssi on;": '"ssi" directive is duplicate',
+    "ssi_silent_errors on; ssi_last_modified on; ssi_ignore_recycled_buffers on;": "",
+    "ssi_value_length x;": '"ssi_value_length" directive invalid value',
+    "ssi_value_length 1k; ssi_min_file_chunk 1k;": "",
+    "ssi_min_file_chunk -1;": '"ssi_min_file_chunk" directive invalid value',
+    "ssi_types a/b *;": "",
+    "subrequest_output_buffer_size x;": '"subrequest_output_buffer_size" directive invalid value',
+    "map $host $date_gmt { }": 'the duplicate "date_gmt" variable',
+    "server { listen 127.0.0.1:18080; location / { if ($host) { ssi on; } } }": "",
+    "server { listen 127.0.0.1:18080; location / { if ($host) { ssi_types a; } } }": (
+        '"ssi_types" directive is not allowed here'
+    ),
+}
+OF_HTTP = {**CHARSETS, **SIGNED_LINKS, **MIRRORS, **INCLUDES}
 CASES = [(http(text), expected) for text, expected in OF_HTTP.items()] + [
     (location(text), expected) for text, expected in (REFERERS | RATES | MODULES).items()
 ]

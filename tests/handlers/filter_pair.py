@@ -111,8 +111,8 @@ class Outcome:
 _VERSION = re.compile(r"nginx/[0-9.]+(?: \(\w+\))?")
 
 
-def ask(program: Served, request: bytes) -> Outcome:
-    """Send one request on a connection of its own."""
+def ask(program: Served, request: bytes, count: int = 1) -> Outcome:
+    """Send one request on a connection of its own; wait for `count` lines in the access log."""
     status, body, keeps = 0, b"", False
     headers: tuple[tuple[str, str], ...] = ()
     with program.connected() as client:
@@ -142,9 +142,9 @@ def ask(program: Served, request: bytes) -> Outcome:
         # The page names the release.
         body = _VERSION.sub("nginx", body.decode("latin-1")).encode("latin-1")
         headers = tuple(field for field in headers if field[0] != "Content-Length")
-    lines = tuple(program.log(lines=1))
+    lines = tuple(program.log(lines=count))
     errors = tuple(
-        re.sub(r"^.*?\*\d+ |127\.0\.0\.1:\d+", "", line)
+        re.sub(r"^.*?\*\d+ |127\.0\.0\.1:\d+|(?<=pcre)2(?=_compile)", "", line)
         for line in program.log("error.log")
         if "*" in line and "keepalive connection" not in line
     )
@@ -168,6 +168,8 @@ class FilterCase:
     """What is not."""
     server: str = ""
     """Directives of the server block."""
+    lines: int = 1
+    """Number of lines in the access log."""
 
     def requests(self) -> list[bytes]:
         return [
@@ -193,7 +195,8 @@ def compare_cases(
     )
     requests = [request for case in listed for request in case.requests()]
     rules = {request: case.rule for case in listed for request in case.requests()}
-    outcomes = iter(compare(folder, locations, requests, oracle, rules=rules, **more))
+    lines = {request: case.lines for case in listed for request in case.requests()}
+    outcomes = iter(compare(folder, locations, requests, oracle, rules=rules, lines=lines, **more))
     unmet = []
     for case in listed:
         last = [next(outcomes) for _ in case.queries][-1]
@@ -216,11 +219,13 @@ def compare(
     files: Mapping[str, bytes] | None = None,
     modules: str = "",
     rules: Mapping[bytes, str] | None = None,
+    lines: Mapping[bytes, int] | None = None,
 ) -> list[Outcome]:
     """The outcomes, after a comparison of both programs' for each request.
 
     `UPSTREAM` in `locations` passes to the upstream; `http` are directives of the outer block,
-    `files` are below the root, `modules` what the oracle has to load, `rules` what requests prove.
+    `files` are below the root, `modules` what the oracle has to load, `rules` what requests prove,
+    `lines` the numbers of their lines in the access log if it is not one.
     """
     with upstream() as port, contextlib.ExitStack() as stack:
         passing = f"proxy_pass http://127.0.0.1:{port}/;"
@@ -245,8 +250,9 @@ def compare(
         ours, theirs = programs
         outcomes, differences = [], []
         for request in requests:
-            outcomes.append(ask(ours, request))
-            expected = ask(theirs, request)
+            count = (lines or {}).get(request, 1)
+            outcomes.append(ask(ours, request, count))
+            expected = ask(theirs, request, count)
             if outcomes[-1] != expected:
                 line = request.partition(b"\r\n")[0].decode("latin-1")
                 rule = (rules or {}).get(request, "")

@@ -15,6 +15,7 @@ from .mirror import Mirror
 from .more_headers import MoreHeaders
 from .referer import EmptyGif, Referers, StubStatus
 from .secure_link import SecureLink
+from .ssi import ServerSideIncludes
 from .substitution import TextSubstitution
 from .userid import UserId
 
@@ -35,6 +36,7 @@ class FilterSettings:
     mirror: Mirror
     substitution: TextSubstitution
     addition: Addition
+    ssi: ServerSideIncludes
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -63,5 +65,6 @@ FILTER_SETTINGS: tuple[type[Settings], ...] = (
     Mirror,
     TextSubstitution,
     Addition,
+    ServerSideIncludes,
 )
 """The classes of the fields of `FilterSettings`, in their order."""

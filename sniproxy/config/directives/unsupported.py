@@ -135,13 +135,6 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_http_slice_filter_module", Status.NOT_YET, "sliced responses", (
         (HSL, exactly(1), "slice"),
     )),
-    ("ngx_http_ssi_filter_module", Status.NOT_YET, "server side includes", (
-        (HSL | LOCATION_IF, exactly(1), "ssi"),
-        (HSL, exactly(1),
-         "ssi_silent_errors ssi_ignore_recycled_buffers ssi_min_file_chunk ssi_value_length "
-         "ssi_last_modified"),
-        (HSL, at_least(1), "ssi_types"),
-    )),
     ("ngx_http_tunnel_module", Status.NOT_YET, "CONNECT", (
         (SERVER | LOCATION | LOCATION_IF, between(0, 1), "tunnel_pass"),
         (HSL, between(1, 2), "tunnel_bind"),
