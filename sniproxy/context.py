@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Protocol
 
 from .config.model import Location, Server
-from .included import SsiState, SubrequestRunner
+from .included import SliceRunner, SliceState, SsiState, SubrequestRunner
 from .models import Failure, Handshake, Header, Level, RequestHead, ResponseHead
 from .proxy_protocol import ProxyHeader
 
@@ -299,6 +299,9 @@ class RequestContext:
     """Number of requests that this one is nested in."""
     include: SubrequestRunner | None = None
     """Runs subrequests whose responses become parts of this one; None if there are none."""
+    slice: SliceState | None = None
+    """None unless the response is requested in slices."""
+    run_slice: SliceRunner | None = None
     ssi: SsiState | None = None
     """None unless SSI commands are processed."""
     time_format: str | None = None

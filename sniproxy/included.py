@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NoReturn, Protocol
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn, Protocol
 
 from .config.model import Location
-from .models import BodyReader
+from .models import BodyReader, Response
 
 
 class SubrequestResponse(BodyReader, Protocol):
@@ -32,6 +33,33 @@ class SubrequestRunner(Protocol):
         `stub` is the body in place of an empty one or of a built-in page.
         """
         ...
+
+
+class SliceResponse(NamedTuple):
+    """The response to the request of a slice."""
+
+    response: Response
+    report: Callable[[str], None]
+    """Logs an error in its head."""
+
+
+class SliceRunner(Protocol):
+    """Requests the slices of a response after the first."""
+
+    async def __call__(self, state: SliceState) -> SliceResponse:
+        """The response of the upstream, which may be an error."""
+        ...
+
+
+class SliceState:
+    """The slice that is to be requested (`slice`)."""
+
+    __slots__ = ("etag", "start")
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.etag: str | None = None
+        """The entity tag of the slices before."""
 
 
 class SsiState:

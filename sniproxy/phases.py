@@ -39,7 +39,14 @@ from .models import (
 )
 from .observer import Observer
 from .runtime import LocationRuntime, VirtualServer
-from .subrequests import LazyNursery, run_for_body, run_without_body, send_copies
+from .subrequests import (
+    LazyNursery,
+    SubrequestClient,
+    run_for_body,
+    run_slice,
+    run_without_body,
+    send_copies,
+)
 from .template import Template
 from .variables import any_is_set, lookup
 
@@ -106,6 +113,7 @@ class RequestPhases:
                     # Opens the client's cancel scope, while no other is open.
                     self.client.abort()
                     ctx.include = partial(run_for_body, self)
+                    ctx.run_slice = partial(run_slice, self)
                 if (
                     step.allow_conditional
                     or ctx.location.headers is not None
@@ -233,6 +241,10 @@ class RequestPhases:
     ) -> RequestPhases:
         """The phases of a subrequest, whose state is `ctx`."""
         return RequestPhases(self.server, ctx, client, log)
+
+    async def handle_again(self, ctx: RequestContext, log: ConnectionLog) -> HandlerResult:
+        """Run the content handler of the present location once more, for a subrequest."""
+        return await self.location.handler.handle(ctx, SubrequestClient(self.client), log)
 
     async def _mirror(self, settings: Mirror, copies: LazyNursery) -> HandlerResult | None:
         """Start to send copies of the request; returns a response if its body is rejected."""

@@ -17,15 +17,18 @@ import trio
 
 from .context import RequestContext
 from .handlers.base import Client
-from .included import SubrequestResponse
+from .handlers.changed_body import report_head_error
+from .included import SliceResponse, SliceState, SubrequestResponse
 from .logs.error import ConnectionLog
 from .models import (
     BodyReadError,
+    HandlerResult,
     Header,
     Level,
     ProxyError,
     RequestBody,
     Response,
+    SpecialResponse,
 )
 from .runtime import LocationRuntime
 
@@ -42,6 +45,7 @@ class Phases(Protocol):
     location: LocationRuntime
 
     async def run(self) -> Response: ...
+    async def handle_again(self, ctx: RequestContext, log: ConnectionLog) -> HandlerResult: ...
     def for_subrequest(self, ctx: RequestContext, client: Client, log: ConnectionLog) -> Phases: ...
 
 
@@ -183,6 +187,24 @@ async def run_for_body(
         raise BodyReadError(invalid=True)
     body = SubrequestBody(phases, response)
     return body if stub is None or ctx.error_body_used else StubbedBody(body, stub)
+
+
+async def run_slice(parent: Phases, state: SliceState) -> SliceResponse:
+    """Request a slice by the content handler of the parent (`included.SliceRunner`)."""
+    ctx = parent.ctx.subrequest(parent.ctx.uri)
+    ctx.method, ctx.args = parent.ctx.method, parent.ctx.args
+    ctx.header_only, ctx.slice = False, state
+    ctx.uri_unchanged = parent.ctx.uri_unchanged
+    ctx.uri_matches_location = parent.ctx.uri_matches_location
+    log = parent.log.for_subrequest(ctx.uri)
+    log.error_log = parent.log.error_log
+    result = await parent.handle_again(ctx, log)
+    for task in ctx.background_tasks:
+        await task()
+    if not isinstance(result, Response):
+        result = Response(result.status if isinstance(result, SpecialResponse) else 302)
+    response = result
+    return SliceResponse(response, lambda text: report_head_error(text, response, log))
 
 
 class SubrequestBody:

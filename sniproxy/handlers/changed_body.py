@@ -1,4 +1,4 @@
-"""Fields of responses whose bodies a filter changes, and bodies in memory as readers."""
+"""What filters share: fields of responses whose bodies change, bodies as readers, errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from ..config.directives.gzip import ANY_TYPE
 from ..context import RequestContext
 from ..http.content_type import media_type
-from ..models import BodyReader, Header, Response
+from ..logs.error import ConnectionLog
+from ..models import BodyReader, Header, Level, Response
+from ..upstream.request_writer import READING_HEAD
 
 
 class WholeBody:
@@ -85,3 +87,12 @@ def _changed_fields(
             value = f"W/{value}"
         left.append((name, value))
     return tuple(left)
+
+
+def report_head_error(text: str, response: Response, log: ConnectionLog) -> None:
+    """Write an error; that of an upstream's response belongs to its head, as in nginx."""
+    action = log.action
+    if response.status_line is not None and log.upstream is not None:
+        log.action = READING_HEAD
+    log.write(Level.ERROR, text)
+    log.action = action

@@ -47,6 +47,8 @@ class FilterChain:
     """Applied after that."""
     makes_subrequests: bool
     """Whether other responses may become parts of a body (`RequestContext.include`)."""
+    joins_slices: bool
+    """Whether responses may be requested in slices."""
 
 
 FACTORIES: tuple[Callable[[Location], ResponseFilter | None], ...] = (
@@ -70,10 +72,13 @@ def filter_chain(location: Location) -> FilterChain | None:
     """The filters of a location; None without any."""
     changes = response_header_changes(location)
     filters = tuple([found for make in FACTORIES if (found := make(location)) is not None])
-    if changes is None and not filters:
+    joins_slices = location.filters.slices.slice > 0
+    if changes is None and not filters and not joins_slices:
         return None
-    makes_subrequests = any(isinstance(each, AdditionFilter | SsiFilter) for each in filters)
-    return FilterChain(changes, filters, makes_subrequests)
+    makes_subrequests = joins_slices or any(
+        isinstance(each, AdditionFilter | SsiFilter) for each in filters
+    )
+    return FilterChain(changes, filters, makes_subrequests, joins_slices)
 
 
 def apply_chain(

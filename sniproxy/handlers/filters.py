@@ -1,6 +1,6 @@
 """Filters: conditional requests, added fields, the chain of body filters, ranges.
 
-nginx's order: the not-modified filter, headers-more, the headers filter, those of
+nginx's order: the slice filter, the not-modified filter, headers-more, the headers filter, those of
 `filter_chain`, the range filter.
 """
 
@@ -26,6 +26,7 @@ from .added_headers import with_headers
 from .file_body import FileBody
 from .filter_chain import FilterChain, apply_chain
 from .force_ranges import force_ranges
+from .sliced import join_slices
 
 DATED = (200, 206, 304)
 """Statuses with which Last-Modified is sent."""
@@ -51,6 +52,8 @@ def _apply(
 ) -> Response | SpecialResponse:
     added = None if ctx.is_subrequest else ctx.location.headers
     changes = None if chain is None else chain.header_changes
+    if chain is not None and chain.joins_slices and not ctx.is_subrequest:
+        response = join_slices(response, ctx, log)
     if not response.allow_conditional or ctx.is_subrequest:
         if changes is not None:
             response = changes.apply(response, ctx, log)

@@ -36,6 +36,10 @@ TEXTS = {
     "add_before_body /a; add_before_body /a;": '"add_before_body" directive is duplicate',
     "add_after_body /a; add_after_body /a;": '"add_after_body" directive is duplicate',
     "addition_types a/b c/d; addition_types *;": "",
+    "slice 1k;": "",
+    "slice x;": '"slice" directive invalid value',
+    "slice 1; slice 2;": '"slice" directive is duplicate',
+    "map $host $slice_range { }": 'the duplicate "slice_range" variable',
     "add_before_body /a b;": 'invalid number of arguments in "add_before_body" directive',
 }
 ELSEWHERE = {

@@ -15,6 +15,7 @@ from .mirror import Mirror
 from .more_headers import MoreHeaders
 from .referer import EmptyGif, Referers, StubStatus
 from .secure_link import SecureLink
+from .slices import Slices
 from .ssi import ServerSideIncludes
 from .substitution import TextSubstitution
 from .userid import UserId
@@ -37,6 +38,7 @@ class FilterSettings:
     substitution: TextSubstitution
     addition: Addition
     ssi: ServerSideIncludes
+    slices: Slices
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -66,5 +68,6 @@ FILTER_SETTINGS: tuple[type[Settings], ...] = (
     TextSubstitution,
     Addition,
     ServerSideIncludes,
+    Slices,
 )
 """The classes of the fields of `FilterSettings`, in their order."""

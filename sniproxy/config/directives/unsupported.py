@@ -132,9 +132,6 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, between(1, 4), "scgi_temp_path"),
         (HSL, between(2, 3), "scgi_param"),
     )),
-    ("ngx_http_slice_filter_module", Status.NOT_YET, "sliced responses", (
-        (HSL, exactly(1), "slice"),
-    )),
     ("ngx_http_tunnel_module", Status.NOT_YET, "CONNECT", (
         (SERVER | LOCATION | LOCATION_IF, between(0, 1), "tunnel_pass"),
         (HSL, between(1, 2), "tunnel_bind"),
