@@ -271,6 +271,8 @@ class RequestContext:
     error_status: int | None = None
     """Status for the client while an `error_page` is processed, unless that sets another."""
     error_page_active: bool = False
+    last_error: int | None = None
+    """Status of the last built-in page or `error_page` (`r->err_status`)."""
     redirect_headers: tuple[Header, ...] = ()
     """Fields of a response that caused an internal redirect, added to the final response."""
     redirect_content_type: str = ""

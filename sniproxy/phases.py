@@ -41,6 +41,7 @@ from .observer import Observer
 from .runtime import LocationRuntime, VirtualServer
 from .subrequests import (
     LazyNursery,
+    PostActionClient,
     SubrequestClient,
     run_for_body,
     run_slice,
@@ -242,6 +243,21 @@ class RequestPhases:
         """The phases of a subrequest, whose state is `ctx`."""
         return RequestPhases(self.server, ctx, client, log)
 
+    async def run_post_action(self) -> None:
+        """Redirect the request to its `post_action` when its response was sent."""
+        ctx = self.ctx
+        self.client = PostActionClient(self.client)
+        ctx.header_only = True
+        sent_headers = ctx.sent_headers
+        while target := self.location.settings.core.post_action:
+            response = await self.run(InternalRedirect(target, source="post_action"))
+            response.without_body()
+            # The access log shows the error, or else the status that would be sent now.
+            ctx.status = ctx.last_error or response.status
+            ctx.sent_headers = sent_headers
+            if not ctx.uri_changes_left:
+                break
+
     async def handle_again(self, ctx: RequestContext, log: ConnectionLog) -> HandlerResult:
         """Run the content handler of the present location once more, for a subrequest."""
         return await self.location.handler.handle(ctx, SubrequestClient(self.client), log)
@@ -275,6 +291,7 @@ class RequestPhases:
         page = None
         if not ctx.error_page_active and special.status >= 300:
             page = core.page_for(special.status)
+        ctx.last_error = special.status
         if page is None:
             self._reset_error_state()
             response = special_response(
@@ -290,6 +307,7 @@ class RequestPhases:
         ctx.error_status = special.status if page.status is None else page.status
         if page.status is None and special.status in _BAD_REQUEST:
             ctx.error_status = 400
+        ctx.last_error = ctx.error_status
         target = page.target.render(lookup(ctx))
         by = f"error_page {special.status}"
         if target.startswith(("/", "@")):

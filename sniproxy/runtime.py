@@ -178,8 +178,8 @@ class VirtualServer:
     location_runtimes: Mapping[Location, LocationRuntime]
     tls: ServerTLS | None
     """None without a certificate."""
-    mirrors: bool = False
-    """Whether any location sends copies of requests (`mirror`)."""
+    does_more: bool = False
+    """Whether any location sends copies of requests (`mirror`) or has a `post_action`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -58,10 +58,14 @@ class SubrequestClient:
         self._client = client
         self.observer = client.observer
 
-    async def read_body(self, ctx: RequestContext) -> RequestBody | None:
+    async def read_body(
+        self, ctx: RequestContext
+    ) -> RequestBody | SpecialResponse | Response | None:
         return None
 
-    async def stream_body(self, ctx: RequestContext) -> RequestBody | None:
+    async def stream_body(
+        self, ctx: RequestContext
+    ) -> RequestBody | SpecialResponse | Response | None:
         return None
 
     async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
@@ -84,6 +88,30 @@ class MirrorClient(SubrequestClient):
 
     async def stream_body(self, ctx: RequestContext) -> RequestBody | None:
         return self._body
+
+    async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
+        pass
+
+    def abort(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class PostActionClient(SubrequestClient):
+    """The client of a `post_action`, which goes on if the client has left."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self.has_body = client.has_body
+
+    async def read_body(
+        self, ctx: RequestContext
+    ) -> RequestBody | SpecialResponse | Response | None:
+        return await self._client.read_body(ctx)
+
+    async def stream_body(
+        self, ctx: RequestContext
+    ) -> RequestBody | SpecialResponse | Response | None:
+        return await self._client.read_body(ctx)
 
     async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
         pass

@@ -302,7 +302,7 @@ class LoadedConfig:
             Locations(server.default_location.locations),
             running,
             self.contexts[server],
-            any(one.mirror is not None for one in (outside, *running.values())),
+            any(_does_more(one) for one in (outside, *running.values())),
         )
 
     def _location(self, location: Location, outside: Location, logs: LogFactory) -> LocationRuntime:
@@ -419,3 +419,7 @@ def _below(location: Location) -> Iterator[Location]:
         if found is not location:
             yield found
         waiting += reversed((*found.locations, *found.conditional))
+
+
+def _does_more(location: LocationRuntime) -> bool:
+    return location.mirror is not None or bool(location.settings.core.post_action)

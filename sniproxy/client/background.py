@@ -1,7 +1,8 @@
 """Tasks of a request that run beside its response.
 
 Copies of the request (`mirror`) start before its content handler, updates of the cache
-(`proxy_cache_background_update`) when the response is known. The connection, or the stream of
+(`proxy_cache_background_update`) when the response is known, `post_action` when it was sent. The
+connection, or the stream of
 HTTP/2, stays busy until they are over.
 """
 
@@ -29,15 +30,18 @@ async def write_beside_tasks(ctx: RequestContext, write: Callable[[], Awaitable[
     return _returned(outcome)
 
 
-async def respond_beside_copies(
+async def respond_and_do_more(
     phases: RequestPhases, respond: Callable[[], Awaitable[bool]]
 ) -> bool:
     """Call `respond`, which runs `phases`, while copies of the request are sent (`mirror`).
 
-    Returns its result when all are over. Raises `ProxyError` as `write_beside_tasks`.
+    Runs `post_action` after it. Returns the result when all are over. Raises `ProxyError` as
+    `write_beside_tasks`.
     """
     async with LazyNursery() as phases.copies:
         outcome = await _outcome(respond)
+        if phases.location.settings.core.post_action:
+            await phases.run_post_action()
     return _returned(outcome)
 
 

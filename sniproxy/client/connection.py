@@ -41,7 +41,7 @@ from ..phases import RequestPhases
 from ..runtime import HostSelector, Listener, Runtime, VirtualServer
 from ..tls.errors import timeout_failure
 from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
-from .background import respond_beside_copies, write_beside_tasks
+from .background import respond_and_do_more, write_beside_tasks
 from .keepalive import TIMED_OUT, keepalive_allowed, lingering_close, reset_on_timeout
 from .proxy_header import receive_proxy_header
 from .request_body import BufferedBody, RequestBodyReader, StreamingBody
@@ -396,10 +396,10 @@ class ClientConnection:
             ctx.set_captures(selector.captures)
         phases = RequestPhases(server, ctx, self.client, log)
         try:
-            if server.mirrors:
+            if server.does_more:
                 # Opens its cancel scope, which must be outside of the nursery of the copies.
                 self.client.abort()
-                return await respond_beside_copies(phases, partial(self._respond, phases))
+                return await respond_and_do_more(phases, partial(self._respond, phases))
             response = await phases.run(self._rejection(phases) if self.listener.ssl else None)
             if not response.allow_conditional:
                 log.action = "sending to client"

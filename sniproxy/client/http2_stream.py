@@ -32,7 +32,7 @@ from ..models import (
 from ..phases import RequestPhases
 from ..runtime import HostSelector, VirtualServer
 from ..tls.errors import timeout_failure
-from .background import respond_beside_copies, write_beside_tasks
+from .background import respond_and_do_more, write_beside_tasks
 from .client_state import ConnectionState
 from .http2_body import CLIENT_CLOSED_REQUEST, Http2BodyReader, ReceivedData
 from .http2_writer import Http2ResponseWriter
@@ -279,8 +279,8 @@ class Http2Stream:
         if counted is not None:
             counted.enter(Statistic.WRITING, (Statistic.REQUESTS, 1))
         try:
-            if phases.server.mirrors:
-                await respond_beside_copies(phases, partial(self._run, phases, rejection))
+            if phases.server.does_more:
+                await respond_and_do_more(phases, partial(self._run, phases, rejection))
             else:
                 await self._run(phases, rejection)
         except StreamClosedError as closed:

@@ -157,6 +157,9 @@ MODULES = {
 }
 
 INCLUDES = {
+    "post_action /a; post_action /a;": '"post_action" directive is duplicate',
+    "post_action a b;": 'invalid number of arguments in "post_action" directive',
+    "post_action @none;": "",
     "ssi a;": 'invalid value "a" in "ssi" directive, it must be "on" or "off"',
     "ssi on; ssi on;": '"ssi" directive is duplicate',
     "ssi_silent_errors on; ssi_last_modified on; ssi_ignore_recycled_buffers on;": "",

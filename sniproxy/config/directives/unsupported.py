@@ -184,9 +184,6 @@ _TABLE: tuple[_Module, ...] = (
         (LOCATION | LIMIT_EXCEPT, exactly(1), "perl"),
         (HTTP, exactly(2), "perl_set"),
     )),
-    ("ngx_http_core_module", Status.NOT_YET, "other core settings", (
-        (HSL | LOCATION_IF, exactly(1), "post_action"),
-    )),
     ("ngx_mail_module", Status.NOT_YET, "mail proxies", (
         (MAIN, exactly(0), "mail{"),
     )),
