@@ -70,6 +70,10 @@ class SsiState:
         self.captures: tuple[str, ...] = ()
         """The groups of the last pattern that has matched."""
         self.blocks: dict[str, bytes] = {}
+        self.variables_size = 0
+        """Length of all values of `variables` that were assigned."""
+        self.blocks_size = 0
+        """Length of all blocks with their names."""
 
     def set(self, name: str, value: str) -> None:
         """Set a variable; of the captures, if it is one of them (`ngx_http_ssi_get_variable()`)."""

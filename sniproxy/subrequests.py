@@ -213,7 +213,7 @@ async def run_for_body(
         response.without_body()
         ctx.main.status = response.status
         raise BodyReadError(invalid=True)
-    body = SubrequestBody(phases, response)
+    body = SubrequestBody(phases, response, parent.log)
     return body if stub is None or ctx.error_body_used else StubbedBody(body, stub)
 
 
@@ -238,10 +238,11 @@ async def run_slice(parent: Phases, state: SliceState) -> SliceResponse:
 class SubrequestBody:
     """The body of a subrequest, which is over when the body is."""
 
-    def __init__(self, phases: Phases, response: Response) -> None:
+    def __init__(self, phases: Phases, response: Response, parent_log: ConnectionLog) -> None:
         self.status = response.status
         self.location = phases.location.settings
         self._phases = phases
+        self._parent_log = parent_log
         self._whole = response.body if isinstance(response.body, bytes) else b""
         self._body = None if isinstance(response.body, bytes) else response.body
         self._abort: AbstractContextManager[None] = (
@@ -269,6 +270,8 @@ class SubrequestBody:
     async def _finish(self) -> None:
         self.discard()
         self._is_over = True
+        # nginx has one action for all requests of a connection.
+        self._parent_log.action = self._phases.log.action
         for task in self._phases.ctx.background_tasks:
             await task()
         _finish(self._phases, self._phases.log)

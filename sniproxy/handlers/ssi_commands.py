@@ -15,6 +15,8 @@ NONE = "(none)"
 ERROR_MESSAGE = "[an error occurred while processing the directive]"
 LARGEST_BLOCKS = 1 << 20
 """Maximum length of all blocks of a request: nginx has no limit."""
+LARGEST_VARIABLES = 4 << 20
+"""Maximum length of all values of a request: nginx has no limit."""
 MOST_VARIABLES = 10_000
 """Maximum number of variables of a request: nginx has no limit."""
 
@@ -61,6 +63,7 @@ class SsiInterpreter:
         """Whether a branch of the `if` was output."""
         self._block: str | None = None
         """The block that is being recorded."""
+        self._in_block = False
         self.outputs = True
         """Whether the text between commands is output: not in a block, or in another branch."""
         self.error_message = ERROR_MESSAGE
@@ -75,9 +78,10 @@ class SsiInterpreter:
     def _record(self, data: bytes) -> None:
         if self._block is None:
             return
-        blocks = self._state.blocks
-        if sum(map(len, blocks.values())) + len(data) <= LARGEST_BLOCKS:
-            blocks[self._block] += data
+        state = self._state
+        if state.blocks_size + len(data) <= LARGEST_BLOCKS:
+            state.blocks[self._block] += data
+            state.blocks_size += len(data)
 
     def execute(self, command: SsiCommand) -> bytes | Inclusion:
         """Execute a command; returns what comes in its place. Raises `SsiError`."""
@@ -88,7 +92,7 @@ class SsiInterpreter:
                 raise SsiError(f'invalid SSI command: "{name}"')
             return b""
         if not self.outputs and not rules.ends_block:
-            if self._block is not None:
+            if self._in_block:
                 self._record(command.text())
                 return b""
             if not rules.inside:
@@ -130,8 +134,13 @@ class SsiInterpreter:
             if len(variables) >= MOST_VARIABLES:
                 raise SsiError("too many SSI variables")
             value = value or ""
-        if value is not None:
-            self._state.set(name, value)
+        if value is None:
+            return
+        size = self._state.variables_size + len(value) - len(variables.get(name, ""))
+        if size > LARGEST_VARIABLES:
+            raise SsiError("the SSI variables are too large")
+        self._state.variables_size = size
+        self._state.set(name, value)
 
     def config(self, given: dict[str, str]) -> bytes:
         if "timefmt" in given:
@@ -164,19 +173,18 @@ class SsiInterpreter:
 
     def begin_block(self, given: dict[str, str]) -> bytes:
         name = given["name"]
-        if name in self._state.blocks:
-            # `include` uses the first of that name; nginx records the others, too.
-            name = ""
-        else:
-            self._state.blocks[name] = b""
-        self._block, self.outputs = name or _UNUSED, False
-        if not name:
-            self._state.blocks[_UNUSED] = b""
+        self.outputs, state = False, self._state
+        # `include` uses the first block of a name; what is too large is dropped.
+        self._block = None
+        self._in_block = True
+        if name not in state.blocks and state.blocks_size + len(name) < LARGEST_BLOCKS:
+            self._block = name
+            state.blocks[name] = b""
+            state.blocks_size += len(name) + 1
         return b""
 
     def end_block(self, given: dict[str, str]) -> bytes:
-        self._state.blocks.pop(_UNUSED, None)
-        self._block, self.outputs = None, True
+        self._block, self._in_block, self.outputs = None, False, True
         return b""
 
     def include(self, given: dict[str, str]) -> Inclusion:
@@ -206,6 +214,8 @@ class SsiInterpreter:
         if stub is not None and stub not in self._state.blocks:
             raise SsiError(f'"stub"="{stub}" for "include" not found')
         name = given.get("set")
+        if name is not None:
+            self.assign(name.lower(), None)
         return Inclusion(
             path,
             args,
@@ -223,8 +233,6 @@ class SsiComplaintError(SsiError):
         self.output = output
 
 
-_UNUSED = "\0"
-"""The key of a block whose name occurred before."""
 _ENCODINGS: dict[str, Callable[[str], str]] = {
     "none": lambda text: text,
     "url": escape_uri_in_html,

@@ -61,6 +61,7 @@ def evaluate(text: str, value_of: Callable[[str], str | None]) -> list[str]:
         return [_unescape(text)]
     parts: list[str] = []
     position, size = 0, 0
+    processed = ""  # what was evaluated, as in nginx's errors: it changes the text in place
     while position < len(text):
         if text[position] == "$":
             found = _VARIABLE.match(text, position)
@@ -71,13 +72,15 @@ def evaluate(text: str, value_of: Callable[[str], str | None]) -> list[str]:
             if braced is not None and not closing and (braced or position < len(text)):
                 raise SsiError(f'the closing bracket in "{braced}" variable is missing')
             if not name:
-                raise SsiError(f'invalid variable name in "{text}"')
+                raise SsiError(f'invalid variable name in "{processed}{text[len(processed) :]}"')
+            processed += found[0].lower()
             part = value_of(name)
         else:
             end = position
             while end < len(text) and text[end] != "$":
                 end += 2 if text[end] == "\\" else 1
             part = _unescape(text[position:end])
+            processed += part + text[position:end][len(part) :]
             position = end
         if part:
             parts.append(part)

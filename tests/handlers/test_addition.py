@@ -28,10 +28,11 @@ def added(
     shows: str = "",
     lacks: str = "",
     server: str = "",
+    lines: int = 1,
 ) -> FilterCase:
     if not any(word in directives for word in ("UPSTREAM", "alias", "return")):
         directives += " UPSTREAM"
-    return FilterCase(name, rule, directives, queries or ("",), shows, lacks, server)
+    return FilterCase(name, rule, directives, queries or ("",), shows, lacks, server, lines)
 
 
 def additions() -> Iterator[FilterCase]:
@@ -186,6 +187,7 @@ def additions() -> Iterator[FilterCase]:
         "log_subrequest logs additions.",
         "add_before_body /with-log/p.html;",
         shows="a page",
+        lines=2,
     )
     yield added(
         "fields-of",

@@ -156,10 +156,10 @@ FILTERED = (
     ),
     on(
         "many",
-        "There may be 10,000 includes.",
+        "There may be thousands of includes.",
         "alias html/;",
         "many.html",
-        shows="included" * 10_000,
+        shows="included" * 2000,
     ),
     on(
         "denied",
@@ -179,7 +179,7 @@ FILES = {
     "too-big.html": b'<!--#include virtual="/p-too-big" set="v"-->[<!--#echo var="v"-->]',
     "koi.html": b'a\xc0<!--#include virtual="/koi/k.html"-->',
     "k.html": b"k\xc0",
-    "many.html": b'<!--#include virtual="/p"-->' * 10_000,
+    "many.html": b'<!--#include virtual="/p"-->' * 2000,
     "denied.html": b'<!--#include virtual="/not-allowed/inc.html"-->',
 }
 SERVER = """
