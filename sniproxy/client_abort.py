@@ -66,16 +66,17 @@ class ClientAbort:
     def __init__(self, connection: LazyCancelScope | trio.CancelScope) -> None:
         self.happened = False
         self._connection = connection
-        self._active = False
+        self._active = 0
+        """How often the context was entered: subrequests do within that of a response."""
         self._suspended = False
 
     def __enter__(self) -> None:
-        self._active = True
+        self._active += 1
         if self.happened:
             self._maybe_cancel()
 
     def __exit__(self, *_: object) -> None:
-        self._active = False
+        self._active -= 1
 
     def suspend(self) -> None:
         """Ignore an abort until `resume`: body bytes sent before the FIN are still forwarded."""

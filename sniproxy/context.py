@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Protocol
 
 from .config.model import Location, Server
+from .included import SliceRunner, SliceState, SsiState, SubrequestRunner
 from .models import Failure, Handshake, Header, Level, RequestHead, ResponseHead
 from .proxy_protocol import ProxyHeader
 
@@ -270,6 +271,8 @@ class RequestContext:
     error_status: int | None = None
     """Status for the client while an `error_page` is processed, unless that sets another."""
     error_page_active: bool = False
+    last_error: int | None = None
+    """Status of the last built-in page or `error_page` (`r->err_status`)."""
     redirect_headers: tuple[Header, ...] = ()
     """Fields of a response that caused an internal redirect, added to the final response."""
     redirect_content_type: str = ""
@@ -292,6 +295,26 @@ class RequestContext:
     discards_body: bool = False
     """Whether to read and discard the request body, because it is too large."""
     is_subrequest: bool = False
+    parent: RequestContext | None = None
+    """The request that made this subrequest."""
+    subrequest_depth: int = 0
+    """Number of requests that this one is nested in."""
+    include: SubrequestRunner | None = None
+    """Runs subrequests whose responses become parts of this one; None if there are none."""
+    slice: SliceState | None = None
+    """None unless the response is requested in slices."""
+    run_slice: SliceRunner | None = None
+    ssi: SsiState | None = None
+    """None unless SSI commands are processed."""
+    time_format: str | None = None
+    """Format of `$date_local` and `$date_gmt` (`config timefmt`); None for nginx's."""
+    content_type: str = ""
+    """The type of the response, if SSI commands are processed."""
+    error_body: bytes | None = None
+    """The body in place of a built-in page (`include stub`)."""
+    error_body_used: bool = False
+    charset: str = ""
+    """The charset of the response, if the location has a charset filter."""
     header_only: bool = False
     """Whether the body of the response is not needed (`r->header_only`)."""
     gzip_allowed: bool | None = None
@@ -392,6 +415,8 @@ class RequestContext:
             "GET",
         )
         inside.internal = inside.is_subrequest = inside.header_only = True
+        inside.parent = self
+        inside.subrequest_depth = self.subrequest_depth + 1
         inside.uri_unchanged = False
         inside.uri_changes_left = 10
         inside.variables, inside.captures = self.variables, self.captures
@@ -407,6 +432,14 @@ class RequestContext:
         inside.body, inside.body_length = self.body, self.body_length
         inside.identity = self.identity
         return inside
+
+    @property
+    def main(self) -> RequestContext:
+        """The request of the client, if this is a subrequest; else this one."""
+        ctx = self
+        while ctx.parent is not None:
+            ctx = ctx.parent
+        return ctx
 
     def set_captures(self, match: re.Match[str]) -> None:
         """Set the captures and named variables from the match of a regular expression."""

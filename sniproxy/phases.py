@@ -14,8 +14,9 @@ are None in the others. At most ten internal redirects follow each other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from functools import partial
 
+from .config.directives.mirror import Mirror
 from .config.directives.rewrite import RewriteStatement
 from .context import RequestContext, RoutingStep
 from .handlers.base import Client
@@ -27,41 +28,36 @@ from .handlers.try_files import try_files
 from .http.pages import closes_connection
 from .http.uri import split_target
 from .logs.error import ConnectionLog
-from .models import HandlerResult, Header, InternalRedirect, Level, Response, SpecialResponse
+from .models import (
+    HandlerResult,
+    Header,
+    InternalRedirect,
+    Level,
+    RequestBody,
+    Response,
+    SpecialResponse,
+)
 from .observer import Observer
 from .runtime import LocationRuntime, VirtualServer
+from .subrequests import (
+    LazyNursery,
+    PostActionClient,
+    SubrequestClient,
+    run_for_body,
+    run_slice,
+    run_without_body,
+    send_copies,
+)
 from .template import Template
 from .variables import any_is_set, lookup
 
 _BAD_REQUEST = frozenset((494, 495, 496, 497))
 
 
-class SubrequestClient:
-    """The client of a subrequest: it has no request body."""
-
-    has_body = False
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self.observer = client.observer
-
-    async def read_body(self, ctx: RequestContext) -> None:
-        return None
-
-    async def stream_body(self, ctx: RequestContext) -> None:
-        return None
-
-    async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
-        await self._client.send_early_hints(ctx, headers)
-
-    def abort(self) -> AbstractContextManager[None]:
-        return self._client.abort()
-
-
 class RequestPhases:
     """Runs one request through its phases."""
 
-    __slots__ = ("client", "close_connection", "ctx", "location", "log", "server")
+    __slots__ = ("client", "close_connection", "copies", "ctx", "location", "log", "server")
 
     def __init__(
         self, server: VirtualServer, ctx: RequestContext, client: Client, log: ConnectionLog
@@ -74,6 +70,8 @@ class RequestPhases:
         """The current location."""
         self.close_connection = False
         """Whether to close the connection after the response, because of an earlier error."""
+        self.copies: LazyNursery | None = None
+        """Runs copies of the request (`mirror`); None in subrequests, which are not copied."""
 
     async def run(self, outcome: HandlerResult | None = None) -> Response:
         """Run the phases and return the response; `outcome` is set if the head was rejected."""
@@ -95,9 +93,13 @@ class RequestPhases:
                 if result is None and location.limits is not None:
                     result = await location.limits.refusal(ctx, log)
                 if result is None and location.access is not None and not ctx.is_subrequest:
-                    result = await location.access.refusal(ctx, log, self._subrequest)
+                    result = await location.access.refusal(
+                        ctx, log, partial(run_without_body, self)
+                    )
                 if result is None and location.try_files is not None:
                     result = try_files(ctx, log)
+                if result is None and location.mirror is not None and self.copies is not None:
+                    result = await self._mirror(location.mirror, self.copies)
                 if result is not None:
                     step = result
                 elif self.client.observer is None:
@@ -108,6 +110,11 @@ class RequestPhases:
                 if ctx.error_status:
                     step = step.with_status(ctx.error_status)
                 chain = self.location.filters
+                if chain is not None and chain.makes_subrequests:
+                    # Opens the client's cancel scope, while no other is open.
+                    self.client.abort()
+                    ctx.include = partial(run_for_body, self)
+                    ctx.run_slice = partial(run_slice, self)
                 if (
                     step.allow_conditional
                     or ctx.location.headers is not None
@@ -230,27 +237,42 @@ class RequestPhases:
             self._enter(self.server.location_runtimes[rewritten.inside])
         return rewritten.outcome, rewritten.path_changed
 
-    async def _subrequest(self, uri: str) -> tuple[Response, RequestContext]:
-        """Run a subrequest for `uri` with the same request head and without a body."""
-        ctx = self.ctx.subrequest(uri)
-        log = self.log.for_subrequest(uri)
-        phases = RequestPhases(self.server, ctx, SubrequestClient(self.client), log)
-        try:
-            response = (await phases.run()).without_body()
-        except BaseException:
-            self.log.take_context(log)
-            raise
-        ctx.status = response.status
-        self.ctx.background_tasks += ctx.background_tasks
-        self.ctx.limited_connections += ctx.limited_connections
-        if ctx.upstream_states:
-            self.log.action = "sending to client"
-        if phases.location.settings.core.log_subrequest:
-            for access_log in phases.location.access_logs:
-                access_log.write(ctx, self.log)
-        if self.client.observer is not None:
-            self.client.observer.request_finished(ctx)
-        return response, ctx
+    def for_subrequest(
+        self, ctx: RequestContext, client: Client, log: ConnectionLog
+    ) -> RequestPhases:
+        """The phases of a subrequest, whose state is `ctx`."""
+        return RequestPhases(self.server, ctx, client, log)
+
+    async def run_post_action(self) -> None:
+        """Redirect the request to its `post_action` when its response was sent."""
+        ctx = self.ctx
+        self.client = PostActionClient(self.client)
+        ctx.header_only = True
+        sent_headers = ctx.sent_headers
+        while target := self.location.settings.core.post_action:
+            response = await self.run(InternalRedirect(target, source="post_action"))
+            response.without_body()
+            # The access log shows the error, or else the status that would be sent now.
+            ctx.status = ctx.last_error or response.status
+            ctx.sent_headers = sent_headers
+            if not ctx.uri_changes_left:
+                break
+
+    async def handle_again(self, ctx: RequestContext, log: ConnectionLog) -> HandlerResult:
+        """Run the content handler of the present location once more, for a subrequest."""
+        return await self.location.handler.handle(ctx, SubrequestClient(self.client), log)
+
+    async def _mirror(self, settings: Mirror, copies: LazyNursery) -> HandlerResult | None:
+        """Start to send copies of the request; returns a response if its body is rejected."""
+        body: RequestBody | None = None
+        client, ctx = self.client, self.ctx
+        if settings.mirror_request_body and client.has_body and not ctx.discards_body:
+            read = await client.read_body(ctx)
+            if isinstance(read, SpecialResponse | Response):
+                return read
+            body = read
+        send_copies(self, settings.uris, body, await copies.open())
+        return None
 
     def _enter(self, location: LocationRuntime) -> None:
         self.location = location
@@ -263,9 +285,13 @@ class RequestPhases:
     def _error_page(self, special: SpecialResponse) -> Response | InternalRedirect:
         """Apply `error_page` to a response of nginx's own; the built-in page without one."""
         ctx, core = self.ctx, self.ctx.location.core
+        if ctx.error_body is not None and ctx.parent is not None:
+            ctx.error_body_used = True
+            return Response(200, ctx.error_body, ctx.parent.content_type)
         page = None
         if not ctx.error_page_active and special.status >= 300:
             page = core.page_for(special.status)
+        ctx.last_error = special.status
         if page is None:
             self._reset_error_state()
             response = special_response(
@@ -281,6 +307,7 @@ class RequestPhases:
         ctx.error_status = special.status if page.status is None else page.status
         if page.status is None and special.status in _BAD_REQUEST:
             ctx.error_status = 400
+        ctx.last_error = ctx.error_status
         target = page.target.render(lookup(ctx))
         by = f"error_page {special.status}"
         if target.startswith(("/", "@")):

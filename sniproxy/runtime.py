@@ -18,6 +18,7 @@ from OpenSSL import SSL
 
 from .client_abort import ClientAbortMonitor
 from .config.directives.files import TryFiles
+from .config.directives.mirror import Mirror
 from .config.directives.rewrite import RewriteStatement
 from .config.model import Location, Server
 from .connection_statistics import ConnectionStatistics
@@ -120,6 +121,8 @@ class LocationRuntime:
     """Changes to the fields of requests (`more_set_input_headers`); None without any."""
     filters: FilterChain | None
     """Filters of responses, apart from `add_header`; None without any."""
+    mirror: Mirror | None
+    """None if requests are not copied."""
 
     def log_request(
         self,
@@ -175,6 +178,8 @@ class VirtualServer:
     location_runtimes: Mapping[Location, LocationRuntime]
     tls: ServerTLS | None
     """None without a certificate."""
+    does_more: bool = False
+    """Whether any location sends copies of requests (`mirror`) or has a `post_action`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

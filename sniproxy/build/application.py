@@ -302,6 +302,7 @@ class LoadedConfig:
             Locations(server.default_location.locations),
             running,
             self.contexts[server],
+            any(_does_more(one) for one in (outside, *running.values())),
         )
 
     def _location(self, location: Location, outside: Location, logs: LogFactory) -> LocationRuntime:
@@ -317,6 +318,7 @@ class LoadedConfig:
             location.files.try_files,
             request_header_changes(location),
             filter_chain(location),
+            location.filters.mirror if location.filters.mirror.uris else None,
         )
 
 
@@ -417,3 +419,7 @@ def _below(location: Location) -> Iterator[Location]:
         if found is not location:
             yield found
         waiting += reversed((*found.locations, *found.conditional))
+
+
+def _does_more(location: LocationRuntime) -> bool:
+    return location.mirror is not None or bool(location.settings.core.post_action)

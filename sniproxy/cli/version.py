@@ -25,6 +25,9 @@ DEFAULT_MODULES = (
 OPTIONAL_MODULES = {
     "ngx_http_realip_module": "--with-http_realip_module",
     "ngx_http_auth_request_module": "--with-http_auth_request_module",
+    "ngx_http_addition_filter_module": "--with-http_addition_module",
+    "ngx_http_sub_filter_module": "--with-http_sub_module",
+    "ngx_http_slice_filter_module": "--with-http_slice_module",
     "ngx_http_gunzip_filter_module": "--with-http_gunzip_module",
     "ngx_http_gzip_static_module": "--with-http_gzip_static_module",
     "ngx_http_stub_status_module": "--with-http_stub_status_module",

@@ -41,7 +41,7 @@ from ..phases import RequestPhases
 from ..runtime import HostSelector, Listener, Runtime, VirtualServer
 from ..tls.errors import timeout_failure
 from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
-from .background import write_beside_tasks
+from .background import respond_and_do_more, write_beside_tasks
 from .keepalive import TIMED_OUT, keepalive_allowed, lingering_close, reset_on_timeout
 from .proxy_header import receive_proxy_header
 from .request_body import BufferedBody, RequestBodyReader, StreamingBody
@@ -66,7 +66,16 @@ CLIENT_LEFT = (
 class ConnectedClient:
     """The client of a request, as used by phases and handlers (`handlers.base.Client`)."""
 
-    __slots__ = ("_abort", "_descriptor", "_log", "_running", "body", "observer", "scope", "writer")
+    __slots__ = (
+        "_abort",
+        "_descriptor",
+        "_log",
+        "_running",
+        "body",
+        "observer",
+        "scope",
+        "writer",
+    )
 
     def __init__(self, running: Runtime, log: ConnectionLog) -> None:
         self.observer = running.observer
@@ -387,12 +396,11 @@ class ClientConnection:
             ctx.set_captures(selector.captures)
         phases = RequestPhases(server, ctx, self.client, log)
         try:
-            rejection = None
-            if self.listener.ssl:
-                tls = self.connection.tls
-                if tls is None or server.settings.ssl.ssl_verify_client != "off":
-                    rejection = tls_rejection(ctx, tls, log)
-            response = await phases.run(rejection)
+            if server.does_more:
+                # Opens its cancel scope, which must be outside of the nursery of the copies.
+                self.client.abort()
+                return await respond_and_do_more(phases, partial(self._respond, phases))
+            response = await phases.run(self._rejection(phases) if self.listener.ssl else None)
             if not response.allow_conditional:
                 log.action = "sending to client"
             return await self._send(ctx, response)
@@ -419,6 +427,19 @@ class ClientConnection:
                 log.client = self.connection.client_address
             for zone, key in ctx.limited_connections:
                 zone.release(key)
+
+    async def _respond(self, phases: RequestPhases) -> bool:
+        response = await phases.run(self._rejection(phases) if self.listener.ssl else None)
+        if not response.allow_conditional:
+            self.log.action = "sending to client"
+        return await self._send(phases.ctx, response)
+
+    def _rejection(self, phases: RequestPhases) -> SpecialResponse | None:
+        """The response that rejects a request because of TLS; None to go on."""
+        tls = self.connection.tls
+        if tls is None or phases.server.settings.ssl.ssl_verify_client != "off":
+            return tls_rejection(phases.ctx, tls, self.log)
+        return None
 
     def _begin_request(
         self, server: VirtualServer, request: RequestHead, length: int, notes: Sequence[LogNote]

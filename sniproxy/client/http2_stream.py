@@ -32,7 +32,7 @@ from ..models import (
 from ..phases import RequestPhases
 from ..runtime import HostSelector, VirtualServer
 from ..tls.errors import timeout_failure
-from .background import write_beside_tasks
+from .background import respond_and_do_more, write_beside_tasks
 from .client_state import ConnectionState
 from .http2_body import CLIENT_CLOSED_REQUEST, Http2BodyReader, ReceivedData
 from .http2_writer import Http2ResponseWriter
@@ -279,13 +279,10 @@ class Http2Stream:
         if counted is not None:
             counted.enter(Statistic.WRITING, (Statistic.REQUESTS, 1))
         try:
-            response = await phases.run(rejection)
-            if not response.allow_conditional:
-                log.action = "sending to client"
-            rate = ctx.location.filters.rate
-            if rate.limit_rate is not None or rate.limit_rate_after is not None:
-                limit_response(rate, ctx, log)
-            await self._send(ctx, response)
+            if phases.server.does_more:
+                await respond_and_do_more(phases, partial(self._run, phases, rejection))
+            else:
+                await self._run(phases, rejection)
         except StreamClosedError as closed:
             if self._frames.is_closed:
                 log.action = "sending response to client"
@@ -308,7 +305,18 @@ class Http2Stream:
             for zone, key in ctx.limited_connections:
                 zone.release(key)
 
-    async def _send(self, ctx: RequestContext, response: Response) -> None:
+    async def _run(self, phases: RequestPhases, rejection: SpecialResponse | None) -> bool:
+        ctx, log = phases.ctx, self.log
+        response = await phases.run(rejection)
+        if not response.allow_conditional:
+            log.action = "sending to client"
+        rate = ctx.location.filters.rate
+        if rate.limit_rate is not None or rate.limit_rate_after is not None:
+            limit_response(rate, ctx, log)
+        return await self._send(ctx, response)
+
+    async def _send(self, ctx: RequestContext, response: Response) -> bool:
+        """Send the response; returns whether it was sent completely."""
         if response.upgraded is not None:
             # HTTP/2 has no Upgrade: the upstream switched protocols although no client asked.
             response.upgraded.close()
@@ -328,6 +336,7 @@ class Http2Stream:
             self._end(PROTOCOL_ERROR)
         else:
             self._end(INTERNAL_ERROR)
+        return complete
 
     def _end(self, code: int) -> None:
         """Reset the stream, unless both sides have ended it."""

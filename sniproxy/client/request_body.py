@@ -127,8 +127,11 @@ class BufferedBody:
             if self._memory:
                 yield bytes(self._memory)
             return
-        self._file.seek(0)
-        while block := self._file.read(BLOCK):
+        # Mirrors of a request read the file at the same time.
+        self._file.flush()
+        position = 0
+        while block := os.pread(self._file.fileno(), BLOCK, position):
+            position += len(block)
             yield block
 
     def close(self) -> None:

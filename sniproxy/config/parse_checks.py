@@ -31,6 +31,7 @@ from .directives.gzip import ANY_TYPE, media_types
 from .directives.limits import ConnectionLimit, LimitZone, RequestLimit
 from .directives.log import COMBINED, AccessLogDirective, LogFormat
 from .directives.maps import MapBuilder, MapVariable, VariableBuilder
+from .directives.mirror import OFF
 from .directives.proxy_rewrites import DEFAULT, CookieFlags, Replacement
 from .directives.real_ip import TrustedProxies
 from .directives.resolver import ResolverSettings
@@ -386,6 +387,11 @@ class ParseChecks:
         if isinstance(name, str):
             self.charsets.add(name)
 
+    def _mirror(self, uri: str, args: Args, inside: Block) -> None:
+        before = inside.values.get("mirror", ())
+        if OFF in before or (before and uri == OFF):
+            args.fail_directive("is duplicate")
+
     # logs
 
     def _log_format(self, log_format: LogFormat, args: Args, inside: Block) -> None:
@@ -436,6 +442,7 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "log_format": ParseChecks._log_format,
     "access_log": ParseChecks._access_log,
     "charset": ParseChecks._charset,
+    "mirror": ParseChecks._mirror,
     "source_charset": ParseChecks._charset,
     "send_lowat": ParseChecks._send_lowat,
     **{

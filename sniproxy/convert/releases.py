@@ -56,6 +56,7 @@ SINCE = {
     "max_headers": "1.29.8",
     **dict.fromkeys([f"{module}_socket_rcvbuf" for module in ("proxy", *GATEWAYS)], "1.31.3"),
     **dict.fromkeys([f"{module}_socket_sndbuf" for module in ("proxy", *GATEWAYS)], "1.31.3"),
+    "client_body_early_read": "1.31.5",
 }
 """The release in which a directive appeared, from 1.15 on."""
 SINCE_IN_UPSTREAM = {"resolver": "1.27.3", "resolver_timeout": "1.27.3"}

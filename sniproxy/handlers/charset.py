@@ -43,6 +43,12 @@ class CharsetFilter:
     def apply(self, response: Response, ctx: RequestContext, log: ConnectionLog) -> Response:
         if not response.content_type or response.close_without_response:
             return response
+        response = self._converted(response, ctx, log)
+        if not ctx.is_subrequest:
+            ctx.charset = split_content_type(response.content_type)[1]
+        return response
+
+    def _converted(self, response: Response, ctx: RequestContext, log: ConnectionLog) -> Response:
         kind, present = split_content_type(response.content_type)
         try:
             target = self._target(response, kind, present, ctx, log)
@@ -80,6 +86,8 @@ class CharsetFilter:
         log: ConnectionLog,
     ) -> str | None:
         """The charset that the response is to have; None if it is left as it is."""
+        if ctx.is_subrequest:
+            return ctx.main.charset or None
         override = ctx.override_charset
         if override:
             if self._known.find(override) is not None:

@@ -1,6 +1,6 @@
 """Filters: conditional requests, added fields, the chain of body filters, ranges.
 
-nginx's order: the not-modified filter, headers-more, the headers filter, those of
+nginx's order: the slice filter, the not-modified filter, headers-more, the headers filter, those of
 `filter_chain`, the range filter.
 """
 
@@ -26,6 +26,7 @@ from .added_headers import with_headers
 from .file_body import FileBody
 from .filter_chain import FilterChain, apply_chain
 from .force_ranges import force_ranges
+from .sliced import join_slices
 
 DATED = (200, 206, 304)
 """Statuses with which Last-Modified is sent."""
@@ -49,16 +50,20 @@ def apply_filters(
 def _apply(
     response: Response, ctx: RequestContext, chain: FilterChain | None, log: ConnectionLog
 ) -> Response | SpecialResponse:
-    added = ctx.location.headers
+    added = None if ctx.is_subrequest else ctx.location.headers
     changes = None if chain is None else chain.header_changes
-    if not response.allow_conditional:
+    if chain is not None and chain.joins_slices and not ctx.is_subrequest:
+        response = join_slices(response, ctx, log)
+    if not response.allow_conditional or ctx.is_subrequest:
         if changes is not None:
             response = changes.apply(response, ctx, log)
         if added is not None:
             response = with_headers(response, ctx, added)
         if chain is not None:
             response = apply_chain(chain.body_filters, response, ctx, log)
-        return force_ranges(response, ctx) if response.force_ranges else response
+        if response.force_ranges and not ctx.is_subrequest:
+            return force_ranges(response, ctx)
+        return response
     outcome: Response | SpecialResponse = response
     if response.status == 200:
         outcome = _unless_known(response, ctx)

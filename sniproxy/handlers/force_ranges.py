@@ -9,6 +9,7 @@ from ..context import RequestContext
 from ..http.dates import parse_http_date
 from ..http.ranges import RangeNotSatisfiableError, RangeRules, content_range, requested_ranges
 from ..models import BodyReader, Response, SpecialResponse, first_header
+from .sliced import SlicedBody
 
 ONE = RangeRules(1, reject_inefficient=False)
 OF_THE_WHOLE = frozenset(("etag", "last-modified"))
@@ -35,14 +36,22 @@ def force_ranges(response: Response, ctx: RequestContext) -> Response | SpecialR
     if not parts:
         return response._replace(headers=(*response.headers, ("Accept-Ranges", "bytes")))
     start, end = parts[0]
-    body = response.body
     return response._replace(
         status=206,
         status_line=None,
-        body=body[start:end] if isinstance(body, bytes) else RangeBody(body, start, end),
+        body=_part(response.body, start, end),
         content_length=end - start,
         headers=(*response.headers, ("Content-Range", content_range(parts[0], length))),
     )
+
+
+def _part(body: bytes | BodyReader, start: int, end: int) -> bytes | BodyReader:
+    if isinstance(body, bytes):
+        return body[start:end]
+    if isinstance(body, SlicedBody):
+        body.select(start, end)
+        return body
+    return RangeBody(body, start, end)
 
 
 class RangeBody:

@@ -9,7 +9,8 @@ from ..config.model import Location
 from ..context import RequestContext
 from ..logs.error import ConnectionLog
 from ..models import BodyReader, BodyReadError, Level, Response, first_header
-from .gzip_allowed import gzip_allowed, without_length
+from .changed_body import reader, without_length
+from .gzip_allowed import gzip_allowed
 
 _WITH_HEADER = 16 + zlib.MAX_WBITS
 PIECE = 32768
@@ -27,10 +28,8 @@ class GunzipFilter:
         if gzip_allowed(ctx, response):
             return response
         recoded = without_length(response, ctx)
-        body = response.body
-        source = _WholeBody(body) if isinstance(body, bytes) else body
         return recoded._replace(
-            body=GunzipBody(source, log),
+            body=GunzipBody(reader(response.body), log),
             headers=tuple(
                 [field for field in recoded.headers if field[0].lower() != "content-encoding"]
             ),
@@ -40,20 +39,6 @@ class GunzipFilter:
 def gunzip_filter(location: Location) -> GunzipFilter | None:
     """The filter of a location with `gunzip on`."""
     return GunzipFilter() if location.gzip.gunzip else None
-
-
-class _WholeBody:
-    """A body that is in memory."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    async def read(self) -> bytes:
-        data, self._data = self._data, b""
-        return data
-
-    def discard(self) -> None:
-        self._data = b""
 
 
 class GunzipBody:

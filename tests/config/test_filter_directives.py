@@ -70,6 +70,22 @@ SIGNED_LINKS = {
     "secure_link $;": "invalid variable name",
     "secure_link a b;": 'invalid number of arguments in "secure_link" directive',
 }
+MIRRORS = {
+    "mirror off; mirror /a;": '"mirror" directive is duplicate',
+    "mirror /a; mirror off;": '"mirror" directive is duplicate',
+    "mirror off; mirror off;": '"mirror" directive is duplicate',
+    "mirror /a; mirror /a; mirror a;": "",
+    "mirror off; server { listen 127.0.0.1:18080; mirror /a; }": "",
+    "mirror_request_body 1;": (
+        'invalid value "1" in "mirror_request_body" directive, it must be "on" or "off"'
+    ),
+    "mirror_request_body on; mirror_request_body off;": (
+        '"mirror_request_body" directive is duplicate'
+    ),
+    "server { listen 127.0.0.1:18080; location / { if ($host) { mirror /a; } } }": (
+        '"mirror" directive is not allowed here'
+    ),
+}
 REFERERS = {
     'valid_referers "";': 'invalid referer ""',
     "valid_referers ~;": 'empty regex in "~"',
@@ -140,7 +156,26 @@ MODULES = {
     "disable_symlinks on; disable_symlinks off;": '"disable_symlinks" directive is duplicate',
 }
 
-CASES = [(http(text), expected) for text, expected in {**CHARSETS, **SIGNED_LINKS}.items()] + [
+INCLUDES = {
+    "post_action /a; post_action /a;": '"post_action" directive is duplicate',
+    "post_action a b;": 'invalid number of arguments in "post_action" directive',
+    "post_action @none;": "",
+    "ssi a;": 'invalid value "a" in "ssi" directive, it must be "on" or "off"',
+    "ssi on; ssi on;": '"ssi" directive is duplicate',
+    "ssi_silent_errors on; ssi_last_modified on; ssi_ignore_recycled_buffers on;": "",
+    "ssi_value_length x;": '"ssi_value_length" directive invalid value',
+    "ssi_value_length 1k; ssi_min_file_chunk 1k;": "",
+    "ssi_min_file_chunk -1;": '"ssi_min_file_chunk" directive invalid value',
+    "ssi_types a/b *;": "",
+    "subrequest_output_buffer_size x;": '"subrequest_output_buffer_size" directive invalid value',
+    "map $host $date_gmt { }": 'the duplicate "date_gmt" variable',
+    "server { listen 127.0.0.1:18080; location / { if ($host) { ssi on; } } }": "",
+    "server { listen 127.0.0.1:18080; location / { if ($host) { ssi_types a; } } }": (
+        '"ssi_types" directive is not allowed here'
+    ),
+}
+OF_HTTP = {**CHARSETS, **SIGNED_LINKS, **MIRRORS, **INCLUDES}
+CASES = [(http(text), expected) for text, expected in OF_HTTP.items()] + [
     (location(text), expected) for text, expected in (REFERERS | RATES | MODULES).items()
 ]
 

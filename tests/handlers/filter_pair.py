@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -110,8 +111,8 @@ class Outcome:
 _VERSION = re.compile(r"nginx/[0-9.]+(?: \(\w+\))?")
 
 
-def ask(program: Served, request: bytes) -> Outcome:
-    """Send one request on a connection of its own."""
+def ask(program: Served, request: bytes, count: int = 1) -> Outcome:
+    """Send one request on a connection of its own; wait for `count` lines in the access log."""
     status, body, keeps = 0, b"", False
     headers: tuple[tuple[str, str], ...] = ()
     with program.connected() as client:
@@ -141,14 +142,70 @@ def ask(program: Served, request: bytes) -> Outcome:
         # The page names the release.
         body = _VERSION.sub("nginx", body.decode("latin-1")).encode("latin-1")
         headers = tuple(field for field in headers if field[0] != "Content-Length")
-    lines = tuple(program.log(lines=1))
+    lines = tuple(program.log(lines=count))
     errors = tuple(
-        re.sub(r"^.*?\*\d+ |127\.0\.0\.1:\d+", "", line)
+        re.sub(r"^.*?\*\d+ |127\.0\.0\.1:\d+|(?<=pcre)2(?=_compile)", "", line)
         for line in program.log("error.log")
         if "*" in line and "keepalive connection" not in line
     )
     text = program.without_ports(body.decode("latin-1"))
     return Outcome(status, headers, text.encode("latin-1"), keeps, lines, errors)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterCase:
+    """A location `/NAME/` that passes to the upstream, requests to it, and the rule they prove."""
+
+    name: str
+    rule: str
+    """What nginx does, in one sentence; printed when the test fails."""
+    directives: str = "UPSTREAM"
+    queries: tuple[str | bytes, ...] = ("",)
+    """What follows the location's name, or a whole request."""
+    shows: str = ""
+    """What is in the oracle's last response or log lines."""
+    lacks: str = ""
+    """What is not."""
+    server: str = ""
+    """Directives of the server block."""
+    lines: int = 1
+    """Number of lines in the access log."""
+
+    def requests(self) -> list[bytes]:
+        return [
+            query.replace(b"NAME", self.name.encode())
+            if isinstance(query, bytes)
+            else get(f"/{self.name}/{query}")
+            for query in self.queries
+        ]
+
+
+def compare_cases(
+    folder: Path, cases: Iterable[FilterCase], oracle: Command = NGINX, **more: Any
+) -> None:
+    """Compare both programs for each case, and the oracle with what the case expects."""
+    listed = list(cases)
+    names = [case.name for case in listed]
+    assert len(set(names)) == len(names), names
+    locations = "".join(
+        f"location /{case.name}/ {{ {case.directives} }}\n{case.server}\n".replace(
+            "NAME", case.name
+        )
+        for case in listed
+    )
+    requests = [request for case in listed for request in case.requests()]
+    rules = {request: case.rule for case in listed for request in case.requests()}
+    lines = {request: case.lines for case in listed for request in case.requests()}
+    outcomes = iter(compare(folder, locations, requests, oracle, rules=rules, lines=lines, **more))
+    unmet = []
+    for case in listed:
+        last = [next(outcomes) for _ in case.queries][-1]
+        text = f"{last.status} {last.headers} {last.log} {last.errors}\n"
+        text += last.body.decode("latin-1")
+        if case.shows not in text or (case.lacks and case.lacks in text):
+            unmet.append(f"{case.name}: {case.rule}\n{text}")
+    if unmet:
+        pytest.fail("\n".join(["nginx does not behave as expected", *unmet]))
 
 
 def compare(
@@ -161,11 +218,14 @@ def compare(
     http: str = "",
     files: Mapping[str, bytes] | None = None,
     modules: str = "",
+    rules: Mapping[bytes, str] | None = None,
+    lines: Mapping[bytes, int] | None = None,
 ) -> list[Outcome]:
     """The outcomes, after a comparison of both programs' for each request.
 
     `UPSTREAM` in `locations` passes to the upstream; `http` are directives of the outer block,
-    `files` are below the root, `modules` what the oracle has to load.
+    `files` are below the root, `modules` what the oracle has to load, `rules` what requests prove,
+    `lines` the numbers of their lines in the access log if it is not one.
     """
     with upstream() as port, contextlib.ExitStack() as stack:
         passing = f"proxy_pass http://127.0.0.1:{port}/;"
@@ -190,11 +250,13 @@ def compare(
         ours, theirs = programs
         outcomes, differences = [], []
         for request in requests:
-            outcomes.append(ask(ours, request))
-            expected = ask(theirs, request)
+            count = (lines or {}).get(request, 1)
+            outcomes.append(ask(ours, request, count))
+            expected = ask(theirs, request, count)
             if outcomes[-1] != expected:
                 line = request.partition(b"\r\n")[0].decode("latin-1")
-                differences.append(f"{line}\n  {outcomes[-1]}\n  nginx: {expected}")
+                rule = (rules or {}).get(request, "")
+                differences.append(f"{line} {rule}\n  {outcomes[-1]}\n  nginx: {expected}")
         if differences:
             pytest.fail("\n".join([f"{len(differences)} differences", *differences[:20]]))
         return outcomes

@@ -10,6 +10,12 @@ from tests.services import Service
 
 TEXT = "A line of an answer that is worth compressing.\n" * 100
 
+PAGE = """<html><head><title>Docs</title>
+<script async src="/analytics.js"></script></head>
+<a href="https://docs.example.com/a">a</a> <a href="//DOCS.example.com/b">b</a>
+<p>See docs.example.com, docs.example.com and docs.example.org.</p></html>
+"""
+
 
 class Application(Service):
     """Answers by path; any other path shows the request."""
@@ -38,6 +44,8 @@ class Application(Service):
             self.reply(200, TEXT, {"ETag": '"text-1"', "X-Powered-By": "PHP/8.3"})
         elif path.endswith("/json"):
             self.reply(200, '{"a": "b"}' * 50, {"Content-Type": "application/json"})
+        elif path.endswith("/page.html"):
+            self.reply(200, PAGE, {"Content-Type": "text/html", "ETag": '"page-1"'})
         elif path.endswith("/broken"):
             self.reply(503, "a stack trace")
         elif path.endswith("/absent"):

@@ -109,6 +109,44 @@ REQUESTS: Mapping[str, list[Request]] = {
         Request("/group/project.git/git-receive-pack", method="POST", body=LARGE),
         Request("/-/cable", UPGRADE),
     ],
+    "link-mirror": [
+        *requests(
+            "docs.mirror.example.org",
+            *("/page.html", "/guide/page.html", "/raw/page.html", "/text", "/json", "/redirect"),
+            *("/absent", "/guide/absent", "/x?docs.example.com"),
+            fields=(GZIP,),
+        ),
+        Request("/page.html", method="HEAD", host="docs.mirror.example.org"),
+        Request("/page.html", ("Range: bytes=0-9",), host="docs.mirror.example.org"),
+    ],
+    "legacy-pages": [
+        *requests(
+            "old.example.com",
+            *("/", "/?coding=koi8", "/index.shtml?x", "/parts/head.html", "/style.css"),
+            *("/silent/style.css", "/silent/", "/plain.txt", "/counter/text", "/absent.html"),
+        ),
+        *requests("old.example.com", "/", "/?coding=koi8", fields=("User-Agent: Lynx/2.8",)),
+        Request("/", method="HEAD", host="old.example.com"),
+        Request("/", (LATER,), host="old.example.com"),
+    ],
+    "staging-mirror": [
+        *requests("api.example.com", "/", "/text", "/absent", "/broken", "/login", "/x?a=b&c"),
+        Request("/orders", method="POST", host="api.example.com", body=LARGE),
+        Request("/orders", method="PUT", host="api.example.com", body=b"part", chunked=True),
+        Request("/upload", method="POST", host="api.example.com", body=LARGE),
+        Request("/login", method="POST", host="api.example.com", body=b"password"),
+        Request("/text", method="HEAD", host="api.example.com"),
+    ],
+    "framed": [
+        *requests(
+            "archive.example.com",
+            *("/", "/index.html", "/notes.txt", "/style.css", "/parts/head.html", "/absent"),
+            *("/app/page.html", "/app/text", "/app/json", "/raw/notes.txt", "/app/redirect"),
+        ),
+        Request("/notes.txt", ("Range: bytes=0-1",), host="archive.example.com"),
+        Request("/notes.txt", (LATER,), host="archive.example.com"),
+        Request("/notes.txt", method="HEAD", host="archive.example.com"),
+    ],
     "spa": [
         *requests(
             APP,

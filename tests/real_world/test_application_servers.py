@@ -138,7 +138,7 @@ def compare(
             )
             with serving(program, room, text) as served:
                 answers = [exchange(served, request) for request in requests]
-                access = logged_so_far(served)
+                access = logged_so_far(served, len(requests))
                 errors = [line.replace(str(room), "") for line in log_lines(served, "error.log")]
         seen.append((answers, access, errors))
     ours, theirs = seen

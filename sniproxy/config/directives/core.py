@@ -42,6 +42,7 @@ from .slots import (
     parse_time,
     size,
     some_of,
+    string,
     templates,
     time,
 )
@@ -385,6 +386,9 @@ class CoreLocation(Settings):
     lingering_time: float = directive(HSL, time, "maximum time of a lingering close", default="30s")
     lingering_timeout: float = directive(
         HSL, time, "timeout between two reads in a lingering close", default="5s"
+    )
+    post_action: str | None = directive(
+        HSL | LOCATION_IF, string, "URI or named location that is processed after the response"
     )
     log_subrequest: bool = directive(HSL, flag, "log subrequests in the access log", default="off")
     chunked_transfer_encoding: bool = directive(

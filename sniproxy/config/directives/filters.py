@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, cast
 
+from .addition import Addition
 from .browser import Browsers
 from .charset import Charset, Charsets
 from .directive import Settings
 from .limits import ResponseRate
+from .mirror import Mirror
 from .more_headers import MoreHeaders
 from .referer import EmptyGif, Referers, StubStatus
 from .secure_link import SecureLink
+from .slices import Slices
+from .ssi import ServerSideIncludes
+from .substitution import TextSubstitution
 from .userid import UserId
 
 
@@ -29,6 +34,11 @@ class FilterSettings:
     browsers: Browsers
     userid: UserId
     status: StubStatus
+    mirror: Mirror
+    substitution: TextSubstitution
+    addition: Addition
+    ssi: ServerSideIncludes
+    slices: Slices
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -54,5 +64,10 @@ FILTER_SETTINGS: tuple[type[Settings], ...] = (
     Browsers,
     UserId,
     StubStatus,
+    Mirror,
+    TextSubstitution,
+    Addition,
+    ServerSideIncludes,
+    Slices,
 )
 """The classes of the fields of `FilterSettings`, in their order."""

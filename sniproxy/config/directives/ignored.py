@@ -100,7 +100,7 @@ _TABLE: tuple[_Entry, ...] = (
      "client_body_in_single_buffer aio_write tcp_nopush tcp_nodelay "
      "msie_refresh open_file_cache_errors open_file_cache_events"),
     (_HTTP, HSL, size, ONE, _ONCE,
-     "sendfile_max_chunk subrequest_output_buffer_size read_ahead send_lowat postpone_output"),
+     "sendfile_max_chunk read_ahead send_lowat postpone_output"),
     (_HTTP, HSL, aio, ONE, _ONCE, "aio"),
     (_HTTP, HSL, or_off(offset), ONE, _ONCE, "directio"),
     (_HTTP, HSL, offset, ONE, _ONCE, "directio_alignment"),

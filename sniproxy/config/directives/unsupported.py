@@ -39,16 +39,12 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_openssl_module", Status.REFUSED, "OpenSSL no longer supports engines", (
         (MAIN, exactly(1), "ssl_engine"),
     )),
-    ("ngx_http_addition_filter_module", Status.NOT_YET, "text added before and after responses", (
-        (HSL, exactly(1), "add_before_body add_after_body"),
-        (HSL, at_least(1), "addition_types"),
-    )),
-    ("ngx_http_dav_module", Status.NOT_YET, "WebDAV", (
+    ("ngx_http_dav_module", Status.REFUSED, "files are served, never changed", (
         (HSL, at_least(1), "dav_methods"),
         (HSL, exactly(1), "create_full_put_path min_delete_depth"),
         (HSL, between(1, 3), "dav_access"),
     )),
-    ("ngx_http_flv_module", Status.NOT_YET, "seeking in FLV files", (
+    ("ngx_http_flv_module", Status.REFUSED, "byte ranges work, which players use", (
         (LOCATION, exactly(0), "flv"),
     )),
     ("ngx_http_geoip_module", Status.REFUSED, "its database format is no longer maintained", (
@@ -70,35 +66,17 @@ _TABLE: tuple[_Module, ...] = (
         (HSL, exactly(2), "grpc_set_header grpc_ssl_conf_command"),
         (HSL, between(1, 3), "grpc_ssl_certificate_cache"),
     )),
-    ("ngx_http_image_filter_module", Status.NOT_YET, "image processing", (
+    ("ngx_http_image_filter_module", Status.REFUSED, "images are not processed", (
         (LOCATION, between(1, 3), "image_filter"),
         (HSL, exactly(1),
          "image_filter_jpeg_quality image_filter_webp_quality image_filter_sharpen "
          "image_filter_transparency image_filter_interlace image_filter_buffer"),
     )),
-    ("ngx_http_mirror_module", Status.NOT_YET, "request mirroring", (
-        (HSL, exactly(1), "mirror mirror_request_body"),
-    )),
-    ("ngx_http_mp4_module", Status.NOT_YET, "seeking in MP4 files", (
+    ("ngx_http_mp4_module", Status.REFUSED, "byte ranges work, which players use", (
         (LOCATION, exactly(0), "mp4"),
         (HSL, exactly(1), "mp4_buffer_size mp4_max_buffer_size mp4_start_key_frame"),
     )),
-    ("ngx_http_slice_filter_module", Status.NOT_YET, "sliced responses", (
-        (HSL, exactly(1), "slice"),
-    )),
-    ("ngx_http_ssi_filter_module", Status.NOT_YET, "server side includes", (
-        (HSL | LOCATION_IF, exactly(1), "ssi"),
-        (HSL, exactly(1),
-         "ssi_silent_errors ssi_ignore_recycled_buffers ssi_min_file_chunk ssi_value_length "
-         "ssi_last_modified"),
-        (HSL, at_least(1), "ssi_types"),
-    )),
-    ("ngx_http_sub_filter_module", Status.NOT_YET, "text replacement in responses", (
-        (HSL, exactly(2), "sub_filter"),
-        (HSL, at_least(1), "sub_filter_types"),
-        (HSL, exactly(1), "sub_filter_once sub_filter_last_modified"),
-    )),
-    ("ngx_http_tunnel_module", Status.NOT_YET, "CONNECT", (
+    ("ngx_http_tunnel_module", Status.REFUSED, "CONNECT is for forward proxies", (
         (SERVER | LOCATION | LOCATION_IF, between(0, 1), "tunnel_pass"),
         (HSL, between(1, 2), "tunnel_bind"),
         (HSL, exactly(1),
@@ -113,7 +91,7 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_http_upstream_sticky_module", Status.NOT_YET, "session affinity", (
         (UPSTREAM, at_least(2), "sticky"),
     )),
-    ("ngx_http_xslt_filter_module", Status.NOT_YET, "XSLT transformation", (
+    ("ngx_http_xslt_filter_module", Status.REFUSED, "XML is not transformed", (
         (HSL, exactly(1), "xml_entities xml_external_entities xslt_last_modified"),
         (LOCATION, at_least(1), "xslt_stylesheet"),
         (HSL, exactly(2), "xslt_param xslt_string_param"),
@@ -124,10 +102,7 @@ _TABLE: tuple[_Module, ...] = (
         (LOCATION | LIMIT_EXCEPT, exactly(1), "perl"),
         (HTTP, exactly(2), "perl_set"),
     )),
-    ("ngx_http_core_module", Status.NOT_YET, "other core settings", (
-        (HSL | LOCATION_IF, exactly(1), "post_action"),
-    )),
-    ("ngx_mail_module", Status.NOT_YET, "mail proxies", (
+    ("ngx_mail_module", Status.REFUSED, "mail protocols are not proxied", (
         (MAIN, exactly(0), "mail{"),
     )),
     ("ngx_stream_module", Status.NOT_YET, "TCP and UDP proxies", (

@@ -8,9 +8,13 @@ from tests.conformance.conftest import tables
 
 WITHOUT = {
     "proxy_ssl_key_log": "commercial in nginx: the wheel does not know it (tests/build)",
-    "ssl_ocsp": "may be off only (tests/build/test_client_tls.py)",
-    "ssl_stapling": "the test clients do not request a status (tests/tls, tests/build)",
-    "ssl_stapling_file": "the test clients do not request a status (tests/tls, tests/build)",
+    **dict.fromkeys(
+        (
+            *("ssl_ocsp", "ssl_ocsp_cache", "ssl_ocsp_responder", "ssl_stapling"),
+            *("ssl_stapling_file", "ssl_stapling_responder", "ssl_stapling_verify"),
+        ),
+        "needs a responder (tests/tls/test_ocsp.py, tests/build/test_client_tls.py)",
+    ),
 }
 """Directives that scenarios can not test, and where they are tested."""
 
