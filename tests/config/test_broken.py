@@ -43,7 +43,10 @@ OURS = [
         'invalid value "maybe" in "error_detail" directive, it must be "on" or "off" in FILE:7',
     ),
     ("error_detail on;", '"error_detail" directive is not allowed here in FILE:1'),
-    (location("mp4;"), '"mp4" directive is not supported by sniproxy yet in FILE:7'),
+    (
+        location("mp4;"),
+        '"mp4" directive is not supported by sniproxy: byte ranges work, which players use in FILE:7',
+    ),
     (
         "load_module a.so;",
         'module "a" of "load_module" is not supported by sniproxy: nginx\'s binary modules cannot '

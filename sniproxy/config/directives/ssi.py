@@ -21,7 +21,7 @@ class ServerSideIncludes(Settings):
         HSL, flag, "put nothing in the place of a command that fails", default="off"
     )
     ssi_ignore_recycled_buffers: bool = directive(
-        HSL, flag, "", default="off", status=Status.NO_EFFECT
+        HSL, flag, "buffers are never recycled", default="off", status=Status.NO_EFFECT
     )
     ssi_min_file_chunk: int = directive(
         HSL,
