@@ -85,6 +85,10 @@ class Http2ResponseWriter:
                 if body:
                     await self._send(ctx, body, ends=not trailers)
                 self._send_trailers(ctx, trailers)
+            elif response.content_length == 0 and not response.force_chunked:
+                # As in nginx, even if trailers follow.
+                head_sent = self._stream.send_headers(fields, ends=True)
+                complete = await _is_readable(body)
             else:
                 head_sent = self._stream.send_headers(fields, ends=False)
                 complete = await self._send_pieces(ctx, response, body)
@@ -151,6 +155,16 @@ class Http2ResponseWriter:
         """Send status 103 before the response. Raises `ProxyError`."""
         fields = [(b":status", b"103"), *encoded_fields(headers)]
         ctx.bytes_sent += self._stream.send_headers(fields, ends=False)
+
+
+async def _is_readable(body: BodyReader) -> bool:
+    """Read a body of length 0; returns whether that is possible."""
+    try:
+        while await body.read():
+            pass
+    except BodyReadError:
+        return False
+    return True
 
 
 def _printed(fields: Fields) -> bytes:

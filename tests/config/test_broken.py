@@ -76,10 +76,6 @@ OURS = [
         "in FILE:6",
     ),
     (
-        location("proxy_http_version 2;"),
-        'the value "2" of "proxy_http_version" is not supported by sniproxy yet in FILE:7',
-    ),
-    (
         server("listen 18443 quic ssl;"),
         '"listen" directive "ssl" parameter is incompatible with "quic" in FILE:6',
     ),

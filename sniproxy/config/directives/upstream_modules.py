@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, cast
 
+from .grpc import GrpcSettings
 from .proxy import ProxySettings
 from .upstream_settings import UpstreamSettings
 
-UPSTREAM_MODULES: tuple[type[UpstreamSettings], ...] = (ProxySettings,)
+UPSTREAM_MODULES: tuple[type[UpstreamSettings], ...] = (ProxySettings, GrpcSettings)
 """The classes of the fields of `UpstreamModules`, in their order, which is nginx's."""
 
 PASSES = tuple(f"{module.PREFIX}pass" for module in UPSTREAM_MODULES)
@@ -21,6 +22,7 @@ class UpstreamModules:
     """The settings of a location, by module."""
 
     proxy: ProxySettings
+    grpc: GrpcSettings
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -48,4 +50,8 @@ class UpstreamModules:
     @property
     def targets(self) -> dict[str, Any]:
         """The values of the directives that pass requests, for a block that inherits them."""
-        return {name: part.target for name, part in zip(PASSES, self, strict=True)}
+        return {
+            name: part.target
+            for name, part in zip(PASSES, self, strict=True)
+            if part.target is not None
+        }

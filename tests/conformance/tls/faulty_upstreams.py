@@ -17,7 +17,8 @@ NONDETERMINISTIC = {catalog.HANGS_UP.name}
 
 def scenario(upstream: UpstreamSpec) -> Scenario:
     scheme = "https" if upstream.tls else "http"
-    where = f'server: front.test, request: "GET /NAME HTTP/1.1", upstream: "{scheme}://PEER/NAME"'
+    uri = "" if "proxy_http_version 2" in upstream.directives else "/NAME"
+    where = f'server: front.test, request: "GET /NAME HTTP/1.1", upstream: "{scheme}://PEER{uri}"'
     line = f'{upstream.expected_log}, client: 127.0.0.1, {where}, host: "front.test"'
     return Scenario(
         upstream.name,

@@ -10,6 +10,7 @@ from sniproxy.testing.upstreams.catalog import (
     bad_certificates,
     good,
     handshake,
+    http2_upstreams,
     responses,
     sni,
     tls_settings,
@@ -17,6 +18,7 @@ from sniproxy.testing.upstreams.catalog import (
 from sniproxy.testing.upstreams.catalog.bad_certificates import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.good import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.handshake import *  # noqa: F403
+from sniproxy.testing.upstreams.catalog.http2_upstreams import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.log_messages import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.responses import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.sni import *  # noqa: F403
@@ -25,7 +27,7 @@ from sniproxy.testing.upstreams.spec import UpstreamSpec
 
 ALL: dict[str, UpstreamSpec] = {
     value.name: value
-    for module in (good, sni, handshake, bad_certificates, tls_settings, responses)
+    for module in (good, sni, handshake, bad_certificates, tls_settings, responses, http2_upstreams)
     for value in vars(module).values()
     if isinstance(value, UpstreamSpec)
 }
