@@ -142,8 +142,9 @@ class ConnectionHandler:
             acknowledges=http2.acknowledges,
         )
         if not await session.read_preface():
-            if session.received:
-                self._update(requests=(session.received,))
+            if not session.received:
+                return None
+            self._update(requests=(session.received,))
             return await self._perform(Action(REFUSAL))
         session.send(http2.start)
         limit = self.upstream.spec.max_requests
