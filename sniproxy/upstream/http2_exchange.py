@@ -11,7 +11,6 @@ The body is sent by a task of its own, which goes on while the response is read 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import trio
@@ -120,12 +119,10 @@ class Http2Exchange:
         with scope:
             try:
                 await self.flush()
-                left = body.length
-                async for piece in _pieces(body):
-                    left = None if left is None else left - len(piece)
-                    await self._send_piece(piece, ends=left == 0)
-                if left != 0:
-                    await self._send_piece(b"", ends=True)
+                if isinstance(body, StreamedBody):
+                    await self._send_streamed(body)
+                else:
+                    await self._send_blocks(body)
             except ClientAbortedError as aborted:
                 self._fail(aborted)
             except ProxyError as failed:
@@ -136,6 +133,20 @@ class Http2Exchange:
                 self.is_complete = True
                 if self._awaits_head and self._reading is not None:
                     self._reading.deadline = trio.current_time() + self._read_timeout
+
+    async def _send_streamed(self, body: StreamedBody) -> None:
+        left = body.length
+        while piece := await body.read():
+            left = None if left is None else left - len(piece)
+            await self._send_piece(piece, ends=left == 0)
+        if left != 0:
+            await self._send_piece(b"", ends=True)
+
+    async def _send_blocks(self, body: RequestBody) -> None:
+        left = body.length
+        for block in body.blocks():
+            left -= len(block)
+            await self._send_piece(block, ends=left == 0)
 
     async def _send_piece(self, piece: bytes, *, ends: bool) -> None:
         sent = 0
@@ -221,15 +232,6 @@ class Http2Exchange:
         self._window_changed.set()
         if self.frames.has_answers:
             await self.flush()
-
-
-async def _pieces(body: RequestBody | StreamedBody) -> AsyncIterator[bytes]:
-    if isinstance(body, StreamedBody):
-        while piece := await body.read():
-            yield piece
-    else:
-        for block in body.blocks():
-            yield block
 
 
 def invalid_response(text: str) -> Failure:
