@@ -23,7 +23,13 @@ from ..tls.stream import SocketStream, TLSStream
 from .http1 import HTTP1Protocol
 from .http2_body import Http2ResponseBody
 from .http2_exchange import Http2Exchange, Http2Link, invalid_response
-from .http2_request import BodyOfBytes, Http2HeaderBuilder, headers_frames
+from .http2_request import (
+    BodyOfBytes,
+    Http2HeaderBuilder,
+    headers_frames,
+    printed_request,
+    printed_response,
+)
 from .protocol import UpstreamMessage
 from .request import UpstreamAttempt, UpstreamRequest
 from .request_writer import READING_HEAD, SENDING
@@ -42,6 +48,8 @@ class HTTP2Attempt(UpstreamAttempt):
     MODULE: ClassVar[str] = "proxy_"
     IS_GRPC: ClassVar[bool] = False
     _exchange: Http2Exchange
+    _block = b""
+    """The header block of the request."""
     _held = b""
     """The part of the body that was received with the head."""
     _error: UpstreamFrameError | None = None
@@ -50,6 +58,15 @@ class HTTP2Attempt(UpstreamAttempt):
     """Whether the body was begun to be read."""
     _ends_clean = True
     """Whether nothing was left to be sent or read when the head was complete."""
+
+    @property
+    def request(self) -> bytes:
+        """The request head in the notation of HTTP/1."""
+        return printed_request(self._block)
+
+    @request.setter
+    def request(self, block: bytes) -> None:
+        self._block = block
 
     async def exchange(
         self, request: UpstreamRequest, stream: SocketStream
@@ -137,6 +154,8 @@ class HTTP2Attempt(UpstreamAttempt):
         exchange.head_read()
         for note in draft.notes:
             log.write(Level.WARN, note)
+        if request.cache_header:
+            self.raw_head = printed_response(draft.status, draft.headers)
         unread = frames.unread
         length = draft.content_length
         if frames.ended_with_head:

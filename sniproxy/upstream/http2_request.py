@@ -20,7 +20,8 @@ from ..http.http2_frames import (
     LARGEST_FRAME,
     Frame,
 )
-from ..http.upstream_fields import encoded_field, encoded_request
+from ..http.pages import status_line
+from ..http.upstream_fields import HeaderBlockDecoder, encoded_field, encoded_request
 from ..models import Header
 from ..variables import lookup
 from .http1 import CONDITIONAL_FIELDS, NEVER_FORWARDED
@@ -141,3 +142,24 @@ def _grpc_host(target: ProxyPass) -> str:
 def wants_trailers(ctx: RequestContext) -> bool:
     """Whether the client accepts trailers (`$grpc_internal_trailers`)."""
     return "trailers" in (ctx.request.header("te") or "").lower()
+
+
+def printed_request(block: bytes) -> bytes:
+    """A header block that was sent, in the notation of HTTP/1; pseudo-fields without colon."""
+    decoder = HeaderBlockDecoder(len(block) * 8)
+    decoder.feed(block)
+    fields = []
+    while (field := decoder.next_field()) is not None:
+        fields.append(field)
+    pseudo = dict(fields)
+    lines = [f"{pseudo.get(':method', '')} {pseudo.get(':path', '')} HTTP/2"]
+    for name, value in fields:
+        if name not in (":method", ":path"):
+            lines.append(f"{name.removeprefix(':')}: {value}")
+    return "\r\n".join((*lines, "", "")).encode("latin-1")
+
+
+def printed_response(status: int, headers: Iterable[Header]) -> bytes:
+    """The head of a response as it is stored in the cache: in HTTP/1."""
+    lines = [f"HTTP/1.1 {status_line(status)}", *(f"{name}: {value}" for name, value in headers)]
+    return "\r\n".join((*lines, "", "")).encode("latin-1")

@@ -688,6 +688,18 @@ def reused() -> Iterator[Scenario]:
         open_connections=1,
     )
     yield from both(
+        "cached",
+        "A response is stored, and sent from the cache.",
+        lambda stream: (
+            headers(stream, (*OK, ("x-y", "1"), ("cache-control", "max-age=60")))
+            + data(stream, b"cached")
+        ),
+        "proxy_cache responses; proxy_cache_key $uri; add_header X-Cache $upstream_cache_status;",
+        requests=twice,
+        status=(200, 200),
+        only=("proxy",),
+    )
+    yield from both(
         "not-kept-goaway",
         "A connection is not used after GOAWAY.",
         lambda stream: goaway(stream) + hello(stream),
@@ -743,7 +755,8 @@ def reused() -> Iterator[Scenario]:
 TABLE = Table(
     "http2-upstreams",
     (*heads(), *control(), *blocks(), *bodies(), *sent(), *reused()),
-    before="log_format all '$request $status $bytes_sent $upstream_status $upstream_addr "
+    before="proxy_cache_path cache keys_zone=responses:1m; "
+    "log_format all '$request $status $bytes_sent $upstream_status $upstream_addr "
     "$upstream_bytes_sent $upstream_bytes_received $upstream_response_length "
     "$upstream_trailer_a $upstream_http_x_y $sent_trailer_a';",
     server="access_log access.log all;",
