@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
-from sniproxy.testing.upstreams import AfterSend, UpstreamSpec
+from sniproxy.testing.upstreams import AfterSend, UpstreamSpec, catalog
 from sniproxy.testing.upstreams.http2_session import (
     CONTINUATION,
     DATA,
@@ -752,9 +754,80 @@ def reused() -> Iterator[Scenario]:
     )
 
 
+def secured() -> Iterator[Scenario]:
+    """TLS: one implementation behind the directives of both modules."""
+    passes = {
+        "grpc": "grpc_pass grpcs://PEER; grpc_ssl_session_reuse off;",
+        "proxy": "proxy_pass https://PEER; proxy_http_version 2;",
+    }
+    named = "MODULE_ssl_server_name on; MODULE_ssl_name upstream.test;"
+    verified = "MODULE_ssl_verify on; MODULE_ssl_trusted_certificate root.pem;"
+    rows: tuple[tuple[str, str, UpstreamSpec, str, dict[str, Any]], ...] = (
+        ("alpn", "ALPN offers h2, and no SNI is sent.", catalog.HTTP2, "", {}),
+        ("sni", "SNI is sent on request.", catalog.HTTP2, named, {"sni": "upstream.test"}),
+        (
+            "verified",
+            "The certificate is verified.",
+            catalog.HTTP2,
+            named + verified,
+            {"sni": "upstream.test"},
+        ),
+        (
+            "not-verified",
+            "The address is not a name of the certificate.",
+            catalog.HTTP2,
+            verified,
+            {"status": 502, "logs": ('upstream SSL certificate does not match "127.0.0.1"',)},
+        ),
+        (
+            "needs-sni",
+            "A handshake without SNI may be refused.",
+            catalog.GRPC_NEEDS_SNI,
+            "",
+            {"status": 502, "logs": ("SSL_do_handshake() failed",)},
+        ),
+        (
+            "protocols",
+            "Versions of TLS may be chosen.",
+            catalog.HTTP2,
+            "MODULE_ssl_protocols TLSv1.2;",
+            {},
+        ),
+        (
+            "client-certificate",
+            "A client certificate is sent.",
+            replace(catalog.WANTS_CLIENT_13, http2=Http2Spec()),
+            "MODULE_ssl_certificate client.pem; MODULE_ssl_certificate_key client.key;",
+            {},
+        ),
+    )
+    for name, rule, upstream, directives, more in rows:
+        for module, target in passes.items():
+            yield Scenario(
+                f"{module}-tls-{name}",
+                rule,
+                f"{target} {directives.replace('MODULE', module)}",
+                (upstream,),
+                proxy_pass="none",
+                **more,
+            )
+
+
+def waiting() -> Iterator[Scenario]:
+    late = "upstream timed out (110: Connection timed out)"
+    yield from both(
+        "no-answer",
+        "The response has to begin in time.",
+        settings(),
+        "MODULE_read_timeout 150ms;",
+        status=504,
+        logs=(f"{late}{READING_HEAD}",),
+    )
+
+
 TABLE = Table(
     "http2-upstreams",
-    (*heads(), *control(), *blocks(), *bodies(), *sent(), *reused()),
+    (*heads(), *control(), *blocks(), *bodies(), *sent(), *reused(), *secured(), *waiting()),
     before="proxy_cache_path cache keys_zone=responses:1m; "
     "log_format all '$request $status $bytes_sent $upstream_status $upstream_addr "
     "$upstream_bytes_sent $upstream_bytes_received $upstream_response_length "

@@ -300,3 +300,34 @@ def test_both_sides_see_what_nginx_shows_them(
     nginx = run(NGINX, tmp_path / "nginx", case, module, certificates)
     ours = run(OURS, tmp_path / "sniproxy", case, module, certificates)
     assert ours == nginx, case.rule
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize(
+    "program",
+    [OURS, pytest.param(NGINX, marks=pytest.mark.nginx)],
+    ids=lambda program: program.name,
+)
+def test_a_body_waits_for_a_window_as_long_as_for_the_socket(
+    program: Program, module: str, tmp_path: Path, certificates: Path
+) -> None:
+    spec = UpstreamSpec(
+        "closed",
+        "never opens its window",
+        tls=None,
+        http2=Http2Spec(
+            replies(lambda stream: b""), upstream.settings(initial_window_size=0), early=True
+        ),
+    )
+    with upstreams_in_thread(certificates) as upstreams:
+        passes = MODULES[module].format(upstreams.start(spec).address)
+        http = (
+            "server { listen 127.0.0.1:@PORT@; "
+            f"location / {{ {passes} {module}_send_timeout 200ms; }} }}"
+        )
+        with served(program, tmp_path, http) as proxy:
+            head = b"POST / HTTP/1.1\r\nHost: h.test\r\nContent-Length: 70000\r\n\r\n"
+            (answer,) = proxy.ask([head + b"x" * 70_000])
+            lines = proxy.log("error.log", 1)
+    assert answer.status == 504
+    assert [line for line in lines if "timed out" in line and "while sending request" in line]
