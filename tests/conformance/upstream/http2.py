@@ -813,6 +813,50 @@ def secured() -> Iterator[Scenario]:
             )
 
 
+def named_by_variables() -> Iterator[Scenario]:
+    """The target of `grpc_pass` may have variables; its scheme is optional."""
+    rows = (
+        ("url", "A URL may have variables.", "grpc://127.0.0.1:$arg_port", 200, ()),
+        ("no-scheme", "Without a scheme it is grpc.", "$arg_host", 200, ()),
+        ("group", "A name may be that of a group.", "grpc://$arg_group", 200, ()),
+        (
+            "no-port",
+            "A port is required.",
+            "127.0.0.${arg_none}1",
+            500,
+            ('no port in upstream "127.0.0.1"',),
+        ),
+        (
+            "invalid",
+            "Another scheme is a part of the address.",
+            "http://127.0.0.1:$arg_port",
+            500,
+            ('invalid host in upstream "http://127.0.0.1:PORT"',),
+        ),
+        (
+            "no-resolver",
+            "A name needs a resolver.",
+            "${arg_none}nowhere.test:80",
+            502,
+            ("no resolver defined to resolve nowhere.test",),
+        ),
+    )
+    query = "?port=PORT&host=PEER&group=GROUP"
+    for name, rule, target, status, logs in rows:
+        yield Scenario(
+            f"grpc-variable-{name}",
+            rule,
+            f"grpc_pass {target};",
+            (speaks(hello),),
+            proxy_pass="none",
+            group="server PEER;",
+            requests=(get(path=f"PATH{query}"),),
+            status=status,
+            logs=logs,
+            open_connections=int(name == "group"),
+        )
+
+
 def waiting() -> Iterator[Scenario]:
     late = "upstream timed out (110: Connection timed out)"
     yield from both(
@@ -827,7 +871,17 @@ def waiting() -> Iterator[Scenario]:
 
 TABLE = Table(
     "http2-upstreams",
-    (*heads(), *control(), *blocks(), *bodies(), *sent(), *reused(), *secured(), *waiting()),
+    (
+        *heads(),
+        *control(),
+        *blocks(),
+        *bodies(),
+        *sent(),
+        *reused(),
+        *secured(),
+        *named_by_variables(),
+        *waiting(),
+    ),
     before="proxy_cache_path cache keys_zone=responses:1m; "
     "log_format all '$request $status $bytes_sent $upstream_status $upstream_addr "
     "$upstream_bytes_sent $upstream_bytes_received $upstream_response_length "
