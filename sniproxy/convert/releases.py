@@ -22,6 +22,9 @@ HTTP3 = (
 
 SINCE = {
     "proxy_socket_keepalive": "1.15.6",
+    "grpc_socket_keepalive": "1.15.6",
+    "grpc_ssl_conf_command": "1.19.4",
+    "grpc_ssl_certificate_cache": "1.27.4",
     "random": "1.15.1",
     "ssl_early_data": "1.15.3",
     "limit_req_dry_run": "1.17.1",
@@ -49,7 +52,9 @@ SINCE = {
     "ssl_ech_file": "1.29.4",
     "max_headers": "1.29.8",
     "proxy_socket_rcvbuf": "1.31.3",
+    "grpc_socket_rcvbuf": "1.31.3",
     "proxy_socket_sndbuf": "1.31.3",
+    "grpc_socket_sndbuf": "1.31.3",
 }
 """The release in which a directive appeared, from 1.15 on."""
 SINCE_IN_UPSTREAM = {"resolver": "1.27.3", "resolver_timeout": "1.27.3"}
@@ -74,6 +79,7 @@ VARIABLES_SINCE = {
 DEFAULTS = {
     "ssl_protocols": ("1.27.3", ("TLSv1.2", "TLSv1.3")),
     "proxy_ssl_protocols": ("1.27.3", ("TLSv1.2", "TLSv1.3")),
+    "grpc_ssl_protocols": ("1.27.3", ("TLSv1.2", "TLSv1.3")),
     "proxy_http_version": ("1.29.7", ("1.1",)),
 }
 """Directives of `http {}` with the release that has the present default, and that default."""
