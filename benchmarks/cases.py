@@ -101,6 +101,9 @@ class Case:
     """Whether the proxy compresses answers."""
     clients: int | None = None
     """Clients that load at the same time; None for the plan's number."""
+    streams: int | None = None
+    """Requests under way on each of h2load's connections, over HTTP/1 if that is one; None for our
+    own clients."""
     published: bool = True
     """Whether it is measured by default, and in the tables of the documentation."""
 
@@ -192,6 +195,27 @@ CASES = {
             gzip=True,
             published=False,
         ),
+        Case(
+            "h2",
+            "proxy, both kept, 32 streams on 2 connections of HTTP/2",
+            REQUESTS,
+            Mode.KEEPALIVE,
+            Mode.KEEPALIVE,
+            Target(10),
+            clients=2,
+            streams=32,
+            published=False,
+        ),
+        Case(
+            "h21",
+            "as h2, 64 connections of HTTP/1",
+            REQUESTS,
+            Mode.KEEPALIVE,
+            Mode.KEEPALIVE,
+            clients=64,
+            streams=1,
+            published=False,
+        ),
         Case("ha", "as a, RSA-2048", HANDSHAKES, Mode.FULL, Mode.NONE, key="rsa"),
         Case("hc", "as c, RSA-2048", HANDSHAKES, Mode.FULL, Mode.FULL, key="rsa"),
         Case("i", "1,000 idle connections", MEMORY, Mode.KEEPALIVE, Mode.NONE, Target(1.9)),
@@ -242,6 +266,7 @@ http {{
 {group}
     server {{
         listen {HOST}:{port} ssl;
+        {_http2(case)}
         ssl_certificate {certificates}/{case.key}.crt;
         ssl_certificate_key {certificates}/{case.key}.key;
         ssl_protocols {PROTOCOL};
@@ -253,6 +278,10 @@ http {{
     }}
 }}
 """
+
+
+def _http2(case: Case) -> str:
+    return "http2 on;" if (case.streams or 1) > 1 else ""
 
 
 def _handler(case: Case, origin_port: int) -> list[str]:

@@ -15,6 +15,8 @@ from benchmarks.peers import PEERS
 from benchmarks.programs import Family, Program, nginx_like
 from benchmarks.wire import GROUP
 
+WITH_HTTP2_ON = (1, 25, 1)
+"""The release of nginx that has the directive `http2`."""
 BEFORE = "sniproxy before"
 
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -90,6 +92,7 @@ def nginx(path: str, origin: str) -> Program:
     # "running with" follows "built with", and only where the two differ.
     openssl = re.findall(r"(?:built|running) with \w+SSL (\S+)", output)
     name = f"nginx {version[1] if version else '?'} ({origin})"
-    return Program(
-        name, openssl[-1] if openssl else "?", Family.NGINX, nginx_like([path], NGINX_OWN)
-    )
+    release = tuple(map(int, version[1].split("."))) if version else ()
+    cannot = {} if release >= WITH_HTTP2_ON else {"h2": "it has no http2 on"}
+    library = openssl[-1] if openssl else "?"
+    return Program(name, library, Family.NGINX, nginx_like([path], NGINX_OWN), cannot)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.cases import CASES, IDLE_CONNECTIONS, MEMORY, START, Case, Mode
 from benchmarks.certificates import write_certificates
+from benchmarks.h2load import Load, run_h2load
 from benchmarks.load import (
     Client,
     Generator,
@@ -104,7 +105,10 @@ class Bench:
         began = time.perf_counter()
         try:
             with running(program, case, place) as proxy:
-                figures = _MEASURES.get(case.kind, _exchanges)(self, case, proxy, began)
+                measure = _MEASURES.get(case.kind, _exchanges)
+                if case.streams is not None:
+                    measure = _streams
+                figures = measure(self, case, proxy, began)
                 complaint = proxy.complaint()
         except (ProgramError, UnexpectedDataError, OSError) as error:
             return Measurement({}, reason(error))
@@ -122,7 +126,12 @@ def bench(plan: Plan) -> Iterator[Bench]:
         write_certificates(directory)
         origin = stack.enter_context(running_origin(directory))
         generator = stack.enter_context(
-            running_generator(max(plan.processes, *(case.clients or 1 for case in CASES.values())))
+            running_generator(
+                max(
+                    plan.processes,
+                    *(case.clients or 1 for case in CASES.values() if case.streams is None),
+                )
+            )
         )
         yield Bench(plan, directory, free_port(), origin, generator, itertools.count())
 
@@ -197,6 +206,37 @@ def _bare_imports() -> float:
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", f"import {LIBRARIES}"], check=True)
     return time.perf_counter() - began
+
+
+def _streams(bench: Bench, case: Case, proxy: Running, began: float) -> dict[str, float]:
+    """Rate, CPU time and latency under h2load. Its connections are part of what is measured, and
+    of requests that are under way at the end the proxy may have done a part."""
+    assert case.streams is not None
+    assert case.clients is not None
+    generator, plan = Load(case.clients, case.streams), bench.plan
+    run_h2load(generator, bench.port, case.size, max(plan.warm, 1.0))
+    time.sleep(SETTLE_SECONDS)
+    cpu, counts, started = proxy.cpu_seconds(), bench.origin.counts(), time.perf_counter()
+    latencies = run_h2load(generator, bench.port, case.size, max(plan.window, 1.0))
+    seconds = time.perf_counter() - started
+    time.sleep(SETTLE_SECONDS)
+    used, seen = proxy.cpu_seconds() - cpu, bench.origin.counts() - counts
+    if complaint := proxy.complaint():
+        raise UnexpectedDataError(complaint)
+    most = generator.connections * generator.streams
+    if not 0 <= seen.answers - len(latencies) <= 2 * most:
+        raise UnexpectedDataError(
+            f"the origin answered {seen.answers} requests, the client {len(latencies)}"
+        )
+    if seen.full > most or seen.resumed:
+        raise UnexpectedDataError(f"{seen.full} new connections to the origin")
+    return {
+        "rate": len(latencies) / seconds,
+        "cpu": used / seen.answers * 1e6,
+        "p50": percentile(latencies, 50) * 1e3,
+        "p99": percentile(latencies, 99) * 1e3,
+        "memory": proxy.memory_kib() / 1024,
+    }
 
 
 _MEASURES: Mapping[object, Callable[[Bench, Case, Running, float], dict[str, float]]] = {

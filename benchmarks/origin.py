@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.wire import HOST, UnexpectedDataError, answer, check_agreed, server_context
 
-THREADS = 48
+THREADS = 80
 """Connections served at a time; more than the proxies can ever keep open at once."""
 
 

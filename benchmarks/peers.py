@@ -22,6 +22,7 @@ HOUR = 3600
 
 
 _NO_CACHE = dict.fromkeys(("cached4k", "cached64m"), "nginx's cache is compared with nginx only")
+_NO_CACHE |= dict.fromkeys(("h2", "h21"), "HTTP/2 is compared with nginx only")
 
 
 @dataclass(frozen=True, slots=True)

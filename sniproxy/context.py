@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from .config.directives.upstream_target import ProxyPass
 from .config.model import Location, Server
 from .included import SliceRunner, SliceState, SsiState, SubrequestRunner
 from .models import Failure, Handshake, Header, Level, RequestHead, ResponseHead
@@ -158,6 +159,7 @@ class UpstreamState:
     reused = False
     """Whether the connection was taken from the pool."""
     head: ResponseHead | None = None
+    trailers: Sequence[Header] = ()
     failure: Failure | None = None
 
     def __init__(self, address: str, began: float) -> None:
@@ -333,6 +335,8 @@ class RequestContext:
     proxy_host: str | None = None
     """`$proxy_host`; None before a `proxy_pass` is processed."""
     proxy_port: str | None = None
+    upstream_target: ProxyPass | None = None
+    """The target whose scheme and host are part of an HTTP/2 request."""
     asks_upstream: bool = False
     """Whether the request was passed to an upstream."""
     upstream_states: list[UpstreamState]

@@ -35,6 +35,7 @@ http {
 
     server {
         listen 127.0.0.1:%(front)d ssl;
+        http2 %(http2)s;
         server_name localhost;
 
         location / {
@@ -110,11 +111,11 @@ class Living(Service):
 
 
 @contextmanager
-def proxied(folder: Path, back: int) -> Iterator[int]:
+def proxied(folder: Path, back: int, http2: str) -> Iterator[int]:
     """`python -m sniproxy` in front of `back`: its port. It has logged no error in the end."""
     with ExitStack() as held:
         front = held.enter_context(reserve_port()).getsockname()[1]
-        (folder / "site.conf").write_text(SITE % {"front": front, "back": back})
+        (folder / "site.conf").write_text(SITE % {"front": front, "back": back, "http2": http2})
         process = subprocess.Popen(
             [sys.executable, "-m", "sniproxy", "-p", f"{folder}/", "-c", "site.conf"],
             stdin=subprocess.DEVNULL,
@@ -144,13 +145,14 @@ def answering(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 @pytest.mark.needs("chromium", "certutil")
+@pytest.mark.parametrize("http2", ["off", "on"])
 def test_browser_receives_websocket_messages_and_events(
-    tmp_path: Path, development_ca: Path
+    tmp_path: Path, development_ca: Path, http2: str
 ) -> None:
     class OfThisTest(Living):
         complete = threading.Event()
 
-    with service(OfThisTest) as back, proxied(tmp_path, back) as front:
+    with service(OfThisTest) as back, proxied(tmp_path, back, http2) as front:
         home = tmp_path / "home"
         trust(development_ca / "ca" / "ca.pem", home)
         page = page_of(f"https://localhost:{front}/", home)

@@ -1,4 +1,4 @@
-"""Chromium and a page of 50 files: all of them over one HTTP/2 connection."""
+"""Chromium and a page of 200 files: all of them over one HTTP/2 connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import sniproxy
 from tests.browser import chromium
 
-FILES = 50
+FILES = 200
 SITE = """
 events {}
 http {
@@ -27,7 +27,7 @@ http {
 
 
 @pytest.mark.needs("chromium")
-def test_chromium_loads_a_page_of_50_files_over_http2(tmp_path: Path) -> None:
+def test_chromium_loads_a_page_of_200_files_over_http2(tmp_path: Path) -> None:
     scripts = "".join(f'<script src="{n}.js"></script>\n' for n in range(FILES))
     page = f"<!doctype html><p id=n>0</p>\n{scripts}"
     (tmp_path / "index.html").write_text(page)

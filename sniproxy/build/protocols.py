@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..config.directives.gateways import FastCGISettings, SCGISettings, UwsgiSettings
+from ..config.directives.grpc import GrpcSettings
 from ..config.directives.memcached import MemcachedSettings
 from ..config.directives.upstream_settings import UpstreamSettings
 from ..config.model import Location
@@ -30,7 +31,13 @@ def protocol_of(location: Location, settings: UpstreamSettings) -> UpstreamProto
         from ..upstream.memcached import MemcachedProtocol
 
         return MemcachedProtocol(settings)
-    return HTTP1Protocol(location)
+    if not isinstance(settings, GrpcSettings) and location.proxy.proxy_http_version < 20:
+        return HTTP1Protocol(location)
+    from ..upstream.http2 import GrpcProtocol, HTTP2Protocol
+
+    if isinstance(settings, GrpcSettings):
+        return GrpcProtocol(settings)
+    return HTTP2Protocol(location)
 
 
 def handler_of(rules: PassingRules) -> ProxyHandler:

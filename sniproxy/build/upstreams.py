@@ -16,6 +16,7 @@ from ..config.tree import Place
 from ..models import ConfigError
 from ..upstream.balancing import selector_factory
 from ..upstream.dynamic import DynamicUpstream
+from ..upstream.dynamic_grpc import GrpcUpstream
 from ..upstream.pool import ConnectionPool, IdleMonitor
 from ..upstream.selector import Peer, Upstream, peer_name
 
@@ -70,9 +71,8 @@ class UpstreamRegistry:
         """The upstreams of a `proxy_pass` with variables; raises `ConfigError`."""
         settings = core.resolver
         resolver = None if settings is None else self.resolver(settings)
-        return DynamicUpstream(
-            target, self.find, resolver, core.resolver_timeout, self._next_connection_id
-        )
+        kind = GrpcUpstream if target.scheme == "grpc" else DynamicUpstream
+        return kind(target, self.find, resolver, core.resolver_timeout, self._next_connection_id)
 
     @property
     def resolvers(self) -> tuple[Resolver, ...]:

@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long to wait for each step (default: 10; nginx waits 60)",
     )
     add("--no-request", action="store_true", help="do the TLS handshake only, send no request")
+    add("--grpc", action="store_true", help="make a gRPC call, for grpc_pass")
     add_form(parser)
     add("--json", action="store_true", help="print JSON")
     add("-c", dest="file", metavar="FILE", help="diagnose each https proxy_pass of this file")
@@ -82,6 +83,8 @@ def main(arguments: Sequence[str], timeouts: Timeouts = Timeouts()) -> int:  # n
         options.location or options.offline or options.fix or options.allow_insecure
     ):
         parser.error("--location, --offline, --fix and --allow-insecure require -c FILE")
+    if options.grpc and (options.file is not None or options.form not in ("nginx", "toml")):
+        parser.error("--grpc cannot be used with -c FILE, and only with --for nginx or toml")
     if (options.cert is None) != (options.key is None):
         parser.error("--cert and --key must be given together")
     try:
@@ -106,6 +109,7 @@ def _url(options: argparse.Namespace, timeouts: Timeouts) -> int:
         ),
         resolve=options.resolve,
         send_request=not options.no_request,
+        grpc=options.grpc,
     )
     try:
         spec, attempts, found = diagnose(wanted, timeouts, live_progress())

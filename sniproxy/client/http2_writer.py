@@ -54,8 +54,9 @@ class Http2ResponseWriter:
             return False
         core = ctx.location.core
         body: bytes | BodyReader = response.body
+        ends_at_once = response.content_length == 0 and not response.force_chunked
         if ctx.request.method == "HEAD" or status in (204, 304):
-            body = b""
+            body, ends_at_once = b"", True
         ctx.sent_headers = partial(
             sent_headers,
             status,
@@ -80,11 +81,18 @@ class Http2ResponseWriter:
             if isinstance(body, bytes):
                 trailers = () if response.trailers is None else response.trailers()
                 ctx.sent_trailers = trailers
-                ends = not body and not trailers
-                head_sent = self._stream.send_headers(fields, ends=ends)
-                if body:
-                    await self._send(ctx, body, ends=not trailers)
-                self._send_trailers(ctx, trailers)
+                head_sent = self._stream.send_headers(fields, ends=ends_at_once)
+                if not ends_at_once:
+                    if body:
+                        await self._send(ctx, body, ends=not trailers)
+                    elif not trailers:
+                        ctx.bytes_sent += self._stream.send_data(b"", ends=True)
+                    self._send_trailers(ctx, trailers)
+            elif ends_at_once:
+                # As in nginx, even if trailers follow.
+                head_sent = self._stream.send_headers(fields, ends=True)
+                complete = await _is_readable(body)
+                ctx.sent_trailers = () if response.trailers is None else response.trailers()
             else:
                 head_sent = self._stream.send_headers(fields, ends=False)
                 complete = await self._send_pieces(ctx, response, body)
@@ -151,6 +159,16 @@ class Http2ResponseWriter:
         """Send status 103 before the response. Raises `ProxyError`."""
         fields = [(b":status", b"103"), *encoded_fields(headers)]
         ctx.bytes_sent += self._stream.send_headers(fields, ends=False)
+
+
+async def _is_readable(body: BodyReader) -> bool:
+    """Read a body of length 0; returns whether that is possible."""
+    try:
+        while await body.read():
+            pass
+    except BodyReadError:
+        return False
+    return True
 
 
 def _printed(fields: Fields) -> bytes:

@@ -24,8 +24,11 @@ GATEWAYS = ("fastcgi", "uwsgi", "scgi")
 
 SINCE = {
     **dict.fromkeys(
-        [f"{module}_socket_keepalive" for module in ("proxy", *GATEWAYS, "memcached")], "1.15.6"
+        [f"{module}_socket_keepalive" for module in ("proxy", *GATEWAYS, "grpc", "memcached")],
+        "1.15.6",
     ),
+    "grpc_ssl_conf_command": "1.19.4",
+    "grpc_ssl_certificate_cache": "1.27.4",
     "random": "1.15.1",
     "ssl_early_data": "1.15.3",
     "limit_req_dry_run": "1.17.1",
@@ -54,8 +57,12 @@ SINCE = {
     "add_trailer_inherit": "1.29.3",
     "ssl_ech_file": "1.29.4",
     "max_headers": "1.29.8",
-    **dict.fromkeys([f"{module}_socket_rcvbuf" for module in ("proxy", *GATEWAYS)], "1.31.3"),
-    **dict.fromkeys([f"{module}_socket_sndbuf" for module in ("proxy", *GATEWAYS)], "1.31.3"),
+    **dict.fromkeys(
+        [f"{module}_socket_rcvbuf" for module in ("proxy", *GATEWAYS, "grpc")], "1.31.3"
+    ),
+    **dict.fromkeys(
+        [f"{module}_socket_sndbuf" for module in ("proxy", *GATEWAYS, "grpc")], "1.31.3"
+    ),
     "client_body_early_read": "1.31.5",
 }
 """The release in which a directive appeared, from 1.15 on."""
@@ -82,6 +89,7 @@ DEFAULTS = {
     "ssl_protocols": ("1.27.3", ("TLSv1.2", "TLSv1.3")),
     "proxy_ssl_protocols": ("1.27.3", ("TLSv1.2", "TLSv1.3")),
     "uwsgi_ssl_protocols": ("1.27.3", ("TLSv1.2", "TLSv1.3")),
+    "grpc_ssl_protocols": ("1.27.3", ("TLSv1.2", "TLSv1.3")),
     "proxy_http_version": ("1.29.7", ("1.1",)),
 }
 """Directives of `http {}` with the release that has the present default, and that default."""

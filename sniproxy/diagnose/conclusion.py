@@ -13,11 +13,13 @@ from ..config.directives.upstream_target import ProxyPass
 from . import plain_sentences
 from .description import ALERTS, REFUSALS, describe, names_of
 from .directives import SuggestedDirective, changes
+from .grpc_names import grpc_directives, grpc_text, grpc_url
 from .model import Attempt, ProbeSpec, Result, Setting, Stage, is_name
 from .no_fix import advice_without_fix
 from .strategy import (
     AMBIGUOUS_STATUSES,
     CERTIFICATE_ALERTS,
+    NO_APPLICATION_PROTOCOL,
     SUCCESSES,
     best,
     fallback,
@@ -66,6 +68,8 @@ class Conclusion:
 def draw_conclusion(spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attempt]) -> Conclusion:
     """The conclusion from `attempts`, which must not be empty."""
     found = _conclude(spec, target, attempts)
+    if spec.grpc:
+        found = as_grpc(found)
     if found.plain:
         return found
     works = found.status == WORKS_WITH
@@ -73,6 +77,17 @@ def draw_conclusion(spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attem
         found.cause, _decisive(attempts, works=works), works=works
     )
     return replace(found, plain=plain, background=background)
+
+
+def as_grpc(found: Conclusion) -> Conclusion:
+    """The conclusion in the names of the grpc module."""
+    return replace(
+        found,
+        sentences=tuple(map(grpc_text, found.sentences)),
+        directives=grpc_directives(found.directives),
+        advice=grpc_directives(found.advice),
+        url=grpc_url(found.url),
+    )
 
 
 def _decisive(attempts: Sequence[Attempt], *, works: bool) -> Attempt:
@@ -206,6 +221,11 @@ def cause_of(spec: ProbeSpec, base: Attempt, chosen: Attempt) -> str:
     before, after = spec.base, chosen.setting.proxy
     if chosen.setting.plain:
         return "plain-http-upstream"
+    if before.proxy_http_version != after.proxy_http_version:
+        if base.result is Result.HTTP2:
+            return "not-http1-upstream"
+        if base.alert == NO_APPLICATION_PROTOCOL:
+            return "upstream-alpn"
     if before.ssl_certificate != after.ssl_certificate:
         return "client-certificate-needed"
     if before.ssl_protocols != after.ssl_protocols:
@@ -271,6 +291,8 @@ def reason_for(
             return f"the upstream's keys or ciphers are weak ({base.reason or base.label})"
         case "proxy_ssl_conf_command":
             return "the upstream lacks secure renegotiation (RFC 5746)"
+        case "proxy_http_version":
+            return "nginx 1.29.4 and later; a gRPC server needs grpc_pass instead"
         case "proxy_buffer_size" | "proxy_buffers":
             return "its response headers exceed the default of 4k"
     return ""

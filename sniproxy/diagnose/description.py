@@ -78,6 +78,7 @@ _DESCRIPTIONS: dict[Result, Callable[[Attempt], str]] = {
         if a.seconds >= 1
         else "the upstream reads the request and sends no response"
     ),
+    Result.HTTP1: lambda a: "the upstream speaks HTTP/1 only",
     Result.HTTP2: lambda a: "the upstream speaks HTTP/2 only",
     Result.BODY_CUT: lambda a: (
         f"the handshake works, and the response ({a.status}) breaks off in its body"

@@ -49,6 +49,8 @@ def changes(base: ProxySettings, wanted: ProxySettings) -> Iterator[SuggestedDir
             # A level that has one of them inherits none from the level above.
             for item in after:
                 yield SuggestedDirective(row.name, _pair(item))
+        elif row.name == "proxy_http_version":
+            yield SuggestedDirective(row.name, (_version(after),))
         else:
             yield SuggestedDirective(row.name, _words(after))
 
@@ -70,6 +72,11 @@ def _words(value: Any) -> tuple[str, ...]:
     if isinstance(value, tuple):
         return tuple(map(_size, value))
     return (_size(value),)
+
+
+def _version(value: int) -> str:
+    """An HTTP version: `1.1`, `2`."""
+    return str(value // 10) if value % 10 == 0 and value > 10 else f"{value // 10}.{value % 10}"
 
 
 def _size(value: Any) -> str:

@@ -361,17 +361,24 @@ def _identity(proxy: ProxySettings) -> tuple[object, ...]:
 
 
 def other_tls_upstreams(root: StatementNode) -> Iterator[Finding]:
-    """`grpc_pass grpcs://…`, and `proxy_pass` of a stream with `proxy_ssl on`, without SNI."""
+    """TLS of `grpc_pass`, `uwsgi_pass` and of a stream's `proxy_pass` without SNI."""
     for http in root.named("http"):
         for node, blocks in http.walk():
-            if node.name == "grpc_pass" and node.args[:1] and node.args[0].startswith("grpcs://"):
-                yield from _without_sni(node, blocks, "grpc_ssl", node.args[0][len("grpcs://") :])
+            scheme, prefix = _TLS_OF_MODULES.get(node.name, ("", ""))
+            target = node.args[0] if node.args else ""
+            if scheme and target.lower().startswith(scheme):
+                yield from _without_sni(node, blocks, prefix, target[len(scheme) :])
     for stream in root.named("stream"):
         for node, blocks in stream.walk():
             if node.name == "proxy_pass" and node.args and _setting(blocks, "proxy_ssl") == "on":
                 yield from _without_sni(node, blocks, "proxy_ssl", node.args[0])
 
 
+_TLS_OF_MODULES = {
+    "grpc_pass": ("grpcs://", "grpc_ssl"),
+    "uwsgi_pass": ("suwsgi://", "uwsgi_ssl"),
+}
+"""The scheme of TLS and the prefix of its directives, by directive."""
 Blocks = tuple[StatementNode, ...]
 
 

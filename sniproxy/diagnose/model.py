@@ -45,6 +45,7 @@ class Result(enum.Enum):
     NOT_HTTP = ("not HTTP", Stage.RESPONSE)
     INVALID_RESPONSE = ("invalid response", Stage.RESPONSE)
     HTTP2 = ("HTTP/2", Stage.RESPONSE)
+    HTTP1 = ("HTTP/1", Stage.RESPONSE)
     BODY_CUT = ("body breaks off", Stage.RESPONSE)
     BODY_STALLED = ("body stalls", Stage.RESPONSE)
     RESPONSE = ("response", Stage.DONE)
@@ -167,6 +168,8 @@ class ProbeSpec:
     """The upstream's addresses without ports, in nginx's order."""
     explore: bool = True
     """Whether to explore more than whether it works: verification, the other address family."""
+    grpc: bool = False
+    """Whether it is a `grpc_pass`; `base` has its settings under the names of `proxy_pass`."""
     values: Callable[[str], str | None] = lambda name: None
     """Looks up the value of a variable."""
 
@@ -198,6 +201,8 @@ WEAK_CIPHERS = "DEFAULT:@SECLEVEL=0"
 LEGACY = ("Options", "UnsafeLegacyServerConnect")
 MAX_VERIFY_DEPTH = 9
 LARGE_BUFFER = 65536
+HTTP_2 = 20
+"""`proxy_http_version 2`."""
 
 
 def with_sni(spec: ProbeSpec, setting: Setting, name: str) -> Setting:

@@ -47,6 +47,12 @@ def advice_without_fix(
                 "later), or grpc_pass for a gRPC server.",
                 "not-http1-upstream",
             )
+        case Result.HTTP1:
+            return (
+                "The server speaks HTTP/1 only, not HTTP/2 or gRPC: use proxy_pass, with "
+                "proxy_http_version 1.1.",
+                "not-http1-upstream",
+            )
         case Result.BODY_CUT | Result.BODY_STALLED:
             cause = "timeout" if furthest.result is Result.BODY_STALLED else "upstream-closed"
             return (

@@ -43,6 +43,9 @@ _BY_CAUSE_AND_RESULT = {
     ("not-http1-upstream", Result.HTTP2): (
         "The server behind nginx speaks only a newer version of HTTP than nginx uses here."
     ),
+    ("not-http1-upstream", Result.HTTP1): (
+        "The server behind nginx speaks only an older version of HTTP than nginx uses here."
+    ),
 }
 """Where the sentence of the cause says less than what was seen."""
 

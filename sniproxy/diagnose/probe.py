@@ -28,9 +28,11 @@ from ..tls.openssl import LIB_SSL, QueuedError
 from ..tls.stream import SocketStream, TLSStream
 from ..upstream.connector import UpstreamTLSConfig, connect, verify
 from ..upstream.http1 import RequestHeaderBuilder, upstream_uri
+from ..upstream.http2 import ALPN
 from ..upstream.selector import Peer
 from ..variables import lookup
 from .failed_certificate import failed_certificate
+from .http2_probe import http2_request, read_http2_status
 from .http_exchange import (
     CLOSED_EARLY,
     MAX_BODY,
@@ -40,13 +42,16 @@ from .http_exchange import (
     ResponseReader,
     broken_rule,
 )
-from .model import Attempt, ProbeSpec, Result, Setting
+from .model import HTTP_2, Attempt, ProbeSpec, Result, Setting
 from .strategy import CERTIFICATE_ALERTS, MAX_CONNECTIONS, next_setting
 
 CONNECTING = "connecting to upstream"
 HANDSHAKING = "SSL handshaking to upstream"
 SENDING = "sending request to upstream"
 READING = "reading response header from upstream"
+
+HTTP1_FRAME = "upstream sent too large http2 frame: 4740180"
+"""What nginx logs about `HTT` in place of a frame of HTTP/2."""
 
 DIALECT = "3.0"
 """The OpenSSL release whose error strings are used in log lines: the most common with nginx."""
@@ -188,7 +193,8 @@ class Probe:
         state.stream = stream = await connect(peer, timeouts.connect, proxy)
         if tls is not None:
             state.action = HANDSHAKING
-            state.stream = stream = secured = tls.stream(stream, peer)
+            alpn = ALPN if proxy.proxy_http_version == HTTP_2 else b""
+            state.stream = stream = secured = tls.stream(stream, peer, alpn)
             state.sent = secured.server_name
             try:
                 await secured.do_handshake(timeouts.handshake)
@@ -266,6 +272,8 @@ class Probe:
         ctx.proxy_host = self.target.proxy_host
         ctx.location = ctx.location.with_proxy(proxy)
         uri = upstream_uri(ctx.location, self.target, ctx)
+        if proxy.proxy_http_version == HTTP_2:
+            return await self._request_by_http2(stream, setting, state, uri)
         head = RequestHeaderBuilder(proxy).build(ctx, "GET", uri, None)
         state.action = SENDING
         await stream.send_all(head, self.timeouts.response)
@@ -278,6 +286,18 @@ class Probe:
         state.ctx["status"] = parsed.status
         state.ctx["body"] = rest[:MAX_BODY].decode("latin-1")
         await reader.read_body(parsed, rest)
+        return Result.RESPONSE
+
+    async def _request_by_http2(
+        self, stream: SocketStream, setting: Setting, state: _AttemptState, uri: str
+    ) -> Result:
+        timeout, grpc = self.timeouts.response, self.spec.grpc
+        state.action = SENDING
+        request = http2_request(setting, self.target, self._facts, uri, grpc=grpc)
+        await stream.send_all(request, timeout)
+        state.action = READING
+        size = setting.proxy.buffer_size
+        state.ctx["status"] = await read_http2_status(stream, timeout, size)
         return Result.RESPONSE
 
 
@@ -324,6 +344,8 @@ def _result(state: _AttemptState, failure: Failure) -> Result:
         return Result.UNREACHABLE
     if state.action == HANDSHAKING:
         return _handshake_result(state, failure)
+    if failure.text == HTTP1_FRAME:
+        return Result.HTTP1
     if "too big header" in failure.text:
         return Result.HEADER_TOO_BIG
     if failure.kind is FailureType.INVALID_HEADER:

@@ -51,6 +51,7 @@ _SETTING_LABELS = {
     "proxy_ssl_conf_command": "legacy servers allowed",
     "proxy_ssl_certificate": "our certificate",
     "proxy_buffer_size": "larger buffer",
+    "proxy_http_version": "HTTP/2",
 }
 """Labels of other directives that settings change; "" prints their arguments."""
 
@@ -141,7 +142,8 @@ _AUTHORITIES = "proxy_ssl_trusted_certificate"
 
 def block(found: Conclusion, syntax: Syntax) -> Iterator[str]:
     """The directives to paste, with their reasons as comments."""
-    directives = [SuggestedDirective("proxy_pass", (found.url,)), *found.directives]
+    passes = "grpc_pass" if found.url.startswith("grpc") else "proxy_pass"
+    directives = [SuggestedDirective(passes, (found.url,)), *found.directives]
     if found.chosen is not None and weakens(found.chosen.setting):
         yield f"# {lost_security(found.chosen.setting)}"
     yield from with_comments(directives, syntax)

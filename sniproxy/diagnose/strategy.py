@@ -16,6 +16,7 @@ from ..template import literal
 from .directives import changes
 from .model import (
     ALL_PROTOCOLS,
+    HTTP_2,
     LARGE_BUFFER,
     LEGACY,
     MAX_VERIFY_DEPTH,
@@ -270,6 +271,20 @@ def _is_about_names(attempt: Attempt) -> bool:
     return attempt.alert == 112
 
 
+def _try_http2(spec: ProbeSpec, attempts: Sequence[Attempt], attempt: Attempt) -> Iterator[Setting]:
+    if attempt.setting.proxy.proxy_http_version != HTTP_2:
+        yield attempt.setting.with_directives(proxy_http_version=HTTP_2)
+
+
+def _try_http2_if_alpn(
+    spec: ProbeSpec, attempts: Sequence[Attempt], attempt: Attempt
+) -> Iterator[Setting]:
+    if attempt.alert == NO_APPLICATION_PROTOCOL:
+        yield from _try_http2(spec, attempts, attempt)
+
+
+NO_APPLICATION_PROTOCOL = 120
+"""The alert of an upstream that insists on another protocol (ALPN)."""
 TLS12 = frozenset({"TLSv1.2"})
 
 
@@ -324,6 +339,7 @@ def _try_other_site(
 FIXES: dict[Result, tuple[SettingGenerator, ...]] = {
     Result.UNREACHABLE: (_try_addresses,),
     Result.ALERT: (
+        _try_http2_if_alpn,
         _try_certificate_if_requested,
         _try_names,
         _try_permissive,
@@ -349,7 +365,8 @@ FIXES: dict[Result, tuple[SettingGenerator, ...]] = {
     Result.HEADER_TOO_BIG: (_try_larger_buffer,),
     Result.NOT_HTTP: (_try_names,),
     Result.INVALID_RESPONSE: (),
-    Result.HTTP2: (),
+    Result.HTTP2: (_try_http2,),
+    Result.HTTP1: (),
     Result.BODY_CUT: (_try_names,),
     Result.BODY_STALLED: (),
     Result.RESPONSE: (_try_other_site,),

@@ -25,7 +25,7 @@ from ..server_name import ascii_name, without_port
 from ..upstream.selector import Peer, peer_name
 from .authorities import system_store
 from .conclusion import CANNOT_WORK, Conclusion, draw_conclusion
-from .model import Attempt, ProbeSpec, Setting, is_name
+from .model import HTTP_2, Attempt, ProbeSpec, Setting, is_name
 from .probe import Probe, Timeouts, investigate
 from .synthetic import make_context
 
@@ -51,6 +51,7 @@ class URLOptions:
     certificate: tuple[str, str] | None = None
     resolve: str | None = None
     send_request: bool = True
+    grpc: bool = False
 
 
 def diagnose(
@@ -156,8 +157,10 @@ def _question(options: URLOptions, target: ProxyPass, peers: Sequence[Peer]) -> 
     url_name = without_port(_url_host(options))
     names = [name for name in (options.name, url_name, options.host) if name and is_name(name)]
     header = options.host or (names[0] if names and names[0] != host else "")
+    base = ProxySettings.resolve()
     return ProbeSpec(
-        base=ProxySettings.resolve(),
+        base=replace(base, proxy_http_version=HTTP_2) if options.grpc else base,
+        grpc=options.grpc,
         host=host,
         names=tuple(dict.fromkeys(names)),
         host_header=header,

@@ -206,7 +206,7 @@ class ProxyHandler:
             upstream,
             self.tls or (self._tls(upstream.name, lookup(ctx)) if target.tls else None),
             target.scheme,
-            uri,
+            uri if message.logged_uri is None else message.logged_uri,
             message.method,
             message.head,
             message.body,

@@ -109,15 +109,15 @@ class FieldEncoder:
             if name in _ONLY_ONCE:
                 seen.add(name)
             if index is None:
-                block += b"\x00" + _string(name)
+                block += b"\x00" + string_literal(name)
             else:
                 block.append(0x40 | index)
-            block += _length(0, len(value)) + value if name in _RAW else _string(value)
+            block += _length(0, len(value)) + value if name in _RAW else string_literal(value)
         return bytes(block)
 
 
 @functools.lru_cache(maxsize=512)
-def _string(value: bytes) -> bytes:
+def string_literal(value: bytes) -> bytes:
     """A string literal, compressed if that makes it shorter."""
     compressed = _HUFFMAN.encode(value) if value else b""
     if value and len(compressed) < len(value):

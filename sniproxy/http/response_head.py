@@ -123,7 +123,7 @@ def _read(text: str, request_method: str) -> ParsedResponse | None:
         if _BEGINNING.fullmatch(text):
             return None
         raise NotHTTPError
-    draft = _ResponseHeadBuilder(int(line["status"].replace(" ", "")))
+    draft = ResponseHeadBuilder(int(line["status"].replace(" ", "")))
     old = (int(line["major"]), int(line["minor"])) < (1, 1)
     if old and draft.status == EARLY_HINTS:
         raise BadResponseError("upstream sent HTTP/1.0 response with early hints")
@@ -154,7 +154,7 @@ def read_gateway_head(
     text = bytes(buffer[:limit]).decode("latin-1")
     line = _STATUS_LINE.match(text)
     if line is not None:
-        draft = _ResponseHeadBuilder(int(line["status"].replace(" ", "")), is_http=False)
+        draft = ResponseHeadBuilder(int(line["status"].replace(" ", "")), is_http=False)
         position = _read_fields(draft, text, line.end())
         status_line = text[line.end("status") - 3 : line.end("status")] + (line["text"] or "")
         parsed = None if position is None else _cgi_response(draft, status_line, position)
@@ -173,7 +173,7 @@ def read_cgi_head(text: str) -> ParsedResponse | None:
     The status is that of the field Status, else 302 with a Location and 200 without one. Raises
     `BadResponseError`.
     """
-    draft = _ResponseHeadBuilder(0, is_http=False)
+    draft = ResponseHeadBuilder(0, is_http=False)
     position = _read_fields(draft, text, 0)
     if position is None:
         return None
@@ -191,7 +191,7 @@ def read_cgi_head(text: str) -> ParsedResponse | None:
     return _cgi_response(draft, "200 OK", position)
 
 
-def _cgi_response(draft: _ResponseHeadBuilder, status_line: str, length: int) -> ParsedResponse:
+def _cgi_response(draft: ResponseHeadBuilder, status_line: str, length: int) -> ParsedResponse:
     head = ResponseHead(
         version=11,
         status=draft.status,
@@ -203,7 +203,7 @@ def _cgi_response(draft: _ResponseHeadBuilder, status_line: str, length: int) ->
     return ParsedResponse(head, length, tuple(draft.notes))
 
 
-class _ResponseHeadBuilder:
+class ResponseHeadBuilder:
     """The state of a response head while it is parsed."""
 
     __slots__ = (
@@ -224,8 +224,12 @@ class _ResponseHeadBuilder:
     def refusal(self, text: str) -> BadResponseError:
         return BadResponseError(text, self.notes)
 
+    def take(self, field: Header) -> None:
+        """Add a field. Raises `BadResponseError` if it is not allowed."""
+        _take(self, field)
 
-def _leaves_open(draft: _ResponseHeadBuilder, request_method: str) -> bool:
+
+def _leaves_open(draft: ResponseHeadBuilder, request_method: str) -> bool:
     """Whether keep-alive is possible: the length of the body must be known without EOF."""
     bodiless = request_method == "HEAD" or draft.status in WITHOUT_BODY
     delimited = bodiless or draft.chunked or draft.content_length is not None
@@ -238,7 +242,7 @@ _COUNTS: Final = re.compile("[A-Za-z0-9_-]")
 """A name without any of these has hash 0 in nginx, which marks fields that are not sent."""
 
 
-def _read_fields(draft: _ResponseHeadBuilder, text: str, position: int) -> int | None:
+def _read_fields(draft: ResponseHeadBuilder, text: str, position: int) -> int | None:
     """Parse header lines from `position`; returns the position after the empty line, or None."""
     while True:
         if text.startswith("HTTP/", position):  # IIS sends its status line twice
@@ -259,7 +263,7 @@ def _read_fields(draft: _ResponseHeadBuilder, text: str, position: int) -> int |
             _take(draft, (match["name"], (match["value"] or "").rstrip(" ")))
 
 
-def _take(draft: _ResponseHeadBuilder, field: Header) -> None:
+def _take(draft: ResponseHeadBuilder, field: Header) -> None:
     key = field[0].lower()
     if key in _RULES and not (draft.is_http and draft.status == EARLY_HINTS):
         _RULES[key](draft, key, field)
@@ -267,12 +271,12 @@ def _take(draft: _ResponseHeadBuilder, field: Header) -> None:
         draft.headers.append(field)
 
 
-def _take_connection(draft: _ResponseHeadBuilder, key: str, field: Header) -> None:
+def _take_connection(draft: ResponseHeadBuilder, key: str, field: Header) -> None:
     draft.headers.append(field)
     draft.close = draft.close or "close" in field[1].lower()
 
 
-def _take_content_length(draft: _ResponseHeadBuilder, key: str, field: Header) -> None:
+def _take_content_length(draft: ResponseHeadBuilder, key: str, field: Header) -> None:
     _take_framing(draft, key, field)
     draft.content_length = header_fields.content_length(field[1])
     if draft.content_length is None:
@@ -280,14 +284,14 @@ def _take_content_length(draft: _ResponseHeadBuilder, key: str, field: Header) -
         raise draft.refusal(text)
 
 
-def _take_transfer_encoding(draft: _ResponseHeadBuilder, key: str, field: Header) -> None:
+def _take_transfer_encoding(draft: ResponseHeadBuilder, key: str, field: Header) -> None:
     _take_framing(draft, key, field)
     draft.chunked = field[1].lower() == "chunked"
     if not draft.chunked:
         raise draft.refusal(f'upstream sent unknown "Transfer-Encoding": "{field[1]}"')
 
 
-def _take_framing(draft: _ResponseHeadBuilder, key: str, field: Header) -> None:
+def _take_framing(draft: ResponseHeadBuilder, key: str, field: Header) -> None:
     if key in draft.met:
         raise draft.refusal(_duplicate(field, draft.met[key]))
     draft.met[key] = field
@@ -298,7 +302,7 @@ def _take_framing(draft: _ResponseHeadBuilder, key: str, field: Header) -> None:
         )
 
 
-def _take_first(draft: _ResponseHeadBuilder, key: str, field: Header) -> None:
+def _take_first(draft: ResponseHeadBuilder, key: str, field: Header) -> None:
     if key in draft.met:
         draft.notes.append(f"{_duplicate(field, draft.met[key])}, ignored")
     else:
@@ -328,7 +332,7 @@ _FIRST_COUNTS: Final = (
     "x-accel-redirect",
 )
 
-_RULES: Final[dict[str, Callable[[_ResponseHeadBuilder, str, Header], None]]] = {
+_RULES: Final[dict[str, Callable[[ResponseHeadBuilder, str, Header], None]]] = {
     "connection": _take_connection,
     "content-length": _take_content_length,
     "transfer-encoding": _take_transfer_encoding,

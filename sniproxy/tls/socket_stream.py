@@ -38,6 +38,8 @@ class SocketStream:
     """Number of requests sent, for pooled connections."""
     opened = 0.0
     """When it was opened, in monotonic seconds, for pooled connections."""
+    link: object | None = None
+    """What the protocol keeps about a connection from one request to the next."""
     watched = False
     """Whether it is registered with the pool's monitor of idle connections."""
     read_syscall = "recv()"

@@ -330,8 +330,9 @@ def _connect_time(tried: UpstreamState, handshake: Handshake | None) -> float | 
 
 
 def _response(head: ResponseHead) -> Head:
-    version = {9: "HTTP/0.9", 10: "HTTP/1.0"}.get(head.version, "HTTP/1.1")
-    return Head(f"{version} {head.status_line}".rstrip(), masked_fields(head.headers))
+    version = {9: "HTTP/0.9", 10: "HTTP/1.0", 20: "HTTP/2"}.get(head.version, "HTTP/1.1")
+    status = head.status if head.version == 20 else head.status_line
+    return Head(f"{version} {status}".rstrip(), masked_fields(head.headers))
 
 
 # --- the client's TLS -----------------------------------------------------------------------

@@ -194,9 +194,10 @@ def _upstream_tls(handshake: Handshake, offered: Sequence[str]) -> Node:
     name = "no SNI" if sent is None else f"SNI {sent}"
     agreed = ", ".join(_agreed(handshake))
     ended = "done" if handshake.failure is None else "failed"
+    alpn = f"ALPN {handshake.alpn}" if handshake.alpn else "no ALPN"
     return node(
         f"SSL handshake: {ended}, {_ms(handshake.duration)}",
-        f"offered: {name}, {' '.join(offered)}, no ALPN, {session}",
+        f"offered: {name}, {' '.join(offered)}, {alpn}, {session}",
         f"negotiated: {agreed}" if agreed else None,
         _upstream_certificate(handshake),
     )

@@ -66,8 +66,11 @@ class UpstreamTLSConfig:
         sent = sent_server_name(self.name, proxy_ssl_server_name=self.server_name)
         object.__setattr__(self, "sent_name", sent)
 
-    def stream(self, plain: SocketStream, peer: Peer) -> TLSStream:
-        """The TLS stream of a connection to `peer`, before the handshake; raises `ProxyError`."""
+    def stream(self, plain: SocketStream, peer: Peer, alpn: bytes = b"") -> TLSStream:
+        """The TLS stream of a connection to `peer`, before the handshake; raises `ProxyError`.
+
+        `alpn` are the protocols to offer, in wire format.
+        """
         context = self.context if self.named is None else self.named() or self.context
         stream = TLSStream(
             plain.sock,
@@ -75,6 +78,7 @@ class UpstreamTLSConfig:
             context,
             server_name=self.sent_name,
             session=peer.session if self.session_reuse else None,
+            alpn=alpn,
             dialect=self.dialect,
         )
         stream.take_over(plain)

@@ -240,7 +240,7 @@ class HTTP1Attempt(UpstreamAttempt):
 class HTTP1Protocol:
     """The requests of one location that are passed by HTTP/1 (`proxy_pass`)."""
 
-    attempt = HTTP1Attempt
+    attempt: type[UpstreamAttempt] = HTTP1Attempt
     may_upgrade = True
     intercepts_not_found = False
     stored_requests: RequestHeaderBuilder | None = None
@@ -305,27 +305,36 @@ class HTTP1Protocol:
     ) -> UpstreamMessage:
         """Build a request; `stores` is whether its response is to be cached."""
         length = ctx.request.content_length if body is None else body.length
-        method, payload, validators = ctx.method, b"", ""
-        builder, proxy = self._requests, self._proxy
+        method, validators, payload = ctx.method, "", b""
+        builder = self._requests
         if stores:
             assert self.stored_requests is not None
             builder = self.stored_requests
             validators = builder.validators(ctx.stored_last_modified, ctx.stored_etag)
-            if method == "HEAD" and proxy.cache_convert_head:
-                method = "GET"
+            method = self.stored_method(method)
         if not self._is_plain:
-            values = lookup(ctx)
-            if proxy.proxy_set_body is not None:
-                payload = proxy.proxy_set_body.render(values).encode("latin-1")
-                body, length = None, len(payload)
-            elif not proxy.pass_request_body:
+            method, own_body = self.changes(ctx, method)
+            if own_body is not None:
+                payload, body, length = own_body, None, len(own_body)
+            elif not self._proxy.pass_request_body:
                 body = None
-            if proxy.proxy_method is not None:
-                method = proxy.proxy_method.render(values)
         head = builder.build(
             ctx, method, uri, length, validators, chunked=streamed is not None and length is None
         )
         return UpstreamMessage(method, head + payload, body, streamed)
+
+    def stored_method(self, method: str) -> str:
+        """The method of a request whose response is to be cached (`proxy_cache_convert_head`)."""
+        return "GET" if method == "HEAD" and self._proxy.cache_convert_head else method
+
+    def changes(self, ctx: RequestContext, method: str) -> tuple[str, bytes | None]:
+        """The method and the body that directives set; None if they set no body."""
+        values, proxy, body = lookup(ctx), self._proxy, None
+        if proxy.proxy_set_body is not None:
+            body = proxy.proxy_set_body.render(values).encode("latin-1")
+        if proxy.proxy_method is not None:
+            method = proxy.proxy_method.render(values)
+        return method, body
 
     def stored_head(self, head: bytes, log: ConnectionLog) -> ResponseHead | None:
         return parse_stored_head(read_response_head, head, log)

@@ -21,6 +21,8 @@ class UpstreamMessage(NamedTuple):
     body: RequestBody | None
     streamed: StreamedBody | None
     """A body that is sent as it arrives, instead of `body`."""
+    logged_uri: str | None = None
+    """The request target as log lines show it, if they do not show it as it is sent."""
 
 
 class UpstreamProtocol(Protocol):

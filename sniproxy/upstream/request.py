@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from ..config.directives.upstream_settings import UpstreamSettings
 from ..config.directives.upstream_target import LocalAddress
@@ -64,6 +64,8 @@ class EarlyHintsSender(Protocol):
 class UpstreamAttempt(UpstreamState):
     """One attempt to get a response from a peer, with its connection."""
 
+    alpn: ClassVar[bytes] = b""
+    """The protocols to offer in TLS handshakes, in wire format."""
     stream: SocketStream | None = None
     sent = False
     """Whether a part of the request may have reached the peer."""
@@ -92,7 +94,7 @@ class UpstreamAttempt(UpstreamState):
         self.stream = stream
         if tls is None:
             return stream
-        self.stream = stream = tls.stream(stream, self.peer)
+        self.stream = stream = tls.stream(stream, self.peer, self.alpn)
         request.log.action = "SSL handshaking to upstream"
         self._handshake_started, started = time.time(), time.monotonic()
         try:

@@ -240,7 +240,7 @@ class ResponseBody:
         except MalformedTrailersError as bad:
             raise InvalidBodyError(Failure(str(bad))) from None
         if reader.done:
-            self.trailers = reader.trailers
+            self.trailers = self._state.trailers = reader.trailers
             if reader.leftover:
                 self._too_much(AFTER_CHUNKS if first else AFTER_TRAILERS)
             self._end()

@@ -82,6 +82,10 @@ def _cookie(ctx: RequestContext, name: str) -> str | None:
     return None
 
 
+def _trailer(ctx: RequestContext, name: str) -> str | None:
+    return joined(ctx.upstream_states[-1].trailers, name) if ctx.upstream_states else None
+
+
 def _validator(value: Callable[[RequestContext], str]) -> Callable[[RequestContext], str | None]:
     """A field that revalidates an expired response."""
     return lambda ctx: (value(ctx) or None) if ctx.cache_status == "EXPIRED" else None
@@ -91,7 +95,7 @@ VARIABLES = (
     Variable("upstream_addr", _each(lambda t: t.address), "addresses of the peers tried"),
     Variable(
         "upstream_status",
-        _each(lambda t: "-" if t.status is None else str(t.status)),
+        _each(lambda t: str(t.status or "-")),
         "response statuses of the peers",
     ),
     Variable(
@@ -167,4 +171,5 @@ VARIABLES = (
 PREFIXES: tuple[tuple[str, Callable[[RequestContext, str], str | None]], ...] = (
     ("upstream_http_", _header),
     ("upstream_cookie_", _cookie),
+    ("upstream_trailer_", _trailer),
 )

@@ -127,6 +127,17 @@ def test_rounds_begin_with_another_program_and_peers_have_fewer() -> None:
 
 
 @pytest.mark.nginx
+@pytest.mark.needs("h2load")
+@pytest.mark.parametrize("letter", ["h2", "h21"])
+def test_h2load_speaks_the_version_of_the_case(letter: str, peer: Program) -> None:
+    with bench(plan()) as stand:
+        turn = stand.turn(CASES[letter], peer)
+    assert turn.invalid is None
+    assert turn.figures["cpu"] > 0
+    assert 0 < turn.figures["p50"] <= turn.figures["p99"]
+
+
+@pytest.mark.nginx
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_nginx_accepts_every_configuration(case: Case, peer: Program, tmp_path: Path) -> None:
     write_certificates(tmp_path)

@@ -34,6 +34,12 @@ def test_unknown_host_is_an_error() -> None:
     assert str(refused.value) == 'host not found in upstream "no.invalid" in a.conf:3'
 
 
+def test_grpc_pass_needs_a_port(tmp_path: Path) -> None:
+    config = configuration(tmp_path, "server { location / { grpc_pass grpcs://localhost; } }")
+    with pytest.raises(ConfigError, match=r'no port in upstream "localhost" in .*nginx.conf:\d+'):
+        load(config, Paths(str(tmp_path), str(tmp_path)))
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
 def test_addresses_are_not_resolved(host: str) -> None:
     found = resolve_host(parse_address(f"{host}:81", 80), host, Place("a.conf", 3))

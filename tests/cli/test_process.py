@@ -14,6 +14,7 @@ import pytest
 
 from tests.cli.commands import Sniproxy, run
 from tests.cli.processes import HEAD, PATIENCE, ask, everything, lives, served, wait_until
+from tests.http2_frames import START, fields, headers
 from tests.nginx import NGINX
 from tests.programs import SNIPROXY, Command
 
@@ -133,6 +134,37 @@ def test_quit_closes_a_connection_whose_answer_was_under_way(
             answer += everything(client)
         assert answer.endswith(b"abcdefghij")
         assert process.process.wait(PATIENCE) == 0
+
+
+@both
+def test_quit_sends_goaway_and_finishes_the_streams(
+    program: Command, upstream: socket.socket, tmp_path: Path
+) -> None:
+    port = upstream.getsockname()[1]
+    configuration = HEAD + (
+        " http { access_log access.log; server { listen 127.0.0.1:PORT; http2 on; "
+        f"location / {{ proxy_pass http://127.0.0.1:{port}; }} }} }}"
+    )
+    goaway = bytes((0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0))
+    with (
+        served(program, tmp_path, configuration, *FOREGROUND) as process,
+        process.connect() as client,
+        process.connect() as idle,
+    ):
+        idle.sendall(START)
+        client.sendall(START + headers(1, fields()))
+        with upstream.accept()[0] as behind:
+            assert behind.recv(65536)
+            process.send(signal.SIGQUIT)
+            wait_until(process.refuses)
+            received = b""
+            while goaway not in received:
+                received += client.recv(65536)
+            assert goaway[:12] in everything(idle)
+            behind.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthere")
+            assert b"there" in everything(client)
+        assert process.process.wait(PATIENCE) == 0
+        assert '"GET / HTTP/2.0" 200' in process.read("access.log")
 
 
 @both

@@ -391,6 +391,33 @@ BROKEN: list[tuple[str, str]] = [
         'the "large_client_header_buffers" size must be equal to or greater than "connection_pool_size" in FILE:8',
     ),
     (location("proxy_next_upstream foo;"), 'invalid value "foo" in FILE:7'),
+    (location("grpc_next_upstream updating;"), 'invalid value "updating" in FILE:7'),
+    (
+        location("grpc_pass grpc://127.0.0.1:5000/;"),
+        'invalid host in upstream "127.0.0.1:5000/" in FILE:7',
+    ),
+    (
+        location("grpc_pass http://127.0.0.1:5000;"),
+        'invalid host in upstream "http://127.0.0.1:5000" in FILE:7',
+    ),
+    (location("grpc_pass grpc://;"), 'no host in upstream "" in FILE:7'),
+    (
+        location("grpc_pass 127.0.0.1:1; grpc_pass 127.0.0.1:2;"),
+        '"grpc_pass" directive is duplicate in FILE:7',
+    ),
+    (
+        location("limit_except GET { grpc_pass 127.0.0.1:1; }"),
+        '"grpc_pass" directive is not allowed here in FILE:7',
+    ),
+    (
+        location("grpc_pass grpcs://127.0.0.1:1; grpc_ssl_verify on;"),
+        "no grpc_ssl_trusted_certificate for grpc_ssl_verify",
+    ),
+    (
+        location("grpc_pass grpcs://127.0.0.1:1; grpc_ssl_certificate x;"),
+        'no "grpc_ssl_certificate_key" is defined for certificate "x"',
+    ),
+    (location("grpc_store on;"), 'unknown directive "grpc_store" in FILE:7'),
     (location("proxy_http_version 3;"), 'invalid value "3" in FILE:7'),
     (
         location("proxy_set_header a;"),

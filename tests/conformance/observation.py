@@ -104,6 +104,7 @@ def request_lines(where: str, record: ConnectionRecord) -> Iterable[str]:
     for number, request in enumerate(record.requests, 1):
         yield f"{where}: request {number}"
         yield from escaped_lines(request)
+    yield from (f"{where}: {line}" for line in record.frames)
     yield f"{where}: {record.closed_by.value}"
 
 

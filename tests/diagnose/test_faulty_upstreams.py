@@ -87,11 +87,16 @@ CURED = [
     ),
     Case(TLS10_ONLY, (), 3, "protocol-version"),
     Case(LONG_WINDED, (), 3, "header-too-big"),
+    Case(upstream_catalog.HTTP_2, (), 3, "not-http1-upstream"),
+    Case(upstream_catalog.NEEDS_ALPN, (), 3, "upstream-alpn"),
+    Case(upstream_catalog.GRPC_NEEDS_SNI, ("--grpc", *NAME), 3, "sni-missing"),
     Case(upstream_catalog.GOOD, (), 0, ""),
     Case(upstream_catalog.EXPIRED, (), 0, ""),
 ]
 
 HOPELESS = [
+    Case(upstream_catalog.HTTP2_GOAWAY, (), 4, "invalid-response"),
+    Case(upstream_catalog.GRPC_NEEDS_SNI, ("--grpc",), 4, "sni-missing"),
     Case(upstream_catalog.ABSENT, (), 4, "connect-failed"),
     Case(upstream_catalog.FULL, (), 4, "connect-failed"),
     Case(upstream_catalog.NEEDS_SNI, (), 4, "sni-missing"),
@@ -136,6 +141,20 @@ def test_status_and_cause(
         query = [request for request in requests if not request.startswith(HELLO)]
         assert all(request.endswith(b"\r\n\r\n") for request in query)
         assert not (query and "--no-request" in case.options)
+
+
+def test_a_call_distinguishes_grpc_from_http1(
+    run_upstreams: RunUpstreams, diagnose: Diagnose
+) -> None:
+    with run_upstreams(upstream_catalog.GRPC, upstream_catalog.GOOD) as (grpc, http1):
+        works = diagnose(f"https://{grpc.address}", "--grpc")
+        assert works.status == 0
+        ((call,),) = [record.requests for record in grpc.connections]
+        assert call.startswith(b"POST / HTTP/2\r\n")
+        assert b"content-type: application/grpc\r\nte: trailers" in call
+        fails = diagnose(f"https://{http1.address}", "--grpc", "--json")
+    assert (fails.status, fails.data["cause"]) == (4, "not-http1-upstream")
+    assert "speaks HTTP/1 only" in fails.data["verdict"]
 
 
 @pytest.mark.parametrize("case", CURED, ids=lambda case: case.name)
@@ -185,7 +204,7 @@ def test_causes_are_those_of_the_catalog() -> None:
 def pasted(directives: list[str], port: int) -> str:
     """A location with what was printed; of one that works as it is, with nothing but its URL."""
     lines = directives
-    if not any(line.startswith("proxy_pass") for line in lines):
+    if not any(line.startswith(("proxy_pass", "grpc_pass")) for line in lines):
         lines = [f"proxy_pass https://127.0.0.1:{port};"]
     return "location / {\n" + "\n".join(lines) + "\n}"
 

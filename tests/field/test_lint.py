@@ -125,6 +125,12 @@ OTHER_MODULES = {
         "server { grpc_ssl_server_name on; location / { grpc_pass grpcs://a.test:443; } }",
         0,
     ),
+    "uwsgi": ("http", "server { location / { uwsgi_pass suwsgi://a.test:443; } }", 3),
+    "uwsgi with SNI": (
+        "http",
+        "server { uwsgi_ssl_server_name on; location / { uwsgi_pass suwsgi://a.test:443; } }",
+        0,
+    ),
     "grpc without TLS": ("http", "server { location / { grpc_pass grpc://a.test:80; } }", 0),
     "stream": ("stream", "server { listen 1; proxy_pass a.test:443; proxy_ssl on; }", 3),
     "stream to a group": (

@@ -40,7 +40,7 @@ CASES = {
         "double-length", (), 4, "invalid-response", "conflicting Content-Length headers",
     ),
     "what is no HTTP": ("not-http", (), 4, "not-http1-upstream", "that nginx can use."),
-    "HTTP/2 only": ("http-2", (), 4, "not-http1-upstream", "proxy_http_version 2"),
+    "HTTP/2 only": ("http-2", (), 3, "not-http1-upstream", "the upstream responds with 200"),
     "another site without SNI": (
         "needs-sni-certificate", NAME, 3, "sni-missing", "certificate of another site",
     ),
@@ -66,7 +66,7 @@ CASES = {
     "our certificate has expired, TLS 1.3": (
         "wants-client-1.3", EXPIRED, 4, "client-certificate-refused", "alert 45",
     ),
-    "ALPN h2 only": ("needs-alpn", (), 4, "upstream-alpn", "proxy_http_version 2"),
+    "ALPN h2 only": ("needs-alpn", (), 3, "upstream-alpn", "the upstream responds with 200"),
     "our certificate is of another CA": (
         "wants-other-client", CLIENT, 4, "client-certificate-refused", "refuses our certificate",
     ),

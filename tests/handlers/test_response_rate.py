@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
@@ -43,6 +44,25 @@ def test_a_limited_response_takes_as_long_as_with_nginx(tmp_path: Path) -> None:
             started = time.monotonic()
             assert ask(program, get("/")).body == b"x" * 4000
             durations.append(time.monotonic() - started)
+    ours, theirs = durations
+    assert theirs > 0.4
+    assert abs(ours - theirs) < 1.1, "nginx counts whole seconds"
+
+
+@pytest.mark.nginx
+@pytest.mark.needs("nghttp")
+def test_rates_apply_to_each_stream_of_http2_as_in_nginx(tmp_path: Path) -> None:
+    http = f"""access_log access.log; server {{ listen 127.0.0.1:@PORT@; http2 on;
+        location / {{ limit_rate 2k; limit_rate_after 1k; return 200 "{"x" * 4000}"; }} }}"""
+    with paired_with_nginx(tmp_path, http) as pair:
+        durations = []
+        for program in pair.both:
+            url = f"http://127.0.0.1:{program.ports['']}/"
+            command = ["nghttp", f"{url}a", f"{url}b"]
+            started = time.monotonic()
+            done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+            durations.append(time.monotonic() - started)
+            assert done.stdout.count("x") == 8000
     ours, theirs = durations
     assert theirs > 0.4
     assert abs(ours - theirs) < 1.1, "nginx counts whole seconds"

@@ -57,10 +57,7 @@ def proxy_pass(args: Args) -> ProxyPass:
 
 
 def http_version(args: Args) -> int:
-    if args.first == "2":
-        args.unsupported('the value "2" of "proxy_http_version" is not supported by sniproxy yet')
-        return 11
-    version: int = one_of({"1.0": 10, "1.1": 11})(args)
+    version: int = one_of({"1.0": 10, "1.1": 11, "2": 20})(args)
     return version
 
 

@@ -51,21 +51,6 @@ _TABLE: tuple[_Module, ...] = (
         (HTTP, between(1, 2), "geoip_country geoip_org geoip_city"),
         (HTTP, exactly(1), "geoip_proxy geoip_proxy_recursive"),
     )),
-    ("ngx_http_grpc_module", Status.NOT_YET, "gRPC upstreams", (
-        (LOCATION | LOCATION_IF, exactly(1), "grpc_pass"),
-        (HSL, between(1, 2), "grpc_bind"),
-        (HSL, exactly(1),
-         "grpc_socket_keepalive grpc_socket_rcvbuf grpc_socket_sndbuf grpc_connect_timeout "
-         "grpc_send_timeout grpc_intercept_errors grpc_buffer_size grpc_read_timeout "
-         "grpc_next_upstream_tries grpc_next_upstream_timeout grpc_pass_header "
-         "grpc_hide_header grpc_ssl_session_reuse grpc_ssl_ciphers grpc_ssl_name "
-         "grpc_ssl_server_name grpc_ssl_verify grpc_ssl_verify_depth "
-         "grpc_ssl_trusted_certificate grpc_ssl_crl grpc_ssl_certificate "
-         "grpc_ssl_certificate_key grpc_ssl_password_file"),
-        (HSL, at_least(1), "grpc_next_upstream grpc_ignore_headers grpc_ssl_protocols"),
-        (HSL, exactly(2), "grpc_set_header grpc_ssl_conf_command"),
-        (HSL, between(1, 3), "grpc_ssl_certificate_cache"),
-    )),
     ("ngx_http_image_filter_module", Status.REFUSED, "images are not processed", (
         (LOCATION, between(1, 3), "image_filter"),
         (HSL, exactly(1),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self, cast
 
 from .gateways import FastCGISettings, SCGISettings, UwsgiSettings
+from .grpc import GrpcSettings
 from .memcached import MemcachedSettings
 from .proxy import ProxySettings
 from .upstream_settings import UpstreamSettings
@@ -17,6 +18,7 @@ UPSTREAM_MODULES: tuple[type[UpstreamSettings], ...] = (
     UwsgiSettings,
     SCGISettings,
     MemcachedSettings,
+    GrpcSettings,
 )
 """The classes of the fields of `UpstreamModules`, in their order, which is nginx's."""
 
@@ -33,6 +35,7 @@ class UpstreamModules:
     uwsgi: UwsgiSettings
     scgi: SCGISettings
     memcached: MemcachedSettings
+    grpc: GrpcSettings
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -60,4 +63,8 @@ class UpstreamModules:
     @property
     def targets(self) -> dict[str, Any]:
         """The values of the directives that pass requests, for a block that inherits them."""
-        return {name: part.target for name, part in zip(PASSES, self, strict=True)}
+        return {
+            name: part.target
+            for name, part in zip(PASSES, self, strict=True)
+            if part.target is not None
+        }

@@ -10,6 +10,7 @@ import trio
 
 from sniproxy.testing.streams import BIOTLSStream, ByteStream, RecordingStream, ssl_reason
 from sniproxy.testing.upstreams.http1 import RequestStream
+from sniproxy.testing.upstreams.http2_session import REFUSAL, Http2Session, answer, echoed
 from sniproxy.testing.upstreams.records import CloseKind
 from sniproxy.testing.upstreams.running import RunningUpstream
 from sniproxy.testing.upstreams.script import Signals, Step, run_script
@@ -18,6 +19,7 @@ from sniproxy.testing.upstreams.spec import (
     Action,
     AfterSend,
     HandshakeFault,
+    Http2Spec,
     ReceivedRequest,
     Reply,
 )
@@ -67,6 +69,8 @@ class ConnectionHandler:
             if not await self._handshake(context, first):
                 return await self.stream.finish()
             first = b""
+        if spec.http2:
+            return await self._speak_http2(spec.http2, first)
         if spec.script:
             return await self._run_script(spec.script, first)
         return await self._respond(first)
@@ -126,6 +130,41 @@ class ConnectionHandler:
             requests.start_next()
         if requests.unfinished:
             self._update(requests=(*self.record.requests, requests.unfinished))
+        return None
+
+    async def _speak_http2(self, http2: Http2Spec, first: bytes) -> None:
+        then = self.upstream.spec.response.then
+        session = Http2Session(
+            self.channel,
+            first,
+            lambda line: self._update(frames=(*self.record.frames, line)),
+            early=http2.early,
+            acknowledges=http2.acknowledges,
+        )
+        if not await session.read_preface():
+            if not session.received:
+                return None
+            self._update(requests=(session.received,))
+            return await self._perform(Action(REFUSAL))
+        session.send(http2.start)
+        limit = self.upstream.spec.max_requests
+        while found := await session.next_request():
+            stream, request = found
+            self._update(requests=(*self.record.requests, request))
+            if limit is not None and len(self.record.requests) > limit:
+                await session.flush()
+                return await self._perform(Action())
+            received = ReceivedRequest(self.record.server_name, request)
+            reply = self.upstream.responder.reply_to(received)
+            if reply is not None:
+                session.send(answer(stream, reply))
+            else:
+                session.send((http2.answer or echoed)(stream, received))
+                if then is not AfterSend.WAIT:
+                    await session.flush()
+                    return await self._perform(Action(then=then))
+        if session.unfinished:
+            self._update(requests=(*self.record.requests, session.unfinished))
         return None
 
     async def _run_script(self, steps: tuple[Step, ...], first: bytes) -> None:

@@ -36,6 +36,8 @@ class ConnectionRecord:
     """Common name of the client certificate; None without one."""
     requests: tuple[bytes, ...] = ()
     """The bytes of each request; the last request may be incomplete."""
+    frames: tuple[str, ...] = ()
+    """A line for each HTTP/2 frame received."""
     raw: bytes = field(default=b"", repr=False)
     """All bytes received from the socket; with TLS, encrypted."""
     closed_by: CloseKind = CloseKind.OPEN

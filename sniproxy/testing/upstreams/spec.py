@@ -188,6 +188,24 @@ def alert(number: int, version: int = 0x0303) -> bytes:
     return bytes((21, *version.to_bytes(2, "big"), 0, 2, 2, number))
 
 
+Http2Answer = Callable[[int, ReceivedRequest], bytes]
+"""Makes the frames of an answer from the number of the stream and the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Http2Spec:
+    """An upstream that speaks HTTP/2 only. Bytes are frames, which `http2_session.py` makes."""
+
+    answer: Http2Answer | None = None
+    """Answers a request; None for a response like that of HTTP/1."""
+    start: bytes = b"\0\0\0\4\0\0\0\0\0"
+    """What is sent first; an empty SETTINGS frame."""
+    early: bool = False
+    """Whether a request is answered when its header block has arrived."""
+    acknowledges: bool = True
+    """Whether SETTINGS, PING and data that arrive are acknowledged."""
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamSpec:
     """The behavior of an upstream, and what nginx logs when it connects to it."""
@@ -215,6 +233,8 @@ class UpstreamSpec:
     """
     passed_by: str = "proxy_pass"
     """The directive that passes requests to it."""
+    http2: Http2Spec | None = None
+    """HTTP/2 in place of HTTP/1; afterwards the connection is closed as `response.then` says."""
     max_requests: int | None = None
     """Number of requests answered on one connection; at the next one it is closed."""
 

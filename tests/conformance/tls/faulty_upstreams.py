@@ -17,6 +17,8 @@ NONDETERMINISTIC = {catalog.HANGS_UP.name}
 
 def scenario(upstream: UpstreamSpec) -> Scenario:
     scheme, uri = "https" if upstream.tls else "http", "/NAME"
+    if "proxy_http_version 2" in upstream.directives:
+        uri = ""
     proxy_pass, directives = f"{scheme}://PEER", upstream.directives
     if upstream.passed_by != "proxy_pass":
         scheme, uri = upstream.passed_by.removesuffix("_pass"), ""

@@ -11,6 +11,7 @@ from sniproxy.testing.upstreams.catalog import (
     fastcgi,
     good,
     handshake,
+    http2_upstreams,
     responses,
     sni,
     tls_settings,
@@ -19,6 +20,7 @@ from sniproxy.testing.upstreams.catalog.bad_certificates import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.fastcgi import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.good import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.handshake import *  # noqa: F403
+from sniproxy.testing.upstreams.catalog.http2_upstreams import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.log_messages import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.responses import *  # noqa: F403
 from sniproxy.testing.upstreams.catalog.sni import *  # noqa: F403
@@ -27,7 +29,16 @@ from sniproxy.testing.upstreams.spec import UpstreamSpec
 
 ALL: dict[str, UpstreamSpec] = {
     value.name: value
-    for module in (good, sni, handshake, bad_certificates, tls_settings, responses, fastcgi)
+    for module in (
+        good,
+        sni,
+        handshake,
+        bad_certificates,
+        tls_settings,
+        responses,
+        fastcgi,
+        http2_upstreams,
+    )
     for value in vars(module).values()
     if isinstance(value, UpstreamSpec)
 }

@@ -10,8 +10,10 @@ from sniproxy.testing.upstreams.catalog.log_messages import (
     SHORT_TIMEOUTS,
 )
 from sniproxy.testing.upstreams.spec import (
+    TLS,
     Action,
     AfterSend,
+    Http2Spec,
     ReceivedRequest,
     Reply,
     UpstreamSpec,
@@ -36,9 +38,6 @@ def responds(
 
 _PREMATURE = f"upstream prematurely closed connection{READING_HEAD}"
 _PREMATURE_BODY = f"upstream prematurely closed connection{READING_BODY}"
-_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
-_GOAWAY = bytes((0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1))
-"""PROTOCOL_ERROR."""
 _HALF = response("x" * 100)[:-90]
 
 CLOSES_ON_REQUEST = responds(
@@ -112,12 +111,13 @@ DOUBLE_LENGTH = responds(
     'upstream sent duplicate header line: "Content-Length: 2", '
     f'previous value: "Content-Length: 1"{READING_HEAD}',
 )
-HTTP_2 = responds(
+HTTP_2 = UpstreamSpec(
     "http-2",
     "speaks HTTP/2 only",
-    Action(_SETTINGS + _GOAWAY),
     f"upstream sent no valid HTTP/1.0 header{READING_HEAD}",
     expected_status=0,
+    tls=TLS(alpn=("h2",)),
+    http2=Http2Spec(),
 )
 BIG_HEADER = responds(
     "big-header",

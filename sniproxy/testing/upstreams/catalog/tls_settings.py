@@ -11,7 +11,14 @@ from sniproxy.testing.upstreams.catalog.log_messages import (
     PROTOCOL_VERSION,
     handshake_failed,
 )
-from sniproxy.testing.upstreams.spec import TLS, Action, HandshakeFault, UpstreamSpec, alert
+from sniproxy.testing.upstreams.spec import (
+    TLS,
+    Action,
+    HandshakeFault,
+    Http2Spec,
+    UpstreamSpec,
+    alert,
+)
 
 ECDSA, RSA = "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"
 TLS10 = ssl.TLSVersion.TLSv1
@@ -96,4 +103,5 @@ NEEDS_ALPN = UpstreamSpec(
     NO_PROTOCOL,
     handshake_fault=HandshakeFault(Action(alert(120)), allow_alpn=(b"h2", b"http/1.1")),
     tls=TLS(alpn=("h2", "http/1.1")),
+    http2=Http2Spec(),
 )
