@@ -11,10 +11,17 @@ from ..handlers.proxy import PassingRules, ProxyHandler
 from ..upstream.http1 import HTTP1Protocol
 from ..upstream.protocol import UpstreamProtocol
 
+HTTP_2 = 20
+"""`proxy_http_version 2`."""
+
 
 def protocol_of(location: Location, settings: UpstreamSettings) -> UpstreamProtocol:
     """The protocol of a location; `settings` are those of the module that passes its requests."""
-    # Imported here: most configurations have only `proxy_pass`.
+    # Imported here: most configurations have only `proxy_pass`, by HTTP/1.
+    if isinstance(settings, GrpcSettings):
+        from ..upstream.http2 import GrpcProtocol
+
+        return GrpcProtocol(settings)
     if isinstance(settings, FastCGISettings):
         from ..upstream.fastcgi import FastCGIProtocol
 
@@ -31,13 +38,11 @@ def protocol_of(location: Location, settings: UpstreamSettings) -> UpstreamProto
         from ..upstream.memcached import MemcachedProtocol
 
         return MemcachedProtocol(settings)
-    if not isinstance(settings, GrpcSettings) and location.proxy.proxy_http_version < 20:
-        return HTTP1Protocol(location)
-    from ..upstream.http2 import GrpcProtocol, HTTP2Protocol
+    if location.proxy.proxy_http_version == HTTP_2:
+        from ..upstream.http2 import HTTP2Protocol
 
-    if isinstance(settings, GrpcSettings):
-        return GrpcProtocol(settings)
-    return HTTP2Protocol(location)
+        return HTTP2Protocol(location)
+    return HTTP1Protocol(location)
 
 
 def handler_of(rules: PassingRules) -> ProxyHandler:

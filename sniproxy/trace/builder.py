@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ..build.logs import DEFAULT_ACCESS_LOG
 from ..build.paths import Paths
 from ..config.directives.gateways import GatewaySettings
+from ..config.directives.grpc import GrpcSettings
 from ..config.directives.log import COMBINED
 from ..config.directives.proxy import ProxySettings
 from ..config.directives.upstream_settings import UpstreamSettings
@@ -91,6 +92,8 @@ def _templates(settings: UpstreamSettings) -> Iterator[Template]:
     if isinstance(settings, ProxySettings):
         fields = [field.value for field in settings.proxy_set_header]
         directive += [settings.proxy_method, *fields, settings.proxy_set_body]
+    elif isinstance(settings, GrpcSettings):
+        directive += [field.value for field in settings.grpc_set_header]
     elif isinstance(settings, GatewaySettings):
         directive += [param.value for param in settings.params]
     directive.append(None if settings.bind is None else settings.bind.address)
@@ -275,7 +278,7 @@ def _upstream_step(one: HandlerCall, settings: UpstreamSettings, subrequest: str
         one.proxy_host,
         one.variables,
         _names(settings, tries),
-        tuple([_peer(tried, is_http=isinstance(settings, ProxySettings)) for tried in tries]),
+        tuple([_peer(tried, is_http=isinstance(settings, HTTP_SETTINGS)) for tried in tries]),
         subrequest,
         f"{settings.PREFIX}pass",
     )
@@ -300,6 +303,9 @@ def _names(settings: UpstreamSettings, tries: Sequence[UpstreamState]) -> Names 
         checked.replace("proxy_", prefix),
         tuple(sorted(settings.ssl_protocols)),
     )
+
+
+HTTP_SETTINGS = (ProxySettings, GrpcSettings)
 
 
 def _peer(tried: UpstreamState, *, is_http: bool) -> PeerTrace:

@@ -231,10 +231,10 @@ class UpstreamSpec:
 
     Afterwards the connection is closed as `response.then` says.
     """
-    passed_by: str = "proxy_pass"
-    """The directive that passes requests to it."""
     http2: Http2Spec | None = None
     """HTTP/2 in place of HTTP/1; afterwards the connection is closed as `response.then` says."""
+    passed_by: str = "proxy_pass"
+    """The directive that passes requests to it."""
     max_requests: int | None = None
     """Number of requests answered on one connection; at the next one it is closed."""
 
