@@ -60,7 +60,11 @@ def response(head: bytes) -> list[bytes]:
     if query["t"]:
         fields += f"Content-Type: {query['t']}\r\n"
     start = f"HTTP/1.1 {query['s']} OK\r\nContent-Length: {len(body)}\r\n{fields}\r\n"
-    return [start.encode("latin-1"), *([] if head.startswith(b"HEAD") else pieces)]
+    head_text = start.encode("latin-1")
+    if head.startswith(b"HEAD"):
+        return [head_text]
+    # In one piece, unless the query says otherwise: log lines depend on when a body arrives.
+    return [head_text, *pieces] if "p" in query else [head_text + body]
 
 
 @contextlib.contextmanager
