@@ -43,13 +43,13 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps([dataclasses.asdict(entry) for entry in found], indent=2))
     elif not found:
-        print(f"{options.file}: no proxy_pass to https")
+        print(f"{options.file}: no proxy_pass to https, no grpc_pass or uwsgi_pass with TLS")
     else:
         print("\n".join(table(HEADINGS, [_cells(entry) for entry in found], wrapping_width())))
     return 0
 
 
-HEADINGS = ("LOCATION", "PROXY_PASS", "PEERS", "SNI", "VERIFIED", "SHARES SESSIONS WITH")
+HEADINGS = ("LOCATION", "PASSED TO", "PEERS", "SNI", "VERIFIED", "SHARES SESSIONS WITH")
 
 
 def _cells(names: UpstreamNames) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from ..server_name import without_port
 from ..template import compile_template
 from .known_values import listens_with_tls
 from .model import is_name
-from .proxy_passes import NO_SETTINGS, ROWS, ProxyPassGroup, ProxyPassSite
+from .proxy_passes import NO_SETTINGS, ProxyPassGroup, ProxyPassSite
 from .synthetic import default_server
 
 
@@ -204,6 +204,7 @@ NONEXISTENT_DIRECTIVES = frozenset(
     {"ssl_server_name", "ssl_name", "ssl_verify", "ssl_session_reuse"}
 )
 """Directives that exist only with the prefix `proxy_`."""
+ROWS = {row.name: row for row in ProxySettings.DIRECTIVES}
 CLIENT_TRUST_DIRECTIVES = ("ssl_verify_client", "ssl_stapling", "ssl_ocsp")
 """Directives that use `ssl_trusted_certificate`."""
 

@@ -1,4 +1,4 @@
-"""For each `https` `proxy_pass`: the SNI, the verified name, and which locations share sessions.
+"""For each upstream with TLS: the SNI, the verified name, and which locations share sessions.
 
 Pure: no DNS lookups, no sockets. Directives that sniproxy lacks are skipped. Variables are replaced
 by the values that `set` and `map` give them; names that depend on the request are shown as written,
@@ -12,24 +12,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..config.addresses import AddressError, parse_address
+from ..config.directives.upstream_target import TLS_SCHEMES
 from ..config.lenient import ParsedConfig
 from ..server_name import verified, why_not_sent, without_port
 from ..template import ScriptError, compile_template
 from ..variables import lookup
 from .known_values import known_values
-from .proxy_passes import ProxyPassSite, find_proxy_passes, tls_proxy_passes
+from .proxy_passes import TLS_MODULES, PassSite, find_passes, tls_proxy_passes
 from .synthetic import make_context
 
 NOT_SENT = "not sent"
 EITHER = " or "
-HTTPS = "https://"
 _PATH = re.compile(r"[/?#]|\$\{?(?:request_uri|uri|document_uri|is_args)\b")
 """Where the path of a URL begins: these variables begin with a slash or a question mark."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamNames:
-    """One `proxy_pass` to `https`."""
+    """One `proxy_pass`, `grpc_pass` or `uwsgi_pass` with TLS."""
 
     server: str
     location: str
@@ -50,28 +50,39 @@ class UpstreamNames:
 
 
 def upstream_names(parsed: ParsedConfig, host: str | None = None) -> list[UpstreamNames]:
-    """Every `https` `proxy_pass` of a configuration, in file order.
+    """Every upstream with TLS of a configuration, in file order.
 
     With `host`, names that depend on the request are evaluated for `GET /` with that Host.
     """
-    found = [(site, _urls(site)) for site in tls_proxy_passes(find_proxy_passes(parsed))]
+    sites = [
+        site for module in TLS_MODULES for site in tls_proxy_passes(find_passes(parsed, module))
+    ]
+    order = {id(node): at for at, (node, _) in enumerate(parsed.root.walk())}
+    sites.sort(key=lambda site: order[id(site.node)])
+    found = [(site, _urls(site)) for site in sites]
     sharing: dict[str, list[str]] = {}
     for site, urls in found:
-        if site.proxy.ssl_session_reuse:
+        if site.settings.ssl_session_reuse:
             for key in {_upstream_key(url) for url in urls}:
                 sharing.setdefault(key, []).append(_label(site))
     return [_describe(site, urls, sharing, host) for site, urls in found]
 
 
-def _urls(site: ProxyPassSite) -> tuple[str, ...]:
+def _urls(site: PassSite) -> tuple[str, ...]:
     """The URLs with TLS that `proxy_pass` can have; unknown variables are left in them."""
     values = known_values(site.target.url, site.blocks)
-    return tuple(url for url in values if "$" in url or url.lower().startswith(HTTPS))
+    return tuple(url for url in values if "$" in url or _scheme(url) in TLS_SCHEMES)
+
+
+def _scheme(url: str) -> str:
+    """The scheme, in lower case; "" without one."""
+    scheme, separator, _ = url.partition("://")
+    return scheme.lower() if separator else ""
 
 
 def _place(url: str) -> str:
-    """The part between `https://` and the path: `$proxy_host`."""
-    return _PATH.split(url.partition("://")[2])[0]
+    """The part between the scheme and the path: `$proxy_host`."""
+    return _PATH.split(url.partition("://")[2] if "://" in url else url)[0]
 
 
 def _upstream_key(url: str) -> str:
@@ -82,18 +93,18 @@ def _upstream_key(url: str) -> str:
     return f"{address.host.lower()}:{address.port}"
 
 
-def _label(site: ProxyPassSite) -> str:
+def _label(site: PassSite) -> str:
     location = site.location
     name = " ".join(filter(None, (location.modifier.strip("@"), location.name)))
     return f"{site.server_name or '_'} {name or '(server)'}"
 
 
 def _describe(
-    site: ProxyPassSite, urls: Sequence[str], sharing: dict[str, list[str]], host: str | None
+    site: PassSite, urls: Sequence[str], sharing: dict[str, list[str]], host: str | None
 ) -> UpstreamNames:
     names = _names(site, urls, host)
     label = _label(site)
-    reuses = site.proxy.ssl_session_reuse
+    reuses = site.settings.ssl_session_reuse
     shared = [other for url in urls for other in sharing.get(_upstream_key(url), [])]
     return UpstreamNames(
         server=site.server_name,
@@ -113,9 +124,9 @@ def _joined(texts: Iterable[str]) -> str:
     return EITHER.join(dict.fromkeys(texts))
 
 
-def _names(site: ProxyPassSite, urls: Sequence[str], host: str | None) -> list[str]:
+def _names(site: PassSite, urls: Sequence[str], host: str | None) -> list[str]:
     """The names that are possible, evaluated as far as possible, without ports."""
-    template = site.proxy.ssl_name
+    template = site.settings.ssl_name
     found: list[str] = []
     for url in urls:
         # A URL that is not known as a whole has the default name by a variable.
@@ -127,12 +138,12 @@ def _names(site: ProxyPassSite, urls: Sequence[str], host: str | None) -> list[s
     return list(dict.fromkeys(found))
 
 
-def _evaluated(site: ProxyPassSite, text: str, place: str, host: str | None) -> str:
+def _evaluated(site: PassSite, text: str, place: str, host: str | None) -> str:
     if "$" not in text:
         return without_port(text)
     if host is None:
         return text
-    ctx = make_context(site.proxy, site.location, "/", host)
+    ctx = make_context(site.settings, site.location, "/", host)
     values = lookup(ctx)
     try:
         ctx.proxy_host = compile_template(place).render(values)
@@ -141,24 +152,25 @@ def _evaluated(site: ProxyPassSite, text: str, place: str, host: str | None) -> 
         return text
 
 
-def _server_name(site: ProxyPassSite, name: str) -> str:
+def _server_name(site: PassSite, name: str) -> str:
     # A value that depends on the request is assumed to be a DNS name.
     known = "$" if "$" in name else name
-    reason = why_not_sent(known, proxy_ssl_server_name=site.proxy.ssl_server_name)
+    reason = why_not_sent(known, proxy_ssl_server_name=site.settings.ssl_server_name)
+    reason = reason.replace("proxy_", site.settings.PREFIX)
     return f"{NOT_SENT}: {reason}" if reason else name
 
 
-def _verified(site: ProxyPassSite, name: str) -> str:
-    proxy = site.proxy
+def _verified(site: PassSite, name: str) -> str:
+    settings = site.settings
     return verified(
         name,
-        proxy_ssl_verify=proxy.ssl_verify,
-        trusted=proxy.ssl_trusted_certificate,
-        depth=proxy.ssl_verify_depth,
+        proxy_ssl_verify=settings.ssl_verify,
+        trusted=settings.ssl_trusted_certificate,
+        depth=settings.ssl_verify_depth,
     )
 
 
-def _peers(site: ProxyPassSite, urls: Sequence[str]) -> tuple[str, ...]:
+def _peers(site: PassSite, urls: Sequence[str]) -> tuple[str, ...]:
     if site.group is not None:
         return tuple(peer.url for peer in site.group.peers)
     found = []

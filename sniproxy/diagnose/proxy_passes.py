@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..config.addresses import Address, AddressError, parse_address
 from ..config.directives.core import MODIFIERS, LocationName
 from ..config.directives.directive import Args, Directive
+from ..config.directives.gateways import UwsgiSettings
+from ..config.directives.grpc import GrpcSettings
 from ..config.directives.proxy import ProxySettings
-from ..config.directives.upstream_target import ProxyPass
+from ..config.directives.upstream_settings import UpstreamSettings
+from ..config.directives.upstream_target import TLS_SCHEMES, ProxyPass
 from ..config.lenient import ParsedConfig, StatementNode
 from ..config.reader import freeze_values, store_value
 from ..models import ConfigError
@@ -22,8 +25,9 @@ from ..server_name import without_port
 from .known_values import possible_schemes
 from .model import is_name
 
-ROWS: Mapping[str, Directive] = {row.name: row for row in ProxySettings.DIRECTIVES}
-
+TLS_MODULES: tuple[type[UpstreamSettings], ...] = (ProxySettings, GrpcSettings, UwsgiSettings)
+"""The modules that can pass requests by TLS."""
+S = TypeVar("S", bound="PassSite")
 
 NO_SETTINGS = frozenset({"if", "limit_except"})
 """Blocks in which `proxy_pass` may stand and the directives of TLS may not."""
@@ -46,15 +50,15 @@ class ProxyPassGroup:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ProxyPassSite:
-    """A `proxy_pass` directive and its surroundings."""
+class PassSite:
+    """A `proxy_pass`, `grpc_pass` or `uwsgi_pass` directive and its surroundings."""
 
     node: StatementNode
     blocks: tuple[StatementNode, ...]
     """The enclosing blocks, the innermost last."""
     target: ProxyPass
-    proxy: ProxySettings
-    """The proxy settings in effect."""
+    settings: UpstreamSettings
+    """The settings of the module in effect."""
     group: ProxyPassGroup | None
 
     @property
@@ -105,6 +109,17 @@ class ProxyPassSite:
         """The default of `proxy_ssl_name`; "" if the URL contains variables."""
         return "" if self.target.address is None else self.target.address.host
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProxyPassSite(PassSite):
+    """A `proxy_pass` directive and its surroundings."""
+
+    @property
+    def proxy(self) -> ProxySettings:
+        """The proxy settings in effect."""
+        assert isinstance(self.settings, ProxySettings)
+        return self.settings
+
     @property
     def host_header(self) -> str | None:
         """The value of `proxy_set_header Host`, if set."""
@@ -153,26 +168,37 @@ def _split(name: str) -> tuple[str, str]:
 
 def find_proxy_passes(parsed: ParsedConfig) -> list[ProxyPassSite]:
     """All `proxy_pass` directives in `http {}`, in file order."""
-    found: list[ProxyPassSite] = []
+    return [
+        ProxyPassSite(site.node, site.blocks, site.target, site.settings, site.group)
+        for site in find_passes(parsed, ProxySettings)
+    ]
+
+
+def find_passes(parsed: ParsedConfig, module: type[UpstreamSettings]) -> list[PassSite]:
+    """All directives of a module in `http {}` that pass requests, in file order."""
+    name = f"{module.PREFIX}pass"
+    rows = {row.name: row for row in module.DIRECTIVES}
+    found: list[PassSite] = []
     for http in parsed.root.named("http"):
         groups = {group.name.lower(): group for group in _groups(http, parsed)}
-        pending: list[tuple[tuple[StatementNode, ...], ProxySettings]] = [
-            ((http,), _resolve(None, http, parsed))
+        pending: list[tuple[tuple[StatementNode, ...], UpstreamSettings]] = [
+            ((http,), _resolve(module.resolve(), http, rows, parsed))
         ]
         while pending:
-            blocks, proxy = pending.pop()
-            directives = list(blocks[-1].named("proxy_pass"))
-            if directives and proxy.proxy_pass is not None:
-                target = proxy.proxy_pass
+            blocks, settings = pending.pop()
+            directives = list(blocks[-1].named(name))
+            target = settings.target
+            if directives and target is not None:
                 host = "" if target.address is None else target.address.host.lower()
-                found.append(ProxyPassSite(directives[-1], blocks, target, proxy, groups.get(host)))
+                found.append(PassSite(directives[-1], blocks, target, settings, groups.get(host)))
             inner = [
                 node
                 for node in blocks[-1].inside
                 if node.statement.opens_block and node.name in _LEVELS
             ]
             pending.extend(
-                ((*blocks, node), _resolve(proxy, node, parsed)) for node in reversed(inner)
+                ((*blocks, node), _resolve(settings, node, rows, parsed))
+                for node in reversed(inner)
             )
     return found
 
@@ -193,12 +219,15 @@ def _groups(http: StatementNode, parsed: ParsedConfig) -> Iterator[ProxyPassGrou
 
 
 def _resolve(
-    around: ProxySettings | None, block: StatementNode, parsed: ParsedConfig
-) -> ProxySettings:
+    around: UpstreamSettings,
+    block: StatementNode,
+    rows: Mapping[str, Directive],
+    parsed: ParsedConfig,
+) -> UpstreamSettings:
     """The settings of a block nested in one with the settings `around`."""
     values: dict[str, Any] = {}
     for node in block.inside:
-        row = ROWS.get(node.name)
+        row = rows.get(node.name)
         if row is None or node.statement.opens_block:
             continue
         try:
@@ -210,22 +239,25 @@ def _resolve(
             continue
         store_value(values, row, value)
     freeze_values(values)
-    return ProxySettings.resolve(values) if around is None else around.merge(values)
+    return around.merge(values)
 
 
-def tls_proxy_passes(sites: Sequence[ProxyPassSite]) -> list[ProxyPassSite]:
-    """Those that use `https`, or may depending on variables."""
+def tls_proxy_passes(sites: Sequence[S]) -> list[S]:
+    """Those that use TLS, or may depending on variables."""
     return [site for site in sites if site.target.tls or _may_be_tls(site)]
 
 
-def _may_be_tls(site: ProxyPassSite) -> bool:
+def _may_be_tls(site: PassSite) -> bool:
     """Whether the values that the configuration gives to the variables allow TLS."""
     if not may_be_tls(site.target):
         return False
     schemes = possible_schemes(site.target.url, site.blocks)
-    return schemes is None or "https" in schemes
+    return schemes is None or not TLS_SCHEMES.isdisjoint(schemes)
 
 
 def may_be_tls(target: ProxyPass) -> bool:
     """Whether the URL contains variables and does not begin with `http://`."""
-    return target.template is not None and not target.url.lower().startswith("http://")
+    if target.template is None:
+        return False
+    scheme, separator, _ = target.url.lower().partition("://")
+    return not separator or "$" in scheme or scheme in TLS_SCHEMES

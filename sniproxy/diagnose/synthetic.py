@@ -8,6 +8,7 @@ from dataclasses import replace
 from ..config import parse
 from ..config.directives.core import LocationName
 from ..config.directives.proxy import ProxySettings
+from ..config.directives.upstream_settings import UpstreamSettings
 from ..config.model import Location, Server
 from ..context import Connection, RequestContext
 from ..models import RequestHead
@@ -15,12 +16,15 @@ from ..models import RequestHead
 AGENT = ("User-Agent", "sniproxy-diagnose")
 
 
-def make_context(proxy: ProxySettings, name: LocationName, path: str, host: str) -> RequestContext:
+def make_context(
+    settings: UpstreamSettings, name: LocationName, path: str, host: str
+) -> RequestContext:
     """The context of a GET for `path` with this Host, in a location with these settings."""
     server = default_server()
-    return context_in(
-        server, replace(server.default_location, name=name).with_proxy(proxy), path, host
-    )
+    location = replace(server.default_location, name=name)
+    if isinstance(settings, ProxySettings):
+        location = location.with_proxy(settings)
+    return context_in(server, location, path, host)
 
 
 def context_in(server: Server, location: Location, path: str, host: str) -> RequestContext:

@@ -91,12 +91,32 @@ def test_who_shares_sessions() -> None:
     assert [entry.shares for entry in found] == [("a.test /b",), ("a.test /a",), (), ()]
 
 
+def test_other_modules_with_tls() -> None:
+    found = names_of(
+        "location /a { grpc_pass grpcs://o.test:50051; }"
+        "location /b { grpc_pass grpcs://o.test:50051; grpc_ssl_server_name on; "
+        "grpc_ssl_name svc.test; grpc_ssl_verify on; grpc_ssl_trusted_certificate ca.pem; }"
+        "location /c { grpc_pass grpc://o.test:50051; }"
+        "location /d { uwsgi_pass suwsgi://app.test:3031; uwsgi_ssl_server_name on; }"
+        "location /e { proxy_pass https://o.test; }"
+    )
+    assert [entry.location for entry in found] == [f"a.test /{name}" for name in "abde"]
+    assert [entry.server_name for entry in found] == [
+        "not sent: grpc_ssl_server_name is off",
+        "svc.test",
+        "app.test",
+        "not sent: proxy_ssl_server_name is off",
+    ]
+    assert found[1].verified == "svc.test by ca.pem, depth 1"
+    assert found[0].shares == ("a.test /b",)
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "site.conf"
     file.write_text(SITE % "location / { proxy_pass https://10.0.0.1; }")
     assert main(["names", str(file)]) == 0
     heading, row = capsys.readouterr().out.splitlines()
-    assert heading.split()[:3] == ["LOCATION", "PROXY_PASS", "PEERS"]
+    assert heading.split()[:4] == ["LOCATION", "PASSED", "TO", "PEERS"]
     assert "not sent: proxy_ssl_server_name is off" in row
     assert main(["names", "--json", str(file)]) == 0
     assert json.loads(capsys.readouterr().out)[0]["location"] == "a.test /"
