@@ -9,6 +9,7 @@ from .catalog import Cause, Signature, catalog
 from .log_fields import UPSTREAM
 from .log_reader import LogReader, LogRecord
 from .matcher import Explainer, Explanation
+from .modules import cause_in_module, text_in_module
 
 MAX_GROUPS = 256
 """With more groups, further lines are grouped by their causes only."""
@@ -43,8 +44,22 @@ class ErrorGroup:
     """Values of placeholders that are known from elsewhere than the lines."""
 
     @property
+    def scheme(self) -> str:
+        """The scheme of the upstream; "" for another side, or if the lines name none."""
+        return self.upstream.partition("://")[0] if self.side == UPSTREAM else ""
+
+    @property
     def causes(self) -> tuple[Cause, ...]:
-        return self.signature.causes
+        """The causes, with the directives of the upstream's module."""
+        return tuple([cause_in_module(cause, self.scheme) for cause in self.signature.causes])
+
+    @property
+    def meaning(self) -> str:
+        return text_in_module(self.signature.meaning, self.scheme)
+
+    @property
+    def distinguish(self) -> str:
+        return text_in_module(self.signature.distinguish, self.scheme)
 
     @classmethod
     def of(cls, explanation: Explanation) -> ErrorGroup:

@@ -80,7 +80,7 @@ def _render(group: ErrorGroup, width: int, form: str) -> Iterator[str]:
             for fix in fixes_in_form(cause, group.side, values, form):
                 yield from _form_fix(fix, form, values, width)
         if number == 1:
-            yield from wrapped(fill(group.signature.meaning, values), "     Why: ", "     ")
+            yield from wrapped(fill(group.meaning, values), "     Why: ", "     ")
         yield from wrapped(cause.explains, "     ")
         yield from wrapped("Likely: " + "; ".join(cause.likely) + ".", "     ")
     if others := group.causes[MAX_DETAILED:]:
@@ -90,10 +90,10 @@ def _render(group: ErrorGroup, width: int, form: str) -> Iterator[str]:
     if hint := _hint(group):
         yield ""
         yield from wrapped(hint, "  ")
-    if group.signature.distinguish:
+    if group.distinguish:
         yield ""
         yield from wrapped(
-            fill(group.signature.distinguish, values, command=True), "  How to tell which: ", "    "
+            fill(group.distinguish, values, command=True), "  How to tell which: ", "    "
         )
     if proof := proof_commands(first, group, values):
         yield ""
@@ -113,8 +113,7 @@ def _count_and_times(group: ErrorGroup) -> str:
 
 def proof_commands(cause: Cause, group: ErrorGroup, values: Mapping[str, str]) -> list[str]:
     """The commands that confirm a cause of the group."""
-    scheme = group.upstream.partition("://")[0] if group.side == UPSTREAM else ""
-    return [fill(command, values, command=True) for command in cause.proof_for(scheme)]
+    return [fill(command, values, command=True) for command in cause.proof_for(group.scheme)]
 
 
 def _hint(group: ErrorGroup) -> str:
@@ -196,9 +195,9 @@ def to_dict(group: ErrorGroup, form: str = NGINX) -> dict[str, Any]:
         "line": escape_control(group.line),
         "plain": group.causes[0].plain,
         "background": group.causes[0].background or None,
-        "meaning": fill(group.signature.meaning, values),
+        "meaning": fill(group.meaning, values),
         "hint": _hint(group) or None,
-        "distinguish": fill(group.signature.distinguish, values, command=True) or None,
+        "distinguish": fill(group.distinguish, values, command=True) or None,
         "preceded_by": [
             {
                 "causes": [cause.name for cause in before.causes],
