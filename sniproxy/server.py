@@ -48,6 +48,8 @@ class ConnectionServer:
             watching.start_soon(self.application.idle_monitor.run)
             for resolver in self.application.resolvers:
                 watching.start_soon(resolver.run, self.application.error_log)
+            for names in self.application.groups.names:
+                watching.start_soon(names.run, self.application.error_log)
             for stapler in self.application.statuses.staplers:
                 watching.start_soon(stapler.run, self.application.error_log)
             if self.application.caches.caches:

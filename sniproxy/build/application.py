@@ -36,6 +36,7 @@ from ..upstream.selector import Upstream
 from ..variables.connections import STATUS_VARIABLES
 from .caches import CacheStore
 from .client_tls import ContextStore, ServerContextFactory
+from .groups import GroupStore
 from .limits import LimitStore
 from .listeners import BoundSocket, ListenSocket, bind_all, bindings, check_binding
 from .logs import LogFactory
@@ -67,6 +68,7 @@ class Application:
     idle_monitor: IdleMonitor
     """Monitors idle connections to upstreams."""
     resolvers: Sequence[Resolver]
+    groups: GroupStore
     contexts: ContextStore
     """For the next configuration."""
     caches: CacheStore
@@ -100,6 +102,7 @@ class Application:
         self.sinks.close()
         self.caches.close()
         self.limits.close()
+        self.groups.close()
         self.statuses.close()
         if self.statistics is not None:
             self.statistics.close()
@@ -153,7 +156,9 @@ def load(
     limits = LimitStore(config, None if previous is None else previous.limits)
     statistics = _statistics(config, None if previous is None else previous.statistics)
     maker = _HandlerFactory(
-        UpstreamRegistry(groups, number, idle_monitor),
+        UpstreamRegistry(
+            groups, number, idle_monitor, None if previous is None else previous.groups
+        ),
         ContextFactory(paths, state, dialect),
         caches,
         statistics,
@@ -181,6 +186,7 @@ def load(
         number,
         idle_monitor,
         maker.upstreams.resolvers,
+        maker.upstreams.groups,
         tuple(maker.tls.key_logs.values()),
         dialect,
         tuple(clients.warnings),
@@ -205,6 +211,7 @@ class LoadedConfig:
     number: Callable[[], int]
     idle_monitor: IdleMonitor
     resolvers: Sequence[Resolver]
+    groups: GroupStore
     key_logs: Sequence[KeyLog]
     dialect: Dialect
     warnings: tuple[str, ...]
@@ -238,6 +245,7 @@ class LoadedConfig:
                 default_access_log=default_access_log,
             )
             main_log = logs.error_log(self.config.error_log)
+            self.groups.log_to(main_log)
             for key_log in self.key_logs:
                 key_log.open(sinks)
             servers = {server: self._server(server, logs) for server in http.servers}
@@ -265,6 +273,7 @@ class LoadedConfig:
             self.paths,
             self.idle_monitor,
             self.resolvers,
+            self.groups,
             self.store,
             self.caches,
             self.limits,

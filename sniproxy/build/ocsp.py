@@ -16,7 +16,7 @@ from ..config.tree import Place
 from ..models import ConfigError
 from ..tls import openssl
 from ..tls.certificates import CertificateSource
-from .upstreams import resolve_host
+from .hosts import resolve_host
 
 if TYPE_CHECKING:  # imported if a server uses OCSP
     from cryptography import x509

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,12 @@ from ..config.directives.upstream_target import ProxyPass
 from ..config.model import UpstreamBlock
 from ..config.tree import Place
 from ..models import ConfigError
-from ..upstream.balancing import selector_factory
 from ..upstream.dynamic import DynamicUpstream
 from ..upstream.dynamic_grpc import GrpcUpstream
-from ..upstream.pool import ConnectionPool, IdleMonitor
-from ..upstream.selector import Peer, Upstream, peer_name
+from ..upstream.pool import IdleMonitor
+from ..upstream.selector import Upstream, peer_name
+from .groups import GroupStore, peers_of
+from .hosts import resolve_host
 
 if TYPE_CHECKING:
     from ..upstream.resolver import Resolver
@@ -32,13 +32,14 @@ class UpstreamRegistry:
         groups: Mapping[str, UpstreamBlock],
         next_connection_id: Callable[[], int],
         idle_monitor: IdleMonitor,
+        previous: GroupStore | None = None,
     ) -> None:
+        """`previous` is the groups that were served before. Raises `ConfigError`."""
         self._next_connection_id = next_connection_id
-        self._groups = {
-            name: _group(group, next_connection_id, idle_monitor) for name, group in groups.items()
-        }
         self._implicit: dict[tuple[str, int], Upstream] = {}
         self._resolvers: dict[ResolverSettings, Resolver] = {}
+        self.groups = GroupStore(groups, next_connection_id, idle_monitor, self.resolver, previous)
+        self._groups = self.groups.upstreams
 
     def of(self, target: ProxyPass) -> Upstream:
         """The upstream of a `proxy_pass` without variables; raises `ConfigError`."""
@@ -55,7 +56,7 @@ class UpstreamRegistry:
                     f'no port in upstream "{address.host}" in {target.file}:{target.line}'
                 )
             settings = PeerSettings(address)
-            peers = _peers(settings, address.host, place)
+            peers = peers_of(settings, address.host, place)
             self._implicit[key] = Upstream(
                 address.name, peers, next_connection_id=self._next_connection_id
             )
@@ -93,58 +94,8 @@ class UpstreamRegistry:
         return self._resolvers[settings]
 
 
-def _group(
-    group: UpstreamBlock, next_connection_id: Callable[[], int], idle_monitor: IdleMonitor
-) -> Upstream:
-    peers: list[Peer] = []
-    backups: list[Peer] = []
-    for settings in group.settings.server:
-        found = _peers(settings, settings.address.url, group.place)
-        (backups if settings.backup else peers).extend(found)
-    keeps = group.settings.keepalive.connections > 0
-    return Upstream(
-        group.name,
-        peers,
-        backups,
-        explicit=True,
-        next_connection_id=next_connection_id,
-        make_selector=selector_factory(group.settings.balancing, peers),
-        pool=ConnectionPool(group.settings, idle_monitor) if keeps else None,
-    )
-
-
-def _peers(settings: PeerSettings, displayed: str, place: Place) -> list[Peer]:
-    address = settings.address
-    if address.is_unix:
-        path = address.host[len("unix:") :]
-        return [Peer(socket.AF_UNIX, path, address.host, settings)]
-    return [
-        Peer(family, sockaddr, peer_name(sockaddr), settings)
-        for family, sockaddr in resolve_host(address, displayed, place)
-    ]
-
-
 def find_name_servers(resolvers: Iterable[ResolverSettings]) -> None:
     """Look up the host names of name servers, in use or not; raises `ConfigError`."""
     for settings in resolvers:
         for server in settings.servers:
             resolve_host(server, server.url, settings.place, "resolver")
-
-
-def resolve_host(
-    address: Address, displayed: str, place: Place, what: str = "upstream"
-) -> list[tuple[int, tuple[str, int] | tuple[str, int, int, int]]]:
-    """Every address of a host; raises `ConfigError`: `host not found in upstream "…"`.
-
-    `what` is the directive, as named in the message.
-    """
-    host = address.host.strip("[]")
-    flags = socket.AI_NUMERICHOST if address.is_literal else 0
-    try:
-        found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=flags)
-    except (OSError, UnicodeError):
-        message = f'host not found in {what} "{displayed}"'
-        raise ConfigError(message, place.file, place.line) from None
-    # nginx puts IPv4 addresses first.
-    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
-    return [(entry[0], entry[4]) for entry in found]  # type: ignore[misc]

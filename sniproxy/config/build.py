@@ -202,10 +202,7 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
             _server(block, http.values, main, prefix, checks) for block in http.named("server")
         ),
         groups={
-            block.value[0].lower(): UpstreamBlock(
-                block.value[0], UpstreamGroup.resolve(block.values), block.place
-            )
-            for block in http.named("upstream")
+            block.value[0].lower(): _group(block, http.values) for block in http.named("upstream")
         },
         log_formats=checks.log_formats,
         cache_paths=tuple(
@@ -219,6 +216,23 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
         resolvers=tuple(checks.resolvers),
         end=http.end,
     )
+
+
+_RESOLVER_TIMEOUT = 30.0
+
+
+def _group(block: Block, http: Level) -> UpstreamBlock:
+    settings = UpstreamGroup.resolve(block.values)
+    if settings.zone is not None:
+        timeout = settings.resolver_timeout
+        if timeout is None:
+            timeout = http.get("resolver_timeout")
+        settings = replace(
+            settings,
+            resolver=settings.resolver or http.get("resolver"),
+            resolver_timeout=_RESOLVER_TIMEOUT if timeout is None else timeout,
+        )
+    return UpstreamBlock(block.value[0], settings, block.place)
 
 
 def _server(block: Block, http: Level, main: Level, prefix: str, checks: ParseChecks) -> Server:

@@ -7,7 +7,7 @@ Each check fails at the statement that violates it. What can be judged only when
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from ..template import Template, compile_template
@@ -36,9 +36,9 @@ from .directives.proxy_rewrites import DEFAULT, CookieFlags, Replacement
 from .directives.real_ip import TrustedProxies
 from .directives.resolver import ResolverSettings
 from .directives.rewrite import Condition, Set, Substitution
-from .directives.slots import parse_size
 from .directives.ssl import shared_caches
-from .directives.upstream import Balancing, PeerSettings
+from .directives.sticky import Sticky
+from .directives.upstream import Balancing, GroupZone, Method, PeerSettings
 from .directives.upstream_modules import UPSTREAM_MODULES
 from .directives.upstream_target import ProxyPass
 from .hash_sizes import check_hash
@@ -102,6 +102,8 @@ class ParseChecks:
         """Variables defined by `map`, `geo` and `split_clients`, by lower-case name."""
         self.charsets = Charsets()
         self._upstreams: dict[str, _Upstream] = {}
+        self._sticky_zones: dict[str, str] = {}
+        """Names of the groups, by the zone of their `sticky learn`."""
 
     def on_directive(self, row: Directive, value: Any, args: Args, inside: Block) -> None:
         self._note_variables(value)
@@ -256,9 +258,8 @@ class ParseChecks:
 
     # zones of shared memory, folders
 
-    def _upstream_zone(self, name: str, args: Args, group: Block) -> None:
-        size = parse_size(args.words[1]) if len(args.words) > 1 else 0
-        self.zones.declare(args, name, size or 0, "upstream")
+    def _upstream_zone(self, zone: GroupZone, args: Args, group: Block) -> None:
+        self.zones.declare(args, zone.name, zone.size, "upstream")
 
     def _session_cache(self, cache: str, args: Args, inside: Block) -> None:
         for name, size in shared_caches(args):
@@ -341,8 +342,25 @@ class ParseChecks:
         first.explicit = first.explicit or new.explicit
 
     def _balancing(self, balancing: Balancing, args: Args, group: Block) -> None:
-        if group.values.get("balancing"):
+        methods, sticky = group.values.get("balancing", ()), group.values.get("sticky")
+        if methods or sticky:
             self.warn("load balancing method redefined", args.place)
+        if sticky:
+            group.values["sticky"] = replace(sticky, replaced=True)
+        if balancing.method is Method.LEAST_TIME and any(
+            method.method is Method.LEAST_TIME for method in methods
+        ):
+            args.fail_directive("is duplicate")
+
+    def _sticky(self, sticky: Sticky, args: Args, group: Block) -> None:
+        sessions = sticky.sessions
+        if sessions is None:
+            return
+        self.zones.declare(args, sessions.zone, sessions.size, "sticky")
+        name = group.value[0]
+        user = self._sticky_zones.setdefault(sessions.zone, name)
+        if user != name:
+            args.fail(f'sticky zone "{sessions.zone}" is already used in upstream "{user}"')
 
     def _peer(self, peer: PeerSettings, args: Args, group: Block) -> None:
         methods = group.values.get("balancing")
@@ -420,6 +438,8 @@ _DIRECTIVE_CHECKS: dict[str, Callable[[ParseChecks, Any, Args, Block], None]] = 
     "ip_hash": ParseChecks._balancing,
     "hash": ParseChecks._balancing,
     "random": ParseChecks._balancing,
+    "least_time": ParseChecks._balancing,
+    "sticky": ParseChecks._sticky,
     "proxy_redirect": ParseChecks._replacement,
     "proxy_cookie_domain": ParseChecks._replacement,
     "proxy_cookie_path": ParseChecks._replacement,

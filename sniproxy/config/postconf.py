@@ -19,7 +19,7 @@ from .directives.ssl import Ssl
 from .directives.upstream_settings import UpstreamSettings
 from .hash_sizes import check_hash
 from .listened import ListenedAddress
-from .model import Http, Location, Server, iter_locations
+from .model import Http, Location, Server, UpstreamBlock, iter_locations
 from .parse_checks import ParseChecks
 from .reader import Block
 from .shared_sessions import shared_sessions
@@ -37,6 +37,7 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     for server in http.servers:
         _check_buffers(server.core, block.end)
     for group in http.groups.values():
+        _check_resolved(group)
         if all(peer.backup for peer in group.settings.server):
             raise group.place.error(f'no servers in upstream "{group.name}"')
     for server in http.servers:
@@ -174,6 +175,21 @@ def _check_cache(settings: UpstreamSettings, end: Place, checks: ParseChecks) ->
     if zone is not None and settings.cache_key is None and settings.NEEDS_CACHE_KEY:
         name = settings.PREFIX
         checks.warn(f'no "{name}cache_key" for "{name}cache"', end)
+
+
+def _check_resolved(group: UpstreamBlock) -> None:
+    settings, place = group.settings, group.place
+    if not any(peer.is_resolved for peer in settings.server):
+        return
+    if settings.zone is None:
+        raise ConfigError(
+            f'resolving names at run time requires upstream "{group.name}" in {place}'
+            " to be in shared memory"
+        )
+    if settings.resolver is None:
+        raise place.error(
+            f'no resolver defined to resolve names at run time in upstream "{group.name}"'
+        )
 
 
 def _check_upstream_ssl(settings: UpstreamSettings) -> None:

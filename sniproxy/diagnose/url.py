@@ -12,8 +12,8 @@ from urllib.parse import quote, urlsplit
 
 import trio
 
+from ..build.hosts import resolve_host
 from ..build.paths import Paths
-from ..build.upstreams import resolve_host
 from ..config.addresses import Address, AddressError, parse_address
 from ..config.directives.core import LocationName
 from ..config.directives.proxy import ProxySettings

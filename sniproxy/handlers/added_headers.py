@@ -36,7 +36,7 @@ def with_headers(response: Response, ctx: RequestContext, directive: Headers) ->
     values = lookup(ctx)
     safe = response.status in SAFE
     if directive.expires is not None and safe:
-        ctx.sent_headers = partial(tuple, current_headers(response))
+        ctx.sent_headers = partial(tuple, current_headers(response, ctx))
         expires = _evaluated(directive.expires, values)
         if expires is not None and expires.since is not ExpiresBase.OFF:
             # A time from variables counts as not passed: `no-cache` is for constant times,
@@ -45,7 +45,7 @@ def with_headers(response: Response, ctx: RequestContext, directive: Headers) ->
             response = _expiring(response, expires, negative=negative)
     for field in directive.add_header:
         if safe or field.always:
-            ctx.sent_headers = partial(tuple, current_headers(response))
+            ctx.sent_headers = partial(tuple, current_headers(response, ctx))
             response = _added(response, field.name, field.value.render(values))
     trailers = [field for field in directive.add_trailer if safe or field.always]
     if trailers:
@@ -53,12 +53,12 @@ def with_headers(response: Response, ctx: RequestContext, directive: Headers) ->
     return response
 
 
-def current_headers(response: Response) -> tuple[Header, ...]:
+def current_headers(response: Response, ctx: RequestContext) -> tuple[Header, ...]:
     """The headers for `$sent_http_…` before the response is framed."""
     own = builtin_headers(
         response.content_type, response.content_length, response.last_modified, response.location
     )
-    return (*own, *response.headers)
+    return (*own, *ctx.redirect_headers, *response.headers)
 
 
 def _added(response: Response, name: str, value: str) -> Response:

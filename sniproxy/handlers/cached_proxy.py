@@ -478,6 +478,7 @@ class CachedRequest:
             if cacheable and isinstance(response, Response):
                 response = response._replace(allow_conditional=True)
             return response
+        upstream.pass_on()
         ctx.limit_rate = limit_rate(x_accel, ctx.limit_rate)
         ask_for_charset(x_accel, head, ctx, log)
         filtered = handler.cached_response_headers.filter(head, ctx)

@@ -56,7 +56,7 @@ class CharsetFilter:
                 return response
             source = self._source(present, ctx)
         except _NoValueError:
-            ctx.sent_headers = partial(tuple, current_headers(response))
+            ctx.sent_headers = partial(tuple, current_headers(response, ctx))
             return response.without_body()._replace(close_without_response=True)
         if source is None:
             return _named(response, target)

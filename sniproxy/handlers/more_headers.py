@@ -81,7 +81,7 @@ class ResponseHeaderChanges:
             if command.statuses and displayed_status(response.status) not in command.statuses:
                 continue
             for change in command.changes:
-                ctx.sent_headers = partial(tuple, current_headers(response))
+                ctx.sent_headers = partial(tuple, current_headers(response, ctx))
                 value = change.value.render(values)
                 try:
                     response = _changed(response, change, value, command, ctx)

@@ -283,6 +283,7 @@ class ProxyHandler:
             )
         ):
             return self._intercept(upstream, ctx, log)
+        upstream.pass_on()
         x_accel = policy.x_accel_headers(head)
         if x_accel:
             ctx.limit_rate = limit_rate(x_accel, ctx.limit_rate)

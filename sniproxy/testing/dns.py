@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import trio
 
 HOST = "127.0.0.1"
-TYPES = {"A": 1, "NS": 2, "CNAME": 5, "TXT": 16, "AAAA": 28, "DNAME": 39}
+TYPES = {"A": 1, "NS": 2, "CNAME": 5, "TXT": 16, "AAAA": 28, "SRV": 33, "DNAME": 39}
 _NAMES = {number: name for name, number in TYPES.items()}
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
 
@@ -61,6 +61,11 @@ def aaaa(address: str, ttl: int = 60) -> DNSRecord:
 
 def cname(name: str, ttl: int = 60) -> DNSRecord:
     return DNSRecord("CNAME", name_bytes(name), ttl)
+
+
+def srv(priority: int, weight: int, port: int, target: str, ttl: int = 60) -> DNSRecord:
+    fixed = struct.pack("!HHH", priority, weight, port)
+    return DNSRecord("SRV", fixed + name_bytes(target), ttl)
 
 
 def name_bytes(name: str) -> bytes:

@@ -1,7 +1,7 @@
 """Load-balancing methods other than round robin, each a `PeerSelector` (pure).
 
-Directives: `least_conn`, `ip_hash`, `hash KEY [consistent]`, `random [two]`. If a method finds no
-usable peer it falls back to round robin; only round robin uses backup servers.
+Directives: `least_conn`, `ip_hash`, `hash KEY [consistent]`, `random [two]`, and `least_time` (in
+`least_time`). If a method that picks peers finds none that is usable, it falls back to round robin.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import accumulate
 from ..config.directives.upstream import Balancing, Method
 from ..context import RequestContext
 from ..variables import lookup
+from .least_time import LeastTime
 from .selector import Peer, PeerSelector, Upstream
 
 MAX_MISSES = 20
@@ -31,6 +32,9 @@ class LeastConnections(PeerSelector):
 
     def select(self) -> Peer | None:
         while True:
+            sticky = self.sticky_peer() if self.hint else None
+            if sticky is not None:
+                return self.mark_used(sticky)
             equals = self._least_busy()
             if equals:
                 return self.mark_used(self.select_smooth(equals) if len(equals) > 1 else equals[0])
@@ -62,7 +66,12 @@ class RetryingSelector(PeerSelector):
         self._misses = 0
 
     def select(self) -> Peer | None:
-        while self._misses <= MAX_MISSES and self.can_pick():
+        if self._misses > MAX_MISSES or not self.can_pick():
+            return self.round_robin()
+        sticky = self.sticky_peer() if self.hint else None
+        if sticky is not None:
+            return self.mark_used(sticky)
+        while self._misses <= MAX_MISSES:
             peer = self.pick()
             if peer is not None and self.is_available(peer):
                 return self.mark_used(peer)
@@ -130,8 +139,8 @@ class HashRing:
     def __init__(self, peers: Sequence[Peer]) -> None:
         servers: dict[int, str] = {}
         for peer in peers:
-            for point in _points(peer.settings.address.url, peer.settings.weight * POINTS):
-                servers.setdefault(point, peer.settings.address.url)
+            for point in _points(peer.server, peer.settings.weight * POINTS):
+                servers.setdefault(point, peer.server)
         self._points = sorted(servers)
         self._servers = [servers[point] for point in self._points]
 
@@ -161,6 +170,20 @@ def _host_and_port(server: str) -> bytes:
     return f"{host}\0{port}".encode("latin-1")
 
 
+class HashRings:
+    """The ring of a group, made again when the peers have changed."""
+
+    def __init__(self) -> None:
+        self._ring: HashRing | None = None
+        self._generation = 0
+
+    def of(self, upstream: Upstream) -> HashRing:
+        if self._ring is None or self._generation != upstream.generation:
+            self._ring = HashRing(upstream.peers)
+            self._generation = upstream.generation
+        return self._ring
+
+
 class ConsistentHash(PeerSelector):
     """`hash KEY consistent`: the next server on the ring; round robin among its addresses."""
 
@@ -172,11 +195,16 @@ class ConsistentHash(PeerSelector):
         self._misses = 0
 
     def select(self) -> Peer | None:
-        if not self._key:
+        if not self._key or self._misses > MAX_MISSES:
             return self.round_robin()
+        if not self.peers:
+            return None
+        sticky = self.sticky_peer() if self.hint else None
+        if sticky is not None:
+            return self.mark_used(sticky)
         while self._misses <= MAX_MISSES:
             server = self._ring.server(self._place)
-            peers = [one for one in self.available() if one.settings.address.url == server]
+            peers = [one for one in self.available() if one.server == server]
             if peers:
                 return self.mark_used(self.select_smooth(peers))
             self._place += 1
@@ -195,8 +223,13 @@ class RandomTwo(RandomSelector):
     """`random two`: of two random peers, the one with fewer connections relative to its weight."""
 
     def select(self) -> Peer | None:
+        if self._misses > MAX_MISSES or not self.can_pick():
+            return self.round_robin()
+        sticky = self.sticky_peer() if self.hint else None
+        if sticky is not None:
+            return self.mark_used(sticky)
         first: Peer | None = None
-        while self._misses <= MAX_MISSES and self.can_pick():
+        while self._misses <= MAX_MISSES:
             peer = self.pick()
             if peer is first or not self.is_available(peer):
                 self._misses += 1
@@ -207,9 +240,7 @@ class RandomTwo(RandomSelector):
         return self.round_robin()
 
 
-def selector_factory(
-    balancing: Sequence[Balancing], peers: Sequence[Peer]
-) -> SelectorFactory | None:
+def selector_factory(balancing: Sequence[Balancing]) -> SelectorFactory | None:
     """Creates the selectors of a group, by the last method configured; None is round robin."""
     if not balancing:
         return None
@@ -217,6 +248,8 @@ def selector_factory(
     match chosen.method:
         case Method.LEAST_CONN:
             return lambda upstream, ctx: LeastConnections(upstream)
+        case Method.LEAST_TIME:
+            return lambda upstream, ctx: LeastTime(upstream, chosen)
         case Method.IP_HASH:
             return lambda upstream, ctx: IPHash(upstream, ctx.connection.client_address)
         case Method.RANDOM:
@@ -227,5 +260,7 @@ def selector_factory(
     assert key is not None
     if chosen.method is Method.HASH:
         return lambda upstream, ctx: HashSelector(upstream, key.render(lookup(ctx)))
-    ring = HashRing(peers)
-    return lambda upstream, ctx: ConsistentHash(upstream, key.render(lookup(ctx)), ring)
+    rings = HashRings()
+    return lambda upstream, ctx: ConsistentHash(
+        upstream, key.render(lookup(ctx)), rings.of(upstream)
+    )

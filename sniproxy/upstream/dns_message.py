@@ -25,9 +25,10 @@ import dns.wire
 
 HEADER = struct.Struct("!HHHHHH")
 RECORD = struct.Struct("!HHIH")
+_SERVICE = struct.Struct("!HHH")
 TRUNCATED = 0x0200
 SHORT_RESPONSE = "short DNS response"
-_A, _CNAME, _AAAA, _DNAME = 1, 5, 28, 39
+_A, _CNAME, _AAAA, _SRV, _DNAME = 1, 5, 28, 33, 39
 
 ERRORS = {
     1: "Format error",
@@ -40,10 +41,12 @@ HOST_NOT_FOUND = 3
 
 
 class RecordType(enum.Enum):
-    """Address record types: number, length of the data in bytes, address family."""
+    """Record types that are queried: number, and for addresses the length of the data in bytes and
+    the address family."""
 
     A = (_A, 4, socket.AF_INET)
     AAAA = (_AAAA, 16, socket.AF_INET6)
+    SRV = (_SRV, 0, socket.AF_UNSPEC)
 
     @property
     def number(self) -> int:
@@ -83,6 +86,17 @@ class QueryMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceRecord:
+    """An SRV record."""
+
+    priority: int
+    weight: int
+    """At least 1."""
+    port: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class DNSResponse:
     """A well-formed response."""
 
@@ -95,6 +109,8 @@ class DNSResponse:
     truncated: bool
     records: int = 0
     addresses: tuple[str, ...] = ()
+    services: tuple[ServiceRecord, ...] = ()
+    """By priority."""
     cname: str | None = None
     ttl: int = 2**32 - 1
     log_messages: tuple[str, ...] = ()
@@ -164,6 +180,7 @@ class _AnswerSection:
         self.wire = wire
         self.type = record_type
         self.addresses: list[str] = []
+        self.services: list[ServiceRecord] = []
         self.cname_offset: int | None = None
         self.ttl = 2**32 - 1
         self.log_messages: list[str] = []
@@ -176,11 +193,13 @@ class _AnswerSection:
 
     def response(self, number: int, name: str) -> DNSResponse:
         alias = None
-        if self.cname_offset is not None and not self.addresses:
+        if self.cname_offset is not None and not (self.addresses or self.services):
             alias = _name_at(self.wire, self.cname_offset)
+        self.services.sort(key=lambda service: service.priority)
         return DNSResponse(
             number, name, self.type, 0, False, self.records,
-            tuple(self.addresses), alias, self.ttl, tuple(self.log_messages),
+            tuple(self.addresses), tuple(self.services), alias, self.ttl,
+            tuple(self.log_messages),
         )  # fmt: skip
 
     def _record(self, parser: dns.wire.Parser) -> None:
@@ -189,7 +208,11 @@ class _AnswerSection:
         if record_class != 1:
             raise MalformedResponseError(f"unexpected RR class {record_class} in DNS response")
         self.ttl = min(self.ttl, 0 if ttl >= 2**31 else ttl)
-        if record_type in (_A, _AAAA):
+        if self.type is RecordType.SRV:
+            if record_type == _SRV:
+                self._service(parser, length)
+                return
+        elif record_type in (_A, _AAAA):
             self._address(parser, RecordType.A if record_type == _A else RecordType.AAAA, length)
             return
         if record_type == _CNAME:
@@ -204,6 +227,14 @@ class _AnswerSection:
         if length != record_type.length:
             raise MalformedResponseError(f"invalid {record_type.name} record in DNS response")
         self.addresses.append(socket.inet_ntop(record_type.family, parser.get_bytes(length)))
+
+    def _service(self, parser: dns.wire.Parser, length: int) -> None:
+        priority, weight, port = parser.get_struct(_SERVICE.format)
+        target = _name_at(self.wire, parser.current)
+        # The length is not compared with that of the name.
+        parser.seek(parser.current - _SERVICE.size)
+        parser.get_bytes(length)
+        self.services.append(ServiceRecord(priority, weight or 1, port, target))
 
 
 def _skip_owner(parser: dns.wire.Parser) -> None:

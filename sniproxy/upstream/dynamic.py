@@ -21,7 +21,7 @@ from ..config.directives.upstream import PeerSettings
 from ..config.directives.upstream_target import ProxyPass
 from ..models import Failure, FailureType, ProxyError
 from ..template import Template, VariableLookup
-from .selector import Peer, Upstream, peer_name
+from .selector import Peer, Upstream, socket_address
 
 
 class NameResolver(Protocol):
@@ -98,10 +98,7 @@ class DynamicUpstream:
 
 def peer_at(host: str, port: int, settings: PeerSettings) -> Peer:
     """The peer at an IP address."""
-    if ":" in host:
-        six = (host, port, 0, 0)
-        return Peer(socket.AF_INET6, six, peer_name(six), settings)
-    return Peer(socket.AF_INET, (host, port), peer_name((host, port)), settings)
+    return Peer(*socket_address(host, port), settings)
 
 
 @functools.lru_cache(1024)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import select
 import time
+from collections.abc import Collection
 from typing import Any
 
 import trio
@@ -94,6 +95,12 @@ class ConnectionPool:
         """Close all idle connections."""
         for pooled in tuple(self._idle):
             self.close_connection(pooled)
+
+    def close_others(self, addresses: Collection[Any]) -> None:
+        """Close the idle connections to all addresses but these."""
+        for pooled in tuple(self._idle):
+            if pooled.address not in addresses:
+                self.close_connection(pooled)
 
     def close_connection(self, pooled: PooledConnection) -> None:
         """Close one idle connection: without close_notify, as nginx does."""

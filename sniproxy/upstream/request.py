@@ -41,7 +41,7 @@ from .connector import UpstreamTLSConfig, connect, handshake_line, keep_session,
 from .request_writer import SENDING, UNFRAMED, BodyFraming, RequestWriter
 from .response_body import BodyReadOptions, UpstreamBody
 from .response_headers import ResponseHeaderPolicy
-from .selector import Peer, PeerSelector, Upstream
+from .selector import Peer, RequestSelector, Upstream
 from .upgrade import UpgradedStream
 
 HTTP_0_9 = 9
@@ -281,7 +281,7 @@ class UpstreamRequest:
         self.local_address = local_address
         self.response_headers = response_headers
         self.cache_header = cache_header
-        self.selector: PeerSelector = upstream.selector(ctx)
+        self.selector: RequestSelector = upstream.selector(ctx)
         if settings.next_upstream_tries:
             limit = settings.next_upstream_tries
             self.selector.tries_left = min(self.selector.tries_left, limit)
@@ -316,7 +316,7 @@ class UpstreamRequest:
                 failure = failed.failure
             except BaseException:
                 # The client aborted the request; the peer did not fail.
-                selector.free(peer, failed=False)
+                selector.free(peer, failed=False, attempt=attempt)
                 self.close_connection(attempt, gracefully=True)
                 raise
             else:
@@ -393,7 +393,9 @@ class UpstreamRequest:
         if failure.text and not timed_out:
             self._write_failure(failure)
         peers_fault = failure.kind not in _NOT_THE_PEERS_FAULT
-        if self.selector.free(attempt.peer, failed=peers_fault):
+        if self.selector.free(
+            attempt.peer, failed=peers_fault, attempt=attempt, has_response=False
+        ):
             self.log.write(Level.WARN, "upstream server temporarily disabled")
         if timed_out:
             self._write_failure(failure)
@@ -421,7 +423,7 @@ class UpstreamRequest:
 
     def release(self, attempt: UpstreamAttempt, *, reusable: bool) -> None:
         """Return peer and connection after a response."""
-        self.selector.free(attempt.peer, failed=False)
+        self.selector.free(attempt.peer, failed=False, attempt=attempt)
         pool = self.upstream.pool
         if reusable and attempt.sent_whole and pool is not None:
             assert attempt.stream is not None
@@ -461,6 +463,12 @@ class UpstreamResponse:
     def raw_head(self) -> bytes:
         """The head as received, if the response is to be cached."""
         return self._attempt.raw_head
+
+    def pass_on(self) -> None:
+        """Note that the response is passed on to the client."""
+        selector = self._request.selector
+        if selector.wants_head:
+            selector.head_received(self._attempt)
 
     def take_complete_body(self) -> bytes | None:
         """The body, if exactly the complete body was read with the head; then release the peer."""

@@ -10,13 +10,14 @@ cached. Directives: `resolver`, `resolver_timeout`.
 from __future__ import annotations
 
 import errno
+import itertools
 import math
 import os
 import random
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -33,6 +34,7 @@ from .dns_message import (
     MalformedResponseError,
     QueryMessage,
     RecordType,
+    ServiceRecord,
     make_query,
     parse_response,
 )
@@ -47,6 +49,9 @@ MAX_CNAME_DEPTH = 50
 UDP_SIZE = 4096
 TIMED_OUT = 110
 NO_ADDRESS = "no A or CNAME types in DNS response"
+NO_SERVICE = "no SRV type in DNS response"
+_ERROR_LIFETIME = 10
+"""Seconds until a name without addresses is looked up again, without `valid`."""
 
 
 class ResolveError(Exception):
@@ -73,7 +78,36 @@ class AddressSet:
     ipv6: tuple[str, ...] = ()
 
 
-QueryResult = AddressSet | CNAME | ResolveError
+@dataclass(frozen=True, slots=True)
+class ServiceSet:
+    """The SRV records of a name."""
+
+    records: tuple[ServiceRecord, ...]
+    """By priority."""
+
+
+QueryResult = AddressSet | ServiceSet | CNAME | ResolveError
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The addresses of a name."""
+
+    addresses: tuple[str, ...]
+    valid_until: int
+    """Clock reading in whole seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceResolution:
+    """The addresses of the targets of a service."""
+
+    targets: tuple[tuple[ServiceRecord, tuple[str, ...]], ...]
+    """By priority; nginx begins those of one priority with a random one."""
+    errors: tuple[tuple[str, ResolveError], ...]
+    """Targets that could not be resolved."""
+    valid_until: int
+    """Clock reading in whole seconds."""
 
 
 @dataclass(slots=True)
@@ -90,6 +124,15 @@ class ResolverQuery:
     ttl: int = 2**32 - 1
     log_messages: list[str] = field(default_factory=list)
     """Messages to be logged."""
+
+    @property
+    def key(self) -> str:
+        """The name in the cache."""
+        return _service_key(self.name) if self._asks_services else self.name
+
+    @property
+    def _asks_services(self) -> bool:
+        return RecordType.SRV in self.answers or RecordType.SRV in self.unanswered
 
     @classmethod
     def create(cls, name: str, record_types: Iterable[RecordType]) -> ResolverQuery:
@@ -137,12 +180,15 @@ class ResolverQuery:
         self.answers[response.type] = () if code else response.addresses
         if code or not response.records:
             return self._finish_without_address(code)
+        if response.services:
+            return ServiceSet(response.services)
         if not self.unanswered and any(self.answers.values()):
             return self._address_set()
         if response.cname is not None and not self.unanswered:
             return CNAME(response.cname)
         if not response.addresses and response.cname is None:
-            self.log_messages.append(NO_ADDRESS)
+            is_service = response.type is RecordType.SRV
+            self.log_messages.append(NO_SERVICE if is_service else NO_ADDRESS)
         return None
 
     def _finish_without_address(self, code: int) -> QueryResult | None:
@@ -170,7 +216,7 @@ class DNSServer:
 
 @dataclass(slots=True)
 class _CacheEntry:
-    result: AddressSet | CNAME
+    result: AddressSet | ServiceSet | CNAME
     valid_until: int
     """Clock reading in whole seconds, inclusive."""
     last_used: int
@@ -184,6 +230,17 @@ class _InflightQuery:
     done: trio.Event = field(default_factory=trio.Event)
     waiters: int = 0
     result: QueryResult | None = None
+    valid_until: int = 0
+    """Clock reading in whole seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A result of a query or from the cache."""
+
+    result: AddressSet | ServiceSet | CNAME
+    valid_until: int
+    """Clock reading in whole seconds."""
 
 
 class Resolver:
@@ -227,51 +284,103 @@ class Resolver:
         New results come in the order of the response, cached ones are rotated. Raises
         `ResolveError`.
         """
+        return (await self.lookup(name, timeout)).addresses
+
+    async def lookup(self, name: str, timeout: float) -> Resolution:
+        """Like `addresses`, with the time when they expire."""
         with trio.move_on_after(timeout or math.inf):
             name = name.removesuffix(".").lower()
             for _ in range(MAX_CNAME_DEPTH + 1):
-                result = self._find_cached(name)
-                if result is None:
-                    result = await self._query(name)
-                    ordered = isinstance(result, AddressSet) and (*result.ipv4, *result.ipv6)
-                else:
-                    ordered = isinstance(result, AddressSet) and rotate(result)
-                if ordered:
-                    return ordered
+                cached = self._find_cached(name)
+                found = cached or await self._query(name, self._types)
+                result = found.result
+                if isinstance(result, AddressSet):
+                    ordered = (*result.ipv4, *result.ipv6) if cached is None else rotate(result)
+                    return Resolution(ordered, found.valid_until)
                 assert isinstance(result, CNAME)
                 name = result.name
             raise ResolveError(HOST_NOT_FOUND)
         raise ResolveError(TIMED_OUT)
 
+    async def services(self, service: str, name: str, timeout: float) -> ServiceResolution:
+        """Resolve the targets of the SRV records of a service, each within `timeout` seconds.
+
+        `service` is that of TCP, or with a `.` the beginning of the name. Raises `ResolveError`.
+        """
+        prefix = service if "." in service else f"_{service}._tcp"
+        found = await self._service_records(f"{prefix}.{name}", timeout)
+        assert isinstance(found.result, ServiceSet)
+        records = found.result.records
+        results: dict[int, Resolution | ResolveError] = {}
+
+        async def resolve(position: int, target: str) -> None:
+            try:
+                results[position] = await self.lookup(target, timeout)
+            except ResolveError as error:
+                results[position] = error
+
+        async with trio.open_nursery() as nursery:
+            for position, record in enumerate(records):
+                nursery.start_soon(resolve, position, record.target)
+        targets, errors, valid = [], [], found.valid_until
+        for position, record in enumerate(records):
+            result = results[position]
+            if isinstance(result, ResolveError):
+                errors.append((record.target, result))
+            else:
+                targets.append((record, result.addresses))
+                valid = min(valid, result.valid_until)
+        if not targets:
+            valid = self.error_valid_until()
+        return ServiceResolution(tuple(_rotate_priorities(targets)), tuple(errors), valid)
+
+    async def _service_records(self, name: str, timeout: float) -> _Found:
+        with trio.move_on_after(timeout or math.inf):
+            name = name.removesuffix(".").lower()
+            for _ in range(MAX_CNAME_DEPTH + 1):
+                found = self._find_cached(_service_key(name))
+                found = found or await self._query(name, (RecordType.SRV,))
+                if isinstance(found.result, ServiceSet):
+                    return found
+                assert isinstance(found.result, CNAME)
+                name = found.result.name
+            raise ResolveError(HOST_NOT_FOUND)
+        raise ResolveError(TIMED_OUT)
+
+    def error_valid_until(self) -> int:
+        """When a name that has no addresses is to be looked up again, by the clock."""
+        return int(self._clock()) + int(self._settings.valid or _ERROR_LIFETIME)
+
     # --- cache ---
 
-    def _find_cached(self, name: str) -> AddressSet | CNAME | None:
-        entry = self._cache.get(name)
+    def _find_cached(self, key: str) -> _Found | None:
+        entry = self._cache.get(key)
         if entry is None or entry.valid_until < int(self._clock()):
             return None
         entry.last_used = int(self._clock())
-        self._cache.move_to_end(name)
-        return entry.result
+        self._cache.move_to_end(key)
+        return _Found(entry.result, entry.valid_until)
 
-    def _add_to_cache(self, query: ResolverQuery, result: AddressSet | CNAME) -> None:
+    def _add_to_cache(self, query: ResolverQuery, result: AddressSet | ServiceSet | CNAME) -> int:
+        """Add a result to the cache; returns when it expires."""
         now = int(self._clock())
         seconds = self._settings.valid
         valid = now + (query.ttl if seconds is None else int(seconds))
-        self._cache[query.name] = _CacheEntry(result, valid, now)
-        self._cache.move_to_end(query.name)
-        for name in list(self._cache)[:2]:
-            if now - self._cache[name].last_used > EXPIRE:
-                del self._cache[name]
+        self._cache[query.key] = _CacheEntry(result, valid, now)
+        self._cache.move_to_end(query.key)
+        for key in list(self._cache)[:2]:
+            if now - self._cache[key].last_used > EXPIRE:
+                del self._cache[key]
+        return valid
 
     # --- queries ---
 
-    async def _query(self, name: str) -> AddressSet | CNAME:
-        inflight = self._inflight.get(name)
+    async def _query(self, name: str, types: Sequence[RecordType]) -> _Found:
+        key = _service_key(name) if RecordType.SRV in types else name
+        inflight = self._inflight.get(key)
         if inflight is None:
             assert self._nursery is not None
-            inflight = self._inflight[name] = _InflightQuery(
-                ResolverQuery.create(name, self._types)
-            )
+            inflight = self._inflight[key] = _InflightQuery(ResolverQuery.create(name, types))
             self._nursery.start_soon(self._run_query, inflight)
         inflight.waiters += 1
         try:
@@ -281,7 +390,7 @@ class Resolver:
         assert inflight.result is not None
         if isinstance(inflight.result, ResolveError):
             raise ResolveError(inflight.result.code)
-        return inflight.result
+        return _Found(inflight.result, inflight.valid_until)
 
     async def _run_query(self, inflight: _InflightQuery) -> None:
         async with trio.open_nursery() as nursery:
@@ -301,7 +410,7 @@ class Resolver:
             first = False
             await trio.sleep(RESEND_INTERVAL)
             index = (index + 1) % len(self._servers)
-        del self._inflight[inflight.query.name]
+        del self._inflight[inflight.query.key]
         nursery.cancel_scope.cancel()
 
     async def _send_queries(
@@ -399,9 +508,9 @@ class Resolver:
         query.log_messages.clear()
         if result is not None and inflight.result is None:
             inflight.result = result
-            del self._inflight[query.name]
+            del self._inflight[query.key]
             if not isinstance(result, ResolveError):
-                self._add_to_cache(query, result)
+                inflight.valid_until = self._add_to_cache(query, result)
             inflight.done.set()
         return query.over_tcp - before
 
@@ -409,6 +518,22 @@ class Resolver:
         number = error.errno or errno.EIO
         text = f"{call} ({number}: {os.strerror(number)}) while resolving, resolver: {server.name}"
         self._log.write(Level.ERROR, text)
+
+
+def _service_key(name: str) -> str:
+    """The name in the cache for the SRV records of a name."""
+    return f"SRV {name}"
+
+
+def _rotate_priorities(
+    targets: Sequence[tuple[ServiceRecord, tuple[str, ...]]],
+) -> Iterator[tuple[ServiceRecord, tuple[str, ...]]]:
+    """Begin the targets of each priority with one by weight."""
+    for _, group in itertools.groupby(targets, key=lambda target: target[0].priority):
+        same = list(group)
+        weights = [record.weight * len(addresses) for record, addresses in same]
+        (start,) = random.choices(range(len(same)), weights)
+        yield from (*same[start:], *same[:start])
 
 
 def rotate(addresses: AddressSet) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sniproxy.build import load
+from sniproxy.build.hosts import resolve_host
 from sniproxy.build.paths import Paths
-from sniproxy.build.upstreams import resolve_host
 from sniproxy.config.addresses import parse_address
 from sniproxy.config.tree import Place
 from sniproxy.handlers.proxy import ProxyHandler

@@ -67,7 +67,7 @@ def sniproxy_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict
             file,
             prefix=f"{folder}/",
             directives=directives,
-            is_variable=VARIABLES.__contains__,
+            is_variable=lambda name: name in VARIABLES or name.startswith(("arg_", "cookie_")),
             definition_error=definition_error,
         )
     except ConfigError as error:

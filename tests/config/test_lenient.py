@@ -25,7 +25,7 @@ http {
     geoip2 /usr/share/GeoIP/x.mmdb {
         $geoip2_country default=US source=$remote_addr country iso_code;
     }
-    upstream app { fair; server 127.0.0.1:1 resolve; }
+    upstream app { fair; server 127.0.0.1:1; }
     server {
         listen 127.0.0.1:8000;
         brotli_headers_x "X-Country: $geoip2_country";
@@ -73,7 +73,6 @@ def test_the_refusal_lists_everything_that_is_missing() -> None:
         'unknown directive "brotli_headers_x" in FILE:7, 14',
         'unknown directive "geoip2" in FILE:8',
         'unknown directive "fair" in FILE:11',
-        'parameter "resolve" is not supported by sniproxy yet in FILE:11',
         'unknown directive "access_by_lua_block" in FILE:16',
         'unknown directive "content_by_lua_block" in FILE:18',
         'unknown directive "redis2_pass" in FILE:20',
@@ -95,7 +94,7 @@ def test_what_is_missing_is_left_out_with_a_warning(directives: str) -> None:
     assert (
         'unknown directive "content_by_lua_block": the location answers 501 in FILE:18'
     ) in loaded.warnings
-    assert len(loaded.warnings) == 13
+    assert len(loaded.warnings) == 12
     assert loaded.main.unsupported
 
 

@@ -16,7 +16,7 @@ from sniproxy.config.directives.upstream import Balancing, Method
 from sniproxy.context import RequestContext
 from sniproxy.template import compile_template
 from sniproxy.upstream.balancing import POINTS, HashRing, by_weight, selector_factory
-from sniproxy.upstream.selector import Peer, PeerSelector, Upstream
+from sniproxy.upstream.selector import Peer, RequestSelector, Upstream
 from tests import configured
 from tests.compare_nginx import NginxPair, get, paired_with_nginx, served
 from tests.nginx import NGINX
@@ -32,7 +32,7 @@ def make_context(tmp_path_factory: pytest.TempPathFactory) -> RequestContext:
 def upstream(method: Method, peers: list[Peer], backups: list[Peer], key: str = "") -> Upstream:
     balancing = Balancing(method, compile_template(key))
     return Upstream(
-        "group", peers, backups, clock=Clock(), make_selector=selector_factory([balancing], peers)
+        "group", peers, backups, clock=Clock(), make_selector=selector_factory([balancing])
     )
 
 
@@ -118,7 +118,7 @@ def test_laws(
         into.append(peer(str(number), weight=weight, down=down))
     group = upstream(method, peers, backups, "$arg_k")
     for _ in range(3):
-        turns: PeerSelector = group.selector(make_context)
+        turns: RequestSelector = group.selector(make_context)
         tried = []
         while (chosen := turns.get()) is not None:
             tried.append(chosen)

@@ -16,7 +16,6 @@ from .directive import (
     MAIN,
     REFUSED,
     SERVER,
-    UPSTREAM,
     Arity,
     Context,
     Directive,
@@ -69,12 +68,6 @@ _TABLE: tuple[_Module, ...] = (
          "tunnel_connect_timeout tunnel_send_timeout tunnel_send_lowat tunnel_buffer_size "
          "tunnel_read_timeout tunnel_next_upstream_tries tunnel_next_upstream_timeout"),
         (HSL, at_least(1), "tunnel_next_upstream"),
-    )),
-    ("ngx_http_upstream_least_time_module", Status.NOT_YET, "load balancing by response time", (
-        (UPSTREAM, between(1, 2), "least_time"),
-    )),
-    ("ngx_http_upstream_sticky_module", Status.NOT_YET, "session affinity", (
-        (UPSTREAM, at_least(2), "sticky"),
     )),
     ("ngx_http_xslt_filter_module", Status.REFUSED, "XML is not transformed", (
         (HSL, exactly(1), "xml_entities xml_external_entities xslt_last_modified"),

@@ -17,7 +17,6 @@ from .directive import (
     Merge,
     Repeat,
     Settings,
-    Status,
     at_least,
     between,
     block,
@@ -28,6 +27,7 @@ from .directive import (
 )
 from .resolver import ResolverSettings, resolver
 from .slots import compiled, number, parse_size, parse_time, time
+from .sticky import Sticky, sticky
 
 MODULE = "ngx_http_upstream_module"
 KEEPALIVE = "ngx_http_upstream_keepalive_module"
@@ -45,18 +45,42 @@ class PeerSettings:
     """Seconds."""
     backup: bool = False
     down: bool = False
+    """Whether requests go there at most by `sticky` (see `drain`)."""
+    drain: bool = False
+    """Whether requests of sessions are passed although the server is down."""
+    route: str = ""
+    """Its name for `sticky`; "" for a hash of the address."""
+    resolve: bool = False
+    """Whether the addresses of the name change while the proxy runs."""
+    service: str = ""
+    """The service of SRV records that are resolved."""
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether a name is resolved at run time."""
+        return self.resolve and not self.address.is_literal
+
+
+_MAX_ROUTE = 32
 
 
 def upstream_server(args: Args) -> PeerSettings:
-    values: dict[str, int | float | bool] = {}
+    values: dict[str, int | float | bool | str] = {}
     for word in args.words[1:]:
         key, equals, text = word.partition("=")
         value: int | float | None
-        if word in ("backup", "down"):
+        if word in ("backup", "resolve"):
             values[word] = True
             continue
-        if word == "resolve" or key in ("service", "route") or word == "drain":
-            args.unsupported(f'parameter "{word}" is not supported by sniproxy yet')
+        if word in ("down", "drain"):
+            values["down"], values["drain"] = True, word == "drain"
+            continue
+        if equals and key in ("route", "service"):
+            if not text:
+                args.fail(f"{key} is empty")
+            if key == "route" and len(text) > _MAX_ROUTE:
+                args.fail(f"route is longer than {_MAX_ROUTE}")
+            values[key] = text
             continue
         if equals and key in ("weight", "max_conns", "max_fails"):
             value = parse_number(text)
@@ -67,10 +91,18 @@ def upstream_server(args: Args) -> PeerSettings:
         if value is None or (key == "weight" and not value):
             args.fail(f'invalid parameter "{word}"')
         values[key] = value
+    service = f'service upstream "{args.first}"'
+    if "service" in values and "resolve" not in values:
+        args.fail(f'{service} requires "resolve" parameter')
     try:
         address = parse_address(args.first, 80)
     except AddressError as error:
         args.fail(f'{error} in upstream "{args.first}"')
+    if "service" in values:
+        if address.explicit_port:
+            args.fail(f"{service} may not have port")
+        if address.is_literal:
+            args.fail(f"{service} requires domain name")
     return PeerSettings(address, **values)  # type: ignore[arg-type]
 
 
@@ -101,6 +133,7 @@ class Method(enum.Enum):
     CONSISTENT = "hash consistent"
     RANDOM = "random"
     RANDOM_TWO = "random two"
+    LEAST_TIME = "least_time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +143,15 @@ class Balancing:
     method: Method
     key: Template | None = None
     """The key of `hash`."""
+    last_byte: bool = False
+    """Whether `least_time` compares times of whole responses, not of their heads."""
+    inflight: bool = False
+    """Whether `least_time` counts requests under way."""
 
     @property
     def has_backups(self) -> bool:
         """Whether `backup` servers are allowed."""
-        return self.method is Method.LEAST_CONN
+        return self.method in (Method.LEAST_CONN, Method.LEAST_TIME)
 
 
 def least_conn(args: Args) -> Balancing:
@@ -141,6 +178,19 @@ def random(args: Args) -> Balancing:
     return Balancing(Method.RANDOM_TWO)
 
 
+def least_time(args: Args) -> Balancing:
+    if args.words[1:] not in ((), ("inflight",)):
+        args.fail(f'invalid parameter "{args.words[1]}"')
+    time_of = args.first
+    if time_of.lower() not in ("header", "last_byte"):
+        args.fail(f'invalid value "{time_of}"')
+    return Balancing(
+        Method.LEAST_TIME,
+        last_byte=time_of.lower() == "last_byte",
+        inflight=len(args.words) > 1,
+    )
+
+
 def _method(name: str, kind: Any, doc: str, **rest: Any) -> Directive:
     return Directive(name, UPSTREAM, rest["arity"], kind, doc, f"ngx_http_upstream_{name}_module",
                repeat=Repeat.APPENDED, merge=Merge.NOT_INHERITED)  # fmt: skip
@@ -149,18 +199,27 @@ def _method(name: str, kind: Any, doc: str, **rest: Any) -> Directive:
 _PAGE_SIZE = 4096
 
 
-def zone(args: Args) -> str:
-    """Name of a shared memory zone."""
+@dataclass(frozen=True, slots=True)
+class GroupZone:
+    """The shared memory zone of a group."""
+
+    name: str
+    size: int = 0
+    """Bytes; 0 if another statement gives the size."""
+
+
+def zone(args: Args) -> GroupZone:
     name = args.first
     if not name:
         args.fail(f'invalid zone name "{name}"')
-    if len(args.words) > 1:
-        size = parse_size(args.words[1])
-        if size is None:
-            args.fail(f'invalid zone size "{args.words[1]}"')
-        if size < 8 * _PAGE_SIZE:
-            args.fail(f'zone "{name}" is too small')
-    return name
+    if len(args.words) == 1:
+        return GroupZone(name)
+    size = parse_size(args.words[1])
+    if size is None:
+        args.fail(f'invalid zone size "{args.words[1]}"')
+    if size < 8 * _PAGE_SIZE:
+        args.fail(f'zone "{name}" is too small')
+    return GroupZone(name, size)
 
 
 @settings(MODULE)
@@ -182,19 +241,25 @@ class UpstreamGroup(Settings):
                 arity=between(1, 2)),
         _method("random", random, "choose a server at random; `two` takes the less busy of two",
                 arity=between(0, 2)),
+        _method("least_time", least_time,
+                "choose the server that responds fastest, with the fewest connections",
+                arity=between(1, 2)),
     )  # fmt: skip
     """The last one takes effect."""
-    zone: str | None = directive(
-        UPSTREAM, zone, "shared memory zone of the group", arity=between(1, 2),
-        repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
+    sticky: Sticky | None = directive(
+        UPSTREAM, sticky, "pass requests of a session to the same server", arity=at_least(2),
+        module="ngx_http_upstream_sticky_module", merge=Merge.NOT_INHERITED,
+    )  # fmt: skip
+    zone: GroupZone | None = directive(
+        UPSTREAM, zone, "memory in which workers share the state of the group's servers",
+        arity=between(1, 2), repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED,
     )  # fmt: skip
     resolver: ResolverSettings | None = directive(
-        UPSTREAM, resolver, "DNS servers for `server … resolve`, which is not supported",
-        arity=at_least(1), merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
+        UPSTREAM, resolver, "DNS servers for `server … resolve`",
+        arity=at_least(1), merge=Merge.NOT_INHERITED,
     )  # fmt: skip
     resolver_timeout: float | None = directive(
-        UPSTREAM, time, "DNS lookup timeout for `server … resolve`",
-        merge=Merge.NOT_INHERITED, status=Status.NO_EFFECT,
+        UPSTREAM, time, "DNS lookup timeout for `server … resolve`", merge=Merge.NOT_INHERITED,
     )  # fmt: skip
     keepalive: Keepalive = directive(
         UPSTREAM, keepalive, "maximum number of idle connections kept", arity=between(1, 2),

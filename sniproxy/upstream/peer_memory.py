@@ -1,0 +1,497 @@
+"""The peers of groups in memory that workers share (`zone`).
+
+Each peer is a record, with its state and, if its name is resolved at run time, with its address. A
+process has a `SharedPeer` for each record of a group. While the lock of the zone is held, the state
+is loaded from the memory, the selector of the group's method runs, and the state is stored.
+
+    next number │ generation of group 1 │ … │ expiry of name 1 │ … │ record 1 │ record 2 │ …
+
+When peers are added or removed, the generation of their group changes, and a process makes its list
+again. A request that was begun before gets no other peer, as in nginx.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import socket
+import struct
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ..config.directives.upstream import PeerSettings
+from ..context import RequestContext, UpstreamState
+from ..shared_zone import SharedZone
+from .selector import Peer, PeerSelector, RequestSelector, Upstream, socket_address
+
+RECORD_SIZE = 512
+_PAGE_SIZE = 4096
+_NUMBER = struct.Struct("=Q")
+_EXPIRY = struct.Struct("=q")
+_IDENTITY = struct.Struct("=QHBBHHI16sB")
+_NAME_SIZE = 255
+_STATE = struct.Struct("=12q")
+_STATE_OFFSET = 40
+_NAME_OFFSET = _STATE_OFFSET + _STATE.size
+
+
+class PeerList(enum.IntEnum):
+    """The lists of a group."""
+
+    PRIMARY = 1
+    BACKUP = 2
+
+
+@dataclass(slots=True, eq=False)
+class SharedPeer(Peer):
+    """A peer whose state is in shared memory."""
+
+    slot: int = 0
+    """The position of its record."""
+    number: int = 0
+    """The number of the record, which no other one ever has; 0 if it has none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedAddress:
+    """An address that a name has been resolved to."""
+
+    host: str
+    port: int = 0
+    """The port of an SRV record; 0 for that of the `server`."""
+    weight: int = 1
+    priority: int = 0
+    name: str = ""
+    """The target of the SRV record."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRecord:
+    """What a record says about who the peer is."""
+
+    slot: int
+    number: int
+    group: int
+    listed: int
+    version: int
+    """4 or 6 for a resolved address, else 0."""
+    origin: int
+    """The position of a configured peer among those of its group, or of the `server` whose name
+    was resolved."""
+    port: int
+    weight: int
+    packed: bytes
+    name: str
+
+    @property
+    def host(self) -> str:
+        if self.version == 4:
+            return socket.inet_ntop(socket.AF_INET, self.packed[:4])
+        return socket.inet_ntop(socket.AF_INET6, self.packed)
+
+
+class MemoryExhaustedError(Exception):
+    """There is no room for another peer."""
+
+
+class PeerMemory:
+    """The memory of a `zone`."""
+
+    def __init__(self, name: str, size: int, groups: int, hosts: int) -> None:
+        """`size` is in bytes; `groups` and `hosts` are the numbers of groups and resolved names."""
+        self.name = name
+        self.capacity = max(size // _PAGE_SIZE - 6, 1) * 5
+        """Number of records: about as many peers as nginx has room for."""
+        self._next_slot = 0
+        """Where the search for a free record begins."""
+        self._generations = _NUMBER.size
+        self._expiries = self._generations + groups * _NUMBER.size
+        self._records = self._expiries + hosts * _EXPIRY.size
+        self.zone = SharedZone(self._records + self.capacity * RECORD_SIZE)
+        self._memory = self.zone.memory
+
+    def close(self) -> None:
+        """Give the memory back, in this process."""
+        self.zone.close()
+
+    # All that follows needs the lock.
+
+    def generation(self, group: int) -> int:
+        return int(_NUMBER.unpack_from(self._memory, self._generations + group * 8)[0])
+
+    def change(self, group: int) -> None:
+        """Note that the peers of a group have changed."""
+        number = self.generation(group) + 1
+        _NUMBER.pack_into(self._memory, self._generations + group * 8, number)
+
+    def expiry(self, host: int) -> int:
+        """When the addresses of a name expire, by the monotonic clock in whole seconds."""
+        return int(_EXPIRY.unpack_from(self._memory, self._expiries + host * 8)[0])
+
+    def set_expiry(self, host: int, seconds: int) -> None:
+        _EXPIRY.pack_into(self._memory, self._expiries + host * 8, seconds)
+
+    def records(self, group: int) -> list[PeerRecord]:
+        """The records of a group, in the order of their addition."""
+        found = []
+        for slot in range(self.capacity):
+            offset = self._offset(slot)
+            number, owner, listed, version, origin, port, weight, packed, length = (
+                _IDENTITY.unpack_from(self._memory, offset)
+            )
+            if listed and owner == group:
+                start = offset + _NAME_OFFSET
+                name = str(self._memory[start : start + length], "latin-1")
+                record = PeerRecord(
+                    slot, number, group, listed, version, origin, port, weight, packed, name
+                )
+                found.append(record)
+        return sorted(found, key=lambda record: record.number)
+
+    def add(
+        self,
+        group: int,
+        listed: PeerList,
+        origin: int,
+        *,
+        version: int = 0,
+        packed: bytes = b"",
+        port: int = 0,
+        weight: int = 1,
+        name: str = "",
+    ) -> tuple[int, int]:
+        """Add a record; returns its slot and number. Raises `MemoryExhaustedError`."""
+        for step in range(self.capacity):
+            slot = (self._next_slot + step) % self.capacity
+            offset = self._offset(slot)
+            if not _IDENTITY.unpack_from(self._memory, offset)[2]:
+                break
+        else:
+            raise MemoryExhaustedError
+        self._next_slot = slot + 1
+        (last,) = _NUMBER.unpack_from(self._memory)
+        _NUMBER.pack_into(self._memory, 0, last + 1)
+        encoded = name.encode("latin-1")[:_NAME_SIZE]
+        _STATE.pack_into(self._memory, offset + _STATE_OFFSET, 0, 0, 0, weight, *(0,) * 8)
+        self._memory[offset + _NAME_OFFSET : offset + _NAME_OFFSET + len(encoded)] = encoded
+        identity = (last + 1, group, listed, version, origin, port, weight, packed, len(encoded))
+        _IDENTITY.pack_into(self._memory, offset, *identity)
+        self.change(group)
+        return slot, last + 1
+
+    def remove(self, record: PeerRecord) -> None:
+        """Remove a record."""
+        self._memory[self._offset(record.slot) : self._offset(record.slot) + _IDENTITY.size] = (
+            bytes(_IDENTITY.size)
+        )
+        self.change(record.group)
+
+    def has(self, peer: SharedPeer) -> bool:
+        """Whether the record of a peer still exists."""
+        number = _NUMBER.unpack_from(self._memory, self._offset(peer.slot))[0]
+        return bool(number == peer.number)
+
+    def load(self, peer: SharedPeer) -> None:
+        """Read the state of a peer."""
+        (
+            peer.connections,
+            peer.fails,
+            peer.current_weight,
+            peer.effective_weight,
+            peer.accessed,
+            peer.checked,
+            peer.header_time,
+            peer.response_time,
+            peer.inflight_time,
+            peer.inflight_last,
+            peer.inflight_changed,
+            peer.inflight,
+        ) = _STATE.unpack_from(self._memory, self._offset(peer.slot) + _STATE_OFFSET)
+
+    def store(self, peer: SharedPeer) -> None:
+        """Write the state of a peer."""
+        _STATE.pack_into(
+            self._memory,
+            self._offset(peer.slot) + _STATE_OFFSET,
+            peer.connections,
+            peer.fails,
+            peer.current_weight,
+            peer.effective_weight,
+            peer.accessed,
+            peer.checked,
+            peer.header_time,
+            peer.response_time,
+            peer.inflight_time,
+            peer.inflight_last,
+            peer.inflight_changed,
+            peer.inflight,
+        )
+
+    def _offset(self, slot: int) -> int:
+        return self._records + slot * RECORD_SIZE
+
+
+@dataclass(slots=True)
+class ResolvedServer:
+    """A `server … resolve` of a group."""
+
+    settings: PeerSettings
+    host: int
+    """The number of its name in the memory."""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What makes it the same one in the next configuration."""
+        return (self.settings.address.host, self.settings.service)
+
+
+class SharedGroup:
+    """A group whose peers are in a `PeerMemory`."""
+
+    def __init__(
+        self,
+        memory: PeerMemory,
+        number: int,
+        peers: Sequence[SharedPeer],
+        resolved: Sequence[ResolvedServer],
+        *,
+        has_backups: bool,
+        name_peer: Callable[[Peer], str] | None,
+    ) -> None:
+        """`peers` are those with fixed addresses; `name_peer` makes the names for `sticky`.
+
+        `has_backups` is whether the load-balancing method uses backup servers. Raises
+        `MemoryExhaustedError`.
+        """
+        self.memory = memory
+        self.number = number
+        self.resolved = tuple(resolved)
+        self._configured = tuple(peers)
+        self._has_backups = has_backups
+        self._name_peer = name_peer
+        with memory.zone.lock():
+            for origin, peer in enumerate(self._configured):
+                listed = PeerList.BACKUP if peer.settings.backup else PeerList.PRIMARY
+                weight = peer.settings.weight
+                peer.slot, peer.number = memory.add(number, listed, origin, weight=weight)
+
+    def refresh(self, upstream: Upstream) -> None:
+        """Make the lists of peers again if they have changed. Needs the lock."""
+        generation = self.memory.generation(self.number)
+        if generation == upstream.generation:
+            return
+        known = {peer.number: peer for peer in self.peers(upstream)}
+        lists: dict[int, list[Peer]] = {PeerList.PRIMARY: [], PeerList.BACKUP: []}
+        for record in self.memory.records(self.number):
+            lists[record.listed].append(known.get(record.number) or self._peer(record))
+        upstream.peers = lists[PeerList.PRIMARY]
+        upstream.backups = lists[PeerList.BACKUP]
+        upstream.generation = generation
+        upstream.count_peers()
+        if self.resolved and upstream.pool is not None:
+            upstream.pool.close_others({peer.sockaddr for peer in self.peers(upstream)})
+
+    def peers(self, upstream: Upstream) -> Iterator[SharedPeer]:
+        """Iterate over all peers of the group in this process."""
+        for peer in (*upstream.peers, *upstream.backups):
+            assert isinstance(peer, SharedPeer)
+            yield peer
+
+    def _peer(self, record: PeerRecord) -> SharedPeer:
+        if not record.version:
+            return self._configured[record.origin]
+        server = self.resolved[record.origin].settings
+        family, sockaddr, name = socket_address(record.host, record.port)
+        settings = replace(server, weight=record.weight)
+        peer = SharedPeer(family, sockaddr, name, settings, server=record.name)
+        peer.slot, peer.number = record.slot, record.number
+        if self._name_peer is not None:
+            peer.sid = self._name_peer(peer)
+        return peer
+
+    def expiry(self, server: ResolvedServer) -> int:
+        """When the addresses of a name expire, by the monotonic clock in whole seconds."""
+        with self.memory.zone.lock():
+            return self.memory.expiry(server.host)
+
+    def update(
+        self, server: ResolvedServer, addresses: Sequence[ResolvedAddress], expiry: int
+    ) -> bool:
+        """Replace the addresses of a name; those that stay keep their state.
+
+        Returns False if the memory is exhausted.
+        """
+        listed = PeerList.BACKUP if server.settings.backup else PeerList.PRIMARY
+        first = min((one.priority for one in addresses), default=0)
+        with self.memory.zone.lock():
+            self.memory.set_expiry(server.host, expiry)
+            best = [one for one in addresses if one.priority == first]
+            if not self._replace(server, listed, best):
+                return False
+            if server.settings.service and listed is PeerList.PRIMARY and self._has_backups:
+                others = [one for one in addresses if one.priority != first]
+                return self._replace(server, PeerList.BACKUP, others)
+        return True
+
+    def _replace(
+        self, server: ResolvedServer, listed: PeerList, addresses: Sequence[ResolvedAddress]
+    ) -> bool:
+        memory, settings = self.memory, server.settings
+        origin = self.resolved.index(server)
+        wanted: dict[tuple[object, ...], list[ResolvedAddress]] = defaultdict(list)
+        for address in addresses:
+            wanted[self._key(server, address)].append(address)
+        for record in memory.records(self.number):
+            if record.version and record.origin == origin and record.listed == listed:
+                present = ResolvedAddress(record.host, record.port, record.weight, 0, record.name)
+                same = wanted.get(self._key(server, present))
+                if same:
+                    same.pop(0)
+                else:
+                    memory.remove(record)
+        new = {id(address) for same in wanted.values() for address in same}
+        for address in addresses:
+            if id(address) not in new:
+                continue
+            weight = settings.weight
+            if settings.service and weight == 1:
+                weight = address.weight
+            try:
+                self._add(server, listed, address, weight)
+            except MemoryExhaustedError:
+                return False
+        return True
+
+    def _key(self, server: ResolvedServer, address: ResolvedAddress) -> tuple[object, ...]:
+        """What makes an address the same as one that was resolved before."""
+        if not server.settings.service:
+            return (address.host,)
+        weight = address.weight if server.settings.weight == 1 else 0
+        return (address.host, address.port, address.name, weight)
+
+    def _add(
+        self, server: ResolvedServer, listed: PeerList, address: ResolvedAddress, weight: int
+    ) -> None:
+        version, family = (6, socket.AF_INET6) if ":" in address.host else (4, socket.AF_INET)
+        service = bool(server.settings.service)
+        self.memory.add(
+            self.number,
+            listed,
+            self.resolved.index(server),
+            version=version,
+            packed=socket.inet_pton(family, address.host),
+            port=address.port if service else server.settings.address.port,
+            weight=weight,
+            name=address.name if service else server.settings.address.url,
+        )
+
+    def take_over(self, previous: SharedGroup) -> None:
+        """Begin with the addresses that a previous configuration has resolved."""
+        with previous.memory.zone.lock():
+            old = previous.memory.records(previous.number)
+            expiries = [previous.memory.expiry(server.host) for server in previous.resolved]
+        identities = [server.identity for server in previous.resolved]
+        for server in self.resolved:
+            if server.identity not in identities:
+                continue
+            origin = identities.index(server.identity)
+            records = [record for record in old if record.version and record.origin == origin]
+            with self.memory.zone.lock():
+                self.memory.set_expiry(server.host, expiries[origin])
+                for record in records:
+                    listed = PeerList(record.listed)
+                    if listed is PeerList.BACKUP and not (
+                        self._has_backups or server.settings.backup
+                    ):
+                        continue
+                    address = ResolvedAddress(record.host, record.port, name=record.name)
+                    weight = server.settings.weight
+                    if server.settings.service and weight == 1:
+                        weight = record.weight
+                    self._add(server, listed, address, weight)
+
+
+class SharedSelector:
+    """Runs the selector of a method on the state in shared memory."""
+
+    def __init__(
+        self,
+        group: SharedGroup,
+        make: Callable[[Upstream, RequestContext], RequestSelector] | None,
+        upstream: Upstream,
+        ctx: RequestContext,
+    ) -> None:
+        self._group = group
+        self._upstream = upstream
+        with group.memory.zone.lock():
+            group.refresh(upstream)
+            self._generation = upstream.generation
+        self._method = PeerSelector(upstream) if make is None else make(upstream, ctx)
+        self.wants_head = self._method.wants_head
+        self._peer: SharedPeer | None = None
+        """The peer in use."""
+
+    @property
+    def hint(self) -> str:
+        return self._method.hint
+
+    @hint.setter
+    def hint(self, sid: str) -> None:
+        self._method.hint = sid
+
+    @property
+    def tries_left(self) -> int:
+        return self._method.tries_left
+
+    @tries_left.setter
+    def tries_left(self, tries: int) -> None:
+        self._method.tries_left = tries
+
+    def get(self) -> Peer | None:
+        group, upstream = self._group, self._upstream
+        memory = group.memory
+        with memory.zone.lock():
+            group.refresh(upstream)
+            if upstream.generation != self._generation:
+                return None
+            peers = tuple(group.peers(upstream))
+            for peer in peers:
+                memory.load(peer)
+            chosen = self._method.get()
+            for peer in peers:
+                memory.store(peer)
+            assert chosen is None or isinstance(chosen, SharedPeer)
+            self._peer = chosen
+            return chosen
+
+    def head_received(self, attempt: UpstreamState) -> None:
+        if self._peer is not None:
+            with self._current(self._peer):
+                self._method.head_received(attempt)
+
+    def free(
+        self,
+        peer: Peer,
+        *,
+        failed: bool,
+        attempt: UpstreamState | None = None,
+        has_response: bool = True,
+    ) -> bool:
+        assert isinstance(peer, SharedPeer)
+        with self._current(peer):
+            return self._method.free(
+                peer, failed=failed, attempt=attempt, has_response=has_response
+            )
+
+    @contextlib.contextmanager
+    def _current(self, peer: SharedPeer) -> Iterator[None]:
+        """Load the state of a peer, and store it afterwards unless its record is gone."""
+        memory = self._group.memory
+        with memory.zone.lock():
+            is_present = memory.has(peer)
+            if is_present:
+                memory.load(peer)
+            yield
+            if is_present:
+                memory.store(peer)
