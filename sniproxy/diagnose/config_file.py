@@ -22,7 +22,7 @@ from ..upstream.selector import Peer
 from ..variables import definition_error, is_variable, lookup
 from .authorities import system_store
 from .conclusion import CANNOT_WORK, WORKS, WORKS_WITH, Conclusion, draw_conclusion
-from .lint import Finding, lint, misplaced_client_directives, other_tls_upstreams
+from .lint import Finding, lint, misplaced_client_directives, other_tls_upstreams, unshared_names
 from .model import Attempt, ProbeSpec, Result, Setting
 from .patch import (
     Edit,
@@ -110,6 +110,7 @@ def diagnose_file(
     early = list(misplaced_client_directives(sites))
     if options.location is None:
         early += other_tls_upstreams(parsed.root)
+        early += unshared_names(parsed.root)
     report.findings += early
     texts = {**parsed.texts, **_apply_edits(report, list(_text_edits(early, parsed, report)))}
     parsed = parse_lenient(options.file, texts)

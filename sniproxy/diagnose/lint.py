@@ -358,6 +358,22 @@ def _identity(proxy: ProxySettings) -> tuple[object, ...]:
     )
 
 
+# --- groups --------------------------------------------------------------------------------------
+
+
+def unshared_names(root: StatementNode) -> Iterator[Finding]:
+    """`server … resolve` in a group without `zone`."""
+    for http in root.named("http"):
+        for group in http.named("upstream"):
+            servers = [server for server in group.named("server") if "resolve" in server.args[1:]]
+            if servers and group.args and not any(group.named("zone")):
+                name = group.args[0]
+                text = f'"resolve" needs a zone in the upstream "{name}": nginx does not start'
+                zone = (f"zone {name} 64k;",)
+                place = servers[0].place
+                yield Finding("resolve-without-zone", place, text, insert=(servers[-1], zone))
+
+
 # --- TLS of other modules -----------------------------------------------------------------------
 
 

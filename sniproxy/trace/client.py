@@ -215,6 +215,10 @@ async def send(
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.run)
+            with trio.move_on_after(limit):
+                # Without addresses there would be no live upstreams.
+                for names in site.groups.names:
+                    await names.wait()
             nursery.start_soon(serve)
             with trio.move_on_after(limit) as client:
                 nursery.start_soon(_visit, ours, queried, data, http)

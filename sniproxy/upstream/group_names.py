@@ -35,6 +35,13 @@ class GroupNames:
         self._resolver = resolver
         self._timeout = timeout
         self._turn = turn
+        self._unknown = len(group.resolved)
+        """Number of names that were not looked up so far."""
+        self._all_known = trio.Event()
+
+    async def wait(self) -> None:
+        """Wait until each name was looked up once, by this process."""
+        await self._all_known.wait()
 
     async def run(self, log: ErrorLog) -> None:
         """Resolve until cancelled, once no other worker does; the resolver must be running."""
@@ -46,8 +53,13 @@ class GroupNames:
 
     async def _follow(self, server: ResolvedServer, log: ErrorLog) -> None:
         await trio.sleep(max(self._group.expiry(server) - _now(), 0))
+        pause = await self._resolve(server, log)
+        self._unknown -= 1
+        if not self._unknown:
+            self._all_known.set()
         while True:
-            await trio.sleep(await self._resolve(server, log))
+            await trio.sleep(pause)
+            pause = await self._resolve(server, log)
 
     async def _resolve(self, server: ResolvedServer, log: ErrorLog) -> float:
         """Look up a name once; returns the seconds until the next time."""

@@ -66,6 +66,13 @@ VERIFIED = "proxy_ssl_verify on; proxy_ssl_trusted_certificate ca.pem; proxy_ssl
             server("proxy_pass https://$backend;"), ["sni-missing"], [SNI_ON], id="variables"
         ),
         pytest.param(
+            "upstream g {\nserver a.test:443;\nserver b.test:443 resolve;\n}",
+            ["resolve-without-zone"], ["zone g 64k;"], id="resolve without zone",
+        ),
+        pytest.param(
+            "upstream g { zone g 64k; server b.test:443 resolve; }", [], [], id="resolve and zone"
+        ),
+        pytest.param(
             "upstream g { server a.test:443; server a.test:444; }" + server("proxy_pass https://g;"),
             ["sni-missing"], [SNI_ON, "proxy_ssl_name a.test;"], id="group",
         ),

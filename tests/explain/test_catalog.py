@@ -60,7 +60,9 @@ def test_directives_are_nginx_s(cause: Cause, tmp_path: Path) -> None:
         text = " ".join(fill(one, SAMPLE) for one in fix.directives)
         context = "server" if fix.side in ("client", "startup") else fix.context
         file = tmp_path / "nginx.conf"
-        file.write_text(CONTEXTS[fix.context if fix.context == "main" else context] % text)
+        file.write_text(
+            CONTEXTS[fix.context if fix.context in ("main", "upstream") else context] % text
+        )
         config.load(str(file))
 
 
@@ -231,10 +233,12 @@ NOT_PROVOKED = {
         "verify-revoked",
         "ocsp-stapling",
         "worker-limits",
+        "upstream-zone-full",
     },
     "a typing error, or the machine": {
         "no-ipv6",
         "ports-exhausted",
+        "resolve-without-zone",
         "resolver-not-found",
         "temporary-files",
         "cache-file",

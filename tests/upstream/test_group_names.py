@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -238,3 +240,24 @@ def test_connections_to_addresses_that_stay_are_kept(
     assert echo.opened.count("127.0.5.2") == 2  # one of each program
     # nginx closes the other one at its timeout.
     assert echo.open.count("127.0.5.1") == 1
+
+
+def test_trace_waits_for_the_addresses(names: Names, echo: AddressEcho, tmp_path: Path) -> None:
+    names.address("a.test", "127.0.0.2")
+    with in_thread(lambda: open_name_server(names)) as (server, _):
+        file = tmp_path / "nginx.conf"
+        file.write_text(f"""
+            events {{}}
+            http {{
+                resolver 127.0.0.1:{server.port} ipv6=off;
+                upstream group {{ zone z 64k; server a.test:{echo.port} resolve; }}
+                server {{ listen 127.0.0.1:80; location / {{ proxy_pass http://group; }} }}
+            }}
+        """)
+        traced = subprocess.run(
+            [sys.executable, "-m", "sniproxy", "trace", "-c", file, "http://127.0.0.1/"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert f"peer 127.0.0.2:{echo.port}: 200" in traced.stdout
