@@ -231,9 +231,8 @@ class _AnswerSection:
     def _service(self, parser: dns.wire.Parser, length: int) -> None:
         priority, weight, port = parser.get_struct(_SERVICE.format)
         target = _name_at(self.wire, parser.current)
-        # The length is not compared with that of the name.
-        parser.seek(parser.current - _SERVICE.size)
-        parser.get_bytes(length)
+        # As in nginx the length need not be that of the name, nor end within the message.
+        parser.seek(min(parser.current - _SERVICE.size + length, len(self.wire)))
         self.services.append(ServiceRecord(priority, weight or 1, port, target))
 
 
