@@ -40,10 +40,11 @@ def test_running_page_has_a_configuration_that_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (DOCS / "running.md").read_text()
-    (configuration,) = re.findall("```nginx\n(.*?)```", text, re.DOTALL)
+    configuration, group = re.findall("```nginx\n(.*?)```", text, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    Path("nginx.conf").write_text(configuration.replace("/tmp/", ""))
-    assert main(["-t", "-q", "-c", "nginx.conf"]) == 0, capsys.readouterr().err
+    for whole in (configuration, f"events {{ }} http {{ {group} }}"):
+        Path("nginx.conf").write_text(whole.replace("/tmp/", ""))
+        assert main(["-t", "-q", "-c", "nginx.conf"]) == 0, capsys.readouterr().err
 
 
 def test_trace_page_shows_real_output(

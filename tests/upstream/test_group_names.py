@@ -38,10 +38,10 @@ class Names:
 
     def __init__(self) -> None:
         self.zone: Zone = {}
-        self.asked: list[str] = []
+        self.queried: list[str] = []
 
     def __call__(self, query: DNSQuery) -> Sequence[bytes]:
-        self.asked.append(query.name)
+        self.queried.append(query.name)
         found = self.zone.get((query.name, query.type), NXDOMAIN)
         if found is None:
             return ()
@@ -229,7 +229,7 @@ def test_zone_too_small_takes_what_fits(names: Names, serve: Callable[[str], Ngi
         assert set(used(served, 5)).isdisjoint({"502"})
 
 
-def test_connections_to_addresses_that_stay_are_kept(
+def test_connections_to_addresses_that_stay_are_used_again(
     names: Names, serve: Callable[[str], NginxPair], echo: AddressEcho
 ) -> None:
     names.address("a.test", "127.0.5.1", "127.0.5.2")

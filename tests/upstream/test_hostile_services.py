@@ -53,16 +53,16 @@ REPLIES: dict[str, dict[str, object]] = {
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
     """One group for each response, which has an address before the responses are wrong."""
     with address_echo() as echo:
-        asked: dict[str, int] = {}
+        queried: dict[str, int] = {}
 
         def respond(query: DNSQuery) -> Sequence[bytes]:
             if query.type == "A":
                 address = {"main.test": "127.0.0.2"}.get(query.name)
                 return [reply(query, a(address, 1)) if address else reply(query, code=3)]
             name = query.name.split(".")[2]
-            asked[name] = asked.get(name, 0) + 1
+            queried[name] = queried.get(name, 0) + 1
             options = dict(REPLIES.get(name, {"code": 3}))
-            if asked[name] <= 2:  # once for each program
+            if queried[name] <= 2:  # once for each program
                 return [reply(query, srv(1, 1, echo.port, "main.test", 1))]
             records = options.pop("records", [])
             assert isinstance(records, list)
