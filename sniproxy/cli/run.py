@@ -173,6 +173,8 @@ class _Run:
         self.log = site.error_log
         cycle = self._bind(site, ())
         self._log_start(site)
+        if self.page is not None:
+            print(f"  live page: {self.page.url}", flush=True)
         if main.daemon and not self.inherited.text:
             daemonize(self.log)
         self.is_in_background = main.daemon
@@ -367,8 +369,6 @@ class _Run:
         self.has_started = True
         if sys.stdout.isatty():
             print(banner(site), flush=True)
-        if self.page is not None:
-            print(f"  live page: {self.page.url}", flush=True)
 
     def _test(self, loaded: Config, site: Application) -> int:
         site.check_binding()

@@ -30,7 +30,7 @@ from .events import EventStream
 from .replay import ReplayError, replay
 from .request_check import allowed_hosts, has_token, refusal
 from .ring import LiveEntry, Ring, dump
-from .secret_values import with_secrets, without_secrets
+from .secret_values import mask_configuration, with_secrets, without_secrets
 from .site_view import upstreams
 
 CSP = (
@@ -175,7 +175,9 @@ class LiveHandler:
         findings = await _in_thread(partial(lint_findings, config.file))
         return {
             "file": config.file,
-            "files": [{"name": name, "text": text} for name, text in config.sources],
+            "files": [
+                {"name": name, "text": mask_configuration(text)} for name, text in config.sources
+            ],
             "findings": findings,
         }
 

@@ -20,6 +20,12 @@ NAMES = (
 )  # fmt: skip
 """Names of query parameters whose values are secret, in any case."""
 _PARAMETER = re.compile(rf"((?:^|[?&;])(?:{'|'.join(NAMES)})=)[^&;\s\"'#]+", re.I)
+_PRIVATE_KEY = re.compile("-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [^-]*-----|$)", re.S)
+_CREDENTIALS = re.compile(
+    r"\b((?:proxy-)?authorization|(?:set-)?cookie)([\"']?(?:\s*[=:]\s*|\s+))"
+    r"(?![\"']?\$)(\"[^\"\n]*\"|'[^'\n]*'|[^\s;\"'\n]+(?: [^\s;\"'\n]+)*)",
+    re.I,
+)
 HIDDEN = "hidden"
 """The key of the values that were masked, each with the path to its place."""
 
@@ -27,6 +33,15 @@ HIDDEN = "hidden"
 def mask_query(text: str) -> str:
     """Mask the values of secret query parameters."""
     return _PARAMETER.sub(rf"\1{MASK}", text) if "=" in text else text
+
+
+def mask_configuration(text: str) -> str:
+    """Mask private keys and fixed credentials in the text of a configuration; lines stay lines."""
+
+    def masked_key(found: re.Match[str]) -> str:
+        return MASK + "\n" * found[0].count("\n")
+
+    return _CREDENTIALS.sub(rf"\1\2{MASK}", _PRIVATE_KEY.sub(masked_key, text))
 
 
 def without_secrets(detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sniproxy.live.secret_values import mask_query, with_secrets, without_secrets
+from sniproxy.live.secret_values import (
+    mask_configuration,
+    mask_query,
+    with_secrets,
+    without_secrets,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +56,29 @@ def test_hidden_values_are_put_in_their_place() -> None:
     assert revealed["trace"]["request"]["fields"] == [["Cookie", "a=secret"]]
     assert revealed["trace"]["request"]["line"] == "GET /?key=1 HTTP/1.1"
     assert "hidden" not in revealed
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("proxy_set_header Authorization $http_authorization;",) * 2,
+        ('proxy_set_header Authorization "$auth";',) * 2,
+        ("proxy_hide_header Set-Cookie;",) * 2,
+        ("proxy_cookie_path / /app/;",) * 2,
+        (
+            'proxy_set_header Authorization "Basic YTpi";',
+            "proxy_set_header Authorization (masked);",
+        ),
+        ("proxy_set_header Cookie a=b;", "proxy_set_header Cookie (masked);"),
+        ('Authorization = "Bearer abc"', "Authorization = (masked)"),
+        ("more_set_headers 'Set-Cookie: a=b';", "more_set_headers 'Set-Cookie: (masked)';"),
+        (
+            'proxy_ssl_certificate_key "data:-----BEGIN EC PRIVATE KEY-----\nMHc\n'
+            '-----END EC PRIVATE KEY-----";\nlisten 80;',
+            'proxy_ssl_certificate_key "data:(masked)\n\n";\nlisten 80;',
+        ),
+        ("-----BEGIN PRIVATE KEY-----\nMHc", "(masked)\n"),
+    ],
+)
+def test_credentials_and_keys_of_a_configuration_are_masked(text: str, masked: str) -> None:
+    assert mask_configuration(text) == masked
