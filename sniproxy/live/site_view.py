@@ -62,4 +62,9 @@ def _peer(peer: Peer, upstream: Upstream, *, backup: bool) -> dict[str, Any]:
 
 def _caches(site: Application) -> Iterator[dict[str, Any]]:
     for name, cache in site.caches.caches.items():
-        yield {"name": name, "path": str(getattr(cache, "path", ""))}
+        yield {
+            "name": name,
+            "folder": cache.folder,
+            "max_size": cache.max_size,
+            "inactive": cache.inactive,
+        }

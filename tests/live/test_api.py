@@ -250,3 +250,26 @@ def test_the_configuration_has_the_findings_of_the_lint(tmp_path: Path) -> None:
     assert found["files"] == [{"name": str(file), "text": text}]
     assert [(one["line"], one["rule"]) for one in found["findings"]] == [(6, "sni-missing")]
     assert [peer["address"] for one in upstreams for peer in one["peers"]] == ["127.0.0.1:9"]
+
+
+def test_upstreams_have_the_state_of_their_peers(start: Start, tmp_path: Path) -> None:
+    proxy, live = start(f"""
+        events {{}}
+        http {{ proxy_cache_path {tmp_path}/cache keys_zone=one:1m inactive=5m;
+            upstream app {{ server 127.0.0.1:9; server 127.0.0.1:8 down; server 127.0.0.1:7 backup;
+                keepalive 2; }}
+            server {{ listen 127.0.0.1:0;
+                location / {{ proxy_pass http://app; proxy_cache one; }} }} }}
+    """)
+    assert fetch(proxy, "/") == 502
+    found = live.send("/api/upstreams").value
+    [group] = found["upstreams"]
+    assert (group["name"], group["is_group"], group["idle_connections"]) == ("app", True, 0)
+    states = {peer["address"]: (peer["state"], peer["backup"]) for peer in group["peers"]}
+    assert states == {
+        "127.0.0.1:9": ("failed", False),
+        "127.0.0.1:8": ("down", False),
+        "127.0.0.1:7": ("failed", True),
+    }
+    [cache] = found["caches"]
+    assert (cache["name"], cache["folder"], cache["inactive"]) == ("one", f"{tmp_path}/cache", 300)

@@ -218,6 +218,7 @@ def test_keyboard(site: ThreadProxy, look: Open) -> None:
     page.get_by_text("sends no SNI").wait_for()
     page.keyboard.press("2")
     page.locator(".pill").first.wait_for()
+    assert "null" not in page.locator("#upstreams").inner_text()
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280, 3840])

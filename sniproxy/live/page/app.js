@@ -1,4 +1,4 @@
-import { api, bytes, clock, copy, el, ms, toast, token, visible } from "./dom.js";
+import { api, bytes, clock, copy, el, ms, toast, token } from "./dom.js";
 import { asCurl, render as renderDetail } from "./detail.js";
 import { failed, parse } from "./filter.js";
 
@@ -232,17 +232,22 @@ async function replay(id) {
 
 async function diagnose(id, place) {
   if (!token) return toast("Diagnosis needs the URL with the token that sniproxy has printed", true);
-  place.replaceChildren(el("p.soft.busy", null, "Connecting to the upstream in different ways …"));
+  put(place, el("p.soft.busy", null, "Connecting to the upstream in different ways …"));
   place.scrollIntoView({ block: "nearest" });
   try {
     const found = await api(`/api/requests/${id}/diagnose`, "POST");
-    place.replaceChildren(
+    put(place, 
       el("pre.report", { tabindex: 0 }, found.text),
       found.diff ? el("pre.diff", { tabindex: 0 }, found.diff.split("\n").map((text) => el("span", { class: text.startsWith("+") ? "plus" : text.startsWith("-") ? "minus" : null }, text + "\n"))) : null,
       found.diff ? el("button", { type: "button", onclick: () => copy(found.diff, "diff") }, "Copy the diff") : null);
   } catch (error) {
-    place.replaceChildren(el("p.problem", null, error.message));
+    put(place, el("p.problem", null, error.message));
   }
+}
+
+// Show these elements in a place; null stands for none.
+function put(place, ...children) {
+  place.replaceChildren(...children.filter((one) => one !== null));
 }
 
 // --- the other views ---
@@ -263,7 +268,7 @@ async function upstreams() {
   const place = $("upstreams");
   try {
     const found = await api("/api/upstreams");
-    place.replaceChildren(el("h1", null, "Upstreams"),
+    put(place, el("h1", null, "Upstreams"),
       el("p.soft", null, "As the process that serves this page sees them; each worker has its own state."),
       ...found.upstreams.map((one) => el("article.card", null,
         el("h2", null, one.name, one.is_group ? null : el("small", null, " an address of proxy_pass")),
@@ -277,9 +282,9 @@ async function upstreams() {
             el("td", null, peer.connections), el("td", null, peer.weight),
             el("td", null, peer.has_session ? "cached" : "—")))))))),
       found.upstreams.length ? null : el("p", null, "No location passes requests to an upstream."),
-      ...(found.caches.length ? [el("h2", null, "Caches"), el("ul", null, found.caches.map((one) => el("li", null, el("b", null, one.name), ` ${one.path}`)))] : []));
+      ...(found.caches.length ? [el("h2", null, "Caches"), el("ul", null, found.caches.map((one) => el("li", null, el("b", null, one.name), ` ${one.folder}, ${one.max_size ? `at most ${bytes(one.max_size)}, ` : ""}${one.inactive} s without use`)))] : []));
   } catch (error) {
-    place.replaceChildren(el("p.problem", null, error.message));
+    put(place, el("p.problem", null, error.message));
   }
 }
 
@@ -288,7 +293,7 @@ async function configuration() {
   try {
     const found = await api("/api/configuration");
     const number = found.findings.length;
-    place.replaceChildren(el("h1", null, "Configuration"),
+    put(place, el("h1", null, "Configuration"),
       el("p.soft", null, `As it runs. The lint has ${number ? `${number} finding${number > 1 ? "s" : ""}` : "no findings"}.`),
       ...found.files.map((file) => el("article", null, el("h2", null, file.name),
         el("ol.source", null, file.text.replace(/\n$/, "").split("\n").map((text, at) => {
@@ -299,7 +304,7 @@ async function configuration() {
     const wanted = state.get("line") && $(`L${state.get("line")}`);
     if (wanted) { wanted.classList.add("here"); wanted.scrollIntoView({ block: "center" }); }
   } catch (error) {
-    place.replaceChildren(el("p.problem", null, error.message));
+    put(place, el("p.problem", null, error.message));
   }
 }
 

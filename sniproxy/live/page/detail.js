@@ -54,21 +54,21 @@ function bars(trace) {
     const piece = el("span", { class: kind, title: `${name}: ${ms(length)}` });
     piece.style.left = `${Math.min(100, 100 * from / total)}%`;
     piece.style.width = `max(2px, ${Math.min(100, 100 * length / total)}%)`;
-    return [el("span.name", null, name), el("span.track", null, piece), el("span.value", null, ms(length))];
+    return el("div.bar", null, el("span.name", null, name), el("span.track", null, piece), el("span.value", null, ms(length)));
   };
   let at = 0;
   for (const one of trace.steps.filter((stop) => stop.peers)) {
     for (const peer of one.peers) {
       const connect = peer.connect || 0, shake = peer.handshake ? peer.handshake.duration : 0;
       const head = peer.header_time, end = peer.response_time ?? head ?? connect + shake;
-      if (!peer.reused && peer.connect !== null) found.push(...bar("connect", `connect ${peer.address}`, at, connect));
-      if (peer.handshake) found.push(...bar(peer.handshake.failure ? "bad" : "tls", "TLS with the upstream", at + connect, shake));
-      if (head !== null) found.push(...bar("wait", "waiting for the head", at + connect + shake, Math.max(head - connect - shake, 0)));
-      if (head !== null && end > head) found.push(...bar("body", "response", at + head, end - head));
+      if (!peer.reused && peer.connect !== null) found.push(bar("connect", `connect ${peer.address}`, at, connect));
+      if (peer.handshake) found.push(bar(peer.handshake.failure ? "bad" : "tls", "TLS with the upstream", at + connect, shake));
+      if (head !== null) found.push(bar("wait", "waiting for the head", at + connect + shake, Math.max(head - connect - shake, 0)));
+      if (head !== null && end > head) found.push(bar("body", "response", at + head, end - head));
       at += end;
     }
   }
-  found.push(...bar("all", "request", 0, total));
+  found.push(bar("all", "request", 0, total));
   const client = trace.tls && trace.tls.handshake;
   return el("div", null, el("div.bars", null, found),
     client && client.duration ? el("p.soft", null, `TLS with the client took ${ms(client.duration)} before.`) : null);
