@@ -331,6 +331,8 @@ class RequestContext:
     """Match of the last regular expression, for `$1` to `$9`."""
     started: float
     """Monotonic seconds."""
+    finished: float | None = None
+    """The same of the end, if it was stored in `runtime.RecentRequests`."""
     routing_steps: tuple[RoutingStep, ...] = ()
     proxy_host: str | None = None
     """`$proxy_host`; None before a `proxy_pass` is processed."""

@@ -36,5 +36,18 @@ class ConfigurationLoader(Protocol):
         """The files that have changed since the last call, or since they were read."""
 
 
+class RunningPage(Protocol):
+    """A page that a process serves beside its configuration (`live_page`)."""
+
+    async def run(self, index: int = 0) -> None:
+        """Do what the worker with this number has to do for it, until cancelled."""
+
+    def stop(self) -> None:
+        """Serve it no more in this process, which finishes its requests."""
+
+    async def finish(self) -> None:
+        """Wait, but not long, until another process has what this one knows of it."""
+
+
 WATCH_INTERVAL = 0.5
 """Seconds between checks for changed files (`--watch`)."""

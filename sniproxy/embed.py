@@ -36,6 +36,7 @@ from .template import compile_template
 from .variables import is_variable
 
 if TYPE_CHECKING:
+    from .live import LivePage
     from .trace.recorder import TraceCallback
     from .trace.steps import Trace
 
@@ -44,6 +45,7 @@ Syntax = Literal["nginx", "toml"]
 StrPath = str | os.PathLike[str]
 Value = TypeVar("Value")
 
+ANY_PORT = "127.0.0.1:0"
 _QUIET = (ErrorLogDirective("stderr", Level.EMERG),)
 """Default `error_log`: lines are captured, and stderr is left to the tests."""
 
@@ -94,6 +96,8 @@ class BaseProxy:
         """Listening addresses as host and port, in the order of the configuration."""
         self.urls: list[str] = []
         """`https://127.0.0.1:PORT` or `http://…`, in the same order."""
+        self.live_url: str | None = None
+        """URL of the live page; None without `live`."""
 
     @property
     def error_log(self) -> list[ErrorRecord]:
@@ -121,8 +125,14 @@ class Proxy(BaseProxy):
         prefix: StrPath | None,
         state: StrPath | None,
         trace: TraceCallback | None,
+        live: bool | str = False,
     ) -> None:
         super().__init__()
+        self._page: LivePage | None = None
+        if live:
+            from .live import LivePage
+
+            self._page = LivePage(live if isinstance(live, str) else ANY_PORT, any_port=True)
         self._trace = trace
         self._syntax: Syntax = syntax
         self._directives = directives
@@ -161,6 +171,8 @@ class Proxy(BaseProxy):
             site.close()
             raise
         self._server = ConnectionServer(site, sockets)
+        if self._page is not None:
+            self._page.site = site
         self.addresses = [binding.address(sock) for binding, sock in sockets]
         self.urls = [
             f"{'https' if binding.ssl else 'http'}://{host}:{port}"
@@ -168,16 +180,33 @@ class Proxy(BaseProxy):
         ]
 
     def _observer(self, paths: Paths) -> Observer:
+        observers: list[Observer] = [self.records, *self._tracers(paths)]
+        if self._page is not None:
+            observers.append(self._page.recorder(paths, alone=False))
+        return observers[0] if len(observers) == 1 else Observers(observers)
+
+    def _tracers(self, paths: Paths) -> Iterator[Observer]:
         callback = self._trace
         if callback is None:
-            return self.records
+            return
         from .trace.recorder import Tracer
 
         def on_trace(trace: Trace) -> None:
             callback(trace)
             self.records.changes.notify()
 
-        return Observers([self.records, Tracer(on_trace, paths)])
+        yield Tracer(on_trace, paths)
+
+    def open_page(self, nursery: trio.Nursery) -> None:
+        """Bind and serve the live page, if there is one; raises `ConfigError`."""
+        if self._page is not None:
+            self._page.bind(_refuse)
+            self.live_url = self._page.url
+            nursery.start_soon(self._page.run)
+
+    def close_page(self) -> None:
+        if self._page is not None:
+            self._page.close()
 
     def start(self, nursery: trio.Nursery | None = None) -> None:
         """Start to serve the loaded configuration."""
@@ -242,6 +271,7 @@ async def serve(
     prefix: StrPath | None = None,
     state: StrPath | None = None,
     trace: TraceCallback | None = None,
+    live: bool | str = False,
 ) -> AsyncIterator[Proxy]:
     """Serve `config` while the block runs.
 
@@ -250,21 +280,24 @@ async def serve(
     relative names of logs and of `root` refer to, like `-p`; the default is the current folder.
     Names of certificates and `include` files refer to the folder of the file, or to `prefix` for
     a text. `state` is the folder of the development CA; the default is the user's. `trace` is
-    called with the trace of each request when it has finished (`sniproxy.trace`). Raises
-    `ConfigError` with nginx's message. When the block ends, everything is stopped at once, and
-    no connection, task or socket is left.
+    called with the trace of each request when it has finished (`sniproxy.trace`). `live` serves
+    the live page at `proxy.live_url`, on a free port or at `ADDRESS:PORT`. Raises `ConfigError`
+    with nginx's message. When the block ends, everything is stopped at once, and no connection,
+    task or socket is left.
     """
-    proxy = Proxy(syntax, directives, prefix, state, trace)
+    proxy = Proxy(syntax, directives, prefix, state, trace, live)
     proxy.prepare(config)
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
         proxy.start(nursery)
         try:
+            proxy.open_page(nursery)
             yield proxy
         except BaseException as error:
             # The nursery would wrap the caller's exception in a group; it is re-raised unchanged.
             failure = error
         nursery.cancel_scope.cancel()
+    proxy.close_page()
     if failure is not None:
         raise failure
 
@@ -281,6 +314,7 @@ class ThreadProxy(BaseProxy):
 
     def _look(self) -> None:
         self.addresses, self.urls = self._proxy.addresses, self._proxy.urls
+        self.live_url = self._proxy.live_url
 
     def reload(self, config: Configuration) -> None:
         """As `Proxy.reload`."""
@@ -312,12 +346,19 @@ def serve_in_thread(
     prefix: StrPath | None = None,
     state: StrPath | None = None,
     trace: TraceCallback | None = None,
+    live: bool | str = False,
 ) -> Iterator[ThreadProxy]:
     """Run `serve` in a thread, for code that does not use trio."""
 
     def opened() -> AbstractAsyncContextManager[Proxy]:
         return serve(
-            config, syntax=syntax, directives=directives, prefix=prefix, state=state, trace=trace
+            config,
+            syntax=syntax,
+            directives=directives,
+            prefix=prefix,
+            state=state,
+            trace=trace,
+            live=live,
         )
 
     with in_thread(opened) as (proxy, loop):

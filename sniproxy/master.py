@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from . import process_signals as signals
 from .build.listeners import close_all, close_sockets, of_worker
-from .cycle import WATCH_INTERVAL, ConfigurationLoader, Cycle
+from .cycle import WATCH_INTERVAL, ConfigurationLoader, Cycle, RunningPage
 from .inherited import InheritedSockets, execute
 from .models import Failure, Level
 from .pid_file import OLD, PidFile
@@ -62,6 +62,7 @@ class Master:
         *,
         background: bool = False,
         watch: bool = False,
+        page: RunningPage | None = None,
     ) -> None:
         self.cycle = cycle
         """The one that is served."""
@@ -70,6 +71,7 @@ class Master:
         self._inherited = inherited
         self._background = background
         self._watch = watch
+        self._page = page
         self._workers: dict[int, WorkerProcess] = {}
         """By process ID."""
         self._respawns: dict[int, float] = {}
@@ -254,7 +256,7 @@ class Master:
         sockets = of_worker(self.cycle.sockets, index)
         own = {sock for _, sock in sockets}
         close_sockets([bound for bound in self.cycle.sockets if bound[1] not in own])
-        return run_worker(self.cycle.site, sockets, channel, index, user)
+        return run_worker(self.cycle.site, sockets, channel, index, user, self._page)
 
     def _reap(self) -> None:
         while True:

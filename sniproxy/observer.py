@@ -8,10 +8,11 @@ observer a step costs a comparison with None.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 from .context import Connection, RequestContext, UpstreamState
-from .models import Handshake, Level
+from .models import Handshake, Level, Response
 
 
 class Observer:
@@ -54,6 +55,10 @@ class Observer:
     def response_head_read(self, ctx: RequestContext, attempt: UpstreamState) -> None:
         """An upstream's response head was read."""
 
+    def response_started(self, ctx: RequestContext, response: Response) -> Response:
+        """A response is about to be sent; returns it, or one whose body is recorded."""
+        return response
+
     def response_sent(self, ctx: RequestContext) -> None:
         """The response was sent, completely or until the client disconnected."""
 
@@ -65,6 +70,22 @@ class Observer:
 
         `connection` is the number of the client connection that it belongs to.
         """
+
+
+class RecentRequests:
+    """The last requests and failed handshakes, for an observer that looks at them later.
+
+    A request is appended when it is over, and that is all it pays.
+    """
+
+    __slots__ = ("failed", "handshakes", "served")
+
+    def __init__(self, size: int) -> None:
+        self.served: deque[RequestContext] = deque(maxlen=size)
+        self.failed: deque[RequestContext] = deque(maxlen=size)
+        """Requests whose status is 400 or more, or that have no response."""
+        self.handshakes: deque[tuple[Connection, Handshake]] = deque(maxlen=size)
+        """Failed handshakes of clients."""
 
 
 class Observers(Observer):
@@ -116,6 +137,11 @@ class Observers(Observer):
     def response_head_read(self, ctx: RequestContext, attempt: UpstreamState) -> None:
         for one in self._observers:
             one.response_head_read(ctx, attempt)
+
+    def response_started(self, ctx: RequestContext, response: Response) -> Response:
+        for one in self._observers:
+            response = one.response_started(ctx, response)
+        return response
 
     def response_sent(self, ctx: RequestContext) -> None:
         for one in self._observers:

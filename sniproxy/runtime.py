@@ -34,7 +34,7 @@ from .logs.access_format import AccessFormat
 from .logs.error import ConnectionLog, ErrorLog
 from .logs.sinks import FileSink, Sink
 from .models import ConfigError, Failure, Level
-from .observer import Observer
+from .observer import Observer, RecentRequests
 from .routing import Locations, ServerNames
 from .template import Template
 from .tls.errors import NATIVE, Dialect
@@ -214,6 +214,8 @@ class Runtime:
     next_connection_id: Callable[[], int] = lambda: 0
     """Returns a new connection number; clients and upstreams share a counter."""
     observer: Observer | None = None
+    recent: RecentRequests | None = None
+    """Where finished requests are stored while the observer does not see their steps."""
     untrusted_reported: bool = False
     """Whether it was logged that a client does not trust the development CA."""
     stopping: bool = False

@@ -10,7 +10,7 @@ from functools import partial
 import trio
 
 from . import process_signals as signals
-from .cycle import WATCH_INTERVAL, ConfigurationLoader, Cycle
+from .cycle import WATCH_INTERVAL, ConfigurationLoader, Cycle, RunningPage
 from .models import Level
 from .process_signals import SINGLE, Received, SignalAction
 from .server import ConnectionServer
@@ -19,11 +19,19 @@ from .server import ConnectionServer
 class SingleProcess:
     """Serves `cycle`, and those that follow it, until a signal ends it."""
 
-    def __init__(self, cycle: Cycle, loader: ConfigurationLoader, *, watch: bool = False) -> None:
+    def __init__(
+        self,
+        cycle: Cycle,
+        loader: ConfigurationLoader,
+        *,
+        watch: bool = False,
+        page: RunningPage | None = None,
+    ) -> None:
         self.cycle = cycle
         """The one that is served."""
         self._loader = loader
         self._watch = watch
+        self._page = page
         self._servers: dict[ConnectionServer, Cycle] = {}
         """Those that run: the last one takes connections, the others finish theirs."""
         self._reload_wanted = trio.Event()
@@ -35,6 +43,8 @@ class SingleProcess:
             nursery.start_soon(self._reload_when_wanted, nursery)
             if self._watch:
                 nursery.start_soon(self._watch_files)
+            if self._page is not None:
+                nursery.start_soon(self._page.run)
             self._start(nursery, self.cycle)
         self._log("exit")
 

@@ -13,6 +13,7 @@ import trio
 from . import process_signals as signals
 from .build import Application
 from .build.listeners import BoundSocket
+from .cycle import RunningPage
 from .models import Level
 from .process_signals import WORKER, Received, SignalAction
 from .server import ConnectionServer, format_exception
@@ -34,6 +35,7 @@ def run_worker(
     channel: socket.socket,
     index: int,
     user: User | None,
+    page: RunningPage | None = None,
 ) -> int:
     """Serve until a signal or command to stop; returns the exit status of the process."""
     main, log = site.config.main, site.error_log
@@ -48,7 +50,7 @@ def run_worker(
         set_affinity(main.worker_cpu_affinity, index, log)
     channel.setblocking(False)
     try:
-        trio.run(_Worker(site, sockets, channel).run)
+        trio.run(_Worker(site, sockets, channel, index, page).run)
     except Exception as bug:
         log.write(Level.ALERT, f"internal error: {format_exception(bug)}")
         return 1
@@ -60,20 +62,31 @@ def run_worker(
 
 class _Worker:
     def __init__(
-        self, site: Application, sockets: list[BoundSocket], channel: socket.socket
+        self,
+        site: Application,
+        sockets: list[BoundSocket],
+        channel: socket.socket,
+        index: int,
+        page: RunningPage | None,
     ) -> None:
         self._site = site
         self._channel = channel
         self._server = ConnectionServer(site, sockets)
         self._scope = trio.CancelScope()
         self._stopping = False
+        self._index = index
+        self._page = page
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
             self._scope = nursery.cancel_scope
             nursery.start_soon(signals.each, WORKER, self._on_signal)
             nursery.start_soon(self._read_commands)
+            if self._page is not None:
+                nursery.start_soon(self._page.run, self._index)
             await self._server.run()
+            if self._page is not None:
+                await self._page.finish()
             nursery.cancel_scope.cancel()
 
     def _on_signal(self, received: Received, action: SignalAction) -> None:
@@ -103,6 +116,8 @@ class _Worker:
             self._stopping = True
             log.write(Level.NOTICE, "gracefully shutting down")
             self._server.stop_gracefully()
+            if self._page is not None:
+                self._page.stop()
         elif action is SignalAction.REOPEN:
             log.write(Level.NOTICE, "reopening logs")
             self._site.reopen_logs()

@@ -36,7 +36,16 @@ OPTIONS = (
     Option(("-s",), "send signal to the process that serves: stop, quit, reopen, reload", "signal"),
     Option(("--lenient",), "leave out directives that sniproxy lacks, with a warning for each"),
     Option(("--watch",), "reload when the configuration or a certificate changes"),
-    Option(("--trace",), "print the steps of each request as a tree"),
+    Option(
+        ("--trace",),
+        "print the steps of each request as a tree; --trace=short prints one line, and "
+        "--trace=status:5xx or --trace=short,is:failed selects requests",
+    ),
+    Option(
+        ("--live",),
+        "show requests and handshakes on a page in the browser, at 127.0.0.1:4040 or at the "
+        "address:port that follows",
+    ),
 )
 """The options of `sniproxy` without a command; the words are nginx's where the option is."""
 
@@ -62,6 +71,11 @@ class Options:
     """`-g`."""
     signal: str | None = None
     trace: bool = False
+    trace_short: bool = False
+    """`--trace=short`: one line for each request."""
+    trace_filter: str = ""
+    live: str | None = None
+    """The address of `--live`."""
     watch: bool = False
     lenient: bool = False
 
@@ -78,6 +92,8 @@ _FLAGS: dict[str, tuple[str, ...]] = {
 
 _LONG = {f"--{name}": name for name in ("help", "version", "trace", "watch", "lenient")}
 """Our own options: nginx has none with two dashes."""
+
+LIVE_ADDRESS = "127.0.0.1:4040"
 
 _VALUES = {
     "p": ("prefix", "directory name"),
@@ -110,10 +126,22 @@ def parse_options(words: Sequence[str]) -> Options:
             if hint := suggestion(word, COMMANDS):
                 raise UsageError(f'unknown command "{word}"{hint}')
             raise UsageError(f'invalid option: "{word}"')
+        if word == "--live" or word.startswith("--live="):
+            value = word.partition("=")[2]
+            if not value and rest and not rest[0].startswith("-"):
+                value = rest.pop(0)
+            options.live = value or LIVE_ADDRESS
+            continue
+        if word.startswith("--trace="):
+            options.trace = True
+            first, _, rest_of_it = word.partition("=")[2].partition(",")
+            options.trace_short = first == "short"
+            options.trace_filter = rest_of_it if first == "short" else word.partition("=")[2]
+            continue
         if word in _LONG:
             setattr(options, _LONG[word], True)
             continue
-        if word.startswith("--") and (hint := suggestion(word, _LONG)):
+        if word.startswith("--") and (hint := suggestion(word, (*_LONG, "--live"))):
             raise UsageError(f'unknown option "{word}"{hint}')
         letters = word[1:]
         while letters:

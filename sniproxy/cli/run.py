@@ -7,6 +7,7 @@ import resource
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -14,13 +15,17 @@ from .. import config, process_signals
 from ..build import Application, LoadedConfig, load
 from ..build.listeners import BoundSocket
 from ..build.paths import Paths
+from ..config.directives.directive import Args
 from ..config.directives.log import ErrorLogDirective
+from ..config.directives.main import live_address
 from ..config.model import Config
+from ..config.tree import COMMAND_LINE, Place
 from ..cycle import Cycle
 from ..inherited import InheritedSockets, take
 from ..logs.error import ErrorLog, LogTarget
 from ..logs.sinks import Sinks, StderrSink
 from ..models import ConfigError, Level, UnsupportedError
+from ..observer import Observer, Observers
 from ..pid_file import PidFile
 from ..shared_zone import SharedCounter
 from ..variables import definition_error, is_variable
@@ -41,11 +46,16 @@ from .options import Options, UsageError, parse_options
 from .output import wrapping_width
 from .process import daemonize, send_signal
 
+if TYPE_CHECKING:
+    from ..live import LivePage
+
 DEFAULT_CONF = "nginx.conf"
 MISSING_CONF = "name a configuration with -c FILE, or see the commands: sniproxy --help"
 
 LENIENT = "unsupported warn; "
 LENIENT_HINT = 'start with --lenient, or add "unsupported warn;" to the file, to go without'
+
+LIVE_NEEDS_RESTART = "another address of the live page needs a restart"
 
 NO_MASTER = "this process serves without a master: worker processes and their user need a restart"
 
@@ -92,6 +102,10 @@ class _Run:
         self.is_in_background = False
         self.has_master: bool | None = None
         """Whether a master serves with workers; a reload cannot change it. None before a start."""
+        self.has_started = False
+        self.live_address: str | None = None
+        self.page: LivePage | None = None
+        """The live page, once the configuration that asks for it is open."""
         self.counter: SharedCounter | None = None
         """Draws the numbers of connections, where there are workers."""
 
@@ -159,6 +173,8 @@ class _Run:
         self.log = site.error_log
         cycle = self._bind(site, ())
         self._log_start(site)
+        if self.page is not None:
+            print(f"  live page: {self.page.url}", flush=True)
         if main.daemon and not self.inherited.text:
             daemonize(self.log)
         self.is_in_background = main.daemon
@@ -175,19 +191,25 @@ class _Run:
 
             background = self.is_in_background
             master = Master(
-                cycle, self, pid_file, self.inherited, background=background, watch=watch
+                cycle,
+                self,
+                pid_file,
+                self.inherited,
+                background=background,
+                watch=watch,
+                page=self.page,
             )
             stack.callback(master.close)
             with pid_file:
-                _print_banner(cycle.site)
+                self._print_banner(cycle.site)
                 master.run()
         else:
             from ..single_process import SingleProcess
 
-            single = SingleProcess(cycle, self, watch=watch)
+            single = SingleProcess(cycle, self, watch=watch, page=self.page)
             stack.callback(single.close)
             with pid_file:
-                _print_banner(cycle.site)
+                self._print_banner(cycle.site)
                 trio.run(single.run)
 
     # --- loading, at start and again ---
@@ -294,13 +316,59 @@ class _Run:
 
     def _open(self, prepared: LoadedConfig) -> Application:
         default = (ErrorLogDirective(self.options.error_log or "stderr", Level.ERROR),)
-        if not self.options.trace or self.options.test:
+        if self.options.test:
             return prepared.open(default_error_log=default)
-        from ..trace.printing import print_while_serving
-        from ..trace.recorder import Tracer
+        observers: list[Observer] = []
+        if self.options.trace:
+            observers.append(self._tracer(prepared.paths))
+        page = self._live_page(prepared.config)
+        if page is not None:
+            observers.append(page.recorder(prepared.paths, alone=not observers))
+        observer = observers[0] if len(observers) == 1 else Observers(observers)
+        site = prepared.open(default_error_log=default, observer=observer if observers else None)
+        if page is not None:
+            page.site = site
+        return site
 
-        observer = Tracer(print_while_serving, prepared.paths)
-        return prepared.open(default_error_log=default, observer=observer)
+    def _tracer(self, paths: Paths) -> Observer:
+        from ..trace.printing import print_selected
+        from ..trace.recorder import Tracer
+        from ..trace.selection import SelectionError, select
+
+        try:
+            is_selected = select(self.options.trace_filter)
+        except SelectionError as error:
+            raise ConfigError(f"{error} in --trace") from None
+        return Tracer(print_selected(is_selected, short=self.options.trace_short), paths)
+
+    def _live_page(self, loaded: Config) -> LivePage | None:
+        """The live page, bound when it is first needed; raises `ConfigError`."""
+        wanted = self.options.live or loaded.main.live_page
+        if self.page is None and self.has_started:
+            if wanted:
+                self._report(Level.WARN, LIVE_NEEDS_RESTART)
+            return None
+        if self.page is None and wanted:
+            from ..live import LivePage
+
+            page = LivePage(self._checked_address(wanted), workers=bool(self.has_master))
+            self.stack.callback(page.close)
+            page.bind(lambda error: self._report(error.level, str(error)))
+            self.page = page
+            self.live_address = wanted
+        elif wanted != self.live_address:
+            self._report(Level.WARN, LIVE_NEEDS_RESTART)
+        return self.page
+
+    def _checked_address(self, text: str) -> str:
+        """The address as the directive has it; raises `ConfigError`."""
+        words = ("live_page", (text,), Place(COMMAND_LINE, 0))
+        return text if self.options.live is None else live_address(Args(*words))
+
+    def _print_banner(self, site: Application) -> None:
+        self.has_started = True
+        if sys.stdout.isatty():
+            print(banner(site), flush=True)
 
     def _test(self, loaded: Config, site: Application) -> int:
         site.check_binding()
@@ -319,11 +387,6 @@ class _Run:
     def _print_unless_quiet(self, text: str) -> None:
         if not self.options.quiet:
             _print_error(text)
-
-
-def _print_banner(site: Application) -> None:
-    if sys.stdout.isatty():
-        print(banner(site), flush=True)
 
 
 def _print_error(text: str) -> None:

@@ -38,7 +38,7 @@ OPTIONAL_MODULES = {
 USAGE = """\
 Usage: sniproxy [-?hvVtTq] [-s signal] [-p prefix]
                 [-e filename] [-c filename]
-                [-g directives] [--watch] [--trace]
+                [-g directives] [--watch] [--trace] [--live]
        sniproxy COMMAND [ARGUMENT]...
        sniproxy help COMMAND
 """

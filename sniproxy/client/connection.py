@@ -292,15 +292,19 @@ class ClientConnection:
             if check is not None:
                 await self._check_certificate(check, tls)
         finally:
-            observer = running.observer
-            if observer is not None and observer.wants_handshakes:
+            observer, recent = running.observer, running.recent
+            wanted = observer is not None and observer.wants_handshakes
+            if wanted or (recent is not None and failure is not None):
                 handshake = tls.handshake(
                     f"{self.connection.client_address}:{self.connection.client_port}",
                     began=started_at,
                     duration=time.monotonic() - started,
                     failure=failure,
                 )
-                observer.handshake_finished(self.connection, handshake)
+                if observer is not None:
+                    observer.handshake_finished(self.connection, handshake)
+                elif recent is not None:
+                    recent.handshakes.append((self.connection, handshake))
         return True
 
     async def _check_certificate(self, check: ClientCertificateCheck, tls: TLSStream) -> None:
@@ -423,6 +427,10 @@ class ClientConnection:
             if phases.location.access_logs or observer is not None:
                 left = self.client.scope.cancel_called
                 phases.location.log_request(ctx, log, observer, client_left=left)
+            recent = self.running.recent
+            if recent is not None:
+                ctx.finished = time.monotonic()
+                (recent.served if 0 < ctx.status < 400 else recent.failed).append(ctx)
             if ctx.proxy_connection is not None:
                 log.client = self.connection.client_address
             for zone, key in ctx.limited_connections:
@@ -484,6 +492,8 @@ class ClientConnection:
         rate = ctx.location.filters.rate
         if rate.limit_rate is not None or rate.limit_rate_after is not None:
             limit_response(rate, ctx, self.log)
+        if self.running.observer is not None:
+            response = self.running.observer.response_started(ctx, response)
         may_keep = not self.running.stopping and keepalive_allowed(core, request, self.connection)
         try:
             if ctx.background_tasks:
@@ -568,4 +578,7 @@ class ClientConnection:
             self.log.write_failure(failed.failure)
         finally:
             phases.location.log_request(ctx, self.log, self.running.observer, client_left=False)
+            if self.running.recent is not None:
+                ctx.finished = time.monotonic()
+                self.running.recent.failed.append(ctx)
         return False

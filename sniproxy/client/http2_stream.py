@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -87,6 +88,7 @@ class Http2Stream:
         self.scope = trio.CancelScope()
         """Cancelled when the client leaves while its request is with an upstream."""
         self.observer = state.running.observer
+        self._recent = state.running.recent
         self.data = ReceivedData(lambda length: frames.consumed(number, length))
         self.data.ended = self._ended_at_once = ended
         self.log = ConnectionLog(
@@ -302,6 +304,10 @@ class Http2Stream:
             if phases.location.access_logs or self.observer is not None:
                 left = self.scope.cancel_called
                 phases.location.log_request(ctx, log, self.observer, client_left=left)
+            if self._recent is not None:
+                ctx.finished = time.monotonic()
+                served = 0 < ctx.status < 400
+                (self._recent.served if served else self._recent.failed).append(ctx)
             for zone, key in ctx.limited_connections:
                 zone.release(key)
 
@@ -321,6 +327,8 @@ class Http2Stream:
             # HTTP/2 has no Upgrade: the upstream switched protocols although no client asked.
             response.upgraded.close()
             response = Response(502, close_without_response=True)
+        if self.observer is not None:
+            response = self.observer.response_started(ctx, response)
         if ctx.background_tasks:
             complete = await write_beside_tasks(ctx, partial(self._writer.write, ctx, response))
         elif response.cancel_on_client_abort:

@@ -18,6 +18,7 @@ EXTENSIONS = frozenset(row.name for row in DIRECTIVES if row.extension)
 ADVICE = {
     "grpc_ssl_key_log": "nginx has it in its commercial version only",
     "error_detail": "nginx has no such pages: `python -m sniproxy explain` reads its error log",
+    "live_page": "nginx has no such page: its logs have less",
     "ssl_error_dialect": "nginx logs the words of the OpenSSL that it uses",
     "unsupported": "nginx refuses every directive that it does not know",
     "proxy_ssl_key_log": "nginx has it in its commercial version only",

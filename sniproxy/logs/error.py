@@ -36,12 +36,17 @@ class ErrorLog:
     def __init__(self, targets: Sequence[LogTarget], observer: Observer | None = None) -> None:
         self.targets = tuple(targets)
         self.observer = observer
-        levels = [target.level for target in targets]
-        if observer is not None:
-            levels.append(observer.log_level)
-        self.level = max(levels, default=Level.EMERG)
+        self.level = Level.EMERG
         """The least severe level that any target takes: nothing below it need be formatted."""
+        self.update_level()
         self.is_on_stderr = any(isinstance(target.sink, StderrSink) for target in targets)
+
+    def update_level(self) -> None:
+        """Determine `level`; call it if the observer's level has changed."""
+        levels = [target.level for target in self.targets]
+        if self.observer is not None:
+            levels.append(self.observer.log_level)
+        self.level = max(levels, default=Level.EMERG)
 
     def write(self, level: Level, text: str, connection: int | None = None) -> None:
         """Write one line; `text` already contains its context."""

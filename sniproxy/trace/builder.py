@@ -160,7 +160,7 @@ def _answer(ctx: RequestContext) -> Answer:
         ctx.status,
         head_of(ctx.sent_head) if ctx.sent_head else None,
         ctx.complete,
-        time.monotonic() - ctx.started,
+        (ctx.finished or time.monotonic()) - ctx.started,
         ctx.request_length,
         ctx.bytes_sent,
         ctx.body_bytes_sent,
@@ -198,10 +198,15 @@ def _fields(data: bytes) -> Iterator[Header]:
 # --- failed handshakes ---------------------------------------------------------------------
 
 
-def handshake_trace(handshake: Handshake, lines: Sequence[str], running: Runtime) -> Trace:
-    """The trace of a client whose handshake failed; the last of `lines` reports that."""
-    record = parse_error_line(lines[-1])
-    text = (record.server if record is not None else None) or ""
+def handshake_trace(
+    handshake: Handshake, lines: Sequence[str], running: Runtime, listening: str = ""
+) -> Trace:
+    """The trace of a client whose handshake failed; the last of `lines` reports that.
+
+    `listening` is the address that it has connected to, if there are no lines.
+    """
+    record = parse_error_line(lines[-1]) if lines else None
+    text = (record.server if record is not None else None) or listening
     listener = next((one for one in running.listeners if one.text == text), None)
     server = None
     if listener is not None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import TextIO
 
 from ..terminal import wrap
 from .render import lines
+from .selection import TraceTest
+from .short_line import short_line
 from .steps import Trace
 
 _BRANCHES = re.compile(r"(?:│  |   |\|  |├─ |└─ |\|- |`- )*")
@@ -30,6 +34,27 @@ def print_while_serving(trace: Trace) -> None:
     """As `print_tree`, for a server: it goes on when standard output is closed."""
     with contextlib.suppress(OSError, ValueError):
         print_tree(trace)
+
+
+def print_selected(is_selected: TraceTest, *, short: bool) -> Callable[[Trace], None]:
+    """A function that prints the traces that are selected: as a tree, or as one line.
+
+    Lines have colours on a terminal, unless NO_COLOR is set.
+    """
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+    def show(trace: Trace) -> None:
+        if not is_selected(trace):
+            return
+        if not short:
+            print_while_serving(trace)
+            return
+        now = datetime.now()
+        clock = f"{now:%H:%M:%S}.{now.microsecond // 1000:03d}"
+        with contextlib.suppress(OSError, ValueError):
+            print_text(short_line(trace, clock, colour=colour))
+
+    return show
 
 
 def print_text(text: str, stream: TextIO | None = None) -> None:

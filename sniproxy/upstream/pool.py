@@ -60,6 +60,11 @@ class ConnectionPool:
         self._monitor = monitor
         self._idle: list[PooledConnection] = []
 
+    @property
+    def idle_count(self) -> int:
+        """Number of idle connections."""
+        return len(self._idle)
+
     def take(self, address: Any, location: object) -> SocketStream | None:
         """An idle connection to the peer at `address`, None if there is none."""
         for position in range(len(self._idle) - 1, -1, -1):

@@ -56,6 +56,8 @@ class Stand:
     directory: Path
     origin_port: int
     pace: Pace
+    arguments: tuple[str, ...] = ()
+    """Further arguments of sniproxy."""
     _own: dict[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
 
     def measured(self, case: str, count: str) -> float:
@@ -112,6 +114,7 @@ class Stand:
         path = str(self.directory / "counts")
         options = (_OPTIONS[group],) if group else ()
         argv = (sys.executable, "-m", "tests.benchmarks.counting", path, *options)
+        argv += self.arguments
         exchanges = EXCHANGES.get(group, MANY)
         seen: list[Mapping[str, int]] = []
         self._run(case, argv, exchanges, lambda _: seen.append(ask(path)), lambda _: None)

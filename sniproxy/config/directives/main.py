@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from ..addresses import AddressError, parse_address
 from ..numbers import parse_number
 from ..tree import Place
 from .directive import (
@@ -111,6 +112,22 @@ def _cpu_mask(args: Args, word: str) -> frozenset[int]:
     return frozenset(cpu for cpu, bit in enumerate(reversed(bits)) if bit == "1")
 
 
+LIVE_PORT = 4040
+
+
+def live_address(args: Args) -> str:
+    """`ADDRESS:PORT`, `ADDRESS` or `PORT`, as in `listen`."""
+    url = args.first
+    free = args.any_port and url.endswith(":0")
+    try:
+        address = parse_address(url[:-1] + "1" if free else url, LIVE_PORT, listen=True)
+    except AddressError as error:
+        args.fail(f'{error} in "{url}" of the "{args.name}" directive')
+    if address.last_port or not re.fullmatch(r"[\w.:*\[\]-]+", address.host, re.ASCII):
+        args.fail(f'an address and a port expected in "{url}" of the "{args.name}" directive')
+    return f"{address.host}:{0 if free else address.port}"
+
+
 @settings(NGINX_CORE)
 class Main(Settings):
     """Main-level settings."""
@@ -157,6 +174,12 @@ class Main(Settings):
         "them out with a warning",
         default="refuse",
         repeat=Repeat.REPLACED,
+        extension=True,
+    )
+    live_page: str | None = directive(
+        MAIN,
+        live_address,
+        "address of a page that shows requests and handshakes in the browser",
         extension=True,
     )
     ssl_error_dialect: str = directive(

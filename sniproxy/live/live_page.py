@@ -1,0 +1,206 @@
+"""The live page beside a running proxy: its listener, its ring, and the recorders that fill it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+import trio
+
+from .. import config as configuration
+from ..build import Application
+from ..build.application import load
+from ..build.listeners import BoundSocket, close_all
+from ..build.paths import Paths
+from ..config.directives.log import ErrorLogDirective
+from ..models import ConfigError, Level
+from ..server import ConnectionServer
+from ..variables import is_variable
+from .handler import LiveHandler
+from .recorder import LiveRecorder
+from .ring import Ring
+from .worker_link import INTERVAL, WorkerLink
+
+CONFIG = """
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    server_tokens off;
+    client_max_body_size 1k;
+    send_timeout 20s;
+    server {{ listen {address}; location / {{ }} }}
+}}
+"""
+LOOK_FOR = 10.0
+"""Seconds for which requests are observed after the last sign of a browser."""
+FINISH_WITHIN = 1.0
+"""Seconds to pass entries on to another worker."""
+_LOG = (ErrorLogDirective("stderr", Level.ALERT),)
+
+
+class LivePage:
+    """The live page of a process, or of all workers of a master.
+
+    `address` is a checked `ADDRESS:PORT`. Create and bind it before a fork; each process then runs
+    `run`, and the first worker serves the page.
+    """
+
+    def __init__(self, address: str, *, any_port: bool = False, workers: bool = False) -> None:
+        """`any_port`: whether port 0 takes a free one; `workers`: whether there will be several
+        processes."""
+        self.address = address
+        self.ring = Ring()
+        self.token = secrets.token_urlsafe(18)
+        self.is_public = not is_loopback(address.rpartition(":")[0])
+        self.site: Application | None = None
+        self.dropped = 0
+        """Number of entries that did not reach the worker that serves the page."""
+        self._link = WorkerLink() if workers else None
+        self._serves = True
+        self._recorders: list[LiveRecorder] = []
+        self._viewers = 0
+        self._look_until = 0.0
+        self._looked = trio.Event()
+        self._serving = trio.CancelScope()
+        self._passed_on = trio.Event()
+        """Set when this process has no entries that another one is to have."""
+        self._application = self._build(any_port=any_port)
+        self._sockets: list[BoundSocket] = []
+
+    def _build(self, *, any_port: bool) -> Application:
+        parsed = configuration.parse(
+            CONFIG.format(address=self.address),
+            "nginx",
+            conf_prefix="",
+            prefix="",
+            is_variable=is_variable,
+            any_port=any_port,
+        )
+        loaded = load(parsed, Paths("", ""))
+        handlers = dict.fromkeys(loaded.handlers, LiveHandler(self))
+        return replace(loaded, handlers=handlers).open(default_error_log=_LOG)
+
+    def bind(self, report: Callable[[ConfigError], None]) -> None:
+        """Bind the page's address; raises `ConfigError`."""
+        self._sockets = self._application.bind(report)
+
+    @property
+    def url(self) -> str:
+        """The URL of the page, with the token."""
+        [(binding, sock)] = self._sockets[:1]
+        host, port = binding.address(sock)
+        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+        return f"http://{host}:{port}/?token={self.token}"
+
+    def recorder(self, paths: Paths, *, alone: bool) -> LiveRecorder:
+        """An observer for a configuration; `alone`: whether it is the only one."""
+        recorder = LiveRecorder(self._add, paths, alone=alone)
+        self._recorders = [*self._recorders[-3:], recorder]
+        return recorder
+
+    def close(self) -> None:
+        close_all(self._sockets)
+        self._application.close()
+        if self._link is not None:
+            self._link.close()
+
+    # --- running ---
+
+    async def run(self, index: int = 0) -> None:
+        """Serve the page in the first worker, and send entries to it in the others, until
+        cancelled."""
+        self._serves = index == 0
+        if self._serves:
+            self.ring.rename()
+            with self._serving:
+                await self._serve()
+            self._serves = False
+        if self._link is not None:
+            await self._follow(self._link)
+
+    def stop(self) -> None:
+        """Serve the page no more; another worker is to do so, which gets the entries."""
+        self._serving.cancel()
+
+    async def finish(self) -> None:
+        """Wait, but not long, until another worker has the entries of this one."""
+        with trio.move_on_after(FINISH_WITHIN):
+            await self._passed_on.wait()
+
+    async def _serve(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._switch)
+            if self._link is not None:
+                nursery.start_soon(self._receive, self._link)
+            nursery.start_soon(ConnectionServer(self._application, self._sockets).run)
+
+    async def _receive(self, link: WorkerLink) -> None:
+        async for row, detail in link.received():
+            self.ring.add(row, detail)
+
+    async def _switch(self) -> None:
+        """Let the recorders observe requests while somebody looks."""
+        while True:
+            await self._looked.wait()
+            while time.monotonic() < self._look_until:
+                self._set_looking(True)
+                await trio.sleep(LOOK_FOR / 4)
+                if self._viewers:
+                    self._prolong()
+            self._looked = trio.Event()
+            self._set_looking(False)
+
+    async def _follow(self, link: WorkerLink) -> None:
+        for entry in list(self.ring.after(0)):
+            await link.send_surely(json.loads(entry.row), json.loads(entry.detail))
+        self._passed_on.set()
+        while True:
+            self._set_looking(link.looking)
+            await trio.sleep(INTERVAL)
+
+    def _set_looking(self, looking: bool) -> None:
+        for recorder in self._recorders:
+            if looking:
+                recorder.look()
+            else:
+                recorder.stop_looking()
+
+    def _add(self, row: dict[str, Any], detail: dict[str, Any]) -> None:
+        if self._serves or self._link is None:
+            self.ring.add(row, detail)
+        elif not self._link.send(row, detail):
+            self.dropped += 1
+
+    # --- the handler's view ---
+
+    def look(self) -> None:
+        """Observe all requests for a while."""
+        self._prolong()
+        self._set_looking(True)
+        self._looked.set()
+
+    def _prolong(self) -> None:
+        self._look_until = time.monotonic() + LOOK_FOR
+        if self._link is not None:
+            self._link.look_until(self._look_until)
+
+    def viewer_came(self) -> None:
+        self._viewers += 1
+
+    def viewer_left(self) -> None:
+        self._viewers -= 1
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to an address."""
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ip_address(host.strip("[]")).is_loopback
+    return False

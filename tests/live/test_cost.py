@@ -1,0 +1,29 @@
+"""What the live page costs a request while no browser looks at it: counted, not timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.bounds import ALLOCATIONS, CALLS
+from benchmarks.measure import free_port
+from tests.benchmarks.guard import Stand, stand
+
+ALLOWED = 1.05
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Stand]:
+    with stand() as made:
+        yield made
+
+
+@pytest.mark.parametrize("case", ["a", "c", "f"])
+def test_a_request_makes_few_more_calls(case: str, plain: Stand) -> None:
+    live = replace(plain, arguments=("--live", f"127.0.0.1:{free_port()}"), _own={})
+    without, with_page = plain.measured(case, CALLS), live.measured(case, CALLS)
+    assert without <= with_page <= without * ALLOWED, (without, with_page)
+    # The last requests stay in memory, so that blocks are not reused at once.
+    assert live.measured(case, ALLOCATIONS) <= plain.measured(case, ALLOCATIONS) * 1.1
