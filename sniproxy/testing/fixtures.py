@@ -94,11 +94,17 @@ class ProxyFactory:
         syntax: Syntax = "nginx",
         directives: str = "",
         prefix: StrPath | None = None,
+        live: bool | str = False,
     ) -> ThreadProxy:
         """Start a proxy in a thread, as `sniproxy.serve_in_thread` does."""
         proxy = self._running.enter_context(
             serve_in_thread(
-                config, syntax=syntax, directives=directives, prefix=prefix, state=self._state
+                config,
+                syntax=syntax,
+                directives=directives,
+                prefix=prefix,
+                state=self._state,
+                live=live,
             )
         )
         self.proxies.append(proxy)
@@ -112,10 +118,16 @@ class ProxyFactory:
         syntax: Syntax = "nginx",
         directives: str = "",
         prefix: StrPath | None = None,
+        live: bool | str = False,
     ) -> AsyncIterator[Proxy]:
         """Start a proxy in this trio run, as `sniproxy.serve` does."""
         async with serve(
-            config, syntax=syntax, directives=directives, prefix=prefix, state=self._state
+            config,
+            syntax=syntax,
+            directives=directives,
+            prefix=prefix,
+            state=self._state,
+            live=live,
         ) as proxy:
             self.proxies.append(proxy)
             yield proxy
