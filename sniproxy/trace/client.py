@@ -134,7 +134,7 @@ def listener_for(site: Application, queried: TraceRequest) -> tuple[Listener[Ser
     found = [
         entry
         for binding in site.bindings
-        if binding.key[1] == queried.port
+        if binding.key[1] == queried.port and not binding.is_stream
         for entry in _addresses(binding)
         if entry[0].ssl is (queried.scheme == "https")
     ]
@@ -166,9 +166,7 @@ def _addresses(binding: ListenSocket) -> Iterator[tuple[Listener[Server], str]]:
 
 def _listening(site: Application) -> str:
     displayed = [
-        f"{one.text} ({'https' if one.ssl else 'http'})"
-        for binding in site.bindings
-        for one in binding.listeners
+        f"{one.text} ({binding.scheme})" for binding in site.bindings for one in binding.listeners
     ]
     return ", ".join(displayed) or "nothing"
 

@@ -129,6 +129,21 @@ def _gateway(url: str, scheme: str, template: Template, file: str, line: int) ->
     return ProxyPass(url, known, address, template, file, line)
 
 
+def parse_stream_target(directive: ProxyPass, values: VariableLookup) -> ProxyPass:
+    """The target of a `proxy_pass` of `stream {}` with variables.
+
+    Raises `ProxyError` of type INTERNAL.
+    """
+    template = directive.template
+    assert template is not None
+    try:
+        return _stream(
+            template.render(values), directive.scheme, template, directive.file, directive.line
+        )
+    except AddressError as error:
+        raise ProxyError(Failure(str(error), kind=FailureType.INTERNAL)) from None
+
+
 @functools.lru_cache(1024)
 def _stream(url: str, scheme: str, template: Template, file: str, line: int) -> ProxyPass:
     """Parse an address that contained variables, of the `proxy_pass` of `stream {}`.
