@@ -68,6 +68,8 @@ class HelloReader:
 
     def feed(self, data: bytes) -> PrereadResult:
         """Continue with all the data that has arrived, including what was there before."""
+        if not self._position and read_simple_hello(data, self.hello):
+            return PrereadResult.HELLO
         while len(data) - self._position >= _RECORD_HEADER:
             start = self._position
             first, second, third, fourth, fifth = data[start : start + _RECORD_HEADER]
@@ -100,6 +102,65 @@ class HelloReader:
             return True
         self._unparsed = data[position:]
         return False
+
+
+def read_simple_hello(data: bytes, hello: PrereadHello) -> bool:
+    """Read a well-formed hello that is one record, as clients send it, at a third of the cost.
+
+    False, with `hello` unchanged, for anything else.
+    """
+    size = len(data)
+    if size < 50 or data[0] != 0x16 or data[1] != 3 or data[5] != _CLIENT_HELLO:
+        return False
+    end = 9 + int.from_bytes(data[6:9])
+    if end != _RECORD_HEADER + (data[3] << 8 | data[4]) or end > size:
+        return False
+    version = data[9], data[10]
+    name, alpn = "", ""
+    has_name = has_alpn = False
+    try:
+        position = 44 + data[43]
+        position += 2 + (data[position] << 8 | data[position + 1])
+        position += 1 + data[position]
+        if position + 2 + (data[position] << 8 | data[position + 1]) != end:
+            return False
+        position += 2
+        while position < end:
+            kind = data[position] << 8 | data[position + 1]
+            start = position + 4
+            position = start + (data[position + 2] << 8 | data[position + 3])
+            if kind == _SERVER_NAME:
+                length = data[start + 3] << 8 | data[start + 4]
+                if has_name or data[start + 2] or start + 5 + length != position:
+                    return False
+                if start + 2 + (data[start] << 8 | data[start + 1]) != position:
+                    return False
+                has_name = True
+                name = data[start + 5 : position].decode("latin-1")
+            elif kind == _ALPN:
+                if has_alpn or start + 2 + (data[start] << 8 | data[start + 1]) != position:
+                    return False
+                has_alpn = True
+                words, start = [], start + 2
+                while start < position:
+                    length = data[start]
+                    words.append(data[start + 1 : start + 1 + length].decode("latin-1"))
+                    start += 1 + length
+                    if not length or start > position:
+                        return False
+                if not words:
+                    return False
+                alpn = ",".join(words)
+            elif kind == _SUPPORTED_VERSIONS:
+                if start + 1 + data[start] != position:
+                    return False
+                version = 3, 4
+    except IndexError:
+        return False
+    if position != end:
+        return False
+    hello.version, hello.server_name, hello.alpn = version, name, alpn
+    return True
 
 
 def _parse(hello: PrereadHello) -> Generator[int, bytes, None]:

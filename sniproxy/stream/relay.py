@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import math
 import os
 import select
 import time
@@ -21,6 +20,7 @@ from typing import Protocol
 import trio
 
 from ..models import Failure, Level, ProxyError, Side
+from ..timers import CallbackTimer
 from ..tls.errors import socket_failure
 from ..tls.stream import SocketStream, TLSStream
 
@@ -222,8 +222,7 @@ class Relay:
         self._set_action = set_action
         self._write_failure = write_failure
         self._started = time.time()
-        self._deadline = math.inf
-        self._scope: trio.CancelScope | None = None
+        self._timer = CallbackTimer(self._on_time)
         self._finished = False
         self._done = trio.Event()
         self._has_tls = isinstance(up.source, TLSStream) or isinstance(down.source, TLSStream)
@@ -235,12 +234,9 @@ class Relay:
         self._loop.add(self, *self._descriptors)
         try:
             self._begin()
-            while not self._finished:
-                with trio.CancelScope(deadline=self._next_time()) as self._scope:
-                    await self._done.wait()
-                if not self._finished:
-                    self._on_time()
+            await self._done.wait()
         finally:
+            self._timer.discard()
             self._loop.remove(self, *self._descriptors)
             for direction in (self.up, self.down):
                 if direction.pipe is not None:
@@ -264,11 +260,14 @@ class Relay:
 
     # --- time
 
-    def _next_time(self) -> float:
+    def _set_timer(self) -> None:
+        """Start the timeout again; while reading is paused, only the pause is timed."""
         pauses = [one.paused_until for one in (self.up, self.down) if one.paused_until]
-        return min(pauses) if pauses else self._deadline
+        self._timer.set(min(pauses) if pauses else trio.current_time() + self._timeout)
 
     def _on_time(self) -> None:
+        if self._finished:
+            return
         now = trio.current_time()
         paused = [one for one in (self.up, self.down) if one.paused_until]
         for one in paused:
@@ -276,14 +275,12 @@ class Relay:
                 one.paused_until = 0.0
         if paused:
             self.process()
-        elif self._deadline <= now:
+        else:
             self._write_failure(Failure("connection timed out", Level.INFO, errno=110))
             self._finish()
 
     def _pause(self, direction: Direction, seconds: float) -> None:
         direction.paused_until = trio.current_time() + seconds
-        if self._scope is not None:
-            self._scope.deadline = min(self._scope.deadline, direction.paused_until)
 
     def _finish(self) -> None:
         self._finished = True
@@ -326,7 +323,7 @@ class Relay:
                 self._finish()
                 return
             self._shut_down_half()
-        self._deadline = trio.current_time() + self._timeout
+        self._set_timer()
 
     def _shut_down_half(self) -> None:
         """Pass on the end of one side, with `proxy_half_close`."""

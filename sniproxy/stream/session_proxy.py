@@ -23,7 +23,7 @@ from ..template import Template, VariableLookup
 from ..tls.errors import NATIVE, Dialect
 from ..tls.stream import SocketStream, TLSStream
 from ..upstream.connector import UpstreamTLSConfig
-from ..upstream.dynamic import DynamicUpstream
+from ..upstream.dynamic import DynamicUpstream, parse_stream_target
 from ..upstream.peer_connection import PeerConnection
 from ..upstream.selector import RequestSelector, Upstream, peer_name
 from ..upstream.variable_certificate import VariableCertificate
@@ -36,6 +36,7 @@ from .session_log import SessionLog, SessionTraffic
 from .session_variables import session_lookup
 
 CONNECTING = "connecting to upstream"
+MAX_CONSTANT = 1024
 
 
 def rate(template: Template | None, values: VariableLookup) -> int:
@@ -101,6 +102,8 @@ class SessionProxy:
         self._context = context
         self._certificate = certificate
         self._dialect = dialect
+        self._constant: dict[str, Upstream] = {}
+        """Upstreams by the evaluated `proxy_pass`, where they are the same for every session."""
 
     async def handle(self, session: StreamSession) -> int:
         ctx, log = session.ctx, session.log
@@ -145,7 +148,21 @@ class SessionProxy:
         """The upstream of the session. Raises `ProxyError`."""
         if isinstance(self._upstream, Upstream):
             return self._upstream
-        return await self._upstream.upstream(self._upstream.target(values))
+        assert self.target.template is not None
+        text = self.target.template.render(values)
+        known = self._constant.get(text)
+        if known is not None:
+            return known
+        target = parse_stream_target(self.target, text)
+        upstream = await self._upstream.upstream(target)
+        # A single address has no state, but for TLS sessions.
+        if upstream.explicit or (
+            target.address is not None and target.address.is_literal and self._context is None
+        ):
+            if len(self._constant) >= MAX_CONSTANT:
+                self._constant.clear()
+            self._constant[text] = upstream
+        return upstream
 
     def _local_address(self, values: VariableLookup, log: SessionLog) -> LocalAddress | None:
         bind = self.settings.bind

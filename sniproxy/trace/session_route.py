@@ -130,7 +130,8 @@ def _content(site: Application, ctx: SessionContext) -> Iterator[str]:
     yield f"proxy_pass {content.url}{_values(content.template, values) if content.template else ''}"
     if content.template is not None:
         try:
-            address = parse_stream_target(content, values).address
+            text = content.template.render(values)
+            address = parse_stream_target(content, text).address
         except ProxyError as failed:
             yield f"{failed.failure.message}: status 500"
             return

@@ -129,17 +129,15 @@ def _gateway(url: str, scheme: str, template: Template, file: str, line: int) ->
     return ProxyPass(url, known, address, template, file, line)
 
 
-def parse_stream_target(directive: ProxyPass, values: VariableLookup) -> ProxyPass:
-    """The target of a `proxy_pass` of `stream {}` with variables.
+def parse_stream_target(directive: ProxyPass, text: str) -> ProxyPass:
+    """The target of a `proxy_pass` of `stream {}` whose variables make `text`.
 
     Raises `ProxyError` of type INTERNAL.
     """
     template = directive.template
     assert template is not None
     try:
-        return _stream(
-            template.render(values), directive.scheme, template, directive.file, directive.line
-        )
+        return _stream(text, directive.scheme, template, directive.file, directive.line)
     except AddressError as error:
         raise ProxyError(Failure(str(error), kind=FailureType.INTERNAL)) from None
 
