@@ -66,7 +66,7 @@ def _basic() -> list[SessionScenario]:
             "proxy_pass DEAD;",
             client=(END,),
             status=502,
-            logs=("connect() failed (111: Connection refused) while connecting to upstream",),
+            logs=("connect() failed (111: Connection refused) while",),
         ),
         SessionScenario(
             "timeout",

@@ -407,6 +407,9 @@ def hide(line: str) -> str:
     line = re.sub(r"^\d{4}/\d\d/\d\d [\d:]+ (\[\w+\]) [\d#]+: ", r"\1 ", line)
     line = re.sub(r"\*\d+ ", "*", line)
     line = re.sub(r"(client|proxy) (127[.\d]+):\d+ connected", r"\1 \2 connected", line)
+    if "connect() failed" in line:  # whether data of the client comes first is a race in nginx
+        line = re.sub(r"while (proxying connection|connecting to upstream)", "while …", line)
+        line = re.sub(r"client:\d+/0", "client:…", line)
     line = line.replace("Operation timed out", "Connection timed out")  # musl's words
     line = re.sub(r"\(SSL: error:[^)]*\)", "(SSL: error)", line)  # another release of OpenSSL
     line = re.sub(r"^b['\"].*\\x16\\x03\\x01.*['\"]", "ClientHello", line)
