@@ -188,7 +188,8 @@ def test_value_forms_become_statements(text: str, expected: str) -> None:
         ),
         (
             "[mail]\nserver = 1",
-            '"mail" directive is not supported by sniproxy yet in site.toml:1',
+            '"mail" directive is not supported by sniproxy: mail protocols are not proxied '
+            "in site.toml:1",
         ),
         (
             "[http.server]\nlisten = '8443 ssl'",
