@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import crypto_baseline, publish
+from benchmarks import crypto_baseline, publish, streams
 from benchmarks.cases import CASES, PUBLISHED, Case
 from benchmarks.discovery import before, find_programs
 from benchmarks.measure import QUICK, THOROUGH, bench
@@ -20,6 +20,9 @@ from benchmarks.report import as_json, ours_is_invalid, render, summarise
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    words = sys.argv[1:] if argv is None else argv
+    if list(words[:2]) == ["--case", "stream"]:
+        return streams.main(words[2:])
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.save and arguments.case != PUBLISHED:
@@ -68,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks",
         description="sniproxy beside the real nginx and its peers: CPU time of the proxy, round by"
         " round. The table, all figures as JSON and a plot go to benchmarks/results/last.*.",
-        epilog="cases: " + "; ".join(f"{case.letter} {case.title}" for case in CASES.values()),
+        epilog="cases: stream pass-through by SNI (streams.py); "
+        + "; ".join(f"{case.letter} {case.title}" for case in CASES.values()),
     )
     parser.add_argument(
         "crypto_baseline",

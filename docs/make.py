@@ -13,6 +13,8 @@ from pathlib import Path
 from sniproxy.config.directives.directive import Directive, Status
 from sniproxy.config.directives.ignored import NOTICEABLE
 from sniproxy.config.directives.registry import DIRECTIVES
+from sniproxy.config.directives.stream_registry import STREAM_DIRECTIVES
+from sniproxy.stream.session_variables import descriptions
 from sniproxy.variables.registry import VARIABLES
 from sniproxy.version import NGINX_VERSION
 
@@ -53,6 +55,9 @@ are the same without it.
 ## Variables
 
 {variables}
+### Variables in `stream {{}}`
+
+{stream_variables}
 ## Unsupported directives
 
 Not supported yet, by nginx module:
@@ -111,7 +116,7 @@ def names_table(rows: Iterable[Directive], description: str) -> str:
     """The names of directives, grouped by module and description."""
     groups: dict[tuple[str, str], list[str]] = {}
     for row in by_name(rows):
-        groups.setdefault((row.module or "mail and stream modules", row.doc), []).append(row.name)
+        groups.setdefault((row.module or "mail modules", row.doc), []).append(row.name)
     lines = (
         (module, doc, ", ".join(f"`{name}`" for name in dict.fromkeys(names)))
         for (module, doc), names in sorted(groups.items())
@@ -120,7 +125,8 @@ def names_table(rows: Iterable[Directive], description: str) -> str:
 
 
 def compatibility() -> str:
-    by_status = {s: [row for row in DIRECTIVES if row.status is s] for s in Status}
+    rows = (*DIRECTIVES, *STREAM_DIRECTIVES)
+    by_status = {s: [row for row in rows if row.status is s] for s in Status}
     modules: dict[str, list[Directive]] = {}
     for row in by_status[Status.WORKS]:
         modules.setdefault(row.module, []).append(row)
@@ -142,6 +148,10 @@ def compatibility() -> str:
         noticeable=noticeable_table(noticeable),
         nothing=names_table(nothing, "description"),
         variables=table(("variable", "description"), *variables),
+        stream_variables=table(
+            ("variable", "description"),
+            *((f"`${name}`", doc) for name, doc in sorted(descriptions().items())),
+        ),
         not_yet=names_table(by_status[Status.NOT_YET], "feature"),
         refused=names_table(by_status[Status.REFUSED], "reason").rstrip(),
     )

@@ -115,6 +115,8 @@ class Connection:
     """What a proxy has sent by the PROXY protocol, if it knows the client."""
     statistics: NumbersOfConnections | None = None
     """Numbers of connections, if the configuration needs them."""
+    passes: int = 0
+    """How often the connection was passed on (`pass`)."""
     write_log: Callable[[Level, str], None] | None = None
     """Logs what shows when a variable is evaluated."""
 
@@ -239,6 +241,11 @@ class CheckedLink:
     None for a wrong one."""
     expires: str | None = None
     """When the link expires, as the client has sent it."""
+
+
+def named_groups(match: re.Match[str]) -> dict[str, str]:
+    """The variables that the match of a regular expression sets, by lower-case name."""
+    return {name.lower(): value or "" for name, value in match.groupdict().items()}
 
 
 class RequestContext:
@@ -450,8 +457,7 @@ class RequestContext:
     def set_captures(self, match: re.Match[str]) -> None:
         """Set the captures and named variables from the match of a regular expression."""
         self.captures = match
-        for name, value in match.groupdict().items():
-            self.variables[name.lower()] = value or ""
+        self.variables.update(named_groups(match))
 
 
 def absolute_location(ctx: RequestContext, target: str) -> str | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -28,8 +29,8 @@ from .config.model import Config
 from .context import Connection, RequestContext, UpstreamState
 from .logs.access_format import AccessFormat
 from .logs.parser import ErrorRecord, parse_error_line
-from .models import ConfigError, Handshake, Level
-from .observer import Observer, Observers
+from .models import ConfigError, Handshake, Level, Session
+from .observer import Observer, Observers, SessionState
 from .portal import BlockingPortal, ChangeNotifier, in_thread
 from .server import ConnectionServer
 from .template import compile_template
@@ -60,6 +61,7 @@ class LogCapture(Observer):
         self.errors: list[ErrorRecord] = []
         self.accesses: list[str] = []
         self.handshakes: list[Handshake] = []
+        self.sessions: list[Session] = []
         self.changes = ChangeNotifier()
         self._format = AccessFormat(compile_template(COMBINED))
 
@@ -73,6 +75,22 @@ class LogCapture(Observer):
         if not ctx.is_subrequest or ctx.location.core.log_subrequest:
             self.accesses.append(self._format.line(ctx).rstrip("\n"))
             self.changes.notify()
+
+    def session_finished(self, ctx: SessionState) -> None:
+        connection = ctx.connection
+        self.sessions.append(
+            Session(
+                "UDP" if ctx.is_udp else "TCP",
+                f"{connection.client_address}:{connection.client_port}",
+                ctx.status,
+                ctx.server_name,
+                tuple(state.address for state in ctx.upstream_states),
+                ctx.received,
+                ctx.bytes_sent,
+                time.time() - ctx.started,
+            )
+        )
+        self.changes.notify()
 
     def handshake_finished(self, connection: Connection, handshake: Handshake) -> None:
         self._note_handshake(handshake)
@@ -95,7 +113,8 @@ class BaseProxy:
         self.addresses: list[tuple[str, int]] = []
         """Listening addresses as host and port, in the order of the configuration."""
         self.urls: list[str] = []
-        """`https://127.0.0.1:PORT` or `http://…`, in the same order."""
+        """`https://127.0.0.1:PORT` or `http://…`, in the same order; `tcp://…`, `tls://…` or `udp://…`
+        for those of `stream {}`."""
         self.live_url: str | None = None
         """URL of the live page; None without `live`."""
 
@@ -108,6 +127,11 @@ class BaseProxy:
     def access_log(self) -> list[str]:
         """A line in the format `combined` for each request, regardless of `access_log`."""
         return self.records.accesses
+
+    @property
+    def sessions(self) -> list[Session]:
+        """All sessions of `stream {}` that are over, in the order in which they ended."""
+        return self.records.sessions
 
     @property
     def handshakes(self) -> list[Handshake]:
@@ -175,7 +199,7 @@ class Proxy(BaseProxy):
             self._page.site = site
         self.addresses = [binding.address(sock) for binding, sock in sockets]
         self.urls = [
-            f"{'https' if binding.ssl else 'http'}://{host}:{port}"
+            f"{binding.scheme}://{host}:{port}"
             for (binding, _), (host, port) in zip(sockets, self.addresses, strict=True)
         ]
 

@@ -47,8 +47,12 @@ class InheritedSockets:
 
     def bound_to(self, bindings: Sequence[ListenSocket]) -> list[BoundSocket]:
         """Those on addresses that are listened on."""
-        by_key = {binding.key: binding for binding in bindings}
-        return [(by_key[key], sock) for sock in self._sockets if (key := _key(sock)) in by_key]
+        known = {binding.identity: binding for binding in bindings}
+        return [
+            (known[identity], sock)
+            for sock in self._sockets
+            if (identity := (sock.type == socket.SOCK_DGRAM, _key(sock))) in known
+        ]
 
     def parent_serves(self) -> bool:
         """Whether the program that has handed them over still runs."""

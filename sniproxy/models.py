@@ -132,6 +132,27 @@ class ConfigError(Exception):
         super().__init__(text)
 
 
+class Session(NamedTuple):
+    """A finished session of `stream {}`."""
+
+    protocol: str
+    """`TCP` or `UDP`."""
+    client: str
+    """Address and port of the client, as `ADDRESS:PORT`."""
+    status: int
+    """200, 400, 403, 500, 502 or 503."""
+    server_name: str | None
+    """The SNI, as read ahead (`ssl_preread`) or received in a handshake; None without one."""
+    upstreams: tuple[str, ...]
+    """The peers that were tried, in turn."""
+    received: int
+    """Bytes received from the client."""
+    sent: int
+    """Bytes sent to the client."""
+    duration: float
+    """Seconds."""
+
+
 class UnsupportedError(ConfigError):
     """The configuration uses something that sniproxy lacks."""
 

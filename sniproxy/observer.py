@@ -10,9 +10,34 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Protocol
 
 from .context import Connection, RequestContext, UpstreamState
 from .models import Handshake, Level, Response
+
+
+class SessionState(Protocol):
+    """A session of `stream {}` that is over (`stream.session_context.SessionContext`)."""
+
+    @property
+    def connection(self) -> Connection: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def received(self) -> int: ...
+    @property
+    def bytes_sent(self) -> int: ...
+    @property
+    def started(self) -> float: ...
+    @property
+    def is_udp(self) -> bool: ...
+    @property
+    def server_name(self) -> str | None:
+        """The SNI, as read ahead or received in a handshake."""
+        ...
+
+    @property
+    def upstream_states(self) -> Sequence[UpstreamState]: ...
 
 
 class Observer:
@@ -64,6 +89,9 @@ class Observer:
 
     def request_finished(self, ctx: RequestContext) -> None:
         """A request, or a subrequest, is over; its access log lines were written."""
+
+    def session_finished(self, ctx: SessionState) -> None:
+        """A session of `stream {}` is over; its access log lines were written."""
 
     def line_logged(self, level: Level, line: str, connection: int | None) -> None:
         """A line was written to an error log, or would have been at a higher `error_log` level.
@@ -150,6 +178,10 @@ class Observers(Observer):
     def request_finished(self, ctx: RequestContext) -> None:
         for one in self._observers:
             one.request_finished(ctx)
+
+    def session_finished(self, ctx: SessionState) -> None:
+        for one in self._observers:
+            one.session_finished(ctx)
 
     def line_logged(self, level: Level, line: str, connection: int | None) -> None:
         for one in self._observers:

@@ -11,6 +11,7 @@ import re
 import socket
 import struct
 from dataclasses import dataclass
+from typing import Protocol
 
 MAX_HEADER = 4097
 """Maximum length of a header before TLS, in bytes."""
@@ -145,3 +146,26 @@ def _read_v2(data: bytes) -> tuple[ProxyHeader | None, int]:
         ),
         end,
     )
+
+
+class _Addresses(Protocol):
+    """The addresses of a connection."""
+
+    @property
+    def client_address(self) -> str: ...
+    @property
+    def client_port(self) -> int: ...
+    @property
+    def server_address(self) -> str: ...
+    @property
+    def server_port(self) -> int: ...
+
+
+def proxy_header_v1(connection: _Addresses) -> bytes:
+    """The header of version 1 for a connection, to be sent to an upstream."""
+    client, server = connection.client_address, connection.server_address
+    if client == "unix:":
+        return b"PROXY UNKNOWN\r\n"
+    family = "TCP6" if ":" in client else "TCP4"
+    ports = f"{connection.client_port} {connection.server_port}"
+    return f"PROXY {family} {client} {server} {ports}\r\n".encode("latin-1")

@@ -5,25 +5,35 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from .config.directives.core import ServerName
-from .config.model import Location, Server, iter_locations
+from .config.model import Location, iter_locations
 from .config.wildcards import WildcardNames
 
 
-class ServerNames:
+class _WithNames(Protocol):
+    """A virtual server."""
+
+    @property
+    def names(self) -> tuple[ServerName, ...]: ...
+
+
+NamedT = TypeVar("NamedT", bound=_WithNames)
+
+
+class ServerNames(Generic[NamedT]):
     """The virtual servers of a listening address, searched by name.
 
     Exact names first, then the longest `*.suffix` (or `.suffix`), the longest `prefix.*`, the
     first regular expression in file order, else the default server (`server_name`).
     """
 
-    def __init__(self, servers: Sequence[Server], default: Server) -> None:
+    def __init__(self, servers: Sequence[NamedT], default: NamedT) -> None:
         self.default = default
         self.servers = tuple(servers)
-        self._names: WildcardNames[Server] = WildcardNames()
-        self._patterns: list[tuple[re.Pattern[str], Server]] = []
+        self._names: WildcardNames[NamedT] = WildcardNames()
+        self._patterns: list[tuple[re.Pattern[str], NamedT]] = []
         for server in servers:
             for name in server.names:
                 if name.pattern is not None:
@@ -35,11 +45,11 @@ class ServerNames:
         # nginx builds no table of names for a single server, unless its name has captures.
         self._choice = len(servers) > 1 or any(pattern.groups for pattern, _ in self._patterns)
 
-    def find(self, host: str) -> Server:
+    def find(self, host: str) -> NamedT:
         """The server for a name in lower case, without port and trailing dot."""
         return self.match(host)[0]
 
-    def match(self, host: str) -> tuple[Server, re.Match[str] | None]:
+    def match(self, host: str) -> tuple[NamedT, re.Match[str] | None]:
         """The server for a name, and the match of the regular expression that chose it."""
         found = self._exact.get(host)
         if found is not None:
@@ -57,12 +67,16 @@ class ServerNames:
                 own.add(name.name, name)
         return own.find(host)
 
-    def negotiated(self, server_name: str) -> Server | None:
+    def negotiated(self, server_name: str) -> NamedT | None:
         """The server that has the SNI among its names; None also if there is only one server."""
-        found = self._named(server_name) if self._choice else None
+        found = self.negotiated_match(server_name)
         return None if found is None else found[0]
 
-    def _named(self, host: str) -> tuple[Server, re.Match[str] | None] | None:
+    def negotiated_match(self, server_name: str) -> tuple[NamedT, re.Match[str] | None] | None:
+        """As `negotiated`, with the match of the regular expression that chose the server."""
+        return self._named(server_name) if self._choice else None
+
+    def _named(self, host: str) -> tuple[NamedT, re.Match[str] | None] | None:
         found = self._names.find(host)
         if found is not None:
             return found, None

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 import trio
 from OpenSSL import SSL
@@ -35,8 +35,8 @@ from .logs.error import ConnectionLog, ErrorLog
 from .logs.sinks import FileSink, Sink
 from .models import ConfigError, Failure, Level
 from .observer import Observer, RecentRequests
-from .routing import Locations, ServerNames
-from .template import Template
+from .routing import Locations, NamedT, ServerNames
+from .template import Template, VariableLookup
 from .tls.errors import NATIVE, Dialect
 from .variables import lookup
 from .variables.files import document_root
@@ -47,9 +47,9 @@ if TYPE_CHECKING:  # imported if a configuration needs them
 
 
 class AccessLogWriter(Protocol):
-    """Writes a line for each finished request."""
+    """Writes a line for each finished request, or session."""
 
-    def write(self, ctx: RequestContext, log: ConnectionLog) -> None: ...
+    def write(self, ctx: Any, log: ConnectionLog) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,12 @@ class AccessLog:
     sink: Sink
     format: AccessFormat
     condition: Template | None
+    lookup: Callable[[Any], VariableLookup] = lookup
+    """Returns the function that evaluates variables."""
 
-    def write(self, ctx: RequestContext, log: ConnectionLog) -> None:
-        """Write the line of a request; errors are logged to `log`."""
-        if self.condition is None or self.condition.render(lookup(ctx)) not in ("", "0"):
+    def write(self, ctx: Any, log: ConnectionLog) -> None:
+        """Write the line of a request or session; errors are logged to `log`."""
+        if self.condition is None or self.condition.render(self.lookup(ctx)) not in ("", "0"):
             self.sink.write(self.format.line(ctx))
 
 
@@ -75,14 +77,18 @@ class VariableAccessLog:
     prefix: str
     format: AccessFormat
     condition: Template | None
+    lookup: Callable[[Any], VariableLookup] = lookup
+    """Returns the function that evaluates variables."""
+    has_root: bool = True
+    """Whether nothing is written if the folder `root` does not exist."""
 
-    def write(self, ctx: RequestContext, log: ConnectionLog) -> None:
-        """As `AccessLog.write`. Nothing is written if the folder `root` does not exist."""
-        values = lookup(ctx)
+    def write(self, ctx: Any, log: ConnectionLog) -> None:
+        """As `AccessLog.write`."""
+        values = self.lookup(ctx)
         if self.condition is not None and self.condition.render(values) in ("", "0"):
             return
-        root = document_root(ctx, values)
-        if not os.path.isdir(root.encode("latin-1")):
+        root = document_root(ctx, values) if self.has_root else ""
+        if self.has_root and not os.path.isdir(root.encode("latin-1")):
             failure = Failure(f'testing "{root}" existence failed', errno=_why_no_folder(root))
             log.write_failure(failure)
             return
@@ -183,13 +189,13 @@ class VirtualServer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Listener:
+class Listener(Generic[NamedT]):
     """A listening address with its virtual servers."""
 
     text: str
     """`127.0.0.1:443`, as in log lines."""
     ssl: bool
-    names: ServerNames
+    names: ServerNames[NamedT]
     proxy_protocol: bool = False
     """Whether connections begin with a header of the PROXY protocol."""
     http2: bool = False
@@ -203,7 +209,7 @@ class Runtime:
     """State shared by all connections of a running configuration."""
 
     servers: Mapping[Server, VirtualServer]
-    listeners: tuple[Listener, ...]
+    listeners: tuple[Listener[Server], ...]
     keep_hellos: bool = False
     """Whether to store ClientHello messages, because a variable depends on them."""
     dialect: Dialect = NATIVE
@@ -221,17 +227,17 @@ class Runtime:
     stopping: bool = False
     """Whether the server is shutting down: connections finish their current request and close."""
 
-    def server_for(self, listener: Listener, host: str) -> VirtualServer:
+    def server_for(self, listener: Listener[Server], host: str) -> VirtualServer:
         return self.servers[listener.names.find(host)]
 
-    def tls_of(self, listener: Listener, server: VirtualServer) -> ServerTLS:
+    def tls_of(self, listener: Listener[Server], server: VirtualServer) -> ServerTLS:
         """The TLS settings of `server`: its own, else those of the default server."""
         tls = server.tls or self.servers[listener.names.default].tls
         assert tls is not None, "a configuration without is refused"
         return tls
 
     def negotiated(
-        self, listener: Listener, server_name: str | None
+        self, listener: Listener[Server], server_name: str | None
     ) -> tuple[str, VirtualServer] | None:
         """The normalized name and the server for an SNI; None if it selects no server."""
         name = valid_host(server_name) if server_name else None
@@ -248,7 +254,7 @@ class HostSelector:
 
     __slots__ = ("_names", "_servers", "captures", "server", "sni")
 
-    def __init__(self, running: Runtime, listener: Listener) -> None:
+    def __init__(self, running: Runtime, listener: Listener[Server]) -> None:
         self._names = listener.names
         self._servers = running.servers
         self.sni = ""

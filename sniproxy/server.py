@@ -11,12 +11,15 @@ import errno
 import socket
 import traceback
 from collections.abc import Sequence
+from functools import partial
+from typing import Any, Protocol
 
 import trio
 
 from .build import Application
-from .build.listeners import BoundSocket, ListenSocket, close_sockets
+from .build.listeners import UNIX, BoundSocket, ListenSocket, close_sockets
 from .client.connection import ClientConnection
+from .config.model import Server
 from .connection_statistics import Statistic
 from .context import Connection
 from .models import Level, Side
@@ -29,6 +32,18 @@ _PAUSE_AFTER_FAILURE = 0.5
 _PASSING = frozenset((errno.ECONNABORTED, errno.EINTR, errno.EPROTO, errno.EPERM))
 
 
+class ServedConnection(Protocol):
+    """A client that is served: an HTTP connection, or a session of `stream {}`."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is idle between two requests."""
+        ...
+
+    async def serve(self) -> None: ...
+    def stop_if_waiting(self) -> None: ...
+
+
 class ConnectionServer:
     """Serves a configuration on its sockets, which are closed when it accepts no more."""
 
@@ -36,7 +51,7 @@ class ConnectionServer:
         self.application = site
         self.sockets = tuple(sockets)
         self._limit = site.config.events.worker_connections - len(self.sockets)
-        self._connections: dict[ClientConnection, None] = {}
+        self._connections: dict[ServedConnection, None] = {}
         """Oldest first."""
         self._accepting = trio.CancelScope()
         self._serving = trio.CancelScope()
@@ -46,6 +61,8 @@ class ConnectionServer:
         async with trio.open_nursery() as watching:
             watching.start_soon(self.application.runtime.client_aborts.run)
             watching.start_soon(self.application.idle_monitor.run)
+            if self.application.stream is not None:
+                watching.start_soon(self.application.stream.relays.run)
             for resolver in self.application.resolvers:
                 watching.start_soon(resolver.run, self.application.error_log)
             for names in self.application.groups.names:
@@ -84,7 +101,8 @@ class ConnectionServer:
         async with trio.open_nursery() as accepting:
             accepting.start_soon(trio.sleep_forever)  # a configuration may listen nowhere
             for binding, sock in self.sockets:
-                accepting.start_soon(self._accept, binding, sock, connections)
+                accept = self._receive_datagrams if binding.udp else self._accept
+                accepting.start_soon(accept, binding, sock, connections)
 
     async def _accept(
         self, binding: ListenSocket, sock: socket.socket, connections: trio.Nursery
@@ -114,8 +132,42 @@ class ConnectionServer:
                     accepted.close()  # the client has closed already
                 else:
                     # Added at once: how many there are is asked before the tasks have begun.
-                    client = self._client(listener, connection, accepted)
+                    stream = SocketStream(accepted, Side.CLIENT)
+                    client = self._client(binding, listener, connection, stream, connections)
                     connections.start_soon(self._serve, client)
+
+    async def _receive_datagrams(
+        self, binding: ListenSocket, sock: socket.socket, connections: trio.Nursery
+    ) -> None:
+        from .stream.datagram_session import DatagramSession
+        from .stream.datagrams import DatagramClient, DatagramListener
+
+        running = self.application.stream
+        assert running is not None
+        bound_host, bound_port = binding.address(sock)
+
+        def start(client: DatagramClient, local: str, data: bytes) -> bool:
+            if len(self._connections) >= self._limit and not self._make_room():
+                return False
+            host = local or bound_host.strip("[]")
+            listener = binding.listener_for(host)
+            number = running.next_connection_id()
+            address, port = ("unix:", 0) if bound_host.startswith(UNIX) else client.address[:2]
+            connection = Connection(
+                number, address, port, host, bound_port, listener.text, sock=sock
+            )
+            session = DatagramSession(running, listener, client, connection, data)
+            self._connections[session] = None
+            connections.start_soon(self._serve, session)
+            return True
+
+        listener = DatagramListener(
+            sock,
+            is_wildcard=binding.wildcard is not None and binding.key[0] in ("*", "[::]"),
+            start=start,
+            log=self.application.error_log.write,
+        )
+        await listener.run()
 
     def _make_room(self) -> bool:
         """Close connections that wait for another request; whether there were any.
@@ -135,21 +187,61 @@ class ConnectionServer:
         return True
 
     async def serve_connection(
-        self, listener: Listener, connection: Connection, sock: socket.socket
+        self, listener: Listener[Server], connection: Connection, sock: socket.socket
     ) -> None:
         """Serve one client until its connection is closed, while `run` runs."""
-        await self._serve(self._client(listener, connection, sock))
-
-    def _client(
-        self, listener: Listener, connection: Connection, sock: socket.socket
-    ) -> ClientConnection:
         client = ClientConnection(
             self.application.runtime, listener, SocketStream(sock, Side.CLIENT), connection
         )
         self._connections[client] = None
+        await self._serve(client)
+
+    def _client(
+        self,
+        binding: ListenSocket,
+        listener: Listener[Any],
+        connection: Connection,
+        stream: SocketStream,
+        connections: trio.Nursery,
+    ) -> ServedConnection:
+        client: ServedConnection
+        if binding.is_stream:
+            from .stream.session import StreamSession
+
+            running = self.application.stream
+            assert running is not None
+            hand_over = partial(self._hand_over, connections)
+            client = StreamSession(running, listener, stream, connection, hand_over)
+        else:
+            client = ClientConnection(self.application.runtime, listener, stream, connection)
+        self._connections[client] = None
         return client
 
-    async def _serve(self, client: ClientConnection) -> None:
+    def _hand_over(
+        self,
+        connections: trio.Nursery,
+        host: str,
+        port: int,
+        stream: SocketStream,
+        connection: Connection,
+    ) -> bool:
+        """Serve a connection by the listener of another address; whether there is one (`pass`)."""
+        is_ipv6 = host.startswith("[")
+        for binding, _ in self.sockets:
+            own_host, own_port = binding.key
+            any_address = own_host == ("[::]" if is_ipv6 else "*") and not host.startswith(UNIX)
+            if binding.udp or own_port != port or not (any_address or own_host == host):
+                continue
+            listener = binding.listener_for(host.strip("[]"))
+            connection.listening = listener.text
+            if not host.startswith(UNIX):
+                connection.server_address, connection.server_port = host.strip("[]"), port
+            client = self._client(binding, listener, connection, stream, connections)
+            connections.start_soon(self._serve, client)
+            return True
+        return False
+
+    async def _serve(self, client: ServedConnection) -> None:
         try:
             await client.serve()
         except Exception as bug:
@@ -162,7 +254,7 @@ class ConnectionServer:
 
     def _new_connection(
         self, binding: ListenSocket, sock: socket.socket, address: object
-    ) -> tuple[Listener, Connection]:
+    ) -> tuple[Listener[Server], Connection]:
         number = self.application.runtime.next_connection_id()
         if sock.family == socket.AF_UNIX:
             local = binding.key[0]

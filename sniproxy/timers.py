@@ -18,6 +18,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+from collections.abc import Callable
 
 import trio
 
@@ -69,6 +70,21 @@ class DescriptorTimer:
         self.expired = True
         self.deadline = math.inf
         trio.lowlevel.notify_closing(self._fd)
+
+
+class CallbackTimer(DescriptorTimer):
+    """Calls a function when its deadline passes, in place of ending a wait."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        super().__init__(-1)
+        self._callback = callback
+
+    def fire(self) -> None:
+        self.expired = True
+        self.deadline = math.inf
+        self._callback()
 
 
 class _Timers:

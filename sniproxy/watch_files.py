@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from .build.file_signature import Signature, file_signature
 from .build.paths import Paths
 from .config.directives.ssl import Ssl
+from .config.directives.upstream_tls import UpstreamTLSSettings
 from .config.model import Config, Location, iter_locations
 from .config.reader import find_files
 from .config.tree import COMMAND_LINE
@@ -63,11 +64,20 @@ def files_of(config: Config, paths: Paths) -> Iterator[str]:
     for name, _ in config.sources:
         if name != COMMAND_LINE:
             found[name] = None
-    for server in config.http.servers if config.http is not None else ():
-        for value in (*_server_files(server.ssl), *_all_location_files(server.default_location)):
-            if value and "$" not in value and value != "auto" and not value.startswith(NO_FILE):
-                found[paths.in_conf(value)] = None
+    for value in _values(config):
+        if value and "$" not in value and value != "auto" and not value.startswith(NO_FILE):
+            found[paths.in_conf(value)] = None
     yield from found
+
+
+def _values(config: Config) -> Iterator[str]:
+    """The names of all files of servers and locations."""
+    for server in config.http.servers if config.http is not None else ():
+        yield from _server_files(server.ssl)
+        yield from _all_location_files(server.default_location)
+    for one in config.stream.servers if config.stream is not None else ():
+        yield from _server_files(one.ssl)
+        yield from _upstream_files(one.proxy)
 
 
 def _server_files(ssl: Ssl) -> Iterator[str]:
@@ -88,15 +98,19 @@ def _server_files(ssl: Ssl) -> Iterator[str]:
 
 def _all_location_files(outside: Location) -> Iterator[str]:
     for location in iter_locations(outside):
-        values: list[Template | str | None] = [location.access.auth_basic_user_file]
+        users = location.access.auth_basic_user_file
+        yield "" if users is None else users.source
         for settings in location.upstreams:
-            if settings.ssl_password_file is not None:
-                values.append(settings.ssl_password_file.path)
-            values += (
-                settings.ssl_certificate,
-                settings.ssl_certificate_key,
-                settings.ssl_trusted_certificate,
-                settings.ssl_crl,
-            )
-        for value in values:
-            yield value.source if isinstance(value, Template) else value or ""
+            yield from _upstream_files(settings)
+
+
+def _upstream_files(settings: UpstreamTLSSettings) -> Iterator[str]:
+    if settings.ssl_password_file is not None:
+        yield settings.ssl_password_file.path
+    for value in (
+        settings.ssl_certificate,
+        settings.ssl_certificate_key,
+        settings.ssl_trusted_certificate,
+        settings.ssl_crl,
+    ):
+        yield value.source if isinstance(value, Template) else value or ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.config.model import Location
+from sniproxy.config.model import Location, Server
 from sniproxy.routing import Locations, ServerNames
 from tests.compare_nginx import Answer, NginxPair, get, paired_with_nginx
 from tests.configured import locations, servers
@@ -72,7 +72,7 @@ def servers_text(listen: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def server_names(tmp_path_factory: pytest.TempPathFactory) -> ServerNames:
+def server_names(tmp_path_factory: pytest.TempPathFactory) -> ServerNames[Server]:
     directory = tmp_path_factory.mktemp("servers")
     # One regular expression of the configuration has to define $who.
     made = servers(directory, servers_text("127.0.0.1:1"))
@@ -80,12 +80,14 @@ def server_names(tmp_path_factory: pytest.TempPathFactory) -> ServerNames:
 
 
 @pytest.mark.parametrize(("host", "server"), HOSTS.items())
-def test_server_is_chosen_by_host(server_names: ServerNames, host: str, server: str) -> None:
+def test_server_is_chosen_by_host(
+    server_names: ServerNames[Server], host: str, server: str
+) -> None:
     chosen = server_names.find(host)
     assert list(SERVERS)[server_names.servers.index(chosen)] == server
 
 
-def test_matched_server_name_is_reported(server_names: ServerNames) -> None:
+def test_matched_server_name_is_reported(server_names: ServerNames[Server]) -> None:
     _, match = server_names.match("joe.re.test")
     assert match is not None
     assert match["who"] == "joe"

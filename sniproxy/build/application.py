@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ..config.blocks import NOWHERE
 from ..config.directives.log import ErrorLogDirective
 from ..config.directives.upstream_settings import UpstreamSettings
-from ..config.model import NOWHERE, Config, Http, Location, Server, iter_locations
+from ..config.model import Config, Http, Location, Server, iter_locations
 from ..connection_statistics import ConnectionStatistics
+from ..context import Connection, RequestContext
 from ..handlers.access import access_phase
 from ..handlers.base import Handler
 from ..handlers.empty_gif import EmptyGifHandler
@@ -24,15 +27,17 @@ from ..handlers.stub_status import StatusHandler
 from ..http.request_head import HeadRules
 from ..logs.error import ErrorLog
 from ..logs.sinks import Sinks
-from ..models import ConfigError, Level
+from ..models import ConfigError, Level, RequestHead
 from ..observer import Observer
 from ..routing import Locations
 from ..runtime import LocationRuntime, Runtime, ServerTLS, VirtualServer
+from ..template import VariableLookup
 from ..tls.dialects import find_dialect
 from ..tls.errors import Dialect
 from ..upstream.dynamic import DynamicUpstream
 from ..upstream.pool import IdleMonitor
 from ..upstream.selector import Upstream
+from ..variables import lookup
 from ..variables.connections import STATUS_VARIABLES
 from .caches import CacheStore
 from .client_tls import ContextStore, ServerContextFactory
@@ -40,14 +45,16 @@ from .groups import GroupStore
 from .limits import LimitStore
 from .listeners import BoundSocket, ListenSocket, bind_all, bindings, check_binding
 from .logs import LogFactory
-from .ocsp import OCSPFactory, OCSPStore
+from .ocsp import OCSPFactory, OCSPStore, TLSServer
 from .paths import Paths
 from .protocols import handler_of, protocol_of
 from .tls import ContextFactory, KeyLog
 from .upstreams import UpstreamRegistry, find_name_servers
 
 if TYPE_CHECKING:
+    from ..stream.stream_runtime import StreamRuntime
     from ..upstream.resolver import Resolver
+    from .stream import LoadedStream
 
 _OF_THE_HELLO = frozenset({"ssl_ciphers", "ssl_curves", "ssl_sigalgs"})
 """Variables for which the ClientHello is stored."""
@@ -78,6 +85,8 @@ class Application:
     statuses: OCSPStore
     new_ca: str = ""
     """The file of the development CA, if it was created for this configuration."""
+    stream: StreamRuntime | None = None
+    """What sessions look up; None without `stream {}`."""
 
     def bind(
         self,
@@ -103,6 +112,8 @@ class Application:
         self.caches.close()
         self.limits.close()
         self.groups.close()
+        if self.stream is not None:
+            self.stream.close()
         self.statuses.close()
         if self.statistics is not None:
             self.statistics.close()
@@ -173,7 +184,17 @@ def load(
     for server in servers:
         for location in (server.default_location, *_below(server.default_location)):
             handlers[location] = maker.handler(location)
-        contexts[server] = clients.for_server(server, defaults.get(server, server).ssl)
+        secured = TLSServer(
+            server.ssl, server.name, server.default_location.core, partial(_values, server)
+        )
+        contexts[server] = clients.for_server(secured, defaults.get(server, server).ssl)
+    stream = None
+    if config.stream is not None:
+        # Imported here: most configurations have no `stream {}`.
+        from .stream import load_stream
+
+        stream = load_stream(config.stream, maker.tls, store, statuses, number, idle_monitor)
+        bound += stream.bindings
     store.release_previous()
     statuses.release_previous()
     caches.release_previous()
@@ -185,18 +206,28 @@ def load(
         contexts,
         number,
         idle_monitor,
-        maker.upstreams.resolvers,
+        (*maker.upstreams.resolvers, *(() if stream is None else stream.upstreams.resolvers)),
         maker.upstreams.groups,
         tuple(maker.tls.key_logs.values()),
         dialect,
-        tuple(clients.warnings),
+        (*clients.warnings, *(() if stream is None else stream.warnings)),
         store,
         caches,
         limits,
         statistics,
         statuses,
         maker.tls.new_ca,
+        stream,
     )
+
+
+_NO_REQUEST = RequestHead("", "", "", "", "", 11, (), "", keepalive=False)
+
+
+def _values(server: Server, connection: Connection) -> VariableLookup:
+    """The variables during a TLS handshake, before there is a request."""
+    location = server.default_location
+    return lookup(RequestContext(connection, _NO_REQUEST, server, location, "", "", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +254,7 @@ class LoadedConfig:
     statuses: OCSPStore
     new_ca: str = ""
     """The file of the development CA, if it was created for this configuration."""
+    stream: LoadedStream | None = None
 
     def open(
         self,
@@ -249,10 +281,15 @@ class LoadedConfig:
             for key_log in self.key_logs:
                 key_log.open(sinks)
             servers = {server: self._server(server, logs) for server in http.servers}
+            stream = self._open_stream(sinks, default_error_log, observer)
         except BaseException:
             sinks.close()
             raise
-        listeners = [listener for binding in self.bindings for listener in binding.listeners]
+        listeners = [
+            listener
+            for binding in self.bindings
+            for listener in (() if binding.is_stream else binding.listeners)
+        ]
         running = Runtime(
             servers,
             tuple(listeners),
@@ -280,6 +317,25 @@ class LoadedConfig:
             self.statistics,
             self.statuses,
             self.new_ca,
+            stream,
+        )
+
+    def _open_stream(
+        self,
+        sinks: Sinks,
+        default_error_log: Sequence[ErrorLogDirective],
+        observer: Observer | None,
+    ) -> StreamRuntime | None:
+        if self.stream is None:
+            return None
+        from .stream import SESSION_VARIABLES
+
+        formats = self.stream.settings.log_formats
+        logs = LogFactory(
+            sinks, self.paths, formats, default_error_log, observer, variables=SESSION_VARIABLES
+        )
+        return self.stream.open(
+            logs, self.limits, number=self.number, dialect=self.dialect, observer=observer
         )
 
     def _server(self, server: Server, logs: LogFactory) -> VirtualServer:

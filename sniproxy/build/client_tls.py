@@ -10,24 +10,21 @@ from typing import Any
 from OpenSSL import SSL
 
 from ..config.directives.ssl import Ssl
-from ..config.model import Server
 from ..config.tree import Place
-from ..context import Connection, RequestContext
-from ..models import ConfigError, RequestHead
+from ..context import Connection
+from ..models import ConfigError
 from ..runtime import ServerTLS
 from ..template import Template
 from ..tls import openssl
 from ..tls.certificate_cache import NO_CACHE, CertificateCache
 from ..tls.certificates import CertificateSource
 from ..tls.contexts import server_context
-from ..variables import lookup
 from .file_signature import file_signature
-from .ocsp import OCSPFactory
+from .ocsp import OCSPFactory, TLSServer
 from .tls import ContextFactory
 
 AUTO = "auto"
 
-_NO_REQUEST = RequestHead("", "", "", "", "", 11, (), "", keepalive=False)
 _TICKET_KEY_SIZES = (48, 80)
 
 
@@ -76,9 +73,11 @@ class ServerContextFactory:
     end: Place
     """The end of `http {}`, as the place for some messages."""
     store: ContextStore
+    alpn: Callable[[Any], tuple[str, ...] | None] = lambda ssl: None
+    """Returns the protocols of ALPN for the settings of a server; None for those of HTTP."""
     warnings: list[str] = field(default_factory=list)
 
-    def for_server(self, server: Server, default: Ssl) -> ServerTLS | None:
+    def for_server(self, server: TLSServer, default: Ssl) -> ServerTLS | None:
         """The contexts of `server`; None without TLS settings. `default` has the settings of
         the default server of its address."""
         ssl = server.ssl
@@ -94,7 +93,7 @@ class ServerContextFactory:
             raise ConfigError('"ssl_stapling" is incompatible with "ssl_certificate_compression"')
         return made
 
-    def _issued(self, server: Server, settings: dict[str, Any]) -> ServerTLS:
+    def _issued(self, server: TLSServer, settings: dict[str, Any]) -> ServerTLS:
         ca = self.shared.ca
 
         def issued(connection: Connection) -> SSL.Context:
@@ -109,7 +108,7 @@ class ServerContextFactory:
             self.ocsp.client_check(server),
         )
 
-    def _loaded(self, server: Server, settings: dict[str, Any]) -> ServerTLS:
+    def _loaded(self, server: TLSServer, settings: dict[str, Any]) -> ServerTLS:
         ssl = server.ssl
         pairs = ssl.pairs()
         passphrases = self.shared.passphrases(ssl.ssl_password_file)
@@ -139,16 +138,13 @@ class ServerContextFactory:
 
     def _named(
         self,
-        server: Server,
+        server: TLSServer,
         pairs: list[tuple[Template, Template]],
         passphrases: tuple[str, ...],
         contexts: CertificateCache,
     ) -> Callable[[Connection], SSL.Context]:
         def named(connection: Connection) -> SSL.Context:
-            ctx = RequestContext(
-                connection, _NO_REQUEST, server, server.default_location, "", "", ""
-            )
-            values = lookup(ctx)
+            values = server.values(connection)
             sources = [
                 CertificateSource(
                     self.shared.certificate(certificate.render(values)),
@@ -181,6 +177,7 @@ class ServerContextFactory:
             "stapling_file": self._path(ssl.ssl_stapling_file) if ssl.ssl_stapling else "",
             "conf_commands": ssl.ssl_conf_command,
             "dialect": self.shared.dialect,
+            "alpn": self.alpn(ssl),
         }
 
     def _path(self, value: str | None) -> str:

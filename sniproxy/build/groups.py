@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..config.blocks import UpstreamBlock
 from ..config.directives.resolver import ResolverSettings
 from ..config.directives.sticky import Sticky
 from ..config.directives.upstream import PeerSettings, UpstreamGroup
-from ..config.model import UpstreamBlock
 from ..config.tree import Place
 from ..logs.error import ErrorLog
 from ..models import ConfigError, Level
 from ..shared_zone import ProcessLock
+from ..template import VariableLookup
 from ..upstream.balancing import selector_factory
 from ..upstream.pool import ConnectionPool, IdleMonitor
 from ..upstream.selector import Peer, Upstream, peer_name
+from ..variables import lookup
 from .hosts import resolve_host
 
 if TYPE_CHECKING:  # imported when a group needs them
@@ -36,6 +38,7 @@ class GroupStore:
         idle_monitor: IdleMonitor,
         resolver: Callable[[ResolverSettings], Resolver],
         previous: GroupStore | None = None,
+        lookup: Callable[[Any], VariableLookup] = lookup,
     ) -> None:
         """`resolver` returns the resolver of a directive. Raises `ConfigError`."""
         self.upstreams: dict[str, Upstream] = {}
@@ -44,6 +47,7 @@ class GroupStore:
         self._next_connection_id = next_connection_id
         self._idle_monitor = idle_monitor
         self._resolver = resolver
+        self._lookup = lookup
         self._previous = previous
         self._turn: ProcessLock | None = None
         self._memories: dict[str, PeerMemory] = {}
@@ -100,7 +104,7 @@ class GroupStore:
             [peer for peer in peers if peer.settings.backup],
             explicit=True,
             next_connection_id=self._next_connection_id,
-            make_selector=selector_factory(settings.balancing),
+            make_selector=selector_factory(settings.balancing, self._lookup),
             pool=ConnectionPool(settings, self._idle_monitor) if keeps else None,
         )
         if settings.zone is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..config.directives.limits import LimitZone
+from ..config.directives.limits import ConnectionLimits, LimitZone
 from ..config.model import Config, Http, Location
 from ..models import ConfigError
 
 if TYPE_CHECKING:  # imported when there is a limit
-    from ..handlers.preaccess import LimitPhase
+    from ..handlers.preaccess import BoundConnectionLimit, LimitPhase
     from ..limit_zones import ConnectionCountZone, RequestRateZone
 
 
@@ -19,12 +19,13 @@ class LimitStore:
     def __init__(self, config: Config, previous: LimitStore | None = None) -> None:
         """Create the zones. Raises `ConfigError` if a zone had another key before."""
         http = config.http or Http((), {}, {})
+        of_stream = () if config.stream is None else config.stream.limit_conn_zones
         self._settings: dict[str, LimitZone] = {}
         self._rates: dict[str, RequestRateZone] = {}
         self._counts: dict[str, ConnectionCountZone] = {}
         self._passed_on: set[str] = set()
         """Names of the zones that the next configuration uses too."""
-        if not (http.limit_req_zones or http.limit_conn_zones):
+        if not (http.limit_req_zones or http.limit_conn_zones or of_stream):
             return
         from ..limit_zones import ConnectionCountZone, RequestRateZone
 
@@ -35,7 +36,7 @@ class LimitStore:
                 rates = previous._rates.get(zone.name)
             self._rates[zone.name] = rates or RequestRateZone(zone.size, zone.rate)
             self._rates[zone.name].rate = zone.rate
-        for zone in http.limit_conn_zones:
+        for zone in (*http.limit_conn_zones, *of_stream):
             self._settings[zone.name] = zone
             counts = None
             if previous is not None and previous.passes_on(zone, "limit_conn_zone"):
@@ -63,7 +64,7 @@ class LimitStore:
         requests, connections = location.request_limits, location.connection_limits
         if not requests.limit_req and not connections.limit_conn:
             return None
-        from ..handlers.preaccess import BoundConnectionLimit, BoundRequestLimit, LimitPhase
+        from ..handlers.preaccess import BoundRequestLimit, LimitPhase
 
         return LimitPhase(
             requests,
@@ -72,16 +73,22 @@ class LimitStore:
                 for limit in requests.limit_req
             ],
             connections,
-            [
-                BoundConnectionLimit(
-                    limit.zone,
-                    limit.connections,
-                    self._settings[limit.zone].key,
-                    self._counts[limit.zone],
-                )
-                for limit in connections.limit_conn
-            ],
+            self.bound(connections),
         )
+
+    def bound(self, settings: ConnectionLimits) -> list[BoundConnectionLimit]:
+        """The `limit_conn` of a location or server with their zones."""
+        from ..handlers.preaccess import BoundConnectionLimit
+
+        return [
+            BoundConnectionLimit(
+                limit.zone,
+                limit.connections,
+                self._settings[limit.zone].key,
+                self._counts[limit.zone],
+            )
+            for limit in settings.limit_conn
+        ]
 
     def close(self) -> None:
         """Give the memory of the zones back, but for those that the next configuration uses."""

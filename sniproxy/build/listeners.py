@@ -9,9 +9,9 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
 
-from ..config.directives.core import Listen
-from ..config.model import Server
+from ..config.directives.core import Listen, ServerName
 from ..models import ConfigError
 from ..routing import ServerNames
 from ..runtime import Listener
@@ -25,14 +25,28 @@ Key = tuple[str, int]
 """Host (numeric, `*` and `[::]` for any) and port."""
 
 
+class ListeningServer(Protocol):
+    """A virtual server of `http {}` or `stream {}`."""
+
+    @property
+    def names(self) -> tuple[ServerName, ...]: ...
+    @property
+    def listens(self) -> tuple[Listen, ...]: ...
+    @property
+    def offers_http2(self) -> bool: ...
+
+
+ServerT = TypeVar("ServerT", bound=ListeningServer)
+
+
 @dataclass(slots=True)
-class ListenAddress:
+class ListenAddress(Generic[ServerT]):
     """The combined settings of all `listen`s of an address."""
 
     key: Key
     listens: list[Listen] = field(default_factory=list)
-    servers: list[Server] = field(default_factory=list)
-    default: Server | None = None
+    servers: list[ServerT] = field(default_factory=list)
+    default: ServerT | None = None
 
     @property
     def text(self) -> str:
@@ -41,7 +55,7 @@ class ListenAddress:
             return host
         return f"{'0.0.0.0' if host == '*' else host}:{port}"
 
-    def listener(self) -> Listener:
+    def listener(self) -> Listener[ServerT]:
         names = ServerNames(self.servers, self.default or self.servers[0])
         http2 = any(listen.http2 for listen in self.listens)
         return Listener(
@@ -50,7 +64,7 @@ class ListenAddress:
             names,
             any(listen.proxy_protocol for listen in self.listens),
             http2,
-            http2 or any(server.http2.http2 for server in self.servers),
+            http2 or any(server.offers_http2 for server in self.servers),
         )
 
 
@@ -62,9 +76,12 @@ class ListenSocket:
     backlog: int
     ipv6only: bool
     reuseport: bool
-    wildcard: Listener | None
+    wildcard: Listener[Any] | None
     """The listener for addresses without a `listen` of their own."""
-    by_host: Mapping[str, Listener]
+    by_host: Mapping[str, Listener[Any]]
+    is_stream: bool = False
+    """Whether it belongs to `stream {}`."""
+    udp: bool = False
 
     @property
     def text(self) -> str:
@@ -72,7 +89,7 @@ class ListenSocket:
         return host if host.startswith(UNIX) else f"{_host(host)}:{port}"
 
     @property
-    def listeners(self) -> tuple[Listener, ...]:
+    def listeners(self) -> tuple[Listener[Any], ...]:
         own = (self.wildcard,) if self.wildcard is not None else ()
         return (*own, *self.by_host.values())
 
@@ -84,6 +101,20 @@ class ListenSocket:
                 os.unlink(host.removeprefix(UNIX))
 
     @property
+    def identity(self) -> tuple[bool, Key]:
+        """What tells its socket from others: the transport and the address."""
+        return self.udp, self.key
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of its URLs."""
+        if self.udp:
+            return "udp"
+        if self.is_stream:
+            return "tls" if self.ssl else "tcp"
+        return "https" if self.ssl else "http"
+
+    @property
     def ssl(self) -> bool:
         """Whether its connections use TLS."""
         return any(listener.ssl for listener in self.listeners)
@@ -93,7 +124,7 @@ class ListenSocket:
         host, _ = self.key
         return (host, 0) if host.startswith(UNIX) else (_host(host), sock.getsockname()[1])
 
-    def listener_for(self, host: str) -> Listener:
+    def listener_for(self, host: str) -> Listener[Any]:
         """The listener for the local address of a connection."""
         found = self.by_host.get(host, self.wildcard)
         assert found is not None
@@ -104,9 +135,11 @@ BoundSocket = tuple[ListenSocket, socket.socket]
 """A socket that is listened on."""
 
 
-def bindings(servers: Sequence[Server]) -> list[ListenSocket]:
+def bindings(
+    servers: Sequence[ListeningServer], *, is_stream: bool = False, udp: bool = False
+) -> list[ListenSocket]:
     """The sockets for `servers`. A wildcard serves all addresses of its port, as in nginx."""
-    addresses = _addresses(servers)
+    addresses = _addresses(servers, udp=udp)
     wildcards = {key[1] for key in addresses if key[0] == "*"}
     made = []
     for key, address in addresses.items():
@@ -127,16 +160,18 @@ def bindings(servers: Sequence[Server]) -> list[ListenSocket]:
                 reuseport=any(listen.reuseport for listen in address.listens),
                 wildcard=listeners[key],
                 by_host={k[0].strip("[]"): v for k, v in listeners.items() if k != key},
+                is_stream=is_stream,
+                udp=udp,
             )
         )
     return made
 
 
-def _addresses(servers: Sequence[Server]) -> dict[Key, ListenAddress]:
-    addresses: dict[Key, ListenAddress] = {}
+def _addresses(servers: Sequence[ServerT], *, udp: bool) -> dict[Key, ListenAddress[ServerT]]:
+    addresses: dict[Key, ListenAddress[ServerT]] = {}
     for server in servers:
-        for listen in server.core.listen:
-            if listen.quic:
+        for listen in server.listens:
+            if listen.quic or listen.udp is not udp:
                 continue
             for key in _keys(listen):
                 address = addresses.setdefault(key, ListenAddress(key))
@@ -187,9 +222,9 @@ def bind_all(
     `previous_sockets` are those of the previous configuration, which are reused. With `reuseport`
     there is a socket for each worker. Raises `ConfigError` with nginx's message.
     """
-    open_sockets: dict[Key, list[socket.socket]] = {}
+    open_sockets: dict[tuple[bool, Key], list[socket.socket]] = {}
     for before, sock in previous_sockets:
-        open_sockets.setdefault(before.key, []).append(sock)
+        open_sockets.setdefault(before.identity, []).append(sock)
     bound: list[BoundSocket] = []
     waiting = [each for each in wanted for _ in range(workers if each.reuseport else 1)]
     try:
@@ -199,8 +234,8 @@ def bind_all(
             still: list[ListenSocket] = []
             for binding in waiting:
                 try:
-                    if open_sockets.get(binding.key):
-                        bound.append((binding, open_sockets[binding.key].pop(0).dup()))
+                    if open_sockets.get(binding.identity):
+                        bound.append((binding, open_sockets[binding.identity].pop(0).dup()))
                     else:
                         bound.append((binding, _bind(binding, listens=True)))
                 except OSError as error:
@@ -220,9 +255,9 @@ def bind_all(
 
 def of_worker(bound: Sequence[BoundSocket], index: int) -> list[BoundSocket]:
     """The sockets that one worker accepts on: all, and of those with `reuseport` its own."""
-    by_key: dict[Key, list[BoundSocket]] = {}
+    by_key: dict[tuple[bool, Key], list[BoundSocket]] = {}
     for binding, sock in bound:
-        by_key.setdefault(binding.key, []).append((binding, sock))
+        by_key.setdefault(binding.identity, []).append((binding, sock))
     return [sockets[index % len(sockets)] for sockets in by_key.values()]
 
 
@@ -235,9 +270,9 @@ def close_sockets(bound: Iterable[BoundSocket]) -> None:
 def close_all(bound: Iterable[BoundSocket], previous_sockets: Iterable[BoundSocket] = ()) -> None:
     """Close the sockets, and remove the files of UNIX sockets not among `previous_sockets`."""
     close_sockets(bound)
-    keys = {binding.key for binding, _ in previous_sockets}
+    keys = {binding.identity for binding, _ in previous_sockets}
     for binding, _ in bound:
-        if binding.key not in keys:
+        if binding.identity not in keys:
             binding.unlink()
 
 
@@ -259,12 +294,13 @@ def _bind_failure(binding: ListenSocket, error: OSError) -> ConfigError:
 
 def _bind(binding: ListenSocket, *, listens: bool) -> socket.socket:
     host, port = binding.key
+    kind = socket.SOCK_DGRAM if binding.udp else socket.SOCK_STREAM
     if host.startswith(UNIX):
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock = socket.socket(socket.AF_UNIX, kind)
         where: str | tuple[str, int] = host.removeprefix(UNIX)
     else:
         family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock = socket.socket(family, kind)
         where = (_host(host).strip("[]"), port)
     try:
         sock.setblocking(False)
@@ -277,7 +313,7 @@ def _bind(binding: ListenSocket, *, listens: bool) -> socket.socket:
         sock.bind(where)
         if isinstance(where, str):
             os.chmod(where, 0o666)
-        if listens:
+        if listens and not binding.udp:
             sock.listen(binding.backlog)
     except BaseException:
         sock.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from ..config.directives import log as directives
 from ..config.directives.log import AccessLogDirective, LogFormat
@@ -14,10 +16,23 @@ from ..logs.sinks import Sink, Sinks
 from ..logs.syslog import SyslogServer, SyslogSink, SyslogTarget
 from ..observer import Observer
 from ..runtime import AccessLog, VariableAccessLog
+from ..template import VariableLookup
+from ..variables import getter, lookup
 from .paths import Paths
 
 DEFAULT_ACCESS_LOG = directives.Log.resolve().access_log
 """The value of a location without any `access_log`: nginx's default file."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogVariables:
+    """How the variables of log formats are evaluated."""
+
+    getter: Callable[[str], Callable[[Any], str | None]]
+    lookup: Callable[[Any], VariableLookup]
+
+
+HTTP_VARIABLES = LogVariables(getter, lookup)
 
 
 class LogFactory:
@@ -32,13 +47,17 @@ class LogFactory:
         observer: Observer | None = None,
         *,
         default_access_log: bool = True,
+        variables: LogVariables = HTTP_VARIABLES,
     ) -> None:
+        """`default_access_log` is whether there is one without a directive; `variables` evaluate
+        those of formats."""
         self.sinks = sinks
         self._paths = paths
         self._formats = formats
         self._default = tuple(default)
         self._observer = observer
         self._default_access_log = default_access_log
+        self._variables = variables
         self._buffers: dict[str, BufferedSink] = {}
         self._made: dict[tuple[directives.ErrorLogDirective, ...], ErrorLog] = {}
 
@@ -65,12 +84,18 @@ class LogFactory:
 
     def _access(self, log: AccessLogDirective) -> AccessLog | VariableAccessLog:
         format_ = self._formats[log.format]
-        template, escape = format_.template, format_.escape
+        variables = self._variables
+        compiled = AccessFormat(format_.template, format_.escape, variables.getter)
         if self.sinks.silent:
-            return AccessLog(self.sinks.stderr, AccessFormat(template, escape), log.condition)
+            return AccessLog(self.sinks.stderr, compiled, log.condition, variables.lookup)
         if not log.file.is_constant:
             return VariableAccessLog(
-                log.file, self._paths.prefix, AccessFormat(template, escape), log.condition
+                log.file,
+                self._paths.prefix,
+                compiled,
+                log.condition,
+                variables.lookup,
+                variables is HTTP_VARIABLES,
             )
         if log.syslog is not None:
             sink: Sink = self._syslog(log.syslog)
@@ -78,7 +103,7 @@ class LogFactory:
             sink = self._buffered(log, log.buffer)
         else:
             sink = self._sink(log.file.source)
-        return AccessLog(sink, AccessFormat(template, escape), log.condition)
+        return AccessLog(sink, compiled, log.condition, variables.lookup)
 
     def _buffered(self, log: AccessLogDirective, size: int) -> BufferedSink:
         """The buffered sink of a file, which its directives share; raises `ConfigError`."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from OpenSSL import SSL
 
 from ..config.addresses import Address
 from ..config.directives.resolver import ResolverSettings
 from ..config.directives.ssl import Ssl, shared_cache
-from ..config.model import Server
 from ..config.tree import Place
+from ..context import Connection
 from ..models import ConfigError
+from ..template import VariableLookup
 from ..tls import openssl
 from ..tls.certificates import CertificateSource
 from .hosts import resolve_host
@@ -25,6 +27,26 @@ if TYPE_CHECKING:  # imported if a server uses OCSP
     from ..ocsp.responder import OCSPServer
     from ..ocsp.stapling import Stapler
     from ..upstream.resolver import Resolver
+
+
+class _WithResolver(Protocol):
+    """Settings with `resolver`."""
+
+    @property
+    def resolver(self) -> ResolverSettings | None: ...
+    @property
+    def resolver_timeout(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TLSServer:
+    """A virtual server, of HTTP or of `stream {}`, as TLS needs it."""
+
+    ssl: Ssl
+    name: str
+    core: _WithResolver
+    values: Callable[[Connection], VariableLookup]
+    """Returns the function that evaluates variables during the handshake of a connection."""
 
 
 class OCSPStore:
@@ -88,7 +110,7 @@ class OCSPFactory:
         self,
         context: SSL.Context,
         sources: Sequence[CertificateSource],
-        server: Server,
+        server: TLSServer,
     ) -> list[str]:
         """Staple fetched responses to the handshakes of a context; returns nginx's warnings."""
         from ..ocsp.message import CheckedCertificate, responder_url
@@ -123,7 +145,7 @@ class OCSPFactory:
             openssl.set_ocsp_responses(context, staples)
         return warnings
 
-    def client_check(self, server: Server) -> ClientCertificateCheck | None:
+    def client_check(self, server: TLSServer) -> ClientCertificateCheck | None:
         """The check of `ssl_ocsp`; None if it is off. Raises `ConfigError`."""
         settings = server.ssl
         if settings.ssl_ocsp == "off":
@@ -147,7 +169,7 @@ class OCSPFactory:
             has_url=bool(url),
         )
 
-    def _responder(self, url: str, server: Server, *, resolve: bool = True) -> OCSPServer:
+    def _responder(self, url: str, server: TLSServer, *, resolve: bool = True) -> OCSPServer:
         """A responder, with the addresses of its name. Raises `ConfigError`."""
         from ..ocsp.responder import OCSPServer, ResponderURLError, parse_responder
 
@@ -155,7 +177,7 @@ class OCSPFactory:
             address = parse_responder(url)
         except ResponderURLError as wrong:
             raise ConfigError(str(wrong)) from None
-        core = server.default_location.core
+        core = server.core
         resolver = None if core.resolver is None else self._resolver(core.resolver)
         known = self._addresses(address, url) if resolve else ()
         return OCSPServer(address, known, resolver, core.resolver_timeout)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from OpenSSL import SSL
 
 from ..config.directives.tls import PasswordFile
-from ..config.directives.upstream_settings import UpstreamSettings
+from ..config.directives.upstream_tls import ConnectionSettings
 from ..logs.sinks import FileSink, Sinks
 from ..tls.certificate_cache import NO_CACHE, CertificateCache
 from ..tls.certificates import NO_FILE, CertificateSource, read_password_file
@@ -66,7 +66,7 @@ class ContextFactory:
         return str(self._ca.certificate_path) if self._ca is not None and self._ca.is_new else ""
 
     def for_upstream(
-        self, settings: UpstreamSettings
+        self, settings: ConnectionSettings
     ) -> tuple[SSL.Context, VariableCertificate | None]:
         """The context of a location's connections to `https` upstreams.
 
@@ -92,7 +92,7 @@ class ContextFactory:
         named = VariableCertificate(certificate, key, passphrases, self.certificate, contexts)
         return base, named
 
-    def _context_arguments(self, settings: UpstreamSettings) -> dict[str, Any]:
+    def _context_arguments(self, settings: ConnectionSettings) -> dict[str, Any]:
         in_conf = self.paths.in_conf
         trusted, crl = settings.ssl_trusted_certificate, settings.ssl_crl
         return {

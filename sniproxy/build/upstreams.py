@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..config.addresses import Address
+from ..config.blocks import UpstreamBlock
 from ..config.directives.core import CoreLocation
 from ..config.directives.resolver import ResolverSettings
 from ..config.directives.upstream import PeerSettings
 from ..config.directives.upstream_target import ProxyPass
-from ..config.model import UpstreamBlock
 from ..config.tree import Place
 from ..models import ConfigError
+from ..template import VariableLookup
 from ..upstream.dynamic import DynamicUpstream
 from ..upstream.dynamic_grpc import GrpcUpstream
 from ..upstream.pool import IdleMonitor
 from ..upstream.selector import Upstream, peer_name
+from ..variables import lookup
 from .groups import GroupStore, peers_of
 from .hosts import resolve_host
 
 if TYPE_CHECKING:
+    from ..config.directives.stream_core import StreamCore
     from ..upstream.resolver import Resolver
 
 
@@ -33,12 +36,16 @@ class UpstreamRegistry:
         next_connection_id: Callable[[], int],
         idle_monitor: IdleMonitor,
         previous: GroupStore | None = None,
+        lookup: Callable[[Any], VariableLookup] = lookup,
     ) -> None:
-        """`previous` is the groups that were served before. Raises `ConfigError`."""
+        """`previous` is the groups that were served before; `lookup` returns the function that
+        evaluates variables for a request or session. Raises `ConfigError`."""
         self._next_connection_id = next_connection_id
         self._implicit: dict[tuple[str, int], Upstream] = {}
         self._resolvers: dict[ResolverSettings, Resolver] = {}
-        self.groups = GroupStore(groups, next_connection_id, idle_monitor, self.resolver, previous)
+        self.groups = GroupStore(
+            groups, next_connection_id, idle_monitor, self.resolver, previous, lookup
+        )
         self._groups = self.groups.upstreams
 
     def of(self, target: ProxyPass) -> Upstream:
@@ -68,7 +75,7 @@ class UpstreamRegistry:
         group = None if address.explicit_port else self._groups.get(host)
         return group or self._implicit.get((host, address.port))
 
-    def dynamic(self, target: ProxyPass, core: CoreLocation) -> DynamicUpstream:
+    def dynamic(self, target: ProxyPass, core: CoreLocation | StreamCore) -> DynamicUpstream:
         """The upstreams of a `proxy_pass` with variables; raises `ConfigError`."""
         settings = core.resolver
         resolver = None if settings is None else self.resolver(settings)

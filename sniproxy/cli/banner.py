@@ -38,7 +38,7 @@ def trust_lines(path: str, *, is_new: bool = True) -> list[str]:
     ]
 
 
-def _commands(listener: Listener) -> Iterator[str]:
+def _commands(listener: Listener[Server]) -> Iterator[str]:
     if not listener.ssl:
         return
     options = "--haproxy-protocol " if listener.proxy_protocol else ""
@@ -50,7 +50,7 @@ def _commands(listener: Listener) -> Iterator[str]:
                 yield f"  {note}"
 
 
-def _reachable_as(listener: Listener, server: Server) -> tuple[str, str]:
+def _reachable_as(listener: Listener[Server], server: Server) -> tuple[str, str]:
     """The host and port for a curl URL of the server, and the `--resolve` option it needs."""
     address, _, port = listener.text.rpartition(":")
     address = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(address, address)

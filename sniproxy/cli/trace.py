@@ -12,6 +12,7 @@ import trio
 
 from .. import config
 from ..build import load
+from ..build.application import LoadedConfig
 from ..build.paths import Paths
 from ..logs.sinks import NullSinks
 from ..models import ConfigError, Header, Level
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     options = command_parser("trace").parse_args(arguments)
     try:
+        if options.url.startswith(("tcp://", "tls://")):
+            return _route(options)
         request = make_trace_request(
             options.url, options.method, tuple(options.headers), options.sni
         )
@@ -68,7 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out directives that sniproxy lacks, with a warning for each",
     )
-    add("url", metavar="URL", help="the URL to request; its port selects the listener")
+    add(
+        "url",
+        metavar="URL",
+        help="the URL to request; its port selects the listener. For tcp://HOST:PORT, of stream {},"
+        " where the connection goes",
+    )
     add(
         "-H",
         dest="headers",
@@ -94,13 +102,34 @@ def _header(text: str) -> Header:
     return name, value.strip()
 
 
-def _trace(file: str, request: TraceRequest, *, lenient: bool) -> TraceResult:
-    """Send the request through the configuration. Raises `ConfigError` and `TraceError`."""
+def _route(options: argparse.Namespace) -> int:
+    """Print where a connection to a server of `stream {}` goes.
+
+    Raises `ConfigError` and `TraceError`.
+    """
+    from ..trace.session_route import session_route
+
+    site = _load(options.file, lenient=options.lenient).open(sinks=NullSinks())
+    try:
+        for line in session_route(site, options.url, options.sni):
+            print_text(line)
+    finally:
+        site.close()
+    return OK
+
+
+def _load(file: str, *, lenient: bool) -> LoadedConfig:
     directives = "unsupported warn;" if lenient else ""
     loaded = config.load(file, directives=directives, is_variable=is_variable)
     prepared = load(loaded, Paths("", os.path.dirname(file)))
     for warning in (*loaded.warnings, *prepared.warnings):
         print(f"sniproxy: [{Level.WARN.label}] {warning}", file=sys.stderr)
+    return prepared
+
+
+def _trace(file: str, request: TraceRequest, *, lenient: bool) -> TraceResult:
+    """Send the request through the configuration. Raises `ConfigError` and `TraceError`."""
+    prepared = _load(file, lenient=lenient)
     answers = TraceResult()
     observer = Tracer(answers.callback, prepared.paths)
     site = prepared.open(observer=observer, sinks=NullSinks())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..config.model import Server
 from ..connection_statistics import CountedConnection
 from ..context import Connection
 from ..logs.error import ConnectionLog
@@ -15,7 +16,7 @@ class ConnectionState(Protocol):
     """The attributes of `ClientConnection` that HTTP/2 uses."""
 
     running: Runtime
-    listener: Listener
+    listener: Listener[Server]
     connection: Connection
     selector: HostSelector
     default: VirtualServer

@@ -19,6 +19,7 @@ import trio
 from OpenSSL import SSL
 
 from ..client_abort import ClientAbort, LazyCancelScope
+from ..config.model import Server
 from ..connection_statistics import CountedConnection, Statistic
 from ..context import Connection, RequestContext
 from ..handlers.response_rate import limit_response
@@ -132,7 +133,11 @@ class ClientConnection:
     """Serves the requests of a client connection, one after the other."""
 
     def __init__(
-        self, running: Runtime, listener: Listener, stream: SocketStream, connection: Connection
+        self,
+        running: Runtime,
+        listener: Listener[Server],
+        stream: SocketStream,
+        connection: Connection,
     ) -> None:
         self.running = running
         self.listener = listener

@@ -6,9 +6,11 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..models import ConfigError, UnsupportedError
+from .block_checks import BlockChecks
+from .blocks import UpstreamBlock
 from .directives.access import Access
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
@@ -24,13 +26,17 @@ from .directives.rewrite import Rewrite
 from .directives.ssl import Ssl
 from .directives.upstream import UpstreamGroup
 from .directives.upstream_modules import PASSES, UPSTREAM_MODULES, UpstreamModules
-from .model import Config, Http, If, LimitExcept, Location, Server, UpstreamBlock
+from .model import Config, Http, If, LimitExcept, Location, Server
 from .omissions import Omissions
 from .parse_checks import DefinitionError, ParseChecks
 from .postconf import IsVariable, check_http
 from .reader import MISSING_CONTENT, Block, Reader, is_lenient, items_of
 from .tokens import read_statements
 from .tree import COMMAND_LINE
+
+if TYPE_CHECKING:  # imported if there is a `stream {}`
+    from .stream_checks import StreamChecks
+    from .stream_model import Stream
 
 Syntax = Literal["nginx", "toml"]
 Level = Mapping[str, Any]
@@ -152,7 +158,10 @@ class _Build:
         self._http_block: Block | None = None
         self._http: Http | None = None
         self._omissions = omissions
-        self._reader = Reader(self._checks, omissions, conf_prefix, any_port=any_port)
+        self._blocks = BlockChecks(self._checks, self._stream_read)
+        self._stream_block: Block | None = None
+        self._stream: Stream | None = None
+        self._reader = Reader(self._blocks, omissions, conf_prefix, any_port=any_port)
         self._reader.texts.update(texts)
         self._prefix = prefix
         self._toml = toml
@@ -162,6 +171,15 @@ class _Build:
         self._http_block = block
         self._http = http_model(block, {}, checks, self._prefix)
         check_http(self._http, block, checks, self._is_variable)
+
+    def _stream_read(self, block: Block, checks: StreamChecks) -> None:
+        from .stream_model import stream_model
+        from .stream_postconf import check_stream
+
+        self._stream_block = block
+        self._stream = stream_model(block, {}, checks, self._prefix)
+        known = self._is_variable is not accept_any_variable
+        check_stream(self._stream, block, checks, checks_variables=known)
 
     def config(self, directives: str) -> Config:
         """Read everything. Raises `ConfigError`."""
@@ -182,6 +200,12 @@ class _Build:
         if self._http_block is not None and error_log:
             # `error_log` may follow `http {}`, which inherits it nevertheless.
             self._http = http_model(self._http_block, root.values, self._checks, self._prefix)
+        if self._stream_block is not None and error_log:
+            from .stream_model import stream_model
+
+            checks = self._blocks.stream
+            assert checks is not None
+            self._stream = stream_model(self._stream_block, root.values, checks, self._prefix)
         return Config(
             file=file,
             main=Main.resolve(root.values),
@@ -192,6 +216,7 @@ class _Build:
             include_masks=tuple(reader.include_masks),
             warnings=(*self._checks.warnings, *self._omissions.warnings()),
             notices=tuple(self._checks.notices),
+            stream=self._stream,
         )
 
 

@@ -48,7 +48,7 @@ class ListenedAddresses:
     """All addresses and ports of `listen`, in file order."""
 
     def __init__(self) -> None:
-        self._addresses: dict[tuple[str, int, bool], ListenedAddress] = {}
+        self._addresses: dict[tuple[str, int, str], ListenedAddress] = {}
 
     def __iter__(self) -> Iterator[ListenedAddress]:
         return iter(self._addresses.values())
@@ -71,9 +71,10 @@ class ListenedAddresses:
 
     def _add_port(self, listen: Listen, port: int, args: Args, server: Block, warn: Warn) -> None:
         text = address_text(listen.address, port)
-        known = self._addresses.get((text, port, listen.quic))
+        transport = "quic" if listen.quic else "udp" if listen.udp else "tcp"
+        known = self._addresses.get((text, port, transport))
         if known is None:
-            self._addresses[text, port, listen.quic] = ListenedAddress(
+            self._addresses[text, port, transport] = ListenedAddress(
                 text,
                 text.startswith(("0.0.0.0:", "[::]:")),
                 [server],

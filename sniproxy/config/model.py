@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
+from .blocks import NOWHERE, NamedServer, UpstreamBlock
 from .directives.access import Access
 from .directives.cache import CachePath
-from .directives.core import CoreLocation, CoreServer, LocationName, ServerName
+from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
 from .directives.filters import FilterSettings
 from .directives.gzip import Gzip
@@ -22,11 +24,11 @@ from .directives.real_ip import RealIP
 from .directives.resolver import ResolverSettings
 from .directives.rewrite import Condition, Rewrite, RewriteStatement
 from .directives.ssl import Ssl
-from .directives.upstream import UpstreamGroup
 from .directives.upstream_modules import UpstreamModules
 from .tree import Place
 
-NOWHERE = Place("", 0)
+if TYPE_CHECKING:  # imported if there is a `stream {}`
+    from .stream_model import Stream
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,8 +105,8 @@ def iter_locations(location: Location) -> Iterator[Location]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Server:
-    """A `server {}` block."""
+class Server(NamedServer):
+    """A `server {}` block of `http {}`."""
 
     core: CoreServer
     ssl: Ssl
@@ -120,24 +122,8 @@ class Server:
     """Variables of `set`, by lower-case name."""
 
     @property
-    def names(self) -> tuple[ServerName, ...]:
-        """All values of `server_name`; the empty name if there is none."""
-        return tuple(name for names in self.core.server_name for name in names) or (ServerName(""),)
-
-    @property
-    def name(self) -> str:
-        """The first `server_name`, as in log lines and `$server_name`."""
-        first = self.names[0]
-        return first.name.removeprefix(".") if first.pattern is None else f"~{first.name}"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class UpstreamBlock:
-    """An `upstream NAME {}` block."""
-
-    name: str
-    settings: UpstreamGroup
-    place: Place
+    def offers_http2(self) -> bool:
+        return self.http2.http2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,3 +163,4 @@ class Config:
     """Messages of level `warn`, with file and line."""
     notices: tuple[str, ...] = ()
     """Messages of level `notice`."""
+    stream: Stream | None = None

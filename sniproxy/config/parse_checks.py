@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from ..template import Template, compile_template
 from .addresses import Address
@@ -72,6 +72,9 @@ def _bit(word: str) -> str:
 class ParseChecks:
     """The checks of one configuration; implements `reader.Checks`."""
 
+    KIND: ClassVar[str] = ""
+    """What distinguishes the zones of shared memory of `stream {}` from those of `http {}`."""
+
     def __init__(
         self,
         http_read: Callable[[Block, ParseChecks], None],
@@ -80,7 +83,7 @@ class ParseChecks:
         prefix: str = "",
     ) -> None:
         """`http_read` is called at the end of `http {}`; file names are relative to `prefix`."""
-        self._http_read = http_read
+        self.http_read = http_read
         self._definition_error = definition_error
         self.omissions = omissions
         self.warnings: list[str] = []
@@ -109,9 +112,13 @@ class ParseChecks:
         self._note_variables(value)
         if row.repeat is Repeat.MERGED:
             self._warn_of_duplicate_words(row, args, inside)
-        check = _DIRECTIVE_CHECKS.get(row.name)
+        check = self.check_of(row)
         if check is not None:
             check(self, value, args, inside)
+
+    def check_of(self, row: Directive) -> Callable[[Any, Any, Args, Block], None] | None:
+        """The check of a directive, called with these checks as its first argument."""
+        return _DIRECTIVE_CHECKS.get(row.name)
 
     def _warn_of_duplicate_words(self, row: Directive, args: Args, inside: Block) -> None:
         seen = {_bit(word) for word in inside.values.get(row.key, ())}
@@ -143,9 +150,7 @@ class ParseChecks:
     def on_block_close(self, block: Block, inside: Block) -> None:
         name = block.row.name
         if name == "server" and "listen" not in block.values:
-            listen = Listen(Address(f"*:{DEFAULT_PORT}", "*", DEFAULT_PORT), place=block.place)
-            block.values["listen"] = (listen,)
-            self._listen(listen, Args("listen", (), block.end), block)
+            self._listen_by_default(block)
         elif name == "upstream" and not block.values.get("server"):
             raise block.end.error("no servers are inside upstream")
         elif isinstance(block.value, CharsetMapBuilder):
@@ -154,7 +159,7 @@ class ParseChecks:
             self._check_map_hash(block.value, inside)
             self.map_variables[block.value.name] = block.value.finish(block.end)
         elif name == "http":
-            self._http_read(block, self)
+            self.http_read(block, self)
 
     def on_entry(self, statement: Statement, block: Block, inside: Block) -> None:
         """Process a line of `types {}` (media type and extensions), `map {}` and similar blocks."""
@@ -218,6 +223,11 @@ class ParseChecks:
 
     # listen, server_name
 
+    def _listen_by_default(self, server: Block) -> None:
+        listen = Listen(Address(f"*:{DEFAULT_PORT}", "*", DEFAULT_PORT), place=server.place)
+        server.values["listen"] = (listen,)
+        self._listen(listen, Args("listen", (), server.end), server)
+
     def _listen(self, listen: Listen, args: Args, server: Block) -> None:
         self.listened.add(listen, args, server, self.warn)
 
@@ -246,7 +256,7 @@ class ParseChecks:
     # modules
 
     def _load_module(self, name: str, args: Args, inside: Block) -> None:
-        if any(block.row.name in ("events", "http") for block in inside.blocks):
+        if any(block.row.name in ("events", "http", "stream") for block in inside.blocks):
             args.fail_directive("is specified too late")
         if name in registry.SUPPORTED_MODULES:
             self.notices.append(f'module "{name}" is built in, no need to load it in {args.place}')
@@ -259,11 +269,11 @@ class ParseChecks:
     # zones of shared memory, folders
 
     def _upstream_zone(self, zone: GroupZone, args: Args, group: Block) -> None:
-        self.zones.declare(args, zone.name, zone.size, "upstream")
+        self.zones.declare(args, zone.name, zone.size, f"{self.KIND}upstream")
 
     def _session_cache(self, cache: str, args: Args, inside: Block) -> None:
         for name, size in shared_caches(args):
-            self.zones.declare(args, name, size, "ssl")
+            self.zones.declare(args, name, size, f"{self.KIND}ssl")
 
     def _cache_path(self, cache: CachePath, args: Args, http: Block) -> None:
         self._folders.add(args, cache.levels, is_cache=True)
@@ -276,10 +286,10 @@ class ParseChecks:
             if other.name == zone.name:
                 text = f'"{zone.name}" is already bound to key "{other.key.source}"'
                 args.fail(f"{args.name} {text}")
-        self.zones.declare(args, zone.name, zone.size, use)
+        self.zones.declare(args, zone.name, zone.size, f"{self.KIND}{use}")
 
     def _limit(self, limit: RequestLimit | ConnectionLimit, args: Args, inside: Block) -> None:
-        self.zones.declare(args, limit.zone, 0, args.name)
+        self.zones.declare(args, limit.zone, 0, f"{self.KIND}{args.name}")
         if any(other.zone == limit.zone for other in inside.values.get(args.name, ())):
             args.fail_directive("is duplicate")
 
@@ -309,6 +319,20 @@ class ParseChecks:
         address = target.address
         if address is None:
             return
+        self._add_target(target, args)
+        if args.name == "memcached_pass":
+            self.variables.setdefault("memcached_key")
+        nameless = inside.context in (LOCATION_IF, LIMIT_EXCEPT)
+        if address.uri and (nameless or inside.value.modifier in ("@", "~", "~*")):
+            args.fail(
+                '"proxy_pass" cannot have URI part in location given by regular expression, or '
+                'inside named location, or inside "if" statement, or inside "limit_except" block'
+            )
+
+    def _add_target(self, target: ProxyPass, args: Args) -> None:
+        """Note the implicit upstream of an address."""
+        address = target.address
+        assert address is not None
         self._add_upstream(
             _Upstream(
                 address.host.removeprefix("unix:"),
@@ -319,14 +343,6 @@ class ParseChecks:
             ),
             args.place,
         )
-        if args.name == "memcached_pass":
-            self.variables.setdefault("memcached_key")
-        nameless = inside.context in (LOCATION_IF, LIMIT_EXCEPT)
-        if address.uri and (nameless or inside.value.modifier in ("@", "~", "~*")):
-            args.fail(
-                '"proxy_pass" cannot have URI part in location given by regular expression, or '
-                'inside named location, or inside "if" statement, or inside "limit_except" block'
-            )
 
     def _add_upstream(self, new: _Upstream, place: Place) -> None:
         """Allow one `upstream {}` per name, and none whose name is used with a port elsewhere."""

@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterable
 
 from ..models import ConfigError
 from ..template import ScriptError
+from .blocks import UpstreamBlock
 from .directives.core import CoreServer
 from .directives.gateways import GatewaySettings
 from .directives.referer import hash_places
 from .directives.ssl import Ssl
 from .directives.upstream_settings import UpstreamSettings
+from .directives.upstream_tls import UpstreamTLSSettings
 from .hash_sizes import check_hash
 from .listened import ListenedAddress
-from .model import Http, Location, Server, UpstreamBlock, iter_locations
+from .model import Http, Location, iter_locations
 from .parse_checks import ParseChecks
 from .reader import Block
 from .shared_sessions import shared_sessions
@@ -36,12 +38,9 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     """Raise `ConfigError` for the first error in `http`."""
     for server in http.servers:
         _check_buffers(server.core, block.end)
-    for group in http.groups.values():
-        _check_resolved(group)
-        if all(peer.backup for peer in group.settings.server):
-            raise group.place.error(f'no servers in upstream "{group.name}"')
+    check_groups(http.groups.values())
     for server in http.servers:
-        _check_keys(server.ssl, block.end, checks)
+        check_keys(server.ssl, block.end, checks)
     locations = [
         location for server in http.servers for location in iter_locations(server.default_location)
     ]
@@ -61,13 +60,19 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
         _check_duplicate_locations(server.default_location)
     _check_charset_maps(http)
     _check_referers(http, block.end, checks)
-    _check_certificates(checks.listened, http.servers, block)
-    _check_variables(checks, is_variable)
-    for address in checks.listened:
-        if len(address.servers) > 1 or _has_captures(address.default_server):
-            _check_names(address, checks, block)
+    check_certificates(checks.listened, [server.ssl for server in http.servers], block)
+    check_variables(checks, is_variable)
+    check_all_names(checks, block)
     for advice in shared_sessions(locations, http.groups):
         checks.warn(advice.text, advice.place)
+
+
+def check_groups(groups: Iterable[UpstreamBlock]) -> None:
+    """Raise `ConfigError` for a group without primary servers."""
+    for group in groups:
+        _check_resolved(group)
+        if all(peer.backup for peer in group.settings.server):
+            raise group.place.error(f'no servers in upstream "{group.name}"')
 
 
 def _check_charset_maps(http: Http) -> None:
@@ -122,7 +127,7 @@ def _check_buffers(core: CoreServer, end: Place) -> None:
         )
 
 
-def _check_keys(ssl: Ssl, end: Place, checks: ParseChecks) -> None:
+def check_keys(ssl: Ssl, end: Place, checks: ParseChecks) -> None:
     needed = [name for name in ssl.ssl_certificate if name != "auto"]
     if len(ssl.ssl_certificate_key) < len(needed):
         raise ConfigError(f'no "ssl_certificate_key" is defined for certificate "{needed[-1]}"')
@@ -193,10 +198,14 @@ def _check_resolved(group: UpstreamBlock) -> None:
 
 
 def _check_upstream_ssl(settings: UpstreamSettings) -> None:
-    name, target = settings.PREFIX, settings.target
-    if target is None or not (target.tls or target.template):
-        return
-    certificate = settings.ssl_certificate
+    target = settings.target
+    if target is not None and (target.tls or target.template):
+        check_upstream_tls(settings)
+
+
+def check_upstream_tls(settings: UpstreamTLSSettings) -> None:
+    """Raise `ConfigError` for files that are missing for TLS towards upstreams."""
+    name, certificate = settings.PREFIX, settings.ssl_certificate
     if certificate and certificate.source and settings.ssl_certificate_key is None:
         raise ConfigError(
             f'no "{name}ssl_certificate_key" is defined for certificate "{certificate}"'
@@ -233,10 +242,10 @@ def _tree_order(location: Location) -> str:
     return location.name.name.replace("/", "\0")
 
 
-def _check_certificates(
-    addresses: Iterable[ListenedAddress], servers: Iterable[Server], http: Block
+def check_certificates(
+    addresses: Iterable[ListenedAddress], settings: Iterable[Ssl], http: Block
 ) -> None:
-    ssl = dict(zip(http.named("server"), (server.ssl for server in servers), strict=True))
+    ssl = dict(zip(http.named("server"), settings, strict=True))
     for address in addresses:
         default = address.default_server
         if not (address.ssl or address.quic) or ssl[default].ssl_certificate:
@@ -255,7 +264,7 @@ def _check_certificates(
             )
 
 
-def _check_variables(checks: ParseChecks, is_variable: IsVariable) -> None:
+def check_variables(checks: ParseChecks, is_variable: IsVariable) -> None:
     for name in checks.variables:
         if name in checks.captures or is_variable(name):
             continue
@@ -263,6 +272,13 @@ def _check_variables(checks: ParseChecks, is_variable: IsVariable) -> None:
             checks.omissions.add_variable(name)
         else:
             raise ConfigError(f'unknown "{name}" variable')
+
+
+def check_all_names(checks: ParseChecks, block: Block) -> None:
+    """Check the names of the virtual servers of each address."""
+    for address in checks.listened:
+        if len(address.servers) > 1 or _has_captures(address.default_server):
+            _check_names(address, checks, block)
 
 
 def _has_captures(server: Block) -> bool:

@@ -260,7 +260,7 @@ class Reader(TreeReader[Block]):
         row = registry.find(statement.name, context)
         if row is not None:
             return row
-        if statement.name in registry.BY_NAME:
+        if registry.is_known(statement.name):
             raise place.error(f'"{name}" directive is not allowed here')
         return None
 

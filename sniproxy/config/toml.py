@@ -181,7 +181,7 @@ class _Table:
         directive = registry.find(name, self._context)
         if directive is not None:
             return directive
-        if name in registry.BY_NAME:
+        if registry.is_known(name):
             raise place.error(f'"{name}" directive is not allowed here')
         if self._unknown:
             return None

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import trio
 
 from ..config.directives.limits import ConnectionLimits, RequestLimit, RequestLimits
-from ..context import RequestContext
+from ..context import LimitedConnections, RequestContext
 from ..limit_zones import ConnectionCountZone, RateVerdict, RequestRateZone, digest_of
 from ..logs.error import ConnectionLog
 from ..models import Level, SpecialResponse
-from ..template import Template
+from ..template import Template, VariableLookup
 from ..variables import lookup
 
 _LONGEST_KEY = {"limit_req": 65535, "limit_conn": 255}
@@ -122,31 +123,49 @@ class LimitPhase:
     # --- connections ---
 
     def _limit_connections(self, ctx: RequestContext, log: ConnectionLog) -> SpecialResponse | None:
-        settings = self.connections
-        values = lookup(ctx)
-        taken: list[tuple[ConnectionCountZone, bytes]] = []
-        for limit in self.connection_limits:
-            key = limit.key.render(values)
-            if not key or _is_too_long("limit_conn", limit.key, key, log):
-                continue
-            ctx.limit_conn_status = "PASSED"
-            digest = digest_of(key)
-            if limit.zone.take(digest, limit.connections):
-                taken.append((limit.zone, digest))
-                continue
-            log.write(
-                settings.limit_conn_log_level,
-                f'limiting connections{_dry(settings.limit_conn_dry_run)} by zone "{limit.name}"',
-            )
-            for zone, taken_digest in taken:
-                zone.release(taken_digest)
-            if settings.limit_conn_dry_run:
-                ctx.limit_conn_status = "REJECTED_DRY_RUN"
-                return None
-            ctx.limit_conn_status = "REJECTED"
-            return SpecialResponse(settings.limit_conn_status)
-        ctx.limited_connections += tuple(taken)
-        return None
+        if limit_connections(self.connections, self.connection_limits, ctx, lookup(ctx), log):
+            return None
+        return SpecialResponse(self.connections.limit_conn_status)
+
+
+class _Limited(Protocol):
+    """The state of a request or session."""
+
+    limit_conn_status: str | None
+    limited_connections: tuple[tuple[LimitedConnections, bytes], ...]
+
+
+def limit_connections(
+    settings: ConnectionLimits,
+    limits: Sequence[BoundConnectionLimit],
+    ctx: _Limited,
+    values: VariableLookup,
+    log: ConnectionLog,
+) -> bool:
+    """Count a connection in the zones of `limit_conn`; whether it is allowed."""
+    taken: list[tuple[ConnectionCountZone, bytes]] = []
+    for limit in limits:
+        key = limit.key.render(values)
+        if not key or _is_too_long("limit_conn", limit.key, key, log):
+            continue
+        ctx.limit_conn_status = "PASSED"
+        digest = digest_of(key)
+        if limit.zone.take(digest, limit.connections):
+            taken.append((limit.zone, digest))
+            continue
+        dry_run = ", dry run," if settings.limit_conn_dry_run else ""
+        log.write(
+            settings.limit_conn_log_level, f'limiting connections{dry_run} by zone "{limit.name}"'
+        )
+        for zone, taken_digest in taken:
+            zone.release(taken_digest)
+        if settings.limit_conn_dry_run:
+            ctx.limit_conn_status = "REJECTED_DRY_RUN"
+            return True
+        ctx.limit_conn_status = "REJECTED"
+        return False
+    ctx.limited_connections += tuple(taken)
+    return True
 
 
 def _milliseconds() -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import trio
 
+from ..config.model import Server
 from ..models import Header
 from ..runtime import Listener
 from .secret_values import with_secrets
@@ -54,7 +55,7 @@ def request_bytes(row: Mapping[str, Any], detail: Mapping[str, Any]) -> bytes:
 
 
 async def replay(
-    row: Mapping[str, Any], detail: Mapping[str, Any], listeners: Sequence[Listener]
+    row: Mapping[str, Any], detail: Mapping[str, Any], listeners: Sequence[Listener[Server]]
 ) -> int:
     """Send the request; returns the status, 0 if there was no response. Raises `ReplayError`."""
     data = request_bytes(row, detail)
@@ -73,7 +74,7 @@ async def replay(
 
 
 async def _send(
-    data: bytes, listener: Listener, address: Sequence[Any], row: Mapping[str, Any]
+    data: bytes, listener: Listener[Server], address: Sequence[Any], row: Mapping[str, Any]
 ) -> int:
     stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = await _connect(*address)
     if listener.proxy_protocol:

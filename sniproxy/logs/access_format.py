@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
-from ..context import RequestContext
 from ..template import Template
 from ..variables import getter
 
@@ -50,15 +50,21 @@ class AccessFormat:
 
     __slots__ = ("_escape", "_parts", "_unsafe")
 
-    def __init__(self, template: Template, escape: str = "default") -> None:
+    def __init__(
+        self,
+        template: Template,
+        escape: str = "default",
+        getter: Callable[[str], Callable[[Any], str | None]] = getter,
+    ) -> None:
+        """`getter` returns the function that evaluates a variable."""
         self._escape = ESCAPES[escape]
         self._unsafe = _DEFAULT_UNSAFE if escape == "default" else None
-        self._parts: list[str | Callable[[RequestContext], str | None]] = [
+        self._parts: list[str | Callable[[Any], str | None]] = [
             part if isinstance(part, str) else getter(part.name) for part in template.parts
         ]
 
-    def line(self, ctx: RequestContext) -> str:
-        """The line of one request, with its line feed."""
+    def line(self, ctx: Any) -> str:
+        """The line of one request or session, with its line feed."""
         escape, unsafe = self._escape, self._unsafe
         line = ""
         for part in self._parts:

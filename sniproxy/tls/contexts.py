@@ -66,6 +66,7 @@ def server_context(
     conf_commands: Sequence[Command] = (),
     by_variables: SSL.Context | None = None,
     dialect: Dialect = NATIVE,
+    alpn: tuple[str, ...] | None = None,
 ) -> SSL.Context:
     """Create the context of a virtual server; paths are absolute, "" means not set.
 
@@ -80,7 +81,10 @@ def server_context(
     loader = Loader(dialect) if by_variables is None else Loader(dialect, owner="SSL")
     context = _context(protocols)
     openssl.enable_servername_callback(context)
-    openssl.set_alpn_http(context)
+    if alpn is None:
+        openssl.set_alpn_http(context)
+    elif alpn:
+        openssl.set_alpn_protocols(context, alpn)
     _set_ciphers(context, ciphers, dialect)
     if prefer_server_ciphers:
         context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)

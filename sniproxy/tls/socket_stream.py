@@ -109,6 +109,30 @@ class SocketStream:
                 return data
             await self._wait(WANT_READ, trio.current_time() + timeout)
 
+    def receive_nowait(self, max_bytes: int) -> bytes | None:
+        """Receive what has arrived, at most `max_bytes`; b"" at the end, None if there is nothing.
+
+        Raises `ProxyError`.
+        """
+        try:
+            return self.sock.recv(max_bytes)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise self._socket_failed(self.read_syscall, error) from None
+
+    def send_nowait(self, data: bytes | memoryview, start: int) -> int:
+        """Send some of `data` from `start` on; returns how many bytes, 0 if it would block.
+
+        Raises `ProxyError`.
+        """
+        try:
+            return self.sock.send(memoryview(data)[start:] if start else data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise self._socket_failed(self.write_syscall, error) from None
+
     async def send_all(
         self,
         data: bytes | bytearray | memoryview,

@@ -283,12 +283,38 @@ class TLSStream(SocketStream, HandshakeInfo):
                 await self._wait(error, trio.current_time() + timeout)
             else:
                 self._end = error, errno, openssl.drain_error_queue()
+        return self._ended()
+
+    def _ended(self) -> bytes:
+        assert self._end is not None
         self._at_end = True
         error, errno, queue = self._end
         if error == openssl.ZERO_RETURN or not queue:
             self.end_errno = errno if error == openssl.SYSCALL and errno else None
             return b""
         raise self._failed("SSL_read() failed", queue, error, errno)
+
+    def receive_nowait(self, max_bytes: int) -> bytes | None:
+        """As `SocketStream.receive_nowait`."""
+        while self._end is None:
+            data, error, errno = openssl.read(self._ssl, self._buffer, max_bytes)
+            if data:
+                return data
+            if error in (WANT_READ, WANT_WRITE):
+                return None
+            self._end = error, errno, openssl.drain_error_queue()
+        return self._ended()
+
+    def send_nowait(self, data: bytes | memoryview, start: int) -> int:
+        """As `SocketStream.send_nowait`; the same data has to follow if it has blocked."""
+        count, error, errno = openssl.write(self._ssl, data, start)
+        if count > 0:
+            return count
+        if error in (WANT_READ, WANT_WRITE):
+            return 0
+        queue = openssl.drain_error_queue()
+        error = openssl.SYSCALL if error == openssl.ZERO_RETURN else error
+        raise self._failed("SSL_write() failed", queue, error, errno)
 
     def _read_ahead(self, data: bytes, max_bytes: int) -> bytes:
         """Append the records that have arrived: after a full record there often are more."""

@@ -352,7 +352,7 @@ def _response(head: ResponseHead) -> Head:
 def _client_tls(
     handshake: Handshake | None,
     ctx: RequestContext,
-    listener: Listener,
+    listener: Listener[Server],
     running: Runtime,
     paths: Paths,
 ) -> ClientTLSTrace | None:
@@ -371,7 +371,7 @@ def _sni(name: str | None) -> str:
     return (valid_host(name) if name else None) or ""
 
 
-def _negotiated(listener: Listener, running: Runtime, name: str | None) -> Server:
+def _negotiated(listener: Listener[Server], running: Runtime, name: str | None) -> Server:
     """The server whose certificate was used: the default server, if it has none."""
     found = running.negotiated(listener, name)
     server = listener.names.default if found is None else found[1].settings

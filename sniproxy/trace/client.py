@@ -17,6 +17,7 @@ import trio
 
 from ..build import Application
 from ..build.listeners import UNIX, ListenSocket
+from ..config.model import Server
 from ..context import Connection
 from ..models import Header, ProxyError, Side
 from ..runtime import Listener
@@ -123,7 +124,7 @@ def _check(method: str, target: str, headers: Sequence[Header]) -> None:
             raise TraceError("URL, method and headers must not contain CR or LF")
 
 
-def listener_for(site: Application, queried: TraceRequest) -> tuple[Listener, str]:
+def listener_for(site: Application, queried: TraceRequest) -> tuple[Listener[Server], str]:
     """The listener for port and scheme of the URL, and its address.
 
     Of several, the one whose address is the URL's host, else the first wildcard address, else the
@@ -133,7 +134,7 @@ def listener_for(site: Application, queried: TraceRequest) -> tuple[Listener, st
     found = [
         entry
         for binding in site.bindings
-        if binding.key[1] == queried.port
+        if binding.key[1] == queried.port and not binding.is_stream
         for entry in _addresses(binding)
         if entry[0].ssl is (queried.scheme == "https")
     ]
@@ -154,7 +155,7 @@ def _is_ip4(text: str) -> bool:
     return False
 
 
-def _addresses(binding: ListenSocket) -> Iterator[tuple[Listener, str]]:
+def _addresses(binding: ListenSocket) -> Iterator[tuple[Listener[Server], str]]:
     """The listeners of a socket with their addresses; "" for the wildcard."""
     host, _ = binding.key
     if binding.wildcard is not None and not host.startswith(UNIX):
@@ -165,9 +166,7 @@ def _addresses(binding: ListenSocket) -> Iterator[tuple[Listener, str]]:
 
 def _listening(site: Application) -> str:
     displayed = [
-        f"{one.text} ({'https' if one.ssl else 'http'})"
-        for binding in site.bindings
-        for one in binding.listeners
+        f"{one.text} ({binding.scheme})" for binding in site.bindings for one in binding.listeners
     ]
     return ", ".join(displayed) or "nothing"
 

@@ -23,13 +23,13 @@ def place(of: Server | Location) -> str:
     return f"{of.place.file}:{of.place.line}"
 
 
-def server(names: ServerNames, host: str, what: str, listening: str) -> Choice:
+def server(names: ServerNames[Server], host: str, what: str, listening: str) -> Choice:
     """The server for `host` at an address, and the reason; `what` is where `host` comes from."""
     chosen, _ = names.match(host)
     return Choice(chosen.name or "(no name)", _why(names, host, what, listening), place(chosen))
 
 
-def _why(names: ServerNames, host: str, what: str, listening: str) -> str:
+def _why(names: ServerNames[Server], host: str, what: str, listening: str) -> str:
     if len(names.servers) == 1:
         return f"the only server of {listening}"
     name = names.reason(host)

@@ -12,9 +12,10 @@ import socket
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
+from typing import Any
 
 from ..config.directives.upstream import Balancing, Method
-from ..context import RequestContext
+from ..template import VariableLookup
 from ..variables import lookup
 from .least_time import LeastTime
 from .selector import Peer, PeerSelector, Upstream
@@ -24,7 +25,8 @@ MAX_MISSES = 20
 POINTS = 160
 """Points of a peer on the ring of a consistent hash, for each unit of weight."""
 
-SelectorFactory = Callable[[Upstream, RequestContext], PeerSelector]
+SelectorFactory = Callable[[Upstream, Any], PeerSelector]
+"""Creates the selector of one request or session, by its state."""
 
 
 class LeastConnections(PeerSelector):
@@ -240,8 +242,14 @@ class RandomTwo(RandomSelector):
         return self.round_robin()
 
 
-def selector_factory(balancing: Sequence[Balancing]) -> SelectorFactory | None:
-    """Creates the selectors of a group, by the last method configured; None is round robin."""
+def selector_factory(
+    balancing: Sequence[Balancing],
+    lookup: Callable[[Any], VariableLookup] = lookup,
+) -> SelectorFactory | None:
+    """Creates the selectors of a group, by the last method configured; None is round robin.
+
+    `lookup` returns the function that evaluates variables for the state of a request or session.
+    """
     if not balancing:
         return None
     chosen = balancing[-1]

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 from OpenSSL import SSL
 
-from ..config.directives.upstream_settings import UpstreamSettings
 from ..config.directives.upstream_target import LocalAddress
+from ..config.directives.upstream_tls import ConnectionSettings
 from ..models import Failure, FailureType, Handshake, Level, ProxyError, Side
 from ..server_name import certificate_names, check_host, sent_server_name
 from ..tls.errors import NATIVE, Dialect
@@ -38,7 +38,7 @@ _NETWORK_ERRNOS = frozenset(
     )
 )
 
-DEFAULTS = UpstreamSettings.resolve()
+DEFAULTS = ConnectionSettings.resolve()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +88,18 @@ class UpstreamTLSConfig:
 async def connect(
     peer: Peer,
     timeout: float,
-    settings: UpstreamSettings = DEFAULTS,
+    settings: ConnectionSettings = DEFAULTS,
     local: LocalAddress | None = None,
+    kind: int = socket.SOCK_STREAM,
 ) -> SocketStream:
     """Connect to `peer` within `timeout` seconds (`proxy_connect_timeout`), without TLS.
 
-    `settings` has the socket options, `local` is the local address (`proxy_bind`).
+    `settings` has the socket options, `local` is the local address (`proxy_bind`), `kind` the type
+    of the socket.
     Raises `ProxyError`.
     """
     try:
-        sock = socket.socket(peer.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sock = socket.socket(peer.family, kind | socket.SOCK_NONBLOCK)
     except OSError as error:
         failure = Failure("socket() failed", Level.ALERT, FailureType.INTERNAL, error.errno)
         raise ProxyError(failure) from None

@@ -58,7 +58,7 @@ class DynamicUpstream:
 
     def target(self, values: VariableLookup) -> ProxyPass:
         """Evaluate the variables; raises `ProxyError` of type INTERNAL."""
-        parse = _target if self._scheme == "" else _gateway
+        parse = _PARSERS.get(self._scheme, _gateway)
         try:
             return parse(self._template.render(values), self._scheme, self._template, *self._place)
         except AddressError as error:
@@ -127,3 +127,33 @@ def _gateway(url: str, scheme: str, template: Template, file: str, line: int) ->
     except AddressError as error:
         raise AddressError(f'{error} in upstream "{rest}"') from None
     return ProxyPass(url, known, address, template, file, line)
+
+
+def parse_stream_target(directive: ProxyPass, text: str) -> ProxyPass:
+    """The target of a `proxy_pass` of `stream {}` whose variables make `text`.
+
+    Raises `ProxyError` of type INTERNAL.
+    """
+    template = directive.template
+    assert template is not None
+    try:
+        return _stream(text, directive.scheme, template, directive.file, directive.line)
+    except AddressError as error:
+        raise ProxyError(Failure(str(error), kind=FailureType.INTERNAL)) from None
+
+
+@functools.lru_cache(1024)
+def _stream(url: str, scheme: str, template: Template, file: str, line: int) -> ProxyPass:
+    """Parse an address that contained variables, of the `proxy_pass` of `stream {}`.
+
+    Raises `AddressError` with nginx's full message.
+    """
+    try:
+        address = parse_address(url, 0)
+    except AddressError as error:
+        raise AddressError(f'{error} in upstream "{url}"') from None
+    return ProxyPass(url, scheme, address, template, file, line)
+
+
+_PARSERS = {"": _target, "stream": _stream}
+"""By the scheme of a directive, if it is known; others are those of gateways."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from ..config.directives.upstream_settings import UpstreamSettings
 from ..config.directives.upstream_target import LocalAddress
@@ -26,7 +26,6 @@ from ..logs.error import ConnectionLog
 from ..models import (
     Failure,
     FailureType,
-    Handshake,
     Header,
     Level,
     ProxyError,
@@ -35,9 +34,10 @@ from ..models import (
     StreamedBody,
 )
 from ..observer import Observer
-from ..tls.stream import SocketStream, TLSStream
+from ..tls.stream import SocketStream
 from ..variables import lookup
-from .connector import UpstreamTLSConfig, connect, handshake_line, keep_session, verify
+from .connector import UpstreamTLSConfig
+from .peer_connection import PeerConnection
 from .request_writer import SENDING, UNFRAMED, BodyFraming, RequestWriter
 from .response_body import BodyReadOptions, UpstreamBody
 from .response_headers import ResponseHeaderPolicy
@@ -61,12 +61,9 @@ class EarlyHintsSender(Protocol):
         ...
 
 
-class UpstreamAttempt(UpstreamState):
+class UpstreamAttempt(PeerConnection):
     """One attempt to get a response from a peer, with its connection."""
 
-    alpn: ClassVar[bytes] = b""
-    """The protocols to offer in TLS handshakes, in wire format."""
-    stream: SocketStream | None = None
     sent = False
     """Whether a part of the request may have reached the peer."""
     sent_whole = False
@@ -74,65 +71,10 @@ class UpstreamAttempt(UpstreamState):
     """Whether the connection can be used again, although no body was read."""
     raw_head = b""
     """The response head as received, if the response is to be cached."""
-    _handshake_started: float | None = None
-    """POSIX time; None if this attempt made no TLS handshake."""
-    _handshake_duration = 0.0
-    _handshake_failure: Failure | None = None
 
     def __init__(self, peer: Peer, tls: UpstreamTLSConfig | None, request: bytes) -> None:
-        super().__init__(peer.name, time.monotonic())
-        self.peer = peer
-        self.tls: UpstreamTLSConfig | None = tls
+        super().__init__(peer, tls)
         self.request = request
-
-    async def connect(self, request: UpstreamRequest) -> SocketStream:
-        """Connect, and make the TLS handshake. Raises `ProxyError`."""
-        tls, timeout = self.tls, request.settings.connect_timeout
-        request.upstream.next_connection_id()
-        stream = await connect(self.peer, timeout, request.settings, request.local_address)
-        stream.opened = self.started
-        self.stream = stream
-        if tls is None:
-            return stream
-        self.stream = stream = tls.stream(stream, self.peer, self.alpn)
-        request.log.action = "SSL handshaking to upstream"
-        self._handshake_started, started = time.time(), time.monotonic()
-        try:
-            await stream.do_handshake(timeout)
-            if tls.session_reuse:
-                keep_session(self.peer, stream)
-            if tls.verify:
-                verify(stream, tls.name)
-        except ProxyError as failed:
-            self._handshake_failure = failed.failure
-            raise
-        finally:
-            self._handshake_duration = time.monotonic() - started
-            if request.log.error_log.level is Level.DEBUG or request.observer is not None:
-                self._report_handshake(request)
-        return stream
-
-    def _report_handshake(self, request: UpstreamRequest) -> None:
-        handshake = self.handshake()
-        assert handshake is not None
-        request.log.write(Level.DEBUG, handshake_line(handshake))
-        observer = request.observer
-        if observer is not None and observer.wants_handshakes:
-            observer.upstream_handshake_finished(request.ctx, self, handshake)
-
-    def handshake(self) -> Handshake | None:
-        """The TLS handshake, finished or failed; None if this attempt made none."""
-        if self._handshake_started is None:
-            return None
-        assert isinstance(self.stream, TLSStream)
-        assert self.tls is not None
-        return self.stream.handshake(
-            self.address,
-            verified_name=self.tls.name if self.tls.verify else None,
-            began=self._handshake_started,
-            duration=self._handshake_duration,
-            failure=self._handshake_failure,
-        )
 
     async def exchange(
         self, request: UpstreamRequest, stream: SocketStream
@@ -203,11 +145,6 @@ class UpstreamAttempt(UpstreamState):
         `preread` is what `exchange` has returned.
         """
         raise NotImplementedError
-
-    def keep_session(self) -> None:
-        """Store the TLS session, to offer it to the peer next time (`proxy_ssl_session_reuse`)."""
-        if self.tls is not None and self.tls.session_reuse and isinstance(self.stream, TLSStream):
-            keep_session(self.peer, self.stream)
 
 
 class UpstreamRequest:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..config.directives.upstream import PeerSettings
-from ..context import RequestContext, UpstreamState
+from ..context import UpstreamState
 from ..tls.openssl import Session
 from .pool import ConnectionPool
 
@@ -108,7 +108,7 @@ class Upstream:
     clock: Callable[[], float] = time.monotonic
     next_connection_id: Callable[[], int] = lambda: 0
     """Returns a new connection number; clients and upstreams share a counter."""
-    make_selector: Callable[[Upstream, RequestContext], RequestSelector] | None = None
+    make_selector: Callable[[Upstream, Any], RequestSelector] | None = None
     """Creates selectors for the group's load-balancing method; None is round robin."""
     pool: ConnectionPool | None = None
     """Idle connections; None if each connection serves one request."""
@@ -130,8 +130,8 @@ class Upstream:
         self.single = len(self.peers) == 1 and not self.backups
         self.tries = sum(not peer.settings.down for peer in both)
 
-    def selector(self, ctx: RequestContext) -> RequestSelector:
-        """The selector of one request."""
+    def selector(self, ctx: Any) -> RequestSelector:
+        """The selector of one request or session, with the state `ctx`."""
         make = self.make_selector
         return PeerSelector(self) if make is None else make(self, ctx)
 

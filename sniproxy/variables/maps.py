@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Protocol, cast
 
 from ..config.cidr import IP, Network, parse_ip
 from ..config.directives.maps import Geo, Map, MapVariable, SplitClients
-from ..context import RequestContext
+from ..context import Connection
+from ..models import RequestHead
 from ..server_name import is_ipv4
 from ..template import VariableLookup
 from .murmur import murmur_hash2
+
+
+class Evaluated(Protocol):
+    """The state of a request, or of a session, for which a variable is evaluated."""
+
+    @property
+    def variables(self) -> dict[str, str]: ...
+    @property
+    def connection(self) -> Connection: ...
+    def set_captures(self, match: re.Match[str]) -> None: ...
+
+
+class _WithHead(Protocol):
+    @property
+    def request(self) -> RequestHead: ...
+
 
 NOWHERE = IP(4, 0xFFFFFFFF)
 """The address used for clients without one (nginx's INADDR_NONE)."""
 
 
-def map_value(name: str, table: MapVariable, ctx: RequestContext, values: VariableLookup) -> str:
+def map_value(name: str, table: MapVariable, ctx: Evaluated, values: VariableLookup) -> str:
     """Compute the value of `$name`, and cache it for the request unless it is volatile."""
     match table:
         case Map():
@@ -29,7 +48,7 @@ def map_value(name: str, table: MapVariable, ctx: RequestContext, values: Variab
     return value
 
 
-def _map(table: Map, ctx: RequestContext, values: VariableLookup) -> str:
+def _map(table: Map, ctx: Evaluated, values: VariableLookup) -> str:
     key = table.source.render(values)
     if table.hostnames:
         key = key.removesuffix(".")
@@ -52,13 +71,15 @@ def _split(table: SplitClients, values: VariableLookup) -> str:
     return ""
 
 
-def _geo(table: Geo, ctx: RequestContext, values: VariableLookup) -> str:
+def _geo(table: Geo, ctx: Evaluated, values: VariableLookup) -> str:
     text: str | None = ctx.connection.client_address
     if table.source is not None:
         text = table.source.render(values)
     address = parse_ip(text or "")
     if address is not None and table.proxies:
-        forwarded = [v for n, v in ctx.request.headers if n.lower() == "x-forwarded-for"]
+        # Only a `geo` of `http {}` has proxies.
+        headers = cast(_WithHead, ctx).request.headers
+        forwarded = [v for n, v in headers if n.lower() == "x-forwarded-for"]
         address = forwarded_address(address, forwarded, table.proxies, recursive=table.recursive)
     return geo_value(table, address or NOWHERE)
 

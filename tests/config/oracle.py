@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sniproxy import config
+from sniproxy.build.application import load
+from sniproxy.build.paths import Paths
 from sniproxy.models import ConfigError
 from sniproxy.variables import definition_error
 
@@ -59,8 +61,13 @@ def nginx_verdict(
     return Verdict(errors[0] if errors else None, tuple(reports["warn"]))
 
 
-def sniproxy_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict:
-    """sniproxy's verdict; warnings are known only if the configuration is valid."""
+def sniproxy_verdict(
+    folder: Path, text: bytes, directives: str = "", *, loads: bool = False
+) -> Verdict:
+    """sniproxy's verdict; warnings are known only if the configuration is valid.
+
+    With `loads`, also the errors of files and host names.
+    """
     file = _write(folder, text)
     try:
         read = config.load(
@@ -70,6 +77,13 @@ def sniproxy_verdict(folder: Path, text: bytes, directives: str = "") -> Verdict
             is_variable=lambda name: name in VARIABLES or name.startswith(("arg_", "cookie_")),
             definition_error=definition_error,
         )
+        if loads:
+            loaded = load(read, Paths(f"{folder}/", str(folder)))
+            loaded.limits.close()
+            loaded.caches.close()
+            loaded.groups.close()
+            if loaded.stream is not None:
+                loaded.stream.upstreams.groups.close()
     except ConfigError as error:
         return Verdict(str(error).replace(str(file), "FILE"))
     return Verdict(None, tuple(line.replace(str(file), "FILE") for line in read.warnings))

@@ -54,7 +54,6 @@ OURS = [
         "be loaded in FILE:1",
     ),
     ("mail;", 'directive "mail" has no opening "{" in FILE:1'),
-    ("stream { nonsense }", '"stream" directive is not supported by sniproxy yet in FILE:1'),
     (location("ssi;"), 'invalid number of arguments in "ssi" directive in FILE:7'),
     ("ssi on;", '"ssi" directive is not allowed here in FILE:1'),
     (

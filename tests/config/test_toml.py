@@ -187,8 +187,9 @@ def test_value_forms_become_statements(text: str, expected: str) -> None:
             '"rules" is not supported by sniproxy yet in site.toml:2',
         ),
         (
-            "[stream]\nserver = 1",
-            '"stream" directive is not supported by sniproxy yet in site.toml:1',
+            "[mail]\nserver = 1",
+            '"mail" directive is not supported by sniproxy: mail protocols are not proxied '
+            "in site.toml:1",
         ),
         (
             "[http.server]\nlisten = '8443 ssl'",

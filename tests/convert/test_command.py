@@ -173,8 +173,8 @@ CONTEXTS = {
     Context.LOCATION: "events {} http { server { location / { %s; } } }",
     Context.UPSTREAM: "events {} http { upstream a { %s; } }",
 }
-BUILT_IN_ELSEWHERE = {"google_perftools_profiles"}
-"""Directives of modules that Debian does not build in."""
+BUILT_IN_ELSEWHERE = {"google_perftools_profiles", "stream"}
+"""Directives of modules that Debian does not build in, or loads dynamically."""
 
 
 @pytest.mark.needs(DEBIAN_NGINX)

@@ -36,6 +36,7 @@ from .slots import (
     templates,
     time,
 )
+from .upstream_tls import ConnectionSettings
 
 HSL = HTTP | SERVER | LOCATION
 
@@ -225,7 +226,7 @@ def store_mode(args: Args) -> int:
 
 
 @settings("")
-class CacheSettings(Settings):
+class CacheSettings(ConnectionSettings):
     """How the responses of a location's upstream are cached or stored."""
 
     cache: Template | None = directive(
@@ -332,6 +333,14 @@ class CacheSettings(Settings):
             if status in rule.statuses or ANY_STATUS in rule.statuses:
                 return rule.seconds
         return None
+
+
+WITHOUT_CACHE = {
+    row.field: row.default_value()
+    for row in CacheSettings.DIRECTIVES
+    if row.field not in {row.field for row in ConnectionSettings.DIRECTIVES}
+}
+"""The fields that are no directives of a module without a cache, with their values."""
 
 
 def cache_path_directive(settings: type[Settings], module: str) -> Directive:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ...template import Template
@@ -73,6 +74,8 @@ class Listen:
     http2: bool = False
     quic: bool = False
     """Whether HTTP/3 is to be served there, over UDP, which sniproxy does not."""
+    udp: bool = False
+    """Whether it listens for datagrams (`stream {}` only)."""
     socket_options: tuple[str, ...] = ()
     """Socket parameters, which may be given once per address."""
     place: Place = field(default=Place("", 0), compare=False)
@@ -80,13 +83,28 @@ class Listen:
 
 _SOCKET_SIZES = ("rcvbuf", "sndbuf")
 _SOCKET_NUMBERS = ("backlog", "fastopen")
+_FLAGS = {
+    **{word: word for word in ("ssl", "proxy_protocol", "reuseport", "quic", "http2")},
+    "default_server": "default_server",
+    "default": "default_server",
+}
+"""Parameters without a value, and the fields of `Listen` that they set."""
 
 
 def listen(args: Args) -> Listen:
+    made = listen_at(args, 80, _FLAGS)
+    if made.quic:
+        incompatible = ("fastopen", "backlog", "deferred", "ssl", "http2", "so_keepalive")
+        refuse_parameters(args, (*incompatible, "proxy_protocol"), "quic")
+    return made
+
+
+def listen_at(args: Args, default_port: int, flags: Mapping[str, str]) -> Listen:
+    """The `listen` of `http {}` or `stream {}`; `flags` are its parameters without a value."""
     url = args.first
     free = args.any_port and url.endswith(":0")
     try:
-        address = parse_address(url[:-1] + "1" if free else url, 80, listen=True)
+        address = parse_address(url[:-1] + "1" if free else url, default_port, listen=True)
         address = replace(address, url=url, port=0) if free else address
     except AddressError as error:
         args.fail(f'{error} in "{url}" of the "listen" directive')
@@ -94,10 +112,8 @@ def listen(args: Args) -> Listen:
     options: list[str] = []
     for word in args.words[1:]:
         key, equals, text = word.partition("=")
-        if word in ("default_server", "default"):
-            values["default_server"] = True
-        elif word in ("ssl", "proxy_protocol", "reuseport", "quic", "http2"):
-            values[word] = True
+        if word in flags:
+            values[flags[word]] = True
         elif word in ("bind", "deferred"):
             options.append(word)
         elif equals and key in _SOCKET_NUMBERS:
@@ -123,8 +139,6 @@ def listen(args: Args) -> Listen:
             args.unsupported(f'the "{word}" parameter of "listen" is not supported by sniproxy yet')
         else:
             args.fail(f'invalid parameter "{word}"')
-    if values.get("quic"):
-        _check_quic(args)
     return Listen(
         address,
         socket_options=tuple(options),
@@ -133,20 +147,12 @@ def listen(args: Args) -> Listen:
     )
 
 
-def _check_quic(args: Args) -> None:
-    """Refuse parameters of TCP and of other protocols."""
+def refuse_parameters(args: Args, names: Iterable[str], protocol: str) -> None:
+    """Refuse parameters of a `listen` that do not fit its protocol."""
     given = {word.partition("=")[0] for word in args.words[1:]}
-    for name in (
-        "fastopen",
-        "backlog",
-        "deferred",
-        "ssl",
-        "http2",
-        "so_keepalive",
-        "proxy_protocol",
-    ):
+    for name in names:
         if name in given:
-            args.fail_directive(f'"{name}" parameter is incompatible with "quic"')
+            args.fail_directive(f'"{name}" parameter is incompatible with "{protocol}"')
 
 
 def _check_so_keepalive(args: Args, text: str) -> None:

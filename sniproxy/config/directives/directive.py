@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast, dataclass_transform
 
@@ -34,11 +34,24 @@ class Context(enum.Flag):
     TABLE = enum.auto()
     """Inside `map {}`, `geo {}` and `split_clients {}`; a `VariableBuilder` takes the lines."""
     REFUSED = enum.auto()
-    """Inside an unsupported block: `stream {}`, `mail {}`."""
+    """Inside an unsupported block: `mail {}`."""
     LEFT_OUT = enum.auto()
     """Inside a block that is left out (`unsupported warn`)."""
+    STREAM = enum.auto()
+    STREAM_SERVER = enum.auto()
+    STREAM_UPSTREAM = enum.auto()
+    IN_STREAM = STREAM | STREAM_SERVER | STREAM_UPSTREAM
     ANY = (
-        MAIN | EVENTS | HTTP | SERVER | LOCATION | UPSTREAM | SERVER_IF | LOCATION_IF | LIMIT_EXCEPT
+        MAIN
+        | EVENTS
+        | HTTP
+        | SERVER
+        | LOCATION
+        | UPSTREAM
+        | SERVER_IF
+        | LOCATION_IF
+        | LIMIT_EXCEPT
+        | IN_STREAM
     )
 
     @property
@@ -47,6 +60,8 @@ class Context(enum.Flag):
         names = {
             Context.SERVER_IF: "if in server",
             Context.LOCATION_IF: "if in location",
+            Context.STREAM_SERVER: "server in stream",
+            Context.STREAM_UPSTREAM: "upstream in stream",
         }
         return tuple(names.get(c, (c.name or "").lower()) for c in Context if c in self)
 
@@ -65,6 +80,9 @@ class Context(enum.Flag):
     TABLE,
     REFUSED,
     LEFT_OUT,
+    STREAM,
+    STREAM_SERVER,
+    STREAM_UPSTREAM,
 ) = Context
 ANY = Context.ANY
 
@@ -190,6 +208,11 @@ class Directive:
         """Key of the value in a level's dict of values."""
         return self.name if self.is_shared else self.field or self.name
 
+    def in_stream(self, contexts: Context) -> Directive:
+        """The same directive of the stream module that corresponds to its http module."""
+        module = self.module.replace("ngx_http_", "ngx_stream_")
+        return dataclasses.replace(self, contexts=contexts, module=module)
+
     def default_value(self) -> Any:
         if self.default is None:
             return () if self.repeat is Repeat.APPENDED else None
@@ -284,11 +307,14 @@ def settings(
     prefix: str = "",
     converters: Mapping[str, Slot] | None = None,
     fixed: Mapping[str, Any] | None = None,
+    contexts: Context | None = None,
+    without: Collection[str] = (),
 ) -> Callable[[SettingsT], SettingsT]:
     """Class decorator: completes the directives of a settings class and makes it a dataclass.
 
     Inherited fields become directives of `module` whose names begin with `prefix`. Some of them
-    may have other `converters`; those in `fixed` are no directives and have these values.
+    may have other `converters`; those in `fixed` are no directives and have these values. With
+    `contexts`, they are directives of `stream {}`, except for the names in `without`.
     """
 
     def decorate(cls: SettingsT) -> SettingsT:
@@ -309,7 +335,10 @@ def settings(
             )
             setattr(cls, name, named.default_value())
             directives.append(named)
-        directives += _inherited(cls, module, prefix, converters or {}, fixed or {})
+        inherited = _inherited(cls, module, prefix, converters or {}, fixed or {})
+        if contexts is not None:
+            inherited = [row.in_stream(contexts) for row in inherited if row.name not in without]
+        directives += inherited
         for name, value in (fixed or {}).items():
             setattr(cls, name, value)
             cls.__annotations__[name] = Any
@@ -335,10 +364,10 @@ def _inherited(
     return [
         dataclasses.replace(
             row,
-            name=prefix + row.field,
-            module=module,
-            slot=converters.get(row.field, row.slot),
-            is_shared=True,
+            name=prefix + row.name,
+            module=module or row.module,
+            slot=converters.get(row.name, row.slot),
+            is_shared=bool(prefix),
         )
         for row in cls.DIRECTIVES
         if row.field not in fixed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..addresses import AddressError, parse_address
-from .cache import CacheSettings
+from .cache import WITHOUT_CACHE
 from .directive import (
     LOCATION,
     LOCATION_IF,
@@ -67,7 +67,7 @@ def split_grpc_url(url: str) -> tuple[str, str]:
         "temp_path": None,
         "limit_rate": None,
         "force_ranges": False,
-        **{row.field: row.default_value() for row in CacheSettings.DIRECTIVES},
+        **WITHOUT_CACHE,
     },
 )
 class GrpcSettings(UpstreamSettings):

@@ -13,6 +13,7 @@ from .directive import (
     ANY,
     EVENTS,
     MAIN,
+    STREAM,
     Args,
     Directive,
     Merge,
@@ -217,6 +218,14 @@ DIRECTIVES = (
         NGINX_CORE,
         repeat=Repeat.APPENDED,
         merge=Merge.NOT_INHERITED,
+    ),
+    block(
+        "stream",
+        MAIN,
+        STREAM,
+        "the TCP and UDP proxy",
+        module="ngx_stream_module",
+        repeat=Repeat.REFUSED,
     ),
     block(
         "events",

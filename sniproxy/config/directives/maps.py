@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from ...models import ConfigError
 from ...template import Template, literal
@@ -179,6 +179,14 @@ def _pattern(args: Args, text: str) -> re.Pattern[str]:
 class GeoBuilder:
     """Builds a `Geo`."""
 
+    FLAGS: ClassVar[Mapping[str, str]] = {
+        "ranges": "in_ranges",
+        "proxy_recursive": "recursive",
+        "volatile": "volatile",
+    }
+    """Lines of one word, and the attributes that they set."""
+    HAS_PROXIES: ClassVar[bool] = True
+    """Whether there are lines `proxy NETWORK`."""
     includes = True
 
     def __init__(self, args: Args) -> None:
@@ -195,14 +203,14 @@ class GeoBuilder:
 
     def entry(self, args: Args, warn: Warn) -> tuple[Any, ...]:
         key = args.name
-        if not args.words and key in _GEO_FLAGS:
+        if not args.words and key in self.FLAGS:
             if key == "ranges" and any(self.networks.values()):
                 args.fail('the "ranges" directive must be the first directive inside "geo" block')
-            setattr(self, _GEO_FLAGS[key], True)
+            setattr(self, self.FLAGS[key], True)
             return ()
         if len(args.words) != 1:
             args.fail("invalid number of the geo parameters")
-        if key == "proxy":
+        if key == "proxy" and self.HAS_PROXIES:
             self.proxies.append(_network(args, args.first, warn))
         elif self.in_ranges:
             self._range(args, warn)
@@ -278,7 +286,6 @@ class GeoBuilder:
         )
 
 
-_GEO_FLAGS = {"ranges": "in_ranges", "proxy_recursive": "recursive", "volatile": "volatile"}
 _EVERYTHING = (Network(4, 0, 0), Network(6, 0, 0))
 
 

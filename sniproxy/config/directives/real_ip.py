@@ -25,14 +25,14 @@ class TrustedProxies:
     """Whether the host bits of the network were zero."""
 
 
-def trusted_proxies(args: Args) -> TrustedProxies:
+def trusted_proxies(args: Args, *, of_stream: bool = False) -> TrustedProxies:
     word = args.first
     if word == "unix:":
         return TrustedProxies((), unix=True)
     parsed = parse_network(word)
     if parsed is not None:
         return TrustedProxies((parsed[0],), exact=parsed[1])
-    if "/" in word:
+    if "/" in word and not of_stream:
         args.fail(f'invalid parameter "{word}"')
     try:
         found = socket.getaddrinfo(word, None, type=socket.SOCK_STREAM)

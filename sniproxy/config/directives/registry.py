@@ -87,7 +87,21 @@ SUPPORTED_MODULES = _supported_modules()
 
 def find(name: str, context: Context) -> Directive | None:
     """The directive `name` that is allowed in `context`, or None."""
+    if context in Context.IN_STREAM:
+        # Imported here: most configurations have no `stream {}`.
+        from .stream_registry import STREAM_BY_NAME
+
+        return next((row for row in STREAM_BY_NAME.get(name, ()) if context in row.contexts), None)
     for directive in BY_NAME.get(name, ()):
         if context in directive.contexts:
             return directive
     return None
+
+
+def is_known(name: str) -> bool:
+    """Whether a directive of this name is allowed anywhere."""
+    if name in BY_NAME:
+        return True
+    from .stream_registry import STREAM_BY_NAME
+
+    return name in STREAM_BY_NAME

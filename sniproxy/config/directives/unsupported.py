@@ -83,21 +83,14 @@ _TABLE: tuple[_Module, ...] = (
     ("ngx_mail_module", Status.REFUSED, "mail protocols are not proxied", (
         (MAIN, exactly(0), "mail{"),
     )),
-    ("ngx_stream_module", Status.NOT_YET, "TCP and UDP proxies", (
-        (MAIN, exactly(0), "stream{"),
-    )),
 )  # fmt: skip
 
-# Names that are allowed only inside `mail {}` and `stream {}`.
-_MAIL_AND_STREAM_NAMES = (
+# Names that are allowed only inside `mail {}`.
+_MAIL_NAMES = (
     "auth_http auth_http_timeout auth_http_header auth_http_pass_client_cert protocol timeout "
     "max_errors imap_client_buffer imap_capabilities imap_auth pop3_capabilities pop3_auth "
     "proxy proxy_buffer proxy_timeout proxy_pass_error_message xclient proxy_smtp_auth "
-    "proxy_protocol smtp_client_buffer smtp_greeting_delay smtp_capabilities smtp_auth "
-    "starttls proxy_protocol_timeout preread_buffer_size preread_timeout pass "
-    "proxy_downstream_buffer proxy_upstream_buffer proxy_upload_rate proxy_download_rate "
-    "proxy_requests proxy_responses proxy_half_close proxy_ssl proxy_ssl_alpn "
-    "ssl_handshake_timeout ssl_alpn ssl_preread "
+    "proxy_protocol smtp_client_buffer smtp_greeting_delay smtp_capabilities smtp_auth starttls"
 )
 
 
@@ -110,13 +103,13 @@ def _directives() -> Iterator[Directive]:
                     repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED, status=status,
                     opens_context=REFUSED if name.endswith("{") else None,
                 )  # fmt: skip
-    for name in _MAIL_AND_STREAM_NAMES.split():
+    for name in _MAIL_NAMES.split():
         yield Directive(
             name,
             REFUSED,
             at_least(0),
             ignore,
-            "mail, TCP and UDP proxies",
+            "mail proxies",
             "",
             repeat=Repeat.REPLACED,
             merge=Merge.NOT_INHERITED,

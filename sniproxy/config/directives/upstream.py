@@ -64,7 +64,7 @@ class PeerSettings:
 _MAX_ROUTE = 32
 
 
-def upstream_server(args: Args) -> PeerSettings:
+def upstream_server(args: Args, default_port: int = 80) -> PeerSettings:
     values: dict[str, int | float | bool | str] = {}
     for word in args.words[1:]:
         key, equals, text = word.partition("=")
@@ -95,7 +95,7 @@ def upstream_server(args: Args) -> PeerSettings:
     if "service" in values and "resolve" not in values:
         args.fail(f'{service} requires "resolve" parameter')
     try:
-        address = parse_address(args.first, 80)
+        address = parse_address(args.first, default_port)
     except AddressError as error:
         args.fail(f'{error} in upstream "{args.first}"')
     if "service" in values:

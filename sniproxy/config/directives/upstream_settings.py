@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...template import Template
-from .cache import NEXT_UPSTREAM
+from .cache import NEXT_UPSTREAM, CacheSettings
 from .core import temp_path
 from .directive import (
     HTTP,
@@ -27,15 +27,13 @@ from .directive import (
 from .slots import (
     buffer_sizes,
     flag,
-    number,
     size,
     size_template,
     some_of,
     string,
     time,
 )
-from .upstream_target import Bind, ProxyPass, bind_address
-from .upstream_tls import UpstreamTLSSettings
+from .upstream_target import ProxyPass
 
 HSL = HTTP | SERVER | LOCATION
 
@@ -46,7 +44,7 @@ IGNORED_HEADERS = (
 
 
 @settings("")
-class UpstreamSettings(UpstreamTLSSettings):
+class UpstreamSettings(CacheSettings):
     """How the requests of a location are passed to its upstream, by any module."""
 
     pass_request_headers: bool = directive(
@@ -60,17 +58,6 @@ class UpstreamSettings(UpstreamTLSSettings):
     )
     ignore_client_abort: bool = directive(
         HSL, flag, "finish the upstream request if the client closes the connection", default="off"
-    )
-    bind: Bind | None = directive(
-        HSL, bind_address, "local address of connections to the upstream", arity=between(1, 2)
-    )
-    socket_keepalive: bool = directive(
-        HSL, flag, "enable TCP keepalive (SO_KEEPALIVE) on upstream connections", default="off"
-    )
-    socket_rcvbuf: int | None = directive(HSL, size, "receive buffer size of upstream sockets")
-    socket_sndbuf: int | None = directive(HSL, size, "send buffer size of upstream sockets")
-    connect_timeout: float = directive(
-        HSL, time, "timeout for connecting, and separately for the TLS handshake", default="60s"
     )
     send_timeout: float = directive(
         HSL, time, "timeout between two writes to the upstream", default="60s"
@@ -133,12 +120,6 @@ class UpstreamSettings(UpstreamTLSSettings):
         HSL, some_of(*NEXT_UPSTREAM), "failures after which the next peer is tried",
         arity=at_least(1), default="error timeout", repeat=Repeat.MERGED,
     )  # fmt: skip
-    next_upstream_tries: int = directive(
-        HSL, number, "maximum number of peers tried; 0 means unlimited", default="0"
-    )
-    next_upstream_timeout: float = directive(
-        HSL, time, "time limit for trying further peers; 0 means unlimited", default="0"
-    )
 
     NEEDS_CACHE_KEY: ClassVar[bool] = False
     """Whether a key in the cache has no default."""

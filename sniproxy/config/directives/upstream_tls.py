@@ -1,21 +1,24 @@
-"""The directives `proxy_ssl_…`, `grpc_ssl_…` and `uwsgi_ssl_…`: TLS towards upstreams."""
+"""Directives about connections to upstreams, of all modules that make some, in http and stream.
+
+Among them `proxy_ssl_…`, `grpc_ssl_…` and `uwsgi_ssl_…`: TLS towards upstreams.
+"""
 
 from __future__ import annotations
 
 from ...template import Template
-from .cache import CacheSettings
 from .directive import (
     HTTP,
     LOCATION,
     SERVER,
     Repeat,
+    Settings,
     at_least,
     between,
     directive,
     exactly,
     settings,
 )
-from .slots import flag, number, some_of, string, template
+from .slots import flag, number, size, some_of, string, template, time
 from .ssl import PROTOCOLS
 from .tls import (
     CacheRules,
@@ -24,12 +27,13 @@ from .tls import (
     conf_command,
     password_file,
 )
+from .upstream_target import Bind, bind_address
 
 HSL = HTTP | SERVER | LOCATION
 
 
 @settings("")
-class UpstreamTLSSettings(CacheSettings):
+class UpstreamTLSSettings(Settings):
     """How TLS connections to the upstream of a location are made."""
 
     ssl_server_name: bool = directive(
@@ -83,4 +87,27 @@ class UpstreamTLSSettings(CacheSettings):
     )
     ssl_session_reuse: bool = directive(
         HSL, flag, "resume TLS sessions with the same peer", default="on"
+    )
+
+
+@settings("")
+class ConnectionSettings(UpstreamTLSSettings):
+    """How connections to upstreams are made."""
+
+    bind: Bind | None = directive(
+        HSL, bind_address, "local address of connections to the upstream", arity=between(1, 2)
+    )
+    socket_keepalive: bool = directive(
+        HSL, flag, "enable TCP keepalive (SO_KEEPALIVE) on upstream connections", default="off"
+    )
+    socket_rcvbuf: int | None = directive(HSL, size, "receive buffer size of upstream sockets")
+    socket_sndbuf: int | None = directive(HSL, size, "send buffer size of upstream sockets")
+    connect_timeout: float = directive(
+        HSL, time, "timeout for connecting, and separately for the TLS handshake", default="60s"
+    )
+    next_upstream_tries: int = directive(
+        HSL, number, "maximum number of peers tried; 0 means unlimited", default="0"
+    )
+    next_upstream_timeout: float = directive(
+        HSL, time, "time limit for trying further peers; 0 means unlimited", default="0"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from OpenSSL import SSL
@@ -59,14 +59,17 @@ def choose_alpn(offered: bytes, *, http2: bool = False) -> bytes | None:
 
     `http2` is whether `h2` is supported too, and preferred.
     """
-    names = set()
-    while offered:
-        end = 1 + offered[0]
-        names.add(offered[1:end])
-        offered = offered[end:]
+    names = set(_protocols(offered))
     if http2 and b"h2" in names:
         return b"h2"
     return next((name for name in _ALPN if name != b"h2" and name in names), None)
+
+
+def _protocols(offered: bytes) -> Iterator[bytes]:
+    while offered:
+        end = 1 + offered[0]
+        yield offered[1:end]
+        offered = offered[end:]
 
 
 _alpn_callback = ffi.callback(
@@ -208,6 +211,34 @@ def clear_http2_hook(ssl: Ssl) -> None:
 def set_alpn_http(context: SSL.Context) -> None:
     """Answer ALPN with HTTP/2 (`set_http2_hook`) or HTTP/1.x, or reject with alert 120."""
     lib.SSL_CTX_set_alpn_select_cb(context._context, _alpn_callback, ffi.NULL)
+
+
+def _on_configured_alpn(
+    _ssl: Ssl, out: Any, out_size: Any, offer: Any, size: int, handle: Any
+) -> int:
+    protocols: Mapping[bytes, Any] = ffi.from_handle(handle)
+    offered = set(_protocols(ffi.unpack(ffi.cast("char *", offer), size)))
+    for name, memory in protocols.items():
+        if name in offered:
+            out[0], out_size[0] = memory, len(name)
+            return int(lib.SSL_TLSEXT_ERR_OK)
+    return int(lib.SSL_TLSEXT_ERR_ALERT_FATAL)
+
+
+_configured_alpn_callback = ffi.callback(
+    "int (*)(SSL *, const unsigned char **, unsigned char *, const unsigned char *, "
+    "unsigned int, void *)",
+    _on_configured_alpn,
+    error=2,
+)
+
+
+def set_alpn_protocols(context: SSL.Context, names: Sequence[str]) -> None:
+    """Answer ALPN with the first of `names` that a client offers, or reject with alert 120."""
+    encoded = [name.encode("latin-1") for name in names]
+    handle = ffi.new_handle({name: ffi.new("unsigned char[]", name) for name in encoded})
+    setattr(context, "_alpn", handle)  # noqa: B010 - lives as long as the context
+    lib.SSL_CTX_set_alpn_select_cb(context._context, _configured_alpn_callback, handle)
 
 
 def switch_context(ssl: Ssl, context: SSL.Context) -> None:

@@ -1,0 +1,4 @@
+"""TCP and UDP sessions (`stream {}`): phases, and passing data to an upstream.
+
+Imported if a configuration has a `stream {}`.
+"""

@@ -1,0 +1,457 @@
+"""Pass data between a client and an upstream, in both directions, without a task for each.
+
+One epoll beside trio's watches the sockets of all sessions, edge-triggered as nginx does. An event
+runs `Relay.on_event`, which reads and writes until nothing more is possible (nginx's
+`ngx_stream_proxy_process`). Between plain sockets large amounts go through a pipe by `splice()`,
+so that Python does not see the data. The session's own task only waits for the end, for timeouts
+and for the pauses of a limited rate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from ..models import Failure, Level, ProxyError, Side
+from ..timers import CallbackTimer
+from ..tls.errors import socket_failure
+from ..tls.stream import SocketStream, TLSStream
+
+BATCH = 64
+"""Rounds of reading and writing for one event, after which other sessions have their turn."""
+PIPE_SIZE = 1 << 20
+"""Bytes; what the system allows to ordinary users (`fs.pipe-max-size`)."""
+MAX_IDLE_PIPES = 64
+_EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+_READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+PROXYING = "proxying connection"
+_SPLICE = getattr(os, "SPLICE_F_MOVE", 0) | getattr(os, "SPLICE_F_NONBLOCK", 0)
+_CAN_SPLICE = hasattr(os, "splice")
+BULK_READS = 2
+"""Reads that fill the buffer, one after the other, before `splice()` is used."""
+
+Pipe = tuple[int, int]
+
+
+class WatchedSession(Protocol):
+    """A session whose sockets a `RelayLoop` watches."""
+
+    def on_event(self, descriptor: int, mask: int) -> None:
+        """A socket is readable or writable again: `mask` is that of epoll."""
+        ...
+
+    def process(self) -> None:
+        """Go on with what was not finished."""
+        ...
+
+
+class RelayLoop:
+    """Watches the sockets of all relays of a process."""
+
+    def __init__(self) -> None:
+        self._epoll: select.epoll | None = None
+        self._relays: dict[int, WatchedSession] = {}
+        self._unfinished: dict[WatchedSession, None] = {}
+        """Relays that have more to do, although no event will follow."""
+        self._pipes: list[Pipe] = []
+        self._wake: trio.Event | None = None
+
+    async def run(self) -> None:
+        """Process events until cancelled."""
+        try:
+            while True:
+                if self._epoll is None:
+                    self._wake = trio.Event()
+                    await self._wake.wait()
+                assert self._epoll is not None
+                if self._unfinished:
+                    await trio.lowlevel.checkpoint()
+                else:
+                    await trio.lowlevel.wait_readable(self._epoll.fileno())
+                for descriptor, mask in self._epoll.poll(0, 128):
+                    relay = self._relays.get(descriptor)
+                    if relay is not None:
+                        relay.on_event(descriptor, mask)
+                if self._unfinished:
+                    unfinished, self._unfinished = self._unfinished, {}
+                    for relay in unfinished:
+                        relay.process()
+        finally:
+            self._close()
+
+    def add(self, relay: WatchedSession, *descriptors: int) -> None:
+        if self._epoll is None:
+            self._epoll = select.epoll()
+            if self._wake is not None:
+                self._wake.set()
+        for descriptor in descriptors:
+            self._relays[descriptor] = relay
+            self._epoll.register(descriptor, _EVENTS)
+
+    def remove(self, relay: WatchedSession, *descriptors: int) -> None:
+        """Forget sockets that are about to be closed."""
+        self._unfinished.pop(relay, None)
+        for descriptor in descriptors:
+            # The kernel forgets a socket when it is closed: no system call is needed.
+            self._relays.pop(descriptor, None)
+
+    def continue_later(self, relay: WatchedSession) -> None:
+        """Call `process` again after the events of others."""
+        self._unfinished[relay] = None
+
+    def take_pipe(self) -> Pipe | None:
+        """An empty pipe, or None if there is none."""
+        if self._pipes:
+            return self._pipes.pop()
+        try:
+            pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe[1], fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        return pipe
+
+    def release_pipe(self, pipe: Pipe, *, is_empty: bool) -> None:
+        if is_empty and len(self._pipes) < MAX_IDLE_PIPES:
+            self._pipes.append(pipe)
+        else:
+            _close_pipe(pipe)
+
+    def _close(self) -> None:
+        for pipe in self._pipes:
+            _close_pipe(pipe)
+        self._pipes.clear()
+        if self._epoll is not None:
+            self._epoll.close()
+            self._epoll = None
+
+
+def _close_pipe(pipe: Pipe) -> None:
+    for descriptor in pipe:
+        os.close(descriptor)
+
+
+class Direction:
+    """One direction of a session: from `source` to `target`."""
+
+    __slots__ = (
+        "at_end",
+        "full_reads",
+        "paused_until",
+        "pending",
+        "pipe",
+        "piped",
+        "rate",
+        "received",
+        "receiving",
+        "sending",
+        "sent",
+        "side",
+        "source",
+        "start",
+        "target",
+    )
+
+    def __init__(
+        self, side: Side, source: SocketStream, target: SocketStream, rate: int, pending: bytes
+    ) -> None:
+        """`side` is that of `source`; `pending` was received before."""
+        self.side = side
+        self.source = source
+        self.target = target
+        self.rate = rate
+        """Bytes per second; 0 is unlimited."""
+        self.pending: bytes = pending
+        """Data that was received and not sent completely."""
+        self.start = 0
+        """How much of `pending` was sent."""
+        self.pipe: Pipe | None = None
+        self.piped = 0
+        """Bytes in the pipe."""
+        self.received = len(pending)
+        self.sent = 0
+        self.at_end = False
+        """Whether `source` has nothing more to send."""
+        self.paused_until = 0.0
+        """When reading goes on, by trio's clock, for the rate; 0 if it is not paused."""
+        self.full_reads = 0
+        other = Side.UPSTREAM if side is Side.CLIENT else Side.CLIENT
+        self.receiving = f"proxying and reading from {side.value}"
+        self.sending = f"proxying and sending to {other.value}"
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether data waits for `target`."""
+        return bool(self.pending or self.piped)
+
+
+class Relay:
+    """The two directions of a TCP session."""
+
+    def __init__(
+        self,
+        loop: RelayLoop,
+        up: Direction,
+        down: Direction,
+        *,
+        timeout: float,
+        buffer_size: int,
+        half_close: bool,
+        set_action: Callable[[str], None],
+        write_failure: Callable[[Failure], None],
+    ) -> None:
+        self.up = up
+        self.down = down
+        self.first_byte_at: float | None = None
+        """Monotonic seconds when the upstream sent its first byte."""
+        self.ended_by: Side | None = None
+        """Who disconnected; None if an error or a timeout ended the session."""
+        self._loop = loop
+        self._timeout = timeout
+        self._buffer_size = buffer_size
+        self._half_close = half_close
+        self._half_closed = False
+        self._last_end: Side | None = None
+        self._set_action = set_action
+        self._write_failure = write_failure
+        self._started = time.time()
+        self._timer = CallbackTimer(self._on_time)
+        self._finished = False
+        self._done = trio.Event()
+        self._has_tls = isinstance(up.source, TLSStream) or isinstance(down.source, TLSStream)
+        self._can_splice = _CAN_SPLICE and not self._has_tls
+        self._descriptors = up.source.sock.fileno(), down.source.sock.fileno()
+
+    async def run(self) -> None:
+        """Pass data until the session is over."""
+        self._loop.add(self, *self._descriptors)
+        try:
+            self._begin()
+            await self._done.wait()
+        finally:
+            self._timer.discard()
+            self._loop.remove(self, *self._descriptors)
+            for direction in (self.up, self.down):
+                if direction.pipe is not None:
+                    self._loop.release_pipe(direction.pipe, is_empty=not direction.piped)
+                    direction.pipe = None
+
+    def _begin(self) -> None:
+        """Send what was read before. epoll reports what has arrived since."""
+        try:
+            if self.up.pending:
+                self._set_action(self.up.sending)
+                self._send(self.up)
+        except ProxyError as failed:
+            self._write_failure(failed.failure)
+            self._finish()
+            return
+        if self._has_tls:
+            self.process()  # data may be decrypted already
+        else:
+            self._after_passing()
+
+    # --- time
+
+    def _set_timer(self) -> None:
+        """Start the timeout again; while reading is paused, only the pause is timed."""
+        pauses = [one.paused_until for one in (self.up, self.down) if one.paused_until]
+        self._timer.set(min(pauses) if pauses else trio.current_time() + self._timeout)
+
+    def _on_time(self) -> None:
+        if self._finished:
+            return
+        now = trio.current_time()
+        paused = [one for one in (self.up, self.down) if one.paused_until]
+        for one in paused:
+            if one.paused_until <= now:
+                one.paused_until = 0.0
+        if paused:
+            self.process()
+        else:
+            self._write_failure(Failure("connection timed out", Level.INFO, errno=110))
+            self._finish()
+
+    def _pause(self, direction: Direction, seconds: float) -> None:
+        direction.paused_until = trio.current_time() + seconds
+
+    def _finish(self) -> None:
+        self._finished = True
+        self._done.set()
+
+    # --- data
+
+    def on_event(self, descriptor: int, mask: int) -> None:
+        """A socket is readable or writable again."""
+        outward, inward = self.up, self.down
+        if descriptor != self._descriptors[0]:
+            outward, inward = inward, outward
+        reads = bool(mask & _READABLE)
+        # A TLS connection may have to write before it can read, or the other way round.
+        writes = inward.is_blocked or self._has_tls
+        if reads or writes:
+            self._process(outward if reads or self._has_tls else None, inward if writes else None)
+
+    def process(self) -> None:
+        """Read and write what is possible, in both directions."""
+        self._process(self.up, self.down)
+
+    def _process(self, *directions: Direction | None) -> None:
+        if self._finished:
+            return
+        try:
+            for direction in directions:
+                if direction is not None and self._pass(direction):
+                    self._loop.continue_later(self)
+        except ProxyError as failed:
+            self._write_failure(failed.failure)
+            self._finish()
+            return
+        self._after_passing()
+
+    def _after_passing(self) -> None:
+        self._set_action(PROXYING)
+        if self.up.at_end or self.down.at_end:
+            if self._is_over():
+                self._finish()
+                return
+            self._shut_down_half()
+        self._set_timer()
+
+    def _shut_down_half(self) -> None:
+        """Pass on the end of one side, with `proxy_half_close`."""
+        if self._half_close and not self._half_closed:
+            for one in (self.up, self.down):
+                if one.at_end and not one.is_blocked:
+                    SocketStream.shutdown_writing(one.target)
+                    self._half_closed = True
+                    break
+
+    def _is_over(self) -> bool:
+        up, down = self.up, self.down
+        if self._half_close:
+            if not (up.at_end and down.at_end) or up.is_blocked or down.is_blocked:
+                return False
+        elif up.at_end:
+            if not down.at_end and up.is_blocked:
+                return False
+        elif not down.at_end or down.is_blocked:
+            return False
+        self.ended_by = self._last_end
+        return True
+
+    def _pass(self, direction: Direction) -> bool:
+        """Pass data in one direction; whether there is more to do.
+
+        Raises `ProxyError` if it cannot be sent. A failure to receive counts as the end.
+        """
+        for _ in range(BATCH):
+            if direction.pending or direction.piped:
+                self._set_action(direction.sending)
+                if not self._send(direction):
+                    return False
+            if direction.at_end or direction.paused_until:
+                return False
+            size = self._buffer_size
+            if direction.rate:
+                elapsed = int(time.time()) - int(self._started) + 1
+                limit = direction.rate * elapsed - direction.received
+                if limit <= 0:
+                    self._pause(direction, (-limit * 1000 // direction.rate + 1) / 1000)
+                    return False
+                size = min(size, limit)
+            self._set_action(direction.receiving)
+            if not self._receive(direction, size):
+                return False
+        return True
+
+    def _receive(self, direction: Direction, size: int) -> bool:
+        """Whether something was received, or the end."""
+        try:
+            if direction.pipe is not None or self._opens_pipe(direction):
+                received = self._splice_in(direction)
+            else:
+                data = direction.source.receive_nowait(size)
+                received = None if data is None else len(data)
+                if data:
+                    direction.pending, direction.start = data, 0
+                    direction.full_reads = direction.full_reads + 1 if received == size else 0
+        except ProxyError as failed:
+            self._write_failure(failed.failure)
+            received = 0
+        if received is None:
+            return False
+        if direction.side is Side.UPSTREAM and self.first_byte_at is None:
+            self.first_byte_at = time.monotonic()
+        if not received:
+            direction.at_end = True
+            self._last_end = direction.side
+            return True
+        direction.received += received
+        if direction.rate:
+            delay = received * 1000 // direction.rate
+            if delay:
+                self._pause(direction, delay / 1000)
+        return True
+
+    def _opens_pipe(self, direction: Direction) -> bool:
+        """Whether large amounts arrive, and a pipe for them was opened."""
+        if direction.full_reads < BULK_READS or not self._can_splice or direction.rate:
+            return False
+        direction.pipe = self._loop.take_pipe()
+        return direction.pipe is not None
+
+    def _splice_in(self, direction: Direction) -> int | None:
+        """Move received data into the pipe, which is empty; returns the number of bytes."""
+        assert direction.pipe is not None
+        try:
+            received = os.splice(
+                direction.source.sock.fileno(), direction.pipe[1], PIPE_SIZE, flags=_SPLICE
+            )
+        except BlockingIOError:
+            self._loop.release_pipe(direction.pipe, is_empty=True)
+            direction.pipe, direction.full_reads = None, 0
+            return None
+        except OSError as error:
+            raise ProxyError(
+                socket_failure("recv() failed", direction.side, error.errno or 0)
+            ) from None
+        direction.piped += received
+        return received
+
+    def _send(self, direction: Direction) -> bool:
+        """Whether all was sent. Raises `ProxyError`."""
+        while direction.pending:
+            sent = direction.target.send_nowait(direction.pending, direction.start)
+            if not sent:
+                return False
+            direction.sent += sent
+            direction.start += sent
+            if direction.start == len(direction.pending):
+                direction.pending, direction.start = b"", 0
+        while direction.piped:
+            assert direction.pipe is not None
+            try:
+                sent = os.splice(
+                    direction.pipe[0],
+                    direction.target.sock.fileno(),
+                    direction.piped,
+                    flags=_SPLICE,
+                )
+            except BlockingIOError:
+                return False
+            except OSError as error:
+                side = direction.target.side
+                raise ProxyError(
+                    socket_failure("writev() failed", side, error.errno or 0)
+                ) from None
+            direction.sent += sent
+            direction.piped -= sent
+        return True

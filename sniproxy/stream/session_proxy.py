@@ -1,0 +1,399 @@
+"""`proxy_pass`: connect a session to a peer of its upstream, and pass data.
+
+nginx's `ngx_stream_proxy_module.c`. Peers are selected as for HTTP requests; a connection that
+cannot be made is tried with the next one.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Sequence
+
+from OpenSSL import SSL
+
+from ..config.directives.slots import parse_size
+from ..config.directives.stream_proxy import StreamProxySettings
+from ..config.directives.upstream_target import LocalAddress, ProxyPass, local_address
+from ..context import UpstreamState
+from ..models import FailureType, Level, ProxyError, Side
+from ..observer import Observer
+from ..proxy_protocol import proxy_header_v1
+from ..template import Template, VariableLookup
+from ..tls.errors import NATIVE, Dialect
+from ..tls.stream import SocketStream, TLSStream
+from ..upstream.connector import UpstreamTLSConfig
+from ..upstream.dynamic import DynamicUpstream, parse_stream_target
+from ..upstream.peer_connection import PeerConnection
+from ..upstream.selector import RequestSelector, Upstream, peer_name
+from ..upstream.variable_certificate import VariableCertificate
+from .datagram_relay import DatagramRelay
+from .datagram_session import DatagramSession
+from .relay import PROXYING, Direction, Relay
+from .session import BAD_GATEWAY, INTERNAL_ERROR, OK, StreamSession
+from .session_context import SessionContext
+from .session_log import SessionLog, SessionTraffic
+from .session_variables import session_lookup
+
+CONNECTING = "connecting to upstream"
+MAX_CONSTANT = 1024
+
+
+def rate(template: Template | None, values: VariableLookup) -> int:
+    """Bytes per second; 0 for no limit."""
+    return 0 if template is None else parse_size(template.render(values)) or 0
+
+
+def wire_format(names: Sequence[str]) -> bytes:
+    """Protocols for ALPN, each after its length."""
+    encoded = [name.encode("latin-1") for name in names]
+    return b"".join(bytes((len(name),)) + name for name in encoded if 0 < len(name) < 256)
+
+
+class ProxiedSession:
+    """A session that is passed to an upstream, with all its attempts."""
+
+    def __init__(self, proxy: SessionProxy, session: StreamSession, upstream: Upstream) -> None:
+        self.session = session
+        self.ctx: SessionContext = session.ctx
+        self.log: SessionLog = session.log
+        self.observer: Observer | None = session.running.observer
+        self.settings: StreamProxySettings = proxy.settings
+        self.upstream = upstream
+        self.local_address: LocalAddress | None = None
+        self.selector: RequestSelector = upstream.selector(session.ctx)
+        if self.settings.next_upstream_tries:
+            limit = self.settings.next_upstream_tries
+            self.selector.tries_left = min(self.selector.tries_left, limit)
+        self.started = time.monotonic()
+        self.read_ahead = False
+        """Whether data was read from the client while the first connection is made."""
+        self.pending = b""
+        """Data of the client that was read and not sent."""
+        self.preamble_sent = 0
+        """Bytes of the PROXY protocol that were sent before TLS."""
+        self.relay: Relay | None = None
+
+    def traffic(self) -> SessionTraffic:
+        relay = self.relay
+        if relay is None:
+            return SessionTraffic(self.ctx.received, 0, 0, self.preamble_sent)
+        up, down = relay.up, relay.down
+        received = self.ctx.received + up.received
+        return SessionTraffic(received, down.sent, down.received, self.preamble_sent + up.sent)
+
+
+class SessionProxy:
+    """The `proxy_pass` of one server."""
+
+    def __init__(
+        self,
+        target: ProxyPass,
+        settings: StreamProxySettings,
+        upstream: Upstream | DynamicUpstream,
+        context: SSL.Context | None = None,
+        certificate: VariableCertificate | None = None,
+        dialect: Dialect = NATIVE,
+    ) -> None:
+        """`context` is None without TLS towards the upstream (`proxy_ssl`)."""
+        self.target = target
+        self.settings = settings
+        self._upstream = upstream
+        self._context = context
+        self._certificate = certificate
+        self._dialect = dialect
+        self._constant: dict[str, Upstream] = {}
+        """Upstreams by the evaluated `proxy_pass`, where they are the same for every session."""
+
+    async def handle(self, session: StreamSession) -> int:
+        ctx, log = session.ctx, session.log
+        pending = session.preread_data
+        read_ahead = self._reads_ahead(session)
+        if read_ahead and not pending:
+            # nginx reads what has arrived before it connects.
+            pending = session.stream.receive_nowait(self.settings.proxy_buffer_size) or b""
+        if not ctx.is_udp:
+            ctx.received += len(pending)
+        log.traffic = lambda: SessionTraffic(ctx.received, ctx.bytes_sent, 0, 0)
+        values = session_lookup(ctx)
+        local = self._local_address(values, log)
+        try:
+            upstream = await self._upstream_of(values)
+        except ProxyError as failed:
+            log.write_failure(failed.failure)
+            return INTERNAL_ERROR
+        proxied = ProxiedSession(self, session, upstream)
+        proxied.local_address = local
+        proxied.pending = pending
+        proxied.read_ahead = read_ahead
+        log.traffic = proxied.traffic
+        if isinstance(session, DatagramSession):
+            return await self._pass_datagrams(proxied, session, values)
+        attempt = await self._connect(proxied, self._tls(upstream.name, values), values)
+        if isinstance(attempt, int):
+            return attempt
+        try:
+            await self._pass_data(proxied, attempt, values)
+        finally:
+            self._finish(proxied, attempt)
+        return OK
+
+    @staticmethod
+    def _reads_ahead(session: StreamSession) -> bool:
+        """Whether nginx has waited for data of the client already."""
+        plain = not isinstance(session.stream, TLSStream)
+        return plain and not session.ctx.is_udp and session.server.settings.core.ssl_preread
+
+    async def _upstream_of(self, values: VariableLookup) -> Upstream:
+        """The upstream of the session. Raises `ProxyError`."""
+        if isinstance(self._upstream, Upstream):
+            return self._upstream
+        assert self.target.template is not None
+        text = self.target.template.render(values)
+        known = self._constant.get(text)
+        if known is not None:
+            return known
+        target = parse_stream_target(self.target, text)
+        upstream = await self._upstream.upstream(target)
+        # A single address has no state, but for TLS sessions.
+        if upstream.explicit or (
+            target.address is not None and target.address.is_literal and self._context is None
+        ):
+            if len(self._constant) >= MAX_CONSTANT:
+                self._constant.clear()
+            self._constant[text] = upstream
+        return upstream
+
+    def _local_address(self, values: VariableLookup, log: SessionLog) -> LocalAddress | None:
+        bind = self.settings.bind
+        text = "" if bind is None else bind.address.render(values)
+        if not text:
+            return None
+        address = local_address(text)
+        if address is None:
+            log.write(Level.ERROR, f'invalid local address "{text}"')
+        return address
+
+    def _tls(self, host: str, values: VariableLookup) -> UpstreamTLSConfig | None:
+        if self._context is None:
+            return None
+        settings, certificate = self.settings, self._certificate
+        name = host if settings.ssl_name is None else settings.ssl_name.render(values)
+        return UpstreamTLSConfig(
+            self._context,
+            without_port(name),
+            settings.ssl_server_name,
+            settings.ssl_verify,
+            settings.ssl_session_reuse,
+            self._dialect,
+            None if certificate is None else lambda: certificate.context(values),
+        )
+
+    # --- connecting
+
+    async def _connect(
+        self, proxied: ProxiedSession, tls: UpstreamTLSConfig | None, values: VariableLookup
+    ) -> PeerConnection | int:
+        """A connection to a peer; the status if none can be made."""
+        log, selector, ctx = proxied.log, proxied.selector, proxied.ctx
+        while True:
+            log.action = CONNECTING
+            peer = selector.get()
+            if peer is None:
+                return self._no_live_upstreams(proxied)
+            log.peer = peer.name
+            if proxied.read_ahead:
+                proxied.read_ahead = False
+                log.action = PROXYING
+            attempt = PeerConnection(peer, tls)
+            if ctx.is_udp:
+                attempt.kind = socket.SOCK_DGRAM
+            attempt.alpn = wire_format([one.render(values) for one in self.settings.proxy_ssl_alpn])
+            ctx.upstream_states.append(attempt)
+            preamble = b""
+            if tls is not None and self.settings.proxy_protocol:
+                preamble = proxy_header_v1(ctx.connection)
+            proxied.preamble_sent = 0
+            try:
+                stream = await attempt.connect(proxied, preamble)
+            except ProxyError as failed:
+                failure = failed.failure
+            except BaseException:
+                selector.free(peer, failed=False)
+                if attempt.stream is not None:
+                    attempt.stream.close()
+                raise
+            else:
+                proxied.preamble_sent = len(preamble)
+                attempt.connect_time = time.monotonic() - attempt.started
+                self._set_up(stream, proxied, peer.name)
+                return attempt
+            attempt.failure = failure
+            attempt.response_time = time.monotonic() - attempt.started
+            is_handshake = isinstance(attempt.stream, TLSStream)
+            if is_handshake:
+                proxied.preamble_sent = attempt.bytes_sent = len(preamble)
+            # nginx logs no timeout of this handshake.
+            if not (is_handshake and failure.kind is FailureType.TIMEOUT):
+                log.write_failure(failure)
+            if failure.kind is FailureType.INTERNAL:
+                selector.free(peer, failed=False)
+                self._close(attempt, gracefully=True)
+                return INTERNAL_ERROR
+            if selector.free(peer, failed=True):
+                log.write(Level.WARN, "upstream server temporarily disabled")
+            if not self._tries_next(proxied):
+                self._close(attempt, gracefully=True)
+                return BAD_GATEWAY
+            self._close(attempt, gracefully=False)
+
+    def _tries_next(self, proxied: ProxiedSession) -> bool:
+        settings = self.settings
+        timeout = settings.next_upstream_timeout
+        return (
+            proxied.selector.tries_left > 0
+            and settings.proxy_next_upstream
+            and not (timeout and time.monotonic() - proxied.started >= timeout)
+        )
+
+    def _no_live_upstreams(self, proxied: ProxiedSession) -> int:
+        name = proxied.upstream.name
+        proxied.log.peer = name
+        proxied.log.write(Level.ERROR, "no live upstreams")
+        state = UpstreamState(name, time.monotonic())
+        state.response_time = 0.0
+        proxied.ctx.upstream_states.append(state)
+        return BAD_GATEWAY
+
+    def _set_up(self, stream: SocketStream, proxied: ProxiedSession, peer: str) -> None:
+        log = proxied.log
+        sock = stream.sock
+        if sock.family != socket.AF_UNIX and not log.is_udp:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if log.error_log.level >= Level.INFO:
+            name = sock.getsockname()
+            udp = "udp " if log.is_udp else ""
+            local = "unix:" if sock.family == socket.AF_UNIX else peer_name(name)
+            log.write_no_context(Level.INFO, f"{udp}proxy {local} connected to {peer}")
+
+    @staticmethod
+    def _close(attempt: PeerConnection, *, gracefully: bool) -> None:
+        stream = attempt.stream
+        if stream is not None:
+            if gracefully:
+                stream.shutdown()
+            else:
+                stream.close()
+
+    # --- passing data
+
+    async def _pass_data(
+        self, proxied: ProxiedSession, attempt: PeerConnection, values: VariableLookup
+    ) -> None:
+        session, settings, log = proxied.session, self.settings, proxied.log
+        client, upstream = session.stream, attempt.stream
+        assert upstream is not None
+        pending = proxied.pending
+        header = b""
+        if settings.proxy_protocol and not isinstance(upstream, TLSStream):
+            header = proxy_header_v1(proxied.ctx.connection)
+        up = Direction(
+            Side.CLIENT,
+            client,
+            upstream,
+            rate(settings.proxy_upload_rate, values),
+            header + pending,
+        )
+        # The session counts what was read before.
+        up.received = 0
+        down = Direction(
+            Side.UPSTREAM, upstream, client, rate(settings.proxy_download_rate, values), b""
+        )
+        relay = proxied.relay = Relay(
+            session.running.relays,
+            up,
+            down,
+            timeout=settings.proxy_timeout,
+            buffer_size=settings.proxy_buffer_size,
+            half_close=settings.proxy_half_close,
+            set_action=log.set_action,
+            write_failure=log.write_failure,
+        )
+        await relay.run()
+        if relay.ended_by is not None and log.error_log.level >= Level.INFO:
+            log.write_no_context(
+                Level.INFO, f"{relay.ended_by.value} disconnected{proxied.traffic()}"
+            )
+
+    async def _pass_datagrams(
+        self, proxied: ProxiedSession, session: DatagramSession, values: VariableLookup
+    ) -> int:
+        """Pass the datagrams of a UDP session; returns its status."""
+        settings, log, ctx = self.settings, proxied.log, proxied.ctx
+        relay = session.relay = DatagramRelay(
+            session.running.relays,
+            session.client,
+            settings,
+            set_action=log.set_action,
+            write_failure=log.write_failure,
+            rates=(
+                rate(settings.proxy_upload_rate, values),
+                rate(settings.proxy_download_rate, values),
+            ),
+        )
+        before = ctx.received
+
+        def traffic() -> SessionTraffic:
+            received = before + relay.received
+            return SessionTraffic(received, relay.sent, relay.from_upstream, relay.to_upstream)
+
+        log.traffic = traffic
+        attempt = await self._connect(proxied, None, values)
+        if isinstance(attempt, int):
+            return attempt
+        assert attempt.stream is not None
+        first = session.preread_data
+        if settings.proxy_protocol:
+            first = proxy_header_v1(ctx.connection) + first
+        try:
+            await relay.run(attempt.stream.sock, first)
+            if relay.ended is not None and log.error_log.level >= Level.INFO:
+                packets = f", packets from/to client:{relay.requests}/{relay.responses}"
+                packets = "" if relay.ended.startswith("disconnected") else packets
+                numbers = traffic() if packets else ""
+                log.write_no_context(Level.INFO, f"{relay.ended}{packets}{numbers}")
+        finally:
+            numbers = traffic()
+            ctx.received, ctx.bytes_sent = numbers.from_client, numbers.to_client
+            attempt.bytes_received = numbers.from_upstream
+            attempt.bytes_sent = numbers.to_upstream
+            attempt.response_time = time.monotonic() - attempt.started
+            if relay.first_byte_at is not None:
+                attempt.header_time = relay.first_byte_at - attempt.started
+            proxied.selector.free(attempt.peer, failed=relay.peer_failed)
+            attempt.stream.close()
+        return BAD_GATEWAY if relay.timed_out else OK
+
+    def _finish(self, proxied: ProxiedSession, attempt: PeerConnection) -> None:
+        """Note the numbers of the session, and close the connection to the upstream."""
+        ctx, traffic = proxied.ctx, proxied.traffic()
+        ctx.received, ctx.bytes_sent = traffic.from_client, traffic.to_client
+        attempt.bytes_received, attempt.bytes_sent = traffic.from_upstream, traffic.to_upstream
+        attempt.response_time = time.monotonic() - attempt.started
+        relay = proxied.relay
+        if relay is not None:
+            if relay.first_byte_at is not None:
+                attempt.header_time = relay.first_byte_at - attempt.started
+            # From now on the numbers of the session are complete.
+            proxied.relay = None
+        proxied.log.traffic = lambda: traffic
+        proxied.selector.free(attempt.peer, failed=False)
+        attempt.keep_session()
+        self._close(attempt, gracefully=True)
+
+
+def without_port(name: str) -> str:
+    """A name for SNI without its port, as nginx cuts it off."""
+    start = name.find("]") if name.startswith("[") else 0
+    colon = name.find(":", max(start, 0))
+    return name if colon < 0 else name[:colon]

@@ -1,0 +1,67 @@
+"""What sessions look up: the servers of `stream {}` with what was built for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..config.cidr import Network
+from ..config.stream_model import StreamServer
+from ..logs.error import ErrorLog
+from ..observer import Observer
+from ..runtime import AccessLogWriter, Listener, ServerTLS
+from ..tls.errors import NATIVE, Dialect
+from .relay import RelayLoop
+
+if TYPE_CHECKING:
+    from ..handlers.preaccess import BoundConnectionLimit
+
+
+class SessionHandler(Protocol):
+    """Makes the content of a session: `proxy_pass`, `return` or `pass`."""
+
+    async def handle(self, session: Any) -> int:
+        """Process a `StreamSession`; returns its status. Raises `ProxyError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamServerRuntime:
+    """A server with its logs, its handler, and the phases that it needs."""
+
+    settings: StreamServer
+    error_log: ErrorLog
+    access_logs: tuple[AccessLogWriter, ...]
+    handler: SessionHandler | None
+    """None without a directive that makes the content."""
+    tls: ServerTLS | None
+    limits: Sequence[BoundConnectionLimit]
+    trusted_networks: Sequence[Network]
+    """The proxies of `set_real_ip_from`."""
+    trusts_unix: bool
+
+
+@dataclass(slots=True, eq=False)
+class StreamRuntime:
+    """State shared by all sessions of a running configuration."""
+
+    servers: Mapping[StreamServer, StreamServerRuntime]
+    listeners: tuple[Listener[StreamServer], ...]
+    keep_hellos: bool = False
+    """Whether to store ClientHello messages, because a variable depends on them."""
+    dialect: Dialect = NATIVE
+    next_connection_id: Callable[[], int] = lambda: 0
+    observer: Observer | None = None
+    relays: RelayLoop = field(default_factory=RelayLoop)
+    close: Callable[[], None] = lambda: None
+    """Gives the memory of upstream groups back."""
+
+    def default_server(self, listener: Listener[StreamServer]) -> StreamServerRuntime:
+        return self.servers[listener.names.default]
+
+    def tls_of(self, listener: Listener[StreamServer], server: StreamServerRuntime) -> ServerTLS:
+        """The TLS settings of `server`: its own, else those of the default server."""
+        tls = server.tls or self.default_server(listener).tls
+        assert tls is not None, "a configuration without is refused"
+        return tls
