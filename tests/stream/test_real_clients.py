@@ -1,4 +1,4 @@
-"""Other people's clients through `stream {}`: curl, OpenSSL, PostgreSQL, Redis, DNS over UDP."""
+"""Clients of others through `stream {}`: curl, Chromium, OpenSSL, PostgreSQL, Redis, DNS."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import trio
 import sniproxy
 from sniproxy.testing.dns import DNSQuery, a, open_name_server, reply
 from sniproxy.testing.upstreams import generate_certificates
+from tests.browser import chromium
 from tests.stream.sessions import free_port, wait_until
 
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
@@ -98,6 +99,21 @@ def test_curl_verifies_the_certificate_of_the_site_itself(
     router.wait_for(lambda: router.sessions)
     assert router.sessions[0].server_name == name
     assert router.sessions[0].status == 200
+
+
+@pytest.mark.needs("chromium", "certutil")
+def test_chromium_verifies_the_certificates_of_both_sites(
+    router: sniproxy.ThreadProxy, certificates: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / ".pki" / "nssdb"
+    database.mkdir(parents=True)
+    certutil = ("certutil", "-d", f"sql:{database}")
+    run(*certutil, "-N", "--empty-password")
+    run(*certutil, "-A", "-t", "C,,", "-n", "root", "-i", str(certificates / "root.pem"))
+    rules = f"--host-resolver-rules=MAP *.test 127.0.0.1:{router.addresses[0][1]}"
+    for name, site in (("upstream.test", "the first site"), ("second.test", "the second site")):
+        page = chromium(tmp_path, rules, "--dump-dom", f"https://{name}/").stdout
+        assert f"{site}, asked for {name}" in page
 
 
 @pytest.mark.needs("openssl")
