@@ -74,7 +74,7 @@ def test_exceptions_are_raised_in_the_caller(opened: Callable[[], object]) -> No
     before = threading.active_count()
     with pytest.raises(ZeroDivisionError), in_thread(opened) as (value, _):  # type: ignore[arg-type, var-annotated]
         assert not isinstance(value, threading.Event) or value.wait(5)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # a thread of an earlier test may end meanwhile
 
 
 def test_exception_of_the_block_takes_precedence() -> None:

@@ -56,7 +56,9 @@ SINCE = {
     "add_header_inherit": "1.29.3",
     "add_trailer_inherit": "1.29.3",
     "ssl_ech_file": "1.29.4",
+    "sticky": "1.29.6",
     "max_headers": "1.29.8",
+    "least_time": "1.31.0",
     **dict.fromkeys(
         [f"{module}_socket_rcvbuf" for module in ("proxy", *GATEWAYS, "grpc")], "1.31.3"
     ),

@@ -182,7 +182,8 @@ class Client:
                     self.closed_by = "left"
                     return
                 if step is FIN:
-                    await wire.stream.send_eof()
+                    with contextlib.suppress(trio.BrokenResourceError):  # reset meanwhile
+                        await wire.stream.send_eof()
                 elif step is WAIT:
                     if tls is None:
                         await wire.read()
