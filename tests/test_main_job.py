@@ -276,4 +276,6 @@ def test_all_example_configurations_are_tested() -> None:
         "plain.conf",
         "site.conf",
         "site.toml",
+        "sni-router.conf",
+        "sni-router.toml",
     }

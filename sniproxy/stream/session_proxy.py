@@ -22,9 +22,8 @@ from ..proxy_protocol import proxy_header_v1
 from ..template import Template, VariableLookup
 from ..tls.errors import NATIVE, Dialect
 from ..tls.stream import SocketStream, TLSStream
-from ..upstream.connector import UpstreamTLSConfig
+from ..upstream.connector import PeerConnection, UpstreamTLSConfig
 from ..upstream.dynamic import DynamicUpstream, parse_stream_target
-from ..upstream.peer_connection import PeerConnection
 from ..upstream.selector import RequestSelector, Upstream, peer_name
 from ..upstream.variable_certificate import VariableCertificate
 from .datagram_relay import DatagramRelay

@@ -36,8 +36,7 @@ from ..models import (
 from ..observer import Observer
 from ..tls.stream import SocketStream
 from ..variables import lookup
-from .connector import UpstreamTLSConfig
-from .peer_connection import PeerConnection
+from .connector import PeerConnection, UpstreamTLSConfig
 from .request_writer import SENDING, UNFRAMED, BodyFraming, RequestWriter
 from .response_body import BodyReadOptions, UpstreamBody
 from .response_headers import ResponseHeaderPolicy
