@@ -40,6 +40,7 @@ def test_chromium_loads_a_page_of_200_files_over_http2(tmp_path: Path) -> None:
             tmp_path,
             "--ignore-certificate-errors",
             f"--log-net-log={network}",
+            "--virtual-time-budget=10000",  # stands still while requests are under way
             "--dump-dom",
             proxy.urls[0] + "/index.html",
         )
