@@ -399,15 +399,6 @@ def _preread() -> list[SessionScenario]:
             client=(SHUTDOWN, END),
         ),
         preread(
-            "preread-refused",
-            "A refused connection is logged with the bytes of the hello.",
-            hello(),
-            server="proxy_pass DEAD; ssl_preread on;",
-            client=(hello(), END),
-            status=502,
-            logs=("connect() failed",),
-        ),
-        preread(
             "preread-pass",
             "A connection is passed on with its hello unread.",
             hello(),
