@@ -86,7 +86,7 @@ class Application:
     new_ca: str = ""
     """The file of the development CA, if it was created for this configuration."""
     stream: StreamRuntime | None = None
-    """What sessions look up; None without `stream {}`."""
+    """The servers of `stream {}`; None without it."""
 
     def bind(
         self,
@@ -390,7 +390,7 @@ class LoadedConfig:
 def _statistics(
     config: Config, previous: ConnectionStatistics | None
 ) -> ConnectionStatistics | None:
-    """What counts connections: that of the previous configuration, if there is one."""
+    """The counters of `stub_status`: those of the previous configuration, if it has any."""
     http = config.http
     if http is None:
         return None

@@ -102,7 +102,7 @@ class ListenSocket:
 
     @property
     def identity(self) -> tuple[bool, Key]:
-        """What tells its socket from others: the transport and the address."""
+        """The transport and the address, which identify its socket."""
         return self.udp, self.key
 
     @property

@@ -1,4 +1,4 @@
-"""What sessions look up: the servers of `stream {}` with what was built for them."""
+"""The servers of `stream {}` as they run, with their logs, contexts and upstreams."""
 
 from __future__ import annotations
 

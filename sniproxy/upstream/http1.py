@@ -6,7 +6,6 @@ the fields that nginx sets and removes by default.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 import trio
@@ -31,7 +30,7 @@ from .header_rewrite import CookieRules
 from .protocol import UpstreamMessage
 from .request import HTTP_0_9, UpstreamAttempt, UpstreamRequest
 from .request_writer import CHUNKED, READING_HEAD, UNFRAMED, BodyFraming
-from .response_body import CLOSED_EARLY, BodyReadOptions, ResponseBody
+from .response_body import CLOSED_EARLY
 from .response_headers import HIDDEN_FIELDS, ResponseHeaderPolicy
 
 NEVER_FORWARDED = (
@@ -214,27 +213,6 @@ class HTTP1Attempt(UpstreamAttempt):
             deadline = deadline or trio.current_time() + timeout
             data = await stream.receive_some(max(deadline - trio.current_time(), 0.0))
             buffer += data
-
-    def body(
-        self,
-        request: UpstreamRequest,
-        head: ResponseHead,
-        preread: bytes,
-        options: BodyReadOptions,
-        release: Callable[[bool], None],
-    ) -> ResponseBody:
-        assert self.stream is not None
-        return ResponseBody(
-            self.stream,
-            head,
-            preread,
-            method=request.method,
-            header_only=request.ctx.header_only or request.ctx.method == "HEAD",
-            options=options,
-            state=self,
-            log=request.log,
-            release=release,
-        )
 
 
 class HTTP1Protocol:

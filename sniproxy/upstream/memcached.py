@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from ..config.directives.memcached import MemcachedSettings
 from ..config.directives.upstream_target import ProxyPass
@@ -24,7 +23,7 @@ from ..variables import lookup
 from .protocol import UpstreamMessage
 from .request import UpstreamAttempt, UpstreamRequest
 from .request_writer import READING_HEAD
-from .response_body import CLOSED_EARLY, BodyReadOptions, ResponseBody
+from .response_body import CLOSED_EARLY, ResponseBody
 from .response_headers import ResponseHeaderPolicy
 
 KEY = "memcached_key"
@@ -76,69 +75,6 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and int(text[-20:]) <= _LARGEST and len(text) < 4096
 
 
-class MemcachedAttempt(UpstreamAttempt):
-    """An attempt to get a value."""
-
-    async def read_head(
-        self, request: UpstreamRequest, stream: SocketStream, timeout: float
-    ) -> tuple[ResponseHead, bytes]:
-        settings, log = request.settings, request.log
-        assert isinstance(settings, MemcachedSettings)
-        limit = settings.buffer_size
-        buffer = b""
-        try:
-            while b"\n" not in buffer:
-                if len(buffer) >= limit:
-                    raise _invalid("upstream sent too big header")
-                data = await stream.receive_some(timeout, limit - len(buffer))
-                log.action = READING_HEAD
-                if not data:
-                    raise ProxyError(CLOSED_EARLY)
-                self.bytes_received += len(data)
-                buffer += data
-        except ProxyError:
-            log.action = READING_HEAD
-            raise
-        line, _, rest = buffer.partition(b"\n")
-        key = request.head.removeprefix(b"get ").removesuffix(b"\r\n").decode("latin-1")
-        found = parse_answer(line.decode("latin-1"), key, settings.memcached_gzip_flag)
-        if found is None:
-            log.write(Level.INFO, f'key: "{key}" was not found by memcached')
-            self.ends_with_head = True
-            return ResponseHead(11, 404, "", (), 0, keepalive=True), rest
-        length, compressed = found
-        headers: list[Header] = [("Content-Type", media_type(request.ctx))]
-        if compressed:
-            headers.append(("Content-Encoding", "gzip"))
-        return ResponseHead(11, 200, "", tuple(headers), length, keepalive=True), rest
-
-    def complete_body(
-        self, request: UpstreamRequest, head: ResponseHead, preread: bytes
-    ) -> bytes | None:
-        return None
-
-    def body(
-        self,
-        request: UpstreamRequest,
-        head: ResponseHead,
-        preread: bytes,
-        options: BodyReadOptions,
-        release: Callable[[bool], None],
-    ) -> MemcachedBody:
-        assert self.stream is not None
-        return MemcachedBody(
-            self.stream,
-            head,
-            preread,
-            method=request.method,
-            header_only=request.ctx.header_only or request.ctx.method == "HEAD",
-            options=options,
-            state=self,
-            log=request.log,
-            release=release,
-        )
-
-
 class MemcachedBody(ResponseBody):
     """A value, and the line that ends it."""
 
@@ -181,6 +117,50 @@ class MemcachedBody(ResponseBody):
     def drop(self) -> None:
         self._reusable = self._reusable and self._head.status == 404
         self._end()
+
+
+class MemcachedAttempt(UpstreamAttempt):
+    """An attempt to get a value."""
+
+    body_class = MemcachedBody
+
+    async def read_head(
+        self, request: UpstreamRequest, stream: SocketStream, timeout: float
+    ) -> tuple[ResponseHead, bytes]:
+        settings, log = request.settings, request.log
+        assert isinstance(settings, MemcachedSettings)
+        limit = settings.buffer_size
+        buffer = b""
+        try:
+            while b"\n" not in buffer:
+                if len(buffer) >= limit:
+                    raise _invalid("upstream sent too big header")
+                data = await stream.receive_some(timeout, limit - len(buffer))
+                log.action = READING_HEAD
+                if not data:
+                    raise ProxyError(CLOSED_EARLY)
+                self.bytes_received += len(data)
+                buffer += data
+        except ProxyError:
+            log.action = READING_HEAD
+            raise
+        line, _, rest = buffer.partition(b"\n")
+        key = request.head.removeprefix(b"get ").removesuffix(b"\r\n").decode("latin-1")
+        found = parse_answer(line.decode("latin-1"), key, settings.memcached_gzip_flag)
+        if found is None:
+            log.write(Level.INFO, f'key: "{key}" was not found by memcached')
+            self.ends_with_head = True
+            return ResponseHead(11, 404, "", (), 0, keepalive=True), rest
+        length, compressed = found
+        headers: list[Header] = [("Content-Type", media_type(request.ctx))]
+        if compressed:
+            headers.append(("Content-Encoding", "gzip"))
+        return ResponseHead(11, 200, "", tuple(headers), length, keepalive=True), rest
+
+    def complete_body(
+        self, request: UpstreamRequest, head: ResponseHead, preread: bytes
+    ) -> bytes | None:
+        return None
 
 
 class MemcachedProtocol:

@@ -38,7 +38,7 @@ from ..tls.stream import SocketStream
 from ..variables import lookup
 from .connector import PeerConnection, UpstreamTLSConfig
 from .request_writer import SENDING, UNFRAMED, BodyFraming, RequestWriter
-from .response_body import BodyReadOptions, UpstreamBody
+from .response_body import BodyReadOptions, ResponseBody, UpstreamBody
 from .response_headers import ResponseHeaderPolicy
 from .selector import Peer, RequestSelector, Upstream
 from .upgrade import UpgradedStream
@@ -70,6 +70,8 @@ class UpstreamAttempt(PeerConnection):
     """Whether the connection can be used again, although no body was read."""
     raw_head = b""
     """The response head as received, if the response is to be cached."""
+    body_class: type[ResponseBody] = ResponseBody
+    """The class of response bodies."""
 
     def __init__(self, peer: Peer, tls: UpstreamTLSConfig | None, request: bytes) -> None:
         super().__init__(peer, tls)
@@ -143,7 +145,18 @@ class UpstreamAttempt(PeerConnection):
 
         `preread` is what `exchange` has returned.
         """
-        raise NotImplementedError
+        assert self.stream is not None
+        return self.body_class(
+            self.stream,
+            head,
+            preread,
+            method=request.method,
+            header_only=request.ctx.header_only or request.ctx.method == "HEAD",
+            options=options,
+            state=self,
+            log=request.log,
+            release=release,
+        )
 
 
 class UpstreamRequest:

@@ -271,7 +271,7 @@ class Settings:
     __slots__ = ()
     DIRECTIVES: ClassVar[tuple[Directive, ...]] = ()
     PREFIX: ClassVar[str] = ""
-    """What the names of directives begin with whose fields several modules have."""
+    """The prefix of the module in the names of directives that several modules share."""
     _KEYS: ClassVar[frozenset[str]] = frozenset()
     _NOT_INHERITED: ClassVar[tuple[tuple[Directive, Any], ...]] = ()
     """The directives that nested levels do not inherit, with their defaults."""

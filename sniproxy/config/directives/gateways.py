@@ -45,7 +45,7 @@ class Param:
     skips_empty: bool = False
     """Whether it is not sent if the value is empty."""
     error: str = ""
-    """What is wrong with the value: nginx finds that out at the end of `http {}`."""
+    """An error in the value, which nginx reports at the end of `http {}`."""
 
 
 def param(args: Args) -> Param:
@@ -95,7 +95,7 @@ def split_path_info(args: Args) -> re.Pattern[str]:
 
 
 class GatewaySettings(UpstreamSettings):
-    """What the settings of these modules have in common."""
+    """The settings that these modules have in common."""
 
     __slots__ = ()
     NEEDS_CACHE_KEY = True

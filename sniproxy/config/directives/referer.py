@@ -36,7 +36,7 @@ class RefererName:
     host: str
     """In lower case; may have a wildcard."""
     path: str = ""
-    """What the path must begin with."""
+    """The required beginning of the path."""
 
 
 @dataclass(frozen=True, slots=True)

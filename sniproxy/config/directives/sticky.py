@@ -16,7 +16,7 @@ _DEFAULT_SESSION_TIMEOUT = 600.0
 
 
 class StickyMethod(enum.Enum):
-    """Where the server of a request is found."""
+    """How the server of a session is known."""
 
     COOKIE = "cookie"
     ROUTE = "route"

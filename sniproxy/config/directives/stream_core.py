@@ -215,7 +215,7 @@ def proxy_pass(args: Args) -> ProxyPass:
 
 
 Content = ReturnText | PassTo | ProxyPass
-"""What a server does with its sessions."""
+"""The content handler of a server's sessions."""
 
 
 def _content(name: str, module: str, kind: Slot, doc: str) -> Directive:
@@ -233,7 +233,7 @@ def _content(name: str, module: str, kind: Slot, doc: str) -> Directive:
 
 @settings("")
 class StreamContent(Settings):
-    """What a server does with its sessions, and the variables that it sets before."""
+    """The content handler of a server's sessions, and the variables that are set before it runs."""
 
     content: Content | None = exclusive(
         None,

@@ -30,7 +30,7 @@ def replacement(args: Args) -> TextReplacement:
 
 @settings(MODULE)
 class TextSubstitution(Settings):
-    """What is replaced in the bodies of a location's responses."""
+    """The replacements in the bodies of a location's responses."""
 
     sub_filter: tuple[TextReplacement, ...] = directive(
         HSL,
