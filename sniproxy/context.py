@@ -124,6 +124,26 @@ class Connection:
     def scheme(self) -> str:
         return "https" if self.tls is not None else "http"
 
+    def as_of_now(self, write_log: Callable[[Level, str], None]) -> Connection:
+        """A copy, whose number of requests stays as it is, for a request beside others."""
+        return Connection(
+            self.number,
+            self.client_address,
+            self.client_port,
+            self.server_address,
+            self.server_port,
+            self.listening,
+            self.tls,
+            self.started_at,
+            self.requests,
+            self.detail_refused,
+            self.sock,
+            self.proxy_header,
+            self.statistics,
+            self.passes,
+            write_log,
+        )
+
 
 class UpstreamTLSInfo(Protocol):
     """TLS settings of an attempt."""

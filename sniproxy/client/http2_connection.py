@@ -18,12 +18,12 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error, ProtocolError
 from h2.settings import SettingCodes, Settings
-from hpack import Decoder
+from hpack import Decoder, HeaderTuple
 from hpack.exceptions import HPACKError, OversizedHeaderListError
 
 from ..connection_statistics import Statistic
 from ..http import http2_frames as frames
-from ..http.http2_fields import FieldEncoder, Fields
+from ..http.http2_fields import FieldDecoder, FieldEncoder, Fields
 from ..http.http2_frames import Frame, FrameReader, Http2ConnectionError
 from ..models import Header, Level, ProxyError, Side
 from ..tls.errors import timeout_failure
@@ -39,8 +39,14 @@ _SKIPPED_DATA = 2**29
 """Bytes of data for closed streams after which the connection's window is renewed."""
 _AFTER_BEGIN = frozenset((frames.DATA, frames.RST_STREAM, frames.SETTINGS, frames.WINDOW_UPDATE))
 """Frames that a new stream must not see before it has begun."""
-_MINIMAL_BLOCK = b"\x82"
-"""A header block, for h2: the fields were decoded before."""
+
+
+class _DecodedBefore(Decoder):
+    """The decoder that h2 uses: `FieldDecoder` has decoded the fields of a new stream before."""
+
+    def decode(self, data: bytes, raw: bool = False) -> list[HeaderTuple]:
+        """Return no fields."""
+        return []
 
 
 class Http2Connection:
@@ -75,9 +81,10 @@ class Http2Connection:
             },
         )
         self._h2.encoder = FieldEncoder()  # type: ignore[assignment]
+        self._h2.decoder = _DecodedBefore()
         count, largest = state.default.settings.core.large_client_header_buffers
         self._largest_block = count * largest
-        self._decoder = Decoder(max_header_list_size=8 * self._largest_block)
+        self._decoder = FieldDecoder(8 * self._largest_block)
         self._block = bytearray()
         """The header block so far, if more of it follows."""
         self._block_ends = False
@@ -387,7 +394,7 @@ class Http2Connection:
 
     def _decoded(self, block: bytes) -> list[Header]:
         try:
-            decoded = self._decoder.decode(block, raw=True)
+            fields = self._decoder.decode(block)
         except OversizedHeaderListError:
             raise Http2ConnectionError(
                 "client sent too large header field", frames.ENHANCE_YOUR_CALM
@@ -396,7 +403,6 @@ class Http2Connection:
             raise Http2ConnectionError(
                 "client sent invalid encoded header field", frames.COMPRESSION_ERROR
             ) from None
-        fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in decoded]
         _, largest = self.state.default.settings.core.large_client_header_buffers
         for name, value in fields:
             if not name:
@@ -426,7 +432,7 @@ class Http2Connection:
         connection, core = self.state.connection, self._core
         ended = self._block_ends
         flags = frames.END_HEADERS | (frames.END_STREAM if ended else 0)
-        self._feed(Frame(frames.HEADERS, flags, number, _MINIMAL_BLOCK))
+        self._feed(Frame(frames.HEADERS, flags, number, b""))
         connection.requests += 1
         stream = Http2Stream(self, number, fields, length, ended=ended)
         self._streams[number] = stream
@@ -494,6 +500,8 @@ class Http2Connection:
 
     async def flush(self, timeout: float) -> None:
         """Wait until the client has taken so much that more may be sent. Raises `ProxyError`."""
+        if len(self._unsent) <= _MOST_UNSENT:
+            return
         with trio.move_on_after(timeout) as waiting:
             while len(self._unsent) > _MOST_UNSENT and not self.is_closed:
                 await self._wait_sent()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -97,14 +96,12 @@ class Http2Stream:
             state.connection.client_address,
             state.listener.text,
         )
-        self.connection = copy.copy(state.connection)
+        self.connection = state.connection.as_of_now(self.log.write)
         """The connection with its number of requests so far."""
-        self.connection.write_log = self.log.write
         self.body: Http2BodyReader | None = None
         self.is_closed = False
         """Whether the client has reset the stream, or closed the connection."""
         self._abort = ClientAbort(self.scope)
-        self._writer = Http2ResponseWriter(self)
         self._window_changed = trio.Event()
         self._ended = False
         """Whether the response was sent completely."""
@@ -131,7 +128,7 @@ class Http2Stream:
     async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
         """Send a 103. Raises `ClientAbortedError`."""
         try:
-            await self._writer.early_hints(ctx, headers)
+            await self._new_writer().early_hints(ctx, headers)
         except ProxyError:
             response = Response(CLIENT_CLOSED_REQUEST, close_without_response=True)
             raise ClientAbortedError(response) from None
@@ -329,13 +326,14 @@ class Http2Stream:
             response = Response(502, close_without_response=True)
         if self.observer is not None:
             response = self.observer.response_started(ctx, response)
+        writer = self._new_writer()
         if ctx.background_tasks:
-            complete = await write_beside_tasks(ctx, partial(self._writer.write, ctx, response))
+            complete = await write_beside_tasks(ctx, partial(writer.write, ctx, response))
         elif response.cancel_on_client_abort:
             with self._abort:
-                complete = await self._writer.write(ctx, response)
+                complete = await writer.write(ctx, response)
         else:
-            complete = await self._writer.write(ctx, response)
+            complete = await writer.write(ctx, response)
         if self.observer is not None:
             self.observer.response_sent(ctx)
         if complete:
@@ -345,6 +343,10 @@ class Http2Stream:
         else:
             self._end(INTERNAL_ERROR)
         return complete
+
+    def _new_writer(self) -> Http2ResponseWriter:
+        # Not an attribute: it refers to the stream, and only the cyclic collector could free both.
+        return Http2ResponseWriter(self, keep_head=self.observer is not None)
 
     def _end(self, code: int) -> None:
         """Reset the stream, unless both sides have ended it."""

@@ -42,8 +42,10 @@ class FrameSender(Protocol):
 class Http2ResponseWriter:
     """Writes the response of one request."""
 
-    def __init__(self, stream: FrameSender) -> None:
+    def __init__(self, stream: FrameSender, *, keep_head: bool) -> None:
+        """`keep_head` is whether an observer reads `RequestContext.sent_head`."""
         self._stream = stream
+        self._keep_head = keep_head
         self._rate_limiter: RateLimiter | None = None
         self._on_blocked: Callable[[], None] | None = None
 
@@ -72,7 +74,8 @@ class Http2ResponseWriter:
             server_tokens=core.server_tokens,
             vary=ctx.gzip_vary and ctx.location.gzip.gzip_vary,
         )
-        ctx.sent_head = _printed(fields)
+        if self._keep_head:
+            ctx.sent_head = _printed(fields)
         self._rate_limiter = None
         if ctx.limit_rate:
             self._rate_limiter = RateLimiter(ctx.limit_rate, after=ctx.limit_rate_after)

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
+from hpack import Decoder
+from hpack.exceptions import InvalidTableIndexError
 from hpack.huffman import HuffmanEncoder
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 
@@ -74,6 +76,36 @@ def encoded_fields(headers: Iterable[Header]) -> Fields:
 @functools.lru_cache(maxsize=2)
 def _date(now: int) -> bytes:
     return http_date(now).encode("latin-1")
+
+
+class FieldDecoder:
+    """Decodes the header blocks of a connection, which share a table."""
+
+    def __init__(self, largest: int) -> None:
+        """`largest` is the most bytes of fields in a block, each with 32 bytes of overhead."""
+        self._decoder = Decoder(max_header_list_size=largest)
+        self._largest = largest
+
+    def decode(self, block: bytes) -> list[Header]:
+        """Decode a block to latin-1 text. Raises `hpack.HPACKError`."""
+        indexed = self._indexed(block)
+        fields = self._decoder.decode(block, raw=True) if indexed is None else indexed
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
+
+    def _indexed(self, block: bytes) -> Fields | None:
+        """Decode a block of indexed fields; None if it has others, or faults.
+
+        A client that repeats a request sends such a block; to hpack it costs ten times as much.
+        """
+        if not block or min(block) <= 0x80 or max(block) == 0xFF:
+            return None
+        get = self._decoder.header_table.get_by_index
+        try:
+            fields = [get(octet & 0x7F) for octet in block]
+        except InvalidTableIndexError:
+            return None
+        size = 32 * len(fields) + sum([len(name) + len(value) for name, value in fields])
+        return fields if size <= self._largest else None
 
 
 class FieldEncoder:

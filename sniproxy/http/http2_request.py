@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -62,6 +63,11 @@ def read_http2_head(
     )
 
 
+@functools.lru_cache(maxsize=256)
+def _is_refused_name(name: str) -> bool:
+    return _REFUSED_NAME.search(name.removeprefix(":")) is not None
+
+
 class _FieldReader:
     """Takes the fields one after the other, as nginx decodes them."""
 
@@ -75,8 +81,7 @@ class _FieldReader:
 
     def take(self, name: str, value: str) -> None:
         draft = self.draft
-        plain = name[1:] if name.startswith(":") else name
-        if _REFUSED_NAME.search(plain):
+        if _is_refused_name(name):
             raise draft.refusal(f'client sent invalid header name: "{name}"')
         if _REFUSED_VALUE.search(value):
             raise draft.refusal(f'client sent header "{name}" with invalid value: "{value}"')

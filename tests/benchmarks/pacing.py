@@ -14,6 +14,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from h2.connection import H2Connection
+from h2.events import DataReceived, StreamEnded
+
 from benchmarks.cases import Case, Mode
 from benchmarks.load import read_answer, read_end
 from benchmarks.origin import response
@@ -115,6 +118,9 @@ class PacedClient:
         self._port = port
         self._pace = pace
         self._context = client_context()
+        self._http2 = Http2Exchanges(case.size) if (case.streams or 1) > 1 else None
+        if self._http2 is not None:
+            self._context.set_alpn_protocols(["h2"])
         self._open: PacedTLS | None = None
         close = "" if case.client is Mode.KEEPALIVE else "Connection: close\r\n"
         self._request = f"GET /{case.size} HTTP/1.1\r\nHost: {SERVER_NAME}\r\n{close}\r\n".encode()
@@ -122,6 +128,10 @@ class PacedClient:
     def exchange(self) -> None:
         """Raises `Unexpected` or OSError."""
         tls = self._open or self._connect()
+        if self._http2 is not None:
+            self._open = tls
+            self._http2.exchange(tls)
+            return
         tls.send(self._request)
         read_answer(tls, self._case.size)
         if self._case.client is Mode.KEEPALIVE:
@@ -142,6 +152,43 @@ class PacedClient:
         except BaseException:
             sock.close()
             raise
+
+
+class Http2Exchanges:
+    """Exchanges on one HTTP/2 connection, each on a stream of its own."""
+
+    def __init__(self, size: int) -> None:
+        """`size` is the length of each response."""
+        self._size = size
+        self._connection = H2Connection()
+        self._connection.initiate_connection()
+        self._fields = [
+            (":method", "GET"),
+            (":scheme", "https"),
+            (":path", f"/{size}"),
+            (":authority", SERVER_NAME),
+        ]
+
+    def exchange(self, tls: PacedTLS) -> None:
+        """Raises `UnexpectedDataError` or OSError."""
+        connection = self._connection
+        stream = connection.get_next_available_stream_id()
+        connection.send_headers(stream, self._fields, end_stream=True)
+        tls.send(connection.data_to_send())
+        length, is_complete = 0, False
+        while not is_complete:
+            data = tls.recv(65536)
+            if not data:
+                raise UnexpectedDataError("the connection was closed")
+            for event in connection.receive_data(data):
+                if isinstance(event, DataReceived):
+                    length += len(event.data)
+                    # Sent with the next request.
+                    connection.acknowledge_received_data(event.flow_controlled_length, stream)
+                elif isinstance(event, StreamEnded):
+                    is_complete = True
+        if length != self._size:
+            raise UnexpectedDataError(f"{length} bytes instead of {self._size}")
 
 
 @contextlib.contextmanager

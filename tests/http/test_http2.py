@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hpack import Decoder
+from hpack import Decoder, Encoder, HPACKError
+from hpack.exceptions import OversizedHeaderListError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.http.http2_fields import FieldEncoder
+from sniproxy.http.http2_fields import FieldDecoder, FieldEncoder
 from sniproxy.http.http2_frames import (
     DATA,
     HEADERS,
@@ -116,3 +117,40 @@ def test_any_fields_are_read_or_refused(more: list[tuple[str, str]]) -> None:
     with contextlib.suppress(BadRequestError):
         head = read_http2_head(fields(*more), 1, HeadRules(), None, ended=True).request
         assert head.line == "GET / HTTP/2.0"
+
+
+_REPEATED = st.sampled_from(
+    [(b":method", b"GET"), (b":path", b"/"), (b"x-a", b"1"), (b"x-b", b"2" * 300), (b"cookie", b"")]
+)
+
+
+@given(st.lists(st.lists(_REPEATED, max_size=12), max_size=6), st.binary(max_size=6))
+def test_blocks_are_decoded_as_by_hpack(
+    blocks: list[list[tuple[bytes, bytes]]], end: bytes
+) -> None:
+    largest = 1500
+    encoder, decoder, expected = Encoder(), FieldDecoder(largest), Decoder(largest)
+    for block in [*map(encoder.encode, blocks), end]:
+        outcome: list[tuple[bytes, bytes]] | type[HPACKError]
+        try:
+            outcome = [(name, value) for name, value in expected.decode(block, raw=True)]
+        except HPACKError as error:
+            outcome = type(error)
+        found: list[tuple[bytes, bytes]] | type[HPACKError]
+        try:
+            decoded = decoder.decode(block)
+            found = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in decoded]
+        except HPACKError as error:
+            found = type(error)
+        assert found == outcome
+        if isinstance(found, type):
+            return  # such an error ends the connection
+
+
+def test_repeated_fields_are_limited() -> None:
+    """A block of few bytes that refers to a long field again and again is refused."""
+    decoder = FieldDecoder(10_000)
+    assert decoder.decode(Encoder().encode([(b"x-long", b"a" * 3000)])) == [("x-long", "a" * 3000)]
+    assert len(decoder.decode(b"\xbe" * 3)) == 3
+    with pytest.raises(OversizedHeaderListError):
+        decoder.decode(b"\xbe" * 4)
