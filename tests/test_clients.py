@@ -66,6 +66,7 @@ def test_h2load_gets_no_errors(urls: list[str]) -> None:
 
 
 @pytest.mark.needs("h2load")
+@pytest.mark.long
 def test_h2load_has_no_failed_request_over_http2(urls: list[str]) -> None:
     command = ("h2load", "-n", "20000", "-c", "100", "-m", "32", urls[0] + "/")
     assert "20000 succeeded, 0 failed, 0 errored, 0 timeout" in run(*command)

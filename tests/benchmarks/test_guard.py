@@ -25,7 +25,11 @@ THIS_PYTHON = pytest.mark.skipif(
 MARKS = {
     SYSTEM_CALLS: [pytest.mark.needs("strace")],
     ALLOCATIONS: [THIS_PYTHON],
-    INSTRUCTIONS: [THIS_PYTHON, pytest.mark.needs("valgrind", "callgrind_control")],
+    INSTRUCTIONS: [
+        THIS_PYTHON,
+        pytest.mark.long,
+        pytest.mark.needs("valgrind", "callgrind_control"),
+    ],
 }
 
 

@@ -91,6 +91,7 @@ def test_a_reader_that_leaves_is_no_error(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.long
 def test_a_closed_output(name: str, folder: Path) -> None:
     command = [*COMMAND, *COMMANDS[name]]
     usual = subprocess.run(command, capture_output=True, cwd=folder)

@@ -46,6 +46,7 @@ def refusal(raw: bytes, syntax: Literal["nginx", "toml"] = "nginx") -> str:
         (bytes(range(256)), 'unknown directive "" in F:2'),
     ],
 )
+@pytest.mark.long
 def test_fifty_megabytes_of_statements_are_read(piece: bytes, message: str) -> None:
     size = MEGABYTES // 10 if piece == b"a " else MEGABYTES
     assert refusal(piece * (size // len(piece))) == message

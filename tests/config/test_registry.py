@@ -108,6 +108,7 @@ def ask_nginx(folder: Path, query: list[Question]) -> list[str]:
 
 
 @pytest.mark.nginx
+@pytest.mark.long
 def test_nginx_has_the_same_contexts_and_arity(tmp_path: Path) -> None:
     query = list(questions())
     answers = ask_nginx(tmp_path, [question for question, _ in query])

@@ -108,6 +108,7 @@ def test_too_many_are_counted_as_one() -> None:
     assert "several" in render_text(last)
 
 
+@pytest.mark.long
 def test_memory_does_not_grow() -> None:
     groups = ErrorGroups()
 

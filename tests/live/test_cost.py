@@ -21,6 +21,7 @@ def plain() -> Iterator[Stand]:
 
 
 @pytest.mark.parametrize("case", ["a", "c", "f"])
+@pytest.mark.long
 def test_a_request_makes_few_more_calls(case: str, plain: Stand) -> None:
     live = replace(plain, arguments=("--live", f"127.0.0.1:{free_port()}"), _own={})
     without, with_page = plain.measured(case, CALLS), live.measured(case, CALLS)

@@ -282,6 +282,7 @@ async def test_many_concurrent_attacks_leave_nothing(
 BAD_HANDSHAKES = (record(22, GARBAGE), HELLO[:200], HELLO + GARBAGE, hello("rejected.test"), HELLO)
 
 
+@pytest.mark.long
 async def test_memory_does_not_grow_with_failed_handshakes(
     tmp_path: Path, ports: Ports, clock: MockClock
 ) -> None:
@@ -328,6 +329,7 @@ async def endless_upstream(port: int) -> AsyncIterator[list[str]]:
 
 @pytest.mark.parametrize("transport", [PLAIN, OVER_TLS])
 @pytest.mark.parametrize("resets", [True, False], ids=["reset", "stopped"])
+@pytest.mark.long
 async def test_connection_is_released_if_client_stops_reading(
     resets: bool, transport: object, tmp_path: Path, ports: Ports, clock: MockClock
 ) -> None:

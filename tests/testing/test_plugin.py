@@ -153,6 +153,7 @@ def test_report_has_the_last_lines_of_a_long_log(sniproxy_serve: ProxyFactory) -
 
 
 @pytest.mark.packages("xdist")
+@pytest.mark.long
 def test_xdist_workers_do_not_share_ports_or_ca(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(MANY)
     outcome(pytester, "-n", "4").assert_outcomes(passed=40)
@@ -359,6 +360,7 @@ def test(session_sniproxy_serve: ProxyFactory, tls_upstream: UpstreamFactory) ->
 """
 
 
+@pytest.mark.long
 def test_names_for_annotations_are_typed(tmp_path: Path) -> None:
     (tmp_path / "typed.py").write_text(TYPED)
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, "typed.py"]

@@ -230,6 +230,7 @@ CLIENTS = 8
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.long
 def test_no_request_fails_while_addresses_change(
     program: str, echo: AddressEcho, tmp_path: Path
 ) -> None:

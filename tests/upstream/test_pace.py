@@ -22,7 +22,7 @@ def test_each_second_allows_as_many_bytes() -> None:
     assert pace.available() == 30
 
 
-@given(st.integers(1, 1000), st.lists(st.integers(1, 5000), max_size=8))
+@given(st.integers(1, 1000), st.lists(st.integers(1, 2000), max_size=4))
 def test_no_more_passes_than_is_allowed(rate: int, wanted: list[int]) -> None:
     async def run() -> None:
         began = trio.current_time()
