@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.cases import Case, Mode
+from benchmarks.cases import CASES, Case, Mode
 from benchmarks.programs import Family, Place, Program
 from benchmarks.wire import CIPHER, GROUP, HOST, answer
 
@@ -22,7 +22,7 @@ HOUR = 3600
 
 
 _NO_CACHE = dict.fromkeys(("cached4k", "cached64m"), "nginx's cache is compared with nginx only")
-_NO_CACHE |= dict.fromkeys(("h2", "h21"), "HTTP/2 is compared with nginx only")
+_NO_HTTP2 = dict.fromkeys(("h2", "h21"), "HTTP/2 is compared with nginx and Python programs only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def request(flow):
         "ssl_insecure": "true",
         "tls_version_client_min": "TLS1_3",
         "tls_version_server_min": "TLS1_3",
-        "http2": "false",
+        "http2": "true" if (case.streams or 1) > 1 else "false",
         "stream_large_bodies": "1m",
         "flow_detail": 0,
         "termlog_verbosity": "error",
@@ -208,6 +208,41 @@ class Plugin(ReverseProxyBasePlugin):
     ]
 
 
+def hypercorn(path: str, case: Case, place: Place) -> Sequence[str]:
+    """A reverse proxy as an ASGI application, with httpx."""
+    (place.directory / "proxying.py").write_text(f"""\
+import httpx
+
+context = httpx.create_ssl_context(verify=False)
+client = httpx.AsyncClient(
+    base_url="https://{HOST}:{place.origin_port}",
+    verify=context,
+    limits=httpx.Limits(max_connections=64, max_keepalive_connections=64),
+)
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    answer = await client.request(scope["method"], scope["path"])
+    await send({{
+        "type": "http.response.start",
+        "status": answer.status_code,
+        "headers": [(name, value) for name, value in answer.headers.raw if name != b"Connection"],
+    }})
+    await send({{"type": "http.response.body", "body": answer.content}})
+""")
+    file = place.directory / "hypercorn.toml"
+    file.write_text(f"""\
+bind = ["{HOST}:{place.port}"]
+certfile = "{place.certificates}/{case.key}.crt"
+keyfile = "{place.certificates}/{case.key}.key"
+keep_alive_max_requests = {10**9}
+workers = 0
+""")
+    environment = ("env", f"PYTHONPATH={place.directory}")
+    return [*environment, path, "--config", str(file), "proxying:app"]
+
+
 def _text(case: Case) -> str:
     return answer(case.size).decode()
 
@@ -227,7 +262,7 @@ PEERS: Mapping[str, Peer] = {
         r"version (\d[\d.]*)",
         r"Running on OpenSSL version : \w+ (\S+)",
         haproxy,
-        cannot={"gzip": _NOT_SET},
+        cannot={"gzip": _NOT_SET, **_NO_HTTP2},
     ),
     "caddy": Peer(
         "caddy",
@@ -235,7 +270,7 @@ PEERS: Mapping[str, Peer] = {
         r"^v?(\d[\d.]*)",
         r"go\s+(go[\d.]+)",
         caddy,
-        cannot={"d": "Caddy keeps no sessions of upstreams", "gzip": _NOT_SET},
+        cannot={"d": "Caddy keeps no sessions of upstreams", "gzip": _NOT_SET, **_NO_HTTP2},
         cipher="TLS_AES_128_GCM_SHA256",
     ),
     "mitmproxy": Peer(
@@ -268,7 +303,21 @@ PEERS: Mapping[str, Peer] = {
             "f": _ONE_REQUEST,
             "g": _ONE_REQUEST,
             "gzip": _NOT_SET,
+            **_NO_HTTP2,
         },
+        heavy=True,
+    ),
+    "hypercorn": Peer(
+        "hypercorn",
+        lambda path: [
+            *(_python_beside(path), "-c"),
+            "import ssl; from importlib.metadata import version;"
+            "print(version('hypercorn'), ssl.OPENSSL_VERSION)",
+        ],
+        r"^(\d[\d.]*)",
+        r"OpenSSL (\S+)",
+        hypercorn,
+        cannot=dict.fromkeys(CASES.keys() - {"h2"}, "it is measured over HTTP/2 only"),
         heavy=True,
     ),
 }
