@@ -1,5 +1,6 @@
 """`python -m benchmarks [--quick] [--case a,c,…]`: the tables, and exit code 1 if a figure of
-sniproxy's is invalid. `python -m benchmarks crypto_baseline`: the crypto alone."""
+sniproxy's is invalid. `python -m benchmarks crypto_baseline`: the crypto alone. `python -m
+benchmarks --live`: the cost of the live page."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import crypto_baseline, publish, streams
+from benchmarks import crypto_baseline, live, publish, streams
 from benchmarks.cases import CASES, PUBLISHED, Case
 from benchmarks.discovery import before, find_programs
 from benchmarks.measure import QUICK, THOROUGH, bench
@@ -23,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if list(words[:2]) == ["--case", "stream"]:
         return streams.main(words[2:])
+    if "--live" in words:
+        return live.main([word for word in words if word != "--live"])
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.save and arguments.case != PUBLISHED:
@@ -71,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks",
         description="sniproxy beside the real nginx and its peers: CPU time of the proxy, round by"
         " round. The table, all figures as JSON and a plot go to benchmarks/results/last.*.",
-        epilog="cases: stream pass-through by SNI (streams.py); "
+        epilog="with --live: sniproxy alone, with and without its live page (live.py). cases:"
+        " stream pass-through by SNI (streams.py); "
         + "; ".join(f"{case.letter} {case.title}" for case in CASES.values()),
     )
     parser.add_argument(

@@ -22,6 +22,8 @@ STOP_SECONDS = 5
 TICK = 0.001
 
 ERROR_LOG = "error.log"
+NO_COMPLAINT = "live page: "
+"""How the line of `--live` begins."""
 STDERR = "stderr"
 
 
@@ -62,6 +64,9 @@ class Program:
     cipher: str = CIPHER
     heavy: bool = False
     """Whether it is to be `LIGHTER` times dearer than sniproxy."""
+    beside: Callable[[Place], contextlib.AbstractContextManager[object]] | None = None
+    """What runs beside the program while it is measured, from when it takes connections; None for
+    nothing."""
 
 
 def nginx_like(
@@ -136,7 +141,8 @@ def running(
         )
     try:
         _wait_until_open(process, place.directory, place.port, start_seconds)
-        yield Running(program, process, place.directory)
+        with contextlib.nullcontext() if program.beside is None else program.beside(place):
+            yield Running(program, process, place.directory)
     finally:
         _stop(process)
 
@@ -175,9 +181,9 @@ def _first_line(directory: Path) -> str | None:
     for name in (ERROR_LOG, STDERR):
         file = directory / name
         text = file.read_text("latin-1").strip() if file.exists() else ""
-        if text:
+        lines = [line for line in text.splitlines() if not line.lstrip().startswith(NO_COMPLAINT)]
+        if lines:
             # A traceback's reason is at its end.
-            lines = text.splitlines()
             return lines[-1] if lines[0].startswith("Traceback") else lines[0]
     return None
 
