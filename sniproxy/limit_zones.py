@@ -74,11 +74,21 @@ class RequestRateZone:
             table.write(number, (now if elapsed else last, excess))
             return excess
 
+    def usage(self) -> tuple[int, int]:
+        """The number of keys, and how many there is room for."""
+        return usage_of(self._table)
+
     def _excess(self, excess: int, elapsed: int) -> int:
         return max(excess - self.rate * elapsed // 1000 + 1000, 0)
 
     def close(self) -> None:
         self._table.close()
+
+
+def usage_of(table: SharedTable) -> tuple[int, int]:
+    """The number of records in use, and how many there is room for."""
+    with table:
+        return table.used, table.capacity
 
 
 def _elapsed(now: int, last: int) -> int:
@@ -135,6 +145,10 @@ class ConnectionCountZone:
                     table.write(number, values)
                 else:
                     table.remove(number)
+
+    def usage(self) -> tuple[int, int]:
+        """The number of keys that have connections, and how many there is room for."""
+        return usage_of(self._table)
 
     def close(self) -> None:
         self._table.close()

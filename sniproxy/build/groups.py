@@ -61,6 +61,17 @@ class GroupStore:
             self.upstreams[name] = self._group(block)
         self._previous = None
 
+    def load_shared(self, upstream: Upstream) -> str:
+        """Load the state of a group's peers from shared memory; returns the name of its zone.
+
+        It is "" if each process has its own state.
+        """
+        for (zone, name), group in self._shared.items():
+            if name == upstream.name.lower() and self.upstreams.get(name) is upstream:
+                group.load(upstream)
+                return zone
+        return ""
+
     def log_to(self, log: ErrorLog) -> None:
         """Set the main-level log."""
         for sessions in self._sessions.values():

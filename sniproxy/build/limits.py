@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..config.directives.limits import ConnectionLimits, LimitZone
 from ..config.model import Config, Http, Location
@@ -11,6 +12,18 @@ from ..models import ConfigError
 if TYPE_CHECKING:  # imported when there is a limit
     from ..handlers.preaccess import BoundConnectionLimit, LimitPhase
     from ..limit_zones import ConnectionCountZone, RequestRateZone
+
+
+class LimitZoneUsage(NamedTuple):
+    """A zone of limits, and how full it is."""
+
+    directive: str
+    """`limit_req_zone` or `limit_conn_zone`."""
+    settings: LimitZone
+    used: int
+    """Number of keys in it."""
+    capacity: int
+    """Number of keys that there is room for."""
 
 
 class LimitStore:
@@ -89,6 +102,13 @@ class LimitStore:
             )
             for limit in settings.limit_conn
         ]
+
+    def usage(self) -> Iterator[LimitZoneUsage]:
+        """All zones as they are now."""
+        for name, rates in self._rates.items():
+            yield LimitZoneUsage("limit_req_zone", self._settings[name], *rates.usage())
+        for name, counts in self._counts.items():
+            yield LimitZoneUsage("limit_conn_zone", self._settings[name], *counts.usage())
 
     def close(self) -> None:
         """Give the memory of the zones back, but for those that the next configuration uses."""

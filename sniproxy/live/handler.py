@@ -31,7 +31,6 @@ from .replay import ReplayError, replay
 from .request_check import allowed_hosts, has_token, refusal
 from .ring import LiveEntry, Ring, dump
 from .secret_values import mask_configuration, with_secrets, without_secrets
-from .site_view import upstreams
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -51,6 +50,7 @@ PAGE_FILES = {
     "/app.js": ("app.js", "text/javascript; charset=utf-8"),
     "/filter.js": ("filter.js", "text/javascript; charset=utf-8"),
     "/detail.js": ("detail.js", "text/javascript; charset=utf-8"),
+    "/upstreams.js": ("upstreams.js", "text/javascript; charset=utf-8"),
     "/dom.js": ("dom.js", "text/javascript; charset=utf-8"),
     "/style.css": ("style.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
@@ -67,6 +67,9 @@ class PageState(Protocol):
     """Whether the page listens on an address that other machines can reach."""
     site: Application | None
     """The configuration that is served."""
+
+    async def upstreams(self, site: Application) -> dict[str, Any]:
+        """The upstreams of all workers, and the zones that they share."""
 
     def look(self) -> None:
         """Observe all requests for a while."""
@@ -125,7 +128,7 @@ class LiveHandler:
                 after = _number(query, "after") if query.get("ring") == [page.ring.name] else 0
                 return self._events(after)
             case ["upstreams"] if page.site is not None:
-                return json_response(upstreams(page.site))
+                return json_response(await page.upstreams(page.site))
             case ["configuration"] if page.site is not None:
                 return json_response(await self._configuration(page.site))
         return error(404, "there is nothing here")

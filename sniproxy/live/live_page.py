@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -22,10 +23,13 @@ from ..config.directives.log import ErrorLogDirective
 from ..models import ConfigError, Level
 from ..server import ConnectionServer
 from ..variables import is_variable
+from ..worker_setup import worker_count
 from .handler import LiveHandler
 from .recorder import LiveRecorder
 from .ring import Ring
+from .site_view import group_states, zone_states
 from .worker_link import INTERVAL, WorkerLink
+from .worker_states import WorkerState, WorkerStates
 
 CONFIG = """
 events {{ worker_connections 256; }}
@@ -41,6 +45,8 @@ LOOK_FOR = 10.0
 """Seconds for which requests are observed after the last sign of a browser."""
 FINISH_WITHIN = 1.0
 """Seconds to pass entries on to another worker."""
+STATES_WITHIN = 4 * INTERVAL
+"""Seconds to wait for the states of other workers."""
 _LOG = (ErrorLogDirective("stderr", Level.ALERT),)
 
 
@@ -62,6 +68,9 @@ class LivePage:
         self.dropped = 0
         """Number of entries that did not reach the worker that serves the page."""
         self._link = WorkerLink() if workers else None
+        self._states = WorkerStates()
+        self._index = 0
+        self._is_ending = False
         self._serves = True
         self._recorders: list[LiveRecorder] = []
         self._viewers = 0
@@ -115,6 +124,7 @@ class LivePage:
     async def run(self, index: int = 0) -> None:
         """Serve the page in the first worker, and send entries to it in the others, until
         cancelled."""
+        self._index = index
         self._serves = index == 0
         if self._serves:
             self.ring.rename()
@@ -126,6 +136,7 @@ class LivePage:
 
     def stop(self) -> None:
         """Serve the page no more; another worker is to do so, which gets the entries."""
+        self._is_ending = True
         self._serving.cancel()
 
     async def finish(self) -> None:
@@ -141,8 +152,11 @@ class LivePage:
             nursery.start_soon(ConnectionServer(self._application, self._sockets).run)
 
     async def _receive(self, link: WorkerLink) -> None:
-        async for row, detail in link.received():
-            self.ring.add(row, detail)
+        async for message in link.received():
+            if isinstance(message, WorkerState):
+                self._states.add(message)
+            else:
+                self.ring.add(*message)
 
     async def _switch(self) -> None:
         """Let the recorders observe requests while somebody looks."""
@@ -162,7 +176,12 @@ class LivePage:
         self._passed_on.set()
         while True:
             self._set_looking(link.looking)
+            if link.wants_states and self.site is not None:
+                link.send_state(self._state(self.site))
             await trio.sleep(INTERVAL)
+
+    def _state(self, site: Application) -> WorkerState:
+        return WorkerState(self._index, os.getpid(), self._is_ending, group_states(site))
 
     def _set_looking(self, looking: bool) -> None:
         for recorder in self._recorders:
@@ -184,6 +203,16 @@ class LivePage:
         self._prolong()
         self._set_looking(True)
         self._looked.set()
+
+    async def upstreams(self, site: Application) -> dict[str, Any]:
+        """The upstreams of all workers, and the zones that they share."""
+        own = self._state(site)
+        others: list[WorkerState] = []
+        if self._link is not None:
+            self._link.want_states_until(time.monotonic() + LOOK_FOR)
+            indices = range(1, worker_count(site.config.main))
+            others = await self._states.of(indices, STATES_WITHIN)
+        return {"workers": [one.value() for one in (own, *others)], **zone_states(site)}
 
     def _prolong(self) -> None:
         self._look_until = time.monotonic() + LOOK_FOR

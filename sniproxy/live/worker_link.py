@@ -1,12 +1,13 @@
 """How workers share one live page: entries go to the worker that serves it.
 
 All of it is made before the fork. Entries are datagrams in a pair of sockets, which no name in a
-file system leads to; whether somebody looks is a time in shared memory. A worker that starts in
-place of another inherits both.
+file system leads to; whether somebody looks, at requests or at the state of upstreams, is a time in
+shared memory. A worker that starts in place of another inherits both.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import mmap
@@ -19,8 +20,9 @@ from typing import Any
 import trio
 
 from .ring import dump
+from .worker_states import WorkerState
 
-_TIME = struct.Struct("d")
+_TIMES = struct.Struct("dd")
 BUFFER = 4 << 20
 MAX_MESSAGE = 1 << 20
 INTERVAL = 0.25
@@ -36,7 +38,7 @@ class WorkerLink:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-        self._memory = mmap.mmap(-1, _TIME.size)
+        self._memory = mmap.mmap(-1, _TIMES.size)
 
     def close(self) -> None:
         self._input.close()
@@ -46,11 +48,29 @@ class WorkerLink:
     @property
     def looking(self) -> bool:
         """Whether somebody looks at the page."""
-        return time.monotonic() < float(_TIME.unpack(self._memory[:])[0])
+        return time.monotonic() < self._times()[0]
+
+    @property
+    def wants_states(self) -> bool:
+        """Whether the workers are to send the state of their upstreams."""
+        return time.monotonic() < self._times()[1]
 
     def look_until(self, deadline: float) -> None:
         """Let all workers observe their requests until then, in monotonic seconds."""
-        self._memory[:] = _TIME.pack(deadline)
+        self._memory[:] = _TIMES.pack(deadline, self._times()[1])
+
+    def want_states_until(self, deadline: float) -> None:
+        """Let all workers send the state of their upstreams until then, in monotonic seconds."""
+        self._memory[:] = _TIMES.pack(self._times()[0], deadline)
+
+    def _times(self) -> tuple[float, float]:
+        looking, states = _TIMES.unpack(self._memory[:])
+        return looking, states
+
+    def send_state(self, state: WorkerState) -> None:
+        """Send the state of this worker, unless its reader is too slow or it is too large."""
+        with contextlib.suppress(OSError):
+            self._output.send(dump({"state": state.value()}))
 
     def send(self, row: dict[str, Any], detail: dict[str, Any]) -> bool:
         """Send an entry; False if it was dropped, because its reader is too slow.
@@ -73,12 +93,16 @@ class WorkerLink:
         while not self.send(row, detail):
             await trio.lowlevel.wait_writable(self._output)
 
-    async def received(self) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """The entries of other workers."""
+    async def received(self) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any]] | WorkerState]:
+        """The entries, and the states, of other workers."""
         while True:
             await trio.lowlevel.wait_readable(self._input)
             try:
-                row, detail = json.loads(self._input.recv(MAX_MESSAGE))
+                message = json.loads(self._input.recv(MAX_MESSAGE))
             except (BlockingIOError, ValueError):
                 continue
-            yield row, detail
+            if isinstance(message, dict):
+                yield WorkerState(**message["state"])
+            else:
+                row, detail = message
+                yield row, detail

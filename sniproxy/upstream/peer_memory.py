@@ -292,6 +292,13 @@ class SharedGroup:
         if self.resolved and upstream.pool is not None:
             upstream.pool.close_others({peer.sockaddr for peer in self.peers(upstream)})
 
+    def load(self, upstream: Upstream) -> None:
+        """Load the state of all peers, for a reader that changes nothing."""
+        with self.memory.zone.lock():
+            self.refresh(upstream)
+            for peer in self.peers(upstream):
+                self.memory.load(peer)
+
     def peers(self, upstream: Upstream) -> Iterator[SharedPeer]:
         """Iterate over all peers of the group in this process."""
         for peer in (*upstream.peers, *upstream.backups):

@@ -246,24 +246,33 @@ def test_the_configuration_has_the_findings_of_the_lint(tmp_path: Path) -> None:
     with sniproxy.serve_in_thread(file, live=True) as proxy:
         live = LiveClient(proxy)
         found = live.send("/api/configuration").value
-        upstreams = live.send("/api/upstreams").value["upstreams"]
+        [worker] = live.send("/api/upstreams").value["workers"]
     assert found["files"] == [{"name": str(file), "text": text}]
     assert [(one["line"], one["rule"]) for one in found["findings"]] == [(6, "sni-missing")]
-    assert [peer["address"] for one in upstreams for peer in one["peers"]] == ["127.0.0.1:9"]
+    assert [peer["address"] for one in worker["upstreams"] for peer in one["peers"]] == [
+        "127.0.0.1:9"
+    ]
 
 
 def test_upstreams_have_the_state_of_their_peers(start: Start, tmp_path: Path) -> None:
     proxy, live = start(f"""
         events {{}}
         http {{ proxy_cache_path {tmp_path}/cache keys_zone=one:1m inactive=5m;
+            limit_req_zone $uri zone=slow:1m rate=30r/m; limit_conn_zone $host zone=many:1m;
+            upstream shared {{ zone peers 64k; server 127.0.0.1:6; }}
             upstream app {{ server 127.0.0.1:9; server 127.0.0.1:8 down; server 127.0.0.1:7 backup;
                 keepalive 2; }}
             server {{ listen 127.0.0.1:0;
-                location / {{ proxy_pass http://app; proxy_cache one; }} }} }}
+                location / {{ proxy_pass http://app; proxy_cache one; limit_req zone=slow;
+                    limit_conn many 9; }} }} }}
     """)
     assert fetch(proxy, "/") == 502
     found = live.send("/api/upstreams").value
-    [group] = found["upstreams"]
+    [worker] = found["workers"]
+    assert (worker["index"], worker["is_ending"]) == (0, False)
+    group, shared = worker["upstreams"]
+    assert (shared["name"], shared["zone"], shared["places"]) == ("shared", "peers", [])
+    assert [peer["address"] for peer in shared["peers"]] == ["127.0.0.1:6"]
     assert (group["name"], group["is_group"], group["idle_connections"]) == ("app", True, 0)
     states = {peer["address"]: (peer["state"], peer["backup"]) for peer in group["peers"]}
     assert states == {
@@ -273,3 +282,9 @@ def test_upstreams_have_the_state_of_their_peers(start: Start, tmp_path: Path) -
     }
     [cache] = found["caches"]
     assert (cache["name"], cache["folder"], cache["inactive"]) == ("one", f"{tmp_path}/cache", 300)
+    assert 0 <= cache["keys"] <= cache["max_keys"]
+    rates, counts = found["limits"]
+    assert (rates["directive"], rates["name"], rates["key"], rates["rate"], rates["keys"]) == (
+        "limit_req_zone", "slow", "$uri", 0.5, 1,
+    )  # fmt: skip
+    assert (counts["directive"], counts["name"], counts["keys"]) == ("limit_conn_zone", "many", 0)

@@ -27,7 +27,9 @@ error_log error.log notice;
 pid sniproxy.pid;
 events {}
 http { access_log off; ssl_certificate auto;
+    upstream shared { zone peers 64k; server 127.0.0.1:9; server 127.0.0.1:7; }
     server { listen 127.0.0.1:%d; location / { return 200 hello; }
+        location /shared { proxy_pass http://shared; }
         location /failing { proxy_pass http://127.0.0.1:9; } }
     server { listen 127.0.0.1:%d ssl; } }
 """
@@ -50,11 +52,15 @@ class Process:
         client.close()
         return status
 
-    def rows(self) -> list[dict[str, Any]]:
+    def api(self, path: str) -> Any:
         client = http.client.HTTPConnection(self.live, timeout=20)
-        client.request("GET", "/api/requests")
-        found: list[dict[str, Any]] = json.loads(client.getresponse().read())["requests"]
+        client.request("GET", path)
+        found = json.loads(client.getresponse().read())
         client.close()
+        return found
+
+    def rows(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.api("/api/requests")["requests"]
         return found
 
     def wait_for_rows(self, number: int) -> list[dict[str, Any]]:
@@ -139,6 +145,30 @@ def test_the_page_has_the_requests_of_all_workers_and_survives_a_reload(start: S
     process.process.send_signal(signal.SIGQUIT)
     assert process.process.wait(20) == 0
     assert "[alert]" not in log.read_text()
+
+
+def test_the_upstreams_of_all_workers_are_listed(start: Start) -> None:
+    process = start(
+        directives=f"worker_processes 3; master_process on; live_page 127.0.0.1:{free_port()};"
+    )
+    process.get("/shared")
+    workers = process.api("/api/upstreams")["workers"]
+    assert [worker["index"] for worker in workers] == [0, 1, 2]
+    assert len({worker["process"] for worker in workers}) == 3
+    # Each worker sees the failures in the memory of the zone, whoever has had them.
+    for worker in workers:
+        [group] = [one for one in worker["upstreams"] if one["name"] == "shared"]
+        assert group["zone"] == "peers"
+        assert sorted(peer["fails"] for peer in group["peers"]) == [1, 1]
+    process.process.send_signal(signal.SIGHUP)
+    before = {worker["process"] for worker in workers}
+    while True:
+        workers = process.api("/api/upstreams")["workers"]
+        after = {worker["process"] for worker in workers if not worker["is_ending"]}
+        if len(after) == 3 and not after & before:
+            break
+    process.process.send_signal(signal.SIGQUIT)
+    assert process.process.wait(20) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-import { api, bytes, clock, copy, el, ms, toast, token } from "./dom.js";
+import { api, clock, copy, el, ms, toast, token } from "./dom.js";
 import { asCurl, render as renderDetail } from "./detail.js";
 import { failed, parse } from "./filter.js";
+import { renderUpstreams } from "./upstreams.js";
 
 const MOST = 2000, CHUNK = 40, INTERVAL = 250;
 const $ = (id) => document.getElementById(id);
@@ -267,26 +268,16 @@ function show(view) {
 async function upstreams() {
   const place = $("upstreams");
   try {
-    const found = await api("/api/upstreams");
-    put(place, el("h1", null, "Upstreams"),
-      el("p.soft", null, "As the process that serves this page sees them; each worker has its own state."),
-      ...found.upstreams.map((one) => el("article.card", null,
-        el("h2", null, one.name, one.is_group ? null : el("small", null, " an address of proxy_pass")),
-        el("p.soft", null, one.idle_connections === null ? "no kept connections" : `${one.idle_connections} kept connections idle`, " · ", [...new Set(one.places)].join(", ")),
-        el("div.scroll", null, el("table", null,
-          el("thead", null, el("tr", null, ["peer", "state", "fails", "in use", "weight", "TLS session"].map((text) => el("th", { scope: "col" }, text)))),
-          el("tbody", null, one.peers.map((peer) => el("tr", null,
-            el("td", null, el("code", null, peer.address), peer.backup ? " backup" : ""),
-            el("td", null, el("span.pill", { "data-state": peer.state }, peer.state)),
-            el("td", null, `${peer.fails} of ${peer.max_fails}`),
-            el("td", null, peer.connections), el("td", null, peer.weight),
-            el("td", null, peer.has_session ? "cached" : "—")))))))),
-      found.upstreams.length ? null : el("p", null, "No location passes requests to an upstream."),
-      ...(found.caches.length ? [el("h2", null, "Caches"), el("ul", null, found.caches.map((one) => el("li", null, el("b", null, one.name), ` ${one.folder}, ${one.max_size ? `at most ${bytes(one.max_size)}, ` : ""}${one.inactive} s without use`)))] : []));
+    put(place, ...renderUpstreams(await api("/api/upstreams")));
   } catch (error) {
     put(place, el("p.problem", null, error.message));
   }
 }
+
+// The state of upstreams changes by itself: look again while it is shown.
+setInterval(() => {
+  if (!$("upstreams").hidden && !document.hidden && !String(getSelection())) upstreams();
+}, 2000);
 
 async function configuration() {
   const place = $("configuration");
