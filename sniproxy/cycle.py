@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -36,11 +38,42 @@ class ConfigurationLoader(Protocol):
         """The files that have changed since the last call, or since they were read."""
 
 
+@dataclass(frozen=True, slots=True)
+class PageHandover:
+    """What a program hands over of its live page, besides its sockets."""
+
+    lock: int
+    """The descriptor of the lock that the process which serves the page holds."""
+    token: str
+
+    @classmethod
+    def parse(cls, text: str) -> PageHandover | None:
+        """The value of the variable; None if it is not one."""
+        number, separator, token = text.partition(";")
+        if not (separator and token and number.isascii() and number.isdigit()):
+            return None
+        try:
+            is_file = stat.S_ISREG(os.fstat(int(number)).st_mode)
+        except (OSError, OverflowError):
+            is_file = False
+        if not is_file:
+            return None
+        return cls(int(number), token)
+
+
 class RunningPage(Protocol):
     """A page that a process serves beside its configuration (`live_page`)."""
 
     async def run(self, index: int = 0) -> None:
         """Do what the worker with this number has to do for it, until cancelled."""
+
+    @property
+    def sockets(self) -> Sequence[BoundSocket]:
+        """Those that it listens on."""
+
+    @property
+    def handover(self) -> PageHandover:
+        """What another program needs to serve it in place of this one."""
 
     def stop(self) -> None:
         """Serve it no more in this process, which finishes its requests."""

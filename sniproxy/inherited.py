@@ -1,7 +1,8 @@
 """Listening sockets that one program hands to another (signal USR2).
 
 Their descriptors are in the environment, `NGINX=5;6;`, as nginx has it: so nginx can hand its
-sockets to sniproxy, and get them back.
+sockets to sniproxy, and get them back. What belongs to the live page is in a variable of its own:
+the descriptor of the lock that its server holds, and its token, so that its URL stays valid.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ from collections.abc import Sequence
 
 from . import process_signals
 from .build.listeners import UNIX, BoundSocket, ListenSocket
+from .cycle import PageHandover
 
 VARIABLE = "NGINX"
+PAGE_VARIABLE = "SNIPROXY_LIVE"
 
 
-def execute(sockets: Sequence[BoundSocket]) -> int:
+def execute(sockets: Sequence[BoundSocket], page: PageHandover | None = None) -> int:
     """Start this program again as it was started, with the sockets; returns its process ID."""
     descriptors = [sock.fileno() for _, sock in sockets]
     environment = {**os.environ, VARIABLE: "".join(f"{number};" for number in descriptors)}
+    if page is not None:
+        environment[PAGE_VARIABLE] = f"{page.lock};{page.token}"
+        descriptors.append(page.lock)
     pid = os.fork()
     if pid:
         return pid
@@ -37,8 +43,10 @@ def execute(sockets: Sequence[BoundSocket]) -> int:
 class InheritedSockets:
     """The sockets that were handed over, as the environment had them; none if `text` is empty."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, page_text: str = "") -> None:
         self.text = text
+        self.page = PageHandover.parse(page_text)
+        """What was handed over of a live page; None for nothing."""
         self._parent = os.getppid()
         self._sockets: list[socket.socket] = []
         for word in text.split(";"):
@@ -66,7 +74,9 @@ class InheritedSockets:
 
 def take() -> InheritedSockets:
     """The sockets of the environment, which forgets them."""
-    return InheritedSockets(os.environ.pop(VARIABLE, ""))
+    page = os.environ.pop(PAGE_VARIABLE, "")
+    text = os.environ.pop(VARIABLE, "")
+    return InheritedSockets(text, page if text else "")
 
 
 def _adopt(descriptor: int) -> socket.socket:

@@ -332,7 +332,12 @@ class Master:
             self._log(Level.ALERT, Failure(text, errno=error.errno).message)
             return
         try:
-            self._successor = execute(self.cycle.sockets)
+            page = self._page
+            if page is None:
+                self._successor = execute(self.cycle.sockets)
+            else:
+                sockets = [*self.cycle.sockets, *page.sockets]
+                self._successor = execute(sockets, page.handover)
         except OSError as error:
             text = f'fork() failed while spawning "{sys.executable}"'
             self._log(Level.ALERT, Failure(text, errno=error.errno).message)

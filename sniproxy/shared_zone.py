@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import mmap
+import os
 import struct
 import tempfile
 from collections.abc import Iterator
+from typing import IO
 
 _FLAG = 8
 """Bytes before the user's, the first of which is 1 while the lock is held."""
@@ -64,10 +66,20 @@ class SharedZone:
 
 
 class ProcessLock:
-    """A lock that one of several forked processes holds until it ends."""
+    """A lock that one of several forked processes holds until it ends, or releases it."""
 
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+    def __init__(self, descriptor: int | None = None) -> None:
+        """`descriptor` is that of the lock of another program, which has handed it over."""
+        if descriptor is None:
+            self._file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+        else:
+            os.set_inheritable(descriptor, False)
+            self._file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115
+
+    @property
+    def descriptor(self) -> int:
+        """For a program that is executed by this one."""
+        return self._file.fileno()
 
     def try_lock(self) -> bool:
         """Take the lock unless another process holds it; whether this process holds it now."""
@@ -76,6 +88,10 @@ class ProcessLock:
         except OSError:
             return False
         return True
+
+    def release(self) -> None:
+        """Let another process take the lock."""
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         self._file.close()

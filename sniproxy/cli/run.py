@@ -173,12 +173,13 @@ class _Run:
         self.log = site.error_log
         cycle = self._bind(site, ())
         self._log_start(site)
+        # Before the line that says it serves: a signal that follows it has to be obeyed.
+        process_signals.block(process_signals.MASTER)
         if self.page is not None:
             print(f"  live page: {self.page.url}", flush=True)
         if main.daemon and not self.inherited.text:
             daemonize(self.log)
         self.is_in_background = main.daemon
-        process_signals.block(process_signals.MASTER)
         self._serve(stack, cycle, pid_file)
         return 0
 
@@ -353,7 +354,7 @@ class _Run:
 
             page = LivePage(self._checked_address(wanted), workers=bool(self.has_master))
             self.stack.callback(page.close)
-            page.bind(lambda error: self._report(error.level, str(error)))
+            page.bind(lambda error: self._report(error.level, str(error)), self.inherited)
             self.page = page
             self.live_address = wanted
         elif wanted != self.live_address:

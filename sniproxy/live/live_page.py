@@ -20,8 +20,11 @@ from ..build.application import load
 from ..build.listeners import BoundSocket, close_all
 from ..build.paths import Paths
 from ..config.directives.log import ErrorLogDirective
+from ..cycle import PageHandover
+from ..inherited import InheritedSockets
 from ..models import ConfigError, Level
 from ..server import ConnectionServer
+from ..shared_zone import ProcessLock
 from ..variables import is_variable
 from ..worker_setup import worker_count
 from .handler import LiveHandler
@@ -47,6 +50,9 @@ FINISH_WITHIN = 1.0
 """Seconds to pass entries on to another worker."""
 STATES_WITHIN = 4 * INTERVAL
 """Seconds to wait for the states of other workers."""
+TURN_INTERVAL = 0.05
+"""Seconds between two attempts to take the page over."""
+OTHER_PROGRAM_SERVES = "the old binary process serves the live page until its workers end"
 _LOG = (ErrorLogDirective("stderr", Level.ALERT),)
 
 
@@ -80,7 +86,12 @@ class LivePage:
         self._passed_on = trio.Event()
         """Set when this process has no entries that another one is to have."""
         self._application = self._build(any_port=any_port)
-        self._sockets: list[BoundSocket] = []
+        self.sockets: list[BoundSocket] = []
+        """Those that the page listens on."""
+        self._turn = ProcessLock()
+        """Held by the process that serves the page."""
+        self._succeeds = False
+        """Whether another program has handed over its page."""
 
     def _build(self, *, any_port: bool) -> Application:
         parsed = configuration.parse(
@@ -95,14 +106,34 @@ class LivePage:
         handlers = dict.fromkeys(loaded.handlers, LiveHandler(self))
         return replace(loaded, handlers=handlers).open(default_error_log=_LOG)
 
-    def bind(self, report: Callable[[ConfigError], None]) -> None:
-        """Bind the page's address; raises `ConfigError`."""
-        self._sockets = self._application.bind(report)
+    def bind(
+        self,
+        report: Callable[[ConfigError], None],
+        inherited: InheritedSockets | None = None,
+    ) -> None:
+        """Bind the page's address, or take it over from another program; raises `ConfigError`."""
+        if inherited is None:
+            self.sockets = self._application.bind(report)
+            return
+        previous = inherited.bound_to(self._application.bindings)
+        self.sockets = self._application.bind(report, previous)
+        page = inherited.page
+        if page is not None:
+            self.token = page.token
+            if previous:
+                self._turn.close()
+                self._turn = ProcessLock(page.lock)
+                self._succeeds = True
+
+    @property
+    def handover(self) -> PageHandover:
+        """What another program needs to serve the page in place of this one."""
+        return PageHandover(self._turn.descriptor, self.token)
 
     @property
     def url(self) -> str:
         """The URL of the page, with the token."""
-        [(binding, sock)] = self._sockets[:1]
+        [(binding, sock)] = self.sockets[:1]
         host, port = binding.address(sock)
         host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
         return f"http://{host}:{port}/?token={self.token}"
@@ -114,8 +145,9 @@ class LivePage:
         return recorder
 
     def close(self) -> None:
-        close_all(self._sockets)
+        close_all(self.sockets)
         self._application.close()
+        self._turn.close()
         if self._link is not None:
             self._link.close()
 
@@ -129,7 +161,9 @@ class LivePage:
         if self._serves:
             self.ring.rename()
             with self._serving:
+                await self._wait_for_turn()
                 await self._serve()
+            self._turn.release()
             self._serves = False
         if self._link is not None:
             await self._follow(self._link)
@@ -144,12 +178,21 @@ class LivePage:
         with trio.move_on_after(FINISH_WITHIN):
             await self._passed_on.wait()
 
+    async def _wait_for_turn(self) -> None:
+        """Wait until no other process serves the page: a worker that ends, or another program."""
+        if self._turn.try_lock():
+            return
+        if self._succeeds and self.site is not None:
+            self.site.error_log.write(Level.NOTICE, OTHER_PROGRAM_SERVES)
+        while not self._turn.try_lock():
+            await trio.sleep(TURN_INTERVAL)
+
     async def _serve(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._switch)
             if self._link is not None:
                 nursery.start_soon(self._receive, self._link)
-            nursery.start_soon(ConnectionServer(self._application, self._sockets).run)
+            nursery.start_soon(ConnectionServer(self._application, self.sockets).run)
 
     async def _receive(self, link: WorkerLink) -> None:
         async for message in link.received():

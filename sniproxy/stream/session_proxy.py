@@ -97,7 +97,7 @@ class SessionProxy:
         """`context` is None without TLS towards the upstream (`proxy_ssl`)."""
         self.target = target
         self.settings = settings
-        self._upstream = upstream
+        self.upstream = upstream
         self._context = context
         self._certificate = certificate
         self._dialect = dialect
@@ -145,15 +145,15 @@ class SessionProxy:
 
     async def _upstream_of(self, values: VariableLookup) -> Upstream:
         """The upstream of the session. Raises `ProxyError`."""
-        if isinstance(self._upstream, Upstream):
-            return self._upstream
+        if isinstance(self.upstream, Upstream):
+            return self.upstream
         assert self.target.template is not None
         text = self.target.template.render(values)
         known = self._constant.get(text)
         if known is not None:
             return known
         target = parse_stream_target(self.target, text)
-        upstream = await self._upstream.upstream(target)
+        upstream = await self.upstream.upstream(target)
         # A single address has no state, but for TLS sessions.
         if upstream.explicit or (
             target.address is not None and target.address.is_literal and self._context is None

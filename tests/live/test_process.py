@@ -44,6 +44,8 @@ class Process:
     port: int
     tls_port: int
     live: str
+    url: str
+    """The URL of the live page, with its token."""
 
     def get(self, path: str) -> int:
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -97,7 +99,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             line = process.stdout.readline()
             assert line.startswith("  live page: http://"), line
             address = line.partition("://")[2].partition("/")[0]
-            return Process(process, tmp_path, *ports, address)
+            return Process(process, tmp_path, *ports, address, line.partition(": ")[2].strip())
 
         yield run
 
@@ -145,6 +147,64 @@ def test_the_page_has_the_requests_of_all_workers_and_survives_a_reload(start: S
     process.process.send_signal(signal.SIGQUIT)
     assert process.process.wait(20) == 0
     assert "[alert]" not in log.read_text()
+
+
+def test_another_program_takes_the_page_over(start: Start) -> None:
+    """USR2, then QUIT to the old master: the page stays at its URL, and answers all the time."""
+    process = start(directives=f"master_process on; live_page 127.0.0.1:{free_port()};")
+    process.get("/old")
+    log, pid_file = process.folder / "error.log", process.folder / "sniproxy.pid"
+    old = pid_file.read_text()
+    process.process.send_signal(signal.SIGUSR2)
+    while "the old binary process serves the live page" not in log.read_text():
+        assert process.api("/api/requests")["ring"]
+    new = int(pid_file.read_text())
+    assert new != int(old)
+    ring = process.api("/api/requests")["ring"]
+    process.process.send_signal(signal.SIGQUIT)
+    assert process.process.wait(20) == 0
+    process.get("/new")
+    assert "/new" in {row["target"] for row in process.wait_for_rows(1)}
+    assert process.api("/api/requests")["ring"] != ring
+    token = process.url.partition("token=")[2]
+    client = http.client.HTTPConnection(process.live, timeout=20)
+    client.request("POST", "/api/requests/1/replay", headers={"X-Live-Token": token})
+    assert client.getresponse().status == 200
+    client.close()
+    os.kill(new, signal.SIGQUIT)
+    while pid_file.exists():
+        pass
+    assert "[emerg]" not in log.read_text()
+
+
+def test_a_program_that_does_not_start_leaves_the_page(start: Start) -> None:
+    process = start(directives=f"master_process on; live_page 127.0.0.1:{free_port()};")
+    (process.folder / "nginx.conf").write_text("foo;")
+    log = process.folder / "error.log"
+    process.process.send_signal(signal.SIGUSR2)
+    while "exited with code 1" not in log.read_text():
+        assert process.api("/api/requests")["ring"]
+    assert process.api("/api/requests")["ring"]
+    process.process.send_signal(signal.SIGQUIT)
+    assert process.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("master", ["on", "off"])
+def test_an_open_page_survives_a_reload_and_a_quit(master: str, start: Start) -> None:
+    """A browser that listens for events delays neither HUP nor QUIT."""
+    process = start(directives=f"master_process {master}; live_page 127.0.0.1:{free_port()};")
+    host, _, port = process.live.partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as events:
+        events.sendall(f"GET /api/events HTTP/1.1\r\nHost: {process.live}\r\n\r\n".encode())
+        assert b"event: hello" in events.recv(65536) + events.recv(65536)
+        process.process.send_signal(signal.SIGHUP)
+        log = process.folder / "error.log"
+        while "reconfiguring" not in log.read_text():
+            pass
+        process.get("/after")
+        assert "/after" in {row["target"] for row in process.wait_for_rows(1)}
+        process.process.send_signal(signal.SIGQUIT)
+        assert process.process.wait(20) == 0
 
 
 def test_the_upstreams_of_all_workers_are_listed(start: Start) -> None:
