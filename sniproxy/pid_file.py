@@ -13,6 +13,10 @@ OLD = ".oldbin"
 """What the name gets while another program is being started in place of this one."""
 
 
+def _open_for_both(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_WRONLY | os.O_RDWR, 0o644)
+
+
 class PidFile:
     """A file with our process ID; as a context, it exists while the block runs."""
 
@@ -56,7 +60,8 @@ class PidFile:
 
     def _open(self, mode: str) -> IO[str]:
         try:
-            return open(self.path, mode, encoding="ascii")
+            # O_RDWR, as in nginx: opening a pipe to write only would wait for a reader.
+            return open(self.path, mode, encoding="ascii", opener=_open_for_both)
         except OSError as error:
             raise ConfigError(f'open() "{self.path}" failed', errno=error.errno) from None
 

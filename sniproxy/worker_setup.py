@@ -17,12 +17,11 @@ from dataclasses import dataclass
 
 from .build.listeners import ListenSocket
 from .build.paths import Paths
-from .config.directives.main import CPUAffinity, Main
+from .config.directives.main import DEFAULT_USER, CPUAffinity, Main
 from .config.model import Config, iter_locations
 from .logs.error import ErrorLog
 from .models import ConfigError, Failure, Level
 
-DEFAULT_USER = "nobody"
 NO_PRIVILEGE = (
     'the "user" directive makes sense only if the master process runs with super-user '
     "privileges, ignored"

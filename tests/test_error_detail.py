@@ -255,3 +255,15 @@ def test_error_detail_is_hidden_from_remote_clients(
     (warning,) = [record for record in proxy.error_log if record.level is Level.WARN]
     assert warning.message == error_detail.ERROR_DETAIL_REFUSED
     assert (warning.client, warning.request) == ("127.0.0.1", "GET / HTTP/1.1")
+
+
+def test_an_address_that_a_client_has_sent_does_not_make_it_local(
+    stage: Stage, no_peer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `set_real_ip_from` for everybody, a client may claim any address."""
+    monkeypatch.setattr(error_detail, "LOCAL", error_detail._networks("10.0.0.0/8"))
+    _, client = stage(f"http://{no_peer}", http="set_real_ip_from 0.0.0.0/0;")
+    assert client(headers={"X-Real-IP": "10.1.2.3"}).body == error_page(502).decode()
+    monkeypatch.setattr(error_detail, "LOCAL", error_detail._networks("127.0.0.0/8"))
+    assert client(headers={"X-Real-IP": "192.0.2.1"}).body == error_page(502).decode()
+    assert client(headers={"X-Real-IP": "127.0.0.2"}).body != error_page(502).decode()

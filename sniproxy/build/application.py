@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
+import pwd
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..config.blocks import NOWHERE
 from ..config.directives.log import ErrorLogDirective
+from ..config.directives.main import DEFAULT_USER
 from ..config.directives.upstream_settings import UpstreamSettings
 from ..config.model import Config, Http, Location, Server, iter_locations
 from ..connection_statistics import ConnectionStatistics
@@ -279,7 +283,7 @@ class LoadedConfig:
             main_log = logs.error_log(self.config.error_log)
             self.groups.log_to(main_log)
             for key_log in self.key_logs:
-                key_log.open(sinks)
+                key_log.open(sinks, _trusted_users(self.config))
             servers = {server: self._server(server, logs) for server in http.servers}
             stream = self._open_stream(sinks, default_error_log, observer)
         except BaseException:
@@ -488,3 +492,14 @@ def _below(location: Location) -> Iterator[Location]:
 
 def _does_more(location: LocationRuntime) -> bool:
     return location.mirror is not None or bool(location.settings.core.post_action)
+
+
+def _trusted_users(config: Config) -> set[int]:
+    """The users whose files may get secrets: of this process, the system's, and of its workers."""
+    found = {os.geteuid(), 0}
+    names = config.main.user
+    if os.geteuid() == 0:
+        # A file that is opened again (USR1) belongs to the user of the workers from then on.
+        with contextlib.suppress(KeyError):
+            found.add(pwd.getpwnam(DEFAULT_USER if names is None else names.user).pw_uid)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,9 @@ class KeyLog:
         self._path = path
         self._sink: FileSink | None = None
 
-    def open(self, sinks: Sinks) -> None:
-        """Raises `ConfigError`."""
-        self._sink = sinks.file(self._path, 0o600)
+    def open(self, sinks: Sinks, owners: Collection[int]) -> None:
+        """Open the file, which one of `owners` has to own; raises `ConfigError`."""
+        self._sink = sinks.secret_file(self._path, owners)
 
     def __call__(self, line: bytes) -> None:
         if self._sink is not None:

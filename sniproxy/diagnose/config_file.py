@@ -358,6 +358,15 @@ def _same(one: ProxySettings, other: ProxySettings) -> bool:
     return aside == replace(other, proxy_pass=None, proxy_redirect=())
 
 
+def _copy_exclusively(path: str, copy: str) -> None:
+    """Copy a file with its mode; nobody else can read the copy before it has that."""
+    with open(path, "rb") as source:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(copy, flags, 0o600), "wb") as target:
+            shutil.copyfileobj(source, target)
+    shutil.copystat(path, copy)
+
+
 def write_with_backup(file: str, text: str) -> str:
     """Replace a file atomically after copying it to a backup; returns the backup's name.
 
@@ -367,7 +376,7 @@ def write_with_backup(file: str, text: str) -> str:
     number = 0
     while os.path.lexists(backup := path + (f".bak{number}" if number else ".bak")):
         number += 1
-    shutil.copy2(path, backup)
+    _copy_exclusively(path, backup)
     handle, fresh = tempfile.mkstemp(prefix=".sniproxy-", dir=os.path.dirname(path))
     try:
         with os.fdopen(handle, "wb") as opened:

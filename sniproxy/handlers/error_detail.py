@@ -97,14 +97,17 @@ def with_detail(
     """Add the log `lines` of a failure and their explanation to nginx's error `page`.
 
     Status and header fields are unchanged except for Content-Type and Content-Length. Clients that
-    are not local get `page`; this is logged once per connection.
+    are not local, by either address if there are two, get `page`; this is logged once per
+    connection.
     """
     if page.status not in STATUSES:
         return page
     connection = ctx.connection
-    if not is_local(connection.client_address):
-        if not connection.detail_refused:
-            connection.detail_refused = True
+    # With `real_ip` the address is what the client of a trusted proxy has sent, or a proxy has.
+    itself = ctx.proxy_connection or connection
+    if not (is_local(connection.client_address) and is_local(itself.client_address)):
+        if not itself.detail_refused:
+            itself.detail_refused = True
             log.write(Level.WARN, ERROR_DETAIL_REFUSED)
         return page
     accept = ",".join(value for name, value in ctx.request.headers if name.lower() == "accept")

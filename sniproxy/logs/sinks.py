@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import sys
+from collections.abc import Collection
 from typing import Protocol
 
 from ..models import ConfigError
@@ -19,17 +22,19 @@ class Sink(Protocol):
 class FileSink:
     """A file opened for appending; every line is written by one system call."""
 
-    def __init__(self, path: str, mode: int = 0o644) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._mode = mode
         self._descriptor = self._open()
 
     def _open(self) -> int:
         try:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            return os.open(self.path, flags, self._mode)
+            return self._descriptor_of(os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
         except OSError as error:
             raise ConfigError(f'open() "{self.path}" failed', errno=error.errno) from None
+
+    def _descriptor_of(self, flags: int) -> int:
+        """Open the file; raises `OSError`."""
+        return os.open(self.path, flags, 0o644)
 
     def write(self, line: str) -> None:
         self.write_bytes(line.encode("latin-1", "replace"))
@@ -52,6 +57,33 @@ class FileSink:
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+class SecretFileSink(FileSink):
+    """A file of secrets: a regular one, that its owner alone may read.
+
+    `owners` are the users that may own it: those whom this process trusts with the secrets.
+    """
+
+    def __init__(self, path: str, owners: Collection[int]) -> None:
+        self._owners = owners
+        super().__init__(path)
+
+    def _descriptor_of(self, flags: int) -> int:
+        # O_NONBLOCK, since opening a pipe would wait for a reader.
+        descriptor = os.open(self.path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file")
+            if found.st_uid not in self._owners:
+                raise OSError(errno.EPERM, "the file of another user")
+            if found.st_mode & 0o077:
+                os.fchmod(descriptor, 0o600)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
 
 class StderrSink:
@@ -92,10 +124,18 @@ class Sinks:
         self.flushables: list[Flushable] = []
         """Sinks to flush before files are reopened or closed."""
 
-    def file(self, path: str, mode: int = 0o644) -> FileSink:
+    def file(self, path: str) -> FileSink:
         """The sink for an absolute path. Raises `ConfigError` if it cannot be opened."""
         if path not in self._files:
-            self._files[path] = FileSink(path, mode)
+            self._files[path] = FileSink(path)
+        return self._files[path]
+
+    def secret_file(self, path: str, owners: Collection[int]) -> FileSink:
+        """The sink for secrets, see `SecretFileSink`. Raises `ConfigError` if it is refused."""
+        if not isinstance(self._files.get(path), SecretFileSink):
+            if path in self._files:
+                raise ConfigError(f'"{path}" is a log, and cannot be a file of secrets too')
+            self._files[path] = SecretFileSink(path, owners)
         return self._files[path]
 
     @property
@@ -138,5 +178,8 @@ class NullSinks(Sinks):
         super().__init__()
         self.stderr = self.file("")
 
-    def file(self, path: str, mode: int = 0o644) -> FileSink:
+    def file(self, path: str) -> FileSink:
+        return super().file(os.devnull)
+
+    def secret_file(self, path: str, owners: Collection[int]) -> FileSink:
         return super().file(os.devnull)

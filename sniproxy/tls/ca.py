@@ -24,6 +24,7 @@ import ipaddress
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -75,13 +76,15 @@ class DevCA:
         """Load the CA of the folder `state`, after creating it if there is none.
 
         The default of `state` is $SNIPROXY_STATE, else the user's state folder. Raises ConfigError
-        if the folder can not be used, or if the CA is damaged or expired.
+        if the folder can not be used or changed by other users, or if the CA is damaged or expired.
         """
         folder = state_folder(state)
         is_new = False
         try:
             if not (folder / FOLDER).is_dir():
                 is_new = _create(folder)
+            if reason := why_not_private(folder):
+                raise ConfigError(f'the development CA in "{folder / FOLDER}" {reason}')
             found = cls._load(folder / FOLDER)
             found.is_new = is_new
             return found
@@ -150,6 +153,33 @@ class DevCA:
 def state_folder(state: str | os.PathLike[str] | None = None) -> Path:
     """The folder `state`, by default $SNIPROXY_STATE, else the user's state folder."""
     return Path(state or os.environ.get(STATE_VARIABLE) or platformdirs.user_state_dir("sniproxy"))
+
+
+def why_not_private(state: Path) -> str:
+    """Why other users could read or replace the key of a CA below `state`; "" if they could not.
+
+    Raises OSError.
+    """
+    if os.name != "posix":
+        return ""
+    owners = {os.geteuid(), 0}
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdecimal():
+        owners.add(int(os.environ["SUDO_UID"]))
+    folder = state / FOLDER
+    for path, found in ((state, state.stat()), (folder, folder.lstat()), (folder, folder.stat())):
+        # In a folder with the sticky bit, others can neither remove nor rename what is not theirs.
+        is_shared = path == state and found.st_mode & stat.S_ISVTX
+        if found.st_uid not in owners and not is_shared:
+            return f'is refused: "{path}" belongs to another user'
+        if found.st_mode & 0o022 and not (is_shared or stat.S_ISLNK(found.st_mode)):
+            return f'is refused: others can write to "{path}" (chmod go-w {path})'
+    key = folder / KEY_FILE
+    found = key.stat()
+    if found.st_uid not in owners:
+        return f'is refused: "{key}" belongs to another user'
+    if found.st_mode & 0o077:
+        return f'is refused: others can read "{key}" (chmod 600 {key}, or remove the folder)'
+    return ""
 
 
 def host_name(text: str) -> str | None:

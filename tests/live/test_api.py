@@ -288,3 +288,13 @@ def test_upstreams_have_the_state_of_their_peers(start: Start, tmp_path: Path) -
         "limit_req_zone", "slow", "$uri", 0.5, 1,
     )  # fmt: skip
     assert (counts["directive"], counts["name"], counts["keys"]) == ("limit_conn_zone", "many", 0)
+
+
+def test_everything_needs_the_token_on_a_public_address(tmp_path: Path) -> None:
+    with sniproxy.serve_in_thread(PLAIN % ("http://127.0.0.1:9", ""), live="0.0.0.0:0") as proxy:
+        live = LiveClient(proxy)
+        for path in ("/api/requests", "/api/events", "/api/upstreams", "/api/configuration"):
+            assert live.send(path).status == 403
+        assert live.send("/api/requests", token=True).status == 200
+        assert live.send(f"/api/upstreams?token={live.token}").status == 200
+        assert live.send("/api/upstreams?token=wrong").status == 403

@@ -51,6 +51,10 @@ def worker_connections(args: Args) -> int:
     return value
 
 
+DEFAULT_USER = "nobody"
+"""The user of the workers, if the master runs as root."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserNames:
     """Whom workers run as; whether the system knows them is asked at start."""
