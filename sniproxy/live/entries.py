@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 from cryptography import x509
 
@@ -21,6 +22,7 @@ from ..explain import to_dict
 from ..handlers.error_detail import FailureDetail
 from ..logs.parser import parse_error_line
 from ..models import Handshake, Header
+from ..observer import SessionState
 from ..runtime import Runtime
 from ..server_name import certificate_names, why_not_sent
 from ..tls.stream import TLSStream
@@ -44,6 +46,14 @@ VARIABLES = (
     "request_length", "sent_http_content_type",
 )  # fmt: skip
 """Variables of which each entry has the values."""
+SEVERE = ("emerg", "alert", "crit", "error", "warn")
+"""Levels of the messages that a row shows; of a failed request it shows others too."""
+_GRPC_NAMES = (
+    "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS "
+    "PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED "
+    "INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
+)
+GRPC_STATUSES = {str(number): name for number, name in enumerate(_GRPC_NAMES.split())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,8 @@ def request_row(
         "location": location_name(ctx.location.name),
         "sni_out": None if last is None else sent_name(last),
         "peer": None if last is None else last.address,
-        "problem": mask_query(_problem(last, lines)),
+        "peer_tls": last is not None and last.tls is not None,
+        "problem": mask_query(_request_problem(ctx, last, lines)),
         "detail": True,
     }
 
@@ -111,15 +122,36 @@ def sent_name(attempt: UpstreamState) -> str | None:
     return tls.name
 
 
-def _problem(last: UpstreamState | None, lines: Sequence[str]) -> str:
+def _request_problem(ctx: RequestContext, last: UpstreamState | None, lines: Sequence[str]) -> str:
+    """What went wrong with a request: nginx's message, or the gRPC status; "" for nothing."""
+    levels = SEVERE if ctx.status < 400 else (*SEVERE, "info")
+    return _problem(last, lines, levels) or _grpc_problem(last)
+
+
+def _problem(
+    last: UpstreamState | None, lines: Sequence[str], levels: Sequence[str] = SEVERE
+) -> str:
     """nginx's message about what went wrong; "" for nothing."""
     if last is not None and last.failure is not None:
         return last.failure.message
     for line in reversed(lines):
         record = parse_error_line(line)
-        if record is not None and record.level in ("error", "crit", "alert", "emerg", "warn"):
+        if record is not None and record.level in levels:
             return record.message
     return ""
+
+
+def _grpc_problem(last: UpstreamState | None) -> str:
+    """The gRPC status of a call that has failed, which may have the HTTP status 200."""
+    if last is None or last.head is None:
+        return ""
+    fields = {name.lower(): value for name, value in (*last.head.headers, *last.trailers)}
+    status = fields.get("grpc-status", "0")
+    if status == "0":
+        return ""
+    name = GRPC_STATUSES.get(status, "")
+    message = fields.get("grpc-message", "")
+    return f"gRPC status {status}{name and f' {name}'}{message and f': {unquote(message)}'}"
 
 
 def request_details(over: FinishedRequest, running: Runtime, paths: Paths, bodies: Bodies) -> Data:
@@ -232,6 +264,37 @@ def connection_row(
         "peer": None,
         "problem": problem or "closed without a request",
         "detail": True,
+    }
+
+
+def session_row(
+    ctx: SessionState, handshake: Handshake | None, lines: Sequence[str], ended: float
+) -> Data:
+    """The row of a session of `stream {}` that has ended at a POSIX time."""
+    connection = ctx.connection
+    last = ctx.upstream_states[-1] if ctx.upstream_states else None
+    failure = None if handshake is None else handshake.failure
+    return {
+        "kind": "session",
+        "time": ctx.started,
+        "client": f"{connection.client_address}:{connection.client_port}",
+        "connection": connection.number,
+        "scheme": "udp" if ctx.is_udp else "tcp" if handshake is None else "tls",
+        "method": "UDP" if ctx.is_udp else "TCP",
+        "host": connection.listening,
+        "target": "",
+        "status": ctx.status,
+        "seconds": round(max(ended - ctx.started, 0.0), 6),
+        "sent": ctx.bytes_sent,
+        "received": ctx.received,
+        "sni_in": ctx.server_name,
+        "server": "",
+        "location": "",
+        "sni_out": None if last is None else sent_name(last),
+        "peer": None if last is None else last.address,
+        "peer_tls": last is not None and last.tls is not None,
+        "problem": _problem(last, lines) if failure is None else failure.message,
+        "detail": False,
     }
 
 

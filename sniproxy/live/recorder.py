@@ -9,16 +9,17 @@ the time is spent on it: what is beyond gets a row without details.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ..build.paths import Paths
 from ..context import Connection, RequestContext
 from ..logs.error import ErrorLog
 from ..models import BodyReader, Handshake, Level, Response
-from ..observer import Observer, RecentRequests
+from ..observer import Observer, RecentRequests, SessionState
 from ..runtime import Runtime
 from ..trace.builder import FinishedRequest, HandlerCall, handler_call, handshake_trace
 from .entries import (
@@ -30,6 +31,7 @@ from .entries import (
     connection_row,
     request_details,
     request_row,
+    session_row,
 )
 
 AddEntry = Callable[[dict[str, Any], dict[str, Any]], object]
@@ -72,6 +74,8 @@ class _ObservedConnection:
     handlers: list[tuple[int, int, str]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     bodies: dict[RequestContext, CapturedBody] = field(default_factory=dict)
+    is_session: bool = False
+    """Whether it was a session of `stream {}`, which has an entry."""
 
 
 class CapturedBody:
@@ -113,6 +117,8 @@ class LiveRecorder(Observer):
         self._alone = alone
         self._running: Runtime | None = None
         self._states: OrderedDict[int, _ObservedConnection] = OrderedDict()
+        self._sessions: deque[Callable[[], None]] = deque(maxlen=RECENT)
+        """Makes the entries of sessions that have ended while nobody looked."""
         self._budget = Budget()
         self._failures = Budget()
         """A budget of its own, so that failures have details among many other requests."""
@@ -175,6 +181,8 @@ class LiveRecorder(Observer):
             )
         for _, add in sorted(found, key=lambda one: one[0]):
             add()
+        while self._sessions:
+            self._sessions.popleft()()
         self._states.clear()
 
     def _add_later(self, ctx: RequestContext) -> None:
@@ -198,8 +206,26 @@ class LiveRecorder(Observer):
         state = self._states.pop(connection.number, None)
         if connection.requests or (state is None and not self.looking):
             return
+        if state is not None and state.is_session:
+            return
         state = state or _ObservedConnection()
         self._add_connection(connection, state.handshake, state.lines)
+
+    def session_finished(self, ctx: SessionState) -> None:
+        state = self._state(ctx.connection.number)
+        state.is_session = True
+        row = partial(session_row, ctx, state.handshake, tuple(state.lines), time.time())
+        if self.looking:
+            self._add_session(row, state.lines)
+        else:
+            self._sessions.append(partial(self._add_session, row, state.lines))
+
+    def _add_session(self, row: Callable[[], dict[str, Any]], lines: list[str]) -> None:
+        started = time.perf_counter()
+        made = row()
+        made["detail"] = bool(lines) and self._failures.is_left()
+        self._add(made, connection_details(None, lines) if made["detail"] else {})
+        self._failures.spend(time.perf_counter() - started)
 
     def handshake_finished(self, connection: Connection, handshake: Handshake) -> None:
         self._state(connection.number).handshake = handshake

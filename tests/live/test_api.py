@@ -298,3 +298,53 @@ def test_everything_needs_the_token_on_a_public_address(tmp_path: Path) -> None:
         assert live.send("/api/requests", token=True).status == 200
         assert live.send(f"/api/upstreams?token={live.token}").status == 200
         assert live.send("/api/upstreams?token=wrong").status == 403
+
+
+STREAM = """
+events {}
+stream { server { listen 127.0.0.1:0; return hello; }
+    server { listen 127.0.0.2:0; proxy_pass 127.0.0.1:9; } }
+"""
+
+
+@pytest.mark.parametrize("looks_before", [True, False])
+def test_sessions_of_stream_have_rows(looks_before: bool, tmp_path: Path) -> None:
+    with sniproxy.serve_in_thread(STREAM, live=True) as proxy:
+        live = LiveClient(proxy)
+        if looks_before:
+            assert live.rows() == []
+        for address, output in zip(proxy.addresses, (b"hello", b""), strict=True):
+            with socket.create_connection(address, timeout=20) as sock:
+                assert sock.recv(100) == output
+        assert proxy.wait_for(lambda: len(proxy.sessions) == 2)
+        good, bad = live.rows()
+        assert (good["kind"], good["scheme"], good["status"]) == ("session", "tcp", 200)
+        assert (good["sent"], good["problem"], good["peer"]) == (5, "", None)
+        assert (bad["status"], bad["peer"]) == (502, "127.0.0.1:9")
+        assert bad["problem"] == "connect() failed (111: Connection refused)"
+
+
+def test_a_failed_grpc_call_has_its_status(start: Start, tls_upstream: Upstreams) -> None:
+    upstream = tls_upstream("grpc-unavailable")
+    proxy, live = start(f"""
+        events {{}}
+        http {{ server {{ listen 127.0.0.1:0; server_name front.test;
+            location / {{ grpc_pass grpcs://{upstream.address}; }}
+            location /plain {{ proxy_pass http://127.0.0.1:9; }} }} }}
+    """)
+    assert live.rows() == []
+    assert fetch(proxy, "/a.B/C", "POST", TE="trailers", body="") == 200
+    assert fetch(proxy, "/plain") == 502
+    call, plain = live.rows()
+    assert call["problem"].startswith("gRPC status 14 UNAVAILABLE")
+    assert (call["peer_tls"], plain["peer_tls"]) == (True, False)
+
+
+def test_a_refused_request_has_the_message_of_level_info(start: Start) -> None:
+    proxy, live = start("""
+        events {} http { ssl_certificate auto; server { listen 127.0.0.1:0 ssl; } }
+    """)
+    assert live.rows() == []
+    assert fetch(proxy, "/") == 400
+    [row] = live.rows()
+    assert row["problem"].startswith("client sent plain HTTP request to HTTPS port")

@@ -1,4 +1,4 @@
-import { api, clock, copy, el, ms, toast, token } from "./dom.js";
+import { api, bytes, clock, copy, el, ms, toast, token } from "./dom.js";
 import { asCurl, render as renderDetail } from "./detail.js";
 import { failed, parse } from "./filter.js";
 import { renderUpstreams } from "./upstreams.js";
@@ -36,11 +36,16 @@ function apply() {
 // --- the list ---
 
 function names(row) {
+  if (row.kind === "session") {
+    const parts = row.sni_in ? [`SNI ${row.sni_in}`] : row.scheme === "tls" ? ["no SNI"] : [];
+    if (row.peer) parts.push(...(row.peer_tls ? [row.sni_out ? `SNI ${row.sni_out}` : "no SNI"] : []), row.peer);
+    return parts;
+  }
   if (row.kind !== "request") return [row.sni_in ? `SNI ${row.sni_in}` : "no SNI", row.host];
   const parts = [];
   if (row.scheme === "https") parts.push(row.sni_in ? `SNI ${row.sni_in}` : "no SNI");
   parts.push(row.server || "(no name)", row.location);
-  if (row.peer) parts.push(row.sni_out ? `SNI ${row.sni_out}` : "no SNI", row.peer);
+  if (row.peer) parts.push(...(row.peer_tls ? [row.sni_out ? `SNI ${row.sni_out}` : "no SNI"] : []), row.peer);
   return parts;
 }
 
@@ -52,10 +57,10 @@ function label(row) {
 
 function line(row) {
   const bad = failed(row);
-  const what = row.kind === "request" ? row.target : row.kind === "handshake" ? "handshake failed" : "no request";
+  const what = { request: row.target, handshake: "handshake failed", session: ` ↑ ${bytes(row.received || 0)} ↓ ${bytes(row.sent)}` }[row.kind] ?? "no request";
   const made = el("div.row", { role: "option", id: `row-${row.id}`, "aria-selected": String(row.id === selected) },
     el("span.time", null, clock(row.time)),
-    el("span.status", { "data-class": row.kind === "request" && row.status ? `s${Math.floor(row.status / 100)}` : "s5" }, label(row)),
+    el("span.status", { "data-class": (row.kind === "request" || row.kind === "session") && row.status ? `s${Math.floor(row.status / 100)}` : "s5" }, label(row)),
     el("span.method", null, row.method),
     el("span.what", null, el("span.host", null, row.host), el("span.path", null, what)),
     el("span.chain", null, names(row).flatMap((part, at) => [at ? el("i", { "aria-hidden": "true" }, "→") : null, el("span", { class: part === "no SNI" ? "none" : null }, part)])),

@@ -237,16 +237,17 @@ export function asTest(row, data) {
 
 export function render(row, data, actions) {
   const trace = data.trace, request = trace && trace.request;
-  const title = row.kind === "request" ? (trace ? trace.url : row.host + row.target) : row.kind === "handshake" ? "SSL handshake failed" : "Closed without a request";
+  const title = row.kind === "request" ? (trace ? trace.url : row.host + row.target) : row.kind === "handshake" ? "SSL handshake failed" : row.kind === "session" ? `Session of ${row.host}` : "Closed without a request";
   const outcome = el("div", { "aria-live": "polite" });
   const button = (text, action, attributes = {}) => el("button", { type: "button", onclick: action, ...attributes }, text);
   const upstream = trace ? trace.steps.filter((one) => one.peers) : [];
   const masked = data.masked && /\(masked\)/.test(JSON.stringify(trace ?? ""));
-  const bad = row.kind !== "request" || row.status >= 400 || !row.status;
+  const has = row.kind === "request" || row.kind === "session";
+  const bad = !has || row.status >= 400 || !row.status;
   return el("div", null,
     el("div.title", null,
       el("button.close", { type: "button", "aria-label": "Close the details", onclick: actions.close }, "✕"),
-      el("p", null, el("span.status", { "data-class": bad ? "s5" : `s${Math.floor(row.status / 100)}` }, row.kind === "request" ? row.status || "none" : "TLS"),
+      el("p", null, el("span.status", { "data-class": bad ? "s5" : `s${Math.floor(row.status / 100)}` }, has ? row.status || "none" : "TLS"),
         el("span.soft", null, ` ${ms(row.seconds)} · ${clock(row.time)} · from ${row.client}${row.connection ? `, connection *${row.connection}` : ""}`)),
       el("h1", null, row.method ? el("span.method", null, `${row.method} `) : null, title),
       row.problem ? el("p.problem", null, row.problem) : null),
@@ -258,7 +259,10 @@ export function render(row, data, actions) {
       masked ? button("Reveal secrets", () => actions.reveal(true)) : null,
       data.masked === false ? button("Mask secrets", () => actions.reveal(false)) : null),
     outcome,
-    row.detail ? null : el("p.beware", null, "No details: too many requests came at once, and serving them goes first."),
+    row.kind === "session" ? section("Session", facts([
+      ["transport", row.scheme], ["SNI in", row.sni_in], ["peer", row.peer], ["SNI out", row.sni_out],
+      ["received", bytes(row.received)], ["sent", bytes(row.sent)]])) : null,
+    row.detail || row.kind === "session" ? null : el("p.beware", null, "No details: too many requests came at once, and serving them goes first."),
     data.causes && data.causes.length ? section("What it means, and what cures it", data.causes.map(cause)) : null,
     trace ? section("The way", way(trace)) : null,
     trace && trace.answer ? section("Time", bars(trace)) : null,

@@ -1,12 +1,12 @@
 // The filter language: words that all have to match; "-" before one excludes.
 
 export function failed(row) {
-  return row.kind !== "request" || !row.status || row.status >= 400 || Boolean(row.problem);
+  return !["request", "session"].includes(row.kind) || !row.status || row.status >= 400 || Boolean(row.problem);
 }
 
 export function side(row) {
   if (!failed(row)) return "";
-  return row.kind === "request" && row.peer && row.problem ? "upstream" : "client";
+  return ["request", "session"].includes(row.kind) && row.peer && row.problem ? "upstream" : "client";
 }
 
 const has = (text, part) => String(text ?? "").toLowerCase().includes(part);
@@ -35,8 +35,8 @@ const KEYS = {
   location: (row, text) => has(row.location, text),
   peer: (row, text) => has(row.peer, text),
   client: (row, text) => has(row.client, text),
-  in: (row, text) => row.scheme === "https" && sni(row.sni_in, text),
-  out: (row, text) => Boolean(row.peer) && sni(row.sni_out, text),
+  in: (row, text) => (row.scheme === "https" || row.kind === "session") && sni(row.sni_in, text),
+  out: (row, text) => Boolean(row.peer_tls) && sni(row.sni_out, text),
   sni: (row, text) => KEYS.in(row, text) || KEYS.out(row, text),
   side: (row, text) => side(row) === text,
   time: (row, text) => compare(row.seconds * 1000, text),
