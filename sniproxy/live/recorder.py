@@ -66,12 +66,22 @@ class Budget:
 
 
 @dataclass(slots=True)
+class _ObservedHandlers:
+    """The calls of handlers for a request and its subrequests."""
+
+    finished: list[HandlerCall] = field(default_factory=list)
+    running: list[tuple[int, int, str]] = field(default_factory=list)
+    """Number of routing steps and attempts before, and the path."""
+
+
+@dataclass(slots=True)
 class _ObservedConnection:
-    """What was recorded of a connection since its last request."""
+    """What was recorded of a connection since its last request, or, with HTTP/2, of the requests
+    in progress."""
 
     handshake: Handshake | None = None
-    handler_calls: list[HandlerCall] = field(default_factory=list)
-    handlers: list[tuple[int, int, str]] = field(default_factory=list)
+    handlers: dict[RequestContext, _ObservedHandlers] = field(default_factory=dict)
+    """Those of the requests of the client."""
     lines: list[str] = field(default_factory=list)
     bodies: dict[RequestContext, CapturedBody] = field(default_factory=dict)
     is_session: bool = False
@@ -188,7 +198,7 @@ class LiveRecorder(Observer):
     def _add_later(self, ctx: RequestContext) -> None:
         """Add a request that was collected; what only its end could say is left out."""
         state = self._states.get(ctx.connection.number)
-        lines = [] if state is None else state.lines
+        lines = [] if state is None else lines_of(ctx, state.lines)[0]
         over = FinishedRequest(ctx, _client_handshake(ctx), [call_at_end(ctx)], lines)
         self._add_request(over, Bodies(), late=True)
 
@@ -231,14 +241,15 @@ class LiveRecorder(Observer):
         self._state(connection.number).handshake = handshake
 
     def handler_started(self, ctx: RequestContext) -> None:
-        state = self._state(ctx.connection.number)
-        state.handlers.append((len(ctx.routing_steps), len(ctx.upstream_states), ctx.uri))
+        handlers = self._state(ctx.connection.number).handlers
+        call = (len(ctx.routing_steps), len(ctx.upstream_states), ctx.uri)
+        handlers.setdefault(ctx.main, _ObservedHandlers()).running.append(call)
 
     def handler_finished(self, ctx: RequestContext) -> None:
-        state = self._state(ctx.connection.number)
-        if state.handlers:
-            detours, tries, path = state.handlers.pop()
-            state.handler_calls.append(handler_call(ctx, ctx.location, path, detours, tries))
+        found = self._state(ctx.connection.number).handlers.get(ctx.main)
+        if found is not None and found.running:
+            detours, tries, path = found.running.pop()
+            found.finished.append(handler_call(ctx, ctx.location, path, detours, tries))
 
     def response_started(self, ctx: RequestContext, response: Response) -> Response:
         bodies = self._state(ctx.connection.number).bodies
@@ -259,9 +270,13 @@ class LiveRecorder(Observer):
             return
         state = self._state(ctx.connection.number)
         captured = state.bodies.pop(ctx, None)
-        calls = state.handler_calls or [call_at_end(ctx)]
-        over = FinishedRequest(ctx, state.handshake or _client_handshake(ctx), calls, state.lines)
-        state.handler_calls, state.lines = [], []
+        found = state.handlers.pop(ctx, None)
+        calls = (found.finished if found is not None else []) or [call_at_end(ctx)]
+        if ctx.request.version < 20:
+            lines, state.lines = state.lines, []
+        else:
+            lines, state.lines = lines_of(ctx, state.lines)
+        over = FinishedRequest(ctx, state.handshake or _client_handshake(ctx), calls, lines)
         bodies = Bodies(_request_body(ctx), None if captured is None else captured.recorded())
         self._add_request(over, bodies)
 
@@ -305,6 +320,13 @@ class LiveRecorder(Observer):
             details = connection_details(trace, lines)
         self._add(row, details)
         self._failures.spend(time.perf_counter() - started)
+
+
+def lines_of(ctx: RequestContext, lines: list[str]) -> tuple[list[str], list[str]]:
+    """The lines about a request, and those about others on its connection."""
+    own = f', request: "{ctx.request.line}"'
+    of_others = [line for line in lines if ', request: "' in line and own not in line]
+    return [line for line in lines if line not in of_others], of_others
 
 
 def _client_handshake(ctx: RequestContext) -> Handshake | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -348,3 +350,31 @@ def test_a_refused_request_has_the_message_of_level_info(start: Start) -> None:
     assert fetch(proxy, "/") == 400
     [row] = live.rows()
     assert row["problem"].startswith("client sent plain HTTP request to HTTPS port")
+
+
+@pytest.mark.needs("curl")
+def test_requests_at_the_same_time_on_one_connection_are_distinguished(start: Start) -> None:
+    """HTTP/2: the second request logs a line before the first one ends."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        proxy, live = start(f"""
+            events {{}}
+            http {{ ssl_certificate auto; proxy_read_timeout 300ms;
+                upstream two {{ server 127.0.0.1:9; server 127.0.0.1:{port}; }}
+                server {{ listen 127.0.0.1:0 ssl; http2 on; server_name front.test;
+                    location /one {{ proxy_pass http://127.0.0.1:{port}; }}
+                    location /two {{ proxy_pass http://two; proxy_read_timeout 900ms; }} }} }}
+        """)
+        assert live.rows() == []
+        url = proxy.urls[0]
+        command = ["curl", "-Zsk", "--http2", "-o", "/dev/null", "-o", "/dev/null"]
+        subprocess.run([*command, f"{url}/one", f"{url}/two"], timeout=60, check=True)
+        assert proxy.wait_for(lambda: len(proxy.access_log) == 2)
+        rows = live.rows()
+    assert len({row["connection"] for row in rows}) == 1
+    assert [row["target"] for row in rows] == ["/one", "/two"]
+    one, two = (live.details(row["id"])["trace"] for row in rows)
+    assert "/two" not in json.dumps(one)
+    assert "/one" not in json.dumps(two)
+    assert "connect() failed" in two["error_log"][0]
+    assert "upstream timed out" in two["error_log"][-1]

@@ -121,6 +121,20 @@ def test_requests_before_the_page_is_opened_are_listed(start: Start) -> None:
     assert process.wait_for_rows(5)[-1]["target"] == "/3"
 
 
+def test_requests_on_one_connection_are_distinguished_later(start: Start) -> None:
+    process = start(f"--live=127.0.0.1:{free_port()}")
+    client = http.client.HTTPConnection("127.0.0.1", process.port, timeout=20)
+    for path in ("/failing", "/good"):
+        client.request("GET", path)
+        client.getresponse().read()
+    bad, good = process.rows()
+    client.close()
+    assert bad["connection"] == good["connection"]
+    assert (bad["problem"] != "", good["problem"]) == (True, "")
+    trace = process.api(f"/api/requests/{good['id']}")["trace"]
+    assert trace["error_log"] == []
+
+
 def test_of_many_requests_the_last_and_the_failed_ones_are_listed(start: Start) -> None:
     process = start("--live", f"127.0.0.1:{free_port()}")
     process.get("/failing")
