@@ -21,7 +21,8 @@ from ..logs.error import ErrorLog
 from ..models import BodyReader, Handshake, Level, Response
 from ..observer import Observer, RecentRequests, SessionState
 from ..runtime import Runtime
-from ..trace.builder import FinishedRequest, HandlerCall, handler_call, handshake_trace
+from ..trace.builder import FinishedRequest, handshake_trace
+from ..trace.concurrent_requests import HandlerCalls, lines_of, take_lines
 from .entries import (
     MAX_BODY,
     Bodies,
@@ -66,22 +67,12 @@ class Budget:
 
 
 @dataclass(slots=True)
-class _ObservedHandlers:
-    """The calls of handlers for a request and its subrequests."""
-
-    finished: list[HandlerCall] = field(default_factory=list)
-    running: list[tuple[int, int, str]] = field(default_factory=list)
-    """Number of routing steps and attempts before, and the path."""
-
-
-@dataclass(slots=True)
 class _ObservedConnection:
     """What was recorded of a connection since its last request, or, with HTTP/2, of the requests
     in progress."""
 
     handshake: Handshake | None = None
-    handlers: dict[RequestContext, _ObservedHandlers] = field(default_factory=dict)
-    """Those of the requests of the client."""
+    handlers: HandlerCalls = field(default_factory=HandlerCalls)
     lines: list[str] = field(default_factory=list)
     bodies: dict[RequestContext, CapturedBody] = field(default_factory=dict)
     is_session: bool = False
@@ -241,15 +232,10 @@ class LiveRecorder(Observer):
         self._state(connection.number).handshake = handshake
 
     def handler_started(self, ctx: RequestContext) -> None:
-        handlers = self._state(ctx.connection.number).handlers
-        call = (len(ctx.routing_steps), len(ctx.upstream_states), ctx.uri)
-        handlers.setdefault(ctx.main, _ObservedHandlers()).running.append(call)
+        self._state(ctx.connection.number).handlers.start(ctx)
 
     def handler_finished(self, ctx: RequestContext) -> None:
-        found = self._state(ctx.connection.number).handlers.get(ctx.main)
-        if found is not None and found.running:
-            detours, tries, path = found.running.pop()
-            found.finished.append(handler_call(ctx, ctx.location, path, detours, tries))
+        self._state(ctx.connection.number).handlers.finish(ctx)
 
     def response_started(self, ctx: RequestContext, response: Response) -> Response:
         bodies = self._state(ctx.connection.number).bodies
@@ -270,12 +256,8 @@ class LiveRecorder(Observer):
             return
         state = self._state(ctx.connection.number)
         captured = state.bodies.pop(ctx, None)
-        found = state.handlers.pop(ctx, None)
-        calls = (found.finished if found is not None else []) or [call_at_end(ctx)]
-        if ctx.request.version < 20:
-            lines, state.lines = state.lines, []
-        else:
-            lines, state.lines = lines_of(ctx, state.lines)
+        calls = state.handlers.take(ctx) or [call_at_end(ctx)]
+        lines, state.lines = take_lines(ctx, state.lines)
         over = FinishedRequest(ctx, state.handshake or _client_handshake(ctx), calls, lines)
         bodies = Bodies(_request_body(ctx), None if captured is None else captured.recorded())
         self._add_request(over, bodies)
@@ -320,13 +302,6 @@ class LiveRecorder(Observer):
             details = connection_details(trace, lines)
         self._add(row, details)
         self._failures.spend(time.perf_counter() - started)
-
-
-def lines_of(ctx: RequestContext, lines: list[str]) -> tuple[list[str], list[str]]:
-    """The lines about a request, and those about others on its connection."""
-    own = f', request: "{ctx.request.line}"'
-    of_others = [line for line in lines if ', request: "' in line and own not in line]
-    return [line for line in lines if line not in of_others], of_others
 
 
 def _client_handshake(ctx: RequestContext) -> Handshake | None:

@@ -14,7 +14,8 @@ from ..context import Connection, RequestContext
 from ..models import Handshake, Level
 from ..observer import Observer
 from ..runtime import Runtime
-from .builder import FinishedRequest, HandlerCall, handler_call, handshake_trace, request_trace
+from .builder import FinishedRequest, handshake_trace, request_trace
+from .concurrent_requests import HandlerCalls, take_lines
 from .steps import Trace
 
 TraceCallback = Callable[[Trace], None]
@@ -25,9 +26,7 @@ class _ConnectionState:
     """What was recorded of a connection since its last request."""
 
     handshake: Handshake | None = None
-    handler_calls: list[HandlerCall] = field(default_factory=list)
-    handlers: list[tuple[int, int, str]] = field(default_factory=list)
-    """Running handlers: number of routing steps and attempts before, and the path."""
+    handlers: HandlerCalls = field(default_factory=HandlerCalls)
     lines: list[str] = field(default_factory=list)
 
 
@@ -59,13 +58,10 @@ class Tracer(Observer):
         state.handshake = handshake
 
     def handler_started(self, ctx: RequestContext) -> None:
-        state = self._connections[ctx.connection.number]
-        state.handlers.append((len(ctx.routing_steps), len(ctx.upstream_states), ctx.uri))
+        self._connections[ctx.connection.number].handlers.start(ctx)
 
     def handler_finished(self, ctx: RequestContext) -> None:
-        state = self._connections[ctx.connection.number]
-        detours, tries, path = state.handlers.pop()
-        state.handler_calls.append(handler_call(ctx, ctx.location, path, detours, tries))
+        self._connections[ctx.connection.number].handlers.finish(ctx)
 
     def line_logged(self, level: Level, line: str, connection: int | None) -> None:
         state = None if connection is None else self._connections.get(connection)
@@ -83,7 +79,7 @@ class Tracer(Observer):
             return
         state = self._connections[ctx.connection.number]
         assert self._running is not None
-        over = FinishedRequest(ctx, state.handshake, state.handler_calls, state.lines)
+        lines, state.lines = take_lines(ctx, state.lines)
+        over = FinishedRequest(ctx, state.handshake, state.handlers.take(ctx), lines)
         trace = request_trace(over, self._running, self._paths)
-        state.handler_calls, state.lines = [], []
         self._callback(trace)

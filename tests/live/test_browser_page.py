@@ -281,6 +281,23 @@ def test_nothing_of_a_client_or_an_upstream_is_executed(
         assert json.loads(live.send("/api/requests").body)["requests"]
 
 
+def test_a_scrolled_list_is_paused(look: Open, tmp_path: Path) -> None:
+    config = PLAIN % ("http://127.0.0.1:9", "")
+    with sniproxy.serve_in_thread(config, live=True, state=tmp_path, prefix=tmp_path) as proxy:
+        page = look(proxy, viewport={"width": 800, "height": 400})
+        for number in range(40):
+            fetch(proxy, f"/{number}")
+        page.locator(".row", has_text="/39").wait_for()
+        page.evaluate("document.getElementById('listpane').scrollTop = 200")
+        place = page.locator(".row").nth(12)
+        before = (place.inner_text(), place.bounding_box())
+        fetch(proxy, "/while-scrolled")
+        page.locator("#fresh", has_text="1 new").wait_for()
+        assert (place.inner_text(), place.bounding_box()) == before
+        page.locator("#fresh").click()
+        page.locator(".row", has_text="/while-scrolled").wait_for()
+
+
 @pytest.mark.needs("wrk")
 def test_page_stays_responsive_under_load(look: Open, tmp_path: Path) -> None:
     config = PLAIN % ("http://127.0.0.1:9", "")
