@@ -12,6 +12,7 @@ PLAN = Plan(rounds=1, warm=0.05, window=0.1, peer_rounds=1, memory_rounds=1, pro
 NAMES = (live.WITHOUT, live.UNREAD, live.READ)
 
 
+@pytest.mark.long
 def test_all_three_ways_are_measured() -> None:
     with bench(PLAN) as stand:
         [measured] = stand.rounds(CASES["f"], live.programs(free_port()))

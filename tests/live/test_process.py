@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from benchmarks.measure import free_port
+from sniproxy.build import listeners
+from sniproxy.cli import main
 
 CONFIG = """
 %s
@@ -253,26 +255,24 @@ def test_the_upstreams_of_all_workers_are_listed(start: Start) -> None:
         ("a;b:80", 'an address and a port expected in "a;b:80" of the "live_page" directive'),
     ],
 )
-def test_wrong_addresses_are_refused(value: str, message: str, tmp_path: Path) -> None:
+def test_wrong_addresses_are_refused(
+    value: str, message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "nginx.conf"
     for text, arguments in ((f'live_page "{value}";', []), ("", [f"--live={value}"])):
         file.write_text(f"{text} pid {tmp_path}/pid; events {{}}")
-        done = subprocess.run(
-            [sys.executable, "-m", "sniproxy", "-c", str(file), *arguments],
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-        assert done.returncode == 1
-        assert message in done.stderr
+        assert main(["-c", str(file), *arguments]) == 1
+        assert message in capfd.readouterr().err
 
 
-def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
+def test_an_address_in_use_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "BIND_PAUSE", 0.0)
     (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid; events {{}}")
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        done = subprocess.run(
-            [sys.executable, "-m", "sniproxy", "-c", str(tmp_path / "nginx.conf"),
-             "--live", f"127.0.0.1:{port}"],
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-    assert done.returncode == 1
-    assert f"bind() to 127.0.0.1:{port} failed (98: Address already in use)" in done.stderr
+        words = ["-c", str(tmp_path / "nginx.conf"), "--live", f"127.0.0.1:{port}"]
+        assert main(words) == 1
+    message = f"bind() to 127.0.0.1:{port} failed (98: Address already in use)"
+    assert message in capfd.readouterr().err
