@@ -49,7 +49,7 @@ MOST_CREDIT = 0.25
 
 
 class Budget:
-    """A share of the time, which accumulates while it is not used."""
+    """A share of the time for CPU time to be spent, which accumulates while it is not used."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -222,11 +222,11 @@ class LiveRecorder(Observer):
             self._sessions.append(partial(self._add_session, row, state.lines))
 
     def _add_session(self, row: Callable[[], dict[str, Any]], lines: list[str]) -> None:
-        started = time.perf_counter()
+        started = time.thread_time()
         made = row()
         made["detail"] = bool(lines) and self._failures.is_left()
         self._add(made, connection_details(None, lines) if made["detail"] else {})
-        self._failures.spend(time.perf_counter() - started)
+        self._failures.spend(time.thread_time() - started)
 
     def handshake_finished(self, connection: Connection, handshake: Handshake) -> None:
         self._state(connection.number).handshake = handshake
@@ -266,7 +266,7 @@ class LiveRecorder(Observer):
 
     def _add_request(self, over: FinishedRequest, bodies: Bodies, *, late: bool = False) -> None:
         assert self._running is not None
-        started = time.perf_counter()
+        started = time.thread_time()
         ctx = over.ctx
         row = request_row(ctx, over.handshake, over.lines)
         failed = bool(row["problem"]) or not 0 < ctx.status < 400
@@ -278,7 +278,7 @@ class LiveRecorder(Observer):
             if late:
                 details["trace"]["access_log"] = []
         self._add(row, details)
-        budget.spend(time.perf_counter() - started)
+        budget.spend(time.thread_time() - started)
 
     def _add_connection(
         self, connection: Connection, handshake: Handshake | None, lines: list[str]
@@ -294,14 +294,14 @@ class LiveRecorder(Observer):
             else handshake.duration,
         )
         row["detail"] = self._failures.is_left()
-        started = time.perf_counter()
+        started = time.thread_time()
         details = {}
         if row["detail"]:
             if handshake is not None:
                 trace = handshake_trace(handshake, lines, self._running, connection.listening)
             details = connection_details(trace, lines)
         self._add(row, details)
-        self._failures.spend(time.perf_counter() - started)
+        self._failures.spend(time.thread_time() - started)
 
 
 def _client_handshake(ctx: RequestContext) -> Handshake | None:
