@@ -13,12 +13,13 @@ are None in the others. At most ten internal redirects follow each other.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 
 from .config.directives.mirror import Mirror
 from .config.directives.rewrite import RewriteStatement
-from .context import RequestContext, RoutingStep
+from .context import Connection, RequestContext, RoutingStep
 from .handlers.base import Client
 from .handlers.filters import apply_filters
 from .handlers.return_response import REDIRECTS, redirect_with_slash
@@ -26,6 +27,7 @@ from .handlers.rewrite import rewrite
 from .handlers.special_response import special_response
 from .handlers.try_files import try_files
 from .http.pages import closes_connection
+from .http.request_head import ParsedHead
 from .http.uri import split_target
 from .logs.error import ConnectionLog
 from .models import (
@@ -38,7 +40,7 @@ from .models import (
     SpecialResponse,
 )
 from .observer import Observer
-from .runtime import LocationRuntime, VirtualServer
+from .runtime import LocationRuntime, Runtime, VirtualServer
 from .subrequests import (
     LazyNursery,
     PostActionClient,
@@ -72,6 +74,48 @@ class RequestPhases:
         """Whether to close the connection after the response, because of an earlier error."""
         self.copies: LazyNursery | None = None
         """Runs copies of the request (`mirror`); None in subrequests, which are not copied."""
+
+    @classmethod
+    def begin(
+        cls,
+        server: VirtualServer,
+        connection: Connection,
+        head: ParsedHead,
+        client: Client,
+        log: ConnectionLog,
+    ) -> RequestPhases:
+        """The phases of a request that was read: its log lines have its context from now on."""
+        request = head.request
+        log.server_name = server.name
+        log.request_line = request.line
+        log.error_log = server.default_location.error_log
+        for note in head.notes:
+            log.headers = note.log_headers
+            log.write(note.level, note.text)
+        log.headers = request.headers
+        ctx = RequestContext(
+            connection,
+            request,
+            server.settings,
+            server.default_location.settings,
+            request.path,
+            request.args,
+            request.method,
+        )
+        ctx.request_length = head.length
+        return cls(server, ctx, client, log)
+
+    def finish(self, running: Runtime, *, client_left: bool) -> None:
+        """Log the request, and release what it holds; `client_left`: whether it was cancelled."""
+        ctx, observer = self.ctx, running.observer
+        if self.location.access_logs or observer is not None:
+            self.location.log_request(ctx, self.log, observer, client_left=client_left)
+        recent = running.recent
+        if recent is not None:
+            ctx.finished = time.monotonic()
+            (recent.served if 0 < ctx.status < 400 else recent.failed).append(ctx)
+        for zone, key in ctx.limited_connections:
+            zone.release(key)
 
     async def run(self, outcome: HandlerResult | None = None) -> Response:
         """Run the phases and return the response; `outcome` is set if the head was rejected."""

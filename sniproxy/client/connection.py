@@ -23,7 +23,7 @@ from ..config.model import Server
 from ..connection_statistics import CountedConnection, Statistic
 from ..context import Connection, RequestContext
 from ..handlers.response_rate import limit_response
-from ..http.request_head import READING_HEADERS, READING_LINE, BadRequestError, LogNote
+from ..http.request_head import READING_HEADERS, READING_LINE, BadRequestError, ParsedHead
 from ..logs.error import ConnectionLog
 from ..models import (
     ClientAbortedError,
@@ -33,7 +33,6 @@ from ..models import (
     Header,
     Level,
     ProxyError,
-    RequestHead,
     Response,
     Side,
     SpecialResponse,
@@ -45,12 +44,12 @@ from ..tls.stream import REJECT, Reject, SocketStream, TLSStream
 from .background import respond_and_do_more, write_beside_tasks
 from .keepalive import TIMED_OUT, keepalive_allowed, lingering_close, reset_on_timeout
 from .proxy_header import receive_proxy_header
-from .request_body import BufferedBody, RequestBodyReader, StreamingBody
+from .request_body import BodyReading, RequestBodyReader
 from .request_reader import READ_SIZE, IncompleteRequestError, RequestReader
-from .request_start import log_headers, tls_rejection
 from .response_writer import ResponseWriter
 from .tunnel import UPGRADED, tunnel
 from .untrusted import report_untrusted
+from .verify import tls_rejection
 
 if TYPE_CHECKING:
     from ..ocsp.client_check import ClientCertificateCheck
@@ -64,7 +63,7 @@ CLIENT_LEFT = (
 )
 
 
-class ConnectedClient:
+class ConnectedClient(BodyReading):
     """The client of a request, as used by phases and handlers (`handlers.base.Client`)."""
 
     __slots__ = (
@@ -72,7 +71,6 @@ class ConnectedClient:
         "_descriptor",
         "_log",
         "_running",
-        "body",
         "observer",
         "scope",
         "writer",
@@ -80,8 +78,7 @@ class ConnectedClient:
 
     def __init__(self, running: Runtime, log: ConnectionLog) -> None:
         self.observer = running.observer
-        self.body: RequestBodyReader | None = None
-        """The body of the current request; None if it has none."""
+        self.body = None
         self.scope = LazyCancelScope()
         """Cancelled when the client closes its side during a request to an upstream."""
         self._running = running
@@ -96,16 +93,6 @@ class ConnectedClient:
     @property
     def has_body(self) -> bool:
         return self.body is not None
-
-    async def read_body(
-        self, ctx: RequestContext
-    ) -> BufferedBody | SpecialResponse | Response | None:
-        return None if self.body is None else await self.body.read_all(ctx)
-
-    async def stream_body(
-        self, ctx: RequestContext
-    ) -> StreamingBody | BufferedBody | SpecialResponse | Response | None:
-        return None if self.body is None else await self.body.stream(ctx, self.abort())
 
     async def send_early_hints(self, ctx: RequestContext, headers: Sequence[Header]) -> None:
         """Send a 103. Raises `ClientAbortedError`."""
@@ -400,10 +387,10 @@ class ClientConnection:
             except IncompleteRequestError as incomplete:
                 return await self._reject(incomplete.request, silent=True)
         server = selector.server
-        ctx = self._begin_request(server, head.request, head.length, head.notes)
+        phases = self._begin_request(server, head)
+        ctx = phases.ctx
         if selector.captures is not None:
             ctx.set_captures(selector.captures)
-        phases = RequestPhases(server, ctx, self.client, log)
         try:
             if server.does_more:
                 # Opens its cancel scope, which must be outside of the nursery of the copies.
@@ -428,18 +415,9 @@ class ClientConnection:
                 self.client.body.close()
             if self.counted is not None:
                 self.counted.enter(None)
-            observer = self.running.observer
-            if phases.location.access_logs or observer is not None:
-                left = self.client.scope.cancel_called
-                phases.location.log_request(ctx, log, observer, client_left=left)
-            recent = self.running.recent
-            if recent is not None:
-                ctx.finished = time.monotonic()
-                (recent.served if 0 < ctx.status < 400 else recent.failed).append(ctx)
+            phases.finish(self.running, client_left=self.client.scope.cancel_called)
             if ctx.proxy_connection is not None:
                 log.client = self.connection.client_address
-            for zone, key in ctx.limited_connections:
-                zone.release(key)
 
     async def _respond(self, phases: RequestPhases) -> bool:
         response = await phases.run(self._rejection(phases) if self.listener.ssl else None)
@@ -454,40 +432,22 @@ class ClientConnection:
             return tls_rejection(phases.ctx, tls, self.log)
         return None
 
-    def _begin_request(
-        self, server: VirtualServer, request: RequestHead, length: int, notes: Sequence[LogNote]
-    ) -> RequestContext:
-        """Create the request context, and set what log lines contain from now on."""
-        log = self.log
+    def _begin_request(self, server: VirtualServer, head: ParsedHead) -> RequestPhases:
+        """Create the phases of a request, and set what log lines contain from now on."""
         if self.counted is not None:
             self.counted.enter(Statistic.WRITING)
         self.connection.requests += 1
-        log.action = READING_HEADERS if request.version > 9 else READING_LINE
-        log.server_name = server.name
-        log.request_line = request.line
-        log.error_log = server.default_location.error_log
-        for note in notes:
-            log.headers = log_headers(note.host, note.referrer)
-            log.write(note.level, note.text)
-        log.headers = request.headers
+        request = head.request
+        self.log.action = READING_HEADERS if request.version > 9 else READING_LINE
+        phases = RequestPhases.begin(server, self.connection, head, self.client, self.log)
         self.client.body = None
         if request.chunked or request.content_length or request.expects_continue:
-            self.client.body = RequestBodyReader(self.stream, self.reader, log)
-        ctx = RequestContext(
-            self.connection,
-            request,
-            server.settings,
-            server.default_location.settings,
-            request.path,
-            request.args,
-            request.method,
-        )
-        ctx.request_length = length
+            self.client.body = RequestBodyReader(self.stream, self.reader, self.log)
         if self.reading_line is READING_PIPELINED:
-            ctx.pipelined = True
+            phases.ctx.pipelined = True
         if self.running.observer is not None:
-            self.running.observer.request_read(ctx)
-        return ctx
+            self.running.observer.request_read(phases.ctx)
+        return phases
 
     # --- the response ---
 
@@ -548,26 +508,16 @@ class ClientConnection:
         if refused.name is not None:
             self.selector.select(refused.name)
             server = self.selector.server
-        request = RequestHead(
-            refused.line,
-            refused.method,
-            refused.target,
-            refused.path,
-            refused.query,
-            refused.version,
-            refused.headers,
-            refused.name or "",
-            keepalive=False,
-        )
-        ctx = self._begin_request(server, request, refused.length, refused.notes)
+        head = ParsedHead(refused.request(), refused.length, refused.notes)
+        phases = self._begin_request(server, head)
+        ctx = phases.ctx
         at_the_line = refused.action == READING_LINE
         self.log.action = self.reading_line if at_the_line else refused.action
-        self.log.headers = log_headers(refused.host, refused.referrer)
+        self.log.headers = refused.log_headers
         self.log.write(refused.level, refused.text)
         ctx.refused = refused
         if not refused.length:
             ctx.method = ""
-        phases = RequestPhases(server, ctx, self.client, self.log)
         core = ctx.location.core
         try:
             if silent:
@@ -582,8 +532,5 @@ class ClientConnection:
         except ProxyError as failed:
             self.log.write_failure(failed.failure)
         finally:
-            phases.location.log_request(ctx, self.log, self.running.observer, client_left=False)
-            if self.running.recent is not None:
-                ctx.finished = time.monotonic()
-                self.running.recent.failed.append(ctx)
+            phases.finish(self.running, client_left=False)
         return False

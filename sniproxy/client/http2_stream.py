@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -16,7 +15,7 @@ from ..handlers.response_rate import limit_response
 from ..http.http2_fields import Fields
 from ..http.http2_frames import INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR
 from ..http.http2_request import read_http2_head
-from ..http.request_head import READING_HEADERS, BadRequestError, LogNote
+from ..http.request_head import READING_HEADERS, BadRequestError, ParsedHead
 from ..logs.error import ConnectionLog
 from ..models import (
     ClientAbortedError,
@@ -24,7 +23,6 @@ from ..models import (
     Header,
     Level,
     ProxyError,
-    RequestHead,
     Response,
     Side,
     SpecialResponse,
@@ -37,8 +35,8 @@ from .client_state import ConnectionState
 from .http2_body import CLIENT_CLOSED_REQUEST, Http2BodyReader, ReceivedData
 from .http2_writer import Http2ResponseWriter
 from .keepalive import TIMED_OUT
-from .request_body import BufferedBody, StreamingBody
-from .request_start import log_headers, tls_rejection
+from .request_body import BodyReading
+from .verify import tls_rejection
 
 CLOSED_EARLY = Failure("client prematurely closed connection", Level.INFO)
 
@@ -64,7 +62,7 @@ class StreamFrames(Protocol):
     def stream_finished(self, stream: Http2Stream) -> None: ...
 
 
-class Http2Stream:
+class Http2Stream(BodyReading):
     """A stream: the client of its request (`handlers.base.Client`), and the task that serves it."""
 
     def __init__(
@@ -98,7 +96,7 @@ class Http2Stream:
         )
         self.connection = state.connection.as_of_now(self.log.write)
         """The connection with its number of requests so far."""
-        self.body: Http2BodyReader | None = None
+        self.body = None
         self.is_closed = False
         """Whether the client has reset the stream, or closed the connection."""
         self._abort = ClientAbort(self.scope)
@@ -111,16 +109,6 @@ class Http2Stream:
     @property
     def has_body(self) -> bool:
         return self.body is not None
-
-    async def read_body(
-        self, ctx: RequestContext
-    ) -> BufferedBody | SpecialResponse | Response | None:
-        return None if self.body is None else await self.body.read_all(ctx)
-
-    async def stream_body(
-        self, ctx: RequestContext
-    ) -> StreamingBody | BufferedBody | SpecialResponse | Response | None:
-        return None if self.body is None else await self.body.stream(ctx, self._abort)
 
     def abort(self) -> ClientAbort:
         return self._abort
@@ -206,45 +194,22 @@ class Http2Stream:
         except BadRequestError as refused:
             await self._reject(refused, selector)
             return
-        ctx = self._begin(selector.server, head.request, head.length, head.notes)
+        phases = self._begin(selector.server, head)
+        ctx = phases.ctx
         if selector.captures is not None:
             ctx.set_captures(selector.captures)
         rejection = tls_rejection(ctx, ctx.connection.tls, self.log) if state.listener.ssl else None
-        await self._respond(RequestPhases(selector.server, ctx, self, self.log), rejection)
+        await self._respond(phases, rejection)
 
-    def _begin(
-        self,
-        server: VirtualServer,
-        request: RequestHead,
-        length: int,
-        notes: Sequence[LogNote],
-    ) -> RequestContext:
-        log = self.log
-        log.server_name = server.name
-        log.error_log = server.default_location.error_log
-        for note in notes:
-            log.request_line = request.line
-            log.headers = log_headers(note.host, note.referrer)
-            log.write(note.level, note.text)
-        log.request_line = request.line
-        log.headers = request.headers
-        if request.chunked or request.content_length:
+    def _begin(self, server: VirtualServer, head: ParsedHead) -> RequestPhases:
+        phases = RequestPhases.begin(server, self.connection, head, self, self.log)
+        if head.request.chunked or head.request.content_length:
             self.body = Http2BodyReader(
-                self.data, log, lambda: self._frames.open_window(self.number)
+                self.data, self.log, lambda: self._frames.open_window(self.number)
             )
-        ctx = RequestContext(
-            self.connection,
-            request,
-            server.settings,
-            server.default_location.settings,
-            request.path,
-            request.args,
-            request.method,
-        )
-        ctx.request_length = length
         if self.observer is not None:
-            self.observer.request_read(ctx)
-        return ctx
+            self.observer.request_read(phases.ctx)
+        return phases
 
     async def _reject(self, refused: BadRequestError, selector: HostSelector) -> None:
         """Respond to a malformed head with an error page."""
@@ -252,22 +217,10 @@ class Http2Stream:
         if refused.name is not None:
             selector.select(refused.name)
             server = selector.server
-        request = RequestHead(
-            refused.line,
-            refused.method,
-            refused.target,
-            refused.path,
-            refused.query,
-            20,
-            refused.headers,
-            refused.name or "",
-            keepalive=False,
-        )
-        ctx = self._begin(server, request, refused.length, refused.notes)
-        self.log.headers = log_headers(refused.host, refused.referrer)
+        phases = self._begin(server, ParsedHead(refused.request(), refused.length, refused.notes))
+        self.log.headers = refused.log_headers
         self.log.write(refused.level, refused.text)
-        ctx.refused = refused
-        phases = RequestPhases(server, ctx, self, self.log)
+        phases.ctx.refused = refused
         await self._respond(phases, SpecialResponse(refused.status))
 
     async def _respond(self, phases: RequestPhases, rejection: SpecialResponse | None) -> None:
@@ -298,15 +251,7 @@ class Http2Stream:
                 self.body.close()
             if counted is not None:
                 counted.enter(None)
-            if phases.location.access_logs or self.observer is not None:
-                left = self.scope.cancel_called
-                phases.location.log_request(ctx, log, self.observer, client_left=left)
-            if self._recent is not None:
-                ctx.finished = time.monotonic()
-                served = 0 < ctx.status < 400
-                (self._recent.served if served else self._recent.failed).append(ctx)
-            for zone, key in ctx.limited_connections:
-                zone.release(key)
+            phases.finish(self._state.running, client_left=self.scope.cancel_called)
 
     async def _run(self, phases: RequestPhases, rejection: SpecialResponse | None) -> bool:
         ctx, log = phases.ctx, self.log

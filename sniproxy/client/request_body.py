@@ -323,3 +323,26 @@ class RequestBodyReader:
             await self._stream.send_all(CONTINUE, ctx.location.core.send_timeout)
             ctx.bytes_sent += len(CONTINUE)
         self._continued = True
+
+
+class BodyReading:
+    """What a client does about the body of its request (`handlers.base.Client`)."""
+
+    __slots__ = ("body",)
+
+    body: RequestBodyReader | None
+    """The body of the current request; None if it has none."""
+
+    async def read_body(
+        self, ctx: RequestContext
+    ) -> BufferedBody | SpecialResponse | Response | None:
+        return None if self.body is None else await self.body.read_all(ctx)
+
+    async def stream_body(
+        self, ctx: RequestContext
+    ) -> StreamingBody | BufferedBody | SpecialResponse | Response | None:
+        return None if self.body is None else await self.body.stream(ctx, self.abort())
+
+    def abort(self) -> ClientAbort:
+        """A context in which the request is cancelled if the client closes its side."""
+        raise NotImplementedError

@@ -1,4 +1,4 @@
-"""`ssl_verify_client`: check the client certificate of a request (pure).
+"""`ssl_verify_client`: check the client certificate of a request.
 
 Handshakes never fail because of the certificate. It is checked for the virtual server of each
 request, in the order of nginx's ngx_http_process_request.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..context import ClientTLSInfo
+from ..context import ClientTLSInfo, RequestContext
+from ..logs.error import ConnectionLog
+from ..models import Level, SpecialResponse
 
 NO_CERTIFICATE = 496
 CERTIFICATE_ERROR = 495
@@ -47,3 +49,21 @@ def check_client_certificate(verify: str, tls: ClientTLSInfo) -> Rejection | Non
         text = f"client SSL certificate verify error: {tls.ocsp_error}"
         return Rejection(CERTIFICATE_ERROR, text)
     return None
+
+
+def tls_rejection(
+    ctx: RequestContext, tls: ClientTLSInfo | None, log: ConnectionLog
+) -> SpecialResponse | None:
+    """The response if TLS settings reject a request before a location is searched.
+
+    `tls` is None for a connection without TLS on a port of TLS.
+    """
+    if tls is None:
+        log.write(Level.INFO, "client sent plain HTTP request to HTTPS port")
+        return SpecialResponse(497)
+    verify = ctx.server.ssl.ssl_verify_client
+    rejection = None if verify == "off" else check_client_certificate(verify, tls)
+    if rejection is None:
+        return None
+    log.write(Level.INFO, rejection.text)
+    return SpecialResponse(rejection.status)

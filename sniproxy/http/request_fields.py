@@ -44,6 +44,11 @@ class LogNote(NamedTuple):
     host: str | None
     referrer: str | None
 
+    @property
+    def log_headers(self) -> tuple[Header, ...]:
+        """The fields that the log line contains."""
+        return _log_headers(self.host, self.referrer)
+
 
 class BadRequestError(Exception):
     """The request head is invalid; the connection is closed after the response.
@@ -79,6 +84,30 @@ class BadRequestError(Exception):
         """The Host field as sent; None if it was not read."""
         self.referrer = draft.referrer
         self.notes = tuple(draft.notes)
+
+    @property
+    def log_headers(self) -> tuple[Header, ...]:
+        """The fields that the log line contains."""
+        return _log_headers(self.host, self.referrer)
+
+    def request(self) -> RequestHead:
+        """What was parsed, for the response."""
+        return RequestHead(
+            self.line,
+            self.method,
+            self.target,
+            self.path,
+            self.query,
+            self.version,
+            self.headers,
+            self.name or "",
+            keepalive=False,
+        )
+
+
+def _log_headers(host: str | None, referrer: str | None) -> tuple[Header, ...]:
+    fields = (("host", host), ("referer", referrer))
+    return tuple([(name, value) for name, value in fields if value is not None])
 
 
 class RequestHeadBuilder:
