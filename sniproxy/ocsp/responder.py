@@ -121,7 +121,7 @@ async def _peers(responder: OCSPServer, log: RequestLog) -> Sequence[Peer]:
         level = Level.WARN if hosts else Level.ERROR
         log.write(level, f"no resolver defined to resolve {address.host}")
     else:
-        from ..upstream.resolver import ResolveError
+        from ..upstream.resolver_query import ResolveError
 
         try:
             hosts = tuple(await resolver.addresses(address.host, responder.resolver_timeout))

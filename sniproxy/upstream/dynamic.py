@@ -87,7 +87,7 @@ class DynamicUpstream:
     async def _resolved(self, name: str) -> Sequence[str]:
         if self._resolver is None:
             raise ProxyError(Failure(f"no resolver defined to resolve {name}"))
-        from .resolver import ResolveError
+        from .resolver_query import ResolveError
 
         try:
             return await self._resolver.addresses(name, self._timeout)

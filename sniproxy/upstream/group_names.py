@@ -17,7 +17,8 @@ from ..models import Level
 from ..shared_zone import ProcessLock
 from .dns_message import HOST_NOT_FOUND
 from .peer_memory import ResolvedAddress, ResolvedServer, SharedGroup
-from .resolver import ResolveError, Resolver
+from .resolver import Resolver
+from .resolver_query import ResolveError
 
 _TURN = 1.0
 """Seconds between the attempts to become the worker that resolves."""

@@ -43,19 +43,16 @@ from sniproxy.upstream.dns_message import (
     parse_response,
 )
 from sniproxy.upstream.resolver import (
-    CNAME,
     EXPIRE,
     MAX_CNAME_DEPTH,
     RESEND_INTERVAL,
-    AddressSet,
-    ResolveError,
     Resolver,
-    ResolverQuery,
     rotate,
 )
 from sniproxy.upstream.resolver import (
     DNSServer as Server,
 )
+from sniproxy.upstream.resolver_query import CNAME, AddressSet, ResolveError, ResolverQuery
 
 # --- messages ---
 
