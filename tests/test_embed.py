@@ -15,7 +15,7 @@ import trio.testing
 
 import sniproxy
 from sniproxy.models import Level, Side
-from sniproxy.tls.ca import Authority
+from sniproxy.testing.authority import Authority
 from tests.compare_nginx import get, served
 from tests.conformance.observation import error_lines
 from tests.programs import OURS, SNIPROXY

@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from sniproxy.cli import main
+from sniproxy.testing.authority import Authority, pem
 from sniproxy.testing.upstreams import (
     Action,
     AfterSend,
@@ -32,7 +33,6 @@ from sniproxy.testing.upstreams import (
     upstreams_in_thread,
 )
 from sniproxy.testing.upstreams.spec import TLS, ReceivedRequest, alert, response
-from sniproxy.tls.ca import Authority, pem
 from tests.convert.converted import there_and_back, to_toml
 from tests.nginx import NGINX
 from tests.programs import SNIPROXY, Command

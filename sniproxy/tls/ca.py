@@ -1,17 +1,10 @@
-"""Certificate authorities: the development CA, and authorities for tests.
+"""The development CA: it is behind `ssl_certificate auto`.
 
-`DevCA` is behind `ssl_certificate auto`: it issues a certificate for any host name on demand. The
-CA is created on first use, in the folder `ca` of the user's state folder, and has to be trusted
-by hand once. Leaf certificates are issued in memory during the handshake. They are made for
-browsers: names in subjectAltName, extended key usage serverAuth, valid for at most 397 days. Not
-for production: anyone who can read the key file can impersonate any host to clients that trust
-the CA.
-
-`Authority` issues certificates that differ from good ones in one respect:
-
-    root = Authority.root("Test Root")
-    good = root.intermediate("Test Intermediate").issue("upstream.test", "*.groups.test")
-    good.write(directory, "good")           # good.pem (leaf and chain) and good.key
+`DevCA` issues a certificate for any host name on demand. The CA is created on first use, in the
+folder `ca` of the user's state folder, and has to be trusted by hand once. Leaf certificates are
+issued in memory during the handshake. They are made for browsers: names in subjectAltName,
+extended key usage serverAuth, valid for at most 397 days. Not for production: anyone who can read
+the key file can impersonate any host to clients that trust the CA.
 
 Keys are ECDSA on P-256, which takes a fraction of a millisecond to generate.
 """
@@ -103,19 +96,19 @@ class DevCA:
             raise _unusable(folder, f"is damaged ({error})") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not fits:
             raise _unusable(folder, "is damaged (the key is not the certificate's)")
-        if certificate.not_valid_after_utc <= _now():
+        if certificate.not_valid_after_utc <= now():
             raise _unusable(folder, f"expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
         return cls(certificate, key, path)
 
     def issue(self, names: Sequence[str]) -> LoadedCertificate:
         """Issue a certificate for one or more DNS names (also wildcards) and IP addresses."""
-        now = _now()
+        current = now()
         subject = x509.Name(
             # A common name has at most 64 characters; clients check subjectAltName only.
             [x509.NameAttribute(NameOID.COMMON_NAME, names[0])] if len(names[0]) <= 64 else []
         )
-        not_before = now - BACKDATE
-        certificate = _build(
+        not_before = current - BACKDATE
+        certificate = build_certificate(
             subject,
             self._leaf_key.public_key(),
             self.key,
@@ -137,7 +130,7 @@ class DevCA:
         `default` that are host names, else for `localhost`.
         """
         names = _usable([server_name] if server_name else []) or _usable(default) or ("localhost",)
-        age = int((_now() - datetime.datetime.min.replace(tzinfo=datetime.UTC)) / RENEWAL_INTERVAL)
+        age = int((now() - datetime.datetime.min.replace(tzinfo=datetime.UTC)) / RENEWAL_INTERVAL)
         key = (names, age, frozenset(settings.items()))
         context = self._contexts.get(key)
         if context is None:
@@ -236,16 +229,16 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def _new_authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    now = _now()
+    current = now()
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "sniproxy"),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"sniproxy development CA {now:%Y-%m-%d}"),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"sniproxy development CA {current:%Y-%m-%d}"),
         ]
     )
-    not_before = now - BACKDATE
-    certificate = _build(
+    not_before = current - BACKDATE
+    certificate = build_certificate(
         subject,
         key.public_key(),
         key,
@@ -258,7 +251,7 @@ def _new_authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     return certificate, key
 
 
-def _build(
+def build_certificate(
     subject: x509.Name,
     public_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
     signing_key: Key,
@@ -332,186 +325,5 @@ def _unusable(folder: Path, why: str) -> ConfigError:
     )
 
 
-def _now() -> datetime.datetime:
+def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Validity:
-    """When a certificate is valid, in days from now."""
-
-    not_before: int = -2
-    not_after: int = 365
-
-    def moments(self) -> tuple[datetime.datetime, datetime.datetime]:
-        """The two times; the end is an hour later, so that remaining whole days are as given."""
-        now, day = _now(), datetime.timedelta(days=1)
-        end = now + self.not_after * day + datetime.timedelta(hours=1)
-        return now + self.not_before * day, end
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A certificate with its key and the chain that is sent after it."""
-
-    certificate: x509.Certificate
-    key: Key
-    chain: tuple[x509.Certificate, ...] = ()
-
-    def certificate_pem(self) -> bytes:
-        """The certificate, then its chain: the content of a file for `ssl_certificate`."""
-        return pem(self.certificate, *self.chain)
-
-    def key_pem(self) -> bytes:
-        return self.key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-
-    def encrypted_key_pem(self, passphrase: str) -> bytes:
-        """The key in the traditional encrypted format.
-
-        For PKCS #8, OpenSSL releases differ in the errors about a wrong passphrase.
-        """
-        return self.key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.TraditionalOpenSSL,
-            serialization.BestAvailableEncryption(passphrase.encode()),
-        )
-
-    def write(self, directory: Path, name: str) -> None:
-        """Write `name.pem` and `name.key` into `directory`."""
-        (directory / f"{name}.pem").write_bytes(self.certificate_pem())
-        (directory / f"{name}.key").write_bytes(self.key_pem())
-
-
-BOTH_PURPOSES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
-
-
-@dataclass(frozen=True, slots=True)
-class Authority:
-    """A CA for tests: a root, or an intermediate below one."""
-
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-    chain: tuple[x509.Certificate, ...] = ()
-    """The intermediates from this authority up to the root, which is left out."""
-
-    @classmethod
-    def root(cls, name: str) -> Authority:
-        key = new_key()
-        return cls(_test_certificate(_subject(name), key, is_ca=True), key)
-
-    def intermediate(
-        self, name: str, validity: Validity = Validity(), path_length: int | None = None
-    ) -> Authority:
-        """Issue a CA below this one; `path_length` limits the CAs below that."""
-        key = new_key()
-        certificate = _test_certificate(
-            _subject(name), key, self, is_ca=True, validity=validity, path_length=path_length
-        )
-        return Authority(certificate, key, (certificate, *self.chain))
-
-    def cross_signed(self, other: Authority) -> Authority:
-        """This root, cross-signed by `other`; chains are one certificate longer."""
-        certificate = _test_certificate(self.certificate.subject, self.key, other, is_ca=True)
-        return Authority(certificate, self.key, (certificate, *other.chain))
-
-    def issue(
-        self,
-        *names: str,
-        common_name: str = "a leaf",
-        validity: Validity = Validity(),
-        with_chain: bool = True,
-        with_root: bool = False,
-        subject: x509.Name | None = None,
-        key: Key | None = None,
-        purposes: Sequence[x509.ObjectIdentifier] = BOTH_PURPOSES,
-    ) -> Identity:
-        """Issue a leaf for DNS names, which are not checked, and `IP:…` addresses.
-
-        `with_chain=False` leaves the intermediates out, `with_root` adds the root to the chain.
-        `subject` replaces `common_name`.
-        """
-        key = key or new_key()
-        leaf = _test_certificate(
-            subject or _subject(common_name),
-            key,
-            self,
-            names=names,
-            validity=validity,
-            purposes=purposes,
-        )
-        chain = self.chain if with_chain else ()
-        if with_root:
-            chain = (*chain, self.certificate)
-        return Identity(leaf, key, chain)
-
-    def revocation_list(
-        self, *revoked: x509.Certificate, validity: Validity = Validity(-1, 30)
-    ) -> bytes:
-        """The CRL of this authority, as PEM for `ssl_crl`."""
-        not_before, not_after = validity.moments()
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self.certificate.subject)
-            .last_update(not_before)
-            .next_update(not_after)
-        )
-        for certificate in revoked:
-            entry = x509.RevokedCertificateBuilder(certificate.serial_number, not_before)
-            builder = builder.add_revoked_certificate(entry.build())
-        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
-def self_signed(*names: str, common_name: str = "self-signed") -> Identity:
-    """A self-signed leaf."""
-    key = new_key()
-    return Identity(_test_certificate(_subject(common_name), key, names=names), key)
-
-
-def new_key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
-
-
-def pem(*certificates: x509.Certificate) -> bytes:
-    return b"".join(
-        certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates
-    )
-
-
-def _subject(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _test_certificate(
-    subject: x509.Name,
-    key: Key,
-    issuer: Authority | None = None,
-    *,
-    names: tuple[str, ...] = (),
-    is_ca: bool = False,
-    validity: Validity = Validity(),
-    path_length: int | None = None,
-    purposes: Sequence[x509.ObjectIdentifier] = (),
-) -> x509.Certificate:
-    """A certificate for servers and clients, or that of an authority."""
-    return _build(
-        subject,
-        key.public_key(),
-        issuer.key if issuer else key,
-        *validity.moments(),
-        issuer=issuer.certificate if issuer else None,
-        names=[_prefixed_name(name) for name in names],
-        is_ca=is_ca,
-        path_length=path_length,
-        purposes=purposes,
-    )
-
-
-def _prefixed_name(name: str) -> x509.GeneralName:
-    """An address if it has the prefix `IP:`, else a DNS name, even if it looks like an address."""
-    if name.startswith("IP:"):
-        return x509.IPAddress(ipaddress.ip_address(name.removeprefix("IP:")))
-    return x509.DNSName(name)

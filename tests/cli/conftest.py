@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sniproxy.tls.ca import Authority
+from sniproxy.testing.authority import Authority
 from tests.cli.commands import Sniproxy
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from sniproxy.build import listeners
 from sniproxy.server import ConnectionServer
+from sniproxy.testing.authority import Authority, self_signed
 from sniproxy.testing.upstreams import reserve_port
-from sniproxy.tls.ca import Authority, self_signed
 from tests.cli.commands import Outcome, Sniproxy, nameless, run_nginx
 from tests.conformance.observation import normalize
 from tests.nginx import NGINX

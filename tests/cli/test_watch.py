@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sniproxy.build.file_signature import file_signature
-from sniproxy.tls.ca import Authority
+from sniproxy.testing.authority import Authority
 from sniproxy.watch_files import FileWatcher
 from tests.cli.processes import HEAD, Served, ask, everything, served, wait_until
 from tests.cli.test_process import FOREGROUND

@@ -19,9 +19,9 @@ from sniproxy.diagnose.model import Attempt, Result, Setting
 from sniproxy.diagnose.probe import Timeouts
 from sniproxy.diagnose.report import format_names, table
 from sniproxy.terminal import escape_control
+from sniproxy.testing.authority import Authority
 from sniproxy.testing.upstreams import UpstreamSpec, catalog
 from sniproxy.testing.upstreams.spec import Action, HandshakeFault
-from sniproxy.tls.ca import Authority
 from tests.diagnose.conftest import HASTY, Diagnose, RunUpstreams
 from tests.diagnose.fake_upstreams import make_spec
 

@@ -16,9 +16,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sniproxy.explain import explain
+from sniproxy.testing.authority import Authority
 from sniproxy.testing.upstreams import RunningUpstream, generate_certificates
 from sniproxy.testing.upstreams.sync import ThreadUpstreams, upstreams_in_thread
-from sniproxy.tls.ca import Authority
 from tests.compare_nginx import Served, served
 from tests.explain.fix_cases import (
     ROWS,

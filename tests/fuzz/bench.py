@@ -23,7 +23,7 @@ from sniproxy import config
 from sniproxy.build import build_application
 from sniproxy.build.paths import Paths
 from sniproxy.server import ConnectionServer
-from sniproxy.tls.ca import Authority
+from sniproxy.testing.authority import Authority
 from sniproxy.variables import is_variable
 from tests.configured import LineObserver
 

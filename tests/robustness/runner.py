@@ -11,9 +11,9 @@ from pathlib import Path
 
 import trio
 
+from sniproxy.testing.authority import self_signed
 from sniproxy.testing.streams import BIOTLSStream, RecordingStream
 from sniproxy.testing.upstreams import reserve_port
-from sniproxy.tls.ca import self_signed
 from tests.conformance.harness import Logs
 from tests.conformance.observation import error_lines, escaped_lines
 from tests.programs import Program

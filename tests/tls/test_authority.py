@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from sniproxy.testing.authority import Authority, Identity, Validity, pem, self_signed
 from sniproxy.testing.upstreams.certificates import MAX_INTERMEDIATES, generate_certificates
-from sniproxy.tls.ca import Authority, Identity, Validity, pem, self_signed
 
 ROOT = Authority.root("Root")
 BELOW = ROOT.intermediate("Below").intermediate("Further below")

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniproxy.tls.ca import Authority, Identity
+from sniproxy.testing.authority import Authority, Identity
 from sniproxy.tls.der import DERError, Field, fields, first, object_name
 from sniproxy.tls.peer_certificate import NameAttribute, PeerCertificate, oneline, rfc2253
 

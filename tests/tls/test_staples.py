@@ -13,8 +13,8 @@ from cryptography.x509 import ocsp
 from OpenSSL import SSL
 
 from sniproxy.models import ConfigError
+from sniproxy.testing.authority import Authority
 from sniproxy.tls import openssl
-from sniproxy.tls.ca import Authority
 from sniproxy.tls.certificates import CertificateSource
 from sniproxy.tls.contexts import server_context
 

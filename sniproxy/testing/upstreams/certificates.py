@@ -23,7 +23,7 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import crypto
 
-from sniproxy.tls.ca import Authority, Identity, Validity, pem, self_signed
+from sniproxy.testing.authority import Authority, Identity, Validity, pem, self_signed
 
 ROOT_KEY = "issuer.key"
 """The key of `root.pem`; `root.key` would be taken for that of a server certificate."""
