@@ -54,7 +54,9 @@ def _fix(report: FileReport) -> list[tuple[str, str]]:
 def _lines(report: FileReport, written: list[tuple[str, str]]) -> Iterator[str]:
     for probed in report.probed:
         place = probed.site.node.place
-        yield from _prose(f"{probed.site.label}: proxy_pass {probed.site.target.url} ({place})")
+        yield from _prose(
+            f"{probed.site.label}: {probed.site.node.name} {probed.site.target.url} ({place})"
+        )
         lines = table(probed.spec, probed.attempts, terminal_width() - 2)
         yield from (f"  {line}" for line in lines)
         yield ""
@@ -70,9 +72,7 @@ def _lines(report: FileReport, written: list[tuple[str, str]]) -> Iterator[str]:
     for file, backup in written:
         yield from _prose(f"written: {file} (backup: {backup})")
     if not (report.findings or report.probed):
-        yield from _prose(
-            f"{report.file}: {report.sites} https proxy_pass directives, nothing to change"
-        )
+        yield from _prose(f"{report.file}: {report.sites} upstreams with TLS, nothing to change")
 
 
 def _prose(text: str) -> list[str]:

@@ -43,7 +43,10 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps([dataclasses.asdict(entry) for entry in found], indent=2))
     elif not found:
-        print(f"{options.file}: no proxy_pass to https, no grpc_pass or uwsgi_pass with TLS")
+        print(
+            f"{options.file}: no proxy_pass to https, no grpc_pass or uwsgi_pass with TLS, no "
+            "proxy_ssl in stream"
+        )
     else:
         print("\n".join(table(HEADINGS, [_cells(entry) for entry in found], wrapping_width())))
     return 0

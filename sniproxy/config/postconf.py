@@ -24,7 +24,7 @@ from .listened import ListenedAddress
 from .model import Http, Location, iter_locations
 from .parse_checks import ParseChecks
 from .reader import Block
-from .shared_sessions import shared_sessions
+from .shared_sessions import location_user, shared_sessions
 from .tree import Place
 from .wildcards import wildcard_kind
 
@@ -63,7 +63,8 @@ def check_http(http: Http, block: Block, checks: ParseChecks, is_variable: IsVar
     check_certificates(checks.listened, [server.ssl for server in http.servers], block)
     check_variables(checks, is_variable)
     check_all_names(checks, block)
-    for advice in shared_sessions(locations, http.groups):
+    users = filter(None, map(location_user, locations))
+    for advice in shared_sessions(users, http.groups):
         checks.warn(advice.text, advice.place)
 
 

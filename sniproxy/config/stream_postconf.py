@@ -12,8 +12,9 @@ from .postconf import (
     check_variables,
 )
 from .reader import Block
+from .shared_sessions import SessionUser, shared_sessions
 from .stream_checks import StreamChecks
-from .stream_model import Stream
+from .stream_model import Stream, StreamServer
 
 
 def check_stream(
@@ -30,3 +31,14 @@ def check_stream(
     if checks_variables:
         check_variables(checks, is_stream_variable)
     check_all_names(checks, block)
+    users = filter(None, map(_session_user, stream.servers))
+    for advice in shared_sessions(users, stream.groups):
+        checks.warn(advice.text, advice.place)
+
+
+def _session_user(server: StreamServer) -> SessionUser | None:
+    """What a server has to do with TLS sessions of upstreams; None if it makes none."""
+    target = server.target
+    if target is None or not server.proxy.proxy_ssl:
+        return None
+    return SessionUser(f"server in {server.place}", server.proxy, target, target.url)

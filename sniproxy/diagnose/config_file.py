@@ -15,15 +15,17 @@ from ..build.paths import Paths
 from ..config import load
 from ..config.directives.proxy import ProxySettings
 from ..config.directives.upstream import PeerSettings
+from ..config.directives.upstream_tls import ConnectionSettings
 from ..config.lenient import ParsedConfig, parse_lenient
 from ..models import ConfigError
 from ..template import ScriptError
 from ..upstream.selector import Peer
-from ..variables import definition_error, is_variable, lookup
+from ..variables import definition_error, is_variable
 from .authorities import system_store
 from .conclusion import CANNOT_WORK, WORKS, WORKS_WITH, Conclusion, draw_conclusion
-from .lint import Finding, lint, misplaced_client_directives, other_tls_upstreams, unshared_names
+from .lint import Finding, lint, misplaced_client_directives, unshared_names
 from .model import Attempt, ProbeSpec, Result, Setting
+from .pass_sites import PassSite
 from .patch import (
     Edit,
     ManualEditError,
@@ -36,11 +38,13 @@ from .patch import (
     url_edit,
 )
 from .probe import Probe, Timeouts, investigate
-from .proxy_passes import ProxyPassSite, find_proxy_passes, tls_proxy_passes
+from .proxy_passes import find_passes, find_tls_passes
 from .strategy import lost_security, weakens
 from .synthetic import make_context
 from .url import DiagnoseError, find_peers
 
+PLAIN_UPSTREAM = "plain-http-upstream"
+"""The cause if an upstream answers a ClientHello with plain HTTP."""
 ProgressCallback = Callable[[ProbeSpec, Setting, int], None]
 
 
@@ -62,7 +66,7 @@ class FileOptions:
 class ProbeResult:
     """The attempts for one `proxy_pass`, and the conclusion from them."""
 
-    site: ProxyPassSite
+    site: PassSite
     spec: ProbeSpec
     attempts: list[Attempt]
     conclusion: Conclusion
@@ -109,7 +113,6 @@ def diagnose_file(
     report = FileReport(options.file, before=parsed.texts)
     early = list(misplaced_client_directives(sites))
     if options.location is None:
-        early += other_tls_upstreams(parsed.root)
         early += unshared_names(parsed.root)
     report.findings += early
     texts = {**parsed.texts, **_apply_edits(report, list(_text_edits(early, parsed, report)))}
@@ -117,7 +120,7 @@ def diagnose_file(
     sites = _chosen(parsed, options)
     report.sites = len(sites)
     report.skipped = list(dict.fromkeys(parsed.skipped))
-    proven: dict[ProxyPassSite, ProxySettings] = {}
+    proven: dict[PassSite, ConnectionSettings] = {}
     if not options.offline:
         trio.run(
             _probe_all, options, sites, report, proven, timeouts, progress,
@@ -126,7 +129,8 @@ def diagnose_file(
     insecure = {
         probed.site
         for probed in report.probed
-        if probed.conclusion.chosen is not None and weakens(probed.conclusion.chosen.setting)
+        if _has_no_tls(probed)
+        or (probed.conclusion.chosen is not None and weakens(probed.conclusion.chosen.setting))
     }
     report.findings += lint([s for s in sites if s not in insecure], system_store(), proven)
     changed = _write(sites, report, parsed)
@@ -141,8 +145,7 @@ def diagnose_file(
 
 def new_error(file: str, texts: Mapping[str, str]) -> str:
     """Why the reader of `-t` refuses the changed texts; "" if it does not, or did so before."""
-    after = _error(file, texts)
-    return "" if not after or _error(file, {}) is not None else after
+    return (_error(file, {}) is None and _error(file, texts)) or ""
 
 
 def _error(file: str, texts: Mapping[str, str]) -> str | None:
@@ -159,16 +162,11 @@ def _error(file: str, texts: Mapping[str, str]) -> str | None:
     return None
 
 
-def _chosen(parsed: ParsedConfig, options: FileOptions) -> list[ProxyPassSite]:
-    sites = tls_proxy_passes(find_proxy_passes(parsed))
+def _chosen(parsed: ParsedConfig, options: FileOptions) -> list[PassSite]:
+    sites = find_tls_passes(parsed)
     if options.location is None:
         return sites
-    chosen = [
-        site
-        for site in sites
-        if options.location
-        in (site.location.name, f"{site.location.modifier} {site.location.name}")
-    ]
+    chosen = [site for site in sites if site.is_in(options.location)]
     if not chosen:
         raise DiagnoseError(f"no location {options.location} with a proxy_pass to https", 2)
     return chosen
@@ -179,17 +177,18 @@ def _chosen(parsed: ParsedConfig, options: FileOptions) -> list[ProxyPassSite]:
 
 async def _probe_all(
     options: FileOptions,
-    sites: Sequence[ProxyPassSite],
+    sites: Sequence[PassSite],
     report: FileReport,
-    proven: dict[ProxyPassSite, ProxySettings],
+    proven: dict[PassSite, ConnectionSettings],
     timeouts: Timeouts,
     progress: ProgressCallback,
 ) -> None:
     for site in sites:
-        if site.target.address is None or _refuses_to_start(site.proxy):
+        base = site.probe_base
+        if base is None or site.target.address is None or _refuses_to_start(base):
             continue
         try:
-            probed = await _probe(options, site, timeouts, progress)
+            probed = await _probe(options, site, base, timeouts, progress)
         except DiagnoseError as error:
             finding = Finding("connect-failed", site.node.place, f"{site.label}: {error}", site)
             report.findings.append(finding)
@@ -198,7 +197,7 @@ async def _probe_all(
         report.findings += _findings(probed, allow_insecure=options.allow_insecure)
         chosen = probed.conclusion.chosen
         if chosen is not None and not weakens(chosen.setting):
-            proven[site] = chosen.setting.proxy
+            proven[site] = site.settings_from(chosen.setting.proxy)
 
 
 def _refuses_to_start(proxy: ProxySettings) -> bool:
@@ -206,38 +205,42 @@ def _refuses_to_start(proxy: ProxySettings) -> bool:
 
 
 async def _probe(
-    options: FileOptions, site: ProxyPassSite, timeouts: Timeouts, progress: ProgressCallback
+    options: FileOptions,
+    site: PassSite,
+    base: ProxySettings,
+    timeouts: Timeouts,
+    progress: ProgressCallback,
 ) -> ProbeResult:
     deadline = trio.current_time() + timeouts.total
     peers = await _peers(site, timeouts)
     host = options.host or site.server_name or "localhost"
     location = site.location
     path = location.name if location.modifier in ("", "=", "^~") else "/"
-    ctx = make_context(site.proxy, location, path, host)
-    ctx.proxy_host = site.target.proxy_host
-    values = lookup(ctx)
+    target = site.probe_target
+    ctx = make_context(base, location, path, host)
+    ctx.proxy_host = target.proxy_host
     spec = ProbeSpec(
-        base=site.proxy,
+        base=base,
         host=site.default_name,
         names=site.names(),
         certificate=options.certificate,
-        send_request=options.send_request,
+        send_request=options.send_request and not site.is_of_stream,
         addresses=tuple(peer.name for peer in peers),
         explore=False,
-        values=values,
+        values=site.variables(host, target.proxy_host),
     )
     folder = os.path.dirname(os.path.abspath(options.file))
-    probe = Probe(spec, site.target, peers, ctx, Paths(folder, folder), timeouts)
+    probe = Probe(spec, target, peers, ctx, Paths(folder, folder), timeouts)
     try:
         attempts = await investigate(probe, deadline, lambda s, n: progress(spec, s, n))
     except ScriptError as error:
         raise DiagnoseError(str(error), CANNOT_WORK) from None
     if not attempts:
         raise DiagnoseError("no attempt finished before the deadline", CANNOT_WORK)
-    return ProbeResult(site, spec, attempts, draw_conclusion(spec, site.target, attempts))
+    return ProbeResult(site, spec, attempts, draw_conclusion(spec, target, attempts))
 
 
-async def _peers(site: ProxyPassSite, timeouts: Timeouts) -> list[Peer]:
+async def _peers(site: PassSite, timeouts: Timeouts) -> list[Peer]:
     """All peers of the upstream."""
     assert site.target.address is not None
     addresses = [site.target.address] if site.group is None else list(site.group.peers)
@@ -254,6 +257,9 @@ def _findings(probed: ProbeResult, *, allow_insecure: bool) -> Iterator[Finding]
     site, conclusion = probed.site, probed.conclusion
     text = f"{site.label}: {' '.join((conclusion.introduction, *conclusion.sentences))}"
     made = Finding(conclusion.cause or "works", site.node.place, text, site)
+    if _has_no_tls(probed):
+        yield _without_tls(made, site, probed.spec.base, allow_insecure=allow_insecure)
+        return
     chosen = conclusion.chosen
     if conclusion.status == CANNOT_WORK or chosen is None:
         yield made
@@ -262,15 +268,30 @@ def _findings(probed: ProbeResult, *, allow_insecure: bool) -> Iterator[Finding]
         lost = lost_security(chosen.setting)
         yield replace(made, text=f"{text} {lost} --fix writes it only with --allow-insecure.")
     elif conclusion.status == WORKS_WITH:
-        if chosen.setting.plain:
+        if chosen.setting.plain and not site.is_of_stream:
             yield replace(made, url=conclusion.url)
         else:
-            yield replace(made, wanted=chosen.setting.proxy)
+            setting = chosen.setting
+            yield replace(made, wanted=site.settings_from(setting.proxy, plain=setting.plain))
     for attempt in probed.attempts:
         same = replace(attempt.setting, address=0) == replace(chosen.setting, address=0)
         if same and attempt.result not in (Result.RESPONSE, Result.HANDSHAKE_OK):
             text = f"{site.label}: the peer {attempt.address} fails: {attempt.line}"
             yield Finding("connect-failed", site.node.place, text, site)
+
+
+def _has_no_tls(probed: ProbeResult) -> bool:
+    """Whether a server of `stream {}` passes by TLS to an upstream that has none."""
+    return probed.site.is_of_stream and probed.conclusion.cause == PLAIN_UPSTREAM
+
+
+def _without_tls(
+    made: Finding, site: PassSite, base: ProxySettings, *, allow_insecure: bool
+) -> Finding:
+    text = f"{site.label}: the upstream has no TLS on this port: it takes proxy_ssl off."
+    if allow_insecure:
+        return replace(made, text=text, wanted=site.settings_from(base, plain=True))
+    return replace(made, text=f"{text} --fix writes it only with --allow-insecure.")
 
 
 # --- writing ---------------------------------------------------------------------------------
@@ -297,11 +318,9 @@ def _apply_edits(report: FileReport, edits: Sequence[Edit]) -> dict[str, str]:
         return {}
 
 
-def _write(
-    sites: Sequence[ProxyPassSite], report: FileReport, parsed: ParsedConfig
-) -> dict[str, str]:
+def _write(sites: Sequence[PassSite], report: FileReport, parsed: ParsedConfig) -> dict[str, str]:
     """The files with the edits of all findings applied."""
-    wanted: dict[ProxyPassSite, ProxySettings] = {}
+    wanted: dict[PassSite, ConnectionSettings] = {}
     edits: list[Edit] = []
     for finding in report.findings:
         if finding.site is not None and finding.wanted is not None:
@@ -309,9 +328,9 @@ def _write(
         if finding.site is not None and finding.url:
             with _collect_manual_edits(report):
                 edits.append(url_edit(finding.site, finding.url, parsed.texts))
-    for site, proxy in wanted.items():
+    for site, settings in wanted.items():
         with _collect_manual_edits(report):
-            edits += edits_for(site, proxy, parsed.texts)
+            edits += edits_for(site, settings, parsed.texts)
     try:
         changed = apply_edits(parsed.texts, edits)
         _check(sites, wanted, parsed, changed)
@@ -330,32 +349,33 @@ def _collect_manual_edits(report: FileReport) -> Iterator[None]:
 
 
 def _check(
-    sites: Sequence[ProxyPassSite],
-    wanted: Mapping[ProxyPassSite, ProxySettings],
+    sites: Sequence[PassSite],
+    wanted: Mapping[PassSite, ConnectionSettings],
     parsed: ParsedConfig,
     changed: Mapping[str, str],
 ) -> None:
     """Raise `ManualEditError` unless the new texts mean exactly what was intended."""
     if not changed:
         return
-    before = find_proxy_passes(parsed)
+    before = find_passes(parsed)
     try:
-        again = find_proxy_passes(parse_lenient(parsed.file, {**parsed.texts, **changed}))
+        again = find_passes(parse_lenient(parsed.file, {**parsed.texts, **changed}))
     except ConfigError as error:
         raise ManualEditError(f"the changed file would be invalid: {error}") from None
     if len(again) != len(before):
         raise ManualEditError(f"{parsed.file}: the edit would change other directives")
     for old, new in zip(before, again, strict=True):
         meant = next((p for s, p in wanted.items() if s.node.statement == old.node.statement), None)
-        expected = meant if meant is not None else old.proxy
-        if not _same(expected, new.proxy):
+        expected = meant if meant is not None else old.settings
+        if not _same(expected, new.settings):
             raise ManualEditError(f"{old.node.place}: the edit would change other directives")
 
 
-def _same(one: ProxySettings, other: ProxySettings) -> bool:
+def _same(one: ConnectionSettings, other: ConnectionSettings) -> bool:
     """Whether two settings are equal, apart from those that depend on their place."""
-    aside = replace(one, proxy_pass=None, proxy_redirect=())
-    return aside == replace(other, proxy_pass=None, proxy_redirect=())
+    aside = {f"{one.PREFIX}pass", "proxy_redirect"}
+    fields = {row.field for row in one.DIRECTIVES} - aside
+    return all(getattr(one, field) == getattr(other, field) for field in fields)
 
 
 def _copy_exclusively(path: str, copy: str) -> None:

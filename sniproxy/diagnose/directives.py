@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..config.directives.proxy import ProxySettings, SetHeader
+from ..config.directives.proxy import SetHeader
+from ..config.directives.upstream_tls import ConnectionSettings
 from ..forms.nginx_text import nginx_line, toml_line
 from ..template import Template
 
@@ -34,18 +35,18 @@ class SuggestedDirective:
         return (self.name, *self.args)
 
 
-def changes(base: ProxySettings, wanted: ProxySettings) -> Iterator[SuggestedDirective]:
+def changes(base: ConnectionSettings, wanted: ConnectionSettings) -> Iterator[SuggestedDirective]:
     """The directives that turn `base` into `wanted`, in the order of the directive table.
 
     The default of `proxy_ssl_name` is written as `$proxy_host`.
     """
-    for row in ProxySettings.DIRECTIVES:
+    for row in type(base).DIRECTIVES:
         before, after = getattr(base, row.field), getattr(wanted, row.field)
         if before == after or row.name == "proxy_pass":
             continue
         if row.name == "proxy_ssl_name" and after is None:
             after = "$proxy_host"
-        if row.name in ("proxy_set_header", "proxy_ssl_conf_command"):
+        if row.field in ("proxy_set_header", "ssl_conf_command"):
             # A level that has one of them inherits none from the level above.
             for item in after:
                 yield SuggestedDirective(row.name, _pair(item))

@@ -6,21 +6,18 @@ a URL, or the right name of a directive.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from ..config.directives.proxy import ProxySettings
+from ..config.directives.upstream_tls import ConnectionSettings
 from ..config.lenient import StatementNode
-from ..config.shared_sessions import shared_sessions
+from ..config.shared_sessions import SessionUser, shared_sessions
 from ..config.tree import Place
-from ..server_name import without_port
 from ..template import compile_template
 from .known_values import listens_with_tls
 from .model import is_name
-from .proxy_passes import NO_SETTINGS, ProxyPassGroup, ProxyPassSite
-from .synthetic import default_server
+from .pass_sites import PassSite, ProxyPassGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +27,8 @@ class Finding:
     rule: str
     place: Place
     text: str
-    site: ProxyPassSite | None = None
-    wanted: ProxySettings | None = None
+    site: PassSite | None = None
+    wanted: ConnectionSettings | None = None
     """The settings that fix it."""
     url: str = ""
     """The URL for `proxy_pass` that fixes it."""
@@ -51,11 +48,11 @@ class Finding:
 
 
 def lint(
-    sites: Sequence[ProxyPassSite],
+    sites: Sequence[PassSite],
     authorities: str,
-    proven: Mapping[ProxyPassSite, ProxySettings] = MappingProxyType({}),
+    proven: Mapping[PassSite, ConnectionSettings] = MappingProxyType({}),
 ) -> list[Finding]:
-    """Check the TLS `proxy_pass` directives `sites`.
+    """Check the directives `sites` that pass by TLS: `proxy_pass`, `grpc_pass`, `uwsgi_pass`.
 
     `authorities` is the CA file to propose. `proven` has the settings with which a connection
     succeeded: findings about these are advice. The `wanted` settings of a site's last finding
@@ -65,13 +62,13 @@ def lint(
     wanted = dict(proven)
     for site in sites:
         for rule in RULES:
-            finding = rule(site, wanted.get(site, site.proxy), authorities)
+            finding = rule(site, wanted.get(site, site.settings), authorities)
             if finding is None or (finding.advice and site in proven):
                 continue
             if site in proven:
                 finding = replace(finding, wanted=None, advice=True)
             found.append(finding)
-            wanted[site] = finding.wanted or wanted.get(site, site.proxy)
+            wanted[site] = finding.wanted or wanted.get(site, site.settings)
     found += _shared_sessions(sites, wanted)
     found += _shared_connections(sites, wanted)
     return found
@@ -80,48 +77,50 @@ def lint(
 # --- one location ----------------------------------------------------------------------------
 
 
-def _missing_sni(site: ProxyPassSite, proxy: ProxySettings, authorities: str) -> Finding | None:
-    if site.default_name.startswith("unix:") and proxy.ssl_name is None:
+def _missing_sni(site: PassSite, settings: ConnectionSettings, authorities: str) -> Finding | None:
+    if site.default_name.startswith("unix:") and settings.ssl_name is None:
         return None
-    default = site.default_name
-    is_usable = proxy.ssl_name is not None or (
+    default, prefix = site.default_name, settings.PREFIX
+    is_usable = settings.ssl_name is not None or (
         (site.group is None or site.group.name.lower() in _hosts(site.group)) and is_name(default)
     )
     if site.target.template is not None:
         is_usable = True
-    if proxy.ssl_server_name:
-        return None if is_usable else _unusable_name(site, proxy)
-    if proxy.ssl_name is not None:
+    if settings.ssl_server_name:
+        return None if is_usable else _unusable_name(site, settings)
+    if settings.ssl_name is not None:
         text = (
-            f"proxy_ssl_name {proxy.ssl_name.source} alone sends no SNI: that needs "
-            "proxy_ssl_server_name on"
+            f"{prefix}ssl_name {settings.ssl_name.source} alone sends no SNI: that needs "
+            f"{prefix}ssl_server_name on"
         )
     else:
-        text = f"proxy_pass {site.target.url} sends no SNI: proxy_ssl_server_name is off by default"
+        passes = f"{site.node.name} {site.target.url}"
+        text = f"{passes} sends no SNI: {prefix}ssl_server_name is off by default"
     if is_usable:
-        return _finding("sni-missing", site, text, replace(proxy, ssl_server_name=True))
+        return _finding("sni-missing", site, text, replace(settings, ssl_server_name=True))
     name = site.better_name()
     if name is None:
         why = f'"{default}" is the name of a group' if site.group else f"{default} is an address"
-        return _finding("sni-missing", site, f"{text}; {why}, so it needs proxy_ssl_name too")
+        return _finding("sni-missing", site, f"{text}; {why}, so it needs {prefix}ssl_name too")
     return _finding(
         "sni-missing",
         site,
         f"{text}; the name would be {name}",
-        replace(proxy, ssl_server_name=True, ssl_name=compile_template(name)),
+        replace(settings, ssl_server_name=True, ssl_name=compile_template(name)),
     )
 
 
-def _unusable_name(site: ProxyPassSite, proxy: ProxySettings) -> Finding:
-    """`proxy_ssl_server_name on`, but the default name is not a name of the upstream."""
+def _unusable_name(site: PassSite, settings: ConnectionSettings) -> Finding:
+    """The SNI is sent, but the default name is not a name of the upstream."""
     default, name = site.default_name, site.better_name()
+    name_directive = f"{settings.PREFIX}ssl_name"
     wanted = None
     if name is not None:
-        wanted = replace(proxy, ssl_name=compile_template(name))
+        wanted = replace(settings, ssl_name=compile_template(name))
     if site.group is not None:
-        text = f'the name sent is that of the group, "{default}": set proxy_ssl_name'
+        text = f'the name sent is that of the group, "{default}": set {name_directive}'
         return _finding("name-of-group", site, text, wanted)
-    text = f"nothing is sent, since {default} is an address: set proxy_ssl_name"
+    text = f"nothing is sent, since {default} is an address: set {name_directive}"
     return _finding("sni-missing", site, text, wanted)
 
 
@@ -129,9 +128,11 @@ def _hosts(group: ProxyPassGroup) -> set[str]:
     return {peer.host.lower() for peer in group.peers}
 
 
-def _group_verified(site: ProxyPassSite, proxy: ProxySettings, authorities: str) -> Finding | None:
+def _group_verified(
+    site: PassSite, settings: ConnectionSettings, authorities: str
+) -> Finding | None:
     """Verification of a name that no certificate of the upstream can have."""
-    if not proxy.ssl_verify or proxy.ssl_name is not None:
+    if not settings.ssl_verify or settings.ssl_name is not None:
         return None
     if site.group is not None and site.group.name.lower() not in _hosts(site.group):
         text = f'the certificate would have to be for "{site.group.name}", the name of the group'
@@ -140,35 +141,38 @@ def _group_verified(site: ProxyPassSite, proxy: ProxySettings, authorities: str)
     else:
         return None
     name = site.better_name()
-    wanted = None if name is None else replace(proxy, ssl_name=compile_template(name))
-    return _finding("name-mismatch", site, f"{text}: set proxy_ssl_name", wanted)
+    wanted = None if name is None else replace(settings, ssl_name=compile_template(name))
+    return _finding("name-mismatch", site, f"{text}: set {settings.PREFIX}ssl_name", wanted)
 
 
 def _missing_trusted_certificate(
-    site: ProxyPassSite, proxy: ProxySettings, authorities: str
+    site: PassSite, settings: ConnectionSettings, authorities: str
 ) -> Finding | None:
-    if not proxy.ssl_verify or proxy.ssl_trusted_certificate:
+    if not settings.ssl_verify or settings.ssl_trusted_certificate:
         return None
     wanted = None
     if authorities:
-        wanted = replace(proxy, ssl_trusted_certificate=authorities)
-    text = "proxy_ssl_verify without proxy_ssl_trusted_certificate: nginx does not start"
+        wanted = replace(settings, ssl_trusted_certificate=authorities)
+    prefix = settings.PREFIX
+    text = f"{prefix}ssl_verify without {prefix}ssl_trusted_certificate: nginx does not start"
     return _finding("verify-not-configured", site, text, wanted)
 
 
-def _default_depth(site: ProxyPassSite, proxy: ProxySettings, authorities: str) -> Finding | None:
-    if not proxy.ssl_verify or site.has_directive("proxy_ssl_verify_depth"):
+def _default_depth(
+    site: PassSite, settings: ConnectionSettings, authorities: str
+) -> Finding | None:
+    if not settings.ssl_verify or site.has_directive(f"{settings.PREFIX}ssl_verify_depth"):
         return None
     text = (
-        "proxy_ssl_verify_depth is 1 by default: a chain with two intermediates, or a "
+        f"{settings.PREFIX}ssl_verify_depth is 1 by default: a chain with two intermediates, or a "
         "cross-signed root, fails as error 20; without --offline this is tested"
     )
     return replace(_finding("verify-depth", site, text), advice=True)
 
 
-def _wrong_port(site: ProxyPassSite, proxy: ProxySettings, authorities: str) -> Finding | None:
+def _wrong_port(site: PassSite, settings: ConnectionSettings, authorities: str) -> Finding | None:
     address = site.target.address
-    if address is None or not site.target.tls:
+    if address is None:
         return None
     if site.group is None:
         if address.port != 80:
@@ -182,7 +186,7 @@ def _wrong_port(site: ProxyPassSite, proxy: ProxySettings, authorities: str) -> 
     return _finding("plain-http-upstream", site, text)
 
 
-Rule = Callable[[ProxyPassSite, ProxySettings, str], Finding | None]
+Rule = Callable[[PassSite, ConnectionSettings, str], Finding | None]
 RULES: tuple[Rule, ...] = (
     _missing_sni,
     _group_verified,
@@ -193,7 +197,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def _finding(
-    rule: str, site: ProxyPassSite, text: str, wanted: ProxySettings | None = None
+    rule: str, site: PassSite, text: str, wanted: ConnectionSettings | None = None
 ) -> Finding:
     return Finding(rule, site.node.place, text, site, wanted)
 
@@ -203,31 +207,31 @@ def _finding(
 NONEXISTENT_DIRECTIVES = frozenset(
     {"ssl_server_name", "ssl_name", "ssl_verify", "ssl_session_reuse"}
 )
-"""Directives that exist only with the prefix `proxy_`."""
-ROWS = {row.name: row for row in ProxySettings.DIRECTIVES}
+"""Directives that exist only with the prefix of a module that passes requests."""
+FIELDS = {row.field for row in ConnectionSettings.DIRECTIVES}
 CLIENT_TRUST_DIRECTIVES = ("ssl_verify_client", "ssl_stapling", "ssl_ocsp")
 """Directives that use `ssl_trusted_certificate`."""
 
 
-def misplaced_client_directives(sites: Sequence[ProxyPassSite]) -> Iterator[Finding]:
+def misplaced_client_directives(sites: Sequence[PassSite]) -> Iterator[Finding]:
     """Client directives that are meant for upstreams; they are fixed before the other rules run."""
     seen: set[StatementNode] = set()
     for site in sites:
         for block in site.blocks:
-            if block in seen or block.name == "http":
+            if block in seen or block.name in ("http", "stream"):
                 continue
             seen.add(block)
             if block.name == "server":
                 yield from _listen_without_ssl(block)
             for node in block.inside:
                 if _is_meant_for_upstream(node, block, site):
-                    yield _misplaced(node, block)
+                    yield _misplaced(node, block, site.settings.PREFIX)
 
 
-def _is_meant_for_upstream(node: StatementNode, block: StatementNode, site: ProxyPassSite) -> bool:
+def _is_meant_for_upstream(node: StatementNode, block: StatementNode, site: PassSite) -> bool:
     if node.name in NONEXISTENT_DIRECTIVES:
         return True
-    if f"proxy_{node.name}" not in ROWS or not node.name.startswith("ssl_"):
+    if node.name not in FIELDS or not node.name.startswith("ssl_"):
         return False
     if block.name != "server":
         return True
@@ -244,8 +248,8 @@ def _is_meant_for_upstream(node: StatementNode, block: StatementNode, site: Prox
     return (
         node.name == "ssl_trusted_certificate"
         and unused
-        and site.proxy.ssl_verify
-        and not site.proxy.ssl_trusted_certificate
+        and site.settings.ssl_verify
+        and not site.settings.ssl_trusted_certificate
     )
 
 
@@ -268,8 +272,8 @@ def _listen_without_ssl(server: StatementNode) -> Iterator[Finding]:
             )
 
 
-def _misplaced(node: StatementNode, block: StatementNode) -> Finding:
-    wanted = f"proxy_{node.name}"
+def _misplaced(node: StatementNode, block: StatementNode, prefix: str) -> Finding:
+    wanted = f"{prefix}{node.name}"
     if node.name in NONEXISTENT_DIRECTIVES:
         text = f'there is no directive "{node.name}": it is {wanted}'
     elif block.name == "server":
@@ -286,56 +290,55 @@ def _misplaced(node: StatementNode, block: StatementNode) -> Finding:
 
 
 def _shared_sessions(
-    sites: Sequence[ProxyPassSite], wanted: dict[ProxyPassSite, ProxySettings]
+    sites: Sequence[PassSite], wanted: dict[PassSite, ConnectionSettings]
 ) -> Iterator[Finding]:
     """Compare each location with the first one that has the same upstream."""
-    first: dict[tuple[str, int], ProxyPassSite] = {}
-    outside = default_server().default_location
+    first: dict[tuple[int, str, int], PassSite] = {}
     for site in sites:
-        address = site.target.address
-        proxy = wanted.get(site, site.proxy)
-        if address is None or not proxy.ssl_session_reuse:
+        settings = wanted.get(site, site.settings)
+        if site.target.address is None or not settings.ssl_session_reuse:
             continue
-        key = (address.host.lower(), 0 if site.group else address.port)
-        other = first.setdefault(key, site)
+        other = first.setdefault(site.upstream_key, site)
         groups = [site.group.name.lower()] if site.group else []
         pair = [
-            replace(outside, name=one.location).with_proxy(wanted.get(one, one.proxy))
+            SessionUser(
+                one.session_user, wanted.get(one, one.settings), one.target, one.upstream_name
+            )
             for one in (other, site)
         ]
         for advice in shared_sessions(pair, groups):
             yield _finding(
                 "shared-sessions",
                 site,
-                advice.text.partition(" (cure: ")[0],
-                replace(proxy, ssl_session_reuse=False),
+                advice.text.partition(" (fix: ")[0],
+                replace(settings, ssl_session_reuse=False),
             )
 
 
 def _shared_connections(
-    sites: Sequence[ProxyPassSite], wanted: dict[ProxyPassSite, ProxySettings]
+    sites: Sequence[PassSite], wanted: dict[PassSite, ConnectionSettings]
 ) -> Iterator[Finding]:
     """Locations that share idle connections, but differ in name or verification."""
-    for group, own in itertools.groupby(
-        sorted((s for s in sites if s.group), key=_group_name), key=_group_name
-    ):
-        members = list(own)
-        node = members[0].group.node if members[0].group else None
-        keepalive = [] if node is None else list(node.named("keepalive"))
+    members_of: dict[ProxyPassGroup, list[PassSite]] = {}
+    for site in sites:
+        if site.group is not None:
+            members_of.setdefault(site.group, []).append(site)
+    for group, members in members_of.items():
+        keepalive = list(group.node.named("keepalive"))
         if not keepalive or "local" in keepalive[-1].args or keepalive[-1].args[:1] == ("0",):
             continue
         first = members[0]
         for site in members[1:]:
-            differ = _identity(site.proxy) != _identity(first.proxy)
-            would_differ = _identity(wanted.get(site, site.proxy)) != _identity(
-                wanted.get(first, first.proxy)
+            differ = _identity(site.settings) != _identity(first.settings)
+            would_differ = _identity(wanted.get(site, site.settings)) != _identity(
+                wanted.get(first, first.settings)
             )
             if differ or would_differ:
                 when = "" if differ else " after the changes proposed here"
                 found = _finding(
                     "shared-connections",
                     site,
-                    f'{first.label} and {site.label} share the idle connections of "{group}" '
+                    f'{first.label} and {site.label} share the idle connections of "{group.name}" '
                     f"and differ in name or verification{when}: a connection that was opened for "
                     "one is used for the other (fix: a group for each, or keepalive N local)",
                 )
@@ -343,18 +346,14 @@ def _shared_connections(
                 break
 
 
-def _group_name(site: ProxyPassSite) -> str:
-    return "" if site.group is None else site.group.name
-
-
-def _identity(proxy: ProxySettings) -> tuple[object, ...]:
+def _identity(settings: ConnectionSettings) -> tuple[object, ...]:
     """The settings that an established connection depends on."""
     return (
-        proxy.ssl_server_name,
-        proxy.ssl_name,
-        proxy.ssl_verify,
-        proxy.ssl_trusted_certificate,
-        proxy.ssl_certificate,
+        settings.ssl_server_name,
+        settings.ssl_name,
+        settings.ssl_verify,
+        settings.ssl_trusted_certificate,
+        settings.ssl_certificate,
     )
 
 
@@ -363,8 +362,8 @@ def _identity(proxy: ProxySettings) -> tuple[object, ...]:
 
 def unshared_names(root: StatementNode) -> Iterator[Finding]:
     """`server … resolve` in a group without `zone`."""
-    for http in root.named("http"):
-        for group in http.named("upstream"):
+    for outermost in root.inside:
+        for group in outermost.named("upstream"):
             servers = [server for server in group.named("server") if "resolve" in server.args[1:]]
             if servers and group.args and not any(group.named("zone")):
                 name = group.args[0]
@@ -372,56 +371,3 @@ def unshared_names(root: StatementNode) -> Iterator[Finding]:
                 zone = (f"zone {name} 64k;",)
                 place = servers[0].place
                 yield Finding("resolve-without-zone", place, text, insert=(servers[-1], zone))
-
-
-# --- TLS of other modules -----------------------------------------------------------------------
-
-
-def other_tls_upstreams(root: StatementNode) -> Iterator[Finding]:
-    """TLS of `grpc_pass`, `uwsgi_pass` and of a stream's `proxy_pass` without SNI."""
-    for http in root.named("http"):
-        for node, blocks in http.walk():
-            scheme, prefix = _TLS_OF_MODULES.get(node.name, ("", ""))
-            target = node.args[0] if node.args else ""
-            if scheme and target.lower().startswith(scheme):
-                yield from _without_sni(node, blocks, prefix, target[len(scheme) :])
-    for stream in root.named("stream"):
-        for node, blocks in stream.walk():
-            if node.name == "proxy_pass" and node.args and _setting(blocks, "proxy_ssl") == "on":
-                yield from _without_sni(node, blocks, "proxy_ssl", node.args[0])
-
-
-_TLS_OF_MODULES = {
-    "grpc_pass": ("grpcs://", "grpc_ssl"),
-    "uwsgi_pass": ("suwsgi://", "uwsgi_ssl"),
-}
-"""The scheme of TLS and the prefix of its directives, by directive."""
-Blocks = tuple[StatementNode, ...]
-
-
-def _setting(blocks: Blocks, name: str) -> str:
-    """The value of a directive in the innermost block that has it; "" if none has."""
-    for block in reversed(blocks):
-        for node in block.named(name):
-            return node.args[0] if node.args else ""
-    return ""
-
-
-def _without_sni(
-    node: StatementNode, blocks: Blocks, prefix: str, target: str
-) -> Iterator[Finding]:
-    if _setting(blocks, f"{prefix}_server_name") == "on":
-        return
-    host = without_port(target.partition("/")[0])
-    named = _setting(blocks, f"{prefix}_name")
-    groups = {group.args[0].lower() for group in blocks[0].named("upstream") if group.args}
-    text = f"{node.name} {node.args[0]} sends no SNI: {prefix}_server_name is off by default"
-    if not (named or "$" in host) and (host.lower() in groups or not is_name(host)):
-        why = f'"{host}" is the name of a group' if is_name(host) else f"{host} is an address"
-        yield Finding("sni-missing", node.place, f"{text}; {why}, so it needs {prefix}_name too")
-        return
-    if any(block.name in NO_SETTINGS for block in blocks):
-        yield Finding("sni-missing", node.place, f"{text}; set it in the location")
-        return
-    lines = (f"{prefix}_server_name on;",)
-    yield Finding("sni-missing", node.place, text, insert=(node, lines))

@@ -16,10 +16,9 @@ from ..config.directives.upstream_target import TLS_SCHEMES
 from ..config.lenient import ParsedConfig
 from ..server_name import verified, why_not_sent, without_port
 from ..template import ScriptError, compile_template
-from ..variables import lookup
 from .known_values import known_values
-from .proxy_passes import TLS_MODULES, PassSite, find_passes, tls_proxy_passes
-from .synthetic import make_context
+from .pass_sites import PassSite
+from .proxy_passes import find_tls_passes
 
 NOT_SENT = "not sent"
 EITHER = " or "
@@ -29,7 +28,7 @@ _PATH = re.compile(r"[/?#]|\$\{?(?:request_uri|uri|document_uri|is_args)\b")
 
 @dataclass(frozen=True, slots=True)
 class UpstreamNames:
-    """One `proxy_pass`, `grpc_pass` or `uwsgi_pass` with TLS."""
+    """One `proxy_pass`, `grpc_pass` or `uwsgi_pass` with TLS, in `http {}` or `stream {}`."""
 
     server: str
     location: str
@@ -54,23 +53,20 @@ def upstream_names(parsed: ParsedConfig, host: str | None = None) -> list[Upstre
 
     With `host`, names that depend on the request are evaluated for `GET /` with that Host.
     """
-    sites = [
-        site for module in TLS_MODULES for site in tls_proxy_passes(find_passes(parsed, module))
-    ]
-    order = {id(node): at for at, (node, _) in enumerate(parsed.root.walk())}
-    sites.sort(key=lambda site: order[id(site.node)])
-    found = [(site, _urls(site)) for site in sites]
-    sharing: dict[str, list[str]] = {}
+    found = [(site, _urls(site)) for site in find_tls_passes(parsed)]
+    sharing: dict[tuple[int, str], list[str]] = {}
     for site, urls in found:
         if site.settings.ssl_session_reuse:
-            for key in {_upstream_key(url) for url in urls}:
-                sharing.setdefault(key, []).append(_label(site))
+            for key in {_upstream_key(site, url) for url in urls}:
+                sharing.setdefault(key, []).append(site.short_label)
     return [_describe(site, urls, sharing, host) for site, urls in found]
 
 
 def _urls(site: PassSite) -> tuple[str, ...]:
     """The URLs with TLS that `proxy_pass` can have; unknown variables are left in them."""
     values = known_values(site.target.url, site.blocks)
+    if site.is_of_stream:
+        return tuple(values)
     return tuple(url for url in values if "$" in url or _scheme(url) in TLS_SCHEMES)
 
 
@@ -80,32 +76,30 @@ def _scheme(url: str) -> str:
     return scheme.lower() if separator else ""
 
 
-def _place(url: str) -> str:
+def _place(site: PassSite, url: str) -> str:
     """The part between the scheme and the path: `$proxy_host`."""
+    if site.is_of_stream:
+        return url
     return _PATH.split(url.partition("://")[2] if "://" in url else url)[0]
 
 
-def _upstream_key(url: str) -> str:
+def _upstream_key(site: PassSite, url: str) -> tuple[int, str]:
+    """What sites have in common whose TLS sessions are the same."""
+    block = id(site.blocks[0])
     try:
-        address = parse_address(_place(url), 443)
+        address = parse_address(_place(site, url), 443)
     except AddressError:
-        return url
-    return f"{address.host.lower()}:{address.port}"
-
-
-def _label(site: PassSite) -> str:
-    location = site.location
-    name = " ".join(filter(None, (location.modifier.strip("@"), location.name)))
-    return f"{site.server_name or '_'} {name or '(server)'}"
+        return block, url
+    return block, f"{address.host.lower()}:{address.port}"
 
 
 def _describe(
-    site: PassSite, urls: Sequence[str], sharing: dict[str, list[str]], host: str | None
+    site: PassSite, urls: Sequence[str], sharing: dict[tuple[int, str], list[str]], host: str | None
 ) -> UpstreamNames:
     names = _names(site, urls, host)
-    label = _label(site)
+    label = site.short_label
     reuses = site.settings.ssl_session_reuse
-    shared = [other for url in urls for other in sharing.get(_upstream_key(url), [])]
+    shared = [other for url in urls for other in sharing.get(_upstream_key(site, url), [])]
     return UpstreamNames(
         server=site.server_name,
         location=label,
@@ -129,9 +123,10 @@ def _names(site: PassSite, urls: Sequence[str], host: str | None) -> list[str]:
     template = site.settings.ssl_name
     found: list[str] = []
     for url in urls:
+        place = _place(site, url)
         # A URL that is not known as a whole has the default name by a variable.
-        place = _place(url)
-        texts = [place if "$" not in place or host is not None else "$proxy_host"]
+        default = place if site.is_of_stream else "$proxy_host"
+        texts = [place if "$" not in place or host is not None else default]
         if template is not None:
             texts = known_values(template.source, site.blocks)
         found += [_evaluated(site, text, place, host) for text in texts]
@@ -143,11 +138,8 @@ def _evaluated(site: PassSite, text: str, place: str, host: str | None) -> str:
         return without_port(text)
     if host is None:
         return text
-    ctx = make_context(site.settings, site.location, "/", host)
-    values = lookup(ctx)
     try:
-        ctx.proxy_host = compile_template(place).render(values)
-        return without_port(compile_template(text).render(values))
+        return without_port(compile_template(text).render(site.variables(host, place)))
     except ScriptError:
         return text
 
@@ -176,7 +168,7 @@ def _peers(site: PassSite, urls: Sequence[str]) -> tuple[str, ...]:
     found = []
     for url in urls:
         try:
-            address = parse_address(_place(url), 443)
+            address = parse_address(_place(site, url), 443)
         except AddressError:
             address = None
         if address is None or "$" in address.host:

@@ -13,13 +13,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..config.directives.proxy import ProxySettings
+from ..config.directives.upstream_tls import ConnectionSettings
 from ..config.lenient import StatementNode
 from ..forms.nginx_text import toml_key, toml_line, toml_text, toml_value
 from .directives import SuggestedDirective, changes
-from .proxy_passes import ProxyPassSite
+from .pass_sites import PassSite
 
-KEYED_DIRECTIVES = frozenset({"proxy_set_header", "proxy_ssl_conf_command"})
+KEYED_DIRECTIVES = frozenset(
+    {
+        "proxy_set_header",
+        "proxy_ssl_conf_command",
+        "grpc_ssl_conf_command",
+        "uwsgi_ssl_conf_command",
+    }
+)
 """Repeatable directives, keyed by their first argument."""
 
 
@@ -37,9 +44,9 @@ class Edit:
     text: str
 
 
-def edits_for(site: ProxyPassSite, wanted: ProxySettings, texts: Mapping[str, str]) -> list[Edit]:
+def edits_for(site: PassSite, wanted: ConnectionSettings, texts: Mapping[str, str]) -> list[Edit]:
     """The edits that give `site` the settings `wanted`. Raises `ManualEditError`."""
-    directives = list(changes(site.proxy, wanted))
+    directives = list(changes(site.settings, wanted))
     file = site.node.place.file
     if file.endswith(".toml"):
         return list(_toml_edits(site, directives, texts[file]))
@@ -63,7 +70,7 @@ def rename_edit(node: StatementNode, name: str, texts: Mapping[str, str]) -> Edi
     return Edit(file, start, start + length, name)
 
 
-def url_edit(site: ProxyPassSite, url: str, texts: Mapping[str, str]) -> Edit:
+def url_edit(site: PassSite, url: str, texts: Mapping[str, str]) -> Edit:
     """Change the URL of `proxy_pass`. Raises `ManualEditError`."""
     file, text = site.node.place.file, texts[site.node.place.file]
     if file.endswith(".toml"):
@@ -80,7 +87,7 @@ def url_edit(site: ProxyPassSite, url: str, texts: Mapping[str, str]) -> Edit:
 
 
 def _nginx_edits(
-    site: ProxyPassSite, directives: Sequence[SuggestedDirective], texts: Mapping[str, str]
+    site: PassSite, directives: Sequence[SuggestedDirective], texts: Mapping[str, str]
 ) -> Iterator[Edit]:
     new: list[str] = []
     for directive in directives:
@@ -155,7 +162,7 @@ _TOML_SIMPLE = rf"(?:{_TOML_STRING}|true|false|[0-9]+)"
 
 
 def _toml_edits(
-    site: ProxyPassSite, directives: Sequence[SuggestedDirective], text: str
+    site: PassSite, directives: Sequence[SuggestedDirective], text: str
 ) -> Iterator[Edit]:
     file = site.node.place.file
     new: list[str] = []
@@ -227,7 +234,7 @@ def _toml_pair_edit(
 
 def _toml_insert_edit(file: str, text: str, after: StatementNode, lines: Sequence[str]) -> Edit:
     start, end = _line(text, after.place.line)
-    found = re.search(rf"(?<![\w-])\"?proxy_pass\"?\s*=\s*({_TOML_STRING})", text[start:end])
+    found = re.search(rf"(?<![\w-])\"?{after.name}\"?\s*=\s*({_TOML_STRING})", text[start:end])
     if found is None:
         raise ManualEditError(f"{after.place}: {'; '.join(lines)}")
     before = text[start : start + found.start()]

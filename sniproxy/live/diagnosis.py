@@ -9,9 +9,9 @@ from typing import Any
 from ..config.lenient import parse_lenient
 from ..diagnose.authorities import system_store
 from ..diagnose.config_file import FileOptions, FileReport, diagnose_file
-from ..diagnose.lint import Finding, lint, misplaced_client_directives, other_tls_upstreams
+from ..diagnose.lint import Finding, lint, misplaced_client_directives
 from ..diagnose.probe import Timeouts
-from ..diagnose.proxy_passes import find_proxy_passes, tls_proxy_passes
+from ..diagnose.proxy_passes import find_tls_passes
 from ..diagnose.report import table, text
 from ..diagnose.url import DiagnoseError, URLOptions, diagnose
 from ..models import ConfigError
@@ -64,7 +64,7 @@ def _of_file(file: str, location: str) -> dict[str, Any]:
 
 def _lines(report: FileReport) -> Iterator[str]:
     for probed in report.probed:
-        yield f"{probed.site.label}: proxy_pass {probed.site.target.url}"
+        yield f"{probed.site.label}: {probed.site.node.name} {probed.site.target.url}"
         yield from table(probed.spec, probed.attempts, WIDTH)
         yield ""
     for finding in report.findings:
@@ -83,10 +83,9 @@ def lint_findings(file: str) -> list[dict[str, Any]]:
         parsed = parse_lenient(file)
     except ConfigError:
         return []
-    sites = tls_proxy_passes(find_proxy_passes(parsed))
+    sites = find_tls_passes(parsed)
     found = [
         *misplaced_client_directives(sites),
-        *other_tls_upstreams(parsed.root),
         *lint(sites, system_store()),
     ]
     return [_finding(one) for one in found]

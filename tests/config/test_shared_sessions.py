@@ -77,3 +77,19 @@ def test_one_warning_per_upstream() -> None:
     )
     text = f"events {{}} http {{ server {{ listen 127.0.0.1:18080;\n{locations}}}}}"
     assert len(config.parse(text, name="FILE").warnings) == 1
+
+
+def test_servers_of_stream_share_sessions() -> None:
+    text = (
+        "events {} stream { proxy_ssl on; upstream group { server 127.0.0.1:1; }\n"
+        "server { listen 1; proxy_pass group; }\n"
+        f"server {{ listen 2; proxy_pass GROUP; {VERIFIED} }}\n"
+        f"server {{ listen 3; proxy_pass 127.0.0.1:1; {VERIFIED} }}\n"
+        f"server {{ listen 4; proxy_pass 127.0.0.1:1; {VERIFIED} proxy_ssl off; }}}}"
+    )
+    (warning,) = config.parse(text, name="FILE").warnings
+    assert warning == (
+        'server in FILE:2 and server in FILE:3 share the TLS sessions of "GROUP" and differ in '
+        "proxy_ssl_verify: a resumed session keeps the certificate and the verification result "
+        'of its original handshake (fix: "proxy_ssl_session_reuse off") in FILE:3'
+    )

@@ -14,7 +14,7 @@ from sniproxy.config.lenient import parse_lenient
 from sniproxy.diagnose.config_file import FileOptions, diagnose_file
 from sniproxy.diagnose.patch import unified_diff
 from sniproxy.diagnose.probe import Timeouts
-from sniproxy.diagnose.proxy_passes import find_proxy_passes
+from sniproxy.diagnose.proxy_passes import find_passes
 from sniproxy.testing.upstreams import catalog
 from tests.compare_nginx import get, served
 from tests.diagnose.conftest import Diagnose, RunUpstreams
@@ -225,8 +225,8 @@ def test_any_layout_is_retained(
     report = diagnose_file(FileOptions(str(file), offline=True), Timeouts(), lambda *_: None)
     new = report.after[str(file)]
     assert "".join(new.replace("proxy_ssl_server_name on;", "").split()) == "".join(text.split())
-    (site,) = find_proxy_passes(parse_lenient(str(file), {str(file): new}))
-    assert site.proxy.ssl_server_name
+    (site,) = find_passes(parse_lenient(str(file), {str(file): new}))
+    assert site.settings.ssl_server_name
 
 
 CONFIGURATION = """\
@@ -317,3 +317,40 @@ def test_every_peer_is_tried(
         output = diagnose("-c", str(file))
     assert output.status == 4
     assert f"the peer 127.0.0.1:{bad} fails: peer closed connection" in output.text
+
+
+STREAM = """\
+error_log stderr;
+events {{}}
+stream {{
+    upstream g {{ server 127.0.0.1:{sni}; }}
+    server {{
+        listen 127.0.0.1:0;
+        proxy_pass 127.0.0.1:{sni};
+        proxy_ssl on;
+        proxy_ssl_name upstream.test;
+    }}
+    server {{
+        listen 127.0.0.1:0;
+        proxy_pass 127.0.0.1:{plain};
+        proxy_ssl on;
+    }}
+}}
+"""
+
+
+def test_servers_of_stream_are_connected_and_fixed(
+    run_upstreams: RunUpstreams, diagnose: Diagnose, tmp_path: Path
+) -> None:
+    with run_upstreams(catalog.NEEDS_SNI, catalog.PLAIN_HTTP) as peers:
+        file = tmp_path / "nginx.conf"
+        file.write_text(STREAM.format(sni=peers[0].port, plain=peers[1].port))
+        output = diagnose("-c", str(file), "--fix", "--allow-insecure")
+        assert output.status == 3, output.text
+        assert "stream server 127.0.0.1:0: proxy_pass 127.0.0.1:" in output.text
+        fixed = file.read_text()
+        assert "proxy_ssl_server_name on;" in fixed
+        assert "proxy_ssl off;" in fixed
+        # Sessions are not requests: nothing was sent behind the handshake.
+        assert not any(peers[0].connections[-1].requests)
+        assert diagnose("-c", str(file)).status == 0

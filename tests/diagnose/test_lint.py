@@ -13,10 +13,10 @@ from tests.diagnose.conftest import Diagnose
 WISH = Timeouts()
 
 
-def linted(directory: Path, http: str) -> tuple[list[tuple[str, bool]], str]:
+def linted(directory: Path, inside: str, block: str = "http") -> tuple[list[tuple[str, bool]], str]:
     """The rules that found something, whether as advice, and the changed text."""
     file = directory / "nginx.conf"
-    file.write_text(f"events {{}}\nhttp {{\n{http}\n}}\n")
+    file.write_text(f"events {{}}\n{block} {{\n{inside}\n}}\n")
     report = diagnose_file(FileOptions(str(file), offline=True), WISH, lambda *_: None)
     assert not report.manual_edits
     found = [(finding.rule, finding.advice) for finding in report.findings]
@@ -146,6 +146,98 @@ def test_rules(tmp_path: Path, http: str, rules: list[str], new: list[str]) -> N
     before = (tmp_path / "nginx.conf").read_text().splitlines()
     added = [line for line in text.splitlines() if line not in before]
     assert added == new
+
+
+def stream(*lines: str, listen: str = "5000", outside: str = "") -> str:
+    inside = "\n".join(lines)
+    return f"{outside}\nserver {{ listen 127.0.0.1:{listen};\n{inside}\n}}"
+
+
+GROUP = "upstream g { server a.test:443; }"
+
+
+@pytest.mark.parametrize(
+    ("inside", "rules", "new"),
+    [
+        pytest.param(
+            stream("proxy_pass a.test:443;", "proxy_ssl on;"), ["sni-missing"], [SNI_ON],
+            id="without SNI",
+        ),
+        pytest.param(stream("proxy_pass a.test:443;"), [], [], id="plain"),
+        pytest.param(
+            stream("proxy_pass a.test:443;", outside="proxy_ssl on;"), ["sni-missing"], [SNI_ON],
+            id="TLS by the block around",
+        ),
+        pytest.param(
+            stream("proxy_pass a.test:443;", "proxy_ssl on;", SNI_ON), [], [], id="with SNI"
+        ),
+        pytest.param(
+            stream("proxy_pass 192.0.2.1:443;", "proxy_ssl on;"), ["sni-missing"], [],
+            id="an address",
+        ),
+        pytest.param(
+            stream("proxy_pass unix:/run/a.sock;", "proxy_ssl on;"), [], [], id="a socket"
+        ),
+        pytest.param(
+            stream("proxy_pass $ssl_preread_server_name:443;", "proxy_ssl on;"),
+            ["sni-missing"], [SNI_ON], id="variables",
+        ),
+        pytest.param(
+            stream("proxy_pass g;", "proxy_ssl on;", outside=GROUP),
+            ["sni-missing"], [SNI_ON, "proxy_ssl_name a.test;"], id="group",
+        ),
+        pytest.param(
+            stream("proxy_pass g;", "proxy_ssl on;", SNI_ON, outside=GROUP),
+            ["name-of-group"], ["proxy_ssl_name a.test;"], id="name of the group",
+        ),
+        pytest.param(
+            stream("proxy_pass g;", "proxy_ssl on;", SNI_ON, VERIFIED, outside=GROUP),
+            ["name-of-group"], ["proxy_ssl_name a.test;"], id="verified by the name of the group",
+        ),
+        pytest.param(
+            stream("proxy_pass a.test:443;", "proxy_ssl on;", "ssl_name a.test;", SNI_ON),
+            ["wrong-side"], ["proxy_ssl_name a.test;"], id="no such directive",
+        ),
+        pytest.param(
+            stream("proxy_pass g;", "proxy_ssl on;", SNI_ON, "proxy_ssl_name a.test;",
+                   outside=GROUP)
+            + stream("proxy_pass g;", "proxy_ssl on;", SNI_ON, "proxy_ssl_name a.test;", VERIFIED,
+                     listen="5001"),
+            ["shared-sessions"], ["proxy_ssl_session_reuse off;"], id="sessions",
+        ),
+        pytest.param(
+            stream("proxy_pass a.test:443;", outside="upstream h {\nserver b.test:1 resolve;\n}"),
+            ["resolve-without-zone"], ["zone h 64k;"], id="resolve without zone",
+        ),
+    ],
+)  # fmt: skip
+def test_rules_of_stream(tmp_path: Path, inside: str, rules: list[str], new: list[str]) -> None:
+    found, text = linted(tmp_path, inside, "stream")
+    assert [rule for rule, _ in found] == rules
+    before = (tmp_path / "nginx.conf").read_text().splitlines()
+    assert [line for line in text.splitlines() if line not in before] == new
+
+
+def test_group_of_stream_is_not_that_of_http(tmp_path: Path) -> None:
+    """Both have peers, and TLS sessions, of their own."""
+    file = tmp_path / "nginx.conf"
+    file.write_text(
+        f"events {{}} http {{ {GROUP} server {{ location / {{ proxy_pass https://g; {SNI_ON}"
+        f" proxy_ssl_name a.test; }} }} }} stream {{ {GROUP} server {{ listen 1; proxy_pass g;"
+        f" proxy_ssl on; {SNI_ON} proxy_ssl_name b.test; }} }}"
+    )
+    report = diagnose_file(FileOptions(str(file), offline=True), WISH, lambda *_: None)
+    assert (report.sites, report.findings) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("passes", "prefix"),
+    [("grpc_pass grpcs://g;", "grpc_"), ("uwsgi_pass suwsgi://g;", "uwsgi_")],
+)
+def test_rules_of_other_modules(tmp_path: Path, passes: str, prefix: str) -> None:
+    found, text = linted(tmp_path, GROUP + server(passes))
+    assert found == [("sni-missing", False)]
+    assert f"{prefix}ssl_server_name on;\n{prefix}ssl_name a.test;" in text
 
 
 def test_depth_is_advice(tmp_path: Path) -> None:

@@ -111,6 +111,47 @@ def test_other_modules_with_tls() -> None:
     assert found[0].shares == ("a.test /b",)
 
 
+STREAM = """
+events {}
+http { upstream g { server other.test:443; }
+    server { listen 80; location / { proxy_pass https://g; } } }
+stream {
+    map $ssl_preread_server_name $origin { a.test one.test:8443; default two.test:8443; }
+    upstream g { server one.test:443; server 10.0.0.1:443; }
+    proxy_ssl on;
+    server { listen 5000; proxy_pass g; }
+    server { listen 5001; server_name b.test; proxy_pass g; proxy_ssl_server_name on;
+        proxy_ssl_name $ssl_preread_server_name; }
+    server { listen 5002; proxy_pass $origin; proxy_ssl_server_name on; proxy_ssl_verify on;
+        proxy_ssl_trusted_certificate ca.pem; }
+    server { listen 5003; proxy_pass unix:/run/a.sock; proxy_ssl_server_name on; }
+    server { listen 5004; proxy_pass one.test:443; proxy_ssl off; }
+}
+"""
+
+
+def test_servers_of_stream() -> None:
+    parsed = parse_lenient("nginx.conf", {"nginx.conf": STREAM})
+    _, *found = upstream_names(parsed)
+    labels = ["stream 5000", "stream b.test 5001", "stream 5002", "stream 5003"]
+    assert [entry.location for entry in found] == labels
+    assert [entry.server_name for entry in found] == [
+        "not sent: proxy_ssl_server_name is off",
+        "$ssl_preread_server_name",
+        "one.test or two.test",
+        "unix",
+    ]
+    assert [entry.peers for entry in found] == [
+        ("one.test:443", "10.0.0.1:443"),
+        ("one.test:443", "10.0.0.1:443"),
+        ("one.test:8443", "two.test:8443"),
+        ("unix:/run/a.sock",),
+    ]
+    assert [entry.shares for entry in found] == [(labels[1],), (labels[0],), (), ()]
+    assert found[2].verified.startswith("one.test by ca.pem, depth 1 or two.test by")
+    assert upstream_names(parsed, "c.test")[2].server_name == "c.test"
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "site.conf"
     file.write_text(SITE % "location / { proxy_pass https://10.0.0.1; }")
