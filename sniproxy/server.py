@@ -65,7 +65,7 @@ class ConnectionServer:
                 watching.start_soon(self.application.stream.relays.run)
             for resolver in self.application.resolvers:
                 watching.start_soon(resolver.run, self.application.error_log)
-            for names in self.application.groups.names:
+            for names in self.application.group_names:
                 watching.start_soon(names.run, self.application.error_log)
             for stapler in self.application.statuses.staplers:
                 watching.start_soon(stapler.run, self.application.error_log)

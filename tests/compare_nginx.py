@@ -23,8 +23,8 @@ from tests.programs import OURS, Program
 _CONFIGURATION = """
 pid nginx.pid; error_log error.log info;
 events {{ worker_connections 1024; }}
-http {{
-    {http}
+{block} {{
+    {inside}
 }}
 """
 
@@ -113,8 +113,8 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(program: Program, room: Path, http: str) -> Iterator[Served]:
-    """Run `program` with `http` as the content of the http block.
+def served(program: Program, room: Path, inside: str, block: str = "http") -> Iterator[Served]:
+    """Run `program` with `inside` as the content of the http block, or of another `block`.
 
     `@PORT@`, `@PORT2@` … stand for free ports. File names are relative to `room`. Raises Ended if
     the program does not start.
@@ -122,11 +122,12 @@ def served(program: Program, room: Path, http: str) -> Iterator[Served]:
     with contextlib.ExitStack() as held:
         ports = {
             name: held.enter_context(reserve_port()).getsockname()[1]
-            for name in sorted(set(_PORT.findall(http)))
+            for name in sorted(set(_PORT.findall(inside)))
         }
-        http = _PORT.sub(lambda match: str(ports[match[1]]), http)
+        inside = _PORT.sub(lambda match: str(ports[match[1]]), inside)
         file = room / "nginx.conf"
-        file.write_text(_CONFIGURATION.format(http=http), encoding="latin-1")
+        text = _CONFIGURATION.format(block=block, inside=inside)
+        file.write_text(text, encoding="latin-1")
         held.enter_context(in_thread(lambda: program.serving(room, file)))
         yield Served(program, room, ports)
 
@@ -153,10 +154,13 @@ class NginxPair:
 
 
 @contextlib.contextmanager
-def paired_with_nginx(room: Path, http: str) -> Iterator[NginxPair]:
+def paired_with_nginx(room: Path, inside: str, block: str = "http") -> Iterator[NginxPair]:
     """Run sniproxy and nginx on the same configuration, each with its own ports and folder."""
     rooms = [room / program.name for program in (OURS, NGINX)]
     for own in rooms:
         own.mkdir()
-    with served(OURS, rooms[0], http) as ours, served(NGINX, rooms[1], http) as nginx:
+    with (
+        served(OURS, rooms[0], inside, block) as ours,
+        served(NGINX, rooms[1], inside, block) as nginx,
+    ):
         yield NginxPair(ours, nginx)

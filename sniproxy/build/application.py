@@ -57,6 +57,7 @@ from .upstreams import UpstreamRegistry, find_name_servers
 
 if TYPE_CHECKING:
     from ..stream.stream_runtime import StreamRuntime
+    from ..upstream.group_names import GroupNames
     from ..upstream.resolver import Resolver
     from .stream import LoadedStream
 
@@ -80,6 +81,7 @@ class Application:
     """Monitors idle connections to upstreams."""
     resolvers: Sequence[Resolver]
     groups: GroupStore
+    stream_groups: GroupStore | None
     contexts: ContextStore
     """For the next configuration."""
     caches: CacheStore
@@ -91,6 +93,12 @@ class Application:
     """The file of the development CA, if it was created for this configuration."""
     stream: StreamRuntime | None = None
     """The servers of `stream {}`; None without it."""
+
+    @property
+    def group_names(self) -> tuple[GroupNames, ...]:
+        """What resolves the names of groups, in `http {}` and `stream {}`."""
+        of_stream = () if self.stream_groups is None else self.stream_groups.names
+        return (*self.groups.names, *of_stream)
 
     def bind(
         self,
@@ -116,8 +124,8 @@ class Application:
         self.caches.close()
         self.limits.close()
         self.groups.close()
-        if self.stream is not None:
-            self.stream.close()
+        if self.stream_groups is not None:
+            self.stream_groups.close()
         self.statuses.close()
         if self.statistics is not None:
             self.statistics.close()
@@ -197,7 +205,8 @@ def load(
         # Imported here: most configurations have no `stream {}`.
         from .stream import load_stream
 
-        stream = load_stream(config.stream, maker.tls, store, statuses, number, idle_monitor)
+        old = None if previous is None else previous.stream_groups
+        stream = load_stream(config.stream, maker.tls, store, statuses, number, idle_monitor, old)
         bound += stream.bindings
     store.release_previous()
     statuses.release_previous()
@@ -315,6 +324,7 @@ class LoadedConfig:
             self.idle_monitor,
             self.resolvers,
             self.groups,
+            None if self.stream is None else self.stream.upstreams.groups,
             self.store,
             self.caches,
             self.limits,

@@ -23,6 +23,7 @@ from ..upstream.dynamic import DynamicUpstream
 from ..upstream.pool import IdleMonitor
 from ..upstream.selector import Upstream
 from .client_tls import ContextStore, ServerContextFactory
+from .groups import GroupStore
 from .limits import LimitStore
 from .listeners import ListenSocket, bindings
 from .logs import LogFactory, LogVariables
@@ -83,7 +84,6 @@ class LoadedStream:
             dialect=dialect,
             next_connection_id=number,
             observer=observer,
-            close=self.upstreams.groups.close,
         )
 
 
@@ -94,10 +94,14 @@ def load_stream(
     statuses: OCSPStore,
     number: Callable[[], int],
     idle_monitor: IdleMonitor,
+    previous: GroupStore | None,
 ) -> LoadedStream:
-    """Load keys and certificates, and resolve hosts; raises `ConfigError`."""
+    """Load keys and certificates, and resolve hosts; raises `ConfigError`.
+
+    `previous` is the groups of the `stream {}` that was served before.
+    """
     find_name_servers(stream.resolvers)
-    upstreams = UpstreamRegistry(stream.groups, number, idle_monitor, lookup=session_lookup)
+    upstreams = UpstreamRegistry(stream.groups, number, idle_monitor, previous, session_lookup)
     sockets = (
         *bindings(stream.servers, is_stream=True),
         *bindings(stream.servers, is_stream=True, udp=True),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .directives.core import Listen, ServerName
 from .directives.upstream import UpstreamGroup
+from .reader import Block
 from .tree import Place
 
+_RESOLVER_TIMEOUT = 30.0
 NOWHERE = Place("", 0)
 
 
@@ -59,3 +62,23 @@ class UpstreamBlock:
     name: str
     settings: UpstreamGroup
     place: Place
+
+
+def upstream_block(
+    block: Block, module: type[UpstreamGroup], outer: Mapping[str, Any]
+) -> UpstreamBlock:
+    """The group of a block inside `http {}` or `stream {}`, whose values are `outer`.
+
+    A group whose names are resolved inherits `resolver` and `resolver_timeout`.
+    """
+    settings = module.resolve(block.values)
+    if settings.zone is not None:
+        timeout = settings.resolver_timeout
+        if timeout is None:
+            timeout = outer.get("resolver_timeout")
+        settings = replace(
+            settings,
+            resolver=settings.resolver or outer.get("resolver"),
+            resolver_timeout=_RESOLVER_TIMEOUT if timeout is None else timeout,
+        )
+    return UpstreamBlock(block.value[0], settings, block.place)

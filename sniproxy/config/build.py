@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..models import ConfigError, UnsupportedError
 from .block_checks import BlockChecks
-from .blocks import UpstreamBlock
+from .blocks import upstream_block
 from .directives.access import Access
 from .directives.core import CoreLocation, CoreServer, LocationName
 from .directives.files import Files
@@ -227,7 +227,8 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
             _server(block, http.values, main, prefix, checks) for block in http.named("server")
         ),
         groups={
-            block.value[0].lower(): _group(block, http.values) for block in http.named("upstream")
+            block.value[0].lower(): upstream_block(block, UpstreamGroup, http.values)
+            for block in http.named("upstream")
         },
         log_formats=checks.log_formats,
         cache_paths=tuple(
@@ -241,23 +242,6 @@ def http_model(http: Block, main: Level, checks: ParseChecks, prefix: str) -> Ht
         resolvers=tuple(checks.resolvers),
         end=http.end,
     )
-
-
-_RESOLVER_TIMEOUT = 30.0
-
-
-def _group(block: Block, http: Level) -> UpstreamBlock:
-    settings = UpstreamGroup.resolve(block.values)
-    if settings.zone is not None:
-        timeout = settings.resolver_timeout
-        if timeout is None:
-            timeout = http.get("resolver_timeout")
-        settings = replace(
-            settings,
-            resolver=settings.resolver or http.get("resolver"),
-            resolver_timeout=_RESOLVER_TIMEOUT if timeout is None else timeout,
-        )
-    return UpstreamBlock(block.value[0], settings, block.place)
 
 
 def _server(block: Block, http: Level, main: Level, prefix: str, checks: ParseChecks) -> Server:

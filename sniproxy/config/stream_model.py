@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from .blocks import NOWHERE, NamedServer, UpstreamBlock
+from .blocks import NOWHERE, NamedServer, UpstreamBlock, upstream_block
 from .directives.limits import LimitZone
 from .directives.log import LogFormat
 from .directives.maps import MapVariable
@@ -81,9 +81,7 @@ def stream_model(stream: Block, main: Level, checks: StreamChecks, prefix: str) 
             _server(block, stream.values, main, prefix, checks) for block in stream.named("server")
         ),
         groups={
-            block.value[0].lower(): UpstreamBlock(
-                block.value[0], StreamGroup.resolve(block.values), block.place
-            )
+            block.value[0].lower(): upstream_block(block, StreamGroup, stream.values)
             for block in stream.named("upstream")
         },
         log_formats=checks.log_formats,

@@ -37,6 +37,8 @@ class DatagramRelay:
         self.to_upstream = 0
         self.requests = 1
         self.responses = 0
+        self.on_first_byte: Callable[[], None] | None = None
+        """Called when the upstream has sent its first datagram."""
         self.first_byte_at: float | None = None
         self.upstream: socket.socket | None = None
         self.ended: str | None = None
@@ -119,6 +121,8 @@ class DatagramRelay:
                 data = b""
             if self.first_byte_at is None:
                 self.first_byte_at = time.monotonic()
+                if self.on_first_byte is not None:
+                    self.on_first_byte()
             self.responses += 1
             self.from_upstream += len(data)
             if self.peer_failed:

@@ -209,6 +209,8 @@ class Relay:
     ) -> None:
         self.up = up
         self.down = down
+        self.on_first_byte: Callable[[], None] | None = None
+        """Called when the upstream has sent its first byte."""
         self.first_byte_at: float | None = None
         """Monotonic seconds when the upstream sent its first byte."""
         self.ended_by: Side | None = None
@@ -390,6 +392,8 @@ class Relay:
             return False
         if direction.side is Side.UPSTREAM and self.first_byte_at is None:
             self.first_byte_at = time.monotonic()
+            if self.on_first_byte is not None:
+                self.on_first_byte()
         if not received:
             direction.at_end = True
             self._last_end = direction.side

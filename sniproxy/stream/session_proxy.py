@@ -17,20 +17,19 @@ from ..config.directives.stream_proxy import StreamProxySettings
 from ..config.directives.upstream_target import LocalAddress, ProxyPass, local_address
 from ..context import UpstreamState
 from ..models import FailureType, Level, ProxyError, Side
-from ..observer import Observer
 from ..proxy_protocol import proxy_header_v1
 from ..template import Template, VariableLookup
 from ..tls.errors import NATIVE, Dialect
 from ..tls.stream import SocketStream, TLSStream
 from ..upstream.connector import PeerConnection, UpstreamTLSConfig
 from ..upstream.dynamic import DynamicUpstream, parse_stream_target
-from ..upstream.selector import RequestSelector, Upstream, peer_name
+from ..upstream.selector import Upstream, peer_name
 from ..upstream.variable_certificate import VariableCertificate
 from .datagram_relay import DatagramRelay
 from .datagram_session import DatagramSession
+from .proxied_session import ProxiedSession
 from .relay import PROXYING, Direction, Relay
 from .session import BAD_GATEWAY, INTERNAL_ERROR, OK, StreamSession
-from .session_context import SessionContext
 from .session_log import SessionLog, SessionTraffic
 from .session_variables import session_lookup
 
@@ -47,39 +46,6 @@ def wire_format(names: Sequence[str]) -> bytes:
     """Protocols for ALPN, each after its length."""
     encoded = [name.encode("latin-1") for name in names]
     return b"".join(bytes((len(name),)) + name for name in encoded if 0 < len(name) < 256)
-
-
-class ProxiedSession:
-    """A session that is passed to an upstream, with all its attempts."""
-
-    def __init__(self, proxy: SessionProxy, session: StreamSession, upstream: Upstream) -> None:
-        self.session = session
-        self.ctx: SessionContext = session.ctx
-        self.log: SessionLog = session.log
-        self.observer: Observer | None = session.running.observer
-        self.settings: StreamProxySettings = proxy.settings
-        self.upstream = upstream
-        self.local_address: LocalAddress | None = None
-        self.selector: RequestSelector = upstream.selector(session.ctx)
-        if self.settings.next_upstream_tries:
-            limit = self.settings.next_upstream_tries
-            self.selector.tries_left = min(self.selector.tries_left, limit)
-        self.started = time.monotonic()
-        self.read_ahead = False
-        """Whether data was read from the client while the first connection is made."""
-        self.pending = b""
-        """Data of the client that was read and not sent."""
-        self.preamble_sent = 0
-        """Bytes of the PROXY protocol that were sent before TLS."""
-        self.relay: Relay | None = None
-
-    def traffic(self) -> SessionTraffic:
-        relay = self.relay
-        if relay is None:
-            return SessionTraffic(self.ctx.received, 0, 0, self.preamble_sent)
-        up, down = relay.up, relay.down
-        received = self.ctx.received + up.received
-        return SessionTraffic(received, down.sent, down.received, self.preamble_sent + up.sent)
 
 
 class SessionProxy:
@@ -121,7 +87,7 @@ class SessionProxy:
         except ProxyError as failed:
             log.write_failure(failed.failure)
             return INTERNAL_ERROR
-        proxied = ProxiedSession(self, session, upstream)
+        proxied = ProxiedSession(self.settings, session, upstream)
         proxied.local_address = local
         proxied.pending = pending
         proxied.read_ahead = read_ahead
@@ -218,7 +184,7 @@ class SessionProxy:
             except ProxyError as failed:
                 failure = failed.failure
             except BaseException:
-                selector.free(peer, failed=False)
+                selector.free(peer, failed=False, attempt=attempt, has_response=False)
                 if attempt.stream is not None:
                     attempt.stream.close()
                 raise
@@ -226,6 +192,7 @@ class SessionProxy:
                 proxied.preamble_sent = len(preamble)
                 attempt.connect_time = time.monotonic() - attempt.started
                 self._set_up(stream, proxied, peer.name)
+                selector.connected(peer, attempt, is_tcp=not ctx.is_udp)
                 return attempt
             attempt.failure = failure
             attempt.response_time = time.monotonic() - attempt.started
@@ -236,10 +203,10 @@ class SessionProxy:
             if not (is_handshake and failure.kind is FailureType.TIMEOUT):
                 log.write_failure(failure)
             if failure.kind is FailureType.INTERNAL:
-                selector.free(peer, failed=False)
+                selector.free(peer, failed=False, attempt=attempt, has_response=False)
                 self._close(attempt, gracefully=True)
                 return INTERNAL_ERROR
-            if selector.free(peer, failed=True):
+            if selector.free(peer, failed=True, attempt=attempt, has_response=False):
                 log.write(Level.WARN, "upstream server temporarily disabled")
             if not self._tries_next(proxied):
                 self._close(attempt, gracefully=True)
@@ -318,6 +285,7 @@ class SessionProxy:
             set_action=log.set_action,
             write_failure=log.write_failure,
         )
+        proxied.watch_first_byte(relay, attempt)
         await relay.run()
         if relay.ended_by is not None and log.error_log.level >= Level.INFO:
             log.write_no_context(
@@ -351,7 +319,8 @@ class SessionProxy:
         if isinstance(attempt, int):
             return attempt
         assert attempt.stream is not None
-        first = session.preread_data
+        proxied.watch_first_byte(relay, attempt)
+        selector, first = proxied.selector, session.preread_data
         if settings.proxy_protocol:
             first = proxy_header_v1(ctx.connection) + first
         try:
@@ -369,7 +338,8 @@ class SessionProxy:
             attempt.response_time = time.monotonic() - attempt.started
             if relay.first_byte_at is not None:
                 attempt.header_time = relay.first_byte_at - attempt.started
-            proxied.selector.free(attempt.peer, failed=relay.peer_failed)
+            failed = relay.peer_failed
+            selector.free(attempt.peer, failed=failed, attempt=attempt, has_response=not failed)
             attempt.stream.close()
         return BAD_GATEWAY if relay.timed_out else OK
 
@@ -386,7 +356,7 @@ class SessionProxy:
             # From now on the numbers of the session are complete.
             proxied.relay = None
         proxied.log.traffic = lambda: traffic
-        proxied.selector.free(attempt.peer, failed=False)
+        proxied.selector.free(attempt.peer, failed=False, attempt=attempt)
         attempt.keep_session()
         self._close(attempt, gracefully=True)
 

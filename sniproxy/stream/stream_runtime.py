@@ -54,8 +54,6 @@ class StreamRuntime:
     next_connection_id: Callable[[], int] = lambda: 0
     observer: Observer | None = None
     relays: RelayLoop = field(default_factory=RelayLoop)
-    close: Callable[[], None] = lambda: None
-    """Gives the memory of upstream groups back."""
 
     def default_server(self, listener: Listener[StreamServer]) -> StreamServerRuntime:
         return self.servers[listener.names.default]

@@ -216,7 +216,7 @@ async def send(
             nursery.start_soon(server.run)
             with trio.move_on_after(limit):
                 # Without addresses there would be no live upstreams.
-                for names in site.groups.names:
+                for names in site.group_names:
                     await names.wait()
             nursery.start_soon(serve)
             with trio.move_on_after(limit) as client:

@@ -17,7 +17,7 @@ from typing import Any
 from ..config.directives.upstream import Balancing, Method
 from ..template import VariableLookup
 from ..variables import lookup
-from .least_time import LeastTime
+from .least_time import LeastTime, SessionLeastTime
 from .selector import Peer, PeerSelector, Upstream
 
 MAX_MISSES = 20
@@ -257,7 +257,8 @@ def selector_factory(
         case Method.LEAST_CONN:
             return lambda upstream, ctx: LeastConnections(upstream)
         case Method.LEAST_TIME:
-            return lambda upstream, ctx: LeastTime(upstream, chosen)
+            selector = SessionLeastTime if chosen.of_session else LeastTime
+            return lambda upstream, ctx: selector(upstream, chosen)
         case Method.IP_HASH:
             return lambda upstream, ctx: IPHash(upstream, ctx.connection.client_address)
         case Method.RANDOM:

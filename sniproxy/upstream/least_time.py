@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from ..config.directives.upstream import Balancing
+from ..config.directives.upstream import Balancing, TimeOf
 from ..context import UpstreamState
 from .selector import Peer, PeerSelector, Upstream, raise_weights
 
@@ -23,9 +23,11 @@ class LeastTime(PeerSelector):
 
     def __init__(self, upstream: Upstream, method: Balancing) -> None:
         super().__init__(upstream)
-        self._last_byte = method.last_byte
+        self._last_byte = method.time_of is TimeOf.LAST_BYTE
         self._counts_inflight = method.inflight
-        self.wants_head = method.inflight and not method.last_byte
+        self._notes_early = method.inflight and not self._last_byte
+        """Whether the time is noted when it is known, not at the end."""
+        self.wants_head = self._notes_early
         self._is_inflight = False
         """Whether the current request counts as under way."""
         self._current: Peer | None = None
@@ -101,11 +103,19 @@ class LeastTime(PeerSelector):
         peer.inflight -= 1
         self._is_inflight = False
 
+    def _early_time(self, attempt: UpstreamState) -> float | None:
+        """The time that is compared, unless it is the one to the end; in seconds."""
+        return attempt.header_time
+
+    def _is_complete(self, attempt: UpstreamState) -> bool:
+        """Whether the time to the end counts."""
+        return attempt.header_time is not None
+
     def head_received(self, attempt: UpstreamState) -> None:
-        peer = self._current
-        if peer is None or attempt.header_time is None:
+        peer, early = self._current, self._early_time(attempt)
+        if peer is None or early is None:
             return
-        needed = int(attempt.header_time * 1000)
+        needed = int(early * 1000)
         peer.header_time = average(peer.header_time, needed)
         if self._is_inflight:
             self._end(peer, needed)
@@ -122,12 +132,32 @@ class LeastTime(PeerSelector):
             needed = int((time.monotonic() - attempt.started) * 1000)
             if self._is_inflight:
                 self._end(peer, needed if has_response else -1)
-            if has_response and attempt.header_time is not None:
+            if has_response and self._is_complete(attempt):
                 peer.response_time = average(peer.response_time, needed)
-                if not self.wants_head:
-                    head = int(attempt.header_time * 1000)
-                    peer.header_time = average(peer.header_time, head)
+                early = self._early_time(attempt)
+                if early is not None and not self._notes_early:
+                    peer.header_time = average(peer.header_time, int(early * 1000))
         return super().free(peer, failed=failed, attempt=attempt, has_response=has_response)
+
+
+class SessionLeastTime(LeastTime):
+    """`least_time` of sessions, by the time to the connection, or the first or last byte."""
+
+    def __init__(self, upstream: Upstream, method: Balancing) -> None:
+        super().__init__(upstream, method)
+        self._is_of_connect = method.time_of is TimeOf.CONNECT
+        self.wants_head = method.inflight and method.time_of is TimeOf.FIRST_BYTE
+
+    def _early_time(self, attempt: UpstreamState) -> float | None:
+        return attempt.connect_time if self._is_of_connect else attempt.header_time
+
+    def _is_complete(self, attempt: UpstreamState) -> bool:
+        return True
+
+    def connected(self, peer: Peer, attempt: UpstreamState, *, is_tcp: bool) -> None:
+        if self._is_of_connect and self._notes_early:
+            self.head_received(attempt)
+        super().connected(peer, attempt, is_tcp=is_tcp)
 
 
 def _compare(time: int, peer: Peer, other_time: int, other: Peer) -> int:

@@ -472,6 +472,11 @@ class SharedSelector:
             self._peer = chosen
             return chosen
 
+    def connected(self, peer: Peer, attempt: UpstreamState, *, is_tcp: bool) -> None:
+        assert isinstance(peer, SharedPeer)
+        with self._current(peer):
+            self._method.connected(peer, attempt, is_tcp=is_tcp)
+
     def head_received(self, attempt: UpstreamState) -> None:
         if self._peer is not None:
             with self._current(self._peer):

@@ -45,7 +45,10 @@ class Peer:
     sid: str = ""
     """The name for `sticky`; "" if the group has no such directive."""
     header_time: int = 0
-    """Average time to the response head in milliseconds, with the next five for `least_time`."""
+    """Average time to the response head in milliseconds, with the next five for `least_time`.
+
+    In a group of `stream {}` to the connection or the first byte, whichever is compared.
+    """
     response_time: int = 0
     """Average time to the end of the response."""
     inflight_time: int = 0
@@ -76,8 +79,15 @@ class RequestSelector(Protocol):
         """The next peer, now in use; None when none is left (`no live upstreams`)."""
         ...
 
+    def connected(self, peer: Peer, attempt: UpstreamState, *, is_tcp: bool) -> None:
+        """Note that a session of `stream {}` is connected to `peer`."""
+        ...
+
     def head_received(self, attempt: UpstreamState) -> None:
-        """Note that the response of an attempt is passed on; its head has been read."""
+        """Note that the response of an attempt is passed on; its head has been read.
+
+        Of a session, that its upstream has sent the first byte.
+        """
         ...
 
     def free(
@@ -251,6 +261,11 @@ class PeerSelector:
             peer.checked = self._now
         peer.connections += 1
         return peer
+
+    def connected(self, peer: Peer, attempt: UpstreamState, *, is_tcp: bool) -> None:
+        """Note that a session is connected: over TCP that resets the number of failures."""
+        if is_tcp and peer.accessed < peer.checked:
+            peer.fails = 0
 
     def head_received(self, attempt: UpstreamState) -> None:
         """Note that the response of an attempt is passed on; its head has been read."""

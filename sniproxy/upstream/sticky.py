@@ -152,6 +152,9 @@ class StickySelector:
             self._set_cookie(self._rules.cookie, peer)
         return peer
 
+    def connected(self, peer: Peer, attempt: UpstreamState, *, is_tcp: bool) -> None:
+        self._method.connected(peer, attempt, is_tcp=is_tcp)
+
     def head_received(self, attempt: UpstreamState) -> None:
         if self._rules.after_headers:
             self._learn()

@@ -15,7 +15,6 @@ from .directive import (
     Context,
     Directive,
     Merge,
-    Repeat,
     Settings,
     Slot,
     Status,
@@ -23,7 +22,7 @@ from .directive import (
     block,
     exactly,
 )
-from .slots import flag, ignore, number, words
+from .slots import flag, number, words
 from .stream_core import (
     BOTH,
     MODULE,
@@ -106,17 +105,6 @@ STREAM_DIRECTIVES: tuple[Directive, ...] = (
     ),
     *_other(BOTH, exactly(1), flag, "tcp_nodelay"),
     *_other(BOTH, between(1, 4), words, "open_log_file_cache", "ngx_stream_log_module"),
-    Directive(
-        "least_time",
-        STREAM_UPSTREAM,
-        between(1, 2),
-        ignore,
-        "load balancing by response time",
-        "ngx_stream_upstream_least_time_module",
-        repeat=Repeat.REPLACED,
-        merge=Merge.NOT_INHERITED,
-        status=Status.NOT_YET,
-    ),
 )
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from .directive import STREAM_UPSTREAM, Args, settings
-from .upstream import Keepalive, PeerSettings, UpstreamGroup, upstream_server
+from .upstream import Keepalive, PeerSettings, UpstreamGroup, least_time, upstream_server
 
 
 def stream_peer(args: Args) -> PeerSettings:
-    peer = upstream_server(args, 0)
-    if peer.resolve or peer.route or peer.drain:
-        args.unsupported('"resolve" of "server" in stream is not supported by sniproxy yet')
-    if not (peer.address.port or peer.address.is_unix):
+    peer = upstream_server(args, 0, allows_sticky=False)
+    if not (peer.address.port or peer.address.is_unix or peer.service):
         args.fail(f'no port in upstream "{args.first}"')
     return peer
 
@@ -18,8 +18,8 @@ def stream_peer(args: Args) -> PeerSettings:
 @settings(
     "",
     contexts=STREAM_UPSTREAM,
-    converters={"server": stream_peer},
-    without=("ip_hash", "least_time"),
+    converters={"server": stream_peer, "least_time": partial(least_time, of_session=True)},
+    without=("ip_hash",),
     fixed={
         "sticky": None,
         "keepalive": Keepalive(0),

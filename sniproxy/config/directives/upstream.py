@@ -64,7 +64,10 @@ class PeerSettings:
 _MAX_ROUTE = 32
 
 
-def upstream_server(args: Args, default_port: int = 80) -> PeerSettings:
+def upstream_server(
+    args: Args, default_port: int = 80, *, allows_sticky: bool = True
+) -> PeerSettings:
+    """`allows_sticky` is whether there are the parameters for `sticky`."""
     values: dict[str, int | float | bool | str] = {}
     for word in args.words[1:]:
         key, equals, text = word.partition("=")
@@ -72,10 +75,10 @@ def upstream_server(args: Args, default_port: int = 80) -> PeerSettings:
         if word in ("backup", "resolve"):
             values[word] = True
             continue
-        if word in ("down", "drain"):
+        if word == "down" or (word == "drain" and allows_sticky):
             values["down"], values["drain"] = True, word == "drain"
             continue
-        if equals and key in ("route", "service"):
+        if equals and (key == "service" or (key == "route" and allows_sticky)):
             if not text:
                 args.fail(f"{key} is empty")
             if key == "route" and len(text) > _MAX_ROUTE:
@@ -136,6 +139,19 @@ class Method(enum.Enum):
     LEAST_TIME = "least_time"
 
 
+class TimeOf(enum.Enum):
+    """How long `least_time` waits for a peer, by the word in the configuration."""
+
+    HEADER = "header"
+    """Until the head of the response."""
+    CONNECT = "connect"
+    """Until a session is connected."""
+    FIRST_BYTE = "first_byte"
+    """Until the upstream of a session has sent something."""
+    LAST_BYTE = "last_byte"
+    """Until the end of the response or session."""
+
+
 @dataclass(frozen=True, slots=True)
 class Balancing:
     """The load-balancing method of a group."""
@@ -143,8 +159,10 @@ class Balancing:
     method: Method
     key: Template | None = None
     """The key of `hash`."""
-    last_byte: bool = False
-    """Whether `least_time` compares times of whole responses, not of their heads."""
+    time_of: TimeOf = TimeOf.HEADER
+    """What `least_time` compares."""
+    of_session: bool = False
+    """Whether the group is one of `stream {}`."""
     inflight: bool = False
     """Whether `least_time` counts requests under way."""
 
@@ -178,16 +196,19 @@ def random(args: Args) -> Balancing:
     return Balancing(Method.RANDOM_TWO)
 
 
-def least_time(args: Args) -> Balancing:
+_OF_REQUESTS = (TimeOf.HEADER, TimeOf.LAST_BYTE)
+_OF_SESSIONS = (TimeOf.CONNECT, TimeOf.FIRST_BYTE, TimeOf.LAST_BYTE)
+
+
+def least_time(args: Args, *, of_session: bool = False) -> Balancing:
     if args.words[1:] not in ((), ("inflight",)):
         args.fail(f'invalid parameter "{args.words[1]}"')
-    time_of = args.first
-    if time_of.lower() not in ("header", "last_byte"):
-        args.fail(f'invalid value "{time_of}"')
+    known = {time_of.value: time_of for time_of in (_OF_SESSIONS if of_session else _OF_REQUESTS)}
+    time_of = known.get(args.first.lower())
+    if time_of is None:
+        args.fail(f'invalid value "{args.first}"')
     return Balancing(
-        Method.LEAST_TIME,
-        last_byte=time_of.lower() == "last_byte",
-        inflight=len(args.words) > 1,
+        Method.LEAST_TIME, time_of=time_of, of_session=of_session, inflight=len(args.words) > 1
     )
 
 
