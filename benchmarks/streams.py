@@ -13,6 +13,7 @@ import importlib
 import multiprocessing
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -58,13 +59,18 @@ def client_hello(name: bytes) -> bytes:
 HELLO = client_hello(b"one.test")
 
 
-def _origin(port: int) -> None:
+def origin_server(port: int) -> None:
     """Answer a hello with a byte; further bytes choose: `d` download, `u` upload, else idle."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
     listener = socket.create_server(("127.0.0.1", port), backlog=1024)
     while True:
         sock, _ = listener.accept()
         threading.Thread(target=_answer, args=(sock,), daemon=True).start()
+
+
+def _block(number: int) -> bytes:
+    """A MiB of a download, different for each number."""
+    return number.to_bytes(4) * (MIB // 4)
 
 
 def _answer(sock: socket.socket) -> None:
@@ -76,9 +82,8 @@ def _answer(sock: socket.socket) -> None:
         order = sock.recv(9)
         size = int.from_bytes(order[1:])
         if order[:1] == b"d":
-            block = bytes(MIB)
-            for _ in range(size // MIB):
-                sock.sendall(block)
+            for number in range(size // MIB):
+                sock.sendall(_block(number))
         elif order[:1] == b"u":
             digest = hashlib.blake2b()
             while size:
@@ -96,6 +101,7 @@ class Served:
 
     process: subprocess.Popen[bytes]
     port: int
+    folder: Path
 
     @property
     def cpu(self) -> float:
@@ -110,6 +116,11 @@ class Served:
             if line.startswith("Pss:"):
                 return int(line.split()[1])
         raise AssertionError("no Pss")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the proxy, which may be a child of the process."""
+        pid = (self.folder / "nginx.pid").read_text()
+        os.kill(int(pid), number)
 
     def open(self) -> socket.socket:
         """A session whose upstream has answered."""
@@ -130,7 +141,7 @@ def serving(command: Sequence[str], origin: int) -> Iterator[Served]:
         arguments = ["-p", f"{folder}/", "-c", str(file), "-e", f"{folder}/early.log"]
         process = subprocess.Popen([*command, *arguments], stderr=subprocess.DEVNULL)
         try:
-            served = Served(process, port)
+            served = Served(process, port, Path(folder))
             for _ in range(500):
                 with contextlib.suppress(OSError):
                     served.open().close()
@@ -200,12 +211,12 @@ def large(served: Served, size: int) -> tuple[bool, float]:
         same = sock.recv(64, socket.MSG_WAITALL) == digest.digest()
     with served.open() as sock:
         sock.sendall(b"d" + size.to_bytes(8))
-        left, buffer = size, bytearray(MIB)
-        while left:
-            count = sock.recv_into(buffer)
-            same = same and count > 0 and not any(buffer[:64])
-            left -= count or left
+        sent, received = hashlib.blake2b(), hashlib.blake2b()
+        for number in range(size // MIB):
+            sent.update(_block(number))
+            received.update(sock.recv(MIB, socket.MSG_WAITALL))
             peak = max(peak, served.memory)
+        same = same and received.digest() == sent.digest()
     return same, (peak - before) / 1024
 
 
@@ -220,7 +231,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
     origin = free_port()
-    process = multiprocessing.get_context("spawn").Process(target=_origin, args=(origin,))
+    process = multiprocessing.get_context("spawn").Process(target=origin_server, args=(origin,))
     process.start()
     try:
         return _large(origin) if arguments.large else _compare(origin)

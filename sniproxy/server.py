@@ -256,12 +256,11 @@ class ConnectionServer:
         self, binding: ListenSocket, sock: socket.socket, address: object
     ) -> tuple[Listener[Server], Connection]:
         number = self.application.runtime.next_connection_id()
-        if sock.family == socket.AF_UNIX:
+        if not isinstance(address, tuple):
             local = binding.key[0]
             listener = binding.listener_for("")
             return listener, Connection(number, "unix:", 0, local, 0, listener.text)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        assert isinstance(address, tuple)
         host, port = sock.getsockname()[:2]
         listener = binding.listener_for(host)
         return listener, Connection(

@@ -14,6 +14,7 @@ from ..models import Failure, Level, Side
 from ..tls.errors import socket_failure
 from .datagrams import LARGEST, DatagramClient
 from .relay import BATCH, RelayLoop
+from .session_log import SessionLog
 
 
 class DatagramRelay:
@@ -25,8 +26,7 @@ class DatagramRelay:
         client: DatagramClient,
         settings: StreamProxySettings,
         *,
-        set_action: Callable[[str], None],
-        write_failure: Callable[[Failure], None],
+        log: SessionLog,
         rates: tuple[int, int],
     ) -> None:
         """`rates` are bytes per second from the client and the upstream; 0 is unlimited."""
@@ -49,8 +49,7 @@ class DatagramRelay:
         self._loop = loop
         self._client = client
         self._settings = settings
-        self._set_action = set_action
-        self._write_failure = write_failure
+        self._log = log
         self._rates = rates
         self._queue: list[bytes] = []
         self._queued = 0
@@ -108,13 +107,13 @@ class DatagramRelay:
         for _ in range(BATCH):
             if self._finished or self._exceeds(self._rates[1], self.from_upstream):
                 break
-            self._set_action("proxying and reading from upstream")
+            self._log.action = "proxying and reading from upstream"
             try:
                 data = self.upstream.recv(LARGEST)
             except BlockingIOError:
                 break
             except OSError as error:
-                self._write_failure(
+                self._log.write_failure(
                     socket_failure("recv() failed", Side.UPSTREAM, error.errno or 0)
                 )
                 self.peer_failed = True
@@ -134,26 +133,30 @@ class DatagramRelay:
         self._after_event()
 
     def _send_to_client(self, data: bytes) -> None:
-        self._set_action("proxying and sending to client")
+        self._log.action = "proxying and sending to client"
         try:
             self._client.send(data)
         except BlockingIOError:
             return  # the datagram is lost
         except OSError as error:
-            self._write_failure(socket_failure("sendmsg() failed", Side.CLIENT, error.errno or 0))
+            self._log.write_failure(
+                socket_failure("sendmsg() failed", Side.CLIENT, error.errno or 0)
+            )
             self._finish(None)
             return
         self.sent += len(data)
 
     def _send_to_upstream(self, data: bytes) -> None:
         assert self.upstream is not None
-        self._set_action("proxying and sending to upstream")
+        self._log.action = "proxying and sending to upstream"
         try:
             self.to_upstream += self.upstream.send(data)
         except BlockingIOError:
             return
         except OSError as error:
-            self._write_failure(socket_failure("sendmsg() failed", Side.UPSTREAM, error.errno or 0))
+            self._log.write_failure(
+                socket_failure("sendmsg() failed", Side.UPSTREAM, error.errno or 0)
+            )
             self._finish(None)
 
     def _exceeds(self, limit: int, passed: int) -> bool:
@@ -161,7 +164,7 @@ class DatagramRelay:
 
     def _after_event(self) -> None:
         if not self._finished:
-            self._set_action("proxying connection")
+            self._log.action = "proxying connection"
             self._check_end()
             self._deadline = trio.current_time() + self._settings.proxy_timeout
 
@@ -185,7 +188,7 @@ class DatagramRelay:
         if unlimited or self._has_all_responses:
             self._finish("udp timed out")
             return
-        self._write_failure(Failure("upstream timed out", Level.ERROR, errno=110))
+        self._log.write_failure(Failure("upstream timed out", Level.ERROR, errno=110))
         self.timed_out = self.peer_failed = True
         self._finish(None)
 

@@ -61,8 +61,9 @@ class HelloReader:
         self.hello = PrereadHello()
         self._position = 0
         """Bytes of the data that were read, which are complete records."""
-        self._parser = _parse(self.hello)
-        self._wanted = next(self._parser)
+        self._parser: Generator[int, bytes, None] | None = None
+        """None until the quick reader has declined."""
+        self._wanted = 0
         """Number of bytes that the parser waits for."""
         self._unparsed = b""
 
@@ -93,6 +94,9 @@ class HelloReader:
         """Whether the hello was read to its end; raises `_MalformedHelloError`."""
         data = self._unparsed + payload if self._unparsed else payload
         position = 0
+        if self._parser is None:
+            self._parser = _parse(self.hello)
+            self._wanted = next(self._parser)
         try:
             while len(data) - position >= self._wanted:
                 end = position + self._wanted

@@ -23,6 +23,7 @@ from ..models import Failure, Level, ProxyError, Side
 from ..timers import CallbackTimer
 from ..tls.errors import socket_failure
 from ..tls.stream import SocketStream, TLSStream
+from .session_log import SessionLog
 
 BATCH = 64
 """Rounds of reading and writing for one event, after which other sessions have their turn."""
@@ -204,8 +205,7 @@ class Relay:
         timeout: float,
         buffer_size: int,
         half_close: bool,
-        set_action: Callable[[str], None],
-        write_failure: Callable[[Failure], None],
+        log: SessionLog,
     ) -> None:
         self.up = up
         self.down = down
@@ -221,12 +221,12 @@ class Relay:
         self._half_close = half_close
         self._half_closed = False
         self._last_end: Side | None = None
-        self._set_action = set_action
-        self._write_failure = write_failure
+        self._log = log
         self._started = time.time()
         self._timer = CallbackTimer(self._on_time)
         self._finished = False
-        self._done = trio.Event()
+        self._waiting: trio.lowlevel.Task | None = None
+        """The session's task, while it waits for the end."""
         self._has_tls = isinstance(up.source, TLSStream) or isinstance(down.source, TLSStream)
         self._can_splice = _CAN_SPLICE and not self._has_tls
         self._descriptors = up.source.sock.fileno(), down.source.sock.fileno()
@@ -236,7 +236,9 @@ class Relay:
         self._loop.add(self, *self._descriptors)
         try:
             self._begin()
-            await self._done.wait()
+            if not self._finished:
+                self._waiting = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
         finally:
             self._timer.discard()
             self._loop.remove(self, *self._descriptors)
@@ -249,10 +251,10 @@ class Relay:
         """Send what was read before. epoll reports what has arrived since."""
         try:
             if self.up.pending:
-                self._set_action(self.up.sending)
+                self._log.action = self.up.sending
                 self._send(self.up)
         except ProxyError as failed:
-            self._write_failure(failed.failure)
+            self._log.write_failure(failed.failure)
             self._finish()
             return
         if self._has_tls:
@@ -278,7 +280,7 @@ class Relay:
         if paused:
             self.process()
         else:
-            self._write_failure(Failure("connection timed out", Level.INFO, errno=110))
+            self._log.write_failure(Failure("connection timed out", Level.INFO, errno=110))
             self._finish()
 
     def _pause(self, direction: Direction, seconds: float) -> None:
@@ -286,7 +288,14 @@ class Relay:
 
     def _finish(self) -> None:
         self._finished = True
-        self._done.set()
+        if self._waiting is not None:
+            trio.lowlevel.reschedule(self._waiting)
+            self._waiting = None
+
+    def _stop_waiting(self, raise_cancel: Callable[[], None]) -> trio.lowlevel.Abort:
+        """The session's task is cancelled."""
+        self._waiting = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     # --- data
 
@@ -313,13 +322,13 @@ class Relay:
                 if direction is not None and self._pass(direction):
                     self._loop.continue_later(self)
         except ProxyError as failed:
-            self._write_failure(failed.failure)
+            self._log.write_failure(failed.failure)
             self._finish()
             return
         self._after_passing()
 
     def _after_passing(self) -> None:
-        self._set_action(PROXYING)
+        self._log.action = PROXYING
         if self.up.at_end or self.down.at_end:
             if self._is_over():
                 self._finish()
@@ -356,7 +365,7 @@ class Relay:
         """
         for _ in range(BATCH):
             if direction.pending or direction.piped:
-                self._set_action(direction.sending)
+                self._log.action = direction.sending
                 if not self._send(direction):
                     return False
             if direction.at_end or direction.paused_until:
@@ -369,7 +378,7 @@ class Relay:
                     self._pause(direction, (-limit * 1000 // direction.rate + 1) / 1000)
                     return False
                 size = min(size, limit)
-            self._set_action(direction.receiving)
+            self._log.action = direction.receiving
             if not self._receive(direction, size):
                 return False
         return True
@@ -386,7 +395,7 @@ class Relay:
                     direction.pending, direction.start = data, 0
                     direction.full_reads = direction.full_reads + 1 if received == size else 0
         except ProxyError as failed:
-            self._write_failure(failed.failure)
+            self._log.write_failure(failed.failure)
             received = 0
         if received is None:
             return False

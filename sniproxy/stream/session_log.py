@@ -47,6 +47,3 @@ class SessionLog(ConnectionLog):
             return text
         upstream = f', upstream: "{self.peer}"' if self.peer else ""
         return f"{text}{upstream}{self.traffic()}"
-
-    def set_action(self, action: str) -> None:
-        self.action = action

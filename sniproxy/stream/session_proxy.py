@@ -20,10 +20,10 @@ from ..models import FailureType, Level, ProxyError, Side
 from ..proxy_protocol import proxy_header_v1
 from ..template import Template, VariableLookup
 from ..tls.errors import NATIVE, Dialect
-from ..tls.stream import SocketStream, TLSStream
+from ..tls.stream import TLSStream
 from ..upstream.connector import PeerConnection, UpstreamTLSConfig
 from ..upstream.dynamic import DynamicUpstream, parse_stream_target
-from ..upstream.selector import Upstream, peer_name
+from ..upstream.selector import Peer, Upstream, peer_name
 from ..upstream.variable_certificate import VariableCertificate
 from .datagram_relay import DatagramRelay
 from .datagram_session import DatagramSession
@@ -173,7 +173,9 @@ class SessionProxy:
             attempt = PeerConnection(peer, tls)
             if ctx.is_udp:
                 attempt.kind = socket.SOCK_DGRAM
-            attempt.alpn = wire_format([one.render(values) for one in self.settings.proxy_ssl_alpn])
+            if self.settings.proxy_ssl_alpn:
+                offered = [one.render(values) for one in self.settings.proxy_ssl_alpn]
+                attempt.alpn = wire_format(offered)
             ctx.upstream_states.append(attempt)
             preamble = b""
             if tls is not None and self.settings.proxy_protocol:
@@ -191,7 +193,7 @@ class SessionProxy:
             else:
                 proxied.preamble_sent = len(preamble)
                 attempt.connect_time = time.monotonic() - attempt.started
-                self._set_up(stream, proxied, peer.name)
+                self._set_up(stream.sock, proxied, peer)
                 selector.connected(peer, attempt, is_tcp=not ctx.is_udp)
                 return attempt
             attempt.failure = failure
@@ -231,16 +233,16 @@ class SessionProxy:
         proxied.ctx.upstream_states.append(state)
         return BAD_GATEWAY
 
-    def _set_up(self, stream: SocketStream, proxied: ProxiedSession, peer: str) -> None:
+    def _set_up(self, sock: socket.socket, proxied: ProxiedSession, peer: Peer) -> None:
         log = proxied.log
-        sock = stream.sock
-        if sock.family != socket.AF_UNIX and not log.is_udp:
+        is_unix = peer.family == socket.AF_UNIX
+        if not (is_unix or log.is_udp):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if log.error_log.level >= Level.INFO:
             name = sock.getsockname()
             udp = "udp " if log.is_udp else ""
-            local = "unix:" if sock.family == socket.AF_UNIX else peer_name(name)
-            log.write_no_context(Level.INFO, f"{udp}proxy {local} connected to {peer}")
+            local = "unix:" if is_unix else peer_name(name)
+            log.write_no_context(Level.INFO, f"{udp}proxy {local} connected to {peer.name}")
 
     @staticmethod
     def _close(attempt: PeerConnection, *, gracefully: bool) -> None:
@@ -282,8 +284,7 @@ class SessionProxy:
             timeout=settings.proxy_timeout,
             buffer_size=settings.proxy_buffer_size,
             half_close=settings.proxy_half_close,
-            set_action=log.set_action,
-            write_failure=log.write_failure,
+            log=log,
         )
         proxied.watch_first_byte(relay, attempt)
         await relay.run()
@@ -301,8 +302,7 @@ class SessionProxy:
             session.running.relays,
             session.client,
             settings,
-            set_action=log.set_action,
-            write_failure=log.write_failure,
+            log=log,
             rates=(
                 rate(settings.proxy_upload_rate, values),
                 rate(settings.proxy_download_rate, values),
