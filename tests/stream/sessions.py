@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import random
 import re
 import socket
 import ssl
@@ -21,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import sniproxy
+from sniproxy.testing.upstreams import reserve_port
 from tests.config.oracle import nginx_binary
 
 TIMEOUT = 4.0
@@ -230,8 +230,16 @@ class Case:
         self.scenario = scenario
         self.certificates = certificates
         self.peer = Peer(scenario, certificates)
-        self.ports = [free_port() for _ in range(3)]
+        # Held, so that no other process takes them; the programs listen with SO_REUSEADDR.
+        self._reserved = [reserve_port() for _ in range(3)]
+        self.ports = [sock.getsockname()[1] for sock in self._reserved]
         self.is_udp = "udp" in scenario.listen.split()
+
+    def close(self) -> None:
+        """Close the upstream, and give the ports back."""
+        self.peer.close()
+        for sock in self._reserved:
+            sock.close()
 
     def fill(self, text: str) -> str:
         addresses = [f"127.0.0.1:{port}" for port in self.ports]
@@ -299,18 +307,6 @@ class Case:
 
 def hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-_PORTS = iter(random.sample(range(15000, 30000), 15000))
-
-
-def free_port() -> int:
-    """A free port below those that the system gives to clients."""
-    for port in _PORTS:
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port")
 
 
 def configuration(cases: Sequence[Case]) -> str:

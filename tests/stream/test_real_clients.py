@@ -15,9 +15,9 @@ import trio
 
 import sniproxy
 from sniproxy.testing.dns import DNSQuery, a, open_name_server, reply
-from sniproxy.testing.upstreams import generate_certificates
+from sniproxy.testing.upstreams import generate_certificates, reserve_port
 from tests.browser import chromium
-from tests.stream.sessions import free_port, wait_until
+from tests.stream.sessions import wait_until
 
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 
@@ -151,9 +151,15 @@ def is_open(port: int) -> bool:
     return f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text()
 
 
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port that no other process takes."""
+    with reserve_port() as reserved:
+        yield reserved.getsockname()[1]
+
+
 @pytest.mark.needs("redis-server", "redis-cli")
-def test_redis_through_tls(certificates: Path, tmp_path: Path) -> None:
-    port = free_port()
+def test_redis_through_tls(certificates: Path, tmp_path: Path, port: int) -> None:
     config = f"""
         events {{}}
         stream {{
@@ -177,9 +183,9 @@ def test_redis_through_tls(certificates: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("psql", str(POSTGRES / "initdb"), "runuser")
-def test_postgresql_verified_by_psql_itself(certificates: Path, tmp_path: Path) -> None:
+def test_postgresql_verified_by_psql_itself(certificates: Path, tmp_path: Path, port: int) -> None:
     """PostgreSQL's TLS begins in the middle of a connection, which is passed through."""
-    data, port = tmp_path / "data", free_port()
+    data = tmp_path / "data"
     owner = pwd.getpwnam("postgres") if os.getuid() == 0 else None
     data.mkdir(mode=0o700)
     for name in ("good.pem", "good.key"):
@@ -191,10 +197,11 @@ def test_postgresql_verified_by_psql_itself(certificates: Path, tmp_path: Path) 
         for folder in (tmp_path, *tmp_path.parents[:3]):
             folder.chmod(folder.stat().st_mode | 0o011)
     as_owner = ("runuser", "-u", "postgres", "--") if owner is not None else ()
-    run(*as_owner, str(POSTGRES / "initdb"), "-D", str(data), "-A", "trust", "-U", "me")
+    run(*as_owner, str(POSTGRES / "initdb"), "-D", str(data), "-A", "trust", "-U", "me", "-N")
     server = (
         *as_owner, str(POSTGRES / "postgres"), "-D", str(data), "-p", str(port),
         "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={data}",
+        "-c", "fsync=off",
         "-c", "ssl=on", "-c", f"ssl_cert_file={tmp_path}/good.pem",
         "-c", f"ssl_key_file={tmp_path}/good.key",
     )  # fmt: skip

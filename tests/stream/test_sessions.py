@@ -26,7 +26,7 @@ def results_in(folder: Path) -> Results:
         return {program: run(cases, program, folder, file) for program in PROGRAMS}
     finally:
         for case in cases:
-            case.peer.close()
+            case.close()
 
 
 @pytest.fixture(scope="module")
