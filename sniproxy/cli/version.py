@@ -8,6 +8,7 @@ from OpenSSL import SSL
 
 from ..config.directives.directive import Status
 from ..config.directives.registry import DIRECTIVES, SUPPORTED_MODULES
+from ..config.directives.stream_registry import STREAM_DIRECTIVES
 from ..terminal import wrap
 from ..version import NGINX_VERSION, SNIPROXY_VERSION
 from . import COMMANDS
@@ -22,6 +23,19 @@ DEFAULT_MODULES = (
 )  # fmt: skip
 """The HTTP modules that nginx is built with unless `--without-http_…_module` is given."""
 
+DEFAULT_STREAM_MODULES = (
+    "limit_conn", "access", "geo", "map", "split_clients", "return", "pass", "set",
+    "upstream_hash", "upstream_least_conn", "upstream_least_time", "upstream_random",
+    "upstream_zone",
+)  # fmt: skip
+"""The same for stream modules."""
+
+OPTIONAL_STREAM_MODULES = {
+    "ngx_stream_core_module": "--with-stream",
+    "ngx_stream_ssl_module": "--with-stream_ssl_module",
+    "ngx_stream_realip_module": "--with-stream_realip_module",
+    "ngx_stream_ssl_preread_module": "--with-stream_ssl_preread_module",
+}
 OPTIONAL_MODULES = {
     "ngx_http_realip_module": "--with-http_realip_module",
     "ngx_http_auth_request_module": "--with-http_auth_request_module",
@@ -62,15 +76,17 @@ def version_text() -> str:
 
 def configure_text() -> str:
     library = SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()
-    working = {row.module for row in DIRECTIVES if row.status is Status.WORKS}
-    missing = [
-        name
-        for name in DEFAULT_MODULES
-        if working.isdisjoint((f"ngx_http_{name}_module", f"ngx_http_{name}_filter_module"))
-    ]
+    rows = (*DIRECTIVES, *STREAM_DIRECTIVES)
+    working = {row.module for row in rows if row.status is Status.WORKS}
     arguments = ["--with-http_ssl_module"]
     arguments += [text for name, text in OPTIONAL_MODULES.items() if name in SUPPORTED_MODULES]
-    arguments += [f"--without-http_{name}_module" for name in missing]
+    arguments += [text for name, text in OPTIONAL_STREAM_MODULES.items() if name in working]
+    for kind, names in (("http", DEFAULT_MODULES), ("stream", DEFAULT_STREAM_MODULES)):
+        arguments += [
+            f"--without-{kind}_{name}_module"
+            for name in names
+            if working.isdisjoint((f"ngx_{kind}_{name}_module", f"ngx_{kind}_{name}_filter_module"))
+        ]
     return (
         f"built with {library}\n"
         "TLS SNI support enabled\n"

@@ -126,6 +126,9 @@ def test_configure_arguments_name_the_modules(sniproxy: Sniproxy) -> None:
     assert "--with-http_sub_module" in words
     assert "--without-http_proxy_module" not in words
     assert "--with-http_v2_module" not in words
+    stream = ("", "_ssl_module", "_realip_module", "_ssl_preread_module")
+    assert {f"--with-stream{name}" for name in stream} < set(words)
+    assert not any(word.startswith("--without-") for word in words)
 
 
 @pytest.mark.nginx

@@ -274,6 +274,7 @@ class UpstreamGroup(Settings):
     zone: GroupZone | None = directive(
         UPSTREAM, zone, "memory in which workers share the state of the group's servers",
         arity=between(1, 2), repeat=Repeat.REPLACED, merge=Merge.NOT_INHERITED,
+        module="ngx_http_upstream_zone_module",
     )  # fmt: skip
     resolver: ResolverSettings | None = directive(
         UPSTREAM, resolver, "DNS servers for `server … resolve`",
