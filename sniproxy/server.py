@@ -62,6 +62,7 @@ class ConnectionServer:
             watching.start_soon(self.application.runtime.client_aborts.run)
             watching.start_soon(self.application.idle_monitor.run)
             if self.application.stream is not None:
+                self.application.stream.is_cut_off = self._is_cut_off
                 watching.start_soon(self.application.stream.relays.run)
             for resolver in self.application.resolvers:
                 watching.start_soon(resolver.run, self.application.error_log)
@@ -96,6 +97,10 @@ class ConnectionServer:
         self.application.idle_monitor.stop()
         for connection in self._connections:
             connection.stop_if_waiting()
+
+    def _is_cut_off(self) -> bool:
+        """Whether `worker_shutdown_timeout` has passed."""
+        return self._serving.deadline <= trio.current_time()
 
     async def _accept_all(self, connections: trio.Nursery) -> None:
         async with trio.open_nursery() as accepting:

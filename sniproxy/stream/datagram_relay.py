@@ -56,6 +56,7 @@ class DatagramRelay:
         self._started = time.time()
         self._deadline = math.inf
         self._finished = False
+        self._is_stopping = False
         self._done = trio.Event()
         client.deliver = self.deliver
 
@@ -78,8 +79,8 @@ class DatagramRelay:
             self._loop.remove(self, descriptor)
 
     def stop(self) -> None:
-        """End the session, as the process stops."""
-        self._finish("disconnected on shutdown")
+        """End the session with its next event, as the process stops."""
+        self._is_stopping = True
 
     def deliver(self, data: bytes) -> None:
         """A further datagram of the client."""
@@ -104,6 +105,9 @@ class DatagramRelay:
     def process(self) -> None:
         """Pass on what the upstream has sent."""
         assert self.upstream is not None
+        if self._is_stopping:
+            self._finish("disconnected on shutdown")
+            return
         for _ in range(BATCH):
             if self._finished or self._exceeds(self._rates[1], self.from_upstream):
                 break

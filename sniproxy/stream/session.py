@@ -126,6 +126,11 @@ class StreamSession:
         except ProxyError as failed:
             self.log.write_failure(failed.failure)
             status = OK
+        except trio.Cancelled:
+            if self.log.traffic is not None and self.running.is_cut_off():
+                ctx.status = OK
+                self.log_session()
+            raise
         if self.is_handed_over:
             return
         ctx.status = status

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Sequence
 
+import trio
 from OpenSSL import SSL
 
 from ..config.directives.slots import parse_size
@@ -99,9 +100,19 @@ class SessionProxy:
             return attempt
         try:
             await self._pass_data(proxied, attempt, values)
+        except trio.Cancelled:
+            self._log_shutdown(session)
+            raise
         finally:
             self._finish(proxied, attempt)
         return OK
+
+    @staticmethod
+    def _log_shutdown(session: StreamSession) -> None:
+        """Say why a session ends that is cancelled, unless the process is terminated."""
+        if session.running.is_cut_off():
+            session.log.action = PROXYING
+            session.log.write(Level.INFO, "shutdown timeout")
 
     @staticmethod
     def _reads_ahead(session: StreamSession) -> bool:
@@ -330,6 +341,9 @@ class SessionProxy:
                 packets = "" if relay.ended.startswith("disconnected") else packets
                 numbers = traffic() if packets else ""
                 log.write_no_context(Level.INFO, f"{relay.ended}{packets}{numbers}")
+        except trio.Cancelled:
+            self._log_shutdown(session)
+            raise
         finally:
             numbers = traffic()
             ctx.received, ctx.bytes_sent = numbers.from_client, numbers.to_client

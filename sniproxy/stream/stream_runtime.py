@@ -54,6 +54,8 @@ class StreamRuntime:
     next_connection_id: Callable[[], int] = lambda: 0
     observer: Observer | None = None
     relays: RelayLoop = field(default_factory=RelayLoop)
+    is_cut_off: Callable[[], bool] = lambda: False
+    """Whether sessions that are cancelled have exceeded `worker_shutdown_timeout`."""
 
     def default_server(self, listener: Listener[StreamServer]) -> StreamServerRuntime:
         return self.servers[listener.names.default]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.stream.hellos import alpn, extension, hello, message, records, server_name
-from tests.stream.sessions import CLOSE, END, RESET, SHUTDOWN, Read, SessionScenario
+from tests.stream.sessions import CLOSE, END, HOLD, RESET, SHUTDOWN, Read, SessionScenario
 
 PREREAD = (
     "NAME $protocol $status received=$bytes_received name=$ssl_preread_server_name "
@@ -34,6 +34,36 @@ def _basic() -> list[SessionScenario]:
             "proxy_pass PEER; proxy_half_close on;",
             client=(b"ping", SHUTDOWN, END),
             upstream=(END, b"late answer", CLOSE),
+        ),
+        SessionScenario(
+            "half-close-silence",
+            "With proxy_half_close a session whose client has ended lasts until proxy_timeout.",
+            "proxy_pass PEER; proxy_half_close on; proxy_timeout 150ms;",
+            client=(b"ping", SHUTDOWN, END),
+            upstream=(Read(4), HOLD),
+            logs=("connection timed out (110:",),
+        ),
+        SessionScenario(
+            "half-close-answer-and-silence",
+            "What is sent after the end of the other side is passed on, and the time begins anew.",
+            "proxy_pass PEER; proxy_half_close on; proxy_timeout 150ms;",
+            client=(b"ping", SHUTDOWN, END),
+            upstream=(END, b"pong", HOLD),
+            logs=("connection timed out (110:",),
+        ),
+        SessionScenario(
+            "half-open-silence",
+            "Without proxy_half_close the end of a client that has sent nothing ends the session.",
+            client=(SHUTDOWN, END),
+            upstream=(HOLD,),
+            logs=("client disconnected",),
+        ),
+        SessionScenario(
+            "half-open-upstream",
+            "Without proxy_half_close the end of an upstream that has sent nothing ends it too.",
+            client=(END,),
+            upstream=(SHUTDOWN, HOLD),
+            logs=("upstream disconnected",),
         ),
         SessionScenario(
             "half-close-upstream",

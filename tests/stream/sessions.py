@@ -29,8 +29,9 @@ FORMAT = (
     "NAME $protocol $status sent=$bytes_sent received=$bytes_received addr=$upstream_addr "
     "up_sent=$upstream_bytes_sent up_received=$upstream_bytes_received"
 )
-CLOSE, SHUTDOWN, RESET, END = "close", "shutdown", "reset", "end"
-"""Steps of a script: close the connection, its sending side, reset it, or read to the end."""
+CLOSE, SHUTDOWN, RESET, END, HOLD = "close", "shutdown", "reset", "end", "hold"
+"""Steps of a script: close the connection, its sending side, reset it, read to the end; an
+upstream holds the connection open until the session is logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class Peer:
         self._threads: list[threading.Thread] = []
         self._markers: set[object] = set()
         self._marked = threading.Event()
+        self._is_over = threading.Event()
         if not self._is_udp:
             self._sock.listen()
         threading.Thread(target=self._serve, daemon=True).start()
@@ -152,13 +154,14 @@ class Peer:
             if self._context is not None:
                 sock = self._context.wrap_socket(sock, server_side=True)
                 self.records.append(f"TLS {sock.selected_alpn_protocol()}")
-            self.records.append(run_script(sock, self._scenario.upstream))
+            self.records.append(run_script(sock, self._scenario.upstream, self._is_over))
         except OSError as error:
             self.records.append(f"failed {type(error).__name__}")
             sock.close()
 
     def wait(self) -> None:
         """Wait until all connections are over."""
+        self._is_over.set()
         # A connection or datagram of our own is received after all others.
         self._marked.clear()
         with socket.socket(socket.AF_INET, self._sock.type) as marker:
@@ -171,6 +174,7 @@ class Peer:
         for thread in self._threads:
             thread.join(TIMEOUT)
         self._threads.clear()
+        self._is_over.clear()
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -178,7 +182,7 @@ class Peer:
         self._sock.close()
 
 
-def run_script(sock: socket.socket, script: Script) -> str:
+def run_script(sock: socket.socket, script: Script, is_over: threading.Event | None = None) -> str:
     """Run the steps of one side; returns what it has received, and how the connection ended."""
     received, unread, ending = b"", 0, "open"
     try:
@@ -202,6 +206,9 @@ def run_script(sock: socket.socket, script: Script) -> str:
                 while data := sock.recv(65536):
                     received += data
                 ending = "end"
+            elif step == HOLD:
+                assert is_over is not None, "only upstreams hold"
+                is_over.wait(TIMEOUT)
             elif step == SHUTDOWN:
                 sock.shutdown(socket.SHUT_WR)
             elif step == RESET:
