@@ -141,6 +141,7 @@ class StreamSession:
         for access_log in self.server.access_logs:
             access_log.write(self.ctx, self.log)
         if self.running.observer is not None:
+            self.ctx.names = self.listener.names
             self.running.observer.session_finished(self.ctx)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import time
 
 from ..config.stream_model import StreamServer
 from ..context import Connection, LimitedConnections, UpstreamState, named_groups
+from ..routing import ServerNames
 from .preread import PrereadHello
 
 
@@ -21,6 +22,7 @@ class SessionContext:
         "is_udp",
         "limit_conn_status",
         "limited_connections",
+        "names",
         "proxy_connection",
         "received",
         "server",
@@ -36,6 +38,8 @@ class SessionContext:
         self.is_udp = is_udp
         self.started = time.time()
         """POSIX time."""
+        self.names: ServerNames[StreamServer] | None = None
+        """The servers of the address, for an observer of a session that is over."""
         self.status = 0
         self.received = 0
         """Bytes received from the client."""

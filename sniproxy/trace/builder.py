@@ -19,7 +19,9 @@ from ..config.directives.gateways import GatewaySettings
 from ..config.directives.grpc import GrpcSettings
 from ..config.directives.log import COMBINED
 from ..config.directives.proxy import ProxySettings
+from ..config.directives.ssl import Ssl
 from ..config.directives.upstream_settings import UpstreamSettings
+from ..config.directives.upstream_tls import ConnectionSettings
 from ..config.model import Location, Server
 from ..context import RequestContext, RoutingStep, UpstreamState
 from ..http.header_fields import valid_host
@@ -282,14 +284,15 @@ def _upstream_step(one: HandlerCall, settings: UpstreamSettings, subrequest: str
         f"{target.file}:{target.line}",
         one.proxy_host,
         one.variables,
-        _names(settings, tries),
-        tuple([_peer(tried, is_http=isinstance(settings, HTTP_SETTINGS)) for tried in tries]),
+        names_trace(settings, tries),
+        tuple([peer_trace(tried, is_http=isinstance(settings, HTTP_SETTINGS)) for tried in tries]),
         subrequest,
         f"{settings.PREFIX}pass",
     )
 
 
-def _names(settings: UpstreamSettings, tries: Sequence[UpstreamState]) -> Names | None:
+def names_trace(settings: ConnectionSettings, tries: Sequence[UpstreamState]) -> Names | None:
+    """The upstream name of attempts; None without TLS."""
     tls = next((tried.tls for tried in tries if tried.tls is not None), None)
     if tls is None:
         return None
@@ -313,7 +316,8 @@ def _names(settings: UpstreamSettings, tries: Sequence[UpstreamState]) -> Names 
 HTTP_SETTINGS = (ProxySettings, GrpcSettings)
 
 
-def _peer(tried: UpstreamState, *, is_http: bool) -> PeerTrace:
+def peer_trace(tried: UpstreamState, *, is_http: bool) -> PeerTrace:
+    """An attempt with a peer."""
     handshake = tried.handshake()
     head = tried.head
     return PeerTrace(
@@ -363,7 +367,7 @@ def _client_tls(
     return ClientTLSTrace(
         handshake,
         reasons.server(listener.names, _sni(handshake.server_name), "SNI", listener.text),
-        _certificate(tls.own_certificate_der, chosen, ctx, paths),
+        certificate_trace(tls.own_certificate_der, chosen.ssl, lookup(ctx), paths),
     )
 
 
@@ -378,9 +382,10 @@ def _negotiated(listener: Listener[Server], running: Runtime, name: str | None) 
     return server if running.servers[server].tls is not None else listener.names.default
 
 
-def _certificate(
-    der: bytes | None, server: Server, ctx: RequestContext, paths: Paths
+def certificate_trace(
+    der: bytes | None, settings: Ssl, values: VariableLookup, paths: Paths
 ) -> Certificate | None:
+    """The certificate that was sent; None if there was none."""
     if der is None:
         return None
     try:
@@ -388,14 +393,14 @@ def _certificate(
         issuer = PeerCertificate(der).issuer
     except ValueError:
         names, issuer = (), ""
-    return Certificate(names, issuer, _source(der, server, lookup(ctx), paths))
+    return Certificate(names, issuer, _source(der, settings, values, paths))
 
 
-def _source(der: bytes, server: Server, values: VariableLookup, paths: Paths) -> str:
+def _source(der: bytes, settings: Ssl, values: VariableLookup, paths: Paths) -> str:
     """The `ssl_certificate` value of the certificate that was used; "" if unknown."""
-    if AUTO in server.ssl.ssl_certificate:
+    if AUTO in settings.ssl_certificate:
         return AUTO
-    sources = [certificate.render(values) for certificate, _ in server.ssl.pairs()]
+    sources = [certificate.render(values) for certificate, _ in settings.pairs()]
     if len(sources) == 1:
         return sources[0]
     return next((source for source in sources if _holds(paths.in_conf(source), der)), "")

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 from ..config.directives.core import LocationName, ServerName
-from ..config.model import Location, Server
+from ..config.model import Location
+from ..config.tree import Place
 from ..routing import LocationSearch, ServerNames
 from .steps import Choice, LocationStep
+
+
+class Placed(Protocol):
+    """A block of the configuration."""
+
+    @property
+    def place(self) -> Place: ...
+
 
 OUTSIDE = "(server)"
 
@@ -19,17 +30,17 @@ _BY_MODIFIER = {
 }
 
 
-def place(of: Server | Location) -> str:
+def place(of: Placed) -> str:
     return f"{of.place.file}:{of.place.line}"
 
 
-def server(names: ServerNames[Server], host: str, what: str, listening: str) -> Choice:
+def server(names: ServerNames[Any], host: str, what: str, listening: str) -> Choice:
     """The server for `host` at an address, and the reason; `what` is where `host` comes from."""
     chosen, _ = names.match(host)
     return Choice(chosen.name or "(no name)", _why(names, host, what, listening), place(chosen))
 
 
-def _why(names: ServerNames[Server], host: str, what: str, listening: str) -> str:
+def _why(names: ServerNames[Any], host: str, what: str, listening: str) -> str:
     if len(names.servers) == 1:
         return f"the only server of {listening}"
     name = names.reason(host)

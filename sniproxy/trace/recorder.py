@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..build.paths import Paths
 from ..context import Connection, RequestContext
 from ..models import Handshake, Level
-from ..observer import Observer
+from ..observer import Observer, SessionState
 from ..runtime import Runtime
 from .builder import FinishedRequest, handshake_trace, request_trace
 from .concurrent_requests import HandlerCalls, take_lines
@@ -28,6 +28,8 @@ class _ConnectionState:
     handshake: Handshake | None = None
     handlers: HandlerCalls = field(default_factory=HandlerCalls)
     lines: list[str] = field(default_factory=list)
+    is_of_http: bool = True
+    """Whether nothing but its log line tells of a failed handshake."""
 
 
 class Tracer(Observer):
@@ -56,6 +58,9 @@ class Tracer(Observer):
     def handshake_finished(self, connection: Connection, handshake: Handshake) -> None:
         state = self._connections[connection.number]
         state.handshake = handshake
+        assert self._running is not None
+        listeners = self._running.listeners
+        state.is_of_http = any(one.text == connection.listening for one in listeners)
 
     def handler_started(self, ctx: RequestContext) -> None:
         self._connections[ctx.connection.number].handlers.start(ctx)
@@ -68,7 +73,7 @@ class Tracer(Observer):
         if state is None:
             return
         state.lines.append(line.rstrip("\n"))
-        if state.handshake is not None and state.handshake.failure is not None:
+        if state.is_of_http and state.handshake is not None and state.handshake.failure is not None:
             # Its log line follows immediately.
             assert self._running is not None
             self._callback(handshake_trace(state.handshake, state.lines, self._running))
@@ -83,3 +88,12 @@ class Tracer(Observer):
         over = FinishedRequest(ctx, state.handshake, state.handlers.take(ctx), lines)
         trace = request_trace(over, self._running, self._paths)
         self._callback(trace)
+
+    def session_finished(self, ctx: SessionState) -> None:
+        # Imported here: most configurations have no `stream {}`.
+        from ..stream.session_context import SessionContext
+        from .session_trace import session_trace
+
+        assert isinstance(ctx, SessionContext)
+        state = self._connections[ctx.connection.number]
+        self._callback(session_trace(ctx, state.handshake, state.lines, self._paths))

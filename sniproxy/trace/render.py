@@ -19,11 +19,13 @@ from .steps import (
     Certificate,
     Choice,
     ClientTLSTrace,
+    ContentStep,
     FileStep,
     Head,
     LocationStep,
     Names,
     PeerTrace,
+    PrereadStep,
     RedirectStep,
     Step,
     Trace,
@@ -98,15 +100,18 @@ def tree(trace: Trace) -> Node:
         None if trace.request is None else _head("request", trace.request),
         None if trace.server is None else _choice("server", trace.server),
         *[_stop(stop) for stop in trace.steps],
-        *([] if trace.answer is None else _answer(trace.answer)),
+        *([] if trace.answer is None else _answer(trace.answer, of_session=trace.request is None)),
         *[f"access log: {line}" for line in trace.access_log],
         *[f"error log: {line}" for line in trace.error_log],
     )
 
 
 def _title(trace: Trace) -> str:
-    if trace.request is None or trace.answer is None:
+    if trace.answer is None:
         return f"connection from {trace.client}: SSL handshake failed"
+    if trace.request is None:
+        result = f"{trace.answer.status:03d} in {_ms(trace.answer.seconds)}"
+        return f"session {trace.url} -> {result}"
     method = trace.request.line.partition(" ")[0] or "-"
     status = trace.answer.status or "no response"
     return f"{method} {trace.url} -> {status} in {_ms(trace.answer.seconds)}"
@@ -228,6 +233,20 @@ def _stop(stop: Step) -> Node:
             return node(f"{_inside(stop.subrequest)}files: {stop.path}")
         case UpstreamStep():
             return _upstream_step(stop)
+        case PrereadStep():
+            return _preread(stop)
+        case ContentStep():
+            return node(f"{stop.text} {stop.place}")
+
+
+def _preread(step: PrereadStep) -> Node:
+    if step.server_name is None:
+        return node("ssl_preread: no ClientHello")
+    return node(
+        f"ssl_preread: SNI {step.server_name or 'none'}",
+        f"offered: {step.protocol}" if step.protocol else None,
+        f"ALPN: {step.alpn}" if step.alpn else None,
+    )
 
 
 def _first(names: Sequence[str]) -> str:
@@ -285,7 +304,7 @@ def _connected(peer: PeerTrace) -> str | None:
 
 
 def _measured(peer: PeerTrace) -> str | None:
-    times = (("head", peer.header_time), ("end", peer.response_time))
+    times = ((peer.first, peer.header_time), ("end", peer.response_time))
     parts = [f"{_ms(value)} to its {what}" for what, value in times if value is not None]
     parts += [f"{peer.bytes_sent} bytes sent", f"{peer.bytes_received} received"]
     return ", ".join(parts) if peer.bytes_sent or peer.bytes_received else None
@@ -294,7 +313,10 @@ def _measured(peer: PeerTrace) -> str | None:
 # --- response -------------------------------------------------------------------------------
 
 
-def _answer(answer: Answer) -> Iterator[Node | str]:
+def _answer(answer: Answer, *, of_session: bool) -> Iterator[Node | str]:
+    if of_session:
+        yield f"bytes: {answer.received} received, {answer.sent} sent"
+        return
     if answer.head is None:
         yield "response: none"
     else:

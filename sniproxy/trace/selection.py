@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .steps import LocationStep, PeerTrace, Trace, UpstreamStep
+from .steps import LocationStep, PeerTrace, PrereadStep, Trace, UpstreamStep
 
 TraceTest = Callable[[Trace], bool]
 _COMPARISON = re.compile(r"(<=|>=|<|>|=)?(\d+(?:\.\d+)?)")
@@ -35,9 +35,18 @@ def location_of(trace: Trace) -> str:
     return found[-1] if found else ""
 
 
+def has_hello(trace: Trace) -> bool:
+    """Whether the client has sent a ClientHello."""
+    steps = [step for step in trace.steps if isinstance(step, PrereadStep)]
+    return trace.tls is not None or any(step.server_name is not None for step in steps)
+
+
 def names_of(trace: Trace) -> tuple[str | None, str | None]:
     """The SNI that was received, and the one that was sent to the last peer."""
     received = None if trace.tls is None else trace.tls.handshake.server_name
+    for step in trace.steps:
+        if isinstance(step, PrereadStep):
+            received = step.server_name or None
     sent = [peer.handshake.server_name for peer in peers(trace) if peer.handshake is not None]
     return received, sent[-1] if sent else None
 
@@ -78,7 +87,7 @@ def _is(text: str, word: str) -> TraceTest:
 def _sni(text: str, word: str) -> TraceTest:
     def test(trace: Trace) -> bool:
         received, sent = names_of(trace)
-        sides = [received] if trace.tls is not None else []
+        sides = [received] if has_hello(trace) else []
         sides += [sent] if any(peer.handshake for peer in peers(trace)) else []
         if text == "none":
             return None in sides

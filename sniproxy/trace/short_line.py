@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..logs.parser import parse_error_line
 from ..terminal import escape_control
-from .selection import is_failed, location_of, names_of, peers
+from .selection import has_hello, is_failed, location_of, names_of, peers
 from .steps import Trace
 
 RED, YELLOW, GREEN, BLUE, DIM = "31", "33", "32", "34", "2"
@@ -22,6 +22,8 @@ def short_line(trace: Trace, clock: str, *, colour: bool) -> str:
         duration = f"{trace.answer.seconds * 1000:.1f} ms"
     method = "" if trace.request is None else trace.request.line.partition(" ")[0]
     request = f"{method} {trace.url}" if method else f"handshake with {trace.client}"
+    if trace.request is None and trace.answer is not None:
+        request = f"session {trace.url}"
     parts = [
         painted(clock, DIM),
         painted(status, RED if status >= "5" or status == "---" else _status_code(status)),
@@ -41,7 +43,7 @@ def _status_code(status: str) -> str:
 
 def _way(trace: Trace) -> list[str]:
     received, sent = names_of(trace)
-    way = [] if trace.tls is None else [_named(received)]
+    way = [_named(received)] if has_hello(trace) else []
     if trace.server is not None:
         way += [trace.server.name, location_of(trace)]
     attempts = peers(trace)

@@ -91,6 +91,8 @@ class PeerTrace:
     response_time: float | None
     bytes_sent: int
     bytes_received: int
+    first: str = "head"
+    """What `header_time` is the time of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,29 @@ class FileStep:
     kind: str = field(default="files", init=False)
 
 
-Step = LocationStep | RedirectStep | UpstreamStep | FileStep
+@dataclass(frozen=True, slots=True)
+class PrereadStep:
+    """A ClientHello of a session was read ahead (`ssl_preread`)."""
+
+    server_name: str | None
+    """The SNI; None without a ClientHello."""
+    protocol: str
+    """The highest version offered."""
+    alpn: str
+    """The protocols offered."""
+    kind: str = field(default="preread", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ContentStep:
+    """What made the content of a session without an upstream: `return`, `pass`, or nothing."""
+
+    text: str
+    place: str
+    kind: str = field(default="content", init=False)
+
+
+Step = LocationStep | RedirectStep | UpstreamStep | FileStep | PrereadStep | ContentStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +182,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The trace of a request or, if `request` is None, of a connection whose handshake failed."""
+    """The trace of a request.
+
+    If `request` is None, it is one of a session of `stream {}`, or without an `answer` of a
+    connection whose handshake failed.
+    """
 
     connection: int | None
     """The connection number: `*1` in log lines."""
