@@ -13,8 +13,8 @@ from ..config.directives.upstream_target import ProxyPass
 from . import plain_sentences
 from .description import ALERTS, REFUSALS, describe, names_of
 from .directives import SuggestedDirective, changes
-from .grpc_names import grpc_directives, grpc_text, grpc_url
 from .model import Attempt, ProbeSpec, Result, Setting, Stage, is_name
+from .module_names import module_directives, module_text, module_url
 from .no_fix import advice_without_fix
 from .strategy import (
     AMBIGUOUS_STATUSES,
@@ -68,8 +68,8 @@ class Conclusion:
 def draw_conclusion(spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attempt]) -> Conclusion:
     """The conclusion from `attempts`, which must not be empty."""
     found = _conclude(spec, target, attempts)
-    if spec.grpc:
-        found = as_grpc(found)
+    if spec.prefix != "proxy_":
+        found = in_names_of(spec.prefix, found)
     if found.plain:
         return found
     works = found.status == WORKS_WITH
@@ -79,14 +79,14 @@ def draw_conclusion(spec: ProbeSpec, target: ProxyPass, attempts: Sequence[Attem
     return replace(found, plain=plain, background=background)
 
 
-def as_grpc(found: Conclusion) -> Conclusion:
-    """The conclusion in the names of the grpc module."""
+def in_names_of(prefix: str, found: Conclusion) -> Conclusion:
+    """The conclusion in the names of the module that has a prefix."""
     return replace(
         found,
-        sentences=tuple(map(grpc_text, found.sentences)),
-        directives=grpc_directives(found.directives),
-        advice=grpc_directives(found.advice),
-        url=grpc_url(found.url),
+        sentences=tuple(module_text(text, prefix) for text in found.sentences),
+        directives=module_directives(found.directives, prefix),
+        advice=module_directives(found.advice, prefix),
+        url=module_url(found.url, prefix),
     )
 
 

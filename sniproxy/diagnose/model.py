@@ -168,8 +168,8 @@ class ProbeSpec:
     """The upstream's addresses without ports, in nginx's order."""
     explore: bool = True
     """Whether to explore more than whether it works: verification, the other address family."""
-    grpc: bool = False
-    """Whether it is a `grpc_pass`; `base` has its settings under the names of `proxy_pass`."""
+    prefix: str = "proxy_"
+    """That of the module's directives; `base` has its settings under the names of `proxy_`."""
     values: Callable[[str], str | None] = lambda name: None
     """Looks up the value of a variable."""
 
@@ -177,6 +177,11 @@ class ProbeSpec:
         """The name for SNI and verification (`proxy_ssl_name`), evaluated, without a port."""
         template = proxy.ssl_name
         return without_port(self.host if template is None else template.render(self.values))
+
+    @property
+    def grpc(self) -> bool:
+        """Whether it is a `grpc_pass`."""
+        return self.prefix == "grpc_"
 
     @property
     def known_names(self) -> tuple[str, ...]:

@@ -5,12 +5,14 @@ What is different between the modules of `http {}` and `stream {}` is decided he
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ..config.addresses import Address
 from ..config.directives.core import MODIFIERS, LocationName
-from ..config.directives.proxy import ProxySettings
+from ..config.directives.grpc import GrpcSettings
+from ..config.directives.proxy import ProxySettings, SetHeader
 from ..config.directives.stream_proxy import StreamProxySettings
 from ..config.directives.upstream_settings import UpstreamSettings
 from ..config.directives.upstream_target import TLS_SCHEMES, ProxyPass
@@ -20,7 +22,8 @@ from ..server_name import without_port
 from ..template import VariableLookup, compile_template
 from ..variables import lookup
 from .known_values import possible_schemes
-from .model import is_name
+from .model import HTTP_2, is_name
+from .module_names import proxy_url
 from .synthetic import make_context
 
 NO_SETTINGS = frozenset({"if", "limit_except"})
@@ -56,6 +59,8 @@ class PassSite:
     group: ProxyPassGroup | None
 
     is_of_stream: ClassVar[bool] = False
+    speaks_http: ClassVar[bool] = True
+    """Whether a diagnosis sends a request after the handshake."""
 
     @property
     def uses_tls(self) -> bool:
@@ -212,16 +217,10 @@ class ProxyPassSite(PassSite):
     @property
     def host_header(self) -> str | None:
         """The value of `proxy_set_header Host`, if set."""
-        for header in self.proxy.proxy_set_header:
-            if header.name.lower() == "host":
-                return header.value.source
-        return None
+        return _host_header(self.proxy.proxy_set_header)
 
     def _requested_names(self) -> tuple[str, ...]:
-        header = self.host_header
-        if header in (None, "$proxy_host"):
-            return ()
-        return ({"$http_host": "$host"}.get(header or "", without_port(header or "")),)
+        return _names_in(self.host_header)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,6 +228,7 @@ class StreamPassSite(PassSite):
     """A `proxy_pass` directive of a server of `stream {}`."""
 
     is_of_stream: ClassVar[bool] = True
+    speaks_http: ClassVar[bool] = False
 
     @property
     def uses_tls(self) -> bool:
@@ -279,6 +279,68 @@ class StreamPassSite(PassSite):
     @property
     def short_label(self) -> str:
         return " ".join(filter(None, ("stream", self.server_name, self.listen)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GrpcPassSite(PassSite):
+    """A `grpc_pass` directive and its surroundings."""
+
+    @property
+    def probe_base(self) -> ProxySettings:
+        assert isinstance(self.settings, GrpcSettings)
+        return replace(
+            ProxySettings.resolve(),
+            **_connection(self.settings),
+            proxy_set_header=self.settings.grpc_set_header,
+            proxy_http_version=HTTP_2,
+        )
+
+    @property
+    def probe_target(self) -> ProxyPass:
+        return _proxy_target(self.target)
+
+    def _requested_names(self) -> tuple[str, ...]:
+        assert isinstance(self.settings, GrpcSettings)
+        return _names_in(_host_header(self.settings.grpc_set_header))
+
+    def settings_from(self, probed: ProxySettings, *, plain: bool = False) -> ConnectionSettings:
+        assert isinstance(self.settings, GrpcSettings)
+        fields = _connection(probed)
+        return replace(self.settings, **fields, grpc_set_header=probed.proxy_set_header)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UwsgiPassSite(PassSite):
+    """A `uwsgi_pass` directive and its surroundings."""
+
+    speaks_http: ClassVar[bool] = False
+
+    @property
+    def probe_base(self) -> ProxySettings:
+        return replace(ProxySettings.resolve(), **_connection(self.settings))
+
+    @property
+    def probe_target(self) -> ProxyPass:
+        return _proxy_target(self.target)
+
+    def settings_from(self, probed: ProxySettings, *, plain: bool = False) -> ConnectionSettings:
+        return replace(self.settings, **_connection(probed))
+
+
+def _host_header(headers: Sequence[SetHeader]) -> str | None:
+    return next((h.value.source for h in headers if h.name.lower() == "host"), None)
+
+
+def _names_in(header: str | None) -> tuple[str, ...]:
+    """The name that the Host field of requests has, if it is not the default."""
+    if header in (None, "$proxy_host"):
+        return ()
+    return ({"$http_host": "$host"}.get(header or "", without_port(header or "")),)
+
+
+def _proxy_target(target: ProxyPass) -> ProxyPass:
+    """The target of another module as that of a `proxy_pass` by TLS."""
+    return replace(target, url=proxy_url(target.url), scheme="https")
 
 
 def _connection(settings: ConnectionSettings) -> dict[str, Any]:

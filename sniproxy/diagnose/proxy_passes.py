@@ -22,7 +22,14 @@ from ..config.directives.upstream_tls import ConnectionSettings
 from ..config.lenient import ParsedConfig, StatementNode
 from ..config.reader import freeze_values, store_value
 from ..models import ConfigError
-from .pass_sites import PassSite, ProxyPassGroup, ProxyPassSite, StreamPassSite
+from .pass_sites import (
+    GrpcPassSite,
+    PassSite,
+    ProxyPassGroup,
+    ProxyPassSite,
+    StreamPassSite,
+    UwsgiPassSite,
+)
 
 TLS_MODULES: tuple[type[UpstreamSettings], ...] = (ProxySettings, GrpcSettings, UwsgiSettings)
 """The modules that can pass requests by TLS."""
@@ -74,6 +81,8 @@ def _find_passes(
 
 _KINDS: Mapping[type[ConnectionSettings], type[PassSite]] = {
     ProxySettings: ProxyPassSite,
+    GrpcSettings: GrpcPassSite,
+    UwsgiSettings: UwsgiPassSite,
     StreamProxySettings: StreamPassSite,
 }
 

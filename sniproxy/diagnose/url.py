@@ -160,7 +160,7 @@ def _question(options: URLOptions, target: ProxyPass, peers: Sequence[Peer]) -> 
     base = ProxySettings.resolve()
     return ProbeSpec(
         base=replace(base, proxy_http_version=HTTP_2) if options.grpc else base,
-        grpc=options.grpc,
+        prefix="grpc_" if options.grpc else "proxy_",
         host=host,
         names=tuple(dict.fromkeys(names)),
         host_header=header,

@@ -289,6 +289,47 @@ def test_a_fixed_file_works(
         assert [response.status for response in answers] == [200] * 4
 
 
+def test_a_fixed_file_with_grpc_and_uwsgi_passes_tls(
+    run_upstreams: RunUpstreams, diagnose: Diagnose, tmp_path: Path
+) -> None:
+    """gRPC calls and handshakes with uwsgi servers are tried as requests of `proxy_pass` are."""
+    file = tmp_path / "site.conf"
+    with run_upstreams(catalog.GRPC_NEEDS_SNI, catalog.NEEDS_SNI, catalog.GRPC) as peers:
+        calls, uwsgi, good = (peer.port for peer in peers)
+        file.write_text(
+            f"""events {{}} http {{ server {{
+    listen 127.0.0.1:0;
+    location /calls {{
+        grpc_pass grpcs://127.0.0.1:{calls};
+        grpc_set_header Host upstream.test;
+    }}
+    location /uwsgi {{
+        uwsgi_pass suwsgi://127.0.0.1:{uwsgi};
+        uwsgi_ssl_name upstream.test;
+    }}
+    location /good {{
+        grpc_pass grpcs://127.0.0.1:{good};
+        grpc_ssl_server_name on;
+        grpc_ssl_name upstream.test;
+    }}
+}} }}
+"""
+        )
+        output = diagnose("-c", str(file), "--fix")
+        assert output.status == 3, output.text
+        again = diagnose("-c", str(file))
+        assert again.status == 0, again.text
+    text = file.read_text()
+    assert text.count("grpc_ssl_server_name on;") == 2
+    assert text.count("grpc_ssl_name upstream.test;") == 2
+    assert text.count("uwsgi_ssl_server_name on;") == 1
+    assert "proxy_" not in text
+    assert "proxy_" not in output.text
+    server_names = [[r.server_name for r in peer.connections] for peer in peers]
+    assert [names[0] for names in server_names] == [None, None, "upstream.test"]
+    assert [names[-1] for names in server_names] == ["upstream.test"] * 3
+
+
 def test_one_location(run_upstreams: RunUpstreams, diagnose: Diagnose, tmp_path: Path) -> None:
     with run_upstreams(catalog.GOOD, catalog.NEEDS_SNI) as peers:
         good, sni = (peer.port for peer in peers)
