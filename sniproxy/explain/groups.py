@@ -9,7 +9,7 @@ from .catalog import Cause, Signature, catalog
 from .log_fields import UPSTREAM
 from .log_reader import LogReader, LogRecord
 from .matcher import Explainer, Explanation
-from .modules import cause_in_module, text_in_module
+from .modules import STREAM, cause_in_module, text_in_module
 
 MAX_GROUPS = 256
 """With more groups, further lines are grouped by their causes only."""
@@ -45,8 +45,14 @@ class ErrorGroup:
 
     @property
     def scheme(self) -> str:
-        """The scheme of the upstream; "" for another side, or if the lines name none."""
-        return self.upstream.partition("://")[0] if self.side == UPSTREAM else ""
+        """The scheme of the upstream, `STREAM` for one of `stream {}`.
+
+        It is "" for another side, or if the lines name no upstream.
+        """
+        if self.side != UPSTREAM or not self.upstream:
+            return ""
+        scheme, separator, _ = self.upstream.partition("://")
+        return scheme if separator else STREAM
 
     @property
     def causes(self) -> tuple[Cause, ...]:

@@ -1,5 +1,8 @@
 """The catalog's texts for upstreams of other modules than proxy: `grpc_ssl_name`, not
-`proxy_ssl_name`."""
+`proxy_ssl_name`.
+
+Servers of `stream {}` have a proxy module of their own, with fewer directives.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,10 @@ MODULES = {
     "memcached": "memcached_",
 }
 """The prefix of a module's directives, by the scheme in its log lines."""
+STREAM = "stream"
+"""Stands for a scheme: the upstreams of `stream {}` have none in log lines."""
+_STREAM_NAMES = {"proxy_read_timeout": "proxy_timeout", "proxy_send_timeout": "proxy_timeout"}
+"""What directives are called in `stream {}`."""
 _DIRECTIVE = re.compile(r"\bproxy_(\w+)")
 _ABOUT_GRPC = "grpc_pass"
 """Causes that mention it compare modules: they stay as they are."""
@@ -26,7 +33,34 @@ _ABOUT_GRPC = "grpc_pass"
 
 def cause_in_module(cause: Cause, scheme: str) -> Cause:
     """The cause with the directives of the module that has such upstreams."""
+    if scheme == STREAM:
+        return _in_stream(cause.name, cause)
     return cause if scheme not in MODULES else _renamed(cause.name, scheme, cause)
+
+
+@cache
+def _in_stream(name: str, cause: Cause) -> Cause:
+    fixes = []
+    for fix in cause.fixes:
+        addressed = [text.replace("{scheme}://{name}", "{address}") for text in fix.directives]
+        renamed = [text_in_module(text, STREAM) for text in addressed]
+        directives = tuple(dict.fromkeys(text for text in renamed if _is_of_stream(text)))
+        if directives or not fix.directives:
+            fixes.append(dataclasses.replace(fix, directives=directives))
+    return dataclasses.replace(
+        cause,
+        explains=text_in_module(cause.explains, STREAM),
+        likely=tuple(text_in_module(text, STREAM) for text in cause.likely),
+        fixes=tuple(fixes) or cause.fixes,
+    )
+
+
+def _is_of_stream(directive: str) -> bool:
+    """Whether a directive, as a whole line, may stand in `stream {}`."""
+    from ..config.directives.stream_registry import STREAM_BY_NAME
+
+    name = directive.split()[0].rstrip(";")
+    return name in STREAM_BY_NAME or name in ("#", "upstream")
 
 
 @cache
@@ -69,6 +103,8 @@ def text_in_module(text: str, scheme: str) -> str:
 
     Those that the module lacks stay.
     """
+    if scheme == STREAM:
+        return _DIRECTIVE.sub(lambda match: _STREAM_NAMES.get(match[0], match[0]), text)
     prefix = MODULES.get(scheme)
     return text if prefix is None else _DIRECTIVE.sub(lambda match: _named(match, prefix), text)
 

@@ -234,6 +234,8 @@ NOT_PROVOKED = {
         "ocsp-stapling",
         "worker-limits",
         "upstream-zone-full",
+        "access-denied",
+        "preread-buffer-full",
     },
     "a typing error, or the machine": {
         "no-ipv6",

@@ -136,7 +136,7 @@ OTHER_MODULES = {
     "stream to a group": (
         "stream",
         "upstream g { server a.test:443; } server { listen 1; proxy_pass g; proxy_ssl on; }",
-        4,
+        3,
     ),
     "stream without TLS": ("stream", "server { listen 1; proxy_pass a.test:443; }", 0),
 }
