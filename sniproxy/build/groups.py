@@ -23,8 +23,9 @@ from .hosts import resolve_host
 
 if TYPE_CHECKING:  # imported when a group needs them
     from ..upstream.group_names import GroupNames
-    from ..upstream.peer_memory import PeerMemory, SharedGroup
+    from ..upstream.peer_memory import PeerMemory
     from ..upstream.resolver import Resolver
+    from ..upstream.shared_group import SharedGroup
     from ..upstream.sticky import StickySessions
 
 
@@ -136,13 +137,8 @@ class GroupStore:
         is_sticky: bool,
     ) -> None:
         """Move the state of a group's peers to the memory of its zone."""
-        from ..upstream.peer_memory import (
-            MemoryExhaustedError,
-            ResolvedServer,
-            SharedGroup,
-            SharedPeer,
-            SharedSelector,
-        )
+        from ..upstream.peer_memory import MemoryExhaustedError, SharedPeer
+        from ..upstream.shared_group import ResolvedServer, SharedGroup, SharedSelector
         from ..upstream.sticky import sid_of
 
         settings = block.settings

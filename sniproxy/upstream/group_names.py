@@ -16,9 +16,10 @@ from ..logs.error import ErrorLog
 from ..models import Level
 from ..shared_zone import ProcessLock
 from .dns_message import HOST_NOT_FOUND
-from .peer_memory import ResolvedAddress, ResolvedServer, SharedGroup
+from .peer_memory import ResolvedAddress
 from .resolver import Resolver
 from .resolver_query import ResolveError
+from .shared_group import ResolvedServer, SharedGroup
 
 _TURN = 1.0
 """Seconds between the attempts to become the worker that resolves."""
