@@ -467,6 +467,10 @@ class Http2Connection:
         """Bytes of data that may be sent on a stream."""
         return self._h2.local_flow_control_window(stream)
 
+    def largest_frame(self) -> int:
+        """The largest payload of a frame that the client takes."""
+        return self._h2.max_outbound_frame_size
+
     def consumed(self, stream: int, length: int) -> None:
         """Renew the window of data that was read."""
         if self.is_closed or length <= 0:

@@ -12,8 +12,8 @@ from ..models import BodyReader, BodyReadError, Header, ProxyError, Response
 from ..rate_limit import RateLimiter
 from .response_writer import read_rest, sent_headers
 
-CHUNK = 8192
-"""Largest payload of a DATA frame (nginx's `http2_chunk_size`)."""
+SMALLEST_LIMIT = 16384
+"""Bytes of a frame that every client takes; a larger one only if it has announced that."""
 
 MOST_AT_ONCE = 65536
 """Bytes written before the client must have taken some, however large its window is."""
@@ -32,6 +32,10 @@ class FrameSender(Protocol):
 
     def send_data(self, data: bytes, *, ends: bool) -> int:
         """Send a DATA frame within the window; returns its bytes."""
+        ...
+
+    def largest_frame(self) -> int:
+        """The largest payload that the client takes (SETTINGS_MAX_FRAME_SIZE)."""
         ...
 
     async def flush(self, timeout: float) -> None:
@@ -143,6 +147,9 @@ class Http2ResponseWriter:
 
     async def _send(self, ctx: RequestContext, data: bytes, *, ends: bool) -> None:
         timeout = ctx.location.core.send_timeout
+        chunk = ctx.location.filters.http2.http2_chunk_size
+        if chunk > SMALLEST_LIMIT:
+            chunk = min(chunk, self._stream.largest_frame())
         sent, end = 0, len(data)
         while sent < end:
             window = await self._stream.window(timeout, self._on_blocked)
@@ -152,7 +159,7 @@ class Http2ResponseWriter:
                 self._rate_limiter.consume(room)
             stop = sent + room
             while sent < stop:
-                piece = data[sent : min(sent + CHUNK, stop)]
+                piece = data[sent : min(sent + chunk, stop)]
                 sent += len(piece)
                 ctx.bytes_sent += self._stream.send_data(piece, ends=ends and sent == end)
                 ctx.body_bytes_sent += len(piece)

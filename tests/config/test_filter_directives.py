@@ -109,6 +109,10 @@ REFERERS = {
     "empty_gif a;": 'invalid number of arguments in "empty_gif" directive',
 }
 RATES = {
+    "http2_chunk_size 0;": "the http2 chunk size cannot be zero",
+    "http2_chunk_size 100m;": "",
+    "http2_chunk_size x;": '"http2_chunk_size" directive invalid value',
+    "http2_chunk_size 1; http2_chunk_size 2;": '"http2_chunk_size" directive is duplicate',
     "limit_rate x;": '"limit_rate" directive invalid value',
     "limit_rate_after 1g;": '"limit_rate_after" directive invalid value',
     "limit_rate 1k; limit_rate_after 1m;": "",

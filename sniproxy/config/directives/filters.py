@@ -10,6 +10,7 @@ from .addition import Addition
 from .browser import Browsers
 from .charset import Charset, Charsets
 from .directive import Settings
+from .http2 import Http2Responses
 from .limits import ResponseRate
 from .mirror import Mirror
 from .more_headers import MoreHeaders
@@ -39,6 +40,7 @@ class FilterSettings:
     addition: Addition
     ssi: ServerSideIncludes
     slices: Slices
+    http2: Http2Responses
 
     @classmethod
     def resolve(cls, *levels: Mapping[str, Any]) -> Self:
@@ -69,5 +71,6 @@ FILTER_SETTINGS: tuple[type[Settings], ...] = (
     Addition,
     ServerSideIncludes,
     Slices,
+    Http2Responses,
 )
 """The classes of the fields of `FilterSettings`, in their order."""

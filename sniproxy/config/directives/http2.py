@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from .directive import HTTP, SERVER, Settings, directive, settings
+from .directive import HTTP, LOCATION, SERVER, Args, Settings, directive, settings
 from .slots import flag, number, size
 
 HS = HTTP | SERVER
+LARGEST_FRAME = 2**24 - 1
+
+
+def chunk_size(args: Args) -> int:
+    value = size(args)
+    if not value:
+        args.fail("the http2 chunk size cannot be zero")
+    return min(value, LARGEST_FRAME)
 
 
 @settings("ngx_http_v2_module")
@@ -20,3 +28,12 @@ class Http2(Settings):
         HS, size, "bytes of each request body that a client may send before it is read",
         default="64k",
     )  # fmt: skip
+
+
+@settings("ngx_http_v2_module")
+class Http2Responses(Settings):
+    """How the responses of a location are sent over HTTP/2."""
+
+    http2_chunk_size: int = directive(
+        HS | LOCATION, chunk_size, "largest payload of a DATA frame", default="8k"
+    )

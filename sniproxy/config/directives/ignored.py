@@ -114,7 +114,6 @@ _TABLE: tuple[_Entry, ...] = (
     (_V2, HS, size, ONE, _ONCE, "http2_pool_size"),
     (_V2, HS, number, ONE, _ONCE, "http2_streams_index_size"),
     (_V2, HS, string, ONE, _AGAIN, _OBSOLETE_HTTP2),
-    (_V2, HSL, size, ONE, _ONCE, "http2_chunk_size"),
     (_V2, HSL, string, ONE, _AGAIN, "http2_push http2_push_preload"),
     (_V3, HS, flag, ONE, _ONCE, "http3 http3_hq quic_retry quic_gso"),
     (_V3, HS, number, ONE, _ONCE, "http3_max_concurrent_streams quic_active_connection_id_limit"),
@@ -128,7 +127,6 @@ _TABLE: tuple[_Entry, ...] = (
 NOTICEABLE: Mapping[str, str] = {
     "debug_connection": "no debug messages are logged",
     "http3": "clients are not offered HTTP/3; a `listen … quic` is warned of",
-    "http2_chunk_size": "DATA frames have up to 8192 bytes",
     "keepalive_min_timeout": "on shutdown, idle connections are closed at once",
     "msie_refresh": "MSIE gets redirects instead of refresh pages",
     "ssl_buffer_size": "TLS records are as large as the data available, up to 16k",

@@ -52,6 +52,9 @@ http {{
         location /444 {{ return 444; }}
         location /added {{ add_header X-Added Yes; add_trailer X-T $status; return 200 "hello"; }}
         location /files/ {{ alias {folder}/; }}
+        location /small/ {{ http2_chunk_size 1k; alias {folder}/; }}
+        location /large/ {{ http2_chunk_size 20k; alias {folder}/; }}
+        location /three {{ http2_chunk_size 3; return 200 "hello"; }}
         location /up {{ proxy_pass http://127.0.0.1:{back}; client_max_body_size 10; }}
         location /silent {{ proxy_pass http://127.0.0.1:{silent}; }}
     }}
@@ -101,6 +104,19 @@ CASES = (
         "added", "Added fields are in lower case, trailers end.", headers(1, fields(path="/added"))
     ),
     Case("file", "A file is sent in frames of 8k.", headers(1, fields(path="/files/f.txt"))),
+    Case("chunk-size", "http2_chunk_size limits frames.", headers(1, fields(path="/small/f.txt"))),
+    Case("chunk-of-3", "A short answer is split, too.", headers(1, fields(path="/three"))),
+    Case(
+        "large-chunk",
+        "A frame has at most what the client takes.",
+        headers(1, fields(path="/large/f.txt")),
+    ),
+    Case(
+        "large-frames",
+        "A client may take larger frames.",
+        headers(1, fields(path="/large/f.txt")),
+        starts=PREFACE + settings(MAX_FRAME_SIZE=100_000),
+    ),
     Case(
         "window",
         "DATA waits for the window of the stream.",
