@@ -66,6 +66,8 @@ class Dialect(Protocol):
 SYSTEM_ERROR = 0x80000000
 """Flag of system errors; errno is in the low bits."""
 NO_START_LINE = 0x0480006C
+BAD_EXTENSION = 0x0A00006E
+CALLBACK_FAILED = 0x0A0000EA
 
 NO_DATA: Mapping[int, str] = MappingProxyType({})
 USUAL_DATA: Mapping[int, str] = MappingProxyType(

