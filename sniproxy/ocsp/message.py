@@ -129,6 +129,9 @@ def check_response(
         single = _single_response(response, checked)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise OCSPResponseError(f"OCSP_basic_verify() failed ({error})") from None
+    except crypto.Error:
+        # A certificate in the response that only cryptography can read.
+        raise OCSPResponseError("OCSP_response_get1_basic() failed") from None
     if single is None:
         raise OCSPResponseError("certificate status not found in the OCSP response")
     return _status(single, now)

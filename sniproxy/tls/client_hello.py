@@ -72,6 +72,8 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
     suites = _numbers(body.vector(2))
     body.vector(1)  # compression methods
     extensions = _extensions(_Reader(body.vector(2))) if body.rest else ()
+    if body.rest:
+        raise NotTLSError("data follows the extensions of a ClientHello")
     found = dict(reversed(extensions))
     ticket = found.get(SESSION_TICKET)
     return ClientHello(

@@ -37,7 +37,7 @@ class PeerCertificate:
     @cached_property
     def _fields(self) -> list[Field]:
         """Serial number, algorithm, issuer, validity, subject, …"""
-        found = list(next(iter(first(self.der))))
+        found = list(first(first(self.der).content))
         return found[1:] if found and found[0].tag == _VERSION else found
 
     @property
@@ -67,7 +67,7 @@ class PeerCertificate:
     @property
     def serial(self) -> str:
         """Upper-case hexadecimal."""
-        number = int.from_bytes(self._fields[0].content, signed=True)
+        number = int.from_bytes(self._field(0).content, signed=True)
         digits = f"{abs(number):X}"
         return f"{'-' * (number < 0)}{'0' * (len(digits) % 2)}{digits}"
 
@@ -86,10 +86,18 @@ class PeerCertificate:
 
     @property
     def _validity(self) -> list[datetime]:
-        return [_time(field) for field in self._fields[3]]
+        times = [_time(field) for field in self._field(3)]
+        if len(times) != 2:
+            raise DERError("a validity that is no two times")
+        return times
+
+    def _field(self, position: int) -> Field:
+        if len(self._fields) <= position:
+            raise DERError("a certificate without all its fields")
+        return self._fields[position]
 
     def _name(self, position: int) -> list[list[NameAttribute]]:
-        return [[_attribute(field) for field in names] for names in self._fields[position]]
+        return [[_attribute(field) for field in names] for names in self._field(position)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +120,14 @@ def _time(field: Field) -> datetime:
     text = field.content.decode("ascii", "replace")
     if field.tag == UTC_TIME:
         text = ("19" if text >= "50" else "20") + text
-    moment = datetime.strptime(text[:14].ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    zone = text[14:].lstrip("0123456789.")
-    if zone[:1] in ("+", "-"):
-        offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:5]))
-        moment -= offset if zone[0] == "+" else -offset
+    try:
+        moment = datetime.strptime(text[:14].ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        zone = text[14:].lstrip("0123456789.")
+        if zone[:1] in ("+", "-"):
+            offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:5]))
+            moment -= offset if zone[0] == "+" else -offset
+    except (ValueError, OverflowError):
+        raise DERError("a time that is none") from None
     return moment
 
 

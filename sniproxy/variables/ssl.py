@@ -40,14 +40,25 @@ def _tabbed(pem: str) -> str:
     return pem.removesuffix("\n").replace("\n", "\n\t")
 
 
-def _time(moment: datetime) -> str:
-    """`Feb  3 00:55:52 2015 GMT`."""
-    return f"{time.asctime(moment.timetuple())[4:]} GMT"  # asctime ignores the locale
+def _time(moment: Callable[[ClientCertificate], datetime]) -> Callable[[ClientCertificate], str]:
+    """`Feb  3 00:55:52 2015 GMT`. OpenSSL accepts certificates whose times are none."""
+
+    def read(certificate: ClientCertificate) -> str:
+        try:
+            found = moment(certificate)
+        except ValueError:
+            return "Bad time value"
+        return f"{time.asctime(found.timetuple())[4:]} GMT"  # asctime ignores the locale
+
+    return read
 
 
 def _days_left(certificate: ClientCertificate) -> str:
-    left = int(certificate.not_after.astimezone(UTC).timestamp()) - int(time.time())
-    return str(max(left // DAY, 0))
+    try:
+        ends = int(certificate.not_after.astimezone(UTC).timestamp())
+    except ValueError:
+        return ""
+    return str(max((ends - int(time.time())) // DAY, 0))
 
 
 def _verify(tls: ClientTLSInfo) -> str:
@@ -127,12 +138,12 @@ VARIABLES = (
     Variable("ssl_client_verify", _of(_verify), "`SUCCESS`, `FAILED:…`, or `NONE` without one"),
     Variable(
         "ssl_client_v_start",
-        _client(lambda c: _time(c.not_before)),
+        _client(_time(lambda c: c.not_before)),
         "start of the client certificate's validity",
     ),
     Variable(
         "ssl_client_v_end",
-        _client(lambda c: _time(c.not_after)),
+        _client(_time(lambda c: c.not_after)),
         "end of the client certificate's validity",
     ),
     Variable(

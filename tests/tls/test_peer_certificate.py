@@ -135,6 +135,21 @@ def test_validity_times(tag: int, text: bytes, moment: tuple[int, int, int, int,
 
 
 @pytest.mark.parametrize(
+    "text", [b"", b"Z", b"999999999999Z", b"26xx01000000Z", b"200203005552+9x"]
+)
+def test_text_that_is_no_time_is_a_der_error(text: bytes) -> None:
+    with pytest.raises(DERError):
+        assert crude(ends=der(0x17, text)).not_after
+
+
+@pytest.mark.parametrize("data", [b"", b"\x30\x00", b"\x30\x02\x30\x00", b"\x40\x00\x01"])
+def test_certificate_that_is_cut_short_is_a_der_error(data: bytes) -> None:
+    for name in ("serial", "issuer", "subject", "not_before"):
+        with pytest.raises(DERError):
+            getattr(PeerCertificate(data), name)
+
+
+@pytest.mark.parametrize(
     ("content", "name"),
     [
         (b"\x55\x04\x03", "2.5.4.3"),
