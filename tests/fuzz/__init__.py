@@ -1,1 +1,4 @@
-"""Long runs against hostile input, each a command: `python -m tests.fuzz.tls --seconds 60`."""
+"""Long runs against hostile input: `python -m tests.fuzz NAME --seconds 60`.
+
+Sites are attacked by many visitors (`tls`, `http`, …), and parsers by mutated bytes (`targets/`).
+"""

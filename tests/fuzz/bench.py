@@ -60,7 +60,7 @@ def main(name: str, site: str, visit: Visit, companions: Callable[[Run], Awaitab
     `site` is nginx.conf text with PORT and UPSTREAM for ports; `companions` is started beside
     the site (the upstream that it proxies to).
     """
-    parser = argparse.ArgumentParser(prog=f"python -m tests.fuzz.{name}")
+    parser = argparse.ArgumentParser(prog=f"python -m tests.fuzz {name}")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""A cache under load, kills and a full disk: `python -m tests.fuzz.cache --seconds 60`.
+"""A cache under load, kills and a full disk: `python -m tests.fuzz cache --seconds 60`.
 
 Two workers serve a cache on a small file system of its own (root only; elsewhere the disk is never
 full). Clients ask for bodies that are made from their path and Vary, so that each byte can be
@@ -231,8 +231,8 @@ async def run_for(run: CacheRun, seconds: float, seed: str, master: int) -> None
         nursery.cancel_scope.cancel()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.cache")
+def run_fuzzer() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz cache")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
@@ -288,4 +288,4 @@ def serve(run: CacheRun, options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_fuzzer())

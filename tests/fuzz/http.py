@@ -1,4 +1,4 @@
-"""Hostile HTTP on both sides: `python -m tests.fuzz.http --seconds 60`.
+"""Hostile HTTP on both sides: `python -m tests.fuzz http --seconds 60`.
 
 Half of the visitors spoil a request; the others ask properly for what is behind an upstream that
 spoils its responses. What the upstream receives is judged: every head that reaches it must be one
@@ -121,5 +121,10 @@ def _judge(run: Run, head: bytes) -> None:
         run.troubles.append(f"the upstream was sent {head!r}")
 
 
+def run_fuzzer() -> int:
+    """Attack the site for the time given by the command line; returns the exit status."""
+    return main("http", SITE, visit, spoiling_upstream)
+
+
 if __name__ == "__main__":
-    sys.exit(main("http", SITE, visit, spoiling_upstream))
+    sys.exit(run_fuzzer())

@@ -1,4 +1,4 @@
-"""Hostile frames of HTTP/2: `python -m tests.fuzz.http2 --seconds 60`.
+"""Hostile frames of HTTP/2: `python -m tests.fuzz http2 --seconds 60`.
 
 Half of the visitors spoil frames, bit by bit or as a whole; the others send valid requests, which
 must be answered. What the upstream receives must be a request of nginx's grammar.
@@ -81,5 +81,10 @@ async def visit(run: Run, chance: random.Random) -> str:
     return "frames" if received else "nothing"
 
 
+def run_fuzzer() -> int:
+    """Attack the site for the time given by the command line; returns the exit status."""
+    return main("http2", SITE, visit, spoiling_upstream)
+
+
 if __name__ == "__main__":
-    sys.exit(main("http2", SITE, visit, spoiling_upstream))
+    sys.exit(run_fuzzer())

@@ -1,4 +1,4 @@
-"""Hostile headers of the PROXY protocol: `python -m tests.fuzz.proxy_protocol --seconds 60`.
+"""Hostile headers of the PROXY protocol: `python -m tests.fuzz proxy_protocol --seconds 60`.
 
 Each visitor sends a header, spoilt or not, to a plain port or before TLS, and a request after it.
 """
@@ -125,5 +125,10 @@ async def no_companions(run: Run) -> None:
     """The site itself uses the port of an upstream."""
 
 
+def run_fuzzer() -> int:
+    """Attack the site for the time given by the command line; returns the exit status."""
+    return main("proxy_protocol", SITE, visit, no_companions)
+
+
 if __name__ == "__main__":
-    sys.exit(main("proxy_protocol", SITE, visit, no_companions))
+    sys.exit(run_fuzzer())

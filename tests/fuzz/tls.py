@@ -1,4 +1,4 @@
-"""Hostile TLS on both sides: `python -m tests.fuzz.tls --seconds 60`.
+"""Hostile TLS on both sides: `python -m tests.fuzz tls --seconds 60`.
 
 Half of the visitors spoil a ClientHello. The others shake hands properly and ask for what is
 behind an upstream that spoils its own side of the handshake.
@@ -161,5 +161,10 @@ def _play(tls: ssl.SSLObject) -> None:
         pass
 
 
+def run_fuzzer() -> int:
+    """Attack the site for the time given by the command line; returns the exit status."""
+    return main("tls", SITE, visit, spoiling_upstream)
+
+
 if __name__ == "__main__":
-    sys.exit(main("tls", SITE, visit, spoiling_upstream))
+    sys.exit(run_fuzzer())
