@@ -304,6 +304,8 @@ class RequestContext:
     """Status of the last built-in page or `error_page` (`r->err_status`)."""
     redirect_headers: tuple[Header, ...] = ()
     """Fields of a response that caused an internal redirect, added to the final response."""
+    answers_expectation: bool = False
+    """Whether `return` has ended the request, which answers `Expect: 100-continue`."""
     redirect_content_type: str = ""
     """Content-Type of that response, if the final response has none."""
     override_charset: str = ""

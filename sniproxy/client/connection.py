@@ -461,6 +461,11 @@ class ClientConnection:
             response = self.running.observer.response_started(ctx, response)
         may_keep = not self.running.stopping and keepalive_allowed(core, request, self.connection)
         try:
+            if request.expects_continue and self.client.body is not None:
+                # Handlers ask for the body even if they discard it; error pages do not.
+                by_handler = ctx.last_error is None and not response.close_without_response
+                if ctx.answers_expectation or by_handler:
+                    await self.client.body.send_continue(ctx)
             if ctx.background_tasks:
                 write = partial(self.writer.write, ctx, response, may_keep=may_keep)
                 keep = await write_beside_tasks(ctx, write)

@@ -233,7 +233,7 @@ class RequestBodyReader:
         self, ctx: RequestContext
     ) -> BufferedBody | SpecialResponse | Response | None:
         """Read the complete body: None if there is none, a response if it is rejected."""
-        await self._send_continue(ctx)
+        await self.send_continue(ctx)
         if self.buffered is None and ctx.request.has_body:
             self.started = True
             try:
@@ -249,7 +249,7 @@ class RequestBodyReader:
 
         `abort` is suspended until the end of the body.
         """
-        await self._send_continue(ctx)
+        await self.send_continue(ctx)
         if self.streaming is not None:
             return None
         if not self.has_unread(ctx.request):
@@ -317,7 +317,7 @@ class RequestBodyReader:
         assert body is not None
         return body
 
-    async def _send_continue(self, ctx: RequestContext) -> None:
+    async def send_continue(self, ctx: RequestContext) -> None:
         """Send status 100 to a client that waits for it before it sends the body."""
         if not self._continued and ctx.request.expects_continue and self._stream is not None:
             await self._stream.send_all(CONTINUE, ctx.location.core.send_timeout)

@@ -40,7 +40,8 @@ class ResponseWriter:
         status = ctx.status = response.status
         if response.close_without_response:
             return False
-        bodiless = request.method == "HEAD" or status in (204, 304)
+        # In HTTP/0.9, which has no HEAD, only the error page of a refused request is left.
+        bodiless = (request.method == "HEAD" and request.version > 9) or status in (204, 304)
         unknown_length = response.content_length is None and not bodiless
         chunked = (
             (unknown_length or (response.force_chunked and not bodiless))

@@ -15,6 +15,8 @@ def return_response(statement: Return, ctx: RequestContext) -> HandlerResult:
     """The response of `return CODE [TEXT|URL]`."""
     status, template = statement.status, statement.text
     ctx.status = status
+    if ctx.last_error is None and (status < 400 or (template is not None and template.source)):
+        ctx.answers_expectation = True
     text = template.render(lookup(ctx)) if template is not None else ""
     if status in REDIRECTS:
         return SpecialResponse(status, text)

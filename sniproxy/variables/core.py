@@ -186,7 +186,13 @@ def _uri(ctx: RequestContext) -> str | None:
 def _protocol(ctx: RequestContext) -> str | None:
     if ctx.refused is not None:
         return ctx.refused.protocol
-    return {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2.0"}[ctx.request.version]
+    if ctx.request.version == 20:
+        return "HTTP/2.0"
+    # As the request line has it, with spaces after it: `HTTP/1.12` is taken for 1.1, and HTTP/0.9
+    # names no protocol.
+    line = ctx.request.line
+    start = line.rfind("HTTP/")
+    return None if start < 0 or ctx.request.version < 10 else line[start:]
 
 
 def _request_line(ctx: RequestContext) -> str | None:

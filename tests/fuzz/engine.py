@@ -72,14 +72,15 @@ def run_randomly(target: Target, seed: int, *, seconds: float, executions: int =
     started = time.monotonic()
     done = 0
     while done < len(seeds) or (done < executions and time.monotonic() - started < seconds):
-        data = seeds[done] if done < len(seeds) else _mutated(seeds, chance)
+        data = seeds[done] if done < len(seeds) else mutated(seeds, chance)
         done += 1
         if (finding := _finding(target, data)) is not None:
             return Report(target.name, done, time.monotonic() - started, finding=finding)
     return Report(target.name, done, time.monotonic() - started)
 
 
-def _mutated(seeds: list[bytes], chance: random.Random) -> bytes:
+def mutated(seeds: list[bytes], chance: random.Random) -> bytes:
+    """A mutation of one of the seeds, or of the beginning of one and the end of another."""
     data = chance.choice(seeds)
     if chance.random() < 0.2:
         other = chance.choice(seeds)
@@ -124,12 +125,12 @@ def run_guided(target: Target, seed: int, *, seconds: float) -> Report:
         if run.returncode:
             inputs = [path.read_bytes() for path in crashes.iterdir()]
             finding = Finding(inputs[0] if inputs else b"", _report(run.stdout + run.stderr))
-        if (kept := os.environ.get("FUZZ_FOUND")) is not None:
-            _keep(found, Path(kept, target.name))
+        if (folder_of_inputs := os.environ.get("FUZZ_FOUND")) is not None:
+            _copy(found, Path(folder_of_inputs, target.name))
         return Report(target.name, executions, taken, coverage, finding)
 
 
-def _keep(found: Path, folder: Path) -> None:
+def _copy(found: Path, folder: Path) -> None:
     """Copy the inputs that have reached something new."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in found.iterdir():
