@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ..tls.ca import Key, build_certificate, now
+from ..tls.ca import KEY_USAGE_OF_AUTHORITY, Key, build_certificate, now
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +195,7 @@ def _test_certificate(
         names=[_prefixed_name(name) for name in names],
         is_ca=is_ca,
         path_length=path_length,
+        key_usage=KEY_USAGE_OF_AUTHORITY if is_ca else None,
         purposes=purposes,
     )
 

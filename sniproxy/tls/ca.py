@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -153,7 +154,7 @@ def why_not_private(state: Path) -> str:
 
     Raises OSError.
     """
-    if os.name != "posix":
+    if sys.platform == "win32":
         return ""
     owners = {os.geteuid(), 0}
     if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdecimal():
@@ -246,7 +247,7 @@ def _new_authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         not_before + CA_LIFE,
         is_ca=True,
         path_length=0,
-        key_usage=_key_usage(key_cert_sign=True, crl_sign=True),
+        key_usage=KEY_USAGE_OF_AUTHORITY,
     )
     return certificate, key
 
@@ -310,6 +311,10 @@ def _key_usage(**wanted: bool) -> x509.KeyUsage:
         "decipher_only",
     )
     return x509.KeyUsage(**{usage: wanted.get(usage, False) for usage in usages})
+
+
+KEY_USAGE_OF_AUTHORITY = _key_usage(key_cert_sign=True, crl_sign=True)
+"""Of a CA's certificate; since version 3.13 Python accepts none without it."""
 
 
 def _general_name(name: str) -> x509.GeneralName:

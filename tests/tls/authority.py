@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from sniproxy.tls.ca import KEY_USAGE_OF_AUTHORITY
 from sniproxy.tls.certificates import CertificateSource, KeyObject
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -76,7 +77,9 @@ def make(
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
-    if issuer is not None:  # Python 3.13 requires it
+    if ca:  # Python 3.13 requires it, and the next extension
+        builder = builder.add_extension(KEY_USAGE_OF_AUTHORITY, critical=True)
+    if issuer is not None:
         issuer_key = issuer.key.public_key()
         builder = builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False
