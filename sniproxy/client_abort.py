@@ -13,6 +13,8 @@ from types import TracebackType
 
 import trio
 
+_EVENTS = getattr(select, "EPOLLRDHUP", 0) | getattr(select, "EPOLLET", 0)
+
 
 class LazyCancelScope:
     """A cancel scope that is entered when it is first needed.
@@ -132,7 +134,7 @@ class ClientAbortMonitor:
         self._open()
         if self._epoll is not None and not self._epoll.closed:
             self._aborts[descriptor] = abort
-            self._epoll.register(descriptor, select.EPOLLRDHUP | select.EPOLLET)
+            self._epoll.register(descriptor, _EVENTS)
         return abort
 
     def remove(self, descriptor: int, abort: ClientAbort) -> None:

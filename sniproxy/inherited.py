@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from . import process_signals
 from .build.listeners import UNIX, BoundSocket, ListenSocket
 from .cycle import PageHandover
+from .system import UNIX_FAMILY
 
 VARIABLE = "NGINX"
 PAGE_VARIABLE = "SNIPROXY_LIVE"
@@ -23,6 +24,8 @@ PAGE_VARIABLE = "SNIPROXY_LIVE"
 
 def execute(sockets: Sequence[BoundSocket], page: PageHandover | None = None) -> int:
     """Start this program again as it was started, with the sockets; returns its process ID."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     descriptors = [sock.fileno() for _, sock in sockets]
     environment = {**os.environ, VARIABLE: "".join(f"{number};" for number in descriptors)}
     if page is not None:
@@ -88,7 +91,7 @@ def _adopt(descriptor: int) -> socket.socket:
 
 def _key(sock: socket.socket) -> tuple[str, int]:
     name = sock.getsockname()
-    if sock.family == socket.AF_UNIX:
+    if sock.family == UNIX_FAMILY:
         return f"{UNIX}{name}", 0
     host, port = name[:2]
     if sock.family == socket.AF_INET6:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 import hashlib
 import os
-from contextlib import suppress
 
 from .shared_table import KEY_SIZE, SharedTable
+from .system import is_alive
 
 _LONG_AGO = -60_000
 """Milliseconds: a clock that was set back by more counts as a new period."""
@@ -170,10 +170,6 @@ def _of_living(values: tuple[int, ...]) -> tuple[int, ...]:
     """The numbers without those of processes that have died."""
     living = list(values)
     for at in range(0, 2 * _SLOTS, 2):
-        if living[at + 1] and living[at] != os.getpid():
-            with suppress(PermissionError):
-                try:
-                    os.kill(living[at], 0)
-                except ProcessLookupError:
-                    living[at + 1] = 0
+        if living[at + 1] and not is_alive(living[at]):
+            living[at + 1] = 0
     return tuple(living)

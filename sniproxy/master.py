@@ -26,6 +26,8 @@ from .process_signals import MASTER, Received, SignalAction
 from .worker import COMMANDS, FATAL, run_worker
 from .worker_setup import User, give_file, user_of, worker_count
 
+assert sys.platform != "win32"
+
 KILL_AFTER = 1.5
 """Seconds until a worker that a fast stop does not end is killed."""
 RESPAWN_INTERVAL = 1.0

@@ -8,13 +8,14 @@ from types import TracebackType
 from typing import IO
 
 from .models import ConfigError
+from .system import O_BINARY
 
 OLD = ".oldbin"
 """What the name gets while another program is being started in place of this one."""
 
 
 def _open_for_both(path: str, flags: int) -> int:
-    return os.open(path, flags & ~os.O_WRONLY | os.O_RDWR, 0o644)
+    return os.open(path, flags & ~os.O_WRONLY | os.O_RDWR | O_BINARY, 0o644)
 
 
 class PidFile:

@@ -1,13 +1,14 @@
 """The signals of nginx's processes: which ones a process takes, and the line that each leaves.
 
 They are blocked, and taken with `sigwaitinfo`, which names the sender: so none is lost, and nothing
-runs inside of a handler.
+runs inside of a handler. Windows has only what ends a process, such as Ctrl-C, in handlers.
 """
 
 from __future__ import annotations
 
 import enum
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,30 +30,33 @@ class SignalAction(enum.Enum):
     IGNORE = "ignoring"
 
 
-_COMMON = {
-    Signals.SIGTERM: SignalAction.TERMINATE,
-    Signals.SIGINT: SignalAction.TERMINATE,
-    Signals.SIGQUIT: SignalAction.QUIT,
-    Signals.SIGUSR1: SignalAction.REOPEN,
-}
-MASTER: Mapping[Signals, SignalAction] = {
-    **_COMMON,
-    Signals.SIGHUP: SignalAction.RELOAD,
-    Signals.SIGUSR2: SignalAction.UPGRADE,
-    Signals.SIGWINCH: SignalAction.STOP_ACCEPTING,
-    Signals.SIGCHLD: SignalAction.REAP,
-}
-SINGLE: Mapping[Signals, SignalAction] = {
-    **_COMMON,
-    Signals.SIGHUP: SignalAction.RELOAD,
-    Signals.SIGUSR2: SignalAction.IGNORE,
-}
+def _signals(**actions: SignalAction) -> Mapping[Signals, SignalAction]:
+    """The actions by signal, for the signals that this system has."""
+    common = {
+        "SIGTERM": SignalAction.TERMINATE,
+        "SIGINT": SignalAction.TERMINATE,
+        "SIGBREAK": SignalAction.TERMINATE,  # of Windows
+        "SIGQUIT": SignalAction.QUIT,
+        "SIGUSR1": SignalAction.REOPEN,
+    }
+    return {
+        Signals(getattr(signal, name)): action
+        for name, action in {**common, **actions}.items()
+        if hasattr(signal, name)
+    }
+
+
+MASTER = _signals(
+    SIGHUP=SignalAction.RELOAD,
+    SIGUSR2=SignalAction.UPGRADE,
+    SIGWINCH=SignalAction.STOP_ACCEPTING,
+    SIGCHLD=SignalAction.REAP,
+)
+SINGLE = _signals(SIGHUP=SignalAction.RELOAD, SIGUSR2=SignalAction.IGNORE)
 """Of a process that serves without a master."""
-WORKER: Mapping[Signals, SignalAction] = {
-    **_COMMON,
-    Signals.SIGHUP: SignalAction.IGNORE,
-    Signals.SIGUSR2: SignalAction.IGNORE,
-}
+WORKER = _signals(SIGHUP=SignalAction.IGNORE, SIGUSR2=SignalAction.IGNORE)
+CAN_TIME_OUT = hasattr(signal, "sigtimedwait")
+"""Whether `wait` may have a timeout, as the master needs it. macOS and Windows do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +78,25 @@ def block(signals: Mapping[Signals, SignalAction]) -> None:
     """Keep signals for `wait` from now on. Processes that are forked inherit it.
 
     They stay blocked until the process ends: so a second signal to stop does not change the exit
-    status of the first.
+    status of the first. Windows blocks none.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 
 
 def unblock_all() -> None:
     """For a program that is about to be executed."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def wait(signals: Mapping[Signals, SignalAction], timeout: float | None = None) -> Received | None:
     """Wait for one of the blocked signals, at most `timeout` seconds."""
-    if not hasattr(signal, "sigwaitinfo"):
-        # macOS, where there is no master either: nobody knows the sender, or has a time-out.
+    if sys.platform == "win32":
+        raise NotImplementedError
+    if sys.platform == "darwin":
+        # The sender is not known, and there is no timeout: nor is there a master that needs one.
         return Received(Signals(signal.sigwait(signals)), 0)
     if timeout is None:
         found: signal.struct_siginfo | None = signal.sigwaitinfo(signals)
@@ -107,6 +116,11 @@ async def each(
 
     A thread waits, which needs no interpreter lock meanwhile; it ends with the process.
     """
+    if sys.platform == "win32":
+        with trio.open_signal_receiver(*signals) as arriving:
+            async for number in arriving:
+                handle(Received(Signals(number), 0), signals[Signals(number)])
+        return
     while True:
         received = await trio.to_thread.run_sync(partial(wait, signals), abandon_on_cancel=True)
         assert received is not None

@@ -3,19 +3,22 @@
 A zone is made by the master before it forks. What lies in the memory is its user's affair: limits,
 counters, whatever workers must agree on. The lock is one of the kernel's on a file without a name,
 owned by a process: it is gone with `kill -9` too, and the next holder learns that the work of the
-last one may be half done.
+last one may be half done. Windows has one process, which needs no lock.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import mmap
 import os
 import struct
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import IO
+
+if sys.platform != "win32":
+    import fcntl
 
 _FLAG = 8
 """Bytes before the user's, the first of which is 1 while the lock is held."""
@@ -47,7 +50,8 @@ class SharedZone:
         Returns whether the memory is in order: False if the last holder has died, or failed, before
         `release`. Processes exclude each other, the threads of one do not.
         """
-        fcntl.lockf(self._lock_file, fcntl.LOCK_EX)
+        if sys.platform != "win32":
+            fcntl.lockf(self._lock_file, fcntl.LOCK_EX)
         in_order = not self._mapping[0]
         self._mapping[0] = 1
         return in_order
@@ -56,7 +60,8 @@ class SharedZone:
         """Release the lock; `in_order` is whether the memory may be used as it is."""
         if in_order:
             self._mapping[0] = 0
-        fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
+        if sys.platform != "win32":
+            fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Give the memory back, in this process."""
@@ -83,15 +88,17 @@ class ProcessLock:
 
     def try_lock(self) -> bool:
         """Take the lock unless another process holds it; whether this process holds it now."""
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
+        if sys.platform != "win32":
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
         return True
 
     def release(self) -> None:
         """Let another process take the lock."""
-        fcntl.lockf(self._file, fcntl.LOCK_UN)
+        if sys.platform != "win32":
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         self._file.close()

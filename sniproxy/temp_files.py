@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from typing import IO
 
+from .system import O_BINARY, O_CLOEXEC
+
 COLLISION_STEP = 123456
 """How far nginx's numbers jump where a file exists."""
 
@@ -53,7 +55,7 @@ def make_file_beside(path: str) -> tuple[IO[bytes], str]:
 
 def open_new(path: str) -> IO[bytes]:
     """Create a file that only its owner may read and write."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | O_CLOEXEC | O_BINARY, 0o600)
     return os.fdopen(descriptor, "wb+")
 
 

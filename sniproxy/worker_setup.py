@@ -6,11 +6,8 @@ worker (nginx's `ngx_worker_process_init`).
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
-import resource
-import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +18,12 @@ from .config.directives.main import DEFAULT_USER, CPUAffinity, Main
 from .config.model import Config, iter_locations
 from .logs.error import ErrorLog
 from .models import ConfigError, Failure, Level
+from .process_signals import CAN_TIME_OUT
+
+with suppress(ImportError):  # Windows
+    import grp
+    import pwd
+    import resource
 
 NO_PRIVILEGE = (
     'the "user" directive makes sense only if the master process runs with super-user '
@@ -29,6 +32,17 @@ NO_PRIVILEGE = (
 UNEQUAL_MASKS = (
     'the number of "worker_processes" is not equal to the number of "worker_cpu_affinity" masks, '
     "using last mask for remaining worker processes"
+)
+
+NO_MASTER = (
+    "this system has no signals that a master could wait for: one process serves in place of the "
+    "master and its workers"
+)
+_OF_WORKERS = (
+    "worker_priority",
+    "worker_cpu_affinity",
+    "worker_rlimit_nofile",
+    "worker_rlimit_core",
 )
 
 
@@ -59,14 +73,18 @@ def uses_master(main: Main) -> bool:
     nginx has one unless `master_process off`. Ours does without where a master would have nothing
     to do: for one worker in the foreground that keeps its user.
     """
-    if not hasattr(signal, "sigtimedwait"):
-        return False  # macOS lacks what the master waits with
+    return CAN_TIME_OUT and _wants_master(main)
+
+
+def _wants_master(main: Main) -> bool:
     if main.master_process is not None:
         return main.master_process
     return main.daemon or worker_count(main) != 1 or _changes_user(main)
 
 
 def _changes_user(main: Main) -> bool:
+    if sys.platform == "win32":
+        return False
     if main.user is None or os.geteuid() != 0:
         return False
     try:
@@ -77,6 +95,8 @@ def _changes_user(main: Main) -> bool:
 
 def user_of(main: Main) -> User | None:
     """Whom workers are to become, None for nobody else; raises `ConfigError`."""
+    if sys.platform == "win32":
+        return None
     if os.geteuid() != 0:
         return None
     if main.user is None:
@@ -96,8 +116,29 @@ def user_of(main: Main) -> User | None:
         raise names.place.error(f'getgrnam("{names.group}") failed') from None
 
 
-def check_user(main: Main) -> Iterator[str]:
+def check_system(main: Main) -> Iterator[str]:
+    """Yield a warning for each directive that this system cannot obey.
+
+    Raises `ConfigError` for a user that the system does not know.
+    """
+    if sys.platform == "win32":
+        if main.user is not None:
+            yield f'"user" is not supported, ignored in {main.user.place}'
+        for name in _OF_WORKERS:
+            if getattr(main, name) is not None:
+                yield f'"{name}" is not supported on this platform, ignored'
+        if main.daemon:
+            yield '"daemon" is not supported on this platform, ignored'
+    else:
+        yield from _check_user(main)
+    if _wants_master(main) and not CAN_TIME_OUT:
+        yield NO_MASTER
+
+
+def _check_user(main: Main) -> Iterator[str]:
     """Yield nginx's warning; raises `ConfigError` for names that the system does not know."""
+    if sys.platform == "win32":
+        return
     if main.user is not None and os.geteuid() != 0:
         yield f"{NO_PRIVILEGE} in {main.user.place}"
     elif main.user is not None:
@@ -120,6 +161,8 @@ def check(config: Config, bindings: Sequence[ListenSocket]) -> Iterator[str]:
 
 def check_limit(config: Config) -> str | None:
     """nginx's warning about a limit of open files below `worker_connections`."""
+    if sys.platform == "win32":
+        return None
     connections = config.events.worker_connections
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     wanted = config.main.worker_rlimit_nofile
@@ -131,6 +174,8 @@ def check_limit(config: Config) -> str | None:
 
 def set_limits(main: Main, log: ErrorLog) -> None:
     """Apply `worker_priority` and `worker_rlimit_…` to this process; what fails is logged."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     if main.worker_priority is not None:
         try:
             os.setpriority(os.PRIO_PROCESS, 0, main.worker_priority)
@@ -149,6 +194,8 @@ def set_limits(main: Main, log: ErrorLog) -> None:
 
 def become(user: User) -> None:
     """Take on the groups and the user for good; raises `SetupError`."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     try:
         what = f"setgid({user.gid}) failed"
         os.setgid(user.gid)
@@ -165,6 +212,8 @@ def set_affinity(affinity: CPUAffinity, worker: int, log: ErrorLog) -> None:
     cpus = affinity.cpus(worker, _cpu_count())
     if not cpus:
         return
+    if sys.platform != "linux":
+        return
     for cpu in sorted(cpus):
         log.write(Level.NOTICE, f"sched_setaffinity(): using cpu #{cpu}")
     try:
@@ -178,6 +227,8 @@ def give_folders(config: Config, paths: Paths, user: User) -> None:
 
     Raises `ConfigError`.
     """
+    if sys.platform == "win32":
+        raise NotImplementedError
     for path in _temporary_folders(config, paths):
         try:
             os.makedirs(path, mode=0o700, exist_ok=True)
@@ -189,6 +240,8 @@ def give_folders(config: Config, paths: Paths, user: User) -> None:
 
 def give_file(path: str, user: User) -> None:
     """Give a log file to the workers' user, who opens it again later."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     with suppress(OSError):
         if os.stat(path).st_uid != user.uid:
             os.chown(path, user.uid, -1)

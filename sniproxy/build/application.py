@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import pwd
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -55,6 +55,8 @@ from .protocols import handler_of, protocol_of
 from .tls import ContextFactory, KeyLog
 from .upstreams import UpstreamRegistry, find_name_servers
 
+with contextlib.suppress(ImportError):  # Windows
+    import pwd
 if TYPE_CHECKING:
     from ..stream.stream_runtime import StreamRuntime
     from ..upstream.group_names import GroupNames
@@ -506,6 +508,8 @@ def _does_more(location: LocationRuntime) -> bool:
 
 def _trusted_users(config: Config) -> set[int]:
     """The users whose files may get secrets: of this process, the system's, and of its workers."""
+    if sys.platform == "win32":
+        return {0}
     found = {os.geteuid(), 0}
     names = config.main.user
     if os.geteuid() == 0:

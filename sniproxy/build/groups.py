@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from ..config.tree import Place
 from ..logs.error import ErrorLog
 from ..models import ConfigError, Level
 from ..shared_zone import ProcessLock
+from ..system import unix_family
 from ..template import VariableLookup
 from ..upstream.balancing import selector_factory
 from ..upstream.pool import ConnectionPool, IdleMonitor
@@ -242,7 +242,7 @@ def peers_of(
     address = settings.address
     if address.is_unix:
         path = address.host[len("unix:") :]
-        return [make_peer(socket.AF_UNIX, path, address.host, settings)]
+        return [make_peer(unix_family(), path, address.host, settings)]
     return [
         make_peer(family, sockaddr, peer_name(sockaddr), settings)
         for family, sockaddr in resolve_host(address, displayed, place)

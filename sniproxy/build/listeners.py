@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from ..config.directives.core import Listen, ServerName
 from ..models import ConfigError
 from ..routing import ServerNames
 from ..runtime import Listener
+from ..system import UNIX_FAMILY, prepare_listening
 
 UNIX = "unix:"
 BIND_TRIES = 5
@@ -295,8 +297,8 @@ def _bind_failure(binding: ListenSocket, error: OSError) -> ConfigError:
 def _bind(binding: ListenSocket, *, listens: bool) -> socket.socket:
     host, port = binding.key
     kind = socket.SOCK_DGRAM if binding.udp else socket.SOCK_STREAM
-    if host.startswith(UNIX):
-        sock = socket.socket(socket.AF_UNIX, kind)
+    if host.startswith(UNIX) and UNIX_FAMILY is not None:
+        sock = socket.socket(UNIX_FAMILY, kind)
         where: str | tuple[str, int] = host.removeprefix(UNIX)
     else:
         family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
@@ -304,11 +306,11 @@ def _bind(binding: ListenSocket, *, listens: bool) -> socket.socket:
         where = (_host(host).strip("[]"), port)
     try:
         sock.setblocking(False)
-        if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sock.family != UNIX_FAMILY:
+            prepare_listening(sock)
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, binding.ipv6only)
-        if binding.reuseport:
+        if binding.reuseport and sys.platform != "win32":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(where)
         if isinstance(where, str):

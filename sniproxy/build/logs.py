@@ -16,6 +16,7 @@ from ..logs.sinks import Sink, Sinks
 from ..logs.syslog import SyslogServer, SyslogSink, SyslogTarget
 from ..observer import Observer
 from ..runtime import AccessLog, VariableAccessLog
+from ..system import unix_family
 from ..template import VariableLookup
 from ..variables import getter, lookup
 from .paths import Paths
@@ -123,7 +124,7 @@ class LogFactory:
         server = directive.server
         hostname = None if directive.nohostname else socket.gethostname().lower()
         if server.is_unix:
-            family, address = socket.AF_UNIX, server.host.removeprefix("unix:")
+            family, address = unix_family(), server.host.removeprefix("unix:")
             found: str | tuple[str, int] = address
         else:
             host = server.host.strip("[]")

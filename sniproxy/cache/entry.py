@@ -16,6 +16,7 @@ import trio
 
 from ..logs.error import ConnectionLog
 from ..models import Failure, Header, Level
+from ..system import O_BINARY, O_CLOEXEC, READ, disk_size, read_at, write_at
 from .file_format import HEADER_SIZE, MAX_VARY, NO_TIME, VERSION, CacheFileHeader, vary_length
 from .key import CacheKey
 from .store import ResponseCache, TempFolder, TemporaryResponse
@@ -189,7 +190,7 @@ class CacheEntry:
         """
         name = self.cache.file_of(self._digest)
         try:
-            descriptor = os.open(os.fsencode(name), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(os.fsencode(name), READ)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -220,7 +221,7 @@ class CacheEntry:
         self.file = file
         zone = self.cache.zone
         if not is_known:
-            size = os.fstat(descriptor).st_blocks * 512
+            size = disk_size(os.fstat(descriptor))
             zone.add_file(
                 self._digest, size, now + self.cache.inactive, body_start=header.body_start
             )
@@ -246,7 +247,7 @@ class CacheEntry:
         size = os.fstat(descriptor).st_size
         # A small file is read at once: a second read costs more than the copy of its body.
         whole = size if size <= SMALL_FILE else 0
-        data = os.pread(descriptor, max(limit, whole), 0)
+        data = read_at(descriptor, max(limit, whole), 0)
         content, data = data, data[:limit]
         problem, level = "", Level.CRIT
         if len(data) < max(self.key.head_start, HEADER_SIZE):
@@ -339,7 +340,7 @@ class CacheEntry:
         header.updating, header.error = validity.updating, validity.error
         name = os.fsencode(self.file.name)
         try:
-            descriptor = os.open(name, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(name, os.O_RDWR | O_CLOEXEC | O_BINARY)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -350,7 +351,7 @@ class CacheEntry:
             # Another request may have replaced the file since.
             mine = os.fstat(self.file.descriptor)
             if mine.st_ino == os.fstat(descriptor).st_ino:
-                os.pwrite(descriptor, header.pack(), 0)
+                write_at(descriptor, header.pack(), 0)
         except OSError as error:
             text = f'pwrite() "{self.file.name}" failed'
             self._log.write_failure(Failure(text, Level.CRIT, errno=error.errno))

@@ -14,6 +14,7 @@ import trio
 
 from ..logs.error import ErrorLog
 from ..models import Failure, Level
+from ..system import disk_size, free_bytes
 from .file_format import HEADER_SIZE
 from .store import ResponseCache
 
@@ -81,7 +82,7 @@ class CacheManager:
             self._unlink(text)
             return
         cache = self.cache
-        cache.zone.add_file(digest, status.st_blocks * 512, int(time.time()) + cache.inactive)
+        cache.zone.add_file(digest, disk_size(status), int(time.time()) + cache.inactive)
         cache.remove_evicted()
 
     # --- manager ---
@@ -119,10 +120,9 @@ class CacheManager:
         if not cache.min_free:
             return False
         try:
-            status = os.statvfs(os.fsencode(cache.folder))
+            return free_bytes(cache.folder) < cache.min_free
         except OSError:
             return False
-        return status.f_bavail * status.f_frsize < cache.min_free
 
     def _unlink(self, path: str) -> None:
         try:

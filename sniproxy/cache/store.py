@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import IO
 
 from ..logs.error import ConnectionLog
 from ..models import BodyReadError, Failure, Level
+from ..system import disk_size, write_at
 from ..temp_files import make_file_beside, make_numbered_file, next_number
 from .key import file_of
 from .zone import CacheZone
@@ -102,7 +104,7 @@ class TemporaryResponse:
     def rewrite(self, data: bytes) -> None:
         """Replace the beginning of the file."""
         assert self._file is not None
-        os.pwrite(self._file.fileno(), data, 0)
+        write_at(self._file.fileno(), data, 0)
 
     def rename(
         self, *, access: int = 0o600, folder_access: int = 0o700, modified: int | None = None
@@ -114,25 +116,28 @@ class TemporaryResponse:
         assert self._file is not None
         descriptor = self._file.fileno()
         try:
-            if access != 0o600:
+            if access != 0o600 and sys.platform != "win32":
                 os.fchmod(descriptor, access)
-            if modified is not None:
+            if modified is not None and sys.platform != "win32":
                 os.utime(descriptor, (modified, modified))
-            size = os.fstat(descriptor).st_blocks * 512
+            size = disk_size(os.fstat(descriptor))
+            # Windows renames no open file, and sets no times of one.
+            self._file.close()
+            if modified is not None and sys.platform == "win32":
+                os.utime(self.name, (modified, modified))
             self._move(folder_access)
         except OSError as error:
             text = f'rename() "{self.name}" to "{self.path}" failed'
             self._log.write_failure(Failure(text, Level.CRIT, errno=error.errno))
             self.remove()
             return 0
-        self._file.close()
         self._file = None
         return max(size, 1)
 
     def _move(self, folder_access: int) -> None:
         source, target = os.fsencode(self.name), os.fsencode(self.path)
         try:
-            os.rename(source, target)
+            os.replace(source, target)
         except FileNotFoundError:
             _make_folders(os.path.dirname(target), folder_access)
             self._move_across(source, target)
@@ -144,14 +149,14 @@ class TemporaryResponse:
     def _move_across(self, source: bytes, target: bytes) -> None:
         """Rename, by a copy beside the target if it is on another file system."""
         try:
-            os.rename(source, target)
+            os.replace(source, target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
             copy = target + b".%010d" % next_number()
             try:
                 shutil.copy2(source, copy)
-                os.rename(copy, target)
+                os.replace(copy, target)
             except OSError:
                 with suppress(OSError):
                     os.unlink(copy)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..shared_table import SharedTable
 from ..shared_zone import ProcessLock
+from ..system import is_alive
 
 _LAYOUT = "=HBxIIqqqdI"
 """The fields of `_Record`, without its key."""
@@ -70,7 +71,7 @@ class _Record:
     @property
     def is_updated(self) -> bool:
         """Whether a request updates the entry, in a process that is alive."""
-        return bool(self.flags & _UPDATING) and _is_alive(self.updater)
+        return bool(self.flags & _UPDATING) and is_alive(self.updater)
 
     @property
     def values(self) -> tuple[object, ...]:
@@ -85,18 +86,6 @@ class _Record:
             self.lock_until,
             self.updater,
         )
-
-
-def _is_alive(process: int) -> bool:
-    if process == os.getpid():
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 class CacheZone:

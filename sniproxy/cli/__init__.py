@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Signals that a server has blocked are as before. Raises SystemExit for invalid arguments of a
     command.
     """
+    if sys.platform == "win32":
+        return run_command_line(argv)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         return run_command_line(argv)

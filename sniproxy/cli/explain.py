@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from ..explain.groups import NO_LIVE_UPSTREAMS, ErrorGroup, ErrorGroups
 from ..explain.render import render_text, summary, to_dict
+from ..system import O_BINARY
 from ..terminal import escape_control
 from .output import fit, print_styled, width
 from .parsers import add_form, command_parser
@@ -90,7 +91,7 @@ def _read(place: str, groups: ErrorGroups, output: Output) -> None:
                 output.show(groups.feed(data.rstrip(b"\n").decode("latin-1")))
         output.show(groups.flush())
     else:
-        number = os.open(place, os.O_RDONLY)
+        number = os.open(place, os.O_RDONLY | O_BINARY)
         try:
             if stat.S_ISDIR(os.fstat(number).st_mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), place)

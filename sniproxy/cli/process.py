@@ -11,21 +11,22 @@ from ..logs.error import ErrorLog
 from ..logs.sinks import FileSink
 from ..models import ConfigError, Level
 
-SIGNALS = {
-    "stop": signal.SIGTERM,
-    "quit": signal.SIGQUIT,
-    "reopen": signal.SIGUSR1,
-    "reload": signal.SIGHUP,
-}
+SIGNALS = {"stop": "SIGTERM", "quit": "SIGQUIT", "reopen": "SIGUSR1", "reload": "SIGHUP"}
 """The arguments of `-s`."""
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-"""The signals that end commands which serve until they are stopped."""
+STOP_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)
+)
+"""The signals that end commands which serve until they are stopped; SIGBREAK is of Windows."""
+NO_SIGNALS = "-s needs signals, which this system lacks: Ctrl-C stops the process that serves"
 PID_SIZE = 22
 """Bytes of a pid file that are read."""
 
 
 def send_signal(name: str, pid_path: str) -> None:
     """Send a signal to the process whose ID is in a file; raises `ConfigError`."""
+    if sys.platform == "win32":
+        raise ConfigError(NO_SIGNALS, level=Level.ERROR)
+    number = signal.Signals[SIGNALS[name]]
     try:
         with open(pid_path, "rb") as file:
             text = file.read(PID_SIZE).rstrip(b"\r\n").decode("latin-1")
@@ -39,9 +40,9 @@ def send_signal(name: str, pid_path: str) -> None:
     if not pid:
         raise ConfigError(f'invalid PID number "{text}" in "{pid_path}"', level=Level.ERROR)
     try:
-        os.kill(pid, SIGNALS[name])
+        os.kill(pid, number)
     except (OSError, OverflowError) as error:
-        message = f"kill({pid}, {int(SIGNALS[name])}) failed"
+        message = f"kill({pid}, {int(number)}) failed"
         errno = getattr(error, "errno", None)
         raise ConfigError(message, errno=errno, level=Level.ALERT) from None
 
@@ -51,6 +52,8 @@ def daemonize(log: ErrorLog) -> None:
 
     Output to stderr is redirected to the error log, unless that is stderr.
     """
+    if sys.platform == "win32":
+        raise NotImplementedError
     sys.stdout.flush()
     if os.fork():
         os._exit(0)

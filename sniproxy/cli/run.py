@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ from ..watch_files import FileWatcher, files_of
 from ..worker_setup import (
     check,
     check_limit,
-    check_user,
+    check_system,
     give_folders,
     user_of,
     uses_master,
@@ -46,11 +45,16 @@ from .options import Options, UsageError, parse_options
 from .output import wrapping_width
 from .process import daemonize, send_signal
 
+if sys.platform != "win32":
+    import resource
 if TYPE_CHECKING:
     from ..live import LivePage
 
 DEFAULT_CONF = "nginx.conf"
 MISSING_CONF = "name a configuration with -c FILE, or see the commands: sniproxy --help"
+
+EVENT_METHOD = {"linux": "epoll", "darwin": "kqueue", "win32": "iocp"}.get(sys.platform, "poll")
+"""nginx's name of what trio waits with."""
 
 LENIENT = "unsupported warn; "
 LENIENT_HINT = 'start with --lenient, or add "unsupported warn;" to the file, to go without'
@@ -82,6 +86,16 @@ def main(words: Sequence[str]) -> int:
         if not options.test:
             return 0
     return _Run(options).main()
+
+
+def _system_lines() -> Iterator[str]:
+    if sys.platform == "win32":
+        yield f"OS: Windows {'.'.join(map(str, sys.getwindowsversion()[:3]))}"
+    else:
+        system = os.uname()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        yield f"OS: {system.sysname} {system.release}"
+        yield f"getrlimit(RLIMIT_NOFILE): {limits[0]}:{limits[1]}"
 
 
 class _Run:
@@ -177,9 +191,10 @@ class _Run:
         process_signals.block(process_signals.MASTER)
         if self.page is not None:
             print(f"  live page: {self.page.url}", flush=True)
-        if main.daemon and not self.inherited.text:
-            daemonize(self.log)
-        self.is_in_background = main.daemon
+        if sys.platform != "win32":
+            if main.daemon and not self.inherited.text:
+                daemonize(self.log)
+            self.is_in_background = main.daemon
         self._serve(stack, cycle, pid_file)
         return 0
 
@@ -187,7 +202,7 @@ class _Run:
         """Serve until a signal ends it; raises `ConfigError` if the pid file cannot be written."""
         self._pid_file = pid_file
         watch = self.options.watch
-        if self.has_master:
+        if sys.platform != "win32" and self.has_master:
             from ..master import Master
 
             background = self.is_in_background
@@ -225,7 +240,7 @@ class _Run:
         )
         if self.options.watch:
             self.watcher.watch(files_of(loaded, self.paths), loaded.include_masks)
-        for warning in (*check_user(loaded.main), *loaded.warnings):
+        for warning in (*check_system(loaded.main), *loaded.warnings):
             self._report(Level.WARN, warning)
         for notice in () if self.options.quiet else loaded.notices:
             self._report(Level.NOTICE, notice)
@@ -271,18 +286,15 @@ class _Run:
         self._log_event_method(log)
         if (warning := check_limit(site.config)) is not None:
             self._report(Level.WARN, warning)
-        system = os.uname()
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         for text in (
             f"nginx/{NGINX_VERSION}",
             f"built by sniproxy {SNIPROXY_VERSION} (Python {sys.version.split()[0]})",
-            f"OS: {system.sysname} {system.release}",
-            f"getrlimit(RLIMIT_NOFILE): {limits[0]}:{limits[1]}",
+            *_system_lines(),
         ):
             log.write(Level.NOTICE, text)
 
     def _log_event_method(self, log: ErrorLog) -> None:
-        log.write(Level.NOTICE, 'using the "epoll" event method')
+        log.write(Level.NOTICE, f'using the "{EVENT_METHOD}" event method')
 
     def reload(self, previous: Cycle) -> Cycle | None:
         """The configuration as it is now (`cycle.ConfigurationLoader`)."""

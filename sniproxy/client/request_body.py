@@ -29,6 +29,7 @@ from ..models import (
     Response,
     SpecialResponse,
 )
+from ..system import read_at
 from ..temp_files import make_numbered_file
 from ..tls.stream import SocketStream
 from .request_reader import status_of
@@ -130,7 +131,7 @@ class BufferedBody:
         # Mirrors of a request read the file at the same time.
         self._file.flush()
         position = 0
-        while block := os.pread(self._file.fileno(), BLOCK, position):
+        while block := read_at(self._file.fileno(), BLOCK, position):
             position += len(block)
             yield block
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from ..server_name import is_ipv4
+from ..system import UNIX_FAMILY
 from .numbers import parse_number
 
 
@@ -60,6 +61,8 @@ def parse_address(
 
 
 def _unix(text: str, uri_allowed: bool) -> Address:
+    if UNIX_FAMILY is None:
+        raise AddressError("the unix domain sockets are not supported on this platform")
     path, _, uri = text[5:].partition(":") if uri_allowed else (text[5:], "", "")
     if not path:
         raise AddressError("no path in the unix domain socket")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..models import ConfigError, Level
+from ..system import READ
 from .directives import registry
 from .directives.directive import (
     LEFT_OUT,
@@ -339,7 +340,7 @@ def _read_text(file: str, place: Place | None) -> str:
     try:
         # O_NONBLOCK, since opening a pipe would wait for a writer. As in nginx, as many bytes are
         # read as fstat reports: none for a pipe.
-        descriptor = os.open(file.encode("latin-1"), os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(file.encode("latin-1"), READ)
         operation = "pread()"
         try:
             return _read_all(descriptor, os.fstat(descriptor).st_size).decode("latin-1")

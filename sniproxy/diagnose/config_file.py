@@ -18,6 +18,7 @@ from ..config.directives.upstream import PeerSettings
 from ..config.directives.upstream_tls import ConnectionSettings
 from ..config.lenient import ParsedConfig, parse_lenient
 from ..models import ConfigError
+from ..system import O_BINARY
 from ..template import ScriptError
 from ..upstream.selector import Peer
 from ..variables import definition_error, is_variable
@@ -382,7 +383,7 @@ def _same(one: ConnectionSettings, other: ConnectionSettings) -> bool:
 def _copy_exclusively(path: str, copy: str) -> None:
     """Copy a file with its mode; nobody else can read the copy before it has that."""
     with open(path, "rb") as source:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_BINARY
         with os.fdopen(os.open(copy, flags, 0o600), "wb") as target:
             shutil.copyfileobj(source, target)
     shutil.copystat(path, copy)

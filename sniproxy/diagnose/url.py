@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -22,6 +21,7 @@ from ..config.directives.upstream_target import ProxyPass
 from ..config.tree import Place
 from ..models import ConfigError
 from ..server_name import ascii_name, without_port
+from ..system import unix_family
 from ..upstream.selector import Peer, peer_name
 from .authorities import system_store
 from .conclusion import CANNOT_WORK, Conclusion, draw_conclusion
@@ -177,7 +177,7 @@ async def find_peers(settings: PeerSettings, timeouts: Timeouts) -> list[Peer]:
     address = settings.address
     if address.is_unix:
         path = address.host[len("unix:") :]
-        return [Peer(socket.AF_UNIX, path, address.host, settings)]
+        return [Peer(unix_family(), path, address.host, settings)]
     try:
         with trio.fail_after(timeouts.lookup):
             found = await trio.to_thread.run_sync(_look_up, address, abandon_on_cancel=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from ..http.ranges import Part
 from ..logs.error import ConnectionLog
 from ..models import BodyReadError, Level
+from ..system import READ, read_at
 
 NOT_FOUND_ERRNOS = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 FORBIDDEN_ERRNOS = (errno.EACCES, errno.EMLINK, errno.ELOOP)
@@ -41,8 +42,7 @@ class OpenFile:
         """Open the file, unless it is open as `descriptor`. Raises `OSError`."""
         self.name = name
         if descriptor is None:
-            # Without O_NONBLOCK opening a FIFO would block.
-            descriptor = os.open(encode_path(name), os.O_RDONLY | os.O_NONBLOCK)
+            descriptor = os.open(encode_path(name), READ)
         self.descriptor = descriptor
         status = os.fstat(self.descriptor)
         self.is_directory = stat.S_ISDIR(status.st_mode)
@@ -105,7 +105,7 @@ class FileBody:
 
     def _read(self, start: int, size: int) -> bytes:
         try:
-            data = os.pread(self.file.descriptor, size, self.start + start)
+            data = read_at(self.file.descriptor, size, self.start + start)
         except OSError as error:
             self._log.write(Level.CRIT, syscall_error(f'pread() "{self.file.name}" failed', error))
             raise BodyReadError from None

@@ -7,11 +7,12 @@ import os
 
 from ..config.directives.files import SymlinkRule
 from ..context import RequestContext
+from ..system import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, READ
 from ..variables import lookup
 from .file_body import OpenFile, encode_path, stat_file, syscall_error
 
-_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-_SEARCH = getattr(os, "O_PATH", 0) | os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_OPEN = READ
+_SEARCH = getattr(os, "O_PATH", 0) | os.O_RDONLY | O_DIRECTORY | O_CLOEXEC
 
 
 class SymlinkError(OSError):
@@ -82,7 +83,7 @@ def open_without_symlinks(path: bytes, trusted: int = 0, *, same_owner: bool = F
 def _open_at(parent: int, name: bytes, flags: int, *, same_owner: bool) -> int:
     try:
         if not same_owner:
-            return os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent)
+            return os.open(name, flags | O_NOFOLLOW, dir_fd=parent)
         descriptor = os.open(name, flags, dir_fd=parent)
         try:
             link = os.stat(name, dir_fd=parent, follow_symlinks=False)

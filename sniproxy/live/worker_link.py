@@ -19,6 +19,7 @@ from typing import Any
 
 import trio
 
+from ..system import unix_family
 from .ring import dump
 from .worker_states import WorkerState
 
@@ -33,7 +34,7 @@ class WorkerLink:
     """Connects the workers with the one that serves the live page."""
 
     def __init__(self) -> None:
-        self._input, self._output = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._input, self._output = socket.socketpair(unix_family(), socket.SOCK_DGRAM)
         for sock in (self._input, self._output):
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from ..models import ConfigError
+from ..system import O_BINARY, O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK
 
 
 class Sink(Protocol):
@@ -28,7 +29,9 @@ class FileSink:
 
     def _open(self) -> int:
         try:
-            return self._descriptor_of(os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
+            return self._descriptor_of(
+                os.O_WRONLY | os.O_APPEND | os.O_CREAT | O_CLOEXEC | O_BINARY
+            )
         except OSError as error:
             raise ConfigError(f'open() "{self.path}" failed', errno=error.errno) from None
 
@@ -71,14 +74,14 @@ class SecretFileSink(FileSink):
 
     def _descriptor_of(self, flags: int) -> int:
         # O_NONBLOCK, since opening a pipe would wait for a reader.
-        descriptor = os.open(self.path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        descriptor = os.open(self.path, flags | O_NOFOLLOW | O_NONBLOCK, 0o600)
         try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise OSError(errno.EINVAL, "not a regular file")
             if found.st_uid not in self._owners:
                 raise OSError(errno.EPERM, "the file of another user")
-            if found.st_mode & 0o077:
+            if sys.platform != "win32" and found.st_mode & 0o077:
                 os.fchmod(descriptor, 0o600)
         except BaseException:
             os.close(descriptor)

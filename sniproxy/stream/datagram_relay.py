@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -13,7 +13,8 @@ from ..config.directives.stream_proxy import UNLIMITED_RESPONSES, StreamProxySet
 from ..models import Failure, Level, Side
 from ..tls.errors import socket_failure
 from .datagrams import LARGEST, DatagramClient
-from .relay import BATCH, RelayLoop
+from .relay import BATCH
+from .relay_loop import RelayLoop
 from .session_log import SessionLog
 
 
@@ -99,8 +100,18 @@ class DatagramRelay:
         self._send_to_upstream(data)
         self._after_event()
 
-    def on_event(self, descriptor: int, mask: int) -> None:
+    def on_event(self, descriptor: int, is_readable: bool) -> None:
         self.process()
+
+    def watchers(self) -> list[Callable[[], Awaitable[None]]]:
+        return [self._watch]
+
+    async def _watch(self) -> None:
+        assert self.upstream is not None
+        while not self._finished:
+            await trio.lowlevel.wait_readable(self.upstream)
+            self.process()
+            await trio.lowlevel.checkpoint()
 
     def process(self) -> None:
         """Pass on what the upstream has sent."""

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..models import Level
 
 LARGEST = 65535
 """Bytes of a datagram."""
-_IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)
+_IP_PKTINFO = getattr(socket, "IP_PKTINFO", 26 if sys.platform == "darwin" else 8)
 _IPV6_RECVPKTINFO = getattr(socket, "IPV6_RECVPKTINFO", 49)
 _IPV6_PKTINFO = getattr(socket, "IPV6_PKTINFO", 50)
 _PKTINFO = struct.Struct("=I4s4s")
@@ -43,7 +44,10 @@ class DatagramClient:
 
     def send(self, data: bytes) -> None:
         """Send a datagram. Raises `OSError`."""
-        self.sock.sendmsg([data], self._control, 0, self.address)
+        if sys.platform == "win32":
+            self.sock.sendto(data, self.address)
+        else:
+            self.sock.sendmsg([data], self._control, 0, self.address)
 
     def forget(self) -> None:
         """Let the next datagram of the client begin a new session."""
@@ -69,7 +73,9 @@ class DatagramListener:
         self._start = start
         self._log = log
         self._clients: dict[tuple[Any, str], DatagramClient] = {}
-        self._has_local = is_wildcard and sock.family in (socket.AF_INET, socket.AF_INET6)
+        # Python has no recvmsg() on Windows, and so not the local address.
+        receives_control = is_wildcard and sys.platform != "win32"
+        self._has_local = receives_control and sock.family in (socket.AF_INET, socket.AF_INET6)
         if self._has_local:
             if sock.family == socket.AF_INET:
                 sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
@@ -82,9 +88,7 @@ class DatagramListener:
             await trio.lowlevel.wait_readable(self._sock)
             for _ in range(64):
                 try:
-                    data, control, _flags, address = self._sock.recvmsg(
-                        LARGEST, _CONTROL_SIZE if self._has_local else 0
-                    )
+                    data, control, address = self._receive_one()
                 except BlockingIOError:
                     break
                 except OSError as error:
@@ -93,6 +97,15 @@ class DatagramListener:
                         self._log(Level.ALERT, text)
                     break
                 self._receive(data, address, _local_address(control))
+
+    def _receive_one(self) -> tuple[bytes, list[tuple[int, int, bytes]], Any]:
+        """A datagram, what the system says about it, and its sender. Raises `OSError`."""
+        if sys.platform == "win32":
+            data, address = self._sock.recvfrom(LARGEST)
+            return data, [], address
+        size = _CONTROL_SIZE if self._has_local else 0
+        data, control, _flags, address = self._sock.recvmsg(LARGEST, size)
+        return data, control, address
 
     def _receive(self, data: bytes, address: Any, local: str) -> None:
         key = (address, local)

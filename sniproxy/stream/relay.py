@@ -1,142 +1,32 @@
 """Pass data between a client and an upstream, in both directions, without a task for each.
 
-One epoll beside trio's watches the sockets of all sessions, edge-triggered as nginx does. An event
-runs `Relay.on_event`, which reads and writes until nothing more is possible (nginx's
-`ngx_stream_proxy_process`). Between plain sockets large amounts go through a pipe by `splice()`,
-so that Python does not see the data. The session's own task only waits for the end, for timeouts
-and for the pauses of a limited rate.
+An event of the loop (`relay_loop`) runs `Relay.on_event`, which reads and writes until nothing more
+is possible (nginx's `ngx_stream_proxy_process`). Between plain sockets large amounts go through a
+pipe by `splice()`, so that Python does not see the data. The session's own task only waits for the
+end, for timeouts and for the pauses of a limited rate.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import select
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
 
 from ..models import Failure, Level, ProxyError, Side
+from ..system import CAN_SPLICE, PIPE_SIZE, splice
 from ..timers import CallbackTimer
 from ..tls.errors import socket_failure
 from ..tls.stream import SocketStream, TLSStream
+from .relay_loop import Pipe, RelayLoop
 from .session_log import SessionLog
 
 BATCH = 64
 """Rounds of reading and writing for one event, after which other sessions have their turn."""
-PIPE_SIZE = 1 << 20
-"""Bytes; what the system allows to ordinary users (`fs.pipe-max-size`)."""
-MAX_IDLE_PIPES = 64
-_EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
-_READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 PROXYING = "proxying connection"
-_SPLICE = getattr(os, "SPLICE_F_MOVE", 0) | getattr(os, "SPLICE_F_NONBLOCK", 0)
-_CAN_SPLICE = hasattr(os, "splice")
 BULK_READS = 2
 """Reads that fill the buffer, one after the other, before `splice()` is used."""
-
-Pipe = tuple[int, int]
-
-
-class WatchedSession(Protocol):
-    """A session whose sockets a `RelayLoop` watches."""
-
-    def on_event(self, descriptor: int, mask: int) -> None:
-        """A socket is readable or writable again: `mask` is that of epoll."""
-        ...
-
-    def process(self) -> None:
-        """Go on with what was not finished."""
-        ...
-
-
-class RelayLoop:
-    """Watches the sockets of all relays of a process."""
-
-    def __init__(self) -> None:
-        self._epoll: select.epoll | None = None
-        self._relays: dict[int, WatchedSession] = {}
-        self._unfinished: dict[WatchedSession, None] = {}
-        """Relays that have more to do, although no event will follow."""
-        self._pipes: list[Pipe] = []
-        self._wake: trio.Event | None = None
-
-    async def run(self) -> None:
-        """Process events until cancelled."""
-        try:
-            while True:
-                if self._epoll is None:
-                    self._wake = trio.Event()
-                    await self._wake.wait()
-                assert self._epoll is not None
-                if self._unfinished:
-                    await trio.lowlevel.checkpoint()
-                else:
-                    await trio.lowlevel.wait_readable(self._epoll.fileno())
-                for descriptor, mask in self._epoll.poll(0, 128):
-                    relay = self._relays.get(descriptor)
-                    if relay is not None:
-                        relay.on_event(descriptor, mask)
-                if self._unfinished:
-                    unfinished, self._unfinished = self._unfinished, {}
-                    for relay in unfinished:
-                        relay.process()
-        finally:
-            self._close()
-
-    def add(self, relay: WatchedSession, *descriptors: int) -> None:
-        if self._epoll is None:
-            self._epoll = select.epoll()
-            if self._wake is not None:
-                self._wake.set()
-        for descriptor in descriptors:
-            self._relays[descriptor] = relay
-            self._epoll.register(descriptor, _EVENTS)
-
-    def remove(self, relay: WatchedSession, *descriptors: int) -> None:
-        """Forget sockets that are about to be closed."""
-        self._unfinished.pop(relay, None)
-        for descriptor in descriptors:
-            # The kernel forgets a socket when it is closed: no system call is needed.
-            self._relays.pop(descriptor, None)
-
-    def continue_later(self, relay: WatchedSession) -> None:
-        """Call `process` again after the events of others."""
-        self._unfinished[relay] = None
-
-    def take_pipe(self) -> Pipe | None:
-        """An empty pipe, or None if there is none."""
-        if self._pipes:
-            return self._pipes.pop()
-        try:
-            pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return None
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(pipe[1], fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-        return pipe
-
-    def release_pipe(self, pipe: Pipe, *, is_empty: bool) -> None:
-        if is_empty and len(self._pipes) < MAX_IDLE_PIPES:
-            self._pipes.append(pipe)
-        else:
-            _close_pipe(pipe)
-
-    def _close(self) -> None:
-        for pipe in self._pipes:
-            _close_pipe(pipe)
-        self._pipes.clear()
-        if self._epoll is not None:
-            self._epoll.close()
-            self._epoll = None
-
-
-def _close_pipe(pipe: Pipe) -> None:
-    for descriptor in pipe:
-        os.close(descriptor)
 
 
 class Direction:
@@ -228,7 +118,7 @@ class Relay:
         self._waiting: trio.lowlevel.Task | None = None
         """The session's task, while it waits for the end."""
         self._has_tls = isinstance(up.source, TLSStream) or isinstance(down.source, TLSStream)
-        self._can_splice = _CAN_SPLICE and not self._has_tls
+        self._can_splice = CAN_SPLICE and not self._has_tls
         self._descriptors = up.source.sock.fileno(), down.source.sock.fileno()
 
     async def run(self) -> None:
@@ -299,20 +189,36 @@ class Relay:
 
     # --- data
 
-    def on_event(self, descriptor: int, mask: int) -> None:
+    def on_event(self, descriptor: int, is_readable: bool) -> None:
         """A socket is readable or writable again."""
         outward, inward = self.up, self.down
         if descriptor != self._descriptors[0]:
             outward, inward = inward, outward
-        reads = bool(mask & _READABLE)
         # A TLS connection may have to write before it can read, or the other way round.
         writes = inward.is_blocked or self._has_tls
-        if reads or writes:
-            self._process(outward if reads or self._has_tls else None, inward if writes else None)
+        if is_readable or writes:
+            self._process(
+                outward if is_readable or self._has_tls else None, inward if writes else None
+            )
 
     def process(self) -> None:
         """Read and write what is possible, in both directions."""
         self._process(self.up, self.down)
+
+    def watchers(self) -> list[Callable[[], Awaitable[None]]]:
+        """What does without events, for a system without epoll: a task for each direction."""
+        return [partial(self._watch, one) for one in (self.up, self.down)]
+
+    async def _watch(self, direction: Direction) -> None:
+        while not self._finished and (direction.is_blocked or not direction.at_end):
+            if direction.is_blocked:
+                await trio.lowlevel.wait_writable(direction.target.sock)
+            elif direction.paused_until:
+                await trio.sleep_until(direction.paused_until)
+            else:
+                await trio.lowlevel.wait_readable(direction.source.sock)
+            await trio.lowlevel.checkpoint()
+            self._process(direction)
 
     def _process(self, *directions: Direction | None) -> None:
         if self._finished:
@@ -425,9 +331,7 @@ class Relay:
         """Move received data into the pipe, which is empty; returns the number of bytes."""
         assert direction.pipe is not None
         try:
-            received = os.splice(
-                direction.source.sock.fileno(), direction.pipe[1], PIPE_SIZE, flags=_SPLICE
-            )
+            received = splice(direction.source.sock.fileno(), direction.pipe[1], PIPE_SIZE)
         except BlockingIOError:
             self._loop.release_pipe(direction.pipe, is_empty=True)
             direction.pipe, direction.full_reads = None, 0
@@ -452,12 +356,7 @@ class Relay:
         while direction.piped:
             assert direction.pipe is not None
             try:
-                sent = os.splice(
-                    direction.pipe[0],
-                    direction.target.sock.fileno(),
-                    direction.piped,
-                    flags=_SPLICE,
-                )
+                sent = splice(direction.pipe[0], direction.target.sock.fileno(), direction.piped)
             except BlockingIOError:
                 return False
             except OSError as error:

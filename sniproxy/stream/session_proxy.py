@@ -19,6 +19,7 @@ from ..config.directives.upstream_target import LocalAddress, ProxyPass, local_a
 from ..context import UpstreamState
 from ..models import FailureType, Level, ProxyError, Side
 from ..proxy_protocol import proxy_header_v1
+from ..system import UNIX_FAMILY
 from ..template import Template, VariableLookup
 from ..tls.errors import NATIVE, Dialect
 from ..tls.stream import TLSStream
@@ -246,7 +247,7 @@ class SessionProxy:
 
     def _set_up(self, sock: socket.socket, proxied: ProxiedSession, peer: Peer) -> None:
         log = proxied.log
-        is_unix = peer.family == socket.AF_UNIX
+        is_unix = peer.family == UNIX_FAMILY
         if not (is_unix or log.is_udp):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if log.error_log.level >= Level.INFO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,10 +13,19 @@ from ..logs.error import ErrorLog
 from ..observer import Observer
 from ..runtime import AccessLogWriter, Listener, ServerTLS
 from ..tls.errors import NATIVE, Dialect
-from .relay import RelayLoop
+from .relay_loop import RelayLoop, TaskRelayLoop
 
 if TYPE_CHECKING:
     from ..handlers.preaccess import BoundConnectionLimit
+
+
+def _make_relay_loop() -> RelayLoop:
+    """The loop of this system."""
+    if sys.platform == "linux":
+        from .epoll_relay_loop import EpollRelayLoop
+
+        return EpollRelayLoop()
+    return TaskRelayLoop()
 
 
 class SessionHandler(Protocol):
@@ -53,7 +63,7 @@ class StreamRuntime:
     dialect: Dialect = NATIVE
     next_connection_id: Callable[[], int] = lambda: 0
     observer: Observer | None = None
-    relays: RelayLoop = field(default_factory=RelayLoop)
+    relays: RelayLoop = field(default_factory=_make_relay_loop)
     is_cut_off: Callable[[], bool] = lambda: False
     """Whether sessions that are cancelled have exceeded `worker_shutdown_timeout`."""
 

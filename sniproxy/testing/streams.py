@@ -17,6 +17,8 @@ from typing import Protocol, TypeVar
 
 import trio
 
+from ..system import LINGER_FORMAT
+
 Result = TypeVar("Result")
 
 
@@ -64,7 +66,7 @@ class RecordingStream:
 
     def reset(self) -> None:
         """Close the connection by a RST."""
-        linger = struct.pack("ii", 1, 0)
+        linger = struct.pack(LINGER_FORMAT, 1, 0)
         self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.stream.socket.close()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 
+from ..system import O_BINARY
 from .ca import DevCA
 
 
@@ -38,6 +39,6 @@ def _write(path: Path, data: bytes, mode: int) -> None:
     # A new file, created with its final mode: the key is never readable by others, not even
     # for a moment.
     path.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_BINARY
     with os.fdopen(os.open(path, flags, mode), "wb") as file:
         file.write(data)

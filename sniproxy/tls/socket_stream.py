@@ -10,16 +10,20 @@ import contextlib
 import math
 import socket
 import struct
+import sys
 from collections.abc import Callable
 
 import trio
 
 from ..models import ProxyError, Side
+from ..system import LINGER_FORMAT
 from ..timers import DescriptorTimer
 from .errors import socket_failure, timeout_failure
 from .openssl import WANT_READ, WANT_WRITE
 
 CHUNK = 16384
+PEEK_PAUSE = 0.01
+"""Seconds after which incomplete data is looked at again, where the system cannot wait for more."""
 PEEKED = 65536
 """Maximum number of bytes to peek."""
 CHECKPOINT_INTERVAL = 32
@@ -85,12 +89,23 @@ class SocketStream:
         Waits for `least` bytes, or the end.
         """
         if least > 1:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
-            try:
-                await self._wait(WANT_READ, trio.current_time() + timeout)
-            finally:
-                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            await self._wait_for_bytes(least, trio.current_time() + timeout)
         return await self._receive(timeout, max_bytes, socket.MSG_PEEK)
+
+    async def _wait_for_bytes(self, count: int, deadline: float) -> None:
+        """Wait for more bytes than have arrived: `count`, or the end.
+
+        Windows only knows that there are some, so it returns after a pause there.
+        """
+        if sys.platform == "win32":
+            await self._wait(WANT_READ, deadline)
+            await trio.sleep(PEEK_PAUSE)
+            return
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+        try:
+            await self._wait(WANT_READ, deadline)
+        finally:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
     async def _receive(self, timeout: float, max_bytes: int, flags: int) -> bytes:
         if self._fd < 0:
@@ -204,7 +219,7 @@ class SocketStream:
     def set_linger_reset(self) -> None:
         """Let `close` discard unsent data and reset the connection (`SO_LINGER` of 0)."""
         with contextlib.suppress(OSError):
-            linger = struct.pack("ii", 1, 0)
+            linger = struct.pack(LINGER_FORMAT, 1, 0)
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
     def close(self) -> None:

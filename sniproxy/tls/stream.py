@@ -234,12 +234,9 @@ class TLSStream(SocketStream, HandshakeInfo):
                 seen = len(data)
                 # The socket is readable already; wait until the record is complete.
                 wanted = 5 + int.from_bytes(data[3:5]) if seen >= 5 else 5
-                self._set_rcvlowat(max(wanted, seen + 1))
-            try:
+                await self._wait_for_bytes(max(wanted, seen + 1), deadline)
+            else:
                 await self._wait(WANT_READ, deadline)
-            finally:
-                if seen:
-                    self._set_rcvlowat(1)
             data = self._peeked()
 
     def _peeked(self) -> bytes | None:
@@ -248,9 +245,6 @@ class TLSStream(SocketStream, HandshakeInfo):
             return self.sock.recv(PEEKED, socket.MSG_PEEK)
         except BlockingIOError:
             return None
-
-    def _set_rcvlowat(self, count: int) -> None:
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
     def _on_server_name(self, ssl: openssl.Ssl) -> int | None:
         """Called during the handshake after the ClientHello: None, or the alert to send."""

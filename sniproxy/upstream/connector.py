@@ -25,6 +25,7 @@ from ..logs.error import ConnectionLog
 from ..models import Failure, FailureType, Handshake, Level, ProxyError, Side
 from ..observer import Observer
 from ..server_name import certificate_names, check_host, sent_server_name
+from ..system import CONNECTING, SOCK_NONBLOCK
 from ..tls.errors import NATIVE, Dialect
 from ..tls.stream import SocketStream, TLSStream
 from .selector import Peer, Upstream
@@ -104,7 +105,7 @@ async def connect(
     Raises `ProxyError`.
     """
     try:
-        sock = socket.socket(peer.family, kind | socket.SOCK_NONBLOCK)
+        sock = socket.socket(peer.family, kind | SOCK_NONBLOCK)
     except OSError as error:
         failure = Failure("socket() failed", Level.ALERT, FailureType.INTERNAL, error.errno)
         raise ProxyError(failure) from None
@@ -123,7 +124,7 @@ async def connect(
         except OSError as error:
             error_number = error.errno or errno.EINVAL
         text = f"connect() to {peer.name} failed"
-        if error_number == errno.EINPROGRESS:
+        if error_number in CONNECTING:
             text = "connect() failed"
             # A connection on the same machine may be established already.
             error_number = sock.connect_ex(peer.sockaddr)

@@ -11,7 +11,6 @@ sessions or idle connections.
 from __future__ import annotations
 
 import functools
-import socket
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -20,6 +19,7 @@ from ..config.directives.gateways import split_scheme
 from ..config.directives.upstream import PeerSettings
 from ..config.directives.upstream_target import ProxyPass
 from ..models import Failure, FailureType, ProxyError
+from ..system import unix_family
 from ..template import Template, VariableLookup
 from .selector import Peer, Upstream, socket_address
 
@@ -78,7 +78,7 @@ class DynamicUpstream:
             text = f'no port in upstream "{address.host}"'
             raise ProxyError(Failure(text, kind=FailureType.INTERNAL))
         if address.is_unix:
-            return [Peer(socket.AF_UNIX, address.name, address.host, settings)]
+            return [Peer(unix_family(), address.name, address.host, settings)]
         found: Sequence[str] = (address.host.strip("[]"),)
         if not address.is_literal:
             found = await self._resolved(address.host)

@@ -17,6 +17,7 @@ import trio
 
 from ..logs.error import ConnectionLog
 from ..models import BodyReader, BodyReadError, Level
+from ..system import read_at, write_at
 
 BLOCK = 65536
 """Bytes read from a file at once."""
@@ -132,7 +133,7 @@ class SpooledBody:
             written = 0
             while written < len(piece):
                 rest = memoryview(piece)[written:]
-                written += os.pwrite(self._file.fileno(), rest, self._file_end + written)
+                written += write_at(self._file.fileno(), rest, self._file_end + written)
             self._file_end += len(piece)
         except OSError as error:
             # Without a file the client slows the upstream down.
@@ -167,7 +168,7 @@ class SpooledBody:
     def _read_file(self) -> bytes:
         assert self._file is not None
         size = min(BLOCK, self._file_end - self._file_start)
-        piece = os.pread(self._file.fileno(), size, self._file_start)
+        piece = read_at(self._file.fileno(), size, self._file_start)
         self._file_start += len(piece)
         if self._file_start == self._file_end:
             self._file_start = self._file_end = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...system import O_NOFOLLOW
 from ...template import Template, literal
 from ..numbers import parse_number
 from .core import HSL, MODULE, LocationName
@@ -154,6 +155,8 @@ def disable_symlinks(args: Args) -> SymlinkRule | None:
         if start is not None:
             args.fail('"from=" cannot be used with "off" parameter')
         return None
+    if not O_NOFOLLOW:
+        args.fail(f'"{args.name}" is not supported on this platform')
     return SymlinkRule(mode == "if_not_owner", start)
 
 

@@ -25,6 +25,8 @@ from OpenSSL import crypto
 
 from sniproxy.testing.authority import Authority, Identity, Validity, pem, self_signed
 
+from ...system import O_BINARY
+
 ROOT_KEY = "issuer.key"
 """The key of `root.pem`; `root.key` would be taken for that of a server certificate."""
 GOOD_NAME = "upstream.test"
@@ -181,7 +183,9 @@ _numbers = itertools.count(1)
 
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner can read."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | O_BINARY, 0o600), "wb"
+    ) as file:
         file.write(data)
 
 

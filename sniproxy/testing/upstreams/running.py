@@ -13,6 +13,8 @@ from sniproxy.testing.upstreams.records import CloseKind, ConnectionRecord
 from sniproxy.testing.upstreams.responder import Body, HeaderFields, RecordedRequest, Responder
 from sniproxy.testing.upstreams.spec import ReceivedRequest, UpstreamSpec
 
+from ...system import prepare_listening
+
 T = TypeVar("T")
 
 HOST = "127.0.0.1"
@@ -26,7 +28,7 @@ def reserve_port(port: int = 0) -> socket.socket:
     port is taken.
     """
     sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    prepare_listening(sock)
     try:
         sock.bind((HOST, port))
     except OSError:
