@@ -2,6 +2,8 @@
 #
 #     install='.[test]'; . .ci/environment.sh
 #
+# With constraints=FILE it has the versions in there.
+#
 # Needs python3 (3.11 or newer) and git. Debian's python3 comes without venv: where that is
 # missing, and we may, apt brings it.
 
@@ -23,7 +25,7 @@ make_environment() {
         fi
         python3 -m venv "$SNIPROXY_VENV" || return 1
     fi
-    "$SNIPROXY_VENV/bin/pip" install --quiet --disable-pip-version-check -e "$install"
+    "$SNIPROXY_VENV/bin/pip" install --quiet --disable-pip-version-check ${constraints:+-c "$constraints"} -e "$install"
 }
 
 make_environment || exit 1
