@@ -8,6 +8,7 @@ One trio event loop. This module does not deal with requests.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import traceback
 from collections.abc import Sequence
@@ -115,17 +116,21 @@ class ConnectionServer:
         statistics = self.application.statistics
         while True:
             await trio.lowlevel.wait_readable(sock)
+            is_first = True
             while True:
                 try:
                     accepted, address = sock.accept()
                 except BlockingIOError:
                     break
-                except OSError as error:
-                    if error.errno not in _PASSING:
-                        failure = f"accept4() failed ({error.errno}: {error.strerror})"
+                except (OSError, MemoryError) as error:
+                    number = error.errno if isinstance(error, OSError) else errno.ENOMEM
+                    # Without descriptors accept4() fails also if no connection is left.
+                    if is_first and number not in _PASSING:
+                        failure = f"accept4() failed ({number}: {os.strerror(number or 0)})"
                         self.application.error_log.write(Level.CRIT, failure)
                         await trio.sleep(_PAUSE_AFTER_FAILURE)
                     break
+                is_first = False
                 if statistics is not None:
                     statistics.change((Statistic.ACCEPTED, 1))
                 if len(self._connections) >= self._limit and not self._make_room():
@@ -133,7 +138,7 @@ class ConnectionServer:
                     continue
                 try:
                     listener, connection = self._new_connection(binding, accepted, address)
-                except OSError:
+                except (OSError, MemoryError):
                     accepted.close()  # the client has closed already
                 else:
                     # Added at once: how many there are is asked before the tasks have begun.
@@ -249,6 +254,10 @@ class ConnectionServer:
     async def _serve(self, client: ServedConnection) -> None:
         try:
             await client.serve()
+        except MemoryError:
+            number = errno.ENOMEM
+            failure = f"malloc() failed ({number}: {os.strerror(number)})"
+            self.application.error_log.write(Level.EMERG, failure)
         except Exception as bug:
             # An error in one connection must not end the others.
             self.application.error_log.write(

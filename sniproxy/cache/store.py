@@ -83,8 +83,7 @@ class TemporaryResponse:
                 self._file, self.name = make_numbered_file(*folder)
         except OSError as error:
             call = "open" if _IS_NUMBERED(error.filename) else "mkdir"
-            failed = f'{call}() "{error.filename}" failed'
-            log.write_failure(Failure(failed, Level.CRIT, errno=error.errno))
+            self._log_failure(f'{call}() "{error.filename}" failed', error)
             raise BodyReadError from None
 
     def write(self, data: bytes) -> None:
@@ -95,11 +94,16 @@ class TemporaryResponse:
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
         except OSError as error:
-            text = f'pwritev() "{self.name}" failed'
-            self._log.write_failure(Failure(text, Level.CRIT, errno=error.errno))
+            self._log_failure(f'pwritev() "{self.name}" failed', error)
             self.remove()
             raise BodyReadError from None
         self.size += len(data)
+
+    def _log_failure(self, text: str, error: OSError) -> None:
+        """Log a failure at what nginx does then: it writes while it reads the response."""
+        action, self._log.action = self._log.action, "reading upstream"
+        self._log.write_failure(Failure(text, Level.CRIT, errno=error.errno))
+        self._log.action = action
 
     def rewrite(self, data: bytes) -> None:
         """Replace the beginning of the file."""

@@ -8,6 +8,7 @@ is set.
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -89,6 +90,11 @@ def body_buffer_policy(
     )
 
 
+def no_memory(size: int) -> Failure:
+    """The failure if there is no memory for `size` bytes, in nginx's words."""
+    return Failure(f"malloc({size}) failed", Level.EMERG, FailureType.INTERNAL, errno.ENOMEM)
+
+
 class BufferedBody:
     """A body that was read completely, and can be sent for each attempt."""
 
@@ -115,12 +121,27 @@ class BufferedBody:
             self._file, self.file_name = self._policy.make_file()
             if self._log is not None:
                 self._log.write(self._policy.level, f"{BUFFERED_TO_FILE} {self.file_name}")
-            self._file.write(self._memory)
+            self._append(self._memory)
             self._memory = bytearray()
         if self._file is not None:
-            self._file.write(data)
+            self._append(data)
         else:
-            self._memory += data
+            try:
+                self._memory += data
+            except MemoryError:
+                raise ProxyError(no_memory(self.length)) from None
+
+    def _append(self, data: bytes | bytearray) -> None:
+        """Append to the file; raises `ProxyError`."""
+        assert self._file is not None
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self._file.fileno(), rest) :]
+        except OSError as error:
+            text = f'pwritev() "{self.file_name}" failed'
+            failure = Failure(text, Level.CRIT, FailureType.INTERNAL, error.errno)
+            raise ProxyError(failure) from None
 
     def blocks(self) -> Iterator[bytes]:
         """Iterate over the body from the start."""
@@ -129,7 +150,6 @@ class BufferedBody:
                 yield bytes(self._memory)
             return
         # Mirrors of a request read the file at the same time.
-        self._file.flush()
         position = 0
         while block := read_at(self._file.fileno(), BLOCK, position):
             position += len(block)
