@@ -1,7 +1,8 @@
 """The limits that sniproxy holds: `python -m benchmarks.limits [--size BYTES]`.
 
-Large bodies in both directions over TLS on both sides, through the cache and compressed, a slow
-client beside fast ones, many idle connections, many requests at once on a group with dead peers.
+Large bodies in both directions over TLS on both sides, over HTTP/1, HTTP/2 and through `stream {}`,
+through the cache and compressed, a slow client beside fast ones, many idle connections, many
+requests at once on a group with dead peers.
 Every figure is printed with its limit; the command fails if one is not held.
 """
 
@@ -11,7 +12,6 @@ import argparse
 import contextlib
 import hashlib
 import http.client
-import os
 import socket
 import ssl
 import statistics
@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.certificates import write_certificates
+from benchmarks.limits_origin import BLOCK, MIB, Origin, expected_digest, read_head
+from benchmarks.limits_protocols import HTTP2Client, tls_client
 from benchmarks.wire import SERVER_NAME
 
-MIB = 1024 * 1024
-BLOCK = os.urandom(MIB)
 PATIENCE = 30.0
 
 CONFIGURATION = """
@@ -48,6 +48,7 @@ http {{
     }}
     server {{
         listen 127.0.0.1:{port} ssl;
+        http2 on;
         location /buffered/ {{ proxy_pass https://127.0.0.1:{origin}; }}
         location /direct/ {{
             proxy_pass https://127.0.0.1:{origin};
@@ -69,6 +70,10 @@ http {{
         location /here {{ return 200 here; }}
     }}
 }}
+stream {{
+    map $ssl_preread_server_name $origin {{ default 127.0.0.1:{origin}; }}
+    server {{ listen 127.0.0.1:{routed}; ssl_preread on; proxy_pass $origin; }}
+}}
 """
 
 
@@ -83,85 +88,16 @@ class Report:
         print(f"{'held' if held else 'NOT HELD':>8}  {what}: {figure}", flush=True)
 
 
-class Origin:
-    """An upstream that takes and gives bodies of any size, and tells their digests."""
-
-    def __init__(self, directory: Path, size: int) -> None:
-        self.size = size
-        self.received = ""
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(directory / "ecdsa.crt", directory / "ecdsa.key")
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port = self._listening.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            sock, _ = self._listening.accept()
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock: socket.socket) -> None:
-        with contextlib.suppress(OSError), self._context.wrap_socket(sock, server_side=True) as tls:
-            while request := _read_head(tls):
-                self._answer(tls, *request)
-
-    def _answer(self, tls: ssl.SSLSocket, head: bytes, rest: bytes) -> None:
-        method, path = head.split(b" ", 2)[:2]
-        if method == b"PUT":
-            self.received = _digest_of_body(tls, head, rest)
-            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        elif path.endswith(b"big"):
-            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % self.size)
-            for _ in range(self.size // MIB):
-                tls.sendall(BLOCK)
-        else:
-            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-
-
-def _read_head(tls: ssl.SSLSocket) -> tuple[bytes, bytes] | None:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        piece = tls.recv(65536)
-        if not piece:
-            return None
-        data += piece
-    head, _, rest = data.partition(b"\r\n\r\n")
-    return head, rest
-
-
-def _digest_of_body(tls: ssl.SSLSocket, head: bytes, rest: bytes) -> str:
-    (length,) = [
-        int(f[15:]) for f in head.split(b"\r\n") if f.lower().startswith(b"content-length:")
-    ]
-    digest = hashlib.sha256(rest)
-    left = length - len(rest)
-    while left:
-        piece = tls.recv(min(left, 262144))
-        if not piece:
-            break
-        digest.update(piece)
-        left -= len(piece)
-    return digest.hexdigest()
-
-
-def _expected_digest(size: int) -> str:
-    digest = hashlib.sha256()
-    for _ in range(size // MIB):
-        digest.update(BLOCK)
-    return digest.hexdigest()
-
-
 class Proxy:
     """sniproxy in a process of its own."""
 
     def __init__(self, directory: Path, origin: Origin) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port, self.routed = _free_port(), _free_port()
         dead = [_free_port() for _ in range(2)]
         ports = [origin.port, dead[0], origin.port, dead[1], origin.port]
         peers = "\n        ".join(f"server 127.0.0.1:{port};" for port in ports)
         text = CONFIGURATION.format(
-            directory=directory, peers=peers, port=self.port, origin=origin.port
+            directory=directory, peers=peers, port=self.port, origin=origin.port, routed=self.routed
         )
         (directory / "limits.conf").write_text(text)
         self.log = (directory / "stderr").open("w+")
@@ -187,19 +123,15 @@ class Proxy:
     def forget_peak(self) -> None:
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
-    def client(self) -> ssl.SSLSocket:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE * 10)
-        return context.wrap_socket(sock, server_hostname=SERVER_NAME)
+    def client(self, port: int = 0, alpn: str = "http/1.1") -> ssl.SSLSocket:
+        return tls_client(port or self.port, PATIENCE * 10, alpn)
 
     def get(self, path: str, on: ssl.SSLSocket | None = None) -> tuple[int, bytes]:
         """Status and body of a small answer."""
         tls = on or self.client()
         with contextlib.nullcontext() if on else tls:
             tls.sendall(f"GET {path} HTTP/1.1\r\nHost: {SERVER_NAME}\r\n\r\n".encode())
-            answer = _read_head(tls)
+            answer = read_head(tls)
             assert answer is not None
             return int(answer[0][9:12]), answer[1]
 
@@ -210,11 +142,11 @@ def _free_port() -> int:
         return port
 
 
-def download(proxy: Proxy, path: str, size: int) -> str:
+def download(proxy: Proxy, path: str, size: int, port: int = 0) -> str:
     """The digest of a large answer's body."""
-    with proxy.client() as tls:
+    with proxy.client(port) as tls:
         tls.sendall(f"GET {path}big HTTP/1.1\r\nHost: {SERVER_NAME}\r\n\r\n".encode())
-        answer = _read_head(tls)
+        answer = read_head(tls)
         assert answer is not None
         digest = hashlib.sha256(answer[1])
         left = size - len(answer[1])
@@ -243,19 +175,19 @@ def inflated_download(proxy: Proxy, path: str) -> str:
         return digest.hexdigest()
 
 
-def upload(proxy: Proxy, path: str, size: int) -> bool:
+def upload(proxy: Proxy, path: str, size: int, port: int = 0) -> bool:
     """Send a large body; whether it was answered with 200."""
-    with proxy.client() as tls:
+    with proxy.client(port) as tls:
         head = f"PUT {path} HTTP/1.1\r\nHost: {SERVER_NAME}\r\nContent-Length: {size}\r\n\r\n"
         tls.sendall(head.encode())
         for _ in range(size // MIB):
             tls.sendall(BLOCK)
-        answer = _read_head(tls)
+        answer = read_head(tls)
         return answer is not None and answer[0][9:12] == b"200"
 
 
 def large_bodies(proxy: Proxy, origin: Origin, size: int, report: Report) -> None:
-    expected = _expected_digest(size)
+    expected = expected_digest(size)
     proxy.get("/buffered/")
     idle = proxy.memory("VmRSS")
     for way, path in (("buffered", "/buffered/"), ("unbuffered", "/direct/")):
@@ -274,7 +206,7 @@ def large_bodies(proxy: Proxy, origin: Origin, size: int, report: Report) -> Non
 
 def stored_bodies(proxy: Proxy, origin: Origin, size: int, report: Report) -> None:
     """A large body that is stored, then sent from the cache; and one that is compressed."""
-    expected = _expected_digest(size)
+    expected = expected_digest(size)
     idle = proxy.memory("VmRSS")
     small = size // 8
     for what, measured in (("being cached", size), ("from the cache", size), ("compressed", small)):
@@ -282,7 +214,7 @@ def stored_bodies(proxy: Proxy, origin: Origin, size: int, report: Report) -> No
         began = time.monotonic()
         origin.size = measured
         if what == "compressed":
-            whole = inflated_download(proxy, "/compressed/") == _expected_digest(measured)
+            whole = inflated_download(proxy, "/compressed/") == expected_digest(measured)
         else:
             whole = download(proxy, "/cached/", measured) == expected
         took = time.monotonic() - began
@@ -290,6 +222,42 @@ def stored_bodies(proxy: Proxy, origin: Origin, size: int, report: Report) -> No
         figure = f"{measured / MIB / took:.0f} MiB/s, {grown / MIB:+.1f} MiB at the peak (48)"
         report.line(f"download of {measured // MIB} MiB {what}", figure, whole and grown < 48 * MIB)
     origin.size = size
+
+
+def other_protocols(proxy: Proxy, origin: Origin, size: int, report: Report) -> None:
+    """Large bodies over HTTP/2, and through a session of stream that is routed by SNI."""
+    whole_size, origin.size = origin.size, size
+    expected = expected_digest(size)
+    idle = proxy.memory("VmRSS")
+
+    def over_http2(direction: str) -> bool:
+        with proxy.client(alpn="h2") as tls:
+            client = HTTP2Client(tls)
+            if direction == "download":
+                return client.download("/direct/big") == expected
+            return client.upload("/direct/", BLOCK, size // MIB) and origin.received == expected
+
+    def through_stream(direction: str) -> bool:
+        if direction == "download":
+            return download(proxy, "/", size, proxy.routed) == expected
+        return upload(proxy, "/", size, proxy.routed) and origin.received == expected
+
+    for way, transfer in (("HTTP/2", over_http2), ("stream", through_stream)):
+        for direction in ("download", "upload"):
+            proxy.forget_peak()
+            began = time.monotonic()
+            whole = transfer(direction)
+            took = time.monotonic() - began
+            grown = proxy.memory("VmHWM") - idle
+            figure = f"{size / MIB / took:.0f} MiB/s, {grown / MIB:+.1f} MiB at the peak (48)"
+            report.line(
+                f"{way} {direction} of {size // MIB} MiB", figure, whole and grown < 48 * MIB
+            )
+    origin.size = whole_size
+    with proxy.client(alpn="h2") as tls:
+        statuses = HTTP2Client(tls).gets("/direct/", 100)
+    figure = f"{statuses.count(200)} of 100 with 200"
+    report.line("100 streams at once on one connection", figure, statuses == [200] * 100)
 
 
 def slow_client(proxy: Proxy, report: Report) -> None:
@@ -375,6 +343,7 @@ def main() -> int:
     parts: tuple[Callable[[Proxy, Origin], None], ...] = (
         lambda proxy, origin: large_bodies(proxy, origin, options.size, report),
         lambda proxy, origin: stored_bodies(proxy, origin, options.size, report),
+        lambda proxy, origin: other_protocols(proxy, origin, options.size // 4, report),
         lambda proxy, origin: slow_client(proxy, report),
         lambda proxy, origin: dead_peers(proxy, 200, report),
         lambda proxy, origin: idle_connections(proxy, options.connections, report),
