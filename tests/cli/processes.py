@@ -97,8 +97,8 @@ def has_started(state: Served) -> bool:
     return state.pid_file.exists() and state.read("run.pid").endswith("\n")
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError("it does not come about")
