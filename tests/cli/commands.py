@@ -49,7 +49,7 @@ def run(program: Command, words: Sequence[str], directory: Path) -> Outcome:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="latin-1",
-        timeout=20,
+        timeout=60,
         check=False,
     )
     return Outcome(done.returncode, done.stdout, nameless(program.name, done.stderr))

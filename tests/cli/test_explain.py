@@ -149,9 +149,9 @@ def test_groups_from_a_pipe_are_printed_at_once(following: subprocess.Popen[str]
     assert "sni-missing" not in until(following, "connect-failed"), "told twice"
     if end == "Ctrl-C":
         following.send_signal(signal.SIGINT)
-        rest, complaints = following.communicate(timeout=10)
+        rest, complaints = following.communicate(timeout=60)
     else:
-        rest, complaints = following.communicate(timeout=10)
+        rest, complaints = following.communicate(timeout=60)
     assert "=== Summary" in rest
     assert "2 × sni-missing" in rest
     assert "1 × connect-failed" in rest

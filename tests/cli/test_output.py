@@ -159,7 +159,7 @@ def test_ctrl_c_later_is_silent_too(folder: Path) -> None:
         process.stdin.flush()
         assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=60)
     assert b"Traceback" not in stderr
 
 
