@@ -215,6 +215,9 @@ def test_postgresql_verified_by_psql_itself(certificates: Path, tmp_path: Path, 
     with running(*server, port=port), sniproxy.serve_in_thread(config) as proxy:
         address = f"hostaddr=127.0.0.1 port={proxy.addresses[0][1]} host=upstream.test"
         trust = f"sslmode=verify-full sslrootcert={certificates}/root.pem"
+        ready = (str(POSTGRES / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port))
+        # It takes connections before it serves them.
+        wait_until(lambda: subprocess.run(ready, check=False).returncode == 0)
         query = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
         words = run("psql", "-XAt", f"{address} {trust} user=me dbname=postgres", "-c", query)
         assert words == "TLSv1.3\n"
