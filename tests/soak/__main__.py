@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.soak.configuration import KEEPALIVE
 from tests.soak.figures import HEADER, Sample, verdicts
 from tests.soak.running import Soak
 
@@ -43,11 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         samples = soak.run(options.minutes * 60)
         failures = soak.failures()
     counted = [one for one in samples if one.at >= warm_up * 60]
-    return report(counted, soak.done, failures, options.most)
+    most_connections = 2 * KEEPALIVE * max(options.workers, 1)
+    return report(counted, soak.done, failures, options.most, most_connections)
 
 
 def report(
-    counted: Sequence[Sample], done: dict[str, int], failures: Sequence[str], most: float
+    counted: Sequence[Sample],
+    done: dict[str, int],
+    failures: Sequence[str],
+    most: float,
+    most_connections: int = 16,
 ) -> int:
     """Print the table; returns the exit status."""
     for name, number in sorted(done.items()):
@@ -63,7 +69,11 @@ def report(
         print(verdict)
     for failure in failures:
         print(f"failed: {failure}")
-    is_held = not failures and all(verdict.is_held for verdict in judged)
+    # They come and go with the traffic, within what the configuration keeps.
+    connections = max(one.connections for one in counted)
+    print(f"{connections} idle connections to upstreams at most ({most_connections})")
+    is_bounded = connections <= most_connections
+    is_held = not failures and is_bounded and all(verdict.is_held for verdict in judged)
     print("held" if is_held else "NOT HELD")
     return 0 if is_held else 1
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from sniproxy.testing.authority import Authority, pem
 
 NAME = "soak.test"
+KEEPALIVE = 8
+"""Idle connections that a group keeps, in each process; there are two groups."""
 
 _CONFIGURATION = """
 {processes}
@@ -26,8 +28,8 @@ http {{
     proxy_cache_path cache keys_zone=pages:1m max_size=2m inactive=20s;
     limit_req_zone $arg_client zone=rates:1m rate=1000r/s;
     limit_conn_zone $binary_remote_addr zone=connections:1m;
-    upstream plain {{ server 127.0.0.1:{plain}; keepalive 8; }}
-    upstream secure {{ server 127.0.0.1:{secure}; keepalive 8; }}
+    upstream plain {{ server 127.0.0.1:{plain}; keepalive {keepalive}; }}
+    upstream secure {{ server 127.0.0.1:{secure}; keepalive {keepalive}; }}
     upstream half {{ server 127.0.0.1:{secure} max_fails=0; server 127.0.0.1:{dead} max_fails=0; }}
     proxy_ssl_trusted_certificate root.pem;
     proxy_ssl_verify on;
@@ -103,5 +105,7 @@ def write(folder: Path, ports: Ports, workers: int) -> None:
     (folder / "root.pem").write_bytes(pem(root.certificate))
     processes = f"user root; worker_processes {workers};" if workers else "master_process off;"
     values = {name: getattr(ports, name) for name in Ports.__slots__}
-    text = _CONFIGURATION.format(processes=f"daemon off; {processes}", name=NAME, **values)
+    text = _CONFIGURATION.format(
+        processes=f"daemon off; {processes}", name=NAME, keepalive=KEEPALIVE, **values
+    )
     (folder / "nginx.conf").write_text(text)

@@ -136,7 +136,7 @@ def verdicts(samples: Sequence[Sample], most: Mapping[str, float]) -> list[Verdi
     """Judge samples that were taken after the warm-up. `most` is by name of a field."""
     found = []
     hours = (samples[-1].at - samples[0].at) / 3600
-    for name in ("memory", "descriptors", "tasks", "connections"):
+    for name in ("memory", "descriptors", "tasks"):
         unit = MIB if name == "memory" else 1
         points = [(one.at, getattr(one, name) / unit) for one in samples]
         found.append(

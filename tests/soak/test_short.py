@@ -60,7 +60,8 @@ def samples(**each: float) -> list[Sample]:
         ({"memory": -5.0 * MIB, "descriptors": -3.0}, 0),
         ({"descriptors": 2.0}, 1),
         ({"tasks": 3.0}, 1),
-        ({"connections": 2.0}, 1),
+        ({"connections": 9.0}, 1),
+        ({"connections": 8.0}, 0),
     ],
 )
 def test_what_rises_is_not_held(each: dict[str, float], status: int) -> None:
