@@ -95,6 +95,8 @@ def test_one_of_many(number, sniproxy_serve, tls_upstream, dev_ca):
 
 def outcome(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     options = ("-p", "no:cacheprovider", "-W", "error", "-o", "trio_mode=true", *options)
+    # The tests of these suites build on each other.
+    options = ("-p", "no:randomly", "-p", "no:random_order", *options)
     return pytester.runpytest_subprocess(*options)
 
 
