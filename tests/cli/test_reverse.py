@@ -228,9 +228,9 @@ def running(*words: str, **environment: str) -> Iterator[tuple[str, str]]:
 def test_it_serves_what_it_prints(tls_upstream: UpstreamFactory, development_ca: Path) -> None:
     upstream = tls_upstream("needs-sni-112")
     words = [upstream.url, "--sni", "upstream.test", "--verify", "--ca", str(upstream.root)]
-    context = ssl.create_default_context(cafile=development_ca / "ca" / "ca.pem")
     for syntax in ([], ["--toml"]):
         with running(*words, *syntax) as (output, url):
+            context = ssl.create_default_context(cafile=development_ca / "ca" / "ca.pem")
             with urllib.request.urlopen(f"{url}x", context=context) as response:
                 assert response.read() == b"SNI upstream.test\nGET /x HTTP/1.1\n"
             assert output.startswith(f"# sniproxy reverse {upstream.url}/\n")
