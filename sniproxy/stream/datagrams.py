@@ -43,7 +43,12 @@ class DatagramClient:
         """Called with each further datagram."""
 
     def send(self, data: bytes) -> None:
-        """Send a datagram. Raises `OSError`."""
+        """Send a datagram. Raises `OSError`.
+
+        It is lost, as in nginx, if the listening socket was closed since the process is stopping.
+        """
+        if self.sock.fileno() < 0:
+            return
         if sys.platform == "win32":
             self.sock.sendto(data, self.address)
         else:

@@ -7,6 +7,7 @@ import os
 import socket
 
 import sniproxy
+from sniproxy.stream.datagrams import DatagramClient
 from tests.stream.sessions import wait_until
 
 
@@ -97,3 +98,11 @@ def test_upstream_that_reads_nothing_bounds_what_is_read() -> None:
                 received += len(data)
             accepted.close()
             assert received == sent
+
+
+def test_replies_after_the_end_of_listening_are_lost() -> None:
+    """A reload closes the socket that sessions reply with; nothing is sent, and nothing fails."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        client = DatagramClient(sock, ("127.0.0.1", 9), "", lambda: None)
+    client.send(b"late")
