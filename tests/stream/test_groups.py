@@ -57,7 +57,7 @@ def pair(echo: AddressEcho, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for number, (name, inside) in enumerate(GROUPS.items()):
         inside = inside.replace("zone shared", f"zone z{number // 10}")
         parts.append(f"upstream {name} {{ {inside} }}")
-        parts.append(f"server {{ listen @PORT{number}@; proxy_pass {name}; }}")
+        parts.append(f"server {{ listen 127.0.0.1:@PORT{number}@; proxy_pass {name}; }}")
     text = "\n".join(parts).replace("ECHO", str(echo.port))
     with paired_with_nginx(tmp_path_factory.mktemp("groups"), text, "stream") as both:
         yield both
@@ -98,7 +98,7 @@ def test_slow_peers_are_avoided(
     text = (
         "log_format tried '$upstream_addr'; access_log access.log tried;"
         f"upstream g {{ least_time {method}; server 127.0.3.1:{echo.port};"
-        f" server 127.0.3.2:{echo.port}; }} server {{ listen @PORT@; proxy_pass g; }}"
+        f" server 127.0.3.2:{echo.port}; }} server {{ listen 127.0.0.1:@PORT@; proxy_pass g; }}"
     )
     echo.slow["127.0.3.1"] = 0.1
     with paired_with_nginx(tmp_path, text, "stream") as pair:
@@ -141,7 +141,7 @@ def serve(names: Names, echo: AddressEcho, tmp_path: Path) -> Iterator[Callable[
                 log_format tried "$upstream_addr $status";
                 access_log access.log tried;
                 upstream group {{ {group.replace("ECHO", str(echo.port))} }}
-                server {{ listen @PORT@; proxy_pass group; }}
+                server {{ listen 127.0.0.1:@PORT@; proxy_pass group; }}
             """
             context = paired_with_nginx(tmp_path, text, "stream")
             held.append(context)

@@ -78,7 +78,7 @@ def serve(names: Names, echo: AddressEcho, tmp_path: Path) -> Iterator[Callable[
                 log_format tried "$upstream_addr $upstream_status $status";
                 access_log access.log tried;
                 upstream group {{ {group.replace("ECHO", str(echo.port))} }}
-                server {{ listen @PORT@; location / {{ proxy_pass http://group; }} }}
+                server {{ listen 127.0.0.1:@PORT@; location / {{ proxy_pass http://group; }} }}
             """
             context = paired_with_nginx(tmp_path, http)
             held.append(context)

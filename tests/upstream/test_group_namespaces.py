@@ -158,7 +158,7 @@ def test_services_that_move(program: Program, network: Network, tmp_path: Path) 
         http = f"""
             resolver 127.0.0.1:{dns.port} ipv6=off;
             log_format tried "$request_uri $upstream_addr $status"; access_log access.log tried;
-            {groups} server {{ listen @PORT@; {locations} }}
+            {groups} server {{ listen 127.0.0.1:@PORT@; {locations} }}
         """
         site = stack.enter_context(served(program, tmp_path, http))
 

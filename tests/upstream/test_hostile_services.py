@@ -79,7 +79,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
             )
             http = f"""
                 resolver 127.0.0.1:{dns.port} ipv6=off;
-                {groups} server {{ listen @PORT@; {locations} }}
+                {groups} server {{ listen 127.0.0.1:@PORT@; {locations} }}
             """
             with paired_with_nginx(tmp_path_factory.mktemp("hostile"), http) as both:
                 yield both

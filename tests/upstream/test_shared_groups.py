@@ -79,7 +79,7 @@ def pair(echo: AddressEcho, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         log_format tried "$uri $upstream_addr $upstream_status $status";
         access_log access.log tried;
         {"".join(groups)}
-        server {{ listen @PORT@; keepalive_requests 100000; {"".join(locations)} }}
+        server {{ listen 127.0.0.1:@PORT@; keepalive_requests 100000; {"".join(locations)} }}
     """.replace("ECHO", str(echo.port))
     with paired_with_nginx(tmp_path_factory.mktemp("groups"), http) as both:
         yield both

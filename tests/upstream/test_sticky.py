@@ -57,7 +57,7 @@ def pair(echo: AddressEcho, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     http = f"""
         {groups}
         server {{
-            listen @PORT@;
+            listen 127.0.0.1:@PORT@;
             add_header X-Cookie $sent_http_set_cookie always;
             {locations}
             location /intercepted {{
