@@ -229,7 +229,7 @@ def _streams(bench: Bench, case: Case, proxy: Running, began: float) -> dict[str
             f"the origin answered {seen.answers} requests, the client {len(latencies)}"
         )
     # Others may open more connections than there are requests at a time, but not one for each.
-    if seen.full > (most if proxy.is_ours else 4 * most) or seen.resumed:
+    if seen.full > (most if proxy.is_ours else seen.answers // 4) or seen.resumed:
         raise UnexpectedDataError(f"{seen.full} new connections to the origin")
     return {
         "rate": len(latencies) / seconds,
