@@ -65,8 +65,7 @@ class Program:
     heavy: bool = False
     """Whether it is to be `LIGHTER` times dearer than sniproxy."""
     beside: Callable[[Place], contextlib.AbstractContextManager[object]] | None = None
-    """What runs beside the program while it is measured, from when it takes connections; None for
-    nothing."""
+    """A context that is entered when the program takes connections, and left after measuring."""
 
 
 def nginx_like(

@@ -40,7 +40,7 @@ class ConfigurationLoader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PageHandover:
-    """What a program hands over of its live page, besides its sockets."""
+    """The lock and token of a live page, handed over to another program with its sockets."""
 
     lock: int
     """The descriptor of the lock that the process which serves the page holds."""
@@ -69,11 +69,11 @@ class RunningPage(Protocol):
 
     @property
     def sockets(self) -> Sequence[BoundSocket]:
-        """Those that it listens on."""
+        """The sockets that the page listens on."""
 
     @property
     def handover(self) -> PageHandover:
-        """What another program needs to serve it in place of this one."""
+        """Lets another program serve the page in place of this one."""
 
     def stop(self) -> None:
         """Serve it no more in this process, which finishes its requests."""

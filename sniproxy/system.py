@@ -6,11 +6,13 @@ POSIX say so by raising NotImplementedError, or by an assertion.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 
 O_BINARY: int = getattr(os, "O_BINARY", 0)
 """Without it Windows translates line ends."""
@@ -33,7 +35,6 @@ LINGER_FORMAT = "HH" if sys.platform == "win32" else "ii"
 
 _position_lock = threading.Lock()
 
-
 PIPE_SIZE = 1 << 20
 """Bytes in a pipe for `splice`; what Linux allows to ordinary users (`fs.pipe-max-size`)."""
 CAN_SPLICE = hasattr(os, "splice")
@@ -46,30 +47,32 @@ def splice(source: int, target: int, size: int) -> int:
     return os.splice(source, target, size, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
 
 
-def read_at(descriptor: int, size: int, position: int) -> bytes:
-    """At most `size` bytes of a file from `position` on. Raises `OSError`."""
-    if sys.platform != "win32":
-        return os.pread(descriptor, size, position)
+@contextlib.contextmanager
+def _at_position(descriptor: int, position: int) -> Iterator[None]:
+    """Move the position of a file while the block runs."""
     with _position_lock:
         before = os.lseek(descriptor, 0, os.SEEK_CUR)
         os.lseek(descriptor, position, os.SEEK_SET)
         try:
-            return os.read(descriptor, size)
+            yield
         finally:
             os.lseek(descriptor, before, os.SEEK_SET)
+
+
+def read_at(descriptor: int, size: int, position: int) -> bytes:
+    """At most `size` bytes of a file from `position` on. Raises `OSError`."""
+    if sys.platform != "win32":
+        return os.pread(descriptor, size, position)
+    with _at_position(descriptor, position):
+        return os.read(descriptor, size)
 
 
 def write_at(descriptor: int, data: bytes | memoryview, position: int) -> int:
     """Write to a file at `position`; returns how many bytes. Raises `OSError`."""
     if sys.platform != "win32":
         return os.pwrite(descriptor, data, position)
-    with _position_lock:
-        before = os.lseek(descriptor, 0, os.SEEK_CUR)
-        os.lseek(descriptor, position, os.SEEK_SET)
-        try:
-            return os.write(descriptor, data)
-        finally:
-            os.lseek(descriptor, before, os.SEEK_SET)
+    with _at_position(descriptor, position):
+        return os.write(descriptor, data)
 
 
 def disk_size(status: os.stat_result) -> int:

@@ -98,7 +98,7 @@ class Application:
 
     @property
     def group_names(self) -> tuple[GroupNames, ...]:
-        """What resolves the names of groups, in `http {}` and `stream {}`."""
+        """The resolving tasks of `server … resolve`, in groups of `http {}` and `stream {}`."""
         of_stream = () if self.stream_groups is None else self.stream_groups.names
         return (*self.groups.names, *of_stream)
 

@@ -347,7 +347,7 @@ class RequestBodyReader:
 
 
 class BodyReading:
-    """What a client does about the body of its request (`handlers.base.Client`)."""
+    """Reads the body of a client's request: a part of `handlers.base.Client`."""
 
     __slots__ = ("body",)
 

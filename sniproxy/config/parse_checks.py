@@ -73,7 +73,7 @@ class ParseChecks:
     """The checks of one configuration; implements `reader.Checks`."""
 
     KIND: ClassVar[str] = ""
-    """What distinguishes the zones of shared memory of `stream {}` from those of `http {}`."""
+    """Prefix of the uses of shared zones: `http {}` and `stream {}` cannot share one."""
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ class SessionUser:
 
 
 def location_user(location: Location) -> SessionUser | None:
-    """What a location has to do with TLS sessions; None if it makes none."""
+    """How a location uses TLS sessions with its upstream; None if it connects without TLS."""
     target = location.proxy.proxy_pass
     if target is None or not target.tls:
         return None

@@ -37,7 +37,7 @@ def check_stream(
 
 
 def _session_user(server: StreamServer) -> SessionUser | None:
-    """What a server has to do with TLS sessions of upstreams; None if it makes none."""
+    """How a server uses TLS sessions with its upstream; None if it connects without TLS."""
     target = server.target
     if target is None or not server.proxy.proxy_ssl:
         return None

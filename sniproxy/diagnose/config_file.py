@@ -186,7 +186,7 @@ async def _probe_all(
 ) -> None:
     for site in sites:
         base = site.probe_base
-        if base is None or site.target.address is None or _refuses_to_start(base):
+        if site.target.address is None or _refuses_to_start(base):
             continue
         try:
             probed = await _probe(options, site, base, timeouts, progress)

@@ -84,7 +84,7 @@ def _place(site: PassSite, url: str) -> str:
 
 
 def _upstream_key(site: PassSite, url: str) -> tuple[int, str]:
-    """What sites have in common whose TLS sessions are the same."""
+    """The key of a cache of TLS sessions: sites with equal keys share sessions."""
     block = id(site.blocks[0])
     try:
         address = parse_address(_place(site, url), 443)

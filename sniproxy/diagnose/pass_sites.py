@@ -130,18 +130,18 @@ class PassSite:
         return f"{self.server_name or '_'} {name or '(server)'}"
 
     @property
-    def probe_base(self) -> ProxySettings | None:
-        """The settings that a diagnosis starts from; None if it cannot connect."""
-        return None
+    def probe_base(self) -> ProxySettings:
+        """The settings that a diagnosis starts from, under the names of the proxy module."""
+        return replace(ProxySettings.resolve(), **_connection(self.settings))
 
     @property
     def probe_target(self) -> ProxyPass:
-        """The upstream as the target of an HTTP request."""
-        return self.target
+        """The upstream as the target of a `proxy_pass` by TLS."""
+        return replace(self.target, url=proxy_url(self.target.url), scheme="https")
 
     def settings_from(self, probed: ProxySettings, *, plain: bool = False) -> ConnectionSettings:
-        """Settings like those of an attempt, `plain` without TLS."""
-        return probed
+        """The settings with what an attempt has changed, `plain` without TLS."""
+        return replace(self.settings, **_connection(probed))
 
     @property
     def session_user(self) -> str:
@@ -215,6 +215,13 @@ class ProxyPassSite(PassSite):
         return self.proxy
 
     @property
+    def probe_target(self) -> ProxyPass:
+        return self.target
+
+    def settings_from(self, probed: ProxySettings, *, plain: bool = False) -> ConnectionSettings:
+        return probed
+
+    @property
     def host_header(self) -> str | None:
         """The value of `proxy_set_header Host`, if set."""
         return _host_header(self.proxy.proxy_set_header)
@@ -237,10 +244,6 @@ class StreamPassSite(PassSite):
 
     def is_in(self, location: str) -> bool:
         return False
-
-    @property
-    def probe_base(self) -> ProxySettings:
-        return replace(ProxySettings.resolve(), **_connection(self.settings))
 
     @property
     def probe_target(self) -> ProxyPass:
@@ -295,10 +298,6 @@ class GrpcPassSite(PassSite):
             proxy_http_version=HTTP_2,
         )
 
-    @property
-    def probe_target(self) -> ProxyPass:
-        return _proxy_target(self.target)
-
     def _requested_names(self) -> tuple[str, ...]:
         assert isinstance(self.settings, GrpcSettings)
         return _names_in(_host_header(self.settings.grpc_set_header))
@@ -315,17 +314,6 @@ class UwsgiPassSite(PassSite):
 
     speaks_http: ClassVar[bool] = False
 
-    @property
-    def probe_base(self) -> ProxySettings:
-        return replace(ProxySettings.resolve(), **_connection(self.settings))
-
-    @property
-    def probe_target(self) -> ProxyPass:
-        return _proxy_target(self.target)
-
-    def settings_from(self, probed: ProxySettings, *, plain: bool = False) -> ConnectionSettings:
-        return replace(self.settings, **_connection(probed))
-
 
 def _host_header(headers: Sequence[SetHeader]) -> str | None:
     return next((h.value.source for h in headers if h.name.lower() == "host"), None)
@@ -336,11 +324,6 @@ def _names_in(header: str | None) -> tuple[str, ...]:
     if header in (None, "$proxy_host"):
         return ()
     return ({"$http_host": "$host"}.get(header or "", without_port(header or "")),)
-
-
-def _proxy_target(target: ProxyPass) -> ProxyPass:
-    """The target of another module as that of a `proxy_pass` by TLS."""
-    return replace(target, url=proxy_url(target.url), scheme="https")
 
 
 def _connection(settings: ConnectionSettings) -> dict[str, Any]:

@@ -66,8 +66,7 @@ def _find_passes(
             target = _target(directives, settings, rows) if directives else None
             if target is not None:
                 host = "" if target.address is None else target.address.host.lower()
-                kind = _KINDS.get(module, PassSite)
-                yield kind(directives[-1], blocks, target, settings, groups.get(host))
+                yield _KINDS[module](directives[-1], blocks, target, settings, groups.get(host))
             inner = [
                 node
                 for node in blocks[-1].inside

@@ -11,7 +11,7 @@ from OpenSSL import SSL
 from ..config.directives.proxy import ProxySettings
 from ..config.directives.slots import parse_size
 from ..config.directives.upstream_settings import UpstreamSettings
-from ..config.directives.upstream_target import LocalAddress, ProxyPass, local_address
+from ..config.directives.upstream_target import ProxyPass
 from ..config.model import Location
 from ..context import RequestContext
 from ..http.response_head import SWITCHING_PROTOCOLS
@@ -34,7 +34,7 @@ from ..models import (
 from ..server_name import without_port
 from ..template import VariableLookup
 from ..tls.errors import NATIVE, Dialect
-from ..upstream.connector import UpstreamTLSConfig
+from ..upstream.connector import UpstreamTLSConfig, bound_address
 from ..upstream.dynamic import DynamicUpstream
 from ..upstream.protocol import UpstreamProtocol
 from ..upstream.request import UpstreamRequest, UpstreamResponse, write_failure
@@ -211,20 +211,10 @@ class ProxyHandler:
             message.head,
             message.body,
             message.streamed,
-            None if settings.bind is None else self._local_address(lookup(ctx), log),
+            None if settings.bind is None else bound_address(settings.bind, lookup(ctx), log),
             self.response_headers,
             cache_header,
         )
-
-    def _local_address(self, values: VariableLookup, log: ConnectionLog) -> LocalAddress | None:
-        bind = self.settings.bind
-        text = "" if bind is None else bind.address.render(values)
-        if not text:
-            return None
-        address = local_address(text)
-        if address is None:
-            log.write(Level.ERROR, f'invalid local address "{text}"')
-        return address
 
     def _dynamic_target(self, dynamic: DynamicUpstream, ctx: RequestContext) -> ProxyPass:
         """Evaluate the URL of a `proxy_pass` with variables; raises `ProxyError`."""

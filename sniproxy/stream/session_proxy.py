@@ -15,7 +15,7 @@ from OpenSSL import SSL
 
 from ..config.directives.slots import parse_size
 from ..config.directives.stream_proxy import StreamProxySettings
-from ..config.directives.upstream_target import LocalAddress, ProxyPass, local_address
+from ..config.directives.upstream_target import ProxyPass
 from ..context import UpstreamState
 from ..models import FailureType, Level, ProxyError, Side
 from ..proxy_protocol import proxy_header_v1
@@ -23,7 +23,7 @@ from ..system import UNIX_FAMILY
 from ..template import Template, VariableLookup
 from ..tls.errors import NATIVE, Dialect
 from ..tls.stream import TLSStream
-from ..upstream.connector import PeerConnection, UpstreamTLSConfig
+from ..upstream.connector import PeerConnection, UpstreamTLSConfig, bound_address
 from ..upstream.dynamic import DynamicUpstream, parse_stream_target
 from ..upstream.selector import Peer, Upstream, peer_name
 from ..upstream.variable_certificate import VariableCertificate
@@ -32,7 +32,7 @@ from .datagram_session import DatagramSession
 from .proxied_session import ProxiedSession
 from .relay import PROXYING, Direction, Relay
 from .session import BAD_GATEWAY, INTERNAL_ERROR, OK, StreamSession
-from .session_log import SessionLog, SessionTraffic
+from .session_log import SessionTraffic
 from .session_variables import session_lookup
 
 CONNECTING = "connecting to upstream"
@@ -83,7 +83,8 @@ class SessionProxy:
             ctx.received += len(pending)
         log.traffic = lambda: SessionTraffic(ctx.received, ctx.bytes_sent, 0, 0)
         values = session_lookup(ctx)
-        local = self._local_address(values, log)
+        bind = self.settings.bind
+        local = None if bind is None else bound_address(bind, values, log)
         try:
             upstream = await self._upstream_of(values)
         except ProxyError as failed:
@@ -140,16 +141,6 @@ class SessionProxy:
                 self._constant.clear()
             self._constant[text] = upstream
         return upstream
-
-    def _local_address(self, values: VariableLookup, log: SessionLog) -> LocalAddress | None:
-        bind = self.settings.bind
-        text = "" if bind is None else bind.address.render(values)
-        if not text:
-            return None
-        address = local_address(text)
-        if address is None:
-            log.write(Level.ERROR, f'invalid local address "{text}"')
-        return address
 
     def _tls(self, host: str, values: VariableLookup) -> UpstreamTLSConfig | None:
         if self._context is None:

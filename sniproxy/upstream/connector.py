@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from OpenSSL import SSL
 
-from ..config.directives.upstream_target import LocalAddress
+from ..config.directives.upstream_target import Bind, LocalAddress, local_address
 from ..config.directives.upstream_tls import ConnectionSettings
 from ..context import UpstreamState
 from ..logs.error import ConnectionLog
@@ -26,6 +26,7 @@ from ..models import Failure, FailureType, Handshake, Level, ProxyError, Side
 from ..observer import Observer
 from ..server_name import certificate_names, check_host, sent_server_name
 from ..system import CONNECTING, SOCK_NONBLOCK
+from ..template import VariableLookup
 from ..tls.errors import NATIVE, Dialect
 from ..tls.stream import SocketStream, TLSStream
 from .selector import Peer, Upstream
@@ -89,6 +90,17 @@ class UpstreamTLSConfig:
         )
         stream.take_over(plain)
         return stream
+
+
+def bound_address(bind: Bind, values: VariableLookup, log: ConnectionLog) -> LocalAddress | None:
+    """The local address of `proxy_bind`; None if it is empty, or invalid, which is logged."""
+    text = bind.address.render(values)
+    if not text:
+        return None
+    address = local_address(text)
+    if address is None:
+        log.write(Level.ERROR, f'invalid local address "{text}"')
+    return address
 
 
 async def connect(

@@ -160,7 +160,7 @@ class Balancing:
     key: Template | None = None
     """The key of `hash`."""
     time_of: TimeOf = TimeOf.HEADER
-    """What `least_time` compares."""
+    """The time that `least_time` compares: to the connection, the head, or the whole response."""
     of_session: bool = False
     """Whether the group is one of `stream {}`."""
     inflight: bool = False
