@@ -40,19 +40,14 @@ def cause_in_module(cause: Cause, scheme: str) -> Cause:
 
 @cache
 def _in_stream(name: str, cause: Cause) -> Cause:
+    renamed = _renamed(name, STREAM, cause)
     fixes = []
-    for fix in cause.fixes:
+    for fix in renamed.fixes:
         addressed = [text.replace("{scheme}://{name}", "{address}") for text in fix.directives]
-        renamed = [text_in_module(text, STREAM) for text in addressed]
-        directives = tuple(dict.fromkeys(text for text in renamed if _is_of_stream(text)))
+        directives = tuple(dict.fromkeys(filter(_is_of_stream, addressed)))
         if directives or not fix.directives:
             fixes.append(dataclasses.replace(fix, directives=directives))
-    return dataclasses.replace(
-        cause,
-        explains=text_in_module(cause.explains, STREAM),
-        likely=tuple(text_in_module(text, STREAM) for text in cause.likely),
-        fixes=tuple(fixes) or cause.fixes,
-    )
+    return dataclasses.replace(renamed, fixes=tuple(fixes) or renamed.fixes)
 
 
 def _is_of_stream(directive: str) -> bool:
@@ -66,7 +61,7 @@ def _is_of_stream(directive: str) -> bool:
 @cache
 def _renamed(name: str, scheme: str, cause: Cause) -> Cause:
     texts = (cause.explains, cause.misconception, *cause.likely, *_texts(cause.fixes))
-    if any(_ABOUT_GRPC in text for text in texts):
+    if scheme != STREAM and any(_ABOUT_GRPC in text for text in texts):
         return cause
     grpc = " --grpc" if scheme.startswith("grpc") else ""
     return dataclasses.replace(
