@@ -84,7 +84,12 @@ http {
 
 @both
 def test_a_stopped_process_serves_what_has_come_meanwhile(program: Command, tmp_path: Path) -> None:
-    """All timeouts are over when it continues, but the data that they are about has arrived."""
+    """All timeouts are over when it continues, but the data that they are about has arrived.
+
+    Which of the two counts depends on the kernel, for nginx too: Linux may end an epoll_wait()
+    that SIGSTOP caught with EINTR, without events, and then the timers are looked at first.
+    Whoever had no timer running is served in any case.
+    """
     with (
         socket.create_server(("127.0.0.1", 0), backlog=100) as upstream,
         ExitStack() as opened,
@@ -120,8 +125,10 @@ def test_a_stopped_process_serves_what_has_come_meanwhile(program: Command, tmp_
             ask(client, connection="close")
         pause(2)
         process.send(signal.SIGCONT)
-        assert {everything(client)[-5:] for client in (*idle, *half, *fresh)} == {b"hello"}
-        assert {everything(client)[-5:] for client in waiting} == {b"there"}
+        assert {everything(client)[-5:] for client in (*idle, *fresh)} == {b"hello"}
+        assert {everything(client)[-5:] for client in half} <= {b"hello", b""}
+        answers = {everything(client).split(b"\r\n")[0] for client in waiting}
+        assert answers <= {b"HTTP/1.1 200 OK", b"HTTP/1.1 504 Gateway Time-out"}
         is_well(process)
 
 
