@@ -79,12 +79,18 @@ class CallbackTimer(DescriptorTimer):
 
     def __init__(self, callback: Callable[[], None]) -> None:
         super().__init__(-1)
-        self._callback = callback
+        self._callback: Callable[[], None] | None = callback
+
+    def discard(self) -> None:
+        """Drop the timer and its function, although an entry in the heap may stay for a while."""
+        super().discard()
+        self._callback = None
 
     def fire(self) -> None:
         self.expired = True
         self.deadline = math.inf
-        self._callback()
+        if self._callback is not None:
+            self._callback()
 
 
 class _Timers:

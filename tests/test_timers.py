@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ import trio
 import trio.testing
 
 from sniproxy import timers
-from sniproxy.timers import DescriptorTimer
+from sniproxy.timers import CallbackTimer, DescriptorTimer
 
 
 @pytest.fixture
@@ -100,3 +101,20 @@ async def test_discarded_timers_are_removed(silent: socket.socket) -> None:
     heap = timers.current_timers()._heap
     assert len(heap) <= 2 * timers.HEAP_PRUNE_THRESHOLD + len(living)
     assert {entry[2] for entry in heap} >= set(living)
+
+
+async def test_a_discarded_timer_releases_its_owner() -> None:
+    """Its entry stays in the heap for a while; what its function belongs to does not."""
+
+    class Owner:
+        def on_time(self) -> None: ...
+
+    owner = Owner()
+    timer = CallbackTimer(owner.on_time)
+    timer.set(trio.current_time() + 60)
+    reference = weakref.ref(owner)
+    timer.discard()
+    del owner
+    assert reference() is None
+    assert timer in [entry[2] for entry in timers.current_timers()._heap]
+    timer.fire()
