@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -43,6 +43,9 @@ class ServedConnection(Protocol):
 
     async def serve(self) -> None: ...
     def stop_if_waiting(self) -> None: ...
+
+
+ClientMaker = Callable[[Listener[Any], SocketStream, Connection], ServedConnection]
 
 
 class ConnectionServer:
@@ -114,6 +117,8 @@ class ConnectionServer:
         self, binding: ListenSocket, sock: socket.socket, connections: trio.Nursery
     ) -> None:
         statistics = self.application.statistics
+        make_client = self._client_maker(binding, connections)
+        bound = binding.local_address(sock)
         while True:
             await trio.lowlevel.wait_readable(sock)
             is_first = True
@@ -137,13 +142,13 @@ class ConnectionServer:
                     accepted.close()
                     continue
                 try:
-                    listener, connection = self._new_connection(binding, accepted, address)
+                    listener, connection = self._new_connection(binding, accepted, address, bound)
                 except (OSError, MemoryError):
                     accepted.close()  # the client has closed already
                 else:
                     # Added at once: how many there are is asked before the tasks have begun.
-                    stream = SocketStream(accepted, Side.CLIENT)
-                    client = self._client(binding, listener, connection, stream, connections)
+                    client = make_client(listener, SocketStream(accepted, Side.CLIENT), connection)
+                    self._connections[client] = None
                     connections.start_soon(self._serve, client)
 
     async def _receive_datagrams(
@@ -206,26 +211,15 @@ class ConnectionServer:
         self._connections[client] = None
         await self._serve(client)
 
-    def _client(
-        self,
-        binding: ListenSocket,
-        listener: Listener[Any],
-        connection: Connection,
-        stream: SocketStream,
-        connections: trio.Nursery,
-    ) -> ServedConnection:
-        client: ServedConnection
-        if binding.is_stream:
-            from .stream.session import StreamSession
+    def _client_maker(self, binding: ListenSocket, connections: trio.Nursery) -> ClientMaker:
+        """Returns what makes the clients of a listening socket."""
+        if not binding.is_stream:
+            return partial(ClientConnection, self.application.runtime)
+        from .stream.session import StreamSession
 
-            running = self.application.stream
-            assert running is not None
-            hand_over = partial(self._hand_over, connections)
-            client = StreamSession(running, listener, stream, connection, hand_over)
-        else:
-            client = ClientConnection(self.application.runtime, listener, stream, connection)
-        self._connections[client] = None
-        return client
+        hand_over = partial(self._hand_over, connections)
+        assert self.application.stream is not None
+        return partial(StreamSession, self.application.stream, hand_over=hand_over)
 
     def _hand_over(
         self,
@@ -246,7 +240,8 @@ class ConnectionServer:
             connection.listening = listener.text
             if not host.startswith(UNIX):
                 connection.server_address, connection.server_port = host.strip("[]"), port
-            client = self._client(binding, listener, connection, stream, connections)
+            client = self._client_maker(binding, connections)(listener, stream, connection)
+            self._connections[client] = None
             connections.start_soon(self._serve, client)
             return True
         return False
@@ -267,7 +262,11 @@ class ConnectionServer:
             self._connections.pop(client, None)
 
     def _new_connection(
-        self, binding: ListenSocket, sock: socket.socket, address: object
+        self,
+        binding: ListenSocket,
+        sock: socket.socket,
+        address: object,
+        bound: tuple[str, int] | None,
     ) -> tuple[Listener[Server], Connection]:
         number = self.application.runtime.next_connection_id()
         if not isinstance(address, tuple):
@@ -275,7 +274,7 @@ class ConnectionServer:
             listener = binding.listener_for("")
             return listener, Connection(number, "unix:", 0, local, 0, listener.text)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        host, port = sock.getsockname()[:2]
+        host, port = bound or sock.getsockname()[:2]
         listener = binding.listener_for(host)
         return listener, Connection(
             number, address[0], address[1], host, port, listener.text, sock=sock

@@ -126,6 +126,13 @@ class ListenSocket:
         host, _ = self.key
         return (host, 0) if host.startswith(UNIX) else (_host(host), sock.getsockname()[1])
 
+    def local_address(self, sock: socket.socket) -> tuple[str, int] | None:
+        """The local address of all its connections; None if that depends on the connection."""
+        host, _ = self.key
+        if host == "*" or ":" in host:
+            return None
+        return host, sock.getsockname()[1]
+
     def listener_for(self, host: str) -> Listener[Any]:
         """The listener for the local address of a connection."""
         found = self.by_host.get(host, self.wildcard)
