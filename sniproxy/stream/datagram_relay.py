@@ -100,7 +100,7 @@ class DatagramRelay:
         self._send_to_upstream(data)
         self._after_event()
 
-    def on_event(self, descriptor: int, is_readable: bool) -> None:
+    def on_event(self, descriptor: int, is_readable: bool, has_ended: bool) -> None:
         self.process()
 
     def watchers(self) -> list[Callable[[], Awaitable[None]]]:

@@ -16,8 +16,9 @@ from .relay_loop import Pipe, WatchedSession
 assert sys.platform == "linux"
 
 MAX_IDLE_PIPES = 64
-_EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
-_READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_READING = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+_ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_READABLE = select.EPOLLIN | _ENDED
 
 
 class EpollRelayLoop:
@@ -46,7 +47,7 @@ class EpollRelayLoop:
                 for descriptor, mask in self._epoll.poll(0, 128):
                     relay = self._relays.get(descriptor)
                     if relay is not None:
-                        relay.on_event(descriptor, bool(mask & _READABLE))
+                        relay.on_event(descriptor, mask & _READABLE != 0, mask & _ENDED != 0)
                 if self._unfinished:
                     unfinished, self._unfinished = self._unfinished, {}
                     for relay in unfinished:
@@ -61,7 +62,12 @@ class EpollRelayLoop:
                 self._wake.set()
         for descriptor in descriptors:
             self._relays[descriptor] = relay
-            self._epoll.register(descriptor, _EVENTS)
+            self._epoll.register(descriptor, _READING)
+
+    def watch_writing(self, descriptor: int) -> None:
+        assert self._epoll is not None
+        # If it is writable by now, that is reported too.
+        self._epoll.modify(descriptor, _READING | select.EPOLLOUT)
 
     def remove(self, relay: WatchedSession, *descriptors: int) -> None:
         """Forget sockets that are about to be closed."""

@@ -35,6 +35,9 @@ class Direction:
     __slots__ = (
         "at_end",
         "full_reads",
+        "has_ended",
+        "is_drained",
+        "is_watched",
         "paused_until",
         "pending",
         "pipe",
@@ -73,6 +76,12 @@ class Direction:
         self.paused_until = 0.0
         """When reading goes on, by trio's clock, for the rate; 0 if it is not paused."""
         self.full_reads = 0
+        self.has_ended = False
+        """Whether an event has reported the end of `source`; data before it may be unread."""
+        self.is_drained = False
+        """Whether the last read has left nothing."""
+        self.is_watched = False
+        """Whether events report when `target` is writable."""
         other = Side.UPSTREAM if side is Side.CLIENT else Side.CLIENT
         self.receiving = f"proxying and reading from {side.value}"
         self.sending = f"proxying and sending to {other.value}"
@@ -124,6 +133,9 @@ class Relay:
     async def run(self) -> None:
         """Pass data until the session is over."""
         self._loop.add(self, *self._descriptors)
+        if self._has_tls:
+            for direction in (self.up, self.down):
+                self._watch_writing(direction)
         try:
             self._begin()
             if not self._finished:
@@ -142,7 +154,7 @@ class Relay:
         try:
             if self.up.pending:
                 self._log.action = self.up.sending
-                self._send(self.up)
+                self._send_or_wait(self.up)
         except ProxyError as failed:
             self._log.write_failure(failed.failure)
             self._finish()
@@ -156,8 +168,11 @@ class Relay:
 
     def _set_timer(self) -> None:
         """Start the timeout again; while reading is paused, only the pause is timed."""
-        pauses = [one.paused_until for one in (self.up, self.down) if one.paused_until]
-        self._timer.set(min(pauses) if pauses else trio.current_time() + self._timeout)
+        up, down = self.up.paused_until, self.down.paused_until
+        if up or down:
+            self._timer.set(min(up or down, down or up))
+        else:
+            self._timer.set(trio.current_time() + self._timeout)
 
     def _on_time(self) -> None:
         if self._finished:
@@ -189,11 +204,13 @@ class Relay:
 
     # --- data
 
-    def on_event(self, descriptor: int, is_readable: bool) -> None:
+    def on_event(self, descriptor: int, is_readable: bool, has_ended: bool) -> None:
         """A socket is readable or writable again."""
         outward, inward = self.up, self.down
         if descriptor != self._descriptors[0]:
             outward, inward = inward, outward
+        if has_ended:
+            outward.has_ended = True
         # A TLS connection may have to write before it can read, or the other way round.
         writes = inward.is_blocked or self._has_tls
         if is_readable or writes:
@@ -269,12 +286,13 @@ class Relay:
 
         Raises `ProxyError` if it cannot be sent. A failure to receive counts as the end.
         """
+        direction.is_drained = False
         for _ in range(BATCH):
             if direction.pending or direction.piped:
                 self._log.action = direction.sending
-                if not self._send(direction):
+                if not self._send_or_wait(direction):
                     return False
-            if direction.at_end or direction.paused_until:
+            if direction.at_end or direction.paused_until or direction.is_drained:
                 return False
             size = self._buffer_size
             if direction.rate:
@@ -299,7 +317,12 @@ class Relay:
                 received = None if data is None else len(data)
                 if data:
                     direction.pending, direction.start = data, 0
-                    direction.full_reads = direction.full_reads + 1 if received == size else 0
+                    if received == size:
+                        direction.full_reads += 1
+                    else:
+                        direction.full_reads = 0
+                        # What arrives from now on is another event.
+                        direction.is_drained = not (self._has_tls or direction.has_ended)
         except ProxyError as failed:
             self._log.write_failure(failed.failure)
             received = 0
@@ -342,6 +365,18 @@ class Relay:
             ) from None
         direction.piped += received
         return received
+
+    def _watch_writing(self, direction: Direction) -> None:
+        direction.is_watched = True
+        self._loop.watch_writing(direction.target.sock.fileno())
+
+    def _send_or_wait(self, direction: Direction) -> bool:
+        """Whether all was sent; if not, an event follows. Raises `ProxyError`."""
+        if self._send(direction):
+            return True
+        if not direction.is_watched:
+            self._watch_writing(direction)
+        return False
 
     def _send(self, direction: Direction) -> bool:
         """Whether all was sent. Raises `ProxyError`."""

@@ -18,8 +18,8 @@ Pipe = tuple[int, int]
 class WatchedSession(Protocol):
     """A session whose sockets a `RelayLoop` watches."""
 
-    def on_event(self, descriptor: int, is_readable: bool) -> None:
-        """A socket is readable, or writable, again."""
+    def on_event(self, descriptor: int, is_readable: bool, has_ended: bool) -> None:
+        """A socket is readable, or writable, again; `has_ended`: its peer sends no more."""
         ...
 
     def process(self) -> None:
@@ -39,7 +39,11 @@ class RelayLoop(Protocol):
         ...
 
     def add(self, relay: WatchedSession, *descriptors: int) -> None:
-        """Watch the sockets of a session."""
+        """Watch the sockets of a session, for reading."""
+        ...
+
+    def watch_writing(self, descriptor: int) -> None:
+        """Also report, from now on, when a socket of a session is writable again."""
         ...
 
     def remove(self, relay: WatchedSession, *descriptors: int) -> None:
@@ -94,6 +98,9 @@ class TaskRelayLoop:
         self._scopes[relay] = []
         self._new[relay] = None
         self._wake.set()
+
+    def watch_writing(self, descriptor: int) -> None:
+        """Nothing to do: the session's own tasks wait for that."""
 
     def remove(self, relay: WatchedSession, *descriptors: int) -> None:
         """Forget sockets that are about to be closed."""

@@ -300,11 +300,12 @@ class StreamSession:
         self.log.action = "prereading client data"
         core = self.server.settings.core
         reader = HelloReader()
-        deadline = trio.current_time() + core.preread_timeout
+        timeout = core.preread_timeout
+        deadline = trio.current_time() + timeout
         data = b""
         while True:
             try:
-                more = await self._more_data(data, core.preread_buffer_size, deadline)
+                more = await self._more_data(data, core.preread_buffer_size, timeout)
             except ProxyError as failed:
                 if failed.failure.kind is FailureType.TIMEOUT:
                     raise SessionEndError(OK) from None
@@ -319,14 +320,14 @@ class StreamSession:
             if len(data) >= core.preread_buffer_size:
                 self.log.write(Level.ERROR, "preread buffer full")
                 raise SessionEndError(BAD_REQUEST)
+            timeout = deadline - trio.current_time()
         if result is PrereadResult.HELLO:
             self._select_server(reader.hello.server_name)
         else:
             self.ctx.hello = None
 
-    async def _more_data(self, data: bytes, limit: int, deadline: float) -> bytes:
+    async def _more_data(self, data: bytes, limit: int, timeout: float) -> bytes:
         """All data so far, of at most `limit` bytes; the same as before at the end."""
-        timeout = deadline - trio.current_time()
         if isinstance(self.stream, TLSStream):
             more = await self.stream.receive_some(timeout, limit - len(data))
             self.preread_data = data + more
