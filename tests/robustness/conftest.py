@@ -1,4 +1,4 @@
-"""An upstream for tests of faults."""
+"""Upstreams for tests of faults."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
+from tests.robustness import far_upstream
+from tests.robustness.far_upstream import FarUpstream
 
 
 @pytest.fixture
@@ -36,3 +39,10 @@ def upstream() -> Iterator[int]:
         yield listening.getsockname()[1]
         listening.shutdown(socket.SHUT_RDWR)
         thread.join()
+
+
+@pytest.fixture
+def far() -> Iterator[FarUpstream]:
+    """An upstream in a network namespace of its own."""
+    with far_upstream.opened() as upstream:
+        yield upstream

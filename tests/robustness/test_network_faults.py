@@ -5,15 +5,12 @@ The upstream is in a network namespace of the test's. Needs root and `ip`, some 
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import os
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -23,6 +20,7 @@ from sniproxy.testing.dns import DNSQuery, a, open_name_server, reply
 from tests.cli.processes import Served, ask, everything, served, wait_until
 from tests.nginx import NGINX
 from tests.programs import SNIPROXY, Command
+from tests.robustness.far_upstream import DELAYED_THERE, HERE, THERE, UPSTREAM, FarUpstream
 from tests.robustness.faults import (
     ALONE,
     HEAD,
@@ -40,29 +38,6 @@ pytestmark = [
     as_root,
     pytest.mark.skipif(shutil.which("ip") is None, reason="needs ip"),
 ]
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-NETWORK = f"10.213.{80 + WORKER}"
-HERE, THERE = f"{NETWORK}.1", f"{NETWORK}.2"
-UPSTREAM = 8000
-
-_UPSTREAM = """
-import http.server, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        body = b"there" * (100_000 if self.path == "/large" else 1)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *words):
-        pass
-http.server.ThreadingHTTPServer.request_queue_size = 100
-server = http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), Handler)
-print("serving", flush=True)
-server.serve_forever()
-"""
-
 CONFIGURATION = (
     HEAD
     + f"""
@@ -82,83 +57,6 @@ http {{
 }}
 """
 )
-
-
-def run(*words: str) -> None:
-    subprocess.run(words, check=True, capture_output=True)
-
-
-@dataclass(frozen=True, slots=True)
-class FarUpstream:
-    """An upstream in a namespace of its own, behind a link that can be made worse."""
-
-    space: str
-    link: str
-
-    def open(self) -> subprocess.Popen[str]:
-        inside = self.link + "i"
-        run("ip", "netns", "add", self.space)
-        run("ip", "link", "add", self.link, "type", "veth", "peer", "name", inside)
-        run("ip", "link", "set", inside, "netns", self.space)
-        run("ip", "addr", "add", f"{HERE}/24", "dev", self.link)
-        run("ip", "link", "set", self.link, "up")
-        run("ip", "-n", self.space, "addr", "add", f"{THERE}/24", "dev", inside)
-        run("ip", "-n", self.space, "link", "set", inside, "up")
-        command = [sys.executable, "-c", _UPSTREAM, str(UPSTREAM)]
-        process = subprocess.Popen(
-            ["ip", "netns", "exec", self.space, *command], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        return process
-
-    def close(self) -> None:
-        subprocess.run(["ip", "link", "del", self.link], check=False, capture_output=True)
-        subprocess.run(["ip", "netns", "del", self.space], check=False, capture_output=True)
-
-    def swallow(self) -> None:
-        """Drop everything: a black hole."""
-        run("ip", "-n", self.space, "route", "add", "blackhole", f"{HERE}/32")
-
-    def answer_again(self) -> None:
-        run("ip", "-n", self.space, "route", "del", "blackhole", f"{HERE}/32")
-
-    @contextlib.contextmanager
-    def rule(self, *words: str) -> Iterator[None]:
-        """A rule of iptables for what comes in there."""
-        command = ["ip", "netns", "exec", self.space, "iptables"]
-        added = subprocess.run(
-            [*command, "-I", "INPUT", *words], check=False, capture_output=True, text=True
-        )
-        if added.returncode:
-            pytest.skip(f"no such rule: {added.stderr}")
-        try:
-            yield
-        finally:
-            subprocess.run([*command, "-F", "INPUT"], check=False)
-
-
-_numbers = itertools.count(os.getpid() % 10000)
-
-
-@pytest.fixture
-def far() -> Iterator[FarUpstream]:
-    tag = f"{next(_numbers):05d}"
-    upstream = FarUpstream(f"snf-{tag}", f"snf{tag}")
-    process = None
-    try:
-        try:
-            process = upstream.open()
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"no network namespaces: {error.stderr.decode()}")
-        yield upstream
-    finally:
-        if process is not None:
-            process.kill()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
-        upstream.close()
 
 
 def recovers(process: Served, before: int) -> None:
@@ -246,6 +144,70 @@ def test_an_upstream_behind_a_link_that_loses_packets(
         assert {len(body) for body in visit.bodies} == {500_000}
         assert messages(process, "[error]") == []
         recovers(process, before)
+
+
+LATENCY = 0.2
+"""Seconds there and back."""
+DISTANT = (
+    HEAD
+    + f"""
+http {{
+    log_format times "$status $upstream_connect_time $upstream_header_time $upstream_response_time";
+    proxy_http_version 1.1; proxy_set_header Connection "";
+    upstream distant {{ server {DELAYED_THERE}:{UPSTREAM}; keepalive 4; }}
+    server {{
+        listen 127.0.0.1:PORT;
+        access_log off;
+        location / {{ return 200 well; }}
+        location /there {{ access_log access.log times; proxy_pass http://distant; }}
+        location /large {{ proxy_pass http://distant; }}
+        location /hasty {{
+            proxy_connect_timeout {LATENCY * 500:.0f}ms;
+            proxy_pass http://{DELAYED_THERE}:{UPSTREAM};
+        }}
+    }}
+}}
+"""
+)
+
+
+@both
+@pytest.mark.skipif(not Path("/dev/net/tun").exists(), reason="needs /dev/net/tun")
+def test_an_upstream_that_is_far_away(program: Command, far: FarUpstream, tmp_path: Path) -> None:
+    """Times are logged as they are, a kept connection saves a round trip, others do not wait."""
+    with (
+        far.delayed(LATENCY / 2),
+        served(program, tmp_path, DISTANT, *ALONE) as process,
+        ExitStack() as opened,
+    ):
+        pid = process.process.pid
+        before = len(descriptors(pid))
+        visit = Visit(process)
+        with little_cpu(pid):
+            assert [visit.get("/there") for _ in range(2)] == [200, 200]
+            clients = [opened.enter_context(process.connect()) for _ in range(20)]
+            for client in clients:
+                ask(client, "/there", connection="close")
+            began = time.monotonic()
+            assert visit.get("/") == 200
+            assert time.monotonic() - began < LATENCY
+            assert {everything(client)[-5:] for client in clients} == {b"there"}
+        # A timeout of half the latency.
+        assert visit.get("/hasty") == 504
+        assert [line.partition(", client")[0] for line in messages(process, "[error]")] == [
+            "[error] upstream timed out (110: …) while connecting to upstream"
+        ]
+        assert visit.get("/large") == 200
+        assert len(visit.bodies[-1]) == 500_000
+        first, second, *others = (line.split() for line in process.read("access.log").splitlines())
+        for times in (first, second, *others):
+            status, connect, header, response = times[0], *map(float, times[1:])
+            assert status == "200"
+            assert connect == 0 or LATENCY * 0.9 <= connect < LATENCY * 3
+            assert connect + LATENCY * 0.9 <= header <= response < LATENCY * 5
+        assert float(first[1]) > 0 == float(second[1])
+        is_well(process)
+        wait_until(lambda: len(descriptors(pid)) <= before + 4)
 
 
 @both
