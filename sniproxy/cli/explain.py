@@ -12,9 +12,10 @@ import errno
 import gzip
 import json
 import os
-import select
+import queue
 import stat
 import sys
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -202,25 +203,14 @@ def read_lines(number: int, *, interactive: bool) -> Iterator[tuple[list[str], i
     """Iterate over the lines of a file descriptor as they arrive, with the bytes read for them.
 
     If `interactive`, `([], 0)` or a last incomplete line with 0 marks a pause in the input.
-    Memory is bounded, whatever the input.
+    Memory is bounded, whatever the input. Raises OSError.
     """
     rest = b""
-    while True:
-        if (
-            interactive
-            and os.name == "posix"
-            and not select.select([number], [], [], IDLE_FLUSH)[0]
-        ):
+    for data in _chunks_as_they_come(number) if interactive else _chunks(number):
+        if data is None:
             lines, rest = ([rest.decode("latin-1")] if rest else []), b""
             yield lines, 0
-            select.select([number], [], [])
-        try:
-            data = os.read(number, CHUNK)
-        except OSError as error:
-            # With a name, which tells it from failures of the output.
-            raise OSError(error.errno, error.strerror, "input") from None
-        if not data:
-            break
+            continue
         *complete, rest = (rest + data).split(b"\n")
         if len(rest) > MAX_ERROR_LINE:
             complete.append(rest)
@@ -230,8 +220,48 @@ def read_lines(number: int, *, interactive: bool) -> Iterator[tuple[list[str], i
         yield [rest.decode("latin-1")], len(rest)
 
 
-def _is_readable(number: int, timeout: float) -> bool:
-    return bool(select.select([number], [], [], timeout)[0])
+def _chunks(number: int) -> Iterator[bytes]:
+    """Iterate over the data of a file descriptor. Raises OSError."""
+    try:
+        while data := os.read(number, CHUNK):
+            yield data
+    except OSError as error:
+        # With a name, which tells it from failures of the output.
+        raise OSError(error.errno, error.strerror, "input") from None
+
+
+def _chunks_as_they_come(number: int) -> Iterator[bytes | None]:
+    """As `_chunks`, with a None for each pause, of at least `IDLE_FLUSH` seconds.
+
+    A thread reads, since Windows has no select() for pipes.
+    """
+    arrived: queue.Queue[bytes | OSError] = queue.Queue(2)
+
+    def read() -> None:
+        try:
+            for data in _chunks(number):
+                arrived.put(data)
+        except OSError as error:
+            arrived.put(error)
+        else:
+            arrived.put(b"")
+
+    threading.Thread(target=read, daemon=True).start()
+    pauses = False
+    while True:
+        try:
+            data = arrived.get(timeout=IDLE_FLUSH)
+        except queue.Empty:
+            if not pauses:
+                yield None
+            pauses = True
+            continue
+        pauses = False
+        if isinstance(data, OSError):
+            raise data
+        if not data:
+            return
+        yield data
 
 
 class FileProgress:
