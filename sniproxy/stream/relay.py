@@ -133,10 +133,10 @@ class Relay:
     async def run(self) -> None:
         """Pass data until the session is over."""
         self._loop.add(self, *self._descriptors)
-        if self._has_tls:
-            for direction in (self.up, self.down):
-                self._watch_writing(direction)
         try:
+            if self._has_tls:
+                for direction in (self.up, self.down):
+                    self._watch_writing(direction)
             self._begin()
             if not self._finished:
                 self._waiting = trio.lowlevel.current_task()
