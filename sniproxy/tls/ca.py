@@ -34,6 +34,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 
 from ..models import ConfigError
+from ..system import O_BINARY
 from .certificates import LoadedCertificate
 from .contexts import context_for
 
@@ -226,7 +227,7 @@ def _create(state: Path) -> bool:
 
 
 def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags | O_BINARY, 0o600)
 
 
 def _new_authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:

@@ -55,4 +55,40 @@ OMISSIONS = (
         STAND_INS,
         "they need a master with workers",
     ),
+    Omission(
+        (
+            *(
+                f"tests/cli/test_signals.py::test_{name}"
+                for name in ("stop", "reload", "a_bad", "the_pid", "a_log", "more")
+            ),
+            "tests/cli/test_process.py",
+            "tests/soak/test_short.py",
+        ),
+        WINDOWS,
+        "they send signals that Windows lacks",
+    ),
+    Omission(
+        (
+            "tests/cli/test_ca.py::test_without_a_terminal",
+            "tests/cli/test_ca.py::test_the_question",
+            "tests/cli/test_reverse.py::test_a_browser_trusts_it",
+        ),
+        WINDOWS,
+        "they change the store of certificates that browsers have on Linux",
+    ),
+    Omission(
+        (
+            *(
+                f"tests/robustness/test_{name}.py"
+                for name in ("process_faults", "descriptors", "full_disk", "network_faults")
+            ),
+            "tests/robustness/test_many_slow_clients.py",
+            "tests/robustness/test_nothing_left.py::test_accept_without_free_descriptors",
+            "tests/robustness/test_configurations.py::test_odd_configuration_is_accepted_or_"
+            "rejected_in_one_line[includes-a-pipe",
+            "tests/robustness/test_configurations.py::test_ten_thousand_nested_locations",
+        ),
+        WINDOWS,
+        "they make faults by the means of Linux, or with files that Windows lacks",
+    ),
 )
