@@ -148,9 +148,10 @@ def exchange(served: Served, request: Request) -> tuple[object, ...]:
     client = plain
     if request.port in (443, 8448):
         client = TRUST.wrap_socket(plain, server_hostname=request.host)
-    with client, client.makefile("rb") as stream:
-        client.sendall(request.encode())
+    with client, client.makefile("rb") as stream, contextlib.ExitStack() as closed:
         answer = http.client.HTTPResponse(Reader(stream), method=request.method)  # type: ignore[arg-type]
+        closed.callback(answer.close)
+        client.sendall(request.encode())
         try:
             answer.begin()
         except http.client.RemoteDisconnected:
