@@ -139,6 +139,7 @@ def _copy(found: Path, folder: Path) -> None:
 
 def _report(output: str) -> str:
     """The traceback in the output of libFuzzer."""
-    start = output.find("=== Uncaught Python exception")
-    end = output.find("==", start + 30)
+    title = "=== Uncaught Python exception: ==="
+    start = output.find(title)
+    end = output.find("==", start + len(title))
     return output[start : end if end > 0 else None] if start >= 0 else output[-3000:]
