@@ -72,6 +72,7 @@ def in_black_hole(program: Command, folder: Path, far: FarUpstream) -> tuple[lis
     folder.mkdir()
     with served(program, folder, CONFIGURATION.replace("HEREPORT", "9"), *ALONE) as process:
         pid = process.process.pid
+        is_well(process)
         before = len(descriptors(pid))
         visit = Visit(process)
         assert visit.get("/there") == 200  # whose connection is kept
@@ -111,6 +112,7 @@ def test_an_upstream_whose_connections_are_reset(
     """Of a request on a kept connection too: another is opened, and is refused."""
     with served(program, tmp_path, CONFIGURATION.replace("HEREPORT", "9"), *ALONE) as process:
         pid = process.process.pid
+        is_well(process)
         before = len(descriptors(pid))
         visit = Visit(process)
         assert visit.get("/there") == 200
@@ -136,6 +138,7 @@ def test_an_upstream_behind_a_link_that_loses_packets(
     configuration = CONFIGURATION.replace("HEREPORT", "9").replace("_timeout 1s", "_timeout 20s")
     with served(program, tmp_path, configuration, *ALONE) as process:
         pid = process.process.pid
+        is_well(process)
         before = len(descriptors(pid))
         visit = Visit(process)
         words = "-m statistic --mode random --probability 0.05 -j DROP"
