@@ -16,6 +16,8 @@ from .relay_loop import Pipe, WatchedSession
 assert sys.platform == "linux"
 
 MAX_IDLE_PIPES = 64
+ROUNDS = 4
+"""How often events are asked for, while there are some, before other tasks have their turn."""
 _READING = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 _ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _READABLE = select.EPOLLIN | _ENDED
@@ -44,10 +46,14 @@ class EpollRelayLoop:
                     await trio.lowlevel.checkpoint()
                 else:
                     await trio.lowlevel.wait_readable(self._epoll.fileno())
-                for descriptor, mask in self._epoll.poll(0, 128):
-                    relay = self._relays.get(descriptor)
-                    if relay is not None:
-                        relay.on_event(descriptor, mask & _READABLE != 0, mask & _ENDED != 0)
+                for _ in range(ROUNDS):
+                    events = self._epoll.poll(0, 128)
+                    for descriptor, mask in events:
+                        relay = self._relays.get(descriptor)
+                        if relay is not None:
+                            relay.on_event(descriptor, mask & _READABLE != 0, mask & _ENDED != 0)
+                    if not events:
+                        break
                 if self._unfinished:
                     unfinished, self._unfinished = self._unfinished, {}
                     for relay in unfinished:

@@ -25,6 +25,9 @@ from .session_log import SessionLog
 BATCH = 64
 """Rounds of reading and writing for one event, after which other sessions have their turn."""
 PROXYING = "proxying connection"
+FROM_CLIENT = "proxying and reading from client", "proxying and sending to upstream"
+FROM_UPSTREAM = "proxying and reading from upstream", "proxying and sending to client"
+"""What a direction does, in the words of the error log: reading, and sending."""
 BULK_READS = 2
 """Reads that fill the buffer, one after the other, before `splice()` is used."""
 
@@ -82,9 +85,7 @@ class Direction:
         """Whether the last read has left nothing."""
         self.is_watched = False
         """Whether events report when `target` is writable."""
-        other = Side.UPSTREAM if side is Side.CLIENT else Side.CLIENT
-        self.receiving = f"proxying and reading from {side.value}"
-        self.sending = f"proxying and sending to {other.value}"
+        self.receiving, self.sending = FROM_CLIENT if side is Side.CLIENT else FROM_UPSTREAM
 
     @property
     def is_blocked(self) -> bool:
