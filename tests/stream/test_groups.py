@@ -43,6 +43,7 @@ GROUPS = {
     for zone in ("", "shared")
 }
 SESSIONS = 12
+REPEATS = 3
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +54,20 @@ def echo() -> Iterator[AddressEcho]:
 
 @pytest.fixture(scope="module")
 def pair(echo: AddressEcho, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
+    with serving(echo, tmp_path_factory.mktemp("groups"), list(GROUPS)) as both:
+        yield both
+
+
+@contextlib.contextmanager
+def serving(echo: AddressEcho, folder: Path, groups: Sequence[str]) -> Iterator[NginxPair]:
+    """Both programs with these groups, each on the port of its number."""
     parts = ["log_format tried '$upstream_addr $status'; access_log access.log tried;"]
-    for number, (name, inside) in enumerate(GROUPS.items()):
-        inside = inside.replace("zone shared", f"zone z{number // 10}")
+    for number, name in enumerate(groups):
+        inside = GROUPS[name].replace("zone shared", f"zone z{number // 10}")
         parts.append(f"upstream {name} {{ {inside} }}")
         parts.append(f"server {{ listen 127.0.0.1:@PORT{number}@; proxy_pass {name}; }}")
     text = "\n".join(parts).replace("ECHO", str(echo.port))
-    with paired_with_nginx(tmp_path_factory.mktemp("groups"), text, "stream") as both:
+    with paired_with_nginx(folder, text, "stream") as both:
         yield both
 
 
@@ -77,15 +85,30 @@ def session(served: Served, port: str = "") -> str:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_sequence_of_peers_is_that_of_nginx(pair: NginxPair, group: str) -> None:
-    number = str(list(GROUPS).index(group))
-    found = []
+def test_sequence_of_peers_is_that_of_nginx(
+    pair: NginxPair, group: str, echo: AddressEcho, tmp_path: Path
+) -> None:
+    """Measured times may differ on a busy machine: then two new programs are compared."""
+    ours, nginxs = sequences(pair, list(GROUPS).index(group))
+    for number in range(REPEATS if "least_time" in GROUPS[group] else 0):
+        if ours == nginxs:
+            break
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with serving(echo, folder, [group]) as fresh:
+            ours, nginxs = sequences(fresh, 0)
+    assert ours == nginxs
+
+
+def sequences(pair: NginxPair, number: int) -> tuple[list[str], list[str]]:
+    """What our program and nginx log about sessions with a group."""
+    found: list[str] = []
     for served in pair.both:
         for _ in range(SESSIONS):
-            session(served, number)
+            session(served, str(number))
             # The session is over, and its peer free, when it is logged.
             found += served.log(lines=1)
-    assert found[:SESSIONS] == found[SESSIONS:]
+    return found[:SESSIONS], found[SESSIONS:]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +59,7 @@ GROUPS = {
     if (sticky, zone) != ("no-sticky", "") or method.startswith("time")
 }
 REQUESTS = 40
+REPEATS = 3
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +71,17 @@ def echo() -> Iterator[AddressEcho]:
 
 @pytest.fixture(scope="module")
 def pair(echo: AddressEcho, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxPair]:
+    with serving(echo, tmp_path_factory.mktemp("groups"), GROUPS) as both:
+        yield both
+
+
+@contextmanager
+def serving(echo: AddressEcho, folder: Path, served: Iterable[str]) -> Iterator[NginxPair]:
+    """Both programs with these groups."""
     groups: list[str] = []
     locations: list[str] = []
-    for name, inside in GROUPS.items():
+    for name in served:
+        inside = GROUPS[name]
         # A zone with too many groups would be too small in nginx.
         inside = inside.replace("zone shared", f"zone z{len(groups) // 20}")
         groups.append(f"upstream {name} {{ {inside} }}\n")
@@ -81,7 +92,7 @@ def pair(echo: AddressEcho, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         {"".join(groups)}
         server {{ listen 127.0.0.1:@PORT@; keepalive_requests 100000; {"".join(locations)} }}
     """.replace("ECHO", str(echo.port))
-    with paired_with_nginx(tmp_path_factory.mktemp("groups"), http) as both:
+    with paired_with_nginx(folder, http) as both:
         yield both
 
 
@@ -100,9 +111,25 @@ def requests(group: str, number: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_sequence_of_peers_is_that_of_nginx(pair: NginxPair, group: str) -> None:
+def test_sequence_of_peers_is_that_of_nginx(
+    pair: NginxPair, group: str, echo: AddressEcho, tmp_path: Path
+) -> None:
+    """Measured times may differ on a busy machine: then two new programs are compared."""
+    ours, nginxs = sequences(pair, group)
+    for number in range(REPEATS if group.startswith("time") else 0):
+        if ours == nginxs:
+            break
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with serving(echo, folder, [group]) as fresh:
+            ours, nginxs = sequences(fresh, group)
+    assert ours == nginxs
+
+
+def sequences(pair: NginxPair, group: str) -> tuple[object, object]:
+    """What our program and nginx answer and log."""
     ours, nginxs = pair.ask(requests(group, REQUESTS))
-    assert summary(ours) == summary(nginxs)
+    first = summary(ours), summary(nginxs)
     # What the cookies or routes of these responses lead to.
     cookies = [one.header("Set-Cookie") for one in nginxs]
     sids = [text.partition("=")[2].partition(";")[0] for text in cookies if text]
@@ -111,9 +138,9 @@ def test_sequence_of_peers_is_that_of_nginx(pair: NginxPair, group: str) -> None
         for count, sid in enumerate(sids)
     ]
     ours, nginxs = pair.ask(again)
-    assert summary(ours) == summary(nginxs)
-    ours_log, nginx_log = pair.logs(lines=REQUESTS + len(again))
-    assert ours_log == nginx_log
+    second = summary(ours), summary(nginxs)
+    logs = pair.logs(lines=REQUESTS + len(again))
+    return (first[0], second[0], logs[0]), (first[1], second[1], logs[1])
 
 
 @pytest.mark.parametrize("method", METHODS)
