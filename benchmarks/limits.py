@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.certificates import write_certificates
-from benchmarks.limits_origin import BLOCK, MIB, Origin, expected_digest, read_head
+from benchmarks.limits_origin import BLOCK, MIB, Origin, digest_of_body, expected_digest, read_head
 from benchmarks.limits_protocols import HTTP2Client, tls_client
+from benchmarks.measure import free_port
 from benchmarks.wire import SERVER_NAME
 
 PATIENCE = 30.0
@@ -92,8 +93,8 @@ class Proxy:
     """sniproxy in a process of its own."""
 
     def __init__(self, directory: Path, origin: Origin) -> None:
-        self.port, self.routed = _free_port(), _free_port()
-        dead = [_free_port() for _ in range(2)]
+        self.port, self.routed = free_port(), free_port()
+        dead = [free_port() for _ in range(2)]
         ports = [origin.port, dead[0], origin.port, dead[1], origin.port]
         peers = "\n        ".join(f"server 127.0.0.1:{port};" for port in ports)
         text = CONFIGURATION.format(
@@ -136,27 +137,13 @@ class Proxy:
             return int(answer[0][9:12]), answer[1]
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
 def download(proxy: Proxy, path: str, size: int, port: int = 0) -> str:
     """The digest of a large answer's body."""
     with proxy.client(port) as tls:
         tls.sendall(f"GET {path}big HTTP/1.1\r\nHost: {SERVER_NAME}\r\n\r\n".encode())
         answer = read_head(tls)
         assert answer is not None
-        digest = hashlib.sha256(answer[1])
-        left = size - len(answer[1])
-        while left > 0:
-            piece = tls.recv(min(left, 262144))
-            if not piece:
-                break
-            digest.update(piece)
-            left -= len(piece)
-        return digest.hexdigest()
+        return digest_of_body(tls, answer[1], size)
 
 
 def inflated_download(proxy: Proxy, path: str) -> str:

@@ -39,7 +39,7 @@ class Origin:
     def _answer(self, tls: ssl.SSLSocket, head: bytes, rest: bytes) -> None:
         method, path = head.split(b" ", 2)[:2]
         if method == b"PUT":
-            self.received = _digest_of_body(tls, head, rest)
+            self.received = _digest_of_request(tls, head, rest)
             tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         elif path.endswith(b"big"):
             tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % self.size)
@@ -60,13 +60,18 @@ def read_head(tls: ssl.SSLSocket) -> tuple[bytes, bytes] | None:
     return head, rest
 
 
-def _digest_of_body(tls: ssl.SSLSocket, head: bytes, rest: bytes) -> str:
+def _digest_of_request(tls: ssl.SSLSocket, head: bytes, rest: bytes) -> str:
     (length,) = [
         int(f[15:]) for f in head.split(b"\r\n") if f.lower().startswith(b"content-length:")
     ]
-    digest = hashlib.sha256(rest)
-    left = length - len(rest)
-    while left:
+    return digest_of_body(tls, rest, length)
+
+
+def digest_of_body(tls: ssl.SSLSocket, first: bytes, size: int) -> str:
+    """The digest of a body of `size` bytes, which begins with `first`; of less if it ends early."""
+    digest = hashlib.sha256(first)
+    left = size - len(first)
+    while left > 0:
         piece = tls.recv(min(left, 262144))
         if not piece:
             break

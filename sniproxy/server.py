@@ -8,7 +8,6 @@ One trio event loop. This module does not deal with requests.
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import traceback
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from .client.connection import ClientConnection
 from .config.model import Server
 from .connection_statistics import Statistic
 from .context import Connection
-from .models import Level, Side
+from .models import Failure, Level, Side
 from .runtime import Listener
 from .tls.stream import SocketStream
 
@@ -131,8 +130,8 @@ class ConnectionServer:
                     number = error.errno if isinstance(error, OSError) else errno.ENOMEM
                     # Without descriptors accept4() fails also if no connection is left.
                     if is_first and number not in _PASSING:
-                        failure = f"accept4() failed ({number}: {os.strerror(number or 0)})"
-                        self.application.error_log.write(Level.CRIT, failure)
+                        failure = Failure("accept4() failed", errno=number)
+                        self.application.error_log.write(Level.CRIT, failure.message)
                         await trio.sleep(_PAUSE_AFTER_FAILURE)
                     break
                 is_first = False
@@ -250,9 +249,8 @@ class ConnectionServer:
         try:
             await client.serve()
         except MemoryError:
-            number = errno.ENOMEM
-            failure = f"malloc() failed ({number}: {os.strerror(number)})"
-            self.application.error_log.write(Level.EMERG, failure)
+            failure = Failure("malloc() failed", errno=errno.ENOMEM)
+            self.application.error_log.write(Level.EMERG, failure.message)
         except Exception as bug:
             # An error in one connection must not end the others.
             self.application.error_log.write(

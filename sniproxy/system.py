@@ -28,8 +28,8 @@ SOCK_NONBLOCK: int = getattr(socket, "SOCK_NONBLOCK", 0)
 CONNECTING = frozenset(
     {errno.EINPROGRESS, errno.EWOULDBLOCK} if sys.platform == "win32" else {errno.EINPROGRESS}
 )
-"""What `connect()` of a non-blocking socket fails with while it goes on. In Linux EWOULDBLOCK is
-that a UNIX socket takes no more connections."""
+"""Errors of a non-blocking `connect()` that is in progress. On Linux EWOULDBLOCK means that the
+queue of a UNIX socket is full."""
 LINGER_FORMAT = "HH" if sys.platform == "win32" else "ii"
 """`struct linger`."""
 
@@ -75,6 +75,13 @@ def write_at(descriptor: int, data: bytes | memoryview, position: int) -> int:
         return os.write(descriptor, data)
 
 
+def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
+    """Write all of `data` to a file. Raises `OSError`."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def disk_size(status: os.stat_result) -> int:
     """Bytes that a file takes on the disk: its length where the system does not say."""
     if sys.platform == "win32":
@@ -83,7 +90,7 @@ def disk_size(status: os.stat_result) -> int:
 
 
 def free_bytes(folder: str) -> int:
-    """What users may still write on the disk of a folder. Raises `OSError`."""
+    """The free space for ordinary users on the disk of a folder, in bytes. Raises `OSError`."""
     import shutil  # takes milliseconds
 
     return shutil.disk_usage(os.fsencode(folder)).free

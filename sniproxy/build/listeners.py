@@ -129,9 +129,7 @@ class ListenSocket:
     def local_address(self, sock: socket.socket) -> tuple[str, int] | None:
         """The local address of all its connections; None if that depends on the connection."""
         host, _ = self.key
-        if host == "*" or ":" in host:
-            return None
-        return host, sock.getsockname()[1]
+        return None if host == "*" or ":" in host else self.address(sock)
 
     def listener_for(self, host: str) -> Listener[Any]:
         """The listener for the local address of a connection."""

@@ -18,7 +18,7 @@ from typing import IO
 
 from ..logs.error import ConnectionLog
 from ..models import BodyReadError, Failure, Level
-from ..system import disk_size, write_at
+from ..system import disk_size, write_all, write_at
 from ..temp_files import make_file_beside, make_numbered_file, next_number
 from .key import file_of
 from .zone import CacheZone
@@ -89,10 +89,8 @@ class TemporaryResponse:
     def write(self, data: bytes) -> None:
         """Append `data`. Raises `BodyReadError` after logging the reason."""
         assert self._file is not None
-        descriptor, rest = self._file.fileno(), memoryview(data)
         try:
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            write_all(self._file.fileno(), data)
         except OSError as error:
             self._log_failure(f'pwritev() "{self.name}" failed', error)
             self.remove()

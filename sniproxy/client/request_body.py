@@ -30,7 +30,7 @@ from ..models import (
     Response,
     SpecialResponse,
 )
-from ..system import read_at
+from ..system import read_at, write_all
 from ..temp_files import make_numbered_file
 from ..tls.stream import SocketStream
 from .request_reader import status_of
@@ -134,10 +134,8 @@ class BufferedBody:
     def _append(self, data: bytes | bytearray) -> None:
         """Append to the file; raises `ProxyError`."""
         assert self._file is not None
-        rest = memoryview(data)
         try:
-            while rest:
-                rest = rest[os.write(self._file.fileno(), rest) :]
+            write_all(self._file.fileno(), data)
         except OSError as error:
             text = f'pwritev() "{self.file_name}" failed'
             failure = Failure(text, Level.CRIT, FailureType.INTERNAL, error.errno)

@@ -11,7 +11,6 @@ from ..system import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, READ
 from ..variables import lookup
 from .file_body import OpenFile, encode_path, stat_file, syscall_error
 
-_OPEN = READ
 _SEARCH = getattr(os, "O_PATH", 0) | os.O_RDONLY | O_DIRECTORY | O_CLOEXEC
 
 
@@ -52,7 +51,7 @@ def _descriptor(name: str, rule: SymlinkRule, ctx: RequestContext) -> int:
         start = encode_path(rule.start.render(lookup(ctx)))
         if start and path.startswith(start):
             if start == path:
-                return os.open(path, _OPEN)
+                return os.open(path, READ)
             if path[len(start) :].startswith(b"/"):
                 trusted = len(start)
             elif start.endswith(b"/"):
@@ -75,7 +74,7 @@ def open_without_symlinks(path: bytes, trusted: int = 0, *, same_owner: bool = F
             inside = _open_at(parent, folder, _SEARCH, same_owner=same_owner)
             os.close(parent)
             parent = inside
-        return _open_at(parent, last, _OPEN, same_owner=same_owner)
+        return _open_at(parent, last, READ, same_owner=same_owner)
     finally:
         os.close(parent)
 

@@ -27,7 +27,7 @@ BATCH = 64
 PROXYING = "proxying connection"
 FROM_CLIENT = "proxying and reading from client", "proxying and sending to upstream"
 FROM_UPSTREAM = "proxying and reading from upstream", "proxying and sending to client"
-"""What a direction does, in the words of the error log: reading, and sending."""
+"""The actions of a direction in the error log: while it reads, and while it sends."""
 BULK_READS = 2
 """Reads that fill the buffer, one after the other, before `splice()` is used."""
 
@@ -224,7 +224,7 @@ class Relay:
         self._process(self.up, self.down)
 
     def watchers(self) -> list[Callable[[], Awaitable[None]]]:
-        """What does without events, for a system without epoll: a task for each direction."""
+        """Functions that pass data without epoll, one for each direction (`TaskRelayLoop`)."""
         return [partial(self._watch, one) for one in (self.up, self.down)]
 
     async def _watch(self, direction: Direction) -> None:

@@ -27,7 +27,7 @@ class WatchedSession(Protocol):
         ...
 
     def watchers(self) -> list[Callable[[], Awaitable[None]]]:
-        """What does without events: each waits for a socket and goes on, until the session ends."""
+        """Functions that pass data until the session ends; a task runs each."""
         ...
 
 

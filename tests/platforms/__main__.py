@@ -29,7 +29,7 @@ CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
 OLDEST = "3.11"
 """The oldest version of Python that pyproject.toml allows."""
 QUICK = ("build", "client", "config", "http", "stream", "tls", "variables", "test_embed.py")
-"""What `--quick` runs: what depends on Python, the system and the dependencies."""
+"""Tests that `--quick` runs: they depend most on Python, the system and the dependencies."""
 USAGE = 2
 
 

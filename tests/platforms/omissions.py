@@ -1,4 +1,4 @@
-"""What `python -m tests.platforms` leaves out, and why."""
+"""The tests that `python -m tests.platforms` leaves out, with the reasons."""
 
 from __future__ import annotations
 

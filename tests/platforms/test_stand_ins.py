@@ -1,4 +1,4 @@
-"""What works on other systems, as far as the stand-ins show it, and what is said about the rest."""
+"""Features that work on the stand-ins of other systems, and messages about those that do not."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def environment(system: str) -> dict[str, str]:
 
 
 def run(system: str, *words: str, program: tuple[str, ...] = ("-m", "sniproxy")) -> str:
-    """What a command prints, to both outputs; it ends without a traceback."""
+    """The output of a command on stdout and stderr, which has no traceback."""
     result = subprocess.run(
         [sys.executable, *program, *words],
         env=environment(system),

@@ -1,4 +1,4 @@
-"""What typeshed, which mypy brings, says about the names that modules have on each system.
+"""The names that modules have on each system, from typeshed, which mypy installs.
 
 typeshed's stubs are compared with CPython on Linux, macOS and Windows by its own tests.
 """

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
 
 from tests.robustness import far_upstream
 from tests.robustness.far_upstream import FarUpstream
+from tests.robustness.faults import serving
 
 
 @pytest.fixture
@@ -25,20 +25,8 @@ def upstream() -> Iterator[int]:
                 data += more
             sock.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 20000\r\n\r\n" + b"b" * 20000)
 
-    def accept() -> None:
-        while True:
-            try:
-                sock, _ = listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=answer, args=(sock,)).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=accept)
-        thread.start()
-        yield listening.getsockname()[1]
-        listening.shutdown(socket.SHUT_RDWR)
-        thread.join()
+    with serving(answer) as port:
+        yield port
 
 
 @pytest.fixture

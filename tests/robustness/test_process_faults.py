@@ -1,4 +1,4 @@
-"""What befalls the process itself: stderr that is gone, a stop, clocks that jump, no memory."""
+"""Faults of the process: stderr without a reader, SIGSTOP, clocks that jump, no memory."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_stopped_process_serves_what_has_come_meanwhile(program: Command, tmp_
 
     Which of the two counts depends on the kernel, for nginx too: Linux may end an epoll_wait()
     that SIGSTOP caught with EINTR, without events, and then the timers are looked at first.
-    Whoever had no timer running is served in any case.
+    Clients without a running timer are served in any case.
     """
     with (
         socket.create_server(("127.0.0.1", 0), backlog=100) as upstream,
